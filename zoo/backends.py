@@ -1,0 +1,182 @@
+"""The table of backends; each framework is imported when it is first asked for, never before.
+
+A backend is a package with the functions of :class:`Backend`. Another package can add one through
+an entry point of the group ``zoo.backends`` whose name is the backend's and whose value is such a
+package.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from zoo.errors import BackendError, UnknownNameError, suggestion
+from zoo.network import Graph, Node, Parameter, Shape
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+class Backend(Protocol):
+    """What ``zoo.torch``, ``zoo.paddle``, ``zoo.keras`` and ``zoo.flax`` each provide."""
+
+    def build(
+        self, graph: Graph, draw: Callable[[Parameter], Array] | None, dtype: str, seed: int
+    ) -> Any:
+        """Make the framework's own model of a graph."""
+
+    def shapes(self, model: Any) -> dict[str, Shape]:
+        """Canonical name -> canonical shape of every parameter and running statistic."""
+
+    def count_parameters(self, model: Any) -> int:
+        """Trainable values, counted in the framework's own way."""
+
+    def get_weights(self, model: Any) -> dict[str, Array]:
+        """Copies of every parameter and running statistic, in the canonical layout."""
+
+    def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
+        """Fill the model from canonical arrays whose names and shapes have been checked."""
+
+    def predict(self, model: Any, x: Array) -> Array | dict[str, Array]:
+        """Run in evaluation mode on NCHW; leave the model as it was."""
+
+    def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
+        """Values of nodes, in evaluation mode, NCHW or [N, features]."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table."""
+
+    name: str
+    module: str  # the backend's own package
+    framework: str  # the module to import
+    title: str
+    packages: tuple[str, ...]  # distributions whose versions are reported, the main one first
+    extra: str = ""  # what to install zoo with
+    owners: tuple[str, ...] = ()  # top-level modules that the classes of its models come from
+
+
+TABLE: dict[str, Entry] = {
+    entry.name: entry
+    for entry in (
+        Entry("torch", "zoo.torch", "torch", "PyTorch", ("torch",), "torch", ("torch",)),
+        Entry(
+            "paddle",
+            "zoo.paddle",
+            "paddle",
+            "PaddlePaddle",
+            ("paddlepaddle",),
+            "paddle",
+            ("paddle",),
+        ),
+        Entry(
+            "keras", "zoo.keras", "keras", "Keras 3", ("keras", "tensorflow"), "keras", ("keras",)
+        ),
+        Entry("flax", "zoo.flax", "flax", "Flax NNX", ("flax", "jax"), "flax", ("flax",)),
+    )
+}
+
+ALIASES = {
+    "pytorch": "torch",
+    "paddlepaddle": "paddle",
+    "tensorflow": "keras",
+    "tf": "keras",
+    "jax": "flax",
+    "nnx": "flax",
+}
+
+
+@functools.cache
+def table() -> dict[str, Entry]:
+    """Return every backend there is: zoo's own and those of other packages."""
+    others = importlib.metadata.entry_points(group="zoo.backends")
+    found = {e.name: Entry(e.name, e.value, e.value, e.name, ()) for e in others}
+    return {**found, **TABLE}
+
+
+def resolve(name: str) -> Entry:
+    """Find a backend by its name or an alias.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+
+    Example:
+        >>> resolve("pytorch").name, resolve("jax").name
+        ('torch', 'flax')
+    """
+    known = str(name).lower()
+    entry = table().get(ALIASES.get(known, known))
+    if entry is None:
+        hint = suggestion(known, [*table(), *ALIASES]) or f" Known: {', '.join(table())}."
+        raise UnknownNameError(f"Unknown backend {name!r}.{hint}")
+    return entry
+
+
+def is_installed(entry: Entry) -> bool:
+    """Tell whether a framework can be imported, without importing it."""
+    try:
+        return all(importlib.util.find_spec(m) for m in {entry.framework, *_engine(entry)})
+    except (ImportError, ValueError):
+        return False
+
+
+def load(name: str) -> Backend:
+    """Import a backend.
+
+    Raises:
+        UnknownNameError: There is none of that name.
+        BackendError: Its framework is not installed, or ``tensorflow`` was asked for by name and
+            Keras runs on another engine.
+    """
+    entry = resolve(name)
+    try:
+        backend: Any = importlib.import_module(entry.module)
+    except ImportError as error:
+        # keras imports its engine by itself, so the missing module may be another's.
+        missing = error.name or entry.framework
+        raise BackendError(
+            f"zoo's {entry.name} backend needs {entry.title}: "
+            f"python -m pip install 'polyzoo[{entry.extra}]' (could not import {missing!r}: {error})"
+        ) from error
+    if str(name).lower() in ("tensorflow", "tf"):
+        backend.require_engine("tensorflow")
+    return backend  # type: ignore[no-any-return]
+
+
+def of(model: object) -> Backend:
+    """Return the backend that a model belongs to, by the classes it inherits from.
+
+    Raises:
+        BackendError: It is no model of a framework zoo knows.
+    """
+    owners = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    for entry in table().values():
+        if owners & set(entry.owners or (entry.framework,)):
+            return load(entry.name)
+    raise BackendError(
+        f"expected a model of {', '.join(e.title for e in table().values())}, "
+        f"got {type(model).__name__}"
+    )
+
+
+def versions(entry: Entry) -> dict[str, str]:
+    """Return the installed versions of a backend's packages, without importing them."""
+    found = {}
+    for package in entry.packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _engine(entry: Entry) -> tuple[str, ...]:
+    """What else must be there: Flax is on JAX; Keras' engine is the user's choice."""
+    return ("jax",) if entry.name == "flax" else ()

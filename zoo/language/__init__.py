@@ -1,0 +1,1 @@
+"""The spec language: from YAML to graph. No framework is imported here."""

@@ -1,0 +1,245 @@
+"""Reads YAML safely into plain data that remembers its lines.
+
+Only the JSON-like core of YAML 1.2 is understood: mappings, sequences, strings, integers, floats,
+booleans and null. So ``no`` is a string and ``1e-4`` a number, unlike in PyYAML's own YAML 1.1.
+Tags, binary data, dates and merge keys are refused; size, depth and alias expansion are bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as AbstractMapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.errors import SpecError
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 40
+MAX_VALUES = 100_000  # counted after aliases are expanded
+
+Location = tuple[str | int, ...]
+
+
+class Mapping(dict[str, Any]):
+    """A dict that knows its file and the line of each key."""
+
+    file: str = "<spec>"
+    line: int = 1
+    lines: dict[str, int]
+
+
+class Sequence(list[Any]):
+    """A list that knows the line of each item."""
+
+    line: int = 1
+    lines: list[int]
+
+
+def read(path: str | Path) -> Mapping:
+    """Read one YAML file whose top level is a mapping.
+
+    Args:
+        path: A file of at most ``MAX_BYTES`` bytes in UTF-8.
+
+    Returns:
+        The document as nested ``Mapping`` and ``Sequence`` objects and plain scalars.
+
+    Raises:
+        SpecError: The file cannot be read, is too large, or is not the YAML described above.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or error
+        raise SpecError(f"{path}: cannot read the file: {reason}") from None
+    if len(raw) > MAX_BYTES:
+        raise SpecError(f"{path}: the file is larger than {MAX_BYTES:,} bytes")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str = "<spec>") -> Mapping:
+    """Parse YAML text; see :func:`read`.
+
+    Example:
+        >>> document = parse("format: 1\\nname: tiny")
+        >>> document, document.lines["name"]
+        ({'format': 1, 'name': 'tiny'}, 2)
+    """
+    try:
+        _check_depth(text, file)
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise _syntax_error(error, file) from None
+    except ValueError as error:  # PyYAML raises it bare for \U escapes beyond Unicode
+        raise SpecError(f"{file}: not valid YAML: {error}") from None
+    if not isinstance(root, yaml.MappingNode):
+        line = 1 if root is None else root.start_mark.line + 1
+        raise SpecError(f"{file}:{line}: expected a mapping at the top level, such as 'format: 1'")
+    return _Reader(file).convert(root, ())
+
+
+def line_of(document: Any, location: Location) -> int:
+    """Return the line of the deepest part of ``location`` that exists in ``document``."""
+    line, value = getattr(document, "line", 1), document
+    for key in location:
+        if isinstance(value, Mapping) and key in value:
+            line = value.lines.get(str(key), line)
+        elif isinstance(value, Sequence) and isinstance(key, int) and key < len(value):
+            line = value.lines[key]
+        else:
+            break
+        value = value[key]
+    return line
+
+
+def describe(location: Location) -> str:
+    """Write a location as a JSON path.
+
+    Example:
+        >>> describe(("layers", "conv1", "padding", 2))
+        '$.layers.conv1.padding[2]'
+    """
+    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in location)
+
+
+def merge(base: Mapping, patch: AbstractMapping[str, Any]) -> Mapping:
+    """Return ``base`` with ``patch`` laid over it: mappings merge, everything else is replaced.
+
+    Neither argument is changed. Lines come from whichever side a value came from.
+
+    Example:
+        >>> merge(parse("a: {x: 1, y: 2}"), parse("a: {y: 3}"))
+        {'a': {'x': 1, 'y': 3}}
+    """
+    merged = Mapping(base)
+    merged.file, merged.line, merged.lines = base.file, base.line, dict(base.lines)
+    for key, value in patch.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both else value
+        if isinstance(patch, Mapping) and not both:
+            merged.lines[key] = patch.lines[key]
+    return merged
+
+
+class _Reader:
+    """Turns composed YAML nodes into located data, counting what aliases expand to."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.values = 0
+
+    def convert(self, node: yaml.Node, location: Location) -> Any:
+        line = node.start_mark.line + 1
+        self.values += 1
+        if len(location) > MAX_DEPTH:
+            raise self.error(line, location[:3], f"nested more than {MAX_DEPTH} levels deep")
+        if self.values > MAX_VALUES:
+            raise self.error(line, (), f"more than {MAX_VALUES:,} values after alias expansion")
+        if isinstance(node, yaml.MappingNode):
+            self.check_tag(node, location, "map")
+            return self.mapping(node, location, line)
+        if isinstance(node, yaml.SequenceNode):
+            self.check_tag(node, location, "seq")
+            result = Sequence()
+            result.line, result.lines = line, [item.start_mark.line + 1 for item in node.value]
+            result.extend(self.convert(item, (*location, i)) for i, item in enumerate(node.value))
+            return result
+        return self.scalar(node, location)
+
+    def mapping(self, node: yaml.MappingNode, location: Location, line: int) -> Mapping:
+        result = Mapping()
+        result.file, result.line, result.lines = self.file, line, {}
+        for key_node, value_node in node.value:
+            key_line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self.error(key_line, location, "a key must be a plain word")
+            key = key_node.value
+            if key in result:
+                first = result.lines[key]
+                raise self.error(key_line, (*location, key), f"repeated; first on line {first}")
+            result.lines[key] = key_line
+            result[key] = self.convert(value_node, (*location, key))
+        return result
+
+    def scalar(self, node: yaml.Node, location: Location) -> Any:
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        if kind not in _SCALARS:
+            self.check_tag(node, location, "str")
+        try:
+            return _SCALARS[kind](node.value)
+        except (KeyError, ValueError):
+            message = f"{node.value[:40]!r} is not a YAML {kind}"
+            raise self.error(node.start_mark.line + 1, location, message) from None
+
+    def check_tag(self, node: yaml.Node, location: Location, kind: str) -> None:
+        if node.tag != f"tag:yaml.org,2002:{kind}":
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            message = f"YAML tags are not allowed here, got {tag[:60]!r}"
+            raise self.error(node.start_mark.line + 1, location, message)
+
+    def error(self, line: int, location: Location, message: str) -> SpecError:
+        return SpecError(f"{self.file}:{line}: {describe(location)}: {message}")
+
+
+# libyaml's parser is ten times faster; the pure Python one stands in where it was not compiled.
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Base):  # type: ignore[misc]  # the base is chosen at run time
+    """Composes nodes with the scalar types of YAML 1.2's core schema, and no others."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]{1,18}", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?",
+        list("-+.0123456789"),
+    ),
+):
+    _regexp = re.compile(rf"^(?:{_pattern})$")
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _regexp, _first)
+
+_SCALARS: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": {
+        t: t.lower() == "true" for t in "true True TRUE false False FALSE".split()
+    }.__getitem__,
+    "null": {t: None for t in ("~", "null", "Null", "NULL", "")}.__getitem__,
+}
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Walk the event stream, which needs no recursion, before composing, which does."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1
+                raise SpecError(f"{file}:{line}: nested more than {MAX_DEPTH} levels deep")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _syntax_error(error: yaml.YAMLError, file: str) -> SpecError:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+    where = f"{file}:{mark.line + 1}" if mark else file
+    return SpecError(f"{where}: not valid YAML: {problem}")

@@ -1,0 +1,447 @@
+"""Expands a spec to a graph: expressions computed, blocks opened, shapes inferred, mistakes named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from zoo.errors import InputError, SpecError, suggestion
+from zoo.language import catalogue
+from zoo.language.document import Location, Mapping, describe, line_of
+from zoo.language.expressions import ExpressionError, evaluate, is_expression
+from zoo.language.fields import RESERVED_FIELDS, Layer
+from zoo.language.names import problem_with
+from zoo.language.schema import Group, Spec, Use
+from zoo.network import Block, Graph, Node, Output, Shape, Step
+from zoo.ops import OPS, Op, ShapeError
+
+MAX_NODES = 20_000
+MAX_REPEAT = 1_000
+MAX_BLOCK_DEPTH = 16
+MAX_IMAGE = 8_192  # pixels a side
+
+
+def graph(
+    name: str,
+    *,
+    aux: bool = False,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    input_size: int | tuple[int, int] | None = None,
+) -> Graph:
+    """Make the graph of a model.
+
+    Args:
+        name: A model zoo ships (see :func:`zoo.list_models`), or the path of a YAML file.
+        aux: Whether to keep the auxiliary heads.
+        num_classes: Outputs of the classifiers; the spec's own number if not given.
+        in_channels: Channels of the input; the spec's own if not given.
+        input_size: Height and width of the input, one number for a square; the spec's if not given.
+
+    Returns:
+        The graph. No framework is imported.
+
+    Raises:
+        UnknownNameError: No such model.
+        SpecError: The spec is wrong, or does not fit this input; the message names the node.
+        InputError: An option has a value that cannot be.
+
+    Example:
+        >>> import zoo
+        >>> zoo.graph("vgg16").num_parameters
+        138357544
+    """
+    model, spec, document = catalogue.load(name)
+    options: dict[str, Any] = {
+        "aux": aux,
+        "num_classes": spec.options.num_classes if num_classes is None else num_classes,
+        "in_channels": spec.options.in_channels if in_channels is None else in_channels,
+        "input_size": _size(spec.options.input_size if input_size is None else input_size),
+    }
+    for key in ("num_classes", "in_channels"):
+        if type(options[key]) is not int or not 1 <= options[key] <= 1_000_000:
+            raise InputError(f"{key} must be an integer of at least 1, got {options[key]!r}")
+    if type(aux) is not bool:
+        raise InputError(f"aux must be True or False, got {aux!r}")
+    if aux and len(spec.outputs) < 2:
+        raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
+    return _Expander(model, spec, document, options).graph()
+
+
+def _size(value: Any) -> tuple[int, int]:
+    sides = (value, value) if isinstance(value, int) else value
+    if (
+        not isinstance(sides, Sequence)
+        or len(sides) != 2
+        or not all(type(s) is int and 1 <= s <= MAX_IMAGE for s in sides)
+    ):
+        raise InputError(
+            f"input_size must be an integer from 1 to {MAX_IMAGE} or (height, width), got {value!r}"
+        )
+    return sides[0], sides[1]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What a local name stands for while a block is expanded."""
+
+    step: str  # the local step that computes it, or "input"
+    node: str  # the node that computes it, as a path name, or "input"
+    shape: Shape
+    layout: Shape | None = None
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Where the expansion stands: path name, place in the file, names that expressions may read."""
+
+    path: str
+    location: Location
+    names: AnyMapping[str, Any]
+    blocks: tuple[str, ...] = ()
+
+    def inner(self, name: str, key: str) -> _Scope:
+        path = f"{self.path}.{name}" if self.path else name
+        return replace(self, path=path, location=(*self.location, key))
+
+
+class _Expander:
+    def __init__(
+        self, model: str, spec: Spec, document: Mapping, options: AnyMapping[str, Any]
+    ) -> None:
+        self.model, self.spec, self.document, self.options = model, spec, document, options
+        self.published: dict[str, dict[str, Any]] = {}
+        self.count = 0
+
+    def graph(self) -> Graph:
+        spec = self.spec
+        height, width = self.options["input_size"]
+        names = {**self.options, "input_size": [height, width]}
+        for key, value in spec.settings.items():
+            names[key] = self.compute(value, _Scope("", ("settings", key), names))
+        if spec.published:
+            self.published[""] = dict(spec.published)
+        shape = (self.options["in_channels"], height, width)
+        scope = _Scope("", ("layers",), names)
+        wanted = {output.layer: name for name, output in spec.outputs.items()}
+        root, kept = self.block(
+            spec.layers, scope, _Value("input", "input", shape), self.model, wanted
+        )
+        return Graph(
+            name=self.model,
+            root=root,
+            outputs=self.outputs(kept, root, scope),
+            input_shape=shape,
+            options=dict(self.options),
+            omitted=tuple(name for name in wanted if name in kept and kept[name].step != name),
+            initializers=self.initializers(scope),
+            published=self.published,
+            about=self.about(),
+            source=self.document.file,
+        )
+
+    def outputs(
+        self, kept: AnyMapping[str, _Value], root: Block, scope: _Scope
+    ) -> tuple[Output, ...]:
+        outputs = []
+        for name, output in self.spec.outputs.items():
+            at = replace(scope, location=("outputs", name))
+            if output.layer not in kept:
+                hint = suggestion(output.layer, kept)
+                self.fail(at, f"output {name!r} comes from no layer {output.layer!r}.{hint}")
+            if kept[output.layer].step == output.layer:
+                weight = float(self.compute(output.loss_weight, at))
+                outputs.append(Output(name, output.layer, weight))
+        if self.spec.outputs and (not outputs or outputs[0].name != next(iter(self.spec.outputs))):
+            self.fail(replace(scope, location=("outputs",)), "the first output was left out")
+        return tuple(outputs) or (Output("logits", root.output),)
+
+    def initializers(self, scope: _Scope) -> dict[str, dict[str, float]]:
+        init = self.spec.initializers
+        if init is None:
+            return {}
+        weight = (
+            {"weight": {"mean": init.weight.mean, "std": init.weight.std}} if init.weight else {}
+        )
+        return {**weight, "bias": {"constant": init.bias}}
+
+    def about(self) -> dict[str, Any]:
+        spec = self.spec
+        paper = spec.paper.model_dump(exclude_none=True) if spec.paper else {}
+        return {"family": spec.name, "title": spec.title, "about": spec.about, "paper": paper}
+
+    # Blocks
+
+    def block(
+        self,
+        layers: AnyMapping[str, Layer],
+        scope: _Scope,
+        entry: _Value,
+        kind: str,
+        wanted: AnyMapping[str, str] | None = None,
+    ) -> tuple[Block, dict[str, _Value]]:
+        """Expand layers to a block; also returns what each local name stands for."""
+        local: dict[str, _Value] = {"input": replace(entry, step="input")}
+        steps: list[Step] = []
+        latest = local["input"]
+        for key, layer in layers.items():
+            for name, names in self.repetitions(key, layer, scope):
+                at = replace(scope, names=names).inner(name, key)
+                if name in local:
+                    self.fail(at, f"the name {name!r} is already taken in this block")
+                if problem := problem_with(name):
+                    self.fail(at, problem)
+                sources = self.sources(name, layer, local, latest, at, layers)
+                at = replace(at, names={**names, "input": _parts(sources[0].shape)})
+                latest = self.layer(name, layer, sources, at, steps)
+                local[name] = latest
+        if wanted:
+            latest = local.get(next(iter(wanted)), latest)
+        output = latest.step
+        read = {source for step in steps for source in step.inputs} | {output}
+        read |= {local[name].step for name in wanted or () if name in local}
+        for step in steps:
+            if step.name not in read:
+                at = scope.inner(step.name, step.name)
+                self.fail(at, "its output is read by no layer; name it in a later layer's 'from'")
+        kept = {local[name].step for name in wanted or () if name in local} | {output}
+        block = Block(
+            scope.path, kind, _with_releases(steps, kept), output, entry.shape, latest.shape
+        )
+        return block, local
+
+    def repetitions(
+        self, key: str, layer: Layer, scope: _Scope
+    ) -> list[tuple[str, AnyMapping[str, Any]]]:
+        if layer.repeat is None:
+            return [(key, scope.names)]
+        at = scope.inner(key, key)
+        times = self.compute(layer.repeat, replace(at, location=(*at.location, "repeat")))
+        items = times if isinstance(times, list) else [None] * times if _is_count(times) else None
+        if items is None or len(items) > MAX_REPEAT:
+            self.fail(
+                at, f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {times!r}"
+            )
+        return [
+            (f"{key}{i + 1}", {**scope.names, "index": i, "item": item})
+            for i, item in enumerate(items)
+        ]
+
+    def sources(
+        self,
+        name: str,
+        layer: Layer,
+        local: AnyMapping[str, _Value],
+        latest: _Value,
+        at: _Scope,
+        layers: AnyMapping[str, Layer],
+    ) -> list[_Value]:
+        if layer.inputs is None:
+            return [latest]
+        wanted = [layer.inputs] if isinstance(layer.inputs, str) else layer.inputs
+        at = replace(at, location=(*at.location, "from"))
+        if not wanted:
+            self.fail(at, "expected at least one layer to read")
+        for source in wanted:
+            if source == name or (source in layers and source not in local):
+                self.fail(
+                    at, f"it reads {source!r}, which comes later: a cycle, or the wrong order"
+                )
+            if source not in local:
+                self.fail(
+                    at, f"it reads {source!r}, which is no layer here.{suggestion(source, local)}"
+                )
+        return [local[source] for source in wanted]
+
+    # Layers
+
+    def layer(
+        self, name: str, layer: Layer, sources: list[_Value], at: _Scope, steps: list[Step]
+    ) -> _Value:
+        """Expand one layer; append its step, or return its source if it is left out."""
+        when = self.compute(layer.when, replace(at, location=(*at.location, "when")))
+        if not isinstance(when, bool):
+            self.fail(at, f"when must be true or false, got {when!r}")
+        if not when:
+            if len(sources) > 1:
+                self.fail(at, "a layer of several inputs cannot be left out")
+            return sources[0]
+        if layer.published:
+            self.published[at.path] = dict(layer.published)
+        if isinstance(layer, Op):
+            child: Node | Block = self.node(layer, sources, at)
+            value = _Value(name, child.name, child.shape, child.layout)
+        else:
+            if len(sources) > 1:
+                self.fail(at, "a block has one input; join them first with concat or add")
+            child, value = self.inner_block(name, layer, sources[0], at)
+            if not child.steps:
+                return sources[0]
+        steps.append(Step(name, tuple(source.step for source in sources), child))
+        return value
+
+    def inner_block(
+        self, name: str, layer: Layer, source: _Value, at: _Scope
+    ) -> tuple[Block, _Value]:
+        if isinstance(layer, Group):
+            kind, layers = name, layer.layers
+            scope = replace(at, location=(*at.location, "layers"))
+        else:
+            assert isinstance(layer, Use)
+            kind, scope = self.enter(name, layer, at)
+            layers = self.spec.blocks[kind].layers
+        # `$input` is each layer's own input, so the outer one does not reach inside.
+        block, local = self.block(layers, scope, source, kind)
+        last = next((v for v in local.values() if v.step == block.output), local["input"])
+        return block, replace(last, step=name, shape=block.shape)
+
+    def enter(self, name: str, use: Use, at: _Scope) -> tuple[str, _Scope]:
+        """Give the scope inside a block: its parameters and nothing of where it is used."""
+        blocks = self.spec.blocks
+        kind = self.compute(use.block, replace(at, location=(*at.location, "block")))
+        if kind not in blocks:
+            known = suggestion(kind, blocks) or f" Known: {', '.join(blocks) or 'none'}."
+            self.fail(at, f"unknown block {kind!r}.{known}")
+        if kind in at.blocks or len(at.blocks) >= MAX_BLOCK_DEPTH:
+            self.fail(at, f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
+        given = {**self.row(name, use, at), **use.arguments}
+        parameters = blocks[kind].parameters
+        for key in given:
+            if key not in parameters:
+                hint = (
+                    suggestion(key, parameters) or f" It takes: {', '.join(parameters) or 'none'}."
+                )
+                place = replace(at, location=(*at.location, key))
+                self.fail(place, f"block {kind!r} has no parameter {key!r}.{hint}")
+        settings = {**self.options, **self.spec.settings}
+        names: dict[str, Any] = {k: v for k, v in at.names.items() if k in settings}
+        for key, default in parameters.items():
+            place = replace(at, location=("blocks", kind, "parameters", key))
+            if key in RESERVED_FIELDS or key in settings or key in ("index", "item", "input"):
+                self.fail(
+                    place, f"a parameter cannot be called {key!r}: the name has a meaning already"
+                )
+            if key in given:
+                names[key] = self.compute(given[key], replace(at, location=(*at.location, key)))
+            elif default is not None:
+                names[key] = self.compute(default, replace(place, names=names))
+            else:
+                self.fail(at, f"block {kind!r} needs the argument {key!r}")
+        inside = ("blocks", kind, "layers")
+        return kind, _Scope(at.path, inside, names, (*at.blocks, kind))
+
+    def row(self, name: str, use: Use, at: _Scope) -> dict[str, Any]:
+        """The arguments that a table gives for this layer; notes what it states as published."""
+        if use.table is None:
+            return {}
+        at = replace(at, location=(*at.location, "table"))
+        tables = self.spec.tables
+        which = self.compute(use.table, at)
+        if which not in tables:
+            self.fail(at, f"unknown table {which!r}.{suggestion(which, tables)}")
+        table = tables[which]
+        if name not in table.rows:
+            self.fail(at, f"table {which!r} has no row {name!r}.{suggestion(name, table.rows)}")
+        row, place = table.rows[name], ("tables", which, "rows", name)
+        if len(row) != len(table.columns):
+            count = len(table.columns)
+            self.fail(replace(at, location=place), f"expected {count} columns, got {len(row)}")
+        cells = dict(zip(table.columns, row, strict=True))
+        stated = {key: cells.pop(key) for key in table.published if key in cells}
+        if stated:
+            self.published.setdefault(at.path, {}).update(stated)
+        return cells
+
+    def node(self, op: Op, sources: list[_Value], at: _Scope) -> Node:
+        self.count += 1
+        if self.count > MAX_NODES:
+            self.fail(at, f"more than {MAX_NODES:,} nodes")
+        least, most = op.arity
+        if not least <= len(sources) <= most:
+            self.fail(at, f"{op.op} takes {least} input, got {len(sources)}")
+        op = self.resolve(op, at)
+        layouts = {source.layout for source in sources}
+        if len(layouts) > 1:
+            self.fail(
+                at, "it joins flattened maps of different shapes; join the maps, then flatten"
+            )
+        shapes = tuple(source.shape for source in sources)
+        try:
+            found = op.infer(shapes, layouts.pop())
+        except ShapeError as error:
+            self.fail(at, str(error))
+        parameters = tuple(replace(p, name=f"{at.path}.{p.name}") for p in found.parameters)
+        inputs = tuple(source.node for source in sources)
+        return Node(
+            at.path,
+            op.op,
+            inputs,
+            shapes,
+            found.shape,
+            found.attributes,
+            parameters,
+            found.macs,
+            found.layout,
+        )
+
+    def resolve(self, op: Op, at: _Scope) -> Op:
+        """Compute an operation's expressions and check the values that came out."""
+        own = {key: value for key, value in op if key not in Layer.model_fields}
+        values: dict[str, Any] = {}
+        for key, value in own.items():
+            values[key] = self.compute(value, replace(at, location=(*at.location, key)))
+        if values == own:
+            return op
+        try:
+            return OPS[op.op].model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = first["loc"][0]
+            place = replace(at, location=(*at.location, key))
+            self.fail(place, f"{first['msg']}, got {values[str(key)]!r} from {own[str(key)]!r}")
+
+    def compute(self, value: Any, at: _Scope) -> Any:
+        """Compute every expression in a value."""
+        if isinstance(value, list):
+            return [
+                self.compute(v, replace(at, location=(*at.location, i)))
+                for i, v in enumerate(value)
+            ]
+        if not is_expression(value):
+            return value
+        try:
+            result = evaluate(value, at.names)
+        except ExpressionError as error:
+            self.fail(at, f"in {value!r}: {error}")
+        # A quotient that comes out even is the integer it stands for.
+        return int(result) if isinstance(result, float) and result.is_integer() else result
+
+    def fail(self, at: _Scope, message: str) -> NoReturn:
+        where = f"{self.document.file}:{line_of(self.document, at.location)}"
+        node = f"in {at.path!r} of {self.model}: " if at.path else ""
+        raise SpecError(f"{where}: {describe(at.location)}: {node}{message}")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_REPEAT
+
+
+def _parts(shape: Shape) -> dict[str, int]:
+    if len(shape) == 1:
+        return {"features": shape[0]}
+    return dict(zip(("channels", "height", "width"), shape, strict=True))
+
+
+def _with_releases(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
+    """Note at each step which values nothing reads any more."""
+    last = {source: i for i, step in enumerate(steps) for source in step.inputs}
+    return tuple(
+        replace(
+            step, releases=tuple(sorted(n for n, i in last.items() if i == at and n not in kept))
+        )
+        for at, step in enumerate(steps)
+    )

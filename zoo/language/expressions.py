@@ -1,0 +1,244 @@
+"""The small arithmetic of specs: any string that contains ``$`` is an expression.
+
+    $out_channels                     a value by name
+    $kernel_size // 2                 integer arithmetic: + - * // %, and / for a true quotient
+    $stride != 1 or not $batch_norm   comparisons, and, or, not
+    $rates[$index]                    an item of a list, counted from 0
+    $input.channels                   a part of a value
+    round_to($width * $scale, 8)      min, max, abs, int, ceil, floor, round, round_to, len
+
+There are no loops, no definitions and no powers, and every number is bounded, so an expression
+always ends, quickly. Nothing is handed to Python's own ``eval``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zoo.errors import suggestion
+
+MAX_LENGTH = 200
+MAX_NUMBER = 2**53  # beyond it a float no longer holds every integer
+MAX_NESTING = 20
+
+
+class ExpressionError(ValueError):
+    """An expression is malformed or has no value; the reader of the spec adds file and line."""
+
+
+def is_expression(value: object) -> bool:
+    """Tell whether a YAML value is an expression."""
+    return isinstance(value, str) and "$" in value
+
+
+def evaluate(text: str, names: Mapping[str, Any]) -> Any:
+    """Compute an expression.
+
+    Args:
+        text: The expression, at most ``MAX_LENGTH`` characters.
+        names: What ``$name`` may stand for.
+
+    Returns:
+        An int, float, bool, string or list.
+
+    Raises:
+        ExpressionError: The text is malformed, a name is unknown, or a number out of bounds.
+
+    Example:
+        >>> evaluate("round_to($width * 1.4, 8) // 2", {"width": 32})
+        24
+    """
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"an expression of more than {MAX_LENGTH} characters")
+    parser = _Parser(text, names)
+    value = parser.parse(0)
+    parser.expect("end")
+    return value
+
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|(?P<name>\$[A-Za-z_]\w*)"
+    r"|(?P<word>[A-Za-z_]\w*)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\""
+    r"|(?P<symbol>//|==|!=|<=|>=|[-+*/%<>()\[\].,]))"
+)
+
+
+def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def apply(a: Any, b: Any) -> Any:
+        if not _is_number(a) or not _is_number(b):
+            raise ExpressionError(f"arithmetic needs numbers, got {a!r} and {b!r}")
+        return _bounded(function(a, b))
+
+    return apply
+
+
+# symbol -> (how tightly it binds, what it does)
+_BINARY: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
+    "or": (1, lambda a, b: a or b),
+    "and": (2, lambda a, b: a and b),
+    "==": (4, operator.eq),
+    "!=": (4, operator.ne),
+    "<": (4, _binary(operator.lt)),
+    "<=": (4, _binary(operator.le)),
+    ">": (4, _binary(operator.gt)),
+    ">=": (4, _binary(operator.ge)),
+    "+": (5, _binary(operator.add)),
+    "-": (5, _binary(operator.sub)),
+    "*": (6, _binary(operator.mul)),
+    "/": (6, _binary(operator.truediv)),
+    "//": (6, _binary(operator.floordiv)),
+    "%": (6, _binary(operator.mod)),
+}
+_NOT, _NEGATE = 3, 7
+
+
+def _round_to(value: float, multiple: int) -> int:
+    """Round to the nearest multiple, never below 90 % of the value (as MobileNet does)."""
+    rounded = max(multiple, int(value + multiple / 2) // multiple * multiple)
+    return rounded + multiple if rounded < 0.9 * value else rounded
+
+
+# name -> (function, least arguments, most arguments, takes numbers)
+_FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int, bool]] = {
+    "min": (min, 2, 8, True),
+    "max": (max, 2, 8, True),
+    "abs": (abs, 1, 1, True),
+    "int": (int, 1, 1, True),
+    "ceil": (math.ceil, 1, 1, True),
+    "floor": (math.floor, 1, 1, True),
+    "round": (round, 1, 1, True),
+    "round_to": (_round_to, 2, 2, True),
+    "len": (len, 1, 1, False),
+}
+
+
+class _Parser:
+    """A precedence-climbing parser that computes while it reads."""
+
+    def __init__(self, text: str, names: Mapping[str, Any]) -> None:
+        self.names = names
+        self.tokens = _tokens(text)
+        self.position = 0
+        self.nesting = 0
+
+    def parse(self, binding: int) -> Any:
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            raise ExpressionError(f"nested more than {MAX_NESTING} levels deep")
+        value = self.operand()
+        while (symbol := self.peek()) in _BINARY and _BINARY[symbol][0] > binding:
+            self.advance()
+            level, function = _BINARY[symbol]
+            try:
+                value = function(value, self.parse(level))
+            except ZeroDivisionError:
+                raise ExpressionError("a division by zero") from None
+        self.nesting -= 1
+        return value
+
+    def operand(self) -> Any:
+        kind, token = self.advance()
+        if kind == "number":
+            return _bounded(float(token) if re.search(r"[.eE]", token) else int(token))
+        if kind == "string":
+            return token
+        if token == "(":
+            value = self.parse(0)
+            self.expect(")")
+        elif token == "-":
+            return _binary(operator.sub)(0, self.parse(_NEGATE))
+        elif token == "not":
+            return not self.parse(_NOT)
+        elif token in ("true", "false"):
+            return token == "true"
+        elif kind == "word":
+            return self.call(token)
+        elif kind == "name":
+            value = self.lookup(self.names, token[1:], "$")
+        else:
+            raise ExpressionError(f"expected a value, got {token or 'the end'!r}")
+        return self.parts(value)
+
+    def parts(self, value: Any) -> Any:
+        while self.peek() in ("[", "."):
+            if self.advance()[1] == ".":
+                value = self.lookup(value, self.advance()[1], ".")
+                continue
+            index = self.parse(0)
+            self.expect("]")
+            if not isinstance(value, list):
+                raise ExpressionError(f"only a list has items, got {value!r}")
+            if not isinstance(index, int) or not 0 <= index < len(value):
+                raise ExpressionError(f"item {index!r} of a list of {len(value)}")
+            value = value[index]
+        return value
+
+    def call(self, name: str) -> Any:
+        if name not in _FUNCTIONS:
+            hint = suggestion(name, _FUNCTIONS) or " A value by name is written with a $."
+            raise ExpressionError(f"unknown function {name!r}.{hint}")
+        function, least, most, numeric = _FUNCTIONS[name]
+        self.expect("(")
+        arguments = [self.parse(0)]
+        while self.peek() == ",":
+            self.advance()
+            arguments.append(self.parse(0))
+        self.expect(")")
+        if not least <= len(arguments) <= most:
+            raise ExpressionError(f"{name} takes {least} to {most} arguments, got {len(arguments)}")
+        good = map(_is_number, arguments) if numeric else (isinstance(arguments[0], list | str),)
+        if not all(good) or (name == "round_to" and arguments[1] < 1):
+            raise ExpressionError(f"{name} cannot be taken of {', '.join(map(repr, arguments))}")
+        return _bounded(function(*arguments))
+
+    def lookup(self, values: Any, name: str, sign: str) -> Any:
+        if not isinstance(values, Mapping) or name not in values:
+            known = list(values) if isinstance(values, Mapping) else []
+            hint = suggestion(name, known)
+            listed = f" Known here: {', '.join(sign + k for k in known)}." if not hint else hint
+            raise ExpressionError(f"unknown name '{sign}{name}'.{listed if known else ''}")
+        return values[name]
+
+    def peek(self) -> str:
+        kind, token = self.tokens[self.position]
+        return token if kind in ("symbol", "word") else ""
+
+    def advance(self) -> tuple[str, str]:
+        token = self.tokens[self.position]
+        self.position = min(self.position + 1, len(self.tokens) - 1)
+        return token
+
+    def expect(self, wanted: str) -> None:
+        kind, token = self.advance()
+        if (kind, token) != (("end", "") if wanted == "end" else ("symbol", wanted)):
+            shown = "the end" if kind == "end" else repr(token)
+            raise ExpressionError(
+                f"expected {'the end' if wanted == 'end' else repr(wanted)}, got {shown}"
+            )
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    tokens: list[tuple[str, str]] = []
+    position, text = 0, text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if not match:
+            raise ExpressionError(f"cannot read {text[position : position + 20].strip()!r}")
+        kind = str(match.lastgroup)
+        tokens.append(("string" if kind in ("single", "double") else kind, match[kind]))
+        position = match.end()
+    return [*tokens, ("end", "")]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _bounded(value: Any) -> Any:
+    if _is_number(value) and not abs(value) <= MAX_NUMBER:
+        raise ExpressionError(f"a number beyond {MAX_NUMBER}")
+    return value

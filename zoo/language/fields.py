@@ -1,0 +1,133 @@
+"""The value types that layers are made of, and what every layer may say.
+
+Each accepts its value or an expression, so the same classes check a file as it is written and,
+once every ``$`` has been computed, the values that came out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from zoo.language.expressions import is_expression
+
+MAX_INT = 1_000_000
+
+_EXPRESSION = {"type": "string", "pattern": r"\$", "description": "an expression"}
+
+
+def _field(expected: str, accepts: Callable[[Any], bool], *schemas: dict[str, Any]) -> Any:
+    """A type that takes what ``accepts`` takes, or an expression, and says what it expected."""
+
+    def check(value: Any) -> Any:
+        if not is_expression(value) and not accepts(value):
+            raise PydanticCustomError("expected", "expected {expected}", {"expected": expected})
+        return value
+
+    schema = {"anyOf": [*schemas, _EXPRESSION]}
+    return Annotated[Any, PlainValidator(check), WithJsonSchema(schema)]
+
+
+def _is_int(value: Any, least: int = 0) -> bool:
+    return type(value) is int and least <= value <= MAX_INT
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= 1e9
+
+
+def _ints(least: int, lengths: tuple[int, ...]) -> Callable[[Any], bool]:
+    def accepts(value: Any) -> bool:
+        if isinstance(value, list):
+            return len(value) in lengths and all(
+                _is_int(v, least) or is_expression(v) for v in value
+            )
+        return _is_int(value, least)
+
+    return accepts
+
+
+def _int_schema(least: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": MAX_INT}
+
+
+def _list_schema(least: int, length: int) -> dict[str, Any]:
+    items = {"anyOf": [_int_schema(least), _EXPRESSION]}
+    return {"type": "array", "items": items, "minItems": length, "maxItems": length}
+
+
+if TYPE_CHECKING:  # what a field holds once its expressions have been computed
+    Positive: TypeAlias = int
+    Number: TypeAlias = float
+    Rate: TypeAlias = float
+    Boolean: TypeAlias = bool
+    Pair: TypeAlias = int | list[int]
+    Padding: TypeAlias = int | str | list[int]
+    Count: TypeAlias = int | list[Any]
+    Value: TypeAlias = Any
+else:
+    Positive = _field("an integer of at least 1", lambda v: _is_int(v, 1), _int_schema(1))
+    Number = _field("a number", _is_number, {"type": "number"})
+    Rate = _field(
+        "a number from 0 to 1",
+        lambda v: _is_number(v) and 0 <= v <= 1,
+        {"type": "number", "minimum": 0, "maximum": 1},
+    )
+    Boolean = _field("true or false", lambda v: isinstance(v, bool), {"type": "boolean"})
+    Pair = _field(
+        "an integer of at least 1, or [height, width]",
+        _ints(1, (2,)),
+        _int_schema(1),
+        _list_schema(1, 2),
+    )
+    Padding = _field(
+        "an integer, [height, width], [top, bottom, left, right] or same",
+        lambda v: v == "same" or _ints(0, (2, 4))(v),
+        _int_schema(0),
+        _list_schema(0, 2),
+        _list_schema(0, 4),
+        {"const": "same"},
+    )
+    Count = _field(
+        "an integer of at least 1, or a list",
+        lambda v: isinstance(v, list) or _is_int(v, 1),
+        _int_schema(1),
+        {"type": "array"},
+    )
+    Value = _field(
+        "a number, a word, true, false or a list of them",
+        lambda v: not isinstance(v, dict),
+        {"type": ["number", "string", "boolean", "array", "null"]},
+    )
+
+
+class Strict(BaseModel):
+    """Base of everything in a spec: unknown fields are errors, nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
+
+
+class Layer(Strict):
+    """What any layer may say, whether an operation, the use of a block, or a group of layers."""
+
+    inputs: str | list[str] | None = Field(
+        None, alias="from", description="the layers it reads; the one before it if not given"
+    )
+    when: Boolean = Field(
+        True, description="if false the layer is left out: it stands for its input"
+    )
+    repeat: Count | None = Field(
+        None, description="a number of times, or a list of which each time takes one $item"
+    )
+    after: str | None = Field(None, description="in a variant: where a new layer goes")
+    published: dict[str, Any] | None = Field(
+        None, description="what the paper states of it: output, depth, params, ops"
+    )
+
+
+RESERVED_FIELDS = frozenset(
+    {"from", "when", "repeat", "after", "published", "block", "table", "op", "layers"}
+)

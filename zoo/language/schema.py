@@ -1,0 +1,258 @@
+"""The grammar of a spec file, as types; the JSON Schema that editors use is made from it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationError
+
+from zoo.errors import SpecError, suggestion
+from zoo.language.document import Location, Mapping, describe, line_of
+from zoo.language.fields import Layer, Number, Positive, Strict, Value
+from zoo.ops import OPS
+
+FORMAT = 1
+
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class Use(Layer):
+    """The use of a block; every field not listed here is an argument of the block."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    block: str = Field(description="name of a block of this file")
+    table: str | None = Field(
+        None, description="name of a table whose row of this layer's name gives more arguments"
+    )
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments as written."""
+        return self.model_extra or {}
+
+
+class Group(Layer):
+    """Layers in sequence under one name, for a branch that is not worth a block."""
+
+    layers: Layers
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "group"
+    if "op" in value:
+        return str(value["op"])
+    return "use" if "block" in value else "group"
+
+
+_members: list[Any] = [Annotated[op, Tag(name)] for name, op in OPS.items()]
+_members += [Annotated[Use, Tag("use")], Annotated[Group, Tag("group")]]
+if TYPE_CHECKING:
+    Layers: TypeAlias = dict[str, Layer]
+else:
+    AnyLayer = Annotated[functools.reduce(operator.or_, _members), Discriminator(_kind)]
+    Layers = dict[Name, AnyLayer]
+
+
+class Paper(Strict):
+    """Where an architecture comes from."""
+
+    title: str
+    authors: str
+    year: int
+    url: str
+    venue: str | None = None
+
+
+class Options(Strict):
+    """What a network is built for unless the caller says otherwise."""
+
+    num_classes: Positive = 1000
+    in_channels: Positive = 3
+    input_size: Annotated[Any, Field(description="an integer, or [height, width]")] = 224
+
+
+class Table(Strict):
+    """Rows of arguments, each named after the layer it belongs to."""
+
+    columns: list[str]
+    published: list[str] = Field([], description="columns that state results, not arguments")
+    rows: dict[Name, list[Value]]
+
+
+class BlockDef(Strict):
+    """A block: layers with parameters."""
+
+    about: str | None = None
+    parameters: dict[Name, Value] = Field(
+        {}, description="name: default; null where it must be given"
+    )
+    layers: Layers
+
+
+class OutputDef(Strict):
+    """A result of the network."""
+
+    layer: str = Field(alias="from")
+    loss_weight: Number = 1.0
+
+
+class Normal(Strict):
+    """A normal distribution."""
+
+    mean: Number = 0.0
+    std: Number
+
+
+class Initializers(Strict):
+    """How the paper fills parameters before training."""
+
+    about: str | None = None
+    weight: Normal | None = None
+    bias: Number = 0.0
+
+
+class Variant(Strict):
+    """A named model: what it changes in its family. Mappings merge; everything else replaces."""
+
+    about: str | None = None
+    source: str | None = None
+    base: str | None = Field(None, description="another model of this file to start from")
+    settings: dict[Name, Value] = {}
+    options: dict[str, Any] = {}
+    tables: dict[Name, Any] = {}
+    blocks: dict[Name, Any] = {}
+    layers: dict[Name, Any] = {}
+    outputs: dict[Name, Any] = {}
+    initializers: dict[str, Any] = {}
+    published: dict[str, Any] = {}
+
+
+class Spec(Strict):
+    """A spec file: one family of networks."""
+
+    format: Literal[1]
+    name: Name
+    title: str | None = None
+    about: str | None = None
+    paper: Paper | None = None
+    options: Options = Options()
+    settings: dict[Name, Value] = Field({}, description="values that any expression may read")
+    initializers: Initializers | None = None
+    published: dict[str, Any] = {}
+    tables: dict[Name, Table] = {}
+    blocks: dict[Name, BlockDef] = {}
+    layers: Layers
+    outputs: dict[Name, OutputDef] = Field(
+        {}, description="name: the layer it comes from; the last layer, as logits, if not given"
+    )
+    models: dict[Name, Variant] = Field({}, description="named variants; the family alone if none")
+
+
+def validate(document: Mapping, kind: type[Strict] = Spec, at: Location = ()) -> Any:
+    """Check a document against the grammar.
+
+    Args:
+        document: What :func:`zoo.language.document.read` gave.
+        kind: The type to check against.
+        at: Where in the file the document stands.
+
+    Raises:
+        SpecError: One line: file, line, path, what was expected, and the nearest right word.
+    """
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        raise _spec_error(error, document) from None
+
+
+def json_schema() -> str:
+    """Return the JSON Schema of a spec file, as text."""
+    schema = Spec.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=1) + "\n"
+
+
+def _spec_error(error: ValidationError, document: Mapping) -> SpecError:
+    first = error.errors(include_url=False)[0]
+    location = _real(first["loc"], document)
+    place = f"{document.file}:{line_of(document, location)}: {describe(location)}"
+    return SpecError(f"{place}: {_message(first, location, document)}")
+
+
+def _real(loc: tuple[int | str, ...], document: Any) -> Location:
+    """Drop from pydantic's location the tags of unions and keys, which are not in the file."""
+    real: list[str | int] = []
+    value = document
+    for i, part in enumerate(loc):
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        elif i < len(loc) - 1 or part in (*OPS, "use", "group", "[key]"):
+            continue
+        real.append(part)
+    return tuple(real)
+
+
+def _message(first: Any, location: Location, document: Any) -> str:
+    kind, value = first["type"], first["input"]
+    shown = (
+        "a mapping"
+        if isinstance(value, dict)
+        else "a list"
+        if isinstance(value, list)
+        else repr(value)
+    )
+    if kind == "expected":
+        return f"{first['msg']}, got {shown}"
+    if kind == "union_tag_invalid":
+        tag = value.get("op") if isinstance(value, dict) else value
+        return f"unknown op {tag!r}.{suggestion(tag, OPS) or ' Known: ' + ', '.join(OPS) + '.'}"
+    if kind == "extra_forbidden":
+        return f"unknown field.{suggestion(location[-1], _known(first['loc']))}"
+    if kind == "missing":
+        if location[-1] == "layers" and "group" in first["loc"]:
+            return "expected one of op (an operation), block (the use of one) or layers (a group)"
+        return "missing; it must be given"
+    if kind == "string_pattern_mismatch":
+        return f"expected a name of letters, digits and _, beginning with a letter, got {shown}"
+    if kind == "literal_error" and location == ("format",):
+        return f"expected {FORMAT}, the format version this zoo reads, got {shown}"
+    expected = {
+        "string_type": "text",
+        "int_type": "an integer",
+        "dict_type": "a mapping",
+        "model_type": "a mapping",
+        "model_attributes_type": "a mapping",
+        "list_type": "a list",
+    }.get(kind, first["msg"])
+    return f"expected {expected}, got {shown}"
+
+
+def _known(loc: tuple[int | str, ...]) -> list[str]:
+    """The fields that could have been meant: those of the innermost type the location names."""
+    kinds: dict[str, type[Strict]] = {**OPS, "use": Use, "group": Group, "blocks": BlockDef}
+    kinds |= {"tables": Table, "models": Variant, "outputs": OutputDef, "options": Options}
+    kinds |= {"paper": Paper, "initializers": Initializers}
+    kind: type[Strict] = next((kinds[str(p)] for p in reversed(loc[:-1]) if str(p) in kinds), Spec)
+    return [f.alias or name for name, f in kind.model_fields.items()]
+
+
+for _model in (Group, BlockDef, Spec):
+    _model.model_rebuild()
+__all__ = [
+    "AnyLayer",
+    "BlockDef",
+    "Boolean",
+    "Group",
+    "Layers",
+    "Spec",
+    "Use",
+    "Variant",
+    "validate",
+]

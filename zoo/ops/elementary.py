@@ -1,0 +1,103 @@
+"""Operations without weights that join, reshape or act on each value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from zoo.language.fields import Rate
+from zoo.network import Node, Shape, text_of
+from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of
+
+
+class ReLU(Op):
+    """max(x, 0). No attributes."""
+
+    op: Literal["relu"]
+    elementwise = True
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        return Inferred(inputs[0], layout=layout)
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return np.maximum(inputs[0], 0)
+
+
+class Dropout(Op):
+    """In training sets values to 0 with probability rate and divides the rest by 1 - rate.
+
+    In evaluation it does nothing. Attributes of the node: rate.
+    """
+
+    op: Literal["dropout"]
+    rate: Rate
+    elementwise = True
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        if self.rate == 1:
+            raise ShapeError("a rate of 1 drops everything; expected less")
+        return Inferred(inputs[0], {"rate": float(self.rate)}, layout=layout)
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return inputs[0]
+
+
+class Flatten(Op):
+    """A map as a vector, in CHW order. No attributes; the node's layout says what it was."""
+
+    op: Literal["flatten"]
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        channels, height, width = map_of(inputs[0])
+        # A one-pixel map is the same vector in either order.
+        kept = inputs[0] if height * width > 1 and channels > 1 else None
+        return Inferred((math.prod(inputs[0]),), layout=kept)
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return inputs[0].reshape(len(inputs[0]), -1)
+
+
+class Concat(Op):
+    """Inputs one after the other along channels. No attributes."""
+
+    op: Literal["concat"]
+    arity = (1, 1000)
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        if len({shape[1:] for shape in inputs}) > 1:
+            sizes = ", ".join(map(text_of, inputs))
+            raise ShapeError(f"branches of different sizes cannot be joined: {sizes}")
+        if layout:
+            raise ShapeError("flattened maps cannot be joined; join the maps, then flatten")
+        return Inferred((sum(shape[0] for shape in inputs), *inputs[0][1:]))
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return np.concatenate(inputs, axis=1)
+
+
+class Add(Op):
+    """The sum of inputs of one shape. No attributes."""
+
+    op: Literal["add"]
+    arity = (1, 1000)
+    elementwise = True
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        if len(set(inputs)) > 1:
+            sizes = ", ".join(map(text_of, inputs))
+            raise ShapeError(f"only inputs of one shape can be added, got {sizes}")
+        return Inferred(inputs[0], layout=layout)
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        total = inputs[0]
+        for x in inputs[1:]:
+            total = total + x
+        return total

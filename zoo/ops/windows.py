@@ -1,0 +1,102 @@
+"""The arithmetic that convolutions and pools share: padding, rounding, and windows in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.network import text_of
+from zoo.ops.base import Array, ShapeError
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How windows lie over one map.
+
+    Attributes:
+        padding: (top, bottom, left, right), the ceil extension included.
+        stated: The same, as the spec states it: without the ceil extension.
+        size: (height, width) of the output.
+    """
+
+    padding: tuple[int, int, int, int]
+    stated: tuple[int, int, int, int]
+    size: tuple[int, int]
+
+
+def place(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: int | str | Sequence[int],
+    dilation: tuple[int, int] = (1, 1),
+    ceil_mode: bool = False,
+) -> Windows:
+    """Resolve padding and rounding.
+
+    ``same`` is TensorFlow's: an output of ceil(size / stride), the odd pixel at the end.
+    With ``ceil_mode`` a last window that would start beyond the input and its leading padding is
+    dropped, as Caffe and PyTorch do.
+
+    Raises:
+        ShapeError: The window is larger than the padded input.
+
+    Example:
+        >>> place((112, 112), (3, 3), (2, 2), 0, ceil_mode=True)
+        Windows(padding=(0, 1, 0, 1), stated=(0, 0, 0, 0), size=(56, 56))
+    """
+    extents = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    if padding == "same":
+        totals = [
+            max((-(-n // s) - 1) * s + e - n, 0)
+            for n, s, e in zip(size, stride, extents, strict=True)
+        ]
+        stated = [p for total in totals for p in (total // 2, total - total // 2)]
+    elif isinstance(padding, int):
+        stated = [padding] * 4
+    else:
+        stated = [int(p) for p in padding]
+        stated = [stated[0], stated[0], stated[1], stated[1]] if len(stated) == 2 else stated
+    padded, out = list(stated), []
+    for axis, (n, e, s) in enumerate(zip(size, extents, stride, strict=True)):
+        low, high = stated[2 * axis : 2 * axis + 2]
+        room = n + low + high - e
+        if room < 0:
+            window, area = text_of(extents), f"{size[0]}x{size[1]}"
+            raise ShapeError(
+                f"the {window} window is larger than its {area} input with padding {stated}"
+            )
+        count = room // s + 1
+        if ceil_mode and room % s and count * s < n + low:
+            count += 1
+            padded[2 * axis + 1] += (count - 1) * s - room
+        out.append(count)
+    return Windows(_four(padded), _four(stated), (out[0], out[1]))
+
+
+def pad(x: Array, padding: Sequence[int], value: float = 0.0) -> Array:
+    """Pad the last two axes by (top, bottom, left, right)."""
+    top, bottom, left, right = padding
+    widths = ((0, 0), (0, 0), (top, bottom), (left, right))
+    return np.pad(x, widths, constant_values=value)
+
+
+def view(x: Array, attributes: Any) -> Array:
+    """Return all windows of an already padded map, without copying.
+
+    Returns:
+        [N, C, out height, out width, kernel height, kernel width]
+    """
+    kernel, stride = attributes["kernel_size"], attributes["stride"]
+    dilation = attributes.get("dilation", (1, 1))
+    extents = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+    windows = np.lib.stride_tricks.sliding_window_view(x, extents, axis=(2, 3))
+    return windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+
+
+def _four(values: Sequence[int]) -> tuple[int, int, int, int]:
+    top, bottom, left, right = values
+    return top, bottom, left, right

@@ -1,0 +1,15 @@
+"""The PyTorch backend: graphs as ``torch.nn.Module``, NCHW."""
+
+from zoo.torch.model import build
+from zoo.torch.running import features, predict
+from zoo.torch.weights import count_parameters, get_weights, set_weights, shapes
+
+__all__ = [
+    "build",
+    "count_parameters",
+    "features",
+    "get_weights",
+    "predict",
+    "set_weights",
+    "shapes",
+]

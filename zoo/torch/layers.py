@@ -1,0 +1,206 @@
+"""One function an operation: a node as a PyTorch layer, with its parameters not yet filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from zoo.network import Node
+
+
+def conv(node: Node, dtype: torch.dtype) -> nn.Module:
+    at = node.attributes
+    top, bottom, left, right = at["padding"]
+    symmetric = top == bottom and left == right
+    layer = (nn.Conv2d if symmetric else PaddedConv2d)(
+        at["in_channels"],
+        at["out_channels"],
+        at["kernel_size"],
+        at["stride"],
+        (top, left) if symmetric else 0,
+        at["dilation"],
+        at["groups"],
+        at["bias"],
+        dtype=dtype,
+    )
+    if isinstance(layer, PaddedConv2d):
+        layer.edges = (left, right, top, bottom)
+    return layer
+
+
+def linear(node: Node, dtype: torch.dtype) -> nn.Module:
+    at = node.attributes
+    return nn.Linear(at["in_features"], at["out_features"], at["bias"], dtype=dtype)
+
+
+def batch_norm(node: Node, dtype: torch.dtype) -> nn.Module:
+    at = node.attributes
+    layer = BatchNorm(at["num_features"], at["eps"], at["momentum"], dtype=dtype)
+    if not at["scale"]:
+        layer.register_parameter("weight", None)
+    if not at["shift"]:
+        layer.register_parameter("bias", None)
+    return layer
+
+
+def lrn(node: Node, dtype: torch.dtype) -> nn.Module:
+    at = node.attributes
+    return nn.LocalResponseNorm(at["size"], at["alpha"], at["beta"], at["k"])
+
+
+def relu(node: Node, dtype: torch.dtype) -> nn.Module:
+    return nn.ReLU()
+
+
+def dropout(node: Node, dtype: torch.dtype) -> nn.Module:
+    return nn.Dropout(node.attributes["rate"])
+
+
+def max_pool(node: Node, dtype: torch.dtype) -> nn.Module:
+    at = node.attributes
+    if at["symmetric"]:
+        height, width, ceil_mode = at["symmetric"]
+        return nn.MaxPool2d(at["kernel_size"], at["stride"], (height, width), ceil_mode=ceil_mode)
+    return PaddedMaxPool2d(at["kernel_size"], at["stride"], at["padding"])
+
+
+def avg_pool(node: Node, dtype: torch.dtype) -> nn.Module:
+    at = node.attributes
+    top, bottom, left, right = at["padding"]
+    if at["counts"] is None and (top, left) == (bottom, right):
+        return nn.AvgPool2d(at["kernel_size"], at["stride"], (top, left))
+    return PaddedAvgPool2d(at["kernel_size"], at["stride"], at["padding"], at["counts"], dtype)
+
+
+def global_avg_pool(node: Node, dtype: torch.dtype) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(1)
+
+
+def flatten(node: Node, dtype: torch.dtype) -> nn.Module:
+    return nn.Flatten()
+
+
+def concat(node: Node, dtype: torch.dtype) -> nn.Module:
+    return Concat()
+
+
+def add(node: Node, dtype: torch.dtype) -> nn.Module:
+    return Add()
+
+
+#: op name -> function
+LAYERS: dict[str, Callable[[Node, torch.dtype], nn.Module]] = {
+    function.__name__: function
+    for function in (
+        conv,
+        linear,
+        batch_norm,
+        lrn,
+        relu,
+        dropout,
+        max_pool,
+        avg_pool,
+        global_avg_pool,
+        flatten,
+        concat,
+        add,
+    )
+}
+
+
+class PaddedConv2d(nn.Conv2d):
+    """A convolution whose padding differs between its sides."""
+
+    edges: tuple[int, int, int, int]  # left, right, top, bottom: the order of F.pad
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(F.pad(input, self.edges))
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, edges={self.edges}"
+
+
+class PaddedMaxPool2d(nn.MaxPool2d):
+    """A max pool whose padding differs between its sides, or exceeds half the kernel."""
+
+    def __init__(self, kernel_size: Any, stride: Any, padding: tuple[int, int, int, int]) -> None:
+        super().__init__(kernel_size, stride)
+        top, bottom, left, right = padding
+        self.edges = (left, right, top, bottom)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(F.pad(input, self.edges, value=-torch.inf))
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, edges={self.edges}"
+
+
+class PaddedAvgPool2d(nn.AvgPool2d):
+    """An average pool with any padding, dividing each window by a count of its own."""
+
+    scale: torch.Tensor | None
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any,
+        padding: tuple[int, int, int, int],
+        counts: tuple[tuple[int, ...], tuple[int, ...]] | None,
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__(kernel_size, stride)
+        top, bottom, left, right = padding
+        self.edges = (left, right, top, bottom)
+        scale = None
+        if counts is not None:
+            # On the CPU even while the layer is being built on the meta device.
+            rows, columns = (torch.tensor(c, dtype=dtype, device="cpu") for c in counts)
+            scale = kernel_size[0] * kernel_size[1] / torch.outer(rows, columns)
+        self.register_buffer("scale", scale, persistent=False)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        mean = super().forward(F.pad(input, self.edges))
+        return mean if self.scale is None else mean * self.scale
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, edges={self.edges}"
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm of maps or vectors whose running variance takes the biased batch variance."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not (self.training and self.track_running_stats):
+            return super().forward(input)
+        assert self.running_var is not None and self.momentum is not None
+        kept = self.running_var * (1 - self.momentum)
+        out = super().forward(input)
+        with torch.no_grad():
+            # PyTorch added momentum * the unbiased variance, which is n / (n - 1) of the biased.
+            count = input.numel() // input.shape[1]
+            self.running_var.sub_((self.running_var - kept) / count)
+        return out
+
+    def _check_input_dim(self, input: torch.Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"expected a batch of maps or vectors, got {input.dim()} dimensions")
+
+
+class Concat(nn.Module):
+    """Joins maps by channel."""
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat(inputs, 1)
+
+
+class Add(nn.Module):
+    """Adds its inputs."""
+
+    def forward(self, first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        for other in others:
+            first = first + other
+        return first

@@ -1,0 +1,116 @@
+"""Builds a graph as a PyTorch module whose attributes are the spec's own names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from zoo.network import Block, Graph, Parameter, Step
+from zoo.torch.layers import LAYERS
+
+Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
+
+
+def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nn.Module:
+    """Build a graph.
+
+    Args:
+        graph: The network.
+        draw: Gives each parameter's initial value, in the canonical layout and ``dtype``, as an
+            array that nobody else holds; None for PyTorch's own initialisers.
+        dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
+        seed: For PyTorch's own initialisers; the caller's generator is left as it was.
+
+    Returns:
+        The module, in training mode as PyTorch's habit is, on the CPU.
+    """
+    kind = getattr(torch, dtype)
+    if draw is None:
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.manual_seed(seed)
+            return Network(graph, kind)
+    with torch.device("meta"):  # shapes only: no value is drawn that draw would overwrite
+        model = Network(graph, kind)
+    for parameter in graph.parameters:
+        path, _, name = parameter.name.rpartition(".")
+        _fill(model.get_submodule(path), name, _tensor(draw(parameter)))
+    return model
+
+
+def _fill(module: nn.Module, name: str, value: torch.Tensor) -> None:
+    if name in module._parameters:
+        setattr(module, name, nn.Parameter(value))
+    else:
+        setattr(module, name, value)
+        module.num_batches_tracked = torch.zeros((), dtype=torch.long)
+
+
+def _tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> torch.Tensor:
+    """Share a NumPy array's memory; bfloat16, which NumPy lacks, travels as its bits."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+class Stack(nn.Module):
+    """A block of the spec: its layers as attributes, computed in the spec's order."""
+
+    def __init__(self, block: Block, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._kind, self._chain = block.kind, block.is_chain
+        self._program, self._result = block.program, block.output
+        for step in block.steps:
+            self.add_module(step.name, _child(step, dtype))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self._chain:
+            for child in self.children():
+                x = child(x)
+            return x
+        return self._compute(x)[self._result]
+
+    def _compute(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Compute every step; the values that later steps still need are what remains."""
+        values = {"input": x}
+        for name, inputs, releases in self._program:
+            values[name] = self._modules[name](*[values[source] for source in inputs])  # type: ignore[misc]
+            for source in releases:
+                del values[source]
+        return values
+
+    def _get_name(self) -> str:
+        return self._kind  # what print(model) shows
+
+
+class Network(Stack):
+    """A whole network.
+
+    Takes [N, C, H, W] of the size it was built for; returns logits [N, num_classes], or with
+    auxiliary heads a dict of them by name.
+    """
+
+    def __init__(self, graph: Graph, dtype: torch.dtype) -> None:
+        super().__init__(graph.root, dtype)
+        self.zoo_graph = graph
+        self._expected = graph.input_shape
+        self._returns = tuple((output.name, output.step) for output in graph.outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
+        if tuple(x.shape[1:]) != self._expected:
+            raise ValueError(self.zoo_graph.refusal(tuple(x.shape)))
+        if self._chain:
+            return super().forward(x)
+        values = self._compute(x)
+        if len(self._returns) == 1:
+            return values[self._result]
+        return {name: values[step] for name, step in self._returns}
+
+
+def _child(step: Step, dtype: torch.dtype) -> nn.Module:
+    child = step.child
+    if isinstance(child, Block):
+        return Stack(child, dtype)
+    return LAYERS[child.op](child, dtype)

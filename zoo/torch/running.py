@@ -1,0 +1,68 @@
+"""Runs a PyTorch module on NumPy arrays, in evaluation mode and without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from zoo.network import Node
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+def predict(model: nn.Module, x: Array) -> Array | dict[str, Array]:
+    """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
+    with _evaluating(model):
+        result = model(_input(model, x))
+    if isinstance(result, dict):
+        return {name: _array(value) for name, value in result.items()}
+    return _array(result)
+
+
+def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
+    """Run the model on x and return the values of nodes, NCHW or [N, features]."""
+    model = getattr(model, "_orig_mod", model)  # hooks are not called inside a compiled module
+    found: dict[str, Array] = {}
+
+    def keep(name: str) -> Any:
+        return lambda module, inputs, output: found.__setitem__(name, _array(output))
+
+    hooks = [model.get_submodule(n.name).register_forward_hook(keep(n.name)) for n in nodes]
+    try:
+        with _evaluating(model):
+            model(_input(model, x))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {node.name: found[node.name] for node in nodes}
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode, and each back in the mode it was in."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _input(model: nn.Module, x: Array) -> torch.Tensor:
+    """Copy x to the model's device and dtype, channels last: twice as fast on a CPU."""
+    like = next(model.parameters())
+    tensor = torch.tensor(x).to(like.device, like.dtype)
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def _array(value: torch.Tensor) -> Array:
+    if value.dtype == torch.bfloat16:
+        value = value.float()
+    return value.contiguous().cpu().numpy().copy()
