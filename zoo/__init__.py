@@ -23,7 +23,7 @@ _HOMES = {
     "list_models": "zoo.api",
     "predict": "zoo.api",
     "set_weights": "zoo.api",
-    "verify": "zoo.verification",
+    "verify": "zoo.verification.verify",
     "BackendError": "zoo.errors",
     "InputError": "zoo.errors",
     "SpecError": "zoo.errors",
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from zoo.network import Graph as Graph
     from zoo.network import Node as Node
     from zoo.network import Parameter as Parameter
-    from zoo.verification import verify as verify
+    from zoo.verification.verify import verify as verify
 
 
 def __getattr__(name: str) -> Any:

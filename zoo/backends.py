@@ -142,8 +142,8 @@ def load(name: str) -> Backend:
         # keras imports its engine by itself, so the missing module may be another's.
         missing = error.name or entry.framework
         raise BackendError(
-            f"zoo's {entry.name} backend needs {entry.title}: "
-            f"python -m pip install 'polyzoo[{entry.extra}]' (could not import {missing!r}: {error})"
+            f"zoo's {entry.name} backend needs {entry.title}: python -m pip install "
+            f"'polyzoo[{entry.extra}]' (could not import {missing!r}: {error})"
         ) from error
     if str(name).lower() in ("tensorflow", "tf"):
         backend.require_engine("tensorflow")

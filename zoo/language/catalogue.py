@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import SpecError, UnknownNameError, suggestion
-from zoo.language.document import Location, Mapping, Sequence, describe, line_of, merge, read
-from zoo.language.schema import Spec, Variant, validate
+from zoo.language.document import Location, Mapping, describe, line_of, merge, read
+from zoo.language.schema import Spec
+from zoo.language.validation import validate
 
 _SECTIONS = (
     "settings",
@@ -121,8 +122,9 @@ def _lineage(document: Mapping, model: str) -> list[str]:
 
 
 def _apply(base: Mapping, patch: Mapping, at: Location, document: Mapping) -> Mapping:
-    validate_patch = Variant.model_fields.keys()
-    for section in (s for s in _SECTIONS if s in patch and s in validate_patch):
+    if "about" in patch:
+        base = _replaced(base, "about", patch["about"])
+    for section in (s for s in _SECTIONS if s in patch):
         change = patch[section]
         if section == "settings":
             known = base.get("settings", {})
@@ -174,7 +176,7 @@ def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> M
 
 def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: Mapping) -> None:
     before = layer.get("after")
-    if before not in layers:
+    if before is None or before not in layers:
         hint = suggestion(name if before is None else before, layers)
         message = (
             f"no layer {name!r} to change.{hint} A new one needs 'after: <layer>'"
@@ -190,19 +192,16 @@ def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: 
 
 
 def _without(mapping: Mapping, key: str) -> Mapping:
-    return _replaced(mapping, key, None, drop=True)
+    kept = Mapping({k: v for k, v in mapping.items() if k != key})
+    kept.file, kept.line, kept.lines = mapping.file, mapping.line, dict(mapping.lines)
+    return kept
 
 
-def _replaced(mapping: Mapping, key: str, value: Any, drop: bool = False) -> Mapping:
-    changed = Mapping({k: v for k, v in mapping.items() if k != key})
-    changed.file, changed.line, changed.lines = mapping.file, mapping.line, dict(mapping.lines)
-    if not drop:
-        changed[key] = value
+def _replaced(mapping: Mapping, key: str, value: Any) -> Mapping:
+    changed = _without(mapping, key)
+    changed[key] = value
     return changed
 
 
 def _error(document: Mapping, at: Location, message: str) -> SpecError:
     return SpecError(f"{document.file}:{line_of(document, at)}: {describe(at)}: {message}")
-
-
-__all__ = ["Sequence", "folder", "load", "shipped"]

@@ -84,7 +84,7 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
     if not isinstance(root, yaml.MappingNode):
         line = 1 if root is None else root.start_mark.line + 1
         raise SpecError(f"{file}:{line}: expected a mapping at the top level, such as 'format: 1'")
-    return _Reader(file).convert(root, ())
+    return _Reader(file).mapping(root, (), root.start_mark.line + 1)
 
 
 def line_of(document: Any, location: Location) -> int:
@@ -124,9 +124,11 @@ def merge(base: Mapping, patch: AbstractMapping[str, Any]) -> Mapping:
     merged.file, merged.line, merged.lines = base.file, base.line, dict(base.lines)
     for key, value in patch.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        merged[key] = merge(old, value) if both else value
-        if isinstance(patch, Mapping) and not both:
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            merged[key] = merge(old, value)
+            continue
+        merged[key] = value
+        if isinstance(patch, Mapping):
             merged.lines[key] = patch.lines[key]
     return merged
 
@@ -221,7 +223,7 @@ _SCALARS: dict[str, Any] = {
     "bool": {
         t: t.lower() == "true" for t in "true True TRUE false False FALSE".split()
     }.__getitem__,
-    "null": {t: None for t in ("~", "null", "Null", "NULL", "")}.__getitem__,
+    "null": dict.fromkeys(("~", "null", "Null", "NULL", "")).__getitem__,
 }
 
 
@@ -232,7 +234,7 @@ def _check_depth(text: str, file: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1  # type: ignore[union-attr]  # always there here
                 raise SpecError(f"{file}:{line}: nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

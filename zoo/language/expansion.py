@@ -1,4 +1,4 @@
-"""Expands a spec to a graph: expressions computed, blocks opened, shapes inferred, mistakes named."""
+"""Expands a spec to a graph: computes expressions, opens blocks, infers shapes, names mistakes."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class _Expander:
             options=dict(self.options),
             omitted=tuple(name for name in wanted if name in kept and kept[name].step != name),
             initializers=self.initializers(scope),
-            published=self.published,
+            published=self.published if self.as_published() else {},
             about=self.about(),
             source=self.document.file,
         )
@@ -159,6 +159,12 @@ class _Expander:
         if self.spec.outputs and (not outputs or outputs[0].name != next(iter(self.spec.outputs))):
             self.fail(replace(scope, location=("outputs",)), "the first output was left out")
         return tuple(outputs) or (Output("logits", root.output),)
+
+    def as_published(self) -> bool:
+        """Whether the options are the spec's own, so that the paper's figures apply."""
+        own = self.spec.options.model_dump()
+        own["input_size"] = _size(own["input_size"])
+        return all(self.options[key] == value for key, value in own.items())
 
     def initializers(self, scope: _Scope) -> dict[str, dict[str, float]]:
         init = self.spec.initializers
@@ -273,8 +279,9 @@ class _Expander:
         if layer.published:
             self.published[at.path] = dict(layer.published)
         if isinstance(layer, Op):
-            child: Node | Block = self.node(layer, sources, at)
-            value = _Value(name, child.name, child.shape, child.layout)
+            node = self.node(layer, sources, at)
+            child: Node | Block = node
+            value = _Value(name, node.name, node.shape, node.layout)
         else:
             if len(sources) > 1:
                 self.fail(at, "a block has one input; join them first with concat or add")
@@ -400,9 +407,9 @@ class _Expander:
             return OPS[op.op].model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            key = first["loc"][0]
+            key = str(first["loc"][0])
             place = replace(at, location=(*at.location, key))
-            self.fail(place, f"{first['msg']}, got {values[str(key)]!r} from {own[str(key)]!r}")
+            self.fail(place, f"{first['msg']}, got {values[key]!r} from {own[key]!r}")
 
     def compute(self, value: Any, at: _Scope) -> Any:
         """Compute every expression in a value."""

@@ -199,7 +199,7 @@ class _Parser:
         if not isinstance(values, Mapping) or name not in values:
             known = list(values) if isinstance(values, Mapping) else []
             hint = suggestion(name, known)
-            listed = f" Known here: {', '.join(sign + k for k in known)}." if not hint else hint
+            listed = hint or f" Known here: {', '.join(sign + k for k in known)}."
             raise ExpressionError(f"unknown name '{sign}{name}'.{listed if known else ''}")
         return values[name]
 

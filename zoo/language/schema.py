@@ -7,10 +7,8 @@ import json
 import operator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from zoo.errors import SpecError, suggestion
-from zoo.language.document import Location, Mapping, describe, line_of
 from zoo.language.fields import Layer, Number, Positive, Strict, Value
 from zoo.ops import OPS
 
@@ -153,23 +151,6 @@ class Spec(Strict):
     models: dict[Name, Variant] = Field({}, description="named variants; the family alone if none")
 
 
-def validate(document: Mapping, kind: type[Strict] = Spec, at: Location = ()) -> Any:
-    """Check a document against the grammar.
-
-    Args:
-        document: What :func:`zoo.language.document.read` gave.
-        kind: The type to check against.
-        at: Where in the file the document stands.
-
-    Raises:
-        SpecError: One line: file, line, path, what was expected, and the nearest right word.
-    """
-    try:
-        return kind.model_validate(document)
-    except ValidationError as error:
-        raise _spec_error(error, document) from None
-
-
 def json_schema() -> str:
     """Return the JSON Schema of a spec file, as text."""
     schema = Spec.model_json_schema(by_alias=True)
@@ -177,82 +158,5 @@ def json_schema() -> str:
     return json.dumps(schema, indent=1) + "\n"
 
 
-def _spec_error(error: ValidationError, document: Mapping) -> SpecError:
-    first = error.errors(include_url=False)[0]
-    location = _real(first["loc"], document)
-    place = f"{document.file}:{line_of(document, location)}: {describe(location)}"
-    return SpecError(f"{place}: {_message(first, location, document)}")
-
-
-def _real(loc: tuple[int | str, ...], document: Any) -> Location:
-    """Drop from pydantic's location the tags of unions and keys, which are not in the file."""
-    real: list[str | int] = []
-    value = document
-    for i, part in enumerate(loc):
-        if isinstance(value, dict) and part in value:
-            value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-            value = value[part]
-        elif i < len(loc) - 1 or part in (*OPS, "use", "group", "[key]"):
-            continue
-        real.append(part)
-    return tuple(real)
-
-
-def _message(first: Any, location: Location, document: Any) -> str:
-    kind, value = first["type"], first["input"]
-    shown = (
-        "a mapping"
-        if isinstance(value, dict)
-        else "a list"
-        if isinstance(value, list)
-        else repr(value)
-    )
-    if kind == "expected":
-        return f"{first['msg']}, got {shown}"
-    if kind == "union_tag_invalid":
-        tag = value.get("op") if isinstance(value, dict) else value
-        return f"unknown op {tag!r}.{suggestion(tag, OPS) or ' Known: ' + ', '.join(OPS) + '.'}"
-    if kind == "extra_forbidden":
-        return f"unknown field.{suggestion(location[-1], _known(first['loc']))}"
-    if kind == "missing":
-        if location[-1] == "layers" and "group" in first["loc"]:
-            return "expected one of op (an operation), block (the use of one) or layers (a group)"
-        return "missing; it must be given"
-    if kind == "string_pattern_mismatch":
-        return f"expected a name of letters, digits and _, beginning with a letter, got {shown}"
-    if kind == "literal_error" and location == ("format",):
-        return f"expected {FORMAT}, the format version this zoo reads, got {shown}"
-    expected = {
-        "string_type": "text",
-        "int_type": "an integer",
-        "dict_type": "a mapping",
-        "model_type": "a mapping",
-        "model_attributes_type": "a mapping",
-        "list_type": "a list",
-    }.get(kind, first["msg"])
-    return f"expected {expected}, got {shown}"
-
-
-def _known(loc: tuple[int | str, ...]) -> list[str]:
-    """The fields that could have been meant: those of the innermost type the location names."""
-    kinds: dict[str, type[Strict]] = {**OPS, "use": Use, "group": Group, "blocks": BlockDef}
-    kinds |= {"tables": Table, "models": Variant, "outputs": OutputDef, "options": Options}
-    kinds |= {"paper": Paper, "initializers": Initializers}
-    kind: type[Strict] = next((kinds[str(p)] for p in reversed(loc[:-1]) if str(p) in kinds), Spec)
-    return [f.alias or name for name, f in kind.model_fields.items()]
-
-
 for _model in (Group, BlockDef, Spec):
     _model.model_rebuild()
-__all__ = [
-    "AnyLayer",
-    "BlockDef",
-    "Boolean",
-    "Group",
-    "Layers",
-    "Spec",
-    "Use",
-    "Variant",
-    "validate",
-]

@@ -121,7 +121,7 @@ class PaddedConv2d(nn.Conv2d):
         return super().forward(F.pad(input, self.edges))
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, edges={self.edges}"
+        return f"{super().extra_repr()}, edges={self.edges}"  # type: ignore[no-untyped-call]
 
 
 class PaddedMaxPool2d(nn.MaxPool2d):
@@ -133,7 +133,9 @@ class PaddedMaxPool2d(nn.MaxPool2d):
         self.edges = (left, right, top, bottom)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return super().forward(F.pad(input, self.edges, value=-torch.inf))
+        return F.max_pool2d(
+            F.pad(input, self.edges, value=-torch.inf), self.kernel_size, self.stride
+        )
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, edges={self.edges}"

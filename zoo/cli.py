@@ -1,0 +1,263 @@
+"""The command line: list, summary, verify, predict.
+
+Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import zoo
+from zoo.errors import InputError, ZooError
+
+app = typer.Typer(
+    name="zoo",
+    help="One architecture spec, four frameworks, provably the same network.",
+    epilog="A MODEL is a name from 'zoo list' or the path of a YAML file of your own.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Model = Annotated[str, typer.Argument(help="A name from 'zoo list', or a YAML file.")]
+Aux = Annotated[bool, typer.Option("--aux", help="With the auxiliary heads.")]
+Classes = Annotated[int | None, typer.Option("--num-classes", help="Outputs of the classifier.")]
+Channels = Annotated[int | None, typer.Option("--in-channels", help="Channels of the input.")]
+Size = Annotated[
+    str | None, typer.Option("--input-size", metavar="N|HxW", help="Of the input, in pixels.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of the weights.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and exit status 2."""
+    try:
+        app()
+    except ZooError as error:
+        _fail(str(error))
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+
+
+@app.command("list")
+def list_(
+    pattern: Annotated[str | None, typer.Argument(help="Only these, such as 'vgg*'.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the models, with their parameters and multiply-accumulates."""
+    names = zoo.list_models(pattern)
+    if pattern and not names:
+        _fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
+    rows = [_listed(name) for name in names]
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table()
+    for heading in ("model", "parameters", "MACs", "input", "about"):
+        right = heading in ("parameters", "MACs")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "about")
+    for i, row in enumerate(rows):
+        size = "x".join(map(str, row["input_shape"]))
+        figures = (f"{row['parameters']:,}", f"{row['macs']:,}")
+        last = i + 1 == len(rows) or rows[i + 1]["family"] != row["family"]
+        table.add_row(row["model"], *figures, size, row["about"], end_section=last)
+    out.print(table)
+    papers = {f"{r['paper']} ({r['year']}), {r['url']}": r["title"] for r in rows if r["paper"]}
+    for paper, title in papers.items():
+        out.print(f"{title}: {paper}", soft_wrap=True)
+
+
+@app.command()
+def summary(
+    model: Model,
+    aux: Aux = False,
+    num_classes: Classes = None,
+    in_channels: Channels = None,
+    input_size: Size = None,
+    depth: Annotated[
+        int, typer.Option("--depth", min=1, help="How many levels of blocks to open.")
+    ] = 1,
+    every_layer: Annotated[bool, typer.Option("--all", help="Open every block.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a model's blocks: shapes, parameters and MACs, beside what its paper states."""
+    graph = zoo.graph(model, **_options(aux, num_classes, in_channels, input_size))
+    found = graph.summary(None if every_layer else depth)
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        out.print(found)
+
+
+@app.command()
+def verify(
+    model: Model,
+    aux: Aux = False,
+    num_classes: Classes = None,
+    in_channels: Channels = None,
+    input_size: Size = None,
+    backends: Annotated[
+        str | None, typer.Option("--backends", help="Which to compare, with commas between.")
+    ] = None,
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="float32 (within 1e-5) or float64 (within 1e-12).")
+    ] = "float32",
+    image: Annotated[
+        Path | None, typer.Option("--image", help="A photograph; one is shipped.")
+    ] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+    save: Annotated[
+        Path | None, typer.Option("--output", help="Also write the result as JSON to this file.")
+    ] = None,
+) -> None:
+    """Show that the frameworks hold the same network, at every node, on a photograph."""
+    names = [name.strip() for name in backends.split(",")] if backends else None
+    with err.status("reading the spec") as status:
+        report = zoo.verify(
+            model,
+            backends=names,
+            **_options(aux, num_classes, in_channels, input_size),
+            dtype=dtype,
+            image=image,
+            seed=seed,
+            progress=lambda message: status.update(message),
+        )
+    if save:
+        _write(save, json.dumps(report.to_dict(), indent=2) + "\n")
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        out.print(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def predict(
+    image: Annotated[Path, typer.Argument(help="A photograph.")],
+    model: Annotated[str, typer.Option("--model", help="A name, or a YAML file.")] = "googlenet",
+    backend: Annotated[
+        str | None,
+        typer.Option("--backend", help="The framework; the first installed if not given."),
+    ] = None,
+    num_classes: Classes = None,
+    in_channels: Channels = None,
+    input_size: Size = None,
+    count: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Run a photograph through a model with its initial, untrained weights."""
+    from zoo import image as images
+    from zoo.verification.comparison import top
+
+    options = _options(False, num_classes, in_channels, input_size)
+    graph = zoo.graph(model, **options)
+    x = images.load(image, graph.options["input_size"], graph.options["in_channels"])
+    backend = backend or next(iter(zoo.list_backends()), "torch")
+    with err.status(f"{model} in {backend}"):
+        found = zoo.predict(zoo.build(model, backend, **options, seed=seed), x)
+    logits = found[graph.outputs[0].name] if isinstance(found, dict) else found
+    classes = [{"class": i, "logit": float(logits[0, i])} for i in top(logits, count)]
+    result = {
+        "model": graph.name,
+        "backend": backend,
+        "image": str(image),
+        "weights": f"untrained, seed {seed}",
+        "top": classes,
+    }
+    if as_json:
+        _print_json(result)
+        return
+    out.print(f"[italic]{graph.name} in {backend}, on {image}[/]")
+    table = Table()
+    table.add_column("class", justify="right")
+    table.add_column("logit", justify="right")
+    for row in classes:
+        table.add_row(str(row["class"]), f"{row['logit']:.4f}")
+    out.print(table)
+    out.print(f"untrained weights of seed {seed}: the classes mean nothing yet")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        out.print(zoo.__version__)
+        raise typer.Exit
+
+
+def _listed(name: str) -> dict[str, Any]:
+    graph = zoo.graph(name)
+    paper = graph.about["paper"]
+    return {
+        "model": name,
+        "family": graph.about["family"],
+        "title": graph.about["title"],
+        "about": graph.about["about"],
+        "input_shape": list(graph.input_shape),
+        "parameters": graph.num_parameters,
+        "macs": graph.macs,
+        "year": paper.get("year"),
+        "paper": paper.get("title", ""),
+        "url": paper.get("url"),
+    }
+
+
+def _options(
+    aux: bool, num_classes: int | None, in_channels: int | None, input_size: str | None
+) -> dict[str, Any]:
+    return {
+        "aux": aux,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "input_size": _size(input_size),
+    }
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    if text is None:
+        return None
+    height, by, width = text.lower().partition("x")
+    if not height.isdecimal() or (by and not width.isdecimal()):
+        raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {text!r}")
+    return (int(height), int(width)) if by else int(height)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"[bold red]error:[/] {_escaped(message)}", soft_wrap=True)
+    raise SystemExit(2)
+
+
+def _escaped(message: str) -> str:
+    from rich.markup import escape
+
+    return escape(message)

@@ -1,0 +1,105 @@
+"""Checks a document against the grammar and puts pydantic's findings in a reader's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from zoo.errors import SpecError, suggestion
+from zoo.language import schema
+from zoo.language.document import Location, Mapping, describe, line_of
+from zoo.language.fields import Strict
+from zoo.ops import OPS
+
+#: Words that pydantic's locations contain and files do not: the members of unions.
+_TAGS = frozenset({*OPS, "use", "group", "str", "list[str]", "[key]"})
+
+#: Which type a word in a location belongs to, to suggest its fields.
+_KINDS: dict[str, type[Strict]] = {
+    **OPS,
+    "use": schema.Use,
+    "group": schema.Group,
+    "blocks": schema.BlockDef,
+    "tables": schema.Table,
+    "models": schema.Variant,
+    "outputs": schema.OutputDef,
+    "options": schema.Options,
+    "paper": schema.Paper,
+    "initializers": schema.Initializers,
+}
+
+_EXPECTED = {
+    "string_type": "text",
+    "int_type": "an integer",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "list_type": "a list",
+}
+
+
+def validate(document: Mapping) -> schema.Spec:
+    """Check a document against the grammar.
+
+    Raises:
+        SpecError: One line: file, line, path, what was expected, and the nearest right word.
+    """
+    try:
+        return schema.Spec.model_validate(document)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+    # A misspelt field is also a missing one: the misspelling says more.
+    first = min(found, key=lambda e: e["type"] != "extra_forbidden")
+    location = _in_file(first["loc"], document)
+    place = f"{document.file}:{line_of(document, location)}: {describe(location)}"
+    raise SpecError(f"{place}: {_message(first, location)}")
+
+
+def _in_file(loc: tuple[int | str, ...], document: Any) -> Location:
+    """Drop from pydantic's location what is not in the file."""
+    location: list[str | int] = []
+    value = document
+    for i, part in enumerate(loc):
+        if _has(value, part):
+            value = value[part]
+        elif i < len(loc) - 1 or part in _TAGS:
+            continue
+        location.append(part)
+    return tuple(location)
+
+
+def _has(value: Any, key: int | str) -> bool:
+    if isinstance(value, list):
+        return isinstance(key, int) and key < len(value)
+    return isinstance(value, dict) and key in value
+
+
+def _message(found: Any, location: Location) -> str:
+    kind, value, loc = found["type"], found["input"], found["loc"]
+    shown = "a mapping" if isinstance(value, dict) else repr(value)
+    shown = "a list" if isinstance(value, list) else shown
+    if kind == "expected":
+        return f"{found['msg']}, got {shown}"
+    if kind == "union_tag_invalid":
+        tag = value.get("op")
+        return f"unknown op {tag!r}.{suggestion(tag, OPS) or ' Known: ' + ', '.join(OPS) + '.'}"
+    if kind == "extra_forbidden":
+        return f"unknown field.{suggestion(location[-1], _known(loc))}"
+    if kind == "missing" and location[-1] == "layers" and "group" in loc:
+        return "expected one of op (an operation), block (the use of one) or layers (a group)"
+    if kind == "missing":
+        return "missing; it must be given"
+    if kind == "string_pattern_mismatch":
+        return f"expected a name of letters, digits and _, beginning with a letter, got {shown}"
+    if kind == "literal_error" and location == ("format",):
+        return f"expected {schema.FORMAT}, the format version this zoo reads, got {shown}"
+    return f"expected {_EXPECTED.get(kind, found['msg'])}, got {shown}"
+
+
+def _known(loc: tuple[int | str, ...]) -> list[str]:
+    """List the fields that could have been meant: those of the innermost type named."""
+    word = next((str(part) for part in reversed(loc[:-1]) if str(part) in _KINDS), "")
+    fields = _KINDS.get(word, schema.Spec).model_fields
+    others = ["op", "block"] if word == "group" else []
+    return [*(field.alias or name for name, field in fields.items()), *others]

@@ -1,0 +1,200 @@
+"""A graph as a table: shapes, parameters and MACs, with the paper's own figures beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zoo.network import Block, Graph, Node, Shape
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: Operations with weights that papers count as a network's depth.
+_LAYERS_OF_DEPTH = ("conv", "linear")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a summary.
+
+    Attributes:
+        name: Path name; empty for the whole network.
+        kind: The block's or operation's name.
+        output: Output as papers write it, height x width x channels.
+        depth: Layers of weights on the longest way through.
+        params: Trainable values.
+        ops: Multiply-accumulates of one example.
+        published: What the paper states, as it writes it, by the names above.
+        disagreeing: Those of them that the computed figures do not bear out.
+    """
+
+    name: str
+    kind: str
+    output: str
+    depth: int
+    params: int
+    ops: int
+    published: Mapping[str, Any] = field(default_factory=dict)
+    disagreeing: tuple[str, ...] = ()
+
+
+class Summary:
+    """The rows of a graph, ready to print (plainly or with rich) or to hand to a program.
+
+    Example:
+        >>> import zoo
+        >>> summary = zoo.graph("googlenet").summary()
+        >>> [(row.name, row.params) for row in summary.rows if row.name == "inception3a"]
+        [('inception3a', 163696)]
+    """
+
+    def __init__(self, graph: Graph, depth: int | None = 1) -> None:
+        self.graph = graph
+        self.rows = [_row(graph, child, level) for child, level in _children(graph.root, depth)]
+        self.total = _row(graph, graph.root, 0)
+
+    @property
+    def disagreements(self) -> list[str]:
+        """Each published figure that does not add up, in words."""
+        return [
+            f"{row.name or row.kind}: the paper's {key} of {row.published[key]}, "
+            f"computed {_shown(getattr(row, key))}"
+            for row in [*self.rows, self.total]
+            for key in row.disagreeing
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data for JSON."""
+        graph = self.graph
+        return {
+            "model": graph.name,
+            "input_shape": list(graph.input_shape),
+            "options": {**graph.options, "input_size": list(graph.options["input_size"])},
+            "num_parameters": graph.num_parameters,
+            "macs": graph.macs,
+            "rows": [asdict(row) for row in self.rows],
+            "disagreements": self.disagreements,
+        }
+
+    def __rich__(self) -> Table:
+        from rich.table import Table
+
+        stated = any(row.published.keys() & {"params", "ops"} for row in [*self.rows, self.total])
+        height_width_channels = "x".join(map(str, _height_first(self.graph.input_shape)))
+        title = f"{self.graph.name}, input {height_width_channels}"
+        table = Table(title=title, title_justify="left", show_footer=True)
+        table.add_column("layer", footer="total", no_wrap=True)
+        table.add_column("kind")
+        table.add_column("output", justify="right", no_wrap=True)
+        table.add_column("depth", justify="right", footer=str(self.total.depth))
+        columns = (("params", "parameters"), ("ops", "MACs"))
+        for key, heading in columns:
+            total = f"{getattr(self.total, key):,}"
+            table.add_column(heading, justify="right", footer=total, no_wrap=True)
+            if stated:
+                footer = _stated(self.total, key)
+                table.add_column("paper", justify="right", footer=footer, no_wrap=True)
+        for row in self.rows:
+            cells = [row.name, row.kind, row.output, str(row.depth or "")]
+            for key, _ in columns:
+                value = getattr(row, key)
+                cells.append(f"{value:,}" if value else "")
+                cells += [_stated(row, key)] if stated else []
+            table.add_row(*cells)
+        if self.disagreements:
+            table.caption = "\n".join(
+                ["[red]≠[/red] figures of the paper that do not add up:", *self.disagreements]
+            )
+            table.caption_justify = "left"
+        return table
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        console = Console(width=110, no_color=True, highlight=False)
+        with console.capture() as capture:
+            console.print(self)
+        return capture.get().rstrip()
+
+
+def agrees(computed: int, published: object) -> bool:
+    """Tell whether a computed figure bears out one that a paper rounds, such as ``159K``.
+
+    It does within 1 %, or within one unit of the last digit the paper prints. K is read as 1000
+    or as 1024, whichever is nearer: papers use both.
+
+    Raises:
+        ValueError: The published figure is none.
+
+    Example:
+        >>> agrees(163_696, "159K"), agrees(9_472, "2.7K"), agrees(138_357_544, "138M")
+        (True, False, True)
+    """
+    match = re.fullmatch(r"(\d+)(?:\.(\d+))?([KMG]?)", str(published))
+    if not match:
+        raise ValueError(f"expected a figure such as 159K or 1.5M, got {published!r}")
+    whole, decimals, unit = match[1], match[2] or "", match[3]
+    value = float(f"{whole}.{decimals or 0}")
+    power = " KMG".index(unit) if unit else 0
+    slack = max(value * 0.01, 10.0 ** -len(decimals) if unit else 0)
+    return any(abs(computed / base**power - value) <= slack for base in (1000, 1024))
+
+
+def _children(block: Block, depth: int | None) -> Iterator[tuple[Node | Block, int]]:
+    for step in block.steps:
+        child = step.child
+        yield child, 0
+        if isinstance(child, Block) and (depth is None or depth > 1):
+            yield from _children(child, None if depth is None else depth - 1)
+
+
+def _row(graph: Graph, child: Node | Block, level: int) -> Row:
+    depth = _depth(child)
+    figures: dict[str, Any] = {
+        "output": "x".join(map(str, _height_first(child.shape))),
+        "depth": depth,
+        "params": child.num_parameters,
+        "ops": child.macs,
+    }
+    published = graph.published.get(child.name, {})
+    kind = child.kind if isinstance(child, Block) else child.op
+    return Row(
+        child.name,
+        kind,
+        **figures,
+        published=published,
+        disagreeing=tuple(k for k, v in published.items() if not _bears_out(figures[k], v)),
+    )
+
+
+def _bears_out(computed: Any, published: object) -> bool:
+    if isinstance(computed, str):
+        # Papers write a vector as a map of one pixel.
+        return computed.removeprefix("1x1x") == str(published).removeprefix("1x1x")
+    return agrees(computed, published)
+
+
+def _depth(child: Node | Block) -> int:
+    """Count the layers of weights on the longest way through."""
+    if isinstance(child, Node):
+        return int(child.op in _LAYERS_OF_DEPTH)
+    depths = {"input": 0}
+    for step in child.steps:
+        depths[step.name] = max(depths[name] for name in step.inputs) + _depth(step.child)
+    return depths[child.output]
+
+
+def _height_first(shape: Shape) -> Shape:
+    return (*shape[1:], shape[0])
+
+
+def _stated(row: Row, key: str) -> str:
+    text = str(row.published.get(key, ""))
+    return f"[red]{text} ≠[/red]" if key in row.disagreeing else text
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,71 @@
+"""Weights for proofs: with which a right network stays right in floating point.
+
+Under arbitrary random statistics correct networks part, because values grow without bound and
+rounding with them; then a comparison says nothing. Here weights are scaled after He, biases are
+not zero, and each batch norm's statistics are those of the reference at that very node, perturbed,
+with a scale in [0.5, 1.5]: every part of every operation matters, and nothing explodes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from zoo import ops
+from zoo.initial import uniform
+from zoo.network import Graph, Node, Parameter
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Make conditioned weights, and the reference's value at every node with them.
+
+    Args:
+        graph: The network.
+        x: float32 [N, C, H, W], on which batch norm statistics are calibrated.
+        seed: Of the weights.
+
+    Returns:
+        Canonical name -> float32 array, and node name -> float64 array.
+    """
+    weights = _Weights(graph, seed)
+    values: dict[str, Array] = {"input": x.astype(np.float64)}
+    for node in graph.nodes:
+        inputs = [values[name] for name in node.inputs]
+        local = weights.fill(node, inputs[0])
+        values[node.name] = ops.OPS[node.op].meaning(node, inputs, local)
+    del values["input"]
+    return weights.values, values
+
+
+class _Weights:
+    def __init__(self, graph: Graph, seed: int) -> None:
+        self.graph, self.seed = graph, seed
+        self.values: dict[str, Array] = {}
+
+    def fill(self, node: Node, x: Array) -> dict[str, Array]:
+        """Draw a node's parameters; returns them by local name in float64."""
+        local: dict[str, Array] = {}
+        for parameter in node.parameters:
+            name = parameter.name.removeprefix(f"{node.name}.")
+            value = self.draw(parameter, node, name, x).astype(np.float32)
+            self.values[parameter.name] = value
+            local[name] = value.astype(np.float64)
+        return local
+
+    def draw(self, parameter: Parameter, node: Node, name: str, x: Array) -> Array:
+        if name == "weight" and node.op != "batch_norm":
+            return uniform(self.graph, parameter, self.seed, math.sqrt(6 / parameter.fan_in))
+        noise = uniform(self.graph, parameter, self.seed, 1.0)
+        axes = (0, *range(2, x.ndim))
+        if name == "running_mean":
+            return np.asarray(x.mean(axis=axes) + 0.1 * noise * np.sqrt(x.var(axis=axes)))
+        if name == "running_var":
+            # A channel that is zero throughout would otherwise divide by eps alone.
+            return np.asarray((x.var(axis=axes) + 1e-3) * (1 + 0.1 * noise))
+        if name == "weight":
+            return 1 + 0.5 * noise
+        return 0.1 * noise
