@@ -63,14 +63,13 @@ def list_(
         _print_json(rows)
         return
     table = Table()
-    for heading in ("model", "parameters", "MACs", "input", "about"):
+    for heading in ("model", "parameters", "MACs", "about"):
         right = heading in ("parameters", "MACs")
         table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "about")
     for i, row in enumerate(rows):
-        size = "x".join(map(str, row["input_shape"]))
         figures = (f"{row['parameters']:,}", f"{row['macs']:,}")
         last = i + 1 == len(rows) or rows[i + 1]["family"] != row["family"]
-        table.add_row(row["model"], *figures, size, row["about"], end_section=last)
+        table.add_row(row["model"], *figures, row["about"], end_section=last)
     out.print(table)
     papers = {f"{r['paper']} ({r['year']}), {r['url']}": r["title"] for r in rows if r["paper"]}
     for paper, title in papers.items():

@@ -312,7 +312,8 @@ class _Expander:
         kind = self.compute(use.block, replace(at, location=(*at.location, "block")))
         if kind not in blocks:
             known = suggestion(kind, blocks) or f" Known: {', '.join(blocks) or 'none'}."
-            self.fail(at, f"unknown block {kind!r}.{known}")
+            place = replace(at, location=(*at.location, "block"))
+            self.fail(place, f"unknown block {kind!r}.{known}")
         if kind in at.blocks or len(at.blocks) >= MAX_BLOCK_DEPTH:
             self.fail(at, f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
         given = {**self.row(name, use, at), **use.arguments}

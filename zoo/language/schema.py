@@ -160,3 +160,6 @@ def json_schema() -> str:
 
 for _model in (Group, BlockDef, Spec):
     _model.model_rebuild()
+
+if __name__ == "__main__":  # python -m zoo.language.schema > spec/spec.schema.json
+    print(json_schema(), end="")

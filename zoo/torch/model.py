@@ -95,7 +95,7 @@ class Network(Stack):
     def __init__(self, graph: Graph, dtype: torch.dtype) -> None:
         super().__init__(graph.root, dtype)
         self.zoo_graph = graph
-        self._expected = graph.input_shape
+        self._expected, self._dtype = graph.input_shape, dtype
         self._returns = tuple((output.name, output.step) for output in graph.outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]

@@ -57,8 +57,11 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 def _input(model: nn.Module, x: Array) -> torch.Tensor:
     """Copy x to the model's device and dtype, channels last: twice as fast on a CPU."""
-    like = next(model.parameters())
-    tensor = torch.tensor(x).to(like.device, like.dtype)
+    like = next(model.parameters(), None)
+    if like is None:  # a network without weights knows what it was built for
+        tensor = torch.tensor(x).to(getattr(model, "_dtype", torch.float32))
+    else:
+        tensor = torch.tensor(x).to(like.device, like.dtype)
     return tensor.contiguous(memory_format=torch.channels_last)
 
 

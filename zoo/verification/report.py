@@ -140,7 +140,7 @@ class Report:
         table = Table()
         table.add_column("")
         for result in self.results:
-            table.add_column(result.title, justify="right")
+            table.add_column(result.title, justify="right", overflow="fold")
         for label, cell in _LINES:
             cells = [cell(result, self) for result in self.results]
             if any(cells):

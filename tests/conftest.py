@@ -1,0 +1,36 @@
+"""What every test shares: scratch specs and the backends."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+
+import pytest
+
+BACKENDS = ("torch", "paddle", "keras", "flax")
+
+
+@pytest.fixture
+def spec_file(tmp_path):
+    """Writes a spec of one model from its layers, and returns the path as text."""
+
+    def write(layers: str, *, header: str = "", name: str = "tiny", file: str = "tiny.yaml") -> str:
+        path = tmp_path / file
+        text = f"format: 1\nname: {name}\n{textwrap.dedent(header)}layers:\n"
+        path.write_text(text + textwrap.indent(textwrap.dedent(layers).strip("\n"), "  ") + "\n")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request):
+    """Each backend in turn; a missing framework is a skip on a laptop and a failure in CI."""
+    from zoo import backends
+
+    if not backends.is_installed(backends.resolve(request.param)):
+        message = f"{request.param} is not installed"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return request.param

@@ -1,0 +1,109 @@
+"""The command line end to end, where no framework is needed: output, JSON, exit status."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+
+
+def command(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "zoo", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **environment},
+    )
+
+
+def test_list():
+    done = command("list")
+    assert done.returncode == 0
+    for name in zoo.list_models():
+        assert name in done.stdout
+    assert "Going Deeper with Convolutions (2014), https://arxiv.org/abs/1409.4842" in done.stdout
+
+
+def test_list_as_json_with_a_pattern():
+    rows = json.loads(command("list", "vgg1*", "--json").stdout)
+    assert [row["model"] for row in rows] == zoo.list_models("vgg1*")
+    assert {row["model"]: row["parameters"] for row in rows}["vgg16"] == 138_357_544
+
+
+def test_summary_shows_the_paper_beside_what_is_computed():
+    done = command("summary", "googlenet")
+    assert done.returncode == 0
+    line = next(line for line in done.stdout.splitlines() if "inception3a" in line)
+    assert all(word in line for word in ("28x28x256", "163,696", "159K", "128,049,152", "128M"))
+    assert "conv1: the paper's params of 2.7K, computed 9,472" in done.stdout
+    assert "6,998,552" in done.stdout
+
+
+def test_summary_options():
+    done = command("summary", "vgg16", "--input-size", "64x96", "--num-classes", 10, "--json")
+    found = json.loads(done.stdout)
+    assert found["input_shape"] == [3, 64, 96]
+    assert found["rows"][-1]["output"] == "10"
+    assert "stage1.conv1.conv" in command("summary", "vgg16", "--all").stdout
+    assert "stage1.conv1.conv" not in command("summary", "vgg16", "--depth", 2).stdout
+
+
+def test_help_and_version():
+    done = command("--help")
+    assert done.returncode == 0
+    for word in ("list", "summary", "verify", "predict"):
+        assert word in done.stdout
+        assert command(word, "--help").returncode == 0
+    assert command("--version").stdout.strip() == zoo.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["summary", "googlnet"], "Unknown model 'googlnet'. Did you mean 'googlenet'?"),
+        (["summary", "missing.yaml"], "missing.yaml: cannot read the file"),
+        (
+            ["summary", "vgg16", "--input-size", "big"],
+            "--input-size: expected a number such as 224",
+        ),
+        (["summary", "vgg16", "--input-size", "16"], "in 'stage5.pool' of vgg16: the 2x2 window"),
+        (["summary", "vgg16", "--aux"], "vgg16 has no auxiliary heads"),
+        (["list", "zzz*"], "no model matches 'zzz*'"),
+        (
+            ["verify", "vgg16", "--backends", "torhc"],
+            "Unknown backend 'torhc'. Did you mean 'torch'?",
+        ),
+        (
+            ["verify", "vgg16", "--dtype", "int8"],
+            "Unknown dtype 'int8' to verify in. Known: float32",
+        ),
+        (["verify", "vgg16", "--image", "none.jpg"], "none.jpg: no such file"),
+        (["verify", "vgg16", "--image", __file__], "not an image that can be read"),
+        (["predict", "none.jpg"], "none.jpg: no such file"),
+        (["summary"], "Missing argument"),
+        (["sumary"], "No such command 'sumary'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_error_and_status_2(arguments, message):
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr.replace("\n", " ").replace("  ", " ") or message in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not done.stdout
+
+
+def test_a_bad_spec_is_one_line(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "format: 1\nname: bad\nlayers:\n  c: {op: conv, out_channels: two, kernel_size: 3}\n"
+    )
+    done = command("summary", path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {path}:4: $.layers.c.out_channels: expected an integer of at least 1, got 'two'\n"
+    )

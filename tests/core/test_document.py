@@ -1,0 +1,85 @@
+"""Reading YAML: what is understood, what is refused, and where each mistake is said to be."""
+
+import time
+
+import pytest
+
+from zoo.errors import SpecError
+from zoo.language import document
+
+
+def test_scalars_are_those_of_yaml_1_2():
+    text = "a: 1e-4\nb: no\nc: 0x10\nd: 1.\ne: -3\nf: ~\ng: true\nh: 2014-09-17\ni: 1_000\nj: 159K"
+    assert document.parse(text) == {
+        "a": 1e-4, "b": "no", "c": "0x10", "d": 1.0, "e": -3, "f": None, "g": True,
+        "h": "2014-09-17", "i": "1_000", "j": "159K",
+    }  # fmt: skip
+
+
+def test_lines_survive_merging():
+    base = document.parse("a:\n  x: 1\n  y: 2\n")
+    patch = document.parse("a:\n\n\n\n  y: 3\n")
+    merged = document.merge(base, patch)
+    assert merged == {"a": {"x": 1, "y": 3}}
+    assert document.line_of(merged, ("a", "x")) == 2
+    assert document.line_of(merged, ("a", "y")) == 5
+    assert base == {"a": {"x": 1, "y": 2}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\na: 2", "f.yaml:2: $.a: repeated; first on line 1"),
+        ("a: !!python/object:os.system x", "f.yaml:1: $.a: YAML tags are not allowed here"),
+        ("a: !!set {x, y}", "f.yaml:1: $.a: YAML tags are not allowed here, got '!!set'"),
+        ("a: !!int x", "f.yaml:1: $.a: 'x' is not a YAML int"),
+        ("- 1", "f.yaml:1: expected a mapping at the top level"),
+        ("", "f.yaml:1: expected a mapping at the top level"),
+        ("a: [1, 2", "f.yaml:2: not valid YAML: did not find expected"),
+        ("a: b: c", "f.yaml:1: not valid YAML: mapping values are not allowed"),
+        ("{[1]: 2}", "f.yaml:1: $: a key must be a plain word"),
+        ("a: *x", "f.yaml:1: not valid YAML: found undefined alias"),
+        ('a: "\\U99999999"', "f.yaml"),
+        ("a: \x07", "f.yaml"),
+        ("a: 1\n--- \nb: 2", "f.yaml:2: not valid YAML: but found another document"),
+    ],
+)
+def test_one_line_says_what_is_wrong_and_where(text, message):
+    with pytest.raises(SpecError) as caught:
+        document.parse(text, "f.yaml")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 5000 + "]" * 5000,
+        "a: " + "{b: " * 5000 + "}" * 5000,
+        "\n".join([f"{' ' * i}a:" for i in range(500)]),
+        "a: &x [*x]",
+        "a: &x {b: *x}",
+        "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+        + "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)),
+        "a: [" + "1, " * 150_000 + "1]",
+    ],
+    ids=["lists", "maps", "indented", "cycle", "map-cycle", "billion-laughs", "long"],
+)
+def test_bombs_are_refused_quickly(text):
+    start = time.perf_counter()
+    with pytest.raises(SpecError, match="nested more than|more than 100,000 values|larger than"):
+        document.parse(text)
+    assert time.perf_counter() - start < 10  # seconds: a bound against hanging, not a timing
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(SpecError, match="cannot read the file: No such file"):
+        document.read(tmp_path / "missing.yaml")
+    with pytest.raises(SpecError, match="cannot read the file: Is a directory"):
+        document.read(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"a: caf\xe9")
+    with pytest.raises(SpecError, match="not UTF-8 text"):
+        document.read(tmp_path / "latin.yaml")
+    (tmp_path / "big.yaml").write_bytes(b"#" * (document.MAX_BYTES + 1))
+    with pytest.raises(SpecError, match="larger than 1,000,000 bytes"):
+        document.read(tmp_path / "big.yaml")

@@ -1,0 +1,282 @@
+"""A bad spec gives one line: file, line, path, what was expected, the nearest right word."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import zoo
+from zoo.errors import InputError, SpecError, UnknownNameError, ZooError
+from zoo.language import catalogue
+
+HEADER = """
+blocks:
+  conv:
+    parameters: {out_channels: ~, kernel_size: 3}
+    layers:
+      conv: {op: conv, out_channels: $out_channels, kernel_size: $kernel_size}
+      relu: {op: relu}
+  loop:
+    layers:
+      again: {block: loop}
+tables:
+  sizes:
+    columns: [out_channels]
+    rows:
+      a: [8]
+      b: [8, 9]
+settings: {width: 4}
+options: {num_classes: 10, in_channels: 3, input_size: 32}
+""".lstrip()
+FIRST = HEADER.count("\n") + 4  # the line of the first layer
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        # the grammar
+        (
+            "c: {op: conv, out_channels: two, kernel_size: 3}",
+            "$.layers.c.out_channels: expected an integer of at least 1, got 'two'",
+        ),
+        ("c: {op: conv, out_channels: 0, kernel_size: 3}", "$.layers.c.out_channels: expected an"),
+        (
+            "c: {op: conv, out_channels: 2.0, kernel_size: 3}",
+            "$.layers.c.out_channels: expected an",
+        ),
+        (
+            "c: {op: conv, out_channels: 8, kernal_size: 3}",
+            "$.layers.c.kernal_size: unknown field. Did you mean 'kernel_size'?",
+        ),
+        ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: missing; it must be given"),
+        ("c: {op: cnv}", "$.layers.c: unknown op 'cnv'. Did you mean 'conv'?"),
+        (
+            "c: {op: conv, out_channels: 8, kernel_size: [3, 3, 3]}",
+            "$.layers.c.kernel_size: expected an integer of at least 1, or [height, width], got a",
+        ),
+        (
+            "c: {op: conv, out_channels: 8, kernel_size: 3, padding: valid}",
+            "$.layers.c.padding: expected an integer, [height, width], [top, bottom, left, right]",
+        ),
+        ("d: {op: dropout, rate: 1.5}", "$.layers.d.rate: expected a number from 0 to 1, got 1.5"),
+        ("r: {op: relu, when: maybe}", "$.layers.r.when: expected true or false, got 'maybe'"),
+        ("r: {op: relu, from: 3}", "$.layers.r.from: expected text, got 3"),
+        ("r: 3", "$.layers.r: expected a mapping, got 3"),
+        ("r: {}", "$.layers.r.layers: expected one of op (an operation), block"),
+        ("r: {blok: conv}", "$.layers.r.blok: unknown field. Did you mean 'block'?"),
+        ("1r: {op: relu}", "$.layers.1r: expected a name of letters, digits and _"),
+        # names and references
+        (
+            "train: {op: relu}",
+            "$.layers.train: in 'train' of tiny: 'train' is already an attribute",
+        ),
+        ("lambda: {op: relu}", "$.layers.lambda: in 'lambda' of tiny: 'lambda' cannot be"),
+        (
+            "r: {op: relu, from: conv9}",
+            "$.layers.r.from: in 'r' of tiny: it reads 'conv9', which is",
+        ),
+        ("r: {op: relu, from: r}", "it reads 'r', which comes later: a cycle, or the wrong order"),
+        ("r: {op: relu, from: later}\nlater: {op: relu}", "it reads 'later', which comes later"),
+        ("r: {op: relu, from: []}", "expected at least one layer to read"),
+        (
+            "c: {block: cnv}",
+            "$.layers.c.block: in 'c' of tiny: unknown block 'cnv'. Did you mean 'co",
+        ),
+        ("c: {block: loop}", "a cycle: block loop in loop"),
+        ("c: {block: conv}", "$.layers.c: in 'c' of tiny: block 'conv' needs the argument 'out_ch"),
+        (
+            "c: {block: conv, out_chanels: 3}",
+            "$.layers.c.out_chanels: in 'c' of tiny: block 'conv' has no parameter 'out_chanels'. "
+            "Did you mean 'out_channels'?",
+        ),
+        ("c: {block: conv, table: size}", "unknown table 'size'. Did you mean 'sizes'?"),
+        ("c: {block: conv, table: sizes}", "table 'sizes' has no row 'c'"),
+        (
+            "b: {block: conv, table: sizes}",
+            "$.tables.sizes.rows.b: in 'b' of tiny: expected 1 columns",
+        ),
+        (
+            "r: {op: relu}\ns: {op: relu, from: input}",
+            "$.layers.r: in 'r' of tiny: its output is read",
+        ),
+        # expressions
+        (
+            "c: {block: conv, out_channels: $widht}",
+            "in '$widht': unknown name '$widht'. Did you mean",
+        ),
+        (
+            "c: {block: conv, out_channels: $width / 3}",
+            "expected an integer of at least 1, got 1.3333333333333333 from '$out_channels'",
+        ),
+        (
+            "c: {block: conv, out_channels: $width, when: $width}",
+            "when must be true or false, got 4",
+        ),
+        (
+            "c: {op: relu, repeat: $width * 1000}",
+            "repeat must be a list or a number from 0 to 1000",
+        ),
+        # shapes
+        (
+            "c: {op: conv, out_channels: 8, kernel_size: 40}",
+            "in 'c' of tiny: the 40x40 window is larger than its 32x32 input with padding [0, 0, 0",
+        ),
+        (
+            "f: {op: linear, out_features: 3}",
+            "expected a vector, got 3x32x32; put a flatten before it",
+        ),
+        (
+            "a: {op: conv, out_channels: 8, kernel_size: 3, from: input}\n"
+            "j: {op: concat, from: [input, a]}",
+            "in 'j' of tiny: branches of different sizes cannot be joined: 3x32x32, 8x30x30",
+        ),
+        (
+            "a: {op: conv, out_channels: 8, kernel_size: 1}\nj: {op: add, from: [input, a]}",
+            "only inputs of one shape can be added, got 3x32x32, 8x32x32",
+        ),
+        (
+            "c: {op: conv, out_channels: 8, kernel_size: 3, groups: 3}",
+            "do not divide into 3 groups",
+        ),
+        (
+            "p: {op: max_pool, kernel_size: 2, padding: 2}",
+            "leaves a window with nothing but padding",
+        ),
+        ("n: {op: lrn, size: 4}", "size must be odd, so that the window has a middle, got 4"),
+        ("n: {op: batch_norm, eps: 0}", "eps must be above 0, got 0"),
+        ("d: {op: dropout, rate: 1}", "a rate of 1 drops everything; expected less"),
+        ("r: {op: relu, from: [input, input]}", "relu takes 1 input, got 2"),
+        ("f: {op: flatten}\nn: {op: batch_norm}", "a batch norm of a flattened map is not defined"),
+        ("f: {op: flatten}\ng: {op: concat, from: [f, f]}", "flattened maps cannot be joined"),
+        (
+            "g: {layers: {c: {op: cov}}}",
+            "$.layers.g.layers.c: unknown op 'cov'. Did you mean 'conv'?",
+        ),
+    ],
+)
+def test_one_line_names_the_layer(spec_file, layer, message):
+    with pytest.raises(SpecError) as caught:
+        zoo.graph(spec_file(layer, header=HEADER))
+    text = str(caught.value)
+    assert message in text
+    assert "\n" not in text
+    assert "tiny.yaml:" in text
+
+
+def test_the_line_is_the_layers_own(spec_file):
+    path = spec_file("a: {op: relu}\nb: {op: relu}\nc:\n  op: dropout\n  rate: 7", header=HEADER)
+    with pytest.raises(SpecError, match=rf"tiny.yaml:{FIRST + 4}: \$.layers.c.rate"):
+        zoo.graph(path)
+
+
+def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
+    path = spec_file("c: {block: conv, out_channels: 8, kernel_size: 99}", header=HEADER)
+    message = r"\$.blocks.conv.layers.conv: in 'c.conv' of tiny: the 99x99 window is larger"
+    with pytest.raises(SpecError, match=message):
+        zoo.graph(path)
+
+
+@pytest.mark.parametrize(
+    ("top", "message"),
+    [
+        (
+            "models: {x: {setings: 3}}",
+            "$.models.x.setings: unknown field. Did you mean 'settings'?",
+        ),
+        ("models: {x: {base: y}}", "$.models.x.base: unknown model 'y'"),
+        ("models: {x: {base: y}, y: {base: x}}", "a cycle: x -> y"),
+        (
+            "settings: {a: 1}\nmodels: {x: {settings: {b: 2}}}",
+            "$.models.x.settings.b: unknown setting",
+        ),
+        (
+            "models: {x: {layers: {s: {when: false}}}}",
+            "no layer 's' to change. A new one needs 'after",
+        ),
+        ("models: {x: {layers: {r: ~}}}", "write {when: false} to leave a layer out"),
+        ("models: {x: {layers: {s: {op: relu, after: q}}}}", "unknown layer 'q' in 'after'"),
+        ("outputs: {logits: {from: q}}", "output 'logits' comes from no layer 'q'"),
+        ("paper: {title: x}", "$.paper.authors: missing; it must be given"),
+        ("output: {}", "$.output: unknown field. Did you mean 'outputs'?"),
+        ("options: {num_classes: ten}", "$.options.num_classes: expected an integer of at least 1"),
+        ("blocks: {b: {parameters: {repeat: 1}, layers: {r: {op: relu}}}}", None),
+    ],
+)
+def test_mistakes_beside_the_layers(spec_file, top, message):
+    path = spec_file("r: {op: relu}", header=top + "\n")
+    if message is None:
+        zoo.graph(path)  # a block that is never used is not opened
+        return
+    with pytest.raises(SpecError) as caught:
+        zoo.graph(path)
+    assert message in str(caught.value)
+
+
+def test_the_format_version_is_checked(tmp_path):
+    path = tmp_path / "new.yaml"
+    path.write_text("format: 2\nname: x\nlayers: {r: {op: relu}}\n")
+    with pytest.raises(
+        SpecError, match=r"new.yaml:1: \$.format: expected 1, the format version this"
+    ):
+        zoo.graph(str(path))
+
+
+def test_unknown_models():
+    with pytest.raises(
+        UnknownNameError, match=r"Unknown model 'googlnet'. Did you mean 'googlenet'\?"
+    ):
+        zoo.graph("googlnet")
+    with pytest.raises(UnknownNameError, match=r"Unknown model 'x'. See zoo.list_models\(\)."):
+        zoo.graph("x")
+    with pytest.raises(SpecError, match=r"missing.yaml: cannot read the file: No such file"):
+        zoo.graph("missing.yaml")
+    with pytest.raises(UnknownNameError, match=r"has no model 'vgg99'. Did you mean 'vgg9'\?"):
+        zoo.graph(f"{catalogue.folder() / 'vgg.yaml'}:vgg99")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_classes": 0}, "num_classes must be an integer of at least 1, got 0"),
+        ({"in_channels": 2.5}, "in_channels must be an integer of at least 1, got 2.5"),
+        ({"num_classes": True}, "num_classes must be an integer"),
+        ({"input_size": "224"}, "input_size must be an integer from 1 to 8192 or"),
+        ({"input_size": (224,)}, "input_size must be an integer"),
+        ({"input_size": 100_000}, "input_size must be an integer from 1 to 8192"),
+        ({"aux": 1}, "aux must be True or False, got 1"),
+    ],
+)
+def test_options_that_cannot_be(options, message):
+    with pytest.raises(InputError, match=message):
+        zoo.graph("googlenet", **options)
+
+
+def test_heads_that_a_model_has_not():
+    with pytest.raises(InputError, match="vgg16 has no auxiliary heads; build it with aux=False"):
+        zoo.graph("vgg16", aux=True)
+
+
+def test_an_input_too_small_names_the_node_it_fails_at():
+    with pytest.raises(
+        SpecError, match=r"in 'aux1.pool' of googlenet: the 5x5 window is larger than"
+    ):
+        zoo.graph("googlenet", input_size=64, aux=True)
+
+
+SHIPPED = [path.read_text() for path in sorted(catalogue.folder().glob("*.yaml"))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_spec_is_read_or_refused_and_nothing_else(data, tmp_path_factory):
+    text = data.draw(st.sampled_from(SHIPPED))
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = data.draw(st.integers(start, min(len(text), start + 40)))
+    insert = data.draw(
+        st.sampled_from(["", "[", "]", "{", "}", ":", "$", "~", "&a ", "*a", "- ", "\n", "9", "x"])
+    )
+    path = tmp_path_factory.mktemp("damaged") / "spec.yaml"
+    path.write_text(text[:start] + insert + text[end:])
+    try:
+        zoo.graph(str(path))
+    except ZooError as error:
+        assert str(error)

@@ -1,0 +1,45 @@
+"""Weights are held against what a model expects, strictly both ways."""
+
+import numpy as np
+import pytest
+
+from zoo.errors import WeightsError
+from zoo.weights import fitting
+
+EXPECTED = {"conv.weight": (4, 3, 1, 1), "conv.bias": (4,)}
+GOOD = {"conv.bias": np.zeros(4), "conv.weight": np.zeros((4, 3, 1, 1))}
+
+
+def test_what_fits_comes_back_in_the_models_order():
+    assert list(fitting(EXPECTED, GOOD)) == ["conv.weight", "conv.bias"]
+
+
+def test_one_error_lists_everything():
+    given = {"conv.weight": np.zeros((3, 4, 1, 1)), "conv.scale": np.zeros(4)}
+    with pytest.raises(WeightsError) as caught:
+        fitting(EXPECTED, given)
+    assert str(caught.value).splitlines() == [
+        "the weights do not fit the model:",
+        "  - conv.bias  4",
+        "  + conv.scale  4",
+        "  ! conv.weight  expected 4x3x1x1, got 3x4x1x1",
+    ]
+
+
+def test_a_long_list_is_cut():
+    with pytest.raises(WeightsError, match=r"- \.\.\. and 88 more"):
+        fitting({f"p{i}": (1,) for i in range(100)}, {})
+
+
+def test_only_declared_heads_are_left_out():
+    given = {**GOOD, "aux1.fc.weight": np.zeros(3)}
+    assert "aux1.fc.weight" not in fitting(EXPECTED, given, omitted=("aux1",))
+    with pytest.raises(WeightsError, match=r"\+ aux1.fc.weight  3"):
+        fitting(EXPECTED, given, omitted=("aux2",))
+    # An omitted name never hides what the model does need.
+    assert "conv.weight" in fitting(EXPECTED, GOOD, omitted=("conv",))
+
+
+def test_values_must_be_floating_point():
+    with pytest.raises(WeightsError, match="conv.bias: expected floating-point values, got int64"):
+        fitting(EXPECTED, {**GOOD, "conv.bias": np.zeros(4, np.int64)})

@@ -1,0 +1,58 @@
+"""Loads frameworks once, and compares a backend's every node with the NumPy meaning."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import backends, image
+from zoo.verification.comparison import Worst, error
+from zoo.verification.conditioned import conditioned
+
+
+def photographs(batch: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """The shipped photograph, as it is, mirrored and upside down."""
+    one = image.load(image.default(), shape[1:], shape[0])
+    return np.concatenate([one, one[..., ::-1], one[..., ::-1, :]])[:batch]
+
+
+@pytest.fixture(scope="session")
+def framework(backend):
+    """The backend's module; its framework's own warnings at import are not zoo's to answer for."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = backends.load(backend)
+    if backend == "flax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)  # or a float64 model cannot be made
+    return module
+
+
+@pytest.fixture(scope="session")
+def worst_node(framework, backend):
+    """Builds a model and gives its worst error at any node or output, and where."""
+
+    def compare(name, dtype="float64", batch=1, **options) -> Worst:
+        graph = zoo.graph(name, **options)
+        x = photographs(batch, graph.input_shape)
+        weights, reference = conditioned(graph, x)
+        model = zoo.build(name, backend, **options, dtype=dtype)
+        zoo.set_weights(model, weights)
+        found = zoo.features(model, x, [node.name for node in graph.nodes])
+        outputs = zoo.predict(model, x)
+        if len(graph.outputs) == 1:
+            outputs = {graph.outputs[0].name: outputs}
+        pairs = {name: (value, reference[name]) for name, value in found.items()}
+        for output, node in graph.output_nodes.items():
+            pairs[f"output {output}"] = (outputs[output], reference[node.name])
+        for value, _ in pairs.values():
+            assert value.dtype == np.dtype(dtype)
+        errors = {name: error(*pair) for name, pair in pairs.items()}
+        name = max(errors, key=errors.get)
+        return Worst(errors[name], name)
+
+    return compare

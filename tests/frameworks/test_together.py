@@ -1,0 +1,119 @@
+"""All frameworks in one process, in every order in which zoo may load them."""
+
+import itertools
+import subprocess
+import sys
+
+import pytest
+
+BACKENDS = ("torch", "paddle", "keras", "flax")
+
+CODE = """
+import sys, warnings
+warnings.simplefilter("ignore")
+{first}
+import numpy as np, zoo
+x = np.linspace(-1, 1, 3 * 32 * 32, dtype=np.float32).reshape(1, 3, 32, 32)
+logits = {{}}
+for backend in {order!r}:
+    model = zoo.build("vgg9_bn", backend, num_classes=5, input_size=32)
+    logits[backend] = zoo.predict(model, x)
+values = list(logits.values())
+for value in values[1:]:
+    assert np.abs(value - values[0]).max() <= 1e-5 * np.abs(values[0]).max(), logits
+print("agree")
+"""
+
+
+def run(order, first=""):
+    code = CODE.format(order=tuple(order), first=first)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"status {done.returncode}\n{done.stderr[-3000:]}"
+    assert done.stdout.strip().endswith("agree")
+
+
+@pytest.mark.parametrize(
+    "order",
+    [("keras", "paddle", "torch", "flax"), ("flax", "keras", "torch", "paddle"), BACKENDS],
+    ids="-".join,
+)
+def test_orders(order):
+    run(order)
+
+
+@pytest.mark.parametrize(
+    "first", ["import tensorflow", "import keras", "import tensorflow, jax, torch"]
+)
+def test_after_the_users_own_import(first):
+    run(["paddle"], first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", itertools.permutations(BACKENDS), ids="-".join)
+def test_all_orders(order):
+    run(order)
+
+
+def test_gradients_in_one_process_after_tensorflow():
+    run(
+        ["paddle", "keras"],
+        "import keras, tensorflow as tf, zoo\n"
+        "model = zoo.build('vgg9_bn', 'paddle', num_classes=5, input_size=32)\n"
+        "import paddle\n"
+        "model(paddle.ones([2, 3, 32, 32])).sum().backward()\n"
+        "assert float(abs(model.fc1.weight.grad).sum()) > 0\n"
+        "v = tf.Variable(2.0)\n"
+        "with tf.GradientTape() as tape: y = v * v\n"
+        "assert float(tape.gradient(y, v)) == 4",
+    )
+
+
+def test_float64_in_flax_without_the_flag_is_an_error_that_says_what_to_do():
+    code = (
+        "import zoo\n"
+        "try: zoo.build('vgg9', 'flax', input_size=32, dtype='float64')\n"
+        "except zoo.BackendError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "jax_enable_x64" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "tf"])
+def test_tensorflow_by_name_insists_on_it(name):
+    code = f"import zoo; zoo.build('vgg9', {name!r}, input_size=32); print('built')"
+    good = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert good.stdout.strip() == "built", good.stderr
+    code = f"import os; os.environ['KERAS_BACKEND'] = 'jax'; {code}"
+    bad = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert "BackendError" in bad.stderr
+    assert "KERAS_BACKEND" in bad.stderr
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_keras_takes_whichever_engine_it_runs_on(engine):
+    run(
+        ["keras", "torch"],
+        f"import os; os.environ['KERAS_BACKEND'] = {engine!r}\n"
+        f"import keras; assert keras.backend.backend() == {engine!r}",
+    )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_missing_framework_says_what_to_install(backend):
+    module = {"torch": "torch", "paddle": "paddle", "keras": "keras", "flax": "flax"}[backend]
+    code = (
+        "import sys\n"
+        "class Gone:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] == {module!r}: raise ModuleNotFoundError('gone', name=name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
+        "import zoo\n"
+        f"assert {backend!r} not in zoo.list_backends()\n"
+        f"try: zoo.build('vgg9', {backend!r}, input_size=32)\n"
+        "except zoo.BackendError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"zoo's {backend} backend needs" in done.stdout
+    assert f"python -m pip install 'polyzoo[{backend}]'" in done.stdout

@@ -1,0 +1,215 @@
+"""The public verbs, in every framework."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import initial
+from zoo.errors import BackendError, InputError, UnknownNameError, WeightsError
+
+SMALL = {"num_classes": 7, "input_size": 32}  # of a VGG, so that it costs little
+
+
+@pytest.fixture(scope="module")
+def small(framework, backend):
+    return zoo.build("vgg9_bn", backend, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
+
+
+@pytest.mark.parametrize("init", ["he_uniform", "glorot_uniform", "paper"])
+def test_initial_weights_are_the_same_bits_in_all_frameworks(init, framework, backend):
+    model = zoo.build("vgg9_bn", backend, **SMALL, seed=11, init=init)
+    graph = zoo.graph("vgg9_bn", **SMALL)
+    draw = initial.drawing(graph, 11, init)
+    weights = zoo.get_weights(model)
+    assert list(weights) == [p.name for p in graph.parameters]
+    for parameter in graph.parameters:
+        assert weights[parameter.name].tobytes() == draw(parameter).tobytes(), parameter.name
+
+
+def test_native_initial_weights_are_the_frameworks_own(framework, backend):
+    first = zoo.get_weights(zoo.build("vgg9_bn", backend, **SMALL, init="native"))
+    ours = zoo.get_weights(zoo.build("vgg9_bn", backend, **SMALL))
+    kernel = first["stage4.conv1.conv.weight"]
+    fan_in, fan_out = 256 * 9, 512 * 9
+    deviation = {
+        "torch": (1 / 3 / fan_in) ** 0.5,
+        "paddle": (2 / fan_in) ** 0.5,
+        "keras": (2 / (fan_in + fan_out)) ** 0.5,
+        "flax": (1 / fan_in) ** 0.5,
+    }[backend]
+    assert kernel.std() == pytest.approx(deviation, rel=0.02)
+    assert not np.array_equal(kernel, ours["stage4.conv1.conv.weight"])
+    again = zoo.get_weights(zoo.build("vgg9_bn", backend, **SMALL, init="native"))
+    for name, value in first.items():
+        assert np.array_equal(value, again[name]), f"{name}: the seed does not fix native weights"
+
+
+def test_building_touches_no_global_random_state(framework, backend):
+    random.seed(3)
+    np.random.seed(3)
+    zoo.build("vgg9_bn", backend, **SMALL)
+    after = random.random(), np.random.random()
+    random.seed(3)
+    np.random.seed(3)
+    assert after == (random.random(), np.random.random())
+
+
+def test_weights_go_round_unchanged(small):
+    weights = zoo.get_weights(small)
+    generator = np.random.default_rng(2)
+    other = {n: generator.uniform(0.5, 1, v.shape).astype(np.float32) for n, v in weights.items()}
+    before = {name: value.copy() for name, value in other.items()}
+    zoo.set_weights(small, other)
+    found = zoo.get_weights(small)
+    for name, value in before.items():
+        assert np.array_equal(found[name], value), name
+        assert np.array_equal(other[name], value), "the caller's arrays are never changed"
+    other["fc3.bias"][:] = 9
+    assert np.array_equal(zoo.get_weights(small)["fc3.bias"], before["fc3.bias"]), "never shared"
+    zoo.set_weights(small, weights)
+
+
+def test_weights_that_do_not_fit_leave_the_model_untouched(small):
+    weights = zoo.get_weights(small)
+    bad = {**weights, "fc2.weight": weights["fc2.weight"][:-1], "extra": np.zeros(3)}
+    del bad["fc3.bias"]
+    bad["fc1.bias"] = bad["fc1.bias"] + 1
+    with pytest.raises(
+        WeightsError, match=r"(?s)- fc3.bias  7.*\+ extra  3.*! fc2.weight  expected"
+    ):
+        zoo.set_weights(small, bad)
+    for name, value in zoo.get_weights(small).items():
+        assert np.array_equal(value, weights[name])
+
+
+def test_weights_with_heads_load_into_a_model_without(framework, backend):
+    options = {"num_classes": 5, "input_size": 96}
+    full = zoo.build("googlenet", backend, **options, aux=True, seed=1)
+    plain = zoo.build("googlenet", backend, **options, seed=2)
+    zoo.set_weights(plain, zoo.get_weights(full))
+    x = np.random.default_rng(0).standard_normal((1, 3, 96, 96)).astype(np.float32)
+    outputs = zoo.predict(full, x)
+    assert list(outputs) == ["logits", "aux1", "aux2"]
+    assert (
+        np.abs(zoo.predict(plain, x) - outputs["logits"]).max()
+        <= 1e-5 * np.abs(outputs["logits"]).max()
+    )
+    with pytest.raises(WeightsError, match=r"- aux1.conv.conv.weight"):
+        zoo.set_weights(full, zoo.get_weights(plain))
+
+
+def test_predict_sees_new_weights(small, x):
+    before, weights = zoo.predict(small, x), zoo.get_weights(small)
+    zoo.set_weights(small, {**weights, "fc3.bias": weights["fc3.bias"] + 1})
+    assert np.allclose(zoo.predict(small, x), before + 1, atol=1e-4)
+    zoo.set_weights(small, weights)
+    assert np.array_equal(zoo.predict(small, x), before)
+
+
+def test_predict_is_evaluation_and_restores_the_mode(small, x, backend):
+    weights = zoo.get_weights(small)
+    if backend in ("torch", "paddle", "flax"):
+        small.train()
+        small.stage2.eval()
+    first = zoo.predict(small, x)
+    assert np.array_equal(first, zoo.predict(small, x)), "dropout is off"
+    assert np.abs(zoo.predict(small, x[:1]) - first[:1]).max() <= 1e-5 * np.abs(first).max(), (
+        "each example is for itself: batch norm takes running statistics"
+    )
+    for name, value in zoo.get_weights(small).items():
+        assert np.array_equal(value, weights[name]), "running statistics are left alone"
+    if backend in ("torch", "paddle"):
+        assert small.training
+        assert small.dropout1.training
+        assert not small.stage2.conv1.bn.training
+    if backend == "flax":
+        assert not small.dropout1.deterministic
+        assert small.stage2.conv1.bn.use_running_average
+        assert not small.stage1.conv1.bn.use_running_average
+        small.train()
+
+
+def test_predict_takes_any_numbers_and_leaves_them(small, x):
+    reference = zoo.predict(small, x)
+    assert reference.shape == (2, 7)
+    assert np.array_equal(zoo.predict(small, x.astype(np.float64)), reference)
+    strange = np.asfortranarray(x)[:, ::-1][:, ::-1]
+    assert np.allclose(zoo.predict(small, strange), reference, atol=1e-5)
+    x.flags.writeable = False
+    zoo.predict(small, x)
+    x.flags.writeable = True
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 3, 33, 32), (1, 4, 32, 32), (1, 32, 32, 3)])
+def test_inputs_of_another_shape_are_refused(small, shape):
+    with pytest.raises(InputError, match=r"expected numbers \[N, C, H, W\]|was built for inputs"):
+        zoo.predict(small, np.zeros(shape, np.float32))
+    with pytest.raises(InputError):
+        zoo.features(small, np.zeros(shape, np.float32), "fc1")
+
+
+def test_features_by_node_and_block(small, x):
+    found = zoo.features(small, x, ["stage1", "stage1.pool", "stage5.conv2.relu", "flatten", "fc3"])
+    assert list(found) == ["stage1", "stage1.pool", "stage5.conv2.relu", "flatten", "fc3"]
+    assert found["stage1"].shape == (2, 64, 16, 16)
+    assert np.array_equal(found["stage1"], found["stage1.pool"])
+    assert np.allclose(found["fc3"], zoo.predict(small, x), atol=1e-5)
+    with pytest.raises(UnknownNameError, match=r"no node or block 'stage9'. Did you mean 'stage"):
+        zoo.features(small, x, "stage9")
+
+
+def test_flattened_maps_come_in_chw_order(framework, backend):
+    """At a size where a flattened map has more than one pixel."""
+    model = zoo.build("vgg9", backend, num_classes=3, input_size=(64, 96))
+    x = np.random.default_rng(0).standard_normal((2, 3, 64, 96)).astype(np.float32)
+    found = zoo.features(model, x, ["stage5.pool", "flatten"])
+    assert found["stage5.pool"].shape == (2, 512, 2, 3)
+    assert np.array_equal(found["flatten"], found["stage5.pool"].reshape(2, -1))
+
+
+def test_the_native_call_refuses_another_size(small, backend, framework):
+    shape = (1, 3, 64, 64) if backend in ("torch", "paddle") else (1, 64, 64, 3)
+    array = np.zeros(shape, np.float32)
+    if backend == "torch":
+        import torch
+
+        array = torch.from_numpy(array)
+    elif backend == "paddle":
+        import paddle
+
+        array = paddle.to_tensor(array)
+    with pytest.raises(ValueError, match=r"was built for inputs|expected shape|incompatible"):
+        small(array)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+def test_dtypes(dtype, framework, backend):
+    model = zoo.build("vgg9", backend, **SMALL, dtype=dtype)
+    weights = zoo.get_weights(model)
+    assert {value.dtype.name for value in weights.values()} == {dtype}
+    zoo.set_weights(model, weights)
+    for name, value in zoo.get_weights(model).items():
+        assert value.tobytes() == weights[name].tobytes()
+
+
+def test_a_model_that_zoo_did_not_build_is_refused():
+    with pytest.raises(
+        BackendError, match="expected a model of PyTorch, PaddlePaddle, Keras 3, Flax"
+    ):
+        zoo.get_weights(object())
+
+
+def test_unknown_backends_and_missing_frameworks(monkeypatch):
+    with pytest.raises(UnknownNameError, match=r"Unknown backend 'torhc'. Did you mean 'torch'\?"):
+        zoo.build("googlenet", "torhc")
+    with pytest.raises(UnknownNameError, match="Unknown backend 'mxnet'. Known: torch, paddle"):
+        zoo.build("googlenet", "mxnet")

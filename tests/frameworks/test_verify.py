@@ -1,0 +1,170 @@
+"""The main job, end to end: the proof passes where it should, and fails where it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import backends
+from zoo.verification import comparison
+from zoo.verification.conditioned import conditioned
+
+BACKENDS = ("torch", "paddle", "keras", "flax")
+
+
+@pytest.fixture(scope="module")
+def report():
+    return zoo.verify("googlenet", aux=True)
+
+
+def test_googlenet_with_heads_passes_in_all_four(report):
+    assert report.passed, str(report)
+    assert [result.backend for result in report.compared] == list(BACKENDS)
+    assert len(report.pairs) == 6
+    for result in report.results:
+        assert result.parameters == {"plain": 6_998_552, "aux": 13_378_280}
+        assert result.worst.error <= 1e-5
+        assert list(result.top5) == report.top5
+        assert result.output_shapes == {name: [1, 1000] for name in ("logits", "aux1", "aux2")}
+        assert result.build_s > 0
+        assert result.run_s > 0
+        assert result.peak_memory_mb > 50
+
+
+def test_the_report_prints_and_goes_to_json(report):
+    text = str(report)
+    for word in (
+        "PASS",
+        "PyTorch",
+        "PaddlePaddle",
+        "Keras 3",
+        "Flax NNX",
+        "13,378,280",
+        "torch - flax",
+    ):
+        assert word in text
+    found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert found["passed"] is True
+    assert found["results"][0]["worst"]["node"]
+
+
+def test_float64_on_the_command_line(tmp_path):
+    path = tmp_path / "result.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "verify", "vgg9_bn", "--input-size", "32", "--num-classes", "7",
+         "--dtype", "float64", "--output", str(path), "--json"],
+        capture_output=True, text=True, timeout=600, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads(path.read_text())
+    assert found["tolerance"] == 1e-12
+    assert all(r["worst"]["error"] <= 1e-12 for r in found["results"])
+    assert not list(tmp_path.glob(".*")), "nothing half-written is left"
+
+
+def test_a_users_own_yaml(spec_file):
+    path = spec_file(
+        """
+        conv: {op: conv, out_channels: 4, kernel_size: 3, padding: 1}
+        relu: {op: relu}
+        pool: {op: max_pool, kernel_size: 2}
+        flatten: {op: flatten}
+        fc: {op: linear, out_features: $num_classes}
+        """,
+        header="options: {num_classes: 5, input_size: 16}\n",
+    )
+    report = zoo.verify(path, backends=["torch", "jax"])
+    assert report.passed, str(report)
+    assert [r.parameters for r in report.results] == [{"plain": 4 * 27 + 4 + 256 * 5 + 5}] * 2
+
+
+def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_path):
+    """A worker whose ReLU is left out at one node, as if its builder had forgotten it."""
+    broken = tmp_path / "sitecustomize.py"
+    broken.write_text(
+        "import zoo.torch.layers as layers\n"
+        "from torch import nn\n"
+        "right = layers.LAYERS['relu']\n"
+        "layers.LAYERS['relu'] = lambda node, dtype: nn.Identity() if node.name == "
+        "'stage2.conv1.relu' else right(node, dtype)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    report = zoo.verify("vgg9", backends=["torch"], input_size=32, num_classes=7)
+    assert not report.passed
+    (result,) = report.results
+    assert result.worst.error > 0.01
+    assert "FAIL" in str(report)
+    assert "above 1e-05" in result.problems[0]
+
+
+def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, os\nif sys.orig_argv[-1] == 'torch': os.kill(os.getpid(), 9)\n"
+        "if sys.orig_argv[-1] == 'flax': raise SystemExit('no memory')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    report = zoo.verify("vgg9", backends=["torch", "flax"], input_size=32, num_classes=7)
+    assert not report.passed
+    assert [r.status for r in report.results] == ["failed", "failed"]
+    assert report.results[0].problems == ("the worker died of signal 9",)
+    assert "no memory" in report.results[1].problems[0]
+
+
+def test_a_missing_framework_is_a_row_and_fails_only_if_asked_for(monkeypatch):
+    there = backends.is_installed
+    monkeypatch.setattr(backends, "is_installed", lambda e: e.name == "torch" and there(e))
+    options = {"input_size": 32, "num_classes": 7}
+    report = zoo.verify("vgg9", **options)
+    assert report.passed
+    assert [r.status for r in report.results] == ["compared", "missing", "missing", "missing"]
+    assert "not installed" in str(report)
+    assert not zoo.verify("vgg9", backends=["torch", "flax"], **options).passed
+    monkeypatch.setattr(backends, "is_installed", lambda e: False)
+    assert not zoo.verify("vgg9", **options).passed, "nothing compared is nothing shown"
+
+
+def test_errors_are_relative_to_the_node_and_never_pass_by_accident():
+    a = np.array([1.0, -4.0])
+    assert comparison.error(a, a) == 0
+    assert comparison.error(np.array([1.0, -3.0]), a) == 0.25
+    assert comparison.error(np.array([np.nan, 1]), a) == float("inf")
+    assert comparison.error(np.array([np.inf, 1]), a) == float("inf")
+    assert comparison.error(a[:1], a) == float("inf")
+    assert comparison.error(np.zeros(2) + 1e-9, np.zeros(2)) == 1e-9
+
+
+def test_conditioned_weights_exercise_everything():
+    graph = zoo.graph("vgg9_bn", input_size=64)
+    x = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
+    weights, values = conditioned(graph, x)
+    assert set(weights) == {p.name for p in graph.parameters}
+    assert set(values) == {node.name for node in graph.nodes}
+    for name, value in weights.items():
+        assert value.dtype == np.float32
+        assert value.std() > 0, f"{name} would hide a mistake"
+    for name, value in values.items():
+        assert 1e-3 < np.abs(value).max() < 1e3, f"{name} vanishes or explodes"
+    again, _ = conditioned(graph, x)
+    assert all(np.array_equal(value, again[name]) for name, value in weights.items())
+
+
+def test_predict_on_the_command_line():
+    path = os.path.join(os.path.dirname(zoo.__file__), "data", "chelsea.jpg")
+    tops = []
+    for backend in ("torch", "jax"):
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", "predict", path, "--model", "vgg9", "--input-size", "64",
+             "--backend", backend, "--json", "--top", "3"],
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        tops.append([row["class"] for row in json.loads(done.stdout)["top"]])
+    assert tops[0] == tops[1]
+    assert len(tops[0]) == 3
