@@ -49,7 +49,7 @@ def test_after_the_users_own_import(first):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", itertools.permutations(BACKENDS), ids="-".join)
+@pytest.mark.parametrize("order", list(itertools.permutations(BACKENDS)), ids="-".join)
 def test_all_orders(order):
     run(order)
 

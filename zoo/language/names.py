@@ -11,7 +11,7 @@ TAKEN = frozenset(
     T_destination add_module add_parameter add_sublayer apply astype backward bfloat16 buffers
     call_super_init children clear_gradients compile cpu create_parameter create_tensor
     create_variable cuda double dump_patches eval extra_repr float float16 forward full_name
-    get_buffer get_extra_state get_parameter get_submodule half initialize input ipu
+    get_buffer get_extra_state get_parameter get_submodule half initialize input ipu kind
     is_initializing iter_children iter_modules load_dict load_state_dict modules mtia
     named_apply named_buffers named_children named_modules named_parameters named_sublayers
     output parameters perturb pop register_backward_hook register_buffer register_forward_hook

@@ -49,7 +49,7 @@ def batch_norm(node: Node, dtype: torch.dtype) -> nn.Module:
 
 def lrn(node: Node, dtype: torch.dtype) -> nn.Module:
     at = node.attributes
-    return nn.LocalResponseNorm(at["size"], at["alpha"], at["beta"], at["k"])
+    return LocalResponseNorm(at["size"], at["alpha"], at["beta"], at["k"])
 
 
 def relu(node: Node, dtype: torch.dtype) -> nn.Module:
@@ -190,6 +190,18 @@ class BatchNorm(nn.BatchNorm2d):
     def _check_input_dim(self, input: torch.Tensor) -> None:
         if input.dim() not in (2, 4):
             raise ValueError(f"expected a batch of maps or vectors, got {input.dim()} dimensions")
+
+
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """PyTorch's own, for every dtype: its three-dimensional average pool has no bfloat16."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        half, channels = self.size // 2, input.shape[1]
+        squares = F.pad(input * input, (0, 0, 0, 0, half, half))
+        total = squares[:, :channels]
+        for i in range(1, self.size):
+            total = total + squares[:, i : i + channels]
+        return input * (self.k + self.alpha / self.size * total).pow(-self.beta)
 
 
 class Concat(nn.Module):

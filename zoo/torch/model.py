@@ -97,6 +97,7 @@ class Network(Stack):
         self.zoo_graph = graph
         self._expected, self._dtype = graph.input_shape, dtype
         self._returns = tuple((output.name, output.step) for output in graph.outputs)
+        self._chain = self._chain and len(self._returns) == 1
 
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
         if tuple(x.shape[1:]) != self._expected:

@@ -1,0 +1,123 @@
+"""zoo's models against the same networks written by hand in the same framework.
+
+    python benchmarks/run.py [torch paddle keras flax] [--models googlenet vgg16] [--json FILE]
+
+Everything is a ratio, zoo / by hand, within one process: the two take turns, and the median of the
+ratios pair by pair is printed, so that a machine whose speed drifts misleads neither. Below 1 zoo
+is the faster. A framework runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+BACKENDS = ("torch", "paddle", "keras", "flax")
+
+
+def pair(
+    ours: Callable[[], Any], peer: Callable[[], Any], seconds: float = 8, least: int = 3
+) -> dict:
+    """Time two functions in turn: median seconds of each, and the median ratio."""
+    ours(), peer()  # compiling and first touches
+    times: list[tuple[float, float]] = []
+    end = time.perf_counter() + seconds
+    while len(times) < least or (time.perf_counter() < end and len(times) < 40):
+        first, second = (ours, peer) if len(times) % 2 else (peer, ours)
+        a, b = clock(first), clock(second)
+        times.append((a, b) if first is ours else (b, a))
+    ratios = [a / b for a, b in times]
+    return {
+        "zoo_ms": 1000 * statistics.median(a for a, _ in times),
+        "peer_ms": 1000 * statistics.median(b for _, b in times),
+        "ratio": statistics.median(ratios),
+        "pairs": len(times),
+    }
+
+
+def clock(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def measure(backend: str, models: list[str]) -> list[dict]:
+    """All measurements of one framework, in this process."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import zoo
+
+    spec = importlib.util.spec_from_file_location("peer", HERE / "peers" / f"{backend}.py")
+    assert spec and spec.loader
+    zoo.build("vgg9", backend, input_size=32)  # loads the framework with zoo's care
+    peers = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(peers)
+    tools = importlib.import_module(f"ways_{backend}")
+    rows = []
+    for model in models:
+        by_hand = getattr(peers, model)
+        first = tools.built(by_hand)  # Flax compiles an initialiser a shape: tens of seconds
+        quick = first < 5
+        if quick:
+            result = pair(
+                lambda m=model: tools.ready(zoo.build(m, backend)), lambda: tools.ready(by_hand())
+            )
+        else:
+            zoo_s = min(clock(lambda m=model: tools.ready(zoo.build(m, backend))) for _ in range(3))
+            result = {
+                "zoo_ms": 1000 * zoo_s,
+                "peer_ms": 1000 * first,
+                "ratio": zoo_s / first,
+                "pairs": 1,
+            }
+        rows.append({"backend": backend, "model": model, "what": "build", **result})
+        show(rows[-1])
+        ours, peer = zoo.build(model, backend), by_hand()
+        for what, (a, b) in tools.ways(ours, peer, model).items():
+            rows.append({"backend": backend, "model": model, "what": what, **pair(a, b)})
+            show(rows[-1])
+        del ours, peer
+    return rows
+
+
+def show(row: dict) -> None:
+    print(
+        f"{row['backend']:8}{row['model']:11}{row['what']:34}"
+        f"{row['zoo_ms']:10.1f} {row['peer_ms']:10.1f}   {row['ratio']:.2f}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("backends", nargs="*", default=BACKENDS)
+    parser.add_argument("--models", nargs="+", default=["googlenet", "vgg16"])
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    sys.path.insert(0, str(HERE))
+    if options.worker:
+        print(json.dumps(measure(options.backends[0], options.models)))
+        return
+    print(f"{'':53}{'zoo ms':>10} {'hand ms':>10}   ratio", file=sys.stderr)
+    rows = []
+    for backend in options.backends:
+        command = [sys.executable, __file__, backend, "--worker", "--models", *options.models]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows += json.loads(done.stdout.splitlines()[-1])
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""How Flax models are run, for benchmarks."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+import zoo
+
+
+def ready(model):
+    return jax.block_until_ready(nnx.state(model, nnx.Param))
+
+
+def built(function):
+    start = time.perf_counter()
+    ready(function())
+    return time.perf_counter() - start
+
+
+def ways(ours, peer, name):
+    """What is measured: name -> (zoo's, the peer's)."""
+    one = jax.random.normal(jax.random.key(0), (1, 224, 224, 3))
+    batch = jnp.repeat(one, 4 if name == "vgg16" else 16, 0)
+    planar = np.asarray(one).transpose(0, 3, 1, 2)
+    jitted = forward(peer, one)
+    return {
+        "forward, nnx.jit, batch 1": (forward(ours, one), jitted),
+        f"forward, nnx.jit, batch {len(batch)}": (forward(ours, batch), forward(peer, batch)),
+        "predict against the nnx.jit call": (
+            lambda: zoo.predict(ours, planar),
+            lambda: np.array(jitted()),
+        ),
+        f"SGD step, nnx.jit, batch {len(batch)}": (step(ours, batch), step(peer, batch)),
+    }
+
+
+call = nnx.jit(lambda model, x: model(x))
+
+
+def forward(model, x):
+    def run():
+        model.eval()
+        return call(model, x).block_until_ready()
+
+    return run
+
+
+@nnx.jit
+def update(model, x):
+    def loss(model):
+        return -jax.nn.log_softmax(model(x))[:, 0].mean()
+
+    grads = nnx.grad(loss)(model)
+    new = jax.tree.map(lambda p, g: p - 1e-4 * g, nnx.state(model, nnx.Param), grads)
+    nnx.update(model, new)
+
+
+def step(model, x):
+    def run():
+        model.train()
+        update(model, x)
+        jax.block_until_ready(nnx.state(model, nnx.Param))
+
+    return run

@@ -1,0 +1,59 @@
+"""How PaddlePaddle models are run, for benchmarks."""
+
+import time
+
+import paddle
+
+import zoo
+
+
+def ready(model):
+    return model
+
+
+def built(function):
+    start = time.perf_counter()
+    ready(function())
+    return time.perf_counter() - start
+
+
+def ways(ours, peer, name):
+    """What is measured: name -> (zoo's, the peer's)."""
+    one = paddle.randn([1, 3, 224, 224])
+    batch = paddle.randn([4 if name == "vgg16" else 16, 3, 224, 224])
+    found = {
+        "forward, eager, batch 1": (forward(ours, one), forward(peer, one)),
+        f"forward, eager, batch {len(batch)}": (forward(ours, batch), forward(peer, batch)),
+        "predict against the plain call": (
+            lambda: zoo.predict(ours, one.numpy()),
+            lambda: forward(peer, one)().numpy(),
+        ),
+        f"SGD step, batch {len(batch)}": (step(ours, batch), step(peer, batch)),
+    }
+    if name == "googlenet":
+        ours.eval(), peer.eval()
+        a, b = paddle.jit.to_static(ours), paddle.jit.to_static(peer)
+        found["forward, to_static, batch 1"] = forward(a, one), forward(b, one)
+    return found
+
+
+def forward(model, x):
+    def run():
+        model.eval()
+        with paddle.no_grad():
+            return model(x)
+
+    return run
+
+
+def step(model, x):
+    optimizer = paddle.optimizer.SGD(1e-4, parameters=model.parameters())
+    labels = paddle.zeros([len(x)], dtype="int64")
+
+    def run():
+        model.train()
+        paddle.nn.functional.cross_entropy(model(x), labels).backward()
+        optimizer.step()
+        optimizer.clear_grad()
+
+    return run

@@ -1,0 +1,77 @@
+"""The examples of the documentation run as they stand."""
+
+import doctest
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zoo
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("module", ["zoo", "zoo.api"])
+def test_docstrings(module, framework, backend):
+    if backend == "torch":  # the framework that the examples take
+        import importlib
+
+        assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+def blocks(path: str, language: str = "") -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
+
+
+def test_the_readmes_first_lines():
+    first, second = blocks("README.md", "python")
+    names = {"x": np.zeros((1, 3, 224, 224), np.float32)}
+    exec(first, names)
+    weights = zoo.get_weights(names["model"])
+    assert all(
+        np.array_equal(value, weights[name])
+        for name, value in zoo.get_weights(names["other"]).items()
+    )
+    own = [line for line in second.splitlines() if "my.yaml" not in line]
+    exec("\n".join(own[1:] if own[0] == "import zoo" else own), names)
+
+
+def test_the_language_references_small_example(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(blocks("spec/README.md", "yaml")[0])
+    commands = [
+        line
+        for block in blocks("spec/README.md")
+        for line in block.splitlines()
+        if line.startswith("zoo ")
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", *command.split()],
+            capture_output=True,
+            text=True,
+            timeout=600,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert "verify" not in command or "PASS" in done.stdout
+
+
+def test_contributings_three_layers(tmp_path):
+    (text,) = blocks("CONTRIBUTING.md", "yaml")
+    path = tmp_path / "three.yaml"
+    path.write_text(textwrap.dedent(text))
+    report = zoo.verify(str(path))
+    assert report.passed
+    assert len(report.compared) == 4
+
+
+def test_the_readmes_tables_are_generated():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"], timeout=120
+    )
+    assert done.returncode == 0, "run python docs/tables.py"

@@ -1,0 +1,132 @@
+"""What a Flax user does with a module works on zoo's."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import zoo
+
+nnx = pytest.importorskip("flax.nnx", reason="Flax's own tools need Flax")
+jax = pytest.importorskip("jax", reason="Flax's own tools need JAX")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.build("googlenet", "flax", aux=True, num_classes=10, input_size=96)
+
+
+@pytest.fixture(scope="module")
+def x():
+    return jax.numpy.linspace(-1, 1, 2 * 96 * 96 * 3, dtype="float32").reshape(2, 96, 96, 3)
+
+
+def logits(model, x):
+    model.eval()
+    return np.asarray(nnx.jit(lambda model, x: model(x))(model, x)["logits"])
+
+
+def test_the_structure_is_the_specs(model):
+    assert isinstance(model, nnx.Module)
+    conv = model.inception3a.branch5x5.reduce.conv
+    assert isinstance(conv, nnx.Conv)
+    assert conv.kernel.shape == (1, 1, 192, 16)
+    text = str(model)
+    assert "inception3a" in text
+    assert "branch5x5" in text
+    assert model.inception3a(jax.numpy.zeros((1, 12, 12, 192))).shape == (1, 12, 12, 256)
+
+
+def test_display(model, capsys):
+    nnx.display(model)
+    assert "inception3a" in capsys.readouterr().out
+
+
+def test_split_merge_and_deepcopy(model, x):
+    expected = logits(model, x)
+    graphdef, state = nnx.split(model)
+    assert np.array_equal(logits(nnx.merge(graphdef, state), x), expected)
+    twin = copy.deepcopy(model)
+    assert np.array_equal(logits(twin, x), expected)
+    twin.fc.bias[...] = twin.fc.bias[...] + 1
+    assert np.allclose(logits(twin, x), expected + 1, atol=1e-4)
+    assert np.array_equal(logits(model, x), expected)
+    planar = np.asarray(x).transpose(0, 3, 1, 2)
+    assert not np.array_equal(
+        zoo.predict(twin, planar)["logits"], zoo.predict(model, planar)["logits"]
+    )
+
+
+def test_state_round_trip(model, x):
+    pure = nnx.to_pure_dict(nnx.state(model))
+    other = zoo.build("googlenet", "flax", aux=True, num_classes=10, input_size=96, seed=5)
+    state = nnx.state(other)
+    nnx.replace_by_pure_dict(state, pure)
+    nnx.update(other, state)
+    assert np.array_equal(logits(other, x), logits(model, x))
+
+
+def test_gradients_reach_every_parameter(x):
+    model = zoo.build("googlenet", "flax", aux=True, num_classes=10, input_size=96)
+    model.train()
+
+    @nnx.jit
+    def gradients(model, x):
+        return nnx.grad(lambda m: sum(-jax.nn.log_softmax(v)[:, 1].mean() for v in m(x).values()))(
+            model
+        )
+
+    for path, leaf in jax.tree_util.tree_leaves_with_path(gradients(model, x)):
+        assert np.isfinite(leaf).all()
+        if "kernel" in str(path):
+            assert np.abs(leaf).max() > 0, path
+
+
+def test_train_and_eval(model):
+    model.train()
+    assert not model.dropout.deterministic
+    model.eval()
+    assert model.dropout.deterministic
+
+
+def test_dropout_drops_in_training_alone(spec_file):
+    model = zoo.build(
+        spec_file("drop: {op: dropout, rate: 0.25}"), "flax", in_channels=8, input_size=32
+    )
+    x = jax.numpy.ones((4, 32, 32, 8))
+    model.train()
+    value = np.asarray(model(x))
+    assert 0.23 < (value == 0).mean() < 0.27
+    assert np.allclose(value[value > 0], 1 / 0.75)
+    assert not np.array_equal(value, model(x))
+    model.eval()
+    assert np.array_equal(model(x), x)
+
+
+def test_batch_norm_keeps_the_biased_variance():
+    jax.config.update("jax_enable_x64", True)
+    model = zoo.build("vgg9_bn", "flax", num_classes=3, input_size=32, dtype="float64")
+    model.train()
+    x = np.random.default_rng(0).standard_normal((4, 32, 32, 3))
+    value = np.asarray(model.stage1.conv1.conv(x))
+    model(x)
+    bn = model.stage1.conv1.bn
+    assert np.allclose(bn.var[...], 0.9 + 0.1 * value.var((0, 1, 2)), rtol=1e-12)
+    assert np.allclose(bn.mean[...], 0.1 * value.mean((0, 1, 2)), rtol=1e-10, atol=1e-15)
+
+
+def test_predict_follows_the_model_when_it_is_changed(x):
+    model = zoo.build("vgg9_bn", "flax", num_classes=3, input_size=32)
+    planar = np.asarray(x)[:, :32, :32].transpose(0, 3, 1, 2)
+    first = zoo.predict(model, planar)
+    model.fc3 = nnx.Linear(4096, 5, rngs=nnx.Rngs(0))
+    assert zoo.predict(model, planar).shape == (2, 5)
+    again = zoo.build("vgg9_bn", "flax", num_classes=3, input_size=32)
+    assert np.array_equal(zoo.predict(again, planar), first)
+
+
+def test_names_are_free_in_every_module():
+    from zoo.language.names import problem_with
+
+    for name in dir(nnx.Module):
+        assert problem_with(name), f"{name} is an attribute of nnx.Module"

@@ -1,0 +1,147 @@
+"""What a Keras user does with a model works on zoo's."""
+
+import copy
+import os
+
+import numpy as np
+import pytest
+
+import zoo
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keras():
+    from zoo import backends
+
+    if not backends.is_installed(backends.resolve("keras")):
+        pytest.skip("Keras' own tools need Keras")
+    backends.load("keras")
+    import keras
+
+    return keras
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96)
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).standard_normal((2, 3, 96, 96)).astype(np.float32)
+
+
+def test_the_structure_is_the_specs(model, keras):
+    assert isinstance(model, keras.Model)
+    conv = model.get_layer("inception3a.branch5x5.reduce.conv")
+    assert isinstance(conv, keras.layers.Conv2D)
+    assert conv.kernel.shape == (1, 1, 192, 16)
+    assert model.name == "googlenet"
+    assert model.get_layer("norm1") is not None
+    lines: list[str] = []
+    model.summary(print_fn=lines.append, line_length=160)
+    assert "inception3a.branch5x5.reduce.conv" in "\n".join(map(str, lines))
+
+
+def test_save_and_load_without_custom_objects(model, x, keras, tmp_path):
+    expected = zoo.predict(model, x)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
+    found = zoo.predict(loaded, x)
+    for name in expected:
+        assert np.array_equal(found[name], expected[name]), name
+    ours, theirs = zoo.get_weights(model), zoo.get_weights(loaded)
+    assert set(ours) == set(theirs)
+    assert all(np.array_equal(value, theirs[name]) for name, value in ours.items())
+    zoo.set_weights(loaded, ours)
+    with pytest.raises(zoo.BackendError, match="does not know its graph"):
+        zoo.features(loaded, x, "norm1")
+
+
+def test_weights_files_and_copies(model, x, keras, tmp_path):
+    expected = zoo.predict(model, x)["logits"]
+    model.save_weights(tmp_path / "m.weights.h5")
+    other = zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96, seed=5)
+    other.load_weights(tmp_path / "m.weights.h5")
+    assert np.array_equal(zoo.predict(other, x)["logits"], expected)
+    twin = copy.deepcopy(model)
+    assert np.array_equal(zoo.predict(twin, x)["logits"], expected)
+    clone = keras.models.clone_model(model)
+    zoo.set_weights(clone, zoo.get_weights(model))
+    assert np.array_equal(zoo.predict(clone, x)["logits"], expected)
+
+
+def test_a_flattened_map_survives_saving(keras, tmp_path):
+    model = zoo.build("vgg9", "keras", num_classes=3, input_size=64)
+    model.save(tmp_path / "vgg.keras")
+    loaded = keras.models.load_model(tmp_path / "vgg.keras")
+    weights = zoo.get_weights(model)
+    assert np.array_equal(zoo.get_weights(loaded)["fc1.weight"], weights["fc1.weight"])
+    assert np.array_equal(
+        zoo.get_weights(copy.deepcopy(model))["fc1.weight"], weights["fc1.weight"]
+    )
+
+
+def test_fit_with_heads(x, keras):
+    model = zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96)
+    loss = {
+        n: keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        for n in ("logits", "aux1", "aux2")
+    }
+    model.compile("sgd", loss=loss, loss_weights={"logits": 1, "aux1": 0.3, "aux2": 0.3})
+    before = zoo.get_weights(model)
+    labels = dict.fromkeys(loss, np.array([1, 2]))
+    history = model.fit(x.transpose(0, 2, 3, 1), labels, epochs=1, batch_size=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    for name, value in zoo.get_weights(model).items():
+        if name.endswith("weight"):
+            assert not np.array_equal(value, before[name]), name
+
+
+def test_batch_norm_keeps_the_biased_variance(keras):
+    model = zoo.build("vgg9_bn", "keras", num_classes=3, input_size=32, dtype="float64")
+    x = np.random.default_rng(0).standard_normal((4, 32, 32, 3))
+    value = keras.ops.convert_to_numpy(model.get_layer("stage1.conv1.conv")(x))
+    model(x, training=True)
+    found = zoo.get_weights(model)
+    expected = 0.9 + 0.1 * value.var((0, 1, 2))
+    assert np.allclose(found["stage1.conv1.bn.running_var"], expected, rtol=1e-12)
+    assert np.allclose(
+        found["stage1.conv1.bn.running_mean"], 0.1 * value.mean((0, 1, 2)), rtol=1e-10, atol=1e-15
+    )
+
+
+def test_building_leaves_keras_alone(keras):
+    before = dict(os.environ), keras.config.floatx(), keras.config.image_data_format()
+    policy = keras.config.dtype_policy().name
+    zoo.build("vgg9", "keras", input_size=32, dtype="float64")
+    assert (dict(os.environ), keras.config.floatx(), keras.config.image_data_format()) == before
+    assert keras.config.dtype_policy().name == policy
+
+
+def test_the_data_format_setting_does_not_matter(keras):
+    usual = keras.config.image_data_format()
+    x = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
+    expected = zoo.predict(zoo.build("vgg9_bn", "keras", num_classes=3, input_size=32), x)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = zoo.predict(zoo.build("vgg9_bn", "keras", num_classes=3, input_size=32), x)
+    finally:
+        keras.config.set_image_data_format(usual)
+    assert np.array_equal(found, expected)
+
+
+def test_stride_with_dilation_is_exact_or_refused_by_name(spec_file):
+    layer = "c: {{op: conv, out_channels: 4, kernel_size: 3, stride: {}, dilation: {}}}"
+    with pytest.raises(
+        zoo.BackendError, match=r"c: Keras has no convolution of stride \[2, 2\] and dil"
+    ):
+        zoo.build(spec_file(layer.format(2, 3)), "keras", input_size=16)
+    path = spec_file(layer.format(2, 2))
+    graph = zoo.graph(path, input_size=17)
+    model = zoo.build(path, "keras", input_size=17, dtype="float64")
+    from zoo import ops
+
+    x = np.random.default_rng(0).standard_normal((1, 3, 17, 17))
+    reference = ops.run(graph, x, zoo.get_weights(model))["logits"]
+    assert np.abs(zoo.predict(model, x) - reference).max() <= 1e-12 * np.abs(reference).max()

@@ -1,0 +1,134 @@
+"""What a PyTorch user does with a module works on zoo's."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import zoo
+
+torch = pytest.importorskip("torch", reason="PyTorch's own tools need PyTorch")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.build("googlenet", "torch", aux=True, num_classes=10, input_size=96)
+
+
+@pytest.fixture(scope="module")
+def x():
+    return torch.linspace(-1, 1, 2 * 3 * 96 * 96).reshape(2, 3, 96, 96)
+
+
+def logits(model, x):
+    model.eval()
+    with torch.no_grad():
+        return model(x)["logits"]
+
+
+def test_the_structure_is_the_specs(model):
+    assert isinstance(model, torch.nn.Module)
+    conv = model.inception3a.branch5x5.reduce.conv
+    assert isinstance(conv, torch.nn.Conv2d)
+    assert (conv.in_channels, conv.out_channels) == (192, 16)
+    text = str(model)
+    assert "(inception3a): inception(" in text
+    assert "(branch5x5)" in text
+
+
+def test_a_block_can_be_called_alone(model):
+    assert model.inception3a(torch.zeros(1, 192, 12, 12)).shape == (1, 256, 12, 12)
+
+
+def test_deepcopy_is_a_model_of_its_own(model, x):
+    twin = copy.deepcopy(model)
+    assert torch.equal(logits(twin, x), logits(model, x))
+    with torch.no_grad():
+        twin.fc.bias += 1
+    assert not torch.equal(logits(twin, x), logits(model, x))
+    assert zoo.graph_of(twin).name == "googlenet"
+
+
+def test_state_dict_round_trip(model, x, tmp_path):
+    torch.save(model.state_dict(), tmp_path / "weights.pth")
+    other = zoo.build("googlenet", "torch", aux=True, num_classes=10, input_size=96, seed=5)
+    other.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True))
+    assert torch.equal(logits(other, x), logits(model, x))
+    names = {name for name in model.state_dict() if "num_batches" not in name}
+    assert names == set(zoo.get_weights(model))
+
+
+def test_compile_in_one_graph(model, x):
+    compiled = torch.compile(model.eval(), fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        found = compiled(x)["logits"]
+    assert torch.allclose(found, logits(model, x), rtol=1e-4, atol=1e-5)
+    assert set(zoo.get_weights(compiled)) == set(zoo.get_weights(model))
+    assert zoo.predict(compiled, x.numpy())["aux2"].shape == (2, 10)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inductor's own
+def test_compile_by_inductor(x):
+    model = zoo.build("vgg9_bn", "torch", num_classes=3, input_size=32).eval()
+    with torch.no_grad():
+        found = torch.compile(model, fullgraph=True)(x[:, :, :32, :32])
+        assert torch.allclose(found, model(x[:, :, :32, :32]), rtol=1e-4, atol=1e-5)
+
+
+def test_export(model, x):
+    program = torch.export.export(model.eval(), (x,))
+    with torch.no_grad():
+        found = program.module()(x)["logits"]
+    assert torch.allclose(found, logits(model, x), rtol=1e-5, atol=1e-6)
+
+
+def test_training_reaches_every_parameter(x):
+    model = zoo.build("googlenet", "torch", aux=True, num_classes=10, input_size=96)
+    assert model.training
+    outputs = model(x)
+    labels = torch.tensor([1, 2])
+    sum(torch.nn.functional.cross_entropy(v, labels) for v in outputs.values()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    before = model.conv1.conv.weight.detach().clone()
+    optimizer.step()
+    assert not torch.equal(before, model.conv1.conv.weight)
+
+
+def test_batch_norm_keeps_the_biased_variance():
+    model = zoo.build("vgg9_bn", "torch", num_classes=3, input_size=32, dtype="float64")
+    x = torch.randn(4, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    model(x)
+    value = model.stage1.conv1.conv(x)
+    bn = model.stage1.conv1.bn
+    variance = value.var((0, 2, 3), unbiased=False)
+    assert torch.allclose(bn.running_var, 0.9 + 0.1 * variance, rtol=1e-12)
+    assert torch.allclose(bn.running_mean, 0.1 * value.mean((0, 2, 3)), rtol=1e-12, atol=1e-15)
+    assert bn.num_batches_tracked == 1
+
+
+def test_moving_and_casting(model):
+    model = copy.deepcopy(model).to("meta")
+    assert next(model.parameters()).is_meta
+    half = zoo.build("googlenet", "torch", num_classes=10, input_size=96).bfloat16()
+    assert half.norm1 is not None
+    assert zoo.predict(half, np.zeros((1, 3, 96, 96), np.float32)).dtype == np.float32
+
+
+def test_building_leaves_torch_alone():
+    torch.manual_seed(1)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    zoo.build("vgg9", "torch", input_size=32)
+    zoo.build("vgg9", "torch", input_size=32, init="native")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled()
+
+
+def test_names_are_free_in_every_module():
+    from zoo.language.names import problem_with
+
+    for name in dir(torch.nn.Module()):
+        assert problem_with(name), f"{name} is an attribute of torch.nn.Module"

@@ -1,0 +1,15 @@
+"""The Flax backend: graphs as ``flax.nnx.Module``, NHWC."""
+
+from zoo.flax.model import build
+from zoo.flax.running import features, predict
+from zoo.flax.weights import count_parameters, get_weights, set_weights, shapes
+
+__all__ = [
+    "build",
+    "count_parameters",
+    "features",
+    "get_weights",
+    "predict",
+    "set_weights",
+    "shapes",
+]

@@ -1,0 +1,117 @@
+"""Builds a graph as a Flax NNX module whose attributes are the spec's own names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from zoo.errors import BackendError
+from zoo.flax.layers import LAYERS
+from zoo.flax.weights import find, native, variables
+from zoo.network import Block, Graph, Parameter, Step
+
+Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
+
+
+def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nnx.Module:
+    """Build a graph.
+
+    Args:
+        graph: The network.
+        draw: Gives each parameter's initial value, in the canonical layout and ``dtype``, as an
+            array that nobody else holds; None for Flax's own initialisers.
+        dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
+        seed: For dropout, and for Flax's own initialisers.
+
+    Returns:
+        The module, in training mode as Flax's habit is, on JAX's default device.
+
+    Raises:
+        BackendError: float64 without JAX's x64 flag.
+    """
+    kind = _dtype(dtype)
+    rngs = nnx.Rngs(seed % 2**32)  # what a key takes with or without the x64 flag
+    if draw is None:
+        return nnx.jit(lambda rngs: Network(graph, kind, rngs))(rngs)
+    # Shapes only: no value is drawn that draw would overwrite, no initialiser compiled.
+    model = nnx.eval_shape(lambda: Network(graph, kind, None))
+    for parameter, node, variable in variables(model):
+        variable.set_value(jax.device_put(native(node, draw(parameter))))
+    for node in graph.nodes:
+        if node.op == "dropout":
+            find(model, node.name).rngs = rngs.dropout.fork()
+    return model
+
+
+def _dtype(name: str) -> Any:
+    kind = jnp.dtype(name)
+    if jax.dtypes.canonicalize_dtype(kind) != kind:
+        raise BackendError(
+            f"JAX computes in {name} only with its x64 flag on, and would silently give float32: "
+            'call jax.config.update("jax_enable_x64", True) first, or set JAX_ENABLE_X64=1'
+        )
+    return kind
+
+
+class Stack(nnx.Module):
+    """A block of the spec: its layers as attributes, computed in the spec's order."""
+
+    def __init__(self, block: Block, dtype: Any, rngs: nnx.Rngs | None) -> None:
+        self.kind = block.kind
+        self._chain, self._program, self._result = block.is_chain, block.program, block.output
+        for step in block.steps:
+            setattr(self, step.name, _child(step, dtype, rngs))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        if self._chain:
+            for name, _, _ in self._program:
+                x = getattr(self, name)(x)
+            return x
+        return self._compute(x)[self._result]
+
+    def _compute(self, x: jax.Array) -> dict[str, jax.Array]:
+        """Compute every step; the values that later steps still need are what remains."""
+        values = {"input": x}
+        for name, inputs, releases in self._program:
+            values[name] = getattr(self, name)(*[values[source] for source in inputs])
+            for source in releases:
+                del values[source]
+        return values
+
+
+class Network(Stack):
+    """A whole network.
+
+    Takes [N, H, W, C] of the size it was built for; returns logits [N, num_classes], or with
+    auxiliary heads a dict of them by name.
+    """
+
+    def __init__(self, graph: Graph, dtype: Any, rngs: nnx.Rngs | None) -> None:
+        super().__init__(graph.root, dtype, rngs)
+        self.zoo_graph = graph
+        channels, height, width = graph.input_shape
+        self._expected, self._dtype = (height, width, channels), dtype
+        self._returns = tuple((output.name, output.step) for output in graph.outputs)
+        self._chain = self._chain and len(self._returns) == 1
+
+    def __call__(self, x: jax.Array) -> jax.Array | dict[str, jax.Array]:
+        if tuple(x.shape[1:]) != self._expected:
+            raise ValueError(self.zoo_graph.refusal(tuple(x.shape), channels_last=True))
+        if self._chain:
+            return super().__call__(x)
+        values = self._compute(x)
+        if len(self._returns) == 1:
+            return values[self._result]
+        return {name: values[step] for name, step in self._returns}
+
+
+def _child(step: Step, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    child = step.child
+    if isinstance(child, Block):
+        return Stack(child, dtype, rngs)
+    return LAYERS[child.op](child, dtype, rngs)

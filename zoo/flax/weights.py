@@ -1,0 +1,100 @@
+"""Moves weights between a Flax module and canonical NumPy arrays.
+
+Flax holds a convolution's kernel as HWIO and a linear layer's as [in, out], and computes in HWC,
+so a linear layer that reads a flattened map has its inputs in HWC order.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from zoo.errors import BackendError
+from zoo.network import Graph, Node, Parameter
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: canonical local name -> Flax's, where they differ
+NAMES = {
+    "conv": {"weight": "kernel"},
+    "linear": {"weight": "kernel"},
+    "batch_norm": {"weight": "scale", "running_mean": "mean", "running_var": "var"},
+}
+
+
+def shapes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
+    """Return canonical name -> shape of every parameter and running statistic."""
+    # A kernel is [..., in, out]; the features of a vector stay where they are.
+    return {
+        parameter.name: (*variable.shape[:-3:-1], *variable.shape[:-2])
+        for parameter, _, variable in variables(model)
+    }
+
+
+def count_parameters(model: nnx.Module) -> int:
+    """Count the trainable values as Flax does."""
+    return sum(value.size for value in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+def get_weights(model: nnx.Module) -> dict[str, Array]:
+    """Copy every parameter and running statistic to NumPy."""
+    return {p.name: canonical(node, variable[...]) for p, node, variable in variables(model)}
+
+
+def set_weights(model: nnx.Module, weights: Mapping[str, Array]) -> None:
+    """Copy canonical arrays in; names and shapes are checked before. Keeps device and dtype."""
+    for parameter, node, variable in variables(model):
+        old = variable[...]
+        array = native(node, weights[parameter.name].astype(old.dtype))
+        variable.set_value(jax.device_put(array, old.sharding if old.committed else None))
+
+
+def variables(model: nnx.Module) -> Iterator[tuple[Parameter, Node, nnx.Variable[Any]]]:
+    """Find every parameter and running statistic, in the graph's order."""
+    graph = getattr(model, "zoo_graph", None)
+    if not isinstance(graph, Graph):
+        raise BackendError(
+            f"this {type(model).__name__} does not know its graph, which says in what order its "
+            "weights are held: it was not built by zoo"
+        )
+    for node in graph.nodes:
+        for parameter in node.parameters:
+            local = parameter.name.removeprefix(f"{node.name}.")
+            yield parameter, node, getattr(find(model, node.name), NAMES[node.op].get(local, local))
+
+
+def find(model: nnx.Module, path: str) -> Any:
+    """Return the layer or block of a path name."""
+    return functools.reduce(getattr, path.split("."), model)
+
+
+def native(node: Node, array: Array) -> Array:
+    """Lay a canonical array out as Flax holds it, in memory of its own."""
+    if array.ndim == 1:
+        return array.copy()
+    axes = (2, 3, 1, 0) if array.ndim == 4 or node.attributes["layout"] else (1, 0)
+    if array.ndim == 2 and node.attributes["layout"]:
+        array = array.reshape(-1, *node.attributes["layout"])
+    view = array.transpose(axes)
+    out = np.empty(view.shape, array.dtype)
+    for start in range(0, len(array), 64):  # in parts, which a processor's cache holds
+        out[..., start : start + 64] = view[..., start : start + 64]
+    return out if node.op == "conv" else out.reshape(-1, len(array))
+
+
+def canonical(node: Node, value: jax.Array) -> Array:
+    """Undo :func:`native`, in memory of its own."""
+    array = np.asarray(value)
+    if array.ndim == 1:
+        return array.copy()
+    layout = node.attributes.get("layout")
+    if layout:
+        channels, height, width = layout
+        array = array.reshape(height, width, channels, -1)
+    array = array.transpose((3, 2, 0, 1) if array.ndim == 4 else (1, 0)).copy()
+    return array if node.op == "conv" else array.reshape(len(array), -1)

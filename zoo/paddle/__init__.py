@@ -1,0 +1,16 @@
+"""The PaddlePaddle backend: graphs as ``paddle.nn.Layer``, NCHW."""
+
+import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
+from zoo.paddle.model import build
+from zoo.paddle.running import features, predict
+from zoo.paddle.weights import count_parameters, get_weights, set_weights, shapes
+
+__all__ = [
+    "build",
+    "count_parameters",
+    "features",
+    "get_weights",
+    "predict",
+    "set_weights",
+    "shapes",
+]

@@ -1,0 +1,71 @@
+"""Runs a PaddlePaddle layer on NumPy arrays, in evaluation mode and without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from zoo.network import Node
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+def predict(model: nn.Layer, x: Array) -> Array | dict[str, Array]:
+    """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
+    with _evaluating(model):
+        result = model(_input(model, x))
+    if isinstance(result, dict):
+        return {name: _array(value) for name, value in result.items()}
+    return _array(result)
+
+
+def features(model: nn.Layer, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
+    """Run the model on x and return the values of nodes, NCHW or [N, features]."""
+    found: dict[str, Array] = {}
+
+    def keep(name: str) -> Any:
+        def hook(layer: nn.Layer, inputs: Any, output: paddle.Tensor) -> None:
+            found[name] = _array(output)
+
+        return hook
+
+    hooks = [model.get_sublayer(n.name).register_forward_post_hook(keep(n.name)) for n in nodes]
+    try:
+        with _evaluating(model):
+            model(_input(model, x))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {node.name: found[node.name] for node in nodes}
+
+
+@contextmanager
+def _evaluating(model: nn.Layer) -> Iterator[None]:
+    """Put every layer in evaluation mode, and each back in the mode it was in."""
+    training = [layer for layer in model.sublayers(include_self=True) if layer.training]
+    model.eval()
+    try:
+        with paddle.no_grad():
+            yield
+    finally:
+        for layer in training:
+            layer.training = True
+
+
+def _input(model: nn.Layer, x: Array) -> paddle.Tensor:
+    """Copy x to the model's device and dtype."""
+    like = next(iter(model.parameters()), None)
+    if like is None:  # a network without weights knows what it was built for
+        return paddle.to_tensor(x).astype(getattr(model, "_dtype", "float32"))
+    return paddle.to_tensor(x, place=like.place).astype(like.dtype)
+
+
+def _array(value: paddle.Tensor) -> Array:
+    if value.dtype == paddle.bfloat16:
+        value = value.astype("float32")
+    return value.numpy()

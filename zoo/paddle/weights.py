@@ -1,0 +1,83 @@
+"""Moves weights between a PaddlePaddle layer and canonical NumPy arrays.
+
+Paddle's names and layouts are the canonical ones but for two things: a batch norm's running
+statistics are called ``_mean`` and ``_variance``, and a linear weight is [in, out].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.utils import dlpack
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: Paddle's local name -> the canonical one
+_NAMES = {"_mean": "running_mean", "_variance": "running_var"}
+_NATIVE = {canonical: native for native, canonical in _NAMES.items()}
+
+
+def shapes(model: nn.Layer) -> dict[str, tuple[int, ...]]:
+    """Return canonical name -> shape of every parameter and running statistic."""
+    return {
+        name: tuple(value.shape)[:: -1 if linear else 1] for name, value, linear in _state(model)
+    }
+
+
+def count_parameters(model: nn.Layer) -> int:
+    """Count the trainable values as Paddle does."""
+    return sum(int(p.size) for p in model.parameters() if not p.stop_gradient)
+
+
+def get_weights(model: nn.Layer) -> dict[str, Array]:
+    """Copy every parameter and running statistic to NumPy."""
+    return {name: _array(value, linear) for name, value, linear in _state(model)}
+
+
+def set_weights(model: nn.Layer, weights: Mapping[str, Array]) -> None:
+    """Copy canonical arrays in; names and shapes are checked before. Keeps device and dtype."""
+    with paddle.no_grad():
+        for name, value, linear in _state(model):
+            value.set_value(_tensor(weights[name], linear).astype(value.dtype))
+
+
+def fill(model: nn.Layer, name: str, array: Array) -> None:
+    """Give a parameter that has no memory yet an array's, which nobody else holds."""
+    path, _, local = name.rpartition(".")
+    layer = model.get_sublayer(path)
+    parameter = layer._parameters[_NATIVE.get(local, local)]
+    transposed = isinstance(layer, nn.Linear) and local == "weight"
+    _tensor(array, transposed, share=True)._share_underline_tensor_to(parameter)
+    parameter._init_func = parameter._init_op_creator = None
+
+
+def _state(model: nn.Layer) -> Iterator[tuple[str, paddle.Tensor, bool]]:
+    """Canonical name, value, and whether it is a transposed weight."""
+    for path, layer in model.named_sublayers(include_self=True):
+        for local, value in layer._parameters.items():
+            if value is not None:
+                name = f"{path}.{_NAMES.get(local, local)}".removeprefix(".")
+                yield name, value, isinstance(layer, nn.Linear) and local == "weight"
+
+
+def _array(value: paddle.Tensor, transposed: bool) -> Array:
+    array = value.numpy()
+    if value.dtype == paddle.bfloat16:  # comes as its bits
+        import ml_dtypes
+
+        array = array.view(ml_dtypes.bfloat16)
+    return np.ascontiguousarray(array.T) if transposed else array
+
+
+def _tensor(array: Array, transposed: bool, share: bool = False) -> paddle.Tensor:
+    if array.dtype.name == "bfloat16":
+        tensor = paddle.to_tensor(array.view(np.uint16), place="cpu")
+    elif share:
+        tensor = dlpack.from_dlpack(array)
+    else:
+        tensor = paddle.to_tensor(array, place="cpu")
+    return tensor.t().contiguous() if transposed else tensor
