@@ -93,6 +93,12 @@ ALIASES = {
 }
 
 
+#: (backend, operation) -> what that framework cannot do exactly and is refused by name
+LIMITS = {
+    ("keras", "conv"): "exact, but for stride and dilation both above 1 with no common divisor",
+}
+
+
 @functools.cache
 def table() -> dict[str, Entry]:
     """Return every backend there is: zoo's own and those of other packages."""

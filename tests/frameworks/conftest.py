@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
+from loading import load
 
 import zoo
-from zoo import backends, image
+from zoo import image
 from zoo.verification.comparison import Worst, error
 from zoo.verification.conditioned import conditioned
 
@@ -21,10 +20,8 @@ def photographs(batch: int, shape: tuple[int, int, int]) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def framework(backend):
-    """The backend's module; its framework's own warnings at import are not zoo's to answer for."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        module = backends.load(backend)
+    """The backend's module."""
+    module = load(backend)
     if backend == "flax":
         import jax
 

@@ -4,11 +4,13 @@ import copy
 
 import numpy as np
 import pytest
+from loading import load
 
 import zoo
 
-nnx = pytest.importorskip("flax.nnx", reason="Flax's own tools need Flax")
-jax = pytest.importorskip("jax", reason="Flax's own tools need JAX")
+load("flax")
+import jax
+from flax import nnx
 
 
 @pytest.fixture(scope="module")

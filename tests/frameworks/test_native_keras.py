@@ -5,24 +5,21 @@ import os
 
 import numpy as np
 import pytest
+from loading import load
 
 import zoo
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def keras():
-    from zoo import backends
-
-    if not backends.is_installed(backends.resolve("keras")):
-        pytest.skip("Keras' own tools need Keras")
-    backends.load("keras")
+    load("keras")
     import keras
 
     return keras
 
 
 @pytest.fixture(scope="module")
-def model():
+def model(keras):
     return zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96)
 
 

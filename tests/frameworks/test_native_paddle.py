@@ -4,24 +4,21 @@ import copy
 
 import numpy as np
 import pytest
+from loading import load
 
 import zoo
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def paddle():
-    from zoo import backends
-
-    if not backends.is_installed(backends.resolve("paddle")):
-        pytest.skip("Paddle's own tools need Paddle")
-    backends.load("paddle")
+    load("paddle")
     import paddle
 
     return paddle
 
 
 @pytest.fixture(scope="module")
-def model():
+def model(paddle):
     return zoo.build("googlenet", "paddle", aux=True, num_classes=10, input_size=96)
 
 

@@ -4,10 +4,12 @@ import copy
 
 import numpy as np
 import pytest
+from loading import load
 
 import zoo
 
-torch = pytest.importorskip("torch", reason="PyTorch's own tools need PyTorch")
+load("torch")
+import torch
 
 
 @pytest.fixture(scope="module")

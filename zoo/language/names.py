@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import keyword
 
-#: Attributes of torch.nn.Module, paddle.nn.Layer and flax.nnx.Module that are plausible as names;
-#: a test compares them with the frameworks' own.
+#: Attributes of torch.nn.Module, paddle.nn.Layer and flax.nnx.Module, and zoo's own; tests compare
+#: them with the frameworks'.
 TAKEN = frozenset(
     """
     T_destination add_module add_parameter add_sublayer apply astype backward bfloat16 buffers
     call_super_init children clear_gradients compile cpu create_parameter create_tensor
-    create_variable cuda double dump_patches eval extra_repr float float16 forward full_name
-    get_buffer get_extra_state get_parameter get_submodule half initialize input ipu kind
-    is_initializing iter_children iter_modules load_dict load_state_dict modules mtia
-    named_apply named_buffers named_children named_modules named_parameters named_sublayers
-    output parameters perturb pop register_backward_hook register_buffer register_forward_hook
-    register_forward_post_hook register_forward_pre_hook register_full_backward_hook
-    register_full_backward_pre_hook register_load_state_dict_post_hook
-    register_load_state_dict_pre_hook register_module register_parameter
-    register_state_dict_hook register_state_dict_post_hook register_state_dict_pre_hook
-    register_sublayer requires_grad_ set_attributes set_dict set_extra_state set_state_dict
-    set_submodule share_memory sow state_dict sublayers to to_empty to_static_state_dict train
-    training type xpu zero_grad zoo_graph
+    create_variable cuda double dump_patches eval extra_repr float float16 forward full
+    full_name get_buffer get_extra_state get_parameter get_sublayer get_submodule half input ipu
+    iter_children iter_modules kind load_dict load_state_dict modules mtia named_buffers
+    named_children named_modules named_parameters named_sublayers parameters perturb
+    register_backward_hook register_buffer register_forward_hook register_forward_post_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_hook register_state_dict_post_hook
+    register_state_dict_pre_hook requires_grad_ set_attributes set_dict set_extra_state
+    set_state_dict set_sublayer set_submodule sharded_state_dict share_memory sow state_dict
+    sublayers to to_empty to_static_state_dict train training type xpu zero_grad zoo_graph
     """.split()
 )
 
