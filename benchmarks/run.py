@@ -4,13 +4,14 @@
 
 Everything is a ratio, zoo / by hand, within one process: the two take turns, and the median of the
 ratios pair by pair is printed, so that a machine whose speed drifts misleads neither. Below 1 zoo
-is the faster. A framework runs in a process of its own.
+is the faster. Each framework and network has a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import statistics
@@ -51,41 +52,36 @@ def clock(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def measure(backend: str, models: list[str]) -> list[dict]:
-    """All measurements of one framework, in this process."""
+def measure(backend: str, model: str) -> list[dict]:
+    """All measurements of one network in one framework, in this process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import zoo
 
+    zoo.build("vgg9", backend, input_size=32)  # loads the framework, with zoo's care
     spec = importlib.util.spec_from_file_location("peer", HERE / "peers" / f"{backend}.py")
     assert spec and spec.loader
-    zoo.build("vgg9", backend, input_size=32)  # loads the framework with zoo's care
     peers = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(peers)
     tools = importlib.import_module(f"ways_{backend}")
-    rows = []
-    for model in models:
-        by_hand = getattr(peers, model)
-        first = tools.built(by_hand)  # Flax compiles an initialiser a shape: tens of seconds
-        quick = first < 5
-        if quick:
-            result = pair(
-                lambda m=model: tools.ready(zoo.build(m, backend)), lambda: tools.ready(by_hand())
-            )
-        else:
-            zoo_s = min(clock(lambda m=model: tools.ready(zoo.build(m, backend))) for _ in range(3))
-            result = {
-                "zoo_ms": 1000 * zoo_s,
-                "peer_ms": 1000 * first,
-                "ratio": zoo_s / first,
-                "pairs": 1,
-            }
-        rows.append({"backend": backend, "model": model, "what": "build", **result})
+    rows: list[dict] = []
+
+    def note(what: str, result: dict) -> None:
+        rows.append({"backend": backend, "model": model, "what": what, **result})
         show(rows[-1])
-        ours, peer = zoo.build(model, backend), by_hand()
-        for what, (a, b) in tools.ways(ours, peer, model).items():
-            rows.append({"backend": backend, "model": model, "what": what, **pair(a, b)})
-            show(rows[-1])
-        del ours, peer
+
+    def build() -> Any:
+        return tools.ready(zoo.build(model, backend))
+
+    def build_by_hand() -> Any:
+        return tools.ready(getattr(peers, model)())
+
+    # By hand, Flax compiles an initialiser for each shape the first time: tens of seconds.
+    a, b = clock(build), clock(build_by_hand)
+    note("build, the first", {"zoo_ms": 1000 * a, "peer_ms": 1000 * b, "ratio": a / b, "pairs": 1})
+    note("build, again", pair(build, build_by_hand))
+    ours, peer = zoo.build(model, backend), getattr(peers, model)()
+    for what, (mine, theirs) in tools.ways(ours, peer, model).items():
+        note(what, pair(mine, theirs))
     return rows
 
 
@@ -107,12 +103,12 @@ def main() -> None:
     options = parser.parse_args()
     sys.path.insert(0, str(HERE))
     if options.worker:
-        print(json.dumps(measure(options.backends[0], options.models)))
+        print(json.dumps(measure(options.backends[0], options.models[0])))
         return
     print(f"{'':53}{'zoo ms':>10} {'hand ms':>10}   ratio", file=sys.stderr)
     rows = []
-    for backend in options.backends:
-        command = [sys.executable, __file__, backend, "--worker", "--models", *options.models]
+    for backend, model in itertools.product(options.backends, options.models):
+        command = [sys.executable, __file__, backend, "--worker", "--models", model]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows += json.loads(done.stdout.splitlines()[-1])
     if options.json:

@@ -1,7 +1,5 @@
 """How Flax models are run, for benchmarks."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,12 +10,6 @@ import zoo
 
 def ready(model):
     return jax.block_until_ready(nnx.state(model, nnx.Param))
-
-
-def built(function):
-    start = time.perf_counter()
-    ready(function())
-    return time.perf_counter() - start
 
 
 def ways(ours, peer, name):

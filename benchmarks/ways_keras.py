@@ -1,7 +1,5 @@
 """How Keras models are run, for benchmarks."""
 
-import time
-
 import keras
 import numpy as np
 
@@ -10,12 +8,6 @@ import zoo
 
 def ready(model):
     return model
-
-
-def built(function):
-    start = time.perf_counter()
-    ready(function())
-    return time.perf_counter() - start
 
 
 def ways(ours, peer, name):

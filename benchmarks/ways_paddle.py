@@ -1,7 +1,5 @@
 """How PaddlePaddle models are run, for benchmarks."""
 
-import time
-
 import paddle
 
 import zoo
@@ -9,12 +7,6 @@ import zoo
 
 def ready(model):
     return model
-
-
-def built(function):
-    start = time.perf_counter()
-    ready(function())
-    return time.perf_counter() - start
 
 
 def ways(ours, peer, name):

@@ -162,10 +162,11 @@ def of(model: object) -> Backend:
     Raises:
         BackendError: It is no model of a framework zoo knows.
     """
-    owners = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
-    for entry in table().values():
-        if owners & set(entry.owners or (entry.framework,)):
-            return load(entry.name)
+    known = {owner: e.name for e in table().values() for owner in e.owners or (e.framework,)}
+    for cls in type(model).__mro__:  # nearest first: on PyTorch, a Keras model is a Module too
+        owner = cls.__module__.partition(".")[0]
+        if owner in known:
+            return load(known[owner])
     raise BackendError(
         f"expected a model of {', '.join(e.title for e in table().values())}, "
         f"got {type(model).__name__}"

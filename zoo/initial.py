@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -25,6 +25,7 @@ INITIALIZERS = ("he_uniform", "glorot_uniform", "paper", "native")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 _CHUNK = 1 << 20  # values a stream gives; longer parameters take several streams
+_PIECE = 1 << 17  # values computed at a time
 
 
 def drawing(
@@ -84,12 +85,13 @@ def uniform(graph: Graph, parameter: Parameter, seed: int, bound: float) -> Arra
     scale = np.float32(bound / 2**24)
 
     def fill(chunk: int) -> None:
-        part = out[chunk * _CHUNK : (chunk + 1) * _CHUNK]
-        # 24 bits make an odd integer between -2^24 and 2^24, which float32 holds exactly.
-        odd = (_integers(graph, parameter, seed, chunk, len(part)) >> np.uint32(8)).view(np.int32)
-        odd <<= 1
-        odd -= 2**24 - 1
-        np.multiply(odd, scale, out=part, casting="unsafe", dtype=np.float32)
+        stream = _stream(graph, parameter, seed, chunk)
+        for part in _pieces(out, chunk):
+            # 24 bits make an odd integer between -2^24 and 2^24, which float32 holds exactly.
+            odd = (_integers(stream, len(part)) >> np.uint32(8)).view(np.int32)
+            odd <<= 1
+            odd -= 2**24 - 1
+            np.multiply(odd, scale, out=part, casting="unsafe", dtype=np.float32)
 
     _each_chunk(fill, parameter.size)
     return out.reshape(parameter.shape)
@@ -100,23 +102,35 @@ def normal(graph: Graph, parameter: Parameter, seed: int, mean: float, std: floa
     out = np.empty(parameter.size, np.float32)
 
     def fill(chunk: int) -> None:
-        part = out[chunk * _CHUNK : (chunk + 1) * _CHUNK]
-        pairs = -(-len(part) // 2)
-        u = (_integers(graph, parameter, seed, chunk, 2 * pairs) + 0.5) / 2**32
-        radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
-        both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-        part[:] = mean + std * both[: len(part)]
+        stream = _stream(graph, parameter, seed, chunk)
+        for part in _pieces(out, chunk):
+            pairs = -(-len(part) // 2)
+            u = (_integers(stream, 2 * pairs) + 0.5) / 2**32
+            radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
+            both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+            part[:] = mean + std * both[: len(part)]
 
     _each_chunk(fill, parameter.size)
     return out.reshape(parameter.shape)
 
 
-def _integers(graph: Graph, parameter: Parameter, seed: int, chunk: int, count: int) -> Array:
-    """The first 32-bit integers of a parameter's stream, the same on machines of any byte order."""
+def _stream(graph: Graph, parameter: Parameter, seed: int, chunk: int) -> np.random.Philox:
     name = f"{seed}|{graph.name}|{parameter.name}|{chunk}"
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
-    raw = np.random.Philox(key=key).random_raw(-(-count // 2))
+    return np.random.Philox(key=key)
+
+
+def _integers(stream: np.random.Philox, count: int) -> Array:
+    """The next 32-bit integers of a stream, the same on machines of any byte order."""
+    raw = stream.random_raw(-(-count // 2))
     return raw.astype("<u8", copy=False).view("<u4")[:count]
+
+
+def _pieces(out: Array, chunk: int) -> Iterator[Array]:
+    """The parts of a chunk, each small enough for a processor's cache."""
+    end = min((chunk + 1) * _CHUNK, len(out))
+    for start in range(chunk * _CHUNK, end, _PIECE):
+        yield out[start : min(start + _PIECE, end)]
 
 
 def _each_chunk(fill: Callable[[int], None], size: int) -> None:

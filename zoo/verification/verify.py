@@ -18,6 +18,7 @@ from zoo import backends as registry
 from zoo import image as images
 from zoo.errors import UnknownNameError, suggestion
 from zoo.language import expansion
+from zoo.language.catalogue import shipped
 from zoo.network import Graph
 from zoo.verification.comparison import Worst, error, top
 from zoo.verification.conditioned import conditioned
@@ -93,7 +94,7 @@ def verify(
         np.savez(path / "weights.npz", **dict[str, Any](weights))
         del weights
         job = {
-            "model": str(Path(name).resolve()) if Path(name).exists() else name,
+            "model": name if name in shipped() else f"{Path(graph.source).resolve()}:{graph.name}",
             "options": graph.options,
             "has_aux": len(graphs) > 1,
             "dtype": dtype,

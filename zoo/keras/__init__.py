@@ -1,0 +1,36 @@
+"""The Keras 3 backend: graphs as functional ``keras.Model``, NHWC, on the engine Keras runs on."""
+
+import keras
+
+from zoo.errors import BackendError
+from zoo.keras.model import build
+from zoo.keras.running import features, predict
+from zoo.keras.weights import count_parameters, get_weights, set_weights, shapes
+
+__all__ = [
+    "build",
+    "count_parameters",
+    "features",
+    "get_weights",
+    "predict",
+    "require_engine",
+    "set_weights",
+    "shapes",
+]
+
+
+def require_engine(name: str) -> None:
+    """Insist on an engine, which Keras chooses once, when it is first imported.
+
+    Args:
+        name: ``tensorflow``, ``jax`` or ``torch``.
+
+    Raises:
+        BackendError: Keras runs on another.
+    """
+    engine = keras.backend.backend()
+    if engine != name:
+        raise BackendError(
+            f"Keras runs on {engine} here: set the environment variable KERAS_BACKEND={name} "
+            "before the first import of keras, or build with backend='keras'"
+        )
