@@ -27,7 +27,7 @@ BACKENDS = ("torch", "paddle", "keras", "flax")
 
 
 def pair(
-    ours: Callable[[], Any], peer: Callable[[], Any], seconds: float = 8, least: int = 3
+    ours: Callable[[], Any], peer: Callable[[], Any], seconds: float = 4, least: int = 3
 ) -> dict:
     """Time two functions in turn: median seconds of each, and the median ratio."""
     ours(), peer()  # compiling and first touches

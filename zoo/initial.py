@@ -1,16 +1,16 @@
 """Initial weights that are the same, bit for bit, in every framework and on every machine.
 
-Each parameter has a stream of its own: the raw integers of a Philox counter keyed by the SHA-256
-of (seed, model, parameter name). Only raw streams are promised stable between NumPy versions, so
-nothing here uses NumPy's distributions. Values are drawn once, in the canonical layout, on a grid
-that float32 holds exactly, so float64 weights are the same numbers.
+Each parameter has streams of its own: the raw integers of a PCG64 generator seeded with the SHA-256
+of (seed, model, parameter name, number of the stream). Only raw streams are promised stable between
+NumPy versions, so nothing here uses NumPy's distributions. Values are drawn once, in the canonical
+layout, on a grid that float32 holds exactly, so float64 weights are the same numbers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,8 +24,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 INITIALIZERS = ("he_uniform", "glorot_uniform", "paper", "native")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-_CHUNK = 1 << 20  # values a stream gives; longer parameters take several streams
-_PIECE = 1 << 17  # values computed at a time
+_CHUNK = 1 << 17  # values a stream gives, few enough for a processor's cache
 
 
 def drawing(
@@ -85,13 +84,10 @@ def uniform(graph: Graph, parameter: Parameter, seed: int, bound: float) -> Arra
     scale = np.float32(bound / 2**24)
 
     def fill(chunk: int) -> None:
-        stream = _stream(graph, parameter, seed, chunk)
-        for part in _pieces(out, chunk):
-            # 24 bits make an odd integer between -2^24 and 2^24, which float32 holds exactly.
-            odd = (_integers(stream, len(part)) >> np.uint32(8)).view(np.int32)
-            odd <<= 1
-            odd -= 2**24 - 1
-            np.multiply(odd, scale, out=part, casting="unsafe", dtype=np.float32)
+        part = out[chunk * _CHUNK : (chunk + 1) * _CHUNK]
+        # Odd integers between -2^24 and 2^24: float32 holds each exactly, and their mean is 0.
+        odd = _integers(graph, parameter, seed, chunk, len(part)).view("<i4") >> 7 | 1
+        np.multiply(odd, scale, out=part, casting="unsafe", dtype=np.float32)
 
     _each_chunk(fill, parameter.size)
     return out.reshape(parameter.shape)
@@ -102,41 +98,29 @@ def normal(graph: Graph, parameter: Parameter, seed: int, mean: float, std: floa
     out = np.empty(parameter.size, np.float32)
 
     def fill(chunk: int) -> None:
-        stream = _stream(graph, parameter, seed, chunk)
-        for part in _pieces(out, chunk):
-            pairs = -(-len(part) // 2)
-            u = (_integers(stream, 2 * pairs) + 0.5) / 2**32
-            radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
-            both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-            part[:] = mean + std * both[: len(part)]
+        part = out[chunk * _CHUNK : (chunk + 1) * _CHUNK]
+        pairs = -(-len(part) // 2)
+        u = (_integers(graph, parameter, seed, chunk, 2 * pairs) + 0.5) / 2**32
+        radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
+        both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+        part[:] = mean + std * both[: len(part)]
 
     _each_chunk(fill, parameter.size)
     return out.reshape(parameter.shape)
 
 
-def _stream(graph: Graph, parameter: Parameter, seed: int, chunk: int) -> np.random.Philox:
+def _integers(graph: Graph, parameter: Parameter, seed: int, chunk: int, count: int) -> Array:
+    """The first 32-bit integers of a stream, the same on machines of any byte order."""
     name = f"{seed}|{graph.name}|{parameter.name}|{chunk}"
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
-    return np.random.Philox(key=key)
-
-
-def _integers(stream: np.random.Philox, count: int) -> Array:
-    """The next 32-bit integers of a stream, the same on machines of any byte order."""
-    raw = stream.random_raw(-(-count // 2))
+    raw = np.random.PCG64(key).random_raw(-(-count // 2))
     return raw.astype("<u8", copy=False).view("<u4")[:count]
-
-
-def _pieces(out: Array, chunk: int) -> Iterator[Array]:
-    """The parts of a chunk, each small enough for a processor's cache."""
-    end = min((chunk + 1) * _CHUNK, len(out))
-    for start in range(chunk * _CHUNK, end, _PIECE):
-        yield out[start : min(start + _PIECE, end)]
 
 
 def _each_chunk(fill: Callable[[int], None], size: int) -> None:
     chunks = range(-(-size // _CHUNK))
-    if len(chunks) == 1:
-        fill(0)
+    if len(chunks) < 16:  # starting threads would take longer
+        list(map(fill, chunks))
         return
     with ThreadPoolExecutor(max_workers=4) as pool:
         list(pool.map(fill, chunks))

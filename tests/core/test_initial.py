@@ -55,17 +55,20 @@ def test_one_seed_gives_one_set_of_bits_and_another_gives_others():
             assert not np.array_equal(value, other[name][1])
 
 
-def test_the_stream_is_philoxs_raw_integers():
-    """Recomputed here from the written definition, so that it can never change unnoticed."""
+def test_the_streams_are_those_that_are_written_down():
+    """Recomputed here from the definition, so that it can never change unnoticed."""
     import hashlib
 
     graph = zoo.graph("googlenet")
     parameter = graph.node("fc").parameters[0]
-    digest = hashlib.sha256(b"7|googlenet|fc.weight|0").digest()
-    philox = np.random.Philox(key=int.from_bytes(digest[:16], "little"))
-    first = int(philox.random_raw()) & 0xFFFFFFFF  # the low half comes first
-    expected = np.float32(2 * (first >> 8) + 1 - 2**24) * np.float32(math.sqrt(6 / 1024) / 2**24)
-    assert initial.drawing(graph, 7)(parameter).ravel()[0] == expected
+    found = initial.drawing(graph, 7)(parameter).ravel()
+    for stream in (0, 3):
+        digest = hashlib.sha256(f"7|googlenet|fc.weight|{stream}".encode()).digest()
+        raw = int(np.random.PCG64(int.from_bytes(digest[:16], "little")).random_raw())
+        low = raw & 0xFFFFFFFF  # the low half comes first, as a signed integer
+        signed = low - 2**32 if low >= 2**31 else low
+        expected = np.float32((signed // 128) | 1) * np.float32(math.sqrt(6 / 1024) / 2**24)
+        assert found[stream * 2**17] == expected
 
 
 def test_wider_dtypes_hold_the_same_numbers():
@@ -83,8 +86,8 @@ def test_long_parameters_take_several_streams_and_no_global_state():
     states = random.getstate(), np.random.get_state()[1].tobytes()
     graph = zoo.graph("vgg11", input_size=32)
     values = {p.name: initial.drawing(graph)(p) for p in graph.parameters}
-    weight = values["fc2.weight"].ravel()  # 16.8 million: sixteen streams
-    assert len(np.unique(weight[:: 1 << 20][:16])) == 16
+    weight = values["fc2.weight"].ravel()  # 16.8 million: 128 streams
+    assert len(np.unique(weight[:: 1 << 17])) == 128
     assert (random.getstate(), np.random.get_state()[1].tobytes()) == states
 
 

@@ -236,8 +236,8 @@ def test_unknown_models():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_classes": 0}, "num_classes must be an integer of at least 1, got 0"),
-        ({"in_channels": 2.5}, "in_channels must be an integer of at least 1, got 2.5"),
+        ({"num_classes": 0}, "num_classes must be an integer from 1 to 1,000,000, got 0"),
+        ({"in_channels": 2.5}, "in_channels must be an integer from 1 to 1,000,000, got 2.5"),
         ({"num_classes": True}, "num_classes must be an integer"),
         ({"input_size": "224"}, "input_size must be an integer from 1 to 8192 or"),
         ({"input_size": (224,)}, "input_size must be an integer"),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
 
-from zoo.errors import InputError, SpecError, suggestion
+from zoo.errors import InputError, suggestion
 from zoo.language import catalogue
-from zoo.language.document import Location, Mapping, describe, line_of
-from zoo.language.expressions import ExpressionError, evaluate, is_expression
+from zoo.language.document import Mapping
 from zoo.language.fields import RESERVED_FIELDS, Layer
 from zoo.language.names import problem_with
 from zoo.language.schema import Group, Spec, Use
+from zoo.language.scope import Scope
 from zoo.network import Block, Graph, Node, Output, Shape, Step
 from zoo.ops import OPS, Op, ShapeError
 
@@ -23,6 +24,7 @@ MAX_NODES = 20_000
 MAX_REPEAT = 1_000
 MAX_BLOCK_DEPTH = 16
 MAX_IMAGE = 8_192  # pixels a side
+MAX_COUNT = 1_000_000  # classes or channels
 
 
 def graph(
@@ -55,18 +57,33 @@ def graph(
         >>> zoo.graph("vgg16").num_parameters
         138357544
     """
+    if type(aux) is not bool:
+        raise InputError(f"aux must be True or False, got {aux!r}")
+    given = {"num_classes": num_classes, "in_channels": in_channels}
+    for key, value in given.items():
+        if value is not None and (type(value) is not int or not 1 <= value <= MAX_COUNT):
+            raise InputError(f"{key} must be an integer from 1 to {MAX_COUNT:,}, got {value!r}")
+    size = None if input_size is None else _size(input_size)
+    # A shipped spec does not change, nor does a graph: each is made once.
+    expand = _expanded if name in catalogue.shipped() else _expanded.__wrapped__
+    return expand(name, aux, num_classes, in_channels, size)
+
+
+@functools.lru_cache(maxsize=64)
+def _expanded(
+    name: str,
+    aux: bool,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: tuple[int, int] | None,
+) -> Graph:
     model, spec, document = catalogue.load(name)
     options: dict[str, Any] = {
         "aux": aux,
-        "num_classes": spec.options.num_classes if num_classes is None else num_classes,
-        "in_channels": spec.options.in_channels if in_channels is None else in_channels,
-        "input_size": _size(spec.options.input_size if input_size is None else input_size),
+        "num_classes": num_classes or spec.options.num_classes,
+        "in_channels": in_channels or spec.options.in_channels,
+        "input_size": input_size or _size(spec.options.input_size),
     }
-    for key in ("num_classes", "in_channels"):
-        if type(options[key]) is not int or not 1 <= options[key] <= 1_000_000:
-            raise InputError(f"{key} must be an integer of at least 1, got {options[key]!r}")
-    if type(aux) is not bool:
-        raise InputError(f"aux must be True or False, got {aux!r}")
     if aux and len(spec.outputs) < 2:
         raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
     return _Expander(model, spec, document, options).graph()
@@ -85,7 +102,7 @@ def _size(value: Any) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Value:
     """What a local name stands for while a block is expanded."""
 
@@ -93,20 +110,6 @@ class _Value:
     node: str  # the node that computes it, as a path name, or "input"
     shape: Shape
     layout: Shape | None = None
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """Where the expansion stands: path name, place in the file, names that expressions may read."""
-
-    path: str
-    location: Location
-    names: AnyMapping[str, Any]
-    blocks: tuple[str, ...] = ()
-
-    def inner(self, name: str, key: str) -> _Scope:
-        path = f"{self.path}.{name}" if self.path else name
-        return replace(self, path=path, location=(*self.location, key))
 
 
 class _Expander:
@@ -122,11 +125,13 @@ class _Expander:
         height, width = self.options["input_size"]
         names = {**self.options, "input_size": [height, width]}
         for key, value in spec.settings.items():
-            names[key] = self.compute(value, _Scope("", ("settings", key), names))
+            names[key] = Scope(self.document, self.model, "", ("settings", key), names).compute(
+                value
+            )
         if spec.published:
             self.published[""] = dict(spec.published)
         shape = (self.options["in_channels"], height, width)
-        scope = _Scope("", ("layers",), names)
+        scope = Scope(self.document, self.model, "", ("layers",), names)
         wanted = {output.layer: name for name, output in spec.outputs.items()}
         root, kept = self.block(
             spec.layers, scope, _Value("input", "input", shape), self.model, wanted
@@ -145,19 +150,19 @@ class _Expander:
         )
 
     def outputs(
-        self, kept: AnyMapping[str, _Value], root: Block, scope: _Scope
+        self, kept: AnyMapping[str, _Value], root: Block, scope: Scope
     ) -> tuple[Output, ...]:
         outputs = []
         for name, output in self.spec.outputs.items():
-            at = replace(scope, location=("outputs", name))
+            at = scope.moved("outputs", name)
             if output.layer not in kept:
                 hint = suggestion(output.layer, kept)
-                self.fail(at, f"output {name!r} comes from no layer {output.layer!r}.{hint}")
+                at.fail(f"output {name!r} comes from no layer {output.layer!r}.{hint}")
             if kept[output.layer].step == output.layer:
-                weight = float(self.compute(output.loss_weight, at))
+                weight = float(at.compute(output.loss_weight))
                 outputs.append(Output(name, output.layer, weight))
         if self.spec.outputs and (not outputs or outputs[0].name != next(iter(self.spec.outputs))):
-            self.fail(replace(scope, location=("outputs",)), "the first output was left out")
+            scope.moved("outputs").fail("the first output was left out")
         return tuple(outputs) or (Output("logits", root.output),)
 
     def as_published(self) -> bool:
@@ -166,7 +171,7 @@ class _Expander:
         own["input_size"] = _size(own["input_size"])
         return all(self.options[key] == value for key, value in own.items())
 
-    def initializers(self, scope: _Scope) -> dict[str, dict[str, float]]:
+    def initializers(self, scope: Scope) -> dict[str, dict[str, float]]:
         init = self.spec.initializers
         if init is None:
             return {}
@@ -185,7 +190,7 @@ class _Expander:
     def block(
         self,
         layers: AnyMapping[str, Layer],
-        scope: _Scope,
+        scope: Scope,
         entry: _Value,
         kind: str,
         wanted: AnyMapping[str, str] | None = None,
@@ -196,13 +201,13 @@ class _Expander:
         latest = local["input"]
         for key, layer in layers.items():
             for name, names in self.repetitions(key, layer, scope):
-                at = replace(scope, names=names).inner(name, key)
+                at = scope.inner(name, key, names)
                 if name in local:
-                    self.fail(at, f"the name {name!r} is already taken in this block")
+                    at.fail(f"the name {name!r} is already taken in this block")
                 if problem := problem_with(name):
-                    self.fail(at, problem)
+                    at.fail(problem)
                 sources = self.sources(name, layer, local, latest, at, layers)
-                at = replace(at, names={**names, "input": _parts(sources[0].shape)})
+                at = scope.inner(name, key, {**names, "input": _parts(sources[0].shape)})
                 latest = self.layer(name, layer, sources, at, steps)
                 local[name] = latest
         if wanted:
@@ -212,8 +217,8 @@ class _Expander:
         read |= {local[name].step for name in wanted or () if name in local}
         for step in steps:
             if step.name not in read:
-                at = scope.inner(step.name, step.name)
-                self.fail(at, "its output is read by no layer; name it in a later layer's 'from'")
+                at = scope.inner(step.name, step.name, scope.names)
+                at.fail("its output is read by no layer; name it in a later layer's 'from'")
         kept = {local[name].step for name in wanted or () if name in local} | {output}
         block = Block(
             scope.path, kind, _with_releases(steps, kept), output, entry.shape, latest.shape
@@ -221,17 +226,15 @@ class _Expander:
         return block, local
 
     def repetitions(
-        self, key: str, layer: Layer, scope: _Scope
+        self, key: str, layer: Layer, scope: Scope
     ) -> list[tuple[str, AnyMapping[str, Any]]]:
         if layer.repeat is None:
             return [(key, scope.names)]
-        at = scope.inner(key, key)
-        times = self.compute(layer.repeat, replace(at, location=(*at.location, "repeat")))
+        at = scope.inner(key, key, scope.names)
+        times = at.compute(layer.repeat, "repeat")
         items = times if isinstance(times, list) else [None] * times if _is_count(times) else None
         if items is None or len(items) > MAX_REPEAT:
-            self.fail(
-                at, f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {times!r}"
-            )
+            at.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {times!r}")
         return [
             (f"{key}{i + 1}", {**scope.names, "index": i, "item": item})
             for i, item in enumerate(items)
@@ -243,38 +246,34 @@ class _Expander:
         layer: Layer,
         local: AnyMapping[str, _Value],
         latest: _Value,
-        at: _Scope,
+        at: Scope,
         layers: AnyMapping[str, Layer],
     ) -> list[_Value]:
         if layer.inputs is None:
             return [latest]
         wanted = [layer.inputs] if isinstance(layer.inputs, str) else layer.inputs
-        at = replace(at, location=(*at.location, "from"))
+        at = at.moved(*at.location, "from")
         if not wanted:
-            self.fail(at, "expected at least one layer to read")
+            at.fail("expected at least one layer to read")
         for source in wanted:
             if source == name or (source in layers and source not in local):
-                self.fail(
-                    at, f"it reads {source!r}, which comes later: a cycle, or the wrong order"
-                )
+                at.fail(f"it reads {source!r}, which comes later: a cycle, or the wrong order")
             if source not in local:
-                self.fail(
-                    at, f"it reads {source!r}, which is no layer here.{suggestion(source, local)}"
-                )
+                at.fail(f"it reads {source!r}, which is no layer here.{suggestion(source, local)}")
         return [local[source] for source in wanted]
 
     # Layers
 
     def layer(
-        self, name: str, layer: Layer, sources: list[_Value], at: _Scope, steps: list[Step]
+        self, name: str, layer: Layer, sources: list[_Value], at: Scope, steps: list[Step]
     ) -> _Value:
         """Expand one layer; append its step, or return its source if it is left out."""
-        when = self.compute(layer.when, replace(at, location=(*at.location, "when")))
+        when = at.compute(layer.when, "when")
         if not isinstance(when, bool):
-            self.fail(at, f"when must be true or false, got {when!r}")
+            at.fail(f"when must be true or false, got {when!r}")
         if not when:
             if len(sources) > 1:
-                self.fail(at, "a layer of several inputs cannot be left out")
+                at.fail("a layer of several inputs cannot be left out")
             return sources[0]
         if layer.published:
             self.published[at.path] = dict(layer.published)
@@ -284,7 +283,7 @@ class _Expander:
             value = _Value(name, node.name, node.shape, node.layout)
         else:
             if len(sources) > 1:
-                self.fail(at, "a block has one input; join them first with concat or add")
+                at.fail("a block has one input; join them first with concat or add")
             child, value = self.inner_block(name, layer, sources[0], at)
             if not child.steps:
                 return sources[0]
@@ -292,11 +291,11 @@ class _Expander:
         return value
 
     def inner_block(
-        self, name: str, layer: Layer, source: _Value, at: _Scope
+        self, name: str, layer: Layer, source: _Value, at: Scope
     ) -> tuple[Block, _Value]:
         if isinstance(layer, Group):
             kind, layers = name, layer.layers
-            scope = replace(at, location=(*at.location, "layers"))
+            scope = at.moved(*at.location, "layers")
         else:
             assert isinstance(layer, Use)
             kind, scope = self.enter(name, layer, at)
@@ -306,16 +305,15 @@ class _Expander:
         last = next((v for v in local.values() if v.step == block.output), local["input"])
         return block, replace(last, step=name, shape=block.shape)
 
-    def enter(self, name: str, use: Use, at: _Scope) -> tuple[str, _Scope]:
+    def enter(self, name: str, use: Use, at: Scope) -> tuple[str, Scope]:
         """Give the scope inside a block: its parameters and nothing of where it is used."""
         blocks = self.spec.blocks
-        kind = self.compute(use.block, replace(at, location=(*at.location, "block")))
+        kind = at.compute(use.block, "block")
         if kind not in blocks:
             known = suggestion(kind, blocks) or f" Known: {', '.join(blocks) or 'none'}."
-            place = replace(at, location=(*at.location, "block"))
-            self.fail(place, f"unknown block {kind!r}.{known}")
+            at.fail(f"unknown block {kind!r}.{known}", "block")
         if kind in at.blocks or len(at.blocks) >= MAX_BLOCK_DEPTH:
-            self.fail(at, f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
+            at.fail(f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
         given = {**self.row(name, use, at), **use.arguments}
         parameters = blocks[kind].parameters
         for key in given:
@@ -323,65 +321,60 @@ class _Expander:
                 hint = (
                     suggestion(key, parameters) or f" It takes: {', '.join(parameters) or 'none'}."
                 )
-                place = replace(at, location=(*at.location, key))
-                self.fail(place, f"block {kind!r} has no parameter {key!r}.{hint}")
+                at.fail(f"block {kind!r} has no parameter {key!r}.{hint}", key)
         settings = {**self.options, **self.spec.settings}
         names: dict[str, Any] = {k: v for k, v in at.names.items() if k in settings}
         for key, default in parameters.items():
-            place = replace(at, location=("blocks", kind, "parameters", key))
+            place = at.moved("blocks", kind, "parameters", key, names=names)
             if key in RESERVED_FIELDS or key in settings or key in ("index", "item", "input"):
-                self.fail(
-                    place, f"a parameter cannot be called {key!r}: the name has a meaning already"
-                )
+                place.fail(f"a parameter cannot be called {key!r}: the name has a meaning already")
             if key in given:
-                names[key] = self.compute(given[key], replace(at, location=(*at.location, key)))
+                names[key] = at.compute(given[key], key)
             elif default is not None:
-                names[key] = self.compute(default, replace(place, names=names))
+                names[key] = place.compute(default)
             else:
-                self.fail(at, f"block {kind!r} needs the argument {key!r}")
+                at.fail(f"block {kind!r} needs the argument {key!r}")
         inside = ("blocks", kind, "layers")
-        return kind, _Scope(at.path, inside, names, (*at.blocks, kind))
+        return kind, at.moved(*inside, names=names, block=kind)
 
-    def row(self, name: str, use: Use, at: _Scope) -> dict[str, Any]:
+    def row(self, name: str, use: Use, at: Scope) -> dict[str, Any]:
         """The arguments that a table gives for this layer; notes what it states as published."""
         if use.table is None:
             return {}
-        at = replace(at, location=(*at.location, "table"))
+        at = at.moved(*at.location, "table")
         tables = self.spec.tables
-        which = self.compute(use.table, at)
+        which = at.compute(use.table)
         if which not in tables:
-            self.fail(at, f"unknown table {which!r}.{suggestion(which, tables)}")
+            at.fail(f"unknown table {which!r}.{suggestion(which, tables)}")
         table = tables[which]
         if name not in table.rows:
-            self.fail(at, f"table {which!r} has no row {name!r}.{suggestion(name, table.rows)}")
+            at.fail(f"table {which!r} has no row {name!r}.{suggestion(name, table.rows)}")
         row, place = table.rows[name], ("tables", which, "rows", name)
         if len(row) != len(table.columns):
             count = len(table.columns)
-            self.fail(replace(at, location=place), f"expected {count} columns, got {len(row)}")
+            at.moved(*place).fail(f"expected {count} columns, got {len(row)}")
         cells = dict(zip(table.columns, row, strict=True))
         stated = {key: cells.pop(key) for key in table.published if key in cells}
         if stated:
             self.published.setdefault(at.path, {}).update(stated)
         return cells
 
-    def node(self, op: Op, sources: list[_Value], at: _Scope) -> Node:
+    def node(self, op: Op, sources: list[_Value], at: Scope) -> Node:
         self.count += 1
         if self.count > MAX_NODES:
-            self.fail(at, f"more than {MAX_NODES:,} nodes")
+            at.fail(f"more than {MAX_NODES:,} nodes")
         least, most = op.arity
         if not least <= len(sources) <= most:
-            self.fail(at, f"{op.op} takes {least} input, got {len(sources)}")
+            at.fail(f"{op.op} takes {least} input, got {len(sources)}")
         op = self.resolve(op, at)
         layouts = {source.layout for source in sources}
         if len(layouts) > 1:
-            self.fail(
-                at, "it joins flattened maps of different shapes; join the maps, then flatten"
-            )
+            at.fail("it joins flattened maps of different shapes; join the maps, then flatten")
         shapes = tuple(source.shape for source in sources)
         try:
             found = op.infer(shapes, layouts.pop())
         except ShapeError as error:
-            self.fail(at, str(error))
+            at.fail(str(error))
         parameters = tuple(replace(p, name=f"{at.path}.{p.name}") for p in found.parameters)
         inputs = tuple(source.node for source in sources)
         return Node(
@@ -396,12 +389,12 @@ class _Expander:
             found.layout,
         )
 
-    def resolve(self, op: Op, at: _Scope) -> Op:
+    def resolve(self, op: Op, at: Scope) -> Op:
         """Compute an operation's expressions and check the values that came out."""
         own = {key: value for key, value in op if key not in Layer.model_fields}
         values: dict[str, Any] = {}
         for key, value in own.items():
-            values[key] = self.compute(value, replace(at, location=(*at.location, key)))
+            values[key] = at.compute(value, key)
         if values == own:
             return op
         try:
@@ -409,29 +402,7 @@ class _Expander:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = str(first["loc"][0])
-            place = replace(at, location=(*at.location, key))
-            self.fail(place, f"{first['msg']}, got {values[key]!r} from {own[key]!r}")
-
-    def compute(self, value: Any, at: _Scope) -> Any:
-        """Compute every expression in a value."""
-        if isinstance(value, list):
-            return [
-                self.compute(v, replace(at, location=(*at.location, i)))
-                for i, v in enumerate(value)
-            ]
-        if not is_expression(value):
-            return value
-        try:
-            result = evaluate(value, at.names)
-        except ExpressionError as error:
-            self.fail(at, f"in {value!r}: {error}")
-        # A quotient that comes out even is the integer it stands for.
-        return int(result) if isinstance(result, float) and result.is_integer() else result
-
-    def fail(self, at: _Scope, message: str) -> NoReturn:
-        where = f"{self.document.file}:{line_of(self.document, at.location)}"
-        node = f"in {at.path!r} of {self.model}: " if at.path else ""
-        raise SpecError(f"{where}: {describe(at.location)}: {node}{message}")
+            at.fail(f"{first['msg']}, got {values[key]!r} from {own[key]!r}", key)
 
 
 def _is_count(value: Any) -> bool:

@@ -11,8 +11,11 @@ from torch.nn import functional as F
 
 from zoo.network import Node
 
+#: What every layer with parameters is made with: ``device`` and ``dtype``.
+Factory = dict[str, Any]
 
-def conv(node: Node, dtype: torch.dtype) -> nn.Module:
+
+def conv(node: Node, factory: Factory) -> nn.Module:
     at = node.attributes
     top, bottom, left, right = at["padding"]
     symmetric = top == bottom and left == right
@@ -25,21 +28,21 @@ def conv(node: Node, dtype: torch.dtype) -> nn.Module:
         at["dilation"],
         at["groups"],
         at["bias"],
-        dtype=dtype,
+        **factory,
     )
     if isinstance(layer, PaddedConv2d):
         layer.edges = (left, right, top, bottom)
     return layer
 
 
-def linear(node: Node, dtype: torch.dtype) -> nn.Module:
+def linear(node: Node, factory: Factory) -> nn.Module:
     at = node.attributes
-    return nn.Linear(at["in_features"], at["out_features"], at["bias"], dtype=dtype)
+    return nn.Linear(at["in_features"], at["out_features"], at["bias"], **factory)
 
 
-def batch_norm(node: Node, dtype: torch.dtype) -> nn.Module:
+def batch_norm(node: Node, factory: Factory) -> nn.Module:
     at = node.attributes
-    layer = BatchNorm(at["num_features"], at["eps"], at["momentum"], dtype=dtype)
+    layer = BatchNorm(at["num_features"], at["eps"], at["momentum"], **factory)
     if not at["scale"]:
         layer.register_parameter("weight", None)
     if not at["shift"]:
@@ -47,20 +50,20 @@ def batch_norm(node: Node, dtype: torch.dtype) -> nn.Module:
     return layer
 
 
-def lrn(node: Node, dtype: torch.dtype) -> nn.Module:
+def lrn(node: Node, factory: Factory) -> nn.Module:
     at = node.attributes
     return LocalResponseNorm(at["size"], at["alpha"], at["beta"], at["k"])
 
 
-def relu(node: Node, dtype: torch.dtype) -> nn.Module:
+def relu(node: Node, factory: Factory) -> nn.Module:
     return nn.ReLU()
 
 
-def dropout(node: Node, dtype: torch.dtype) -> nn.Module:
+def dropout(node: Node, factory: Factory) -> nn.Module:
     return nn.Dropout(node.attributes["rate"])
 
 
-def max_pool(node: Node, dtype: torch.dtype) -> nn.Module:
+def max_pool(node: Node, factory: Factory) -> nn.Module:
     at = node.attributes
     if at["symmetric"]:
         height, width, ceil_mode = at["symmetric"]
@@ -68,32 +71,32 @@ def max_pool(node: Node, dtype: torch.dtype) -> nn.Module:
     return PaddedMaxPool2d(at["kernel_size"], at["stride"], at["padding"])
 
 
-def avg_pool(node: Node, dtype: torch.dtype) -> nn.Module:
+def avg_pool(node: Node, factory: Factory) -> nn.Module:
     at = node.attributes
     top, bottom, left, right = at["padding"]
     if at["counts"] is None and (top, left) == (bottom, right):
         return nn.AvgPool2d(at["kernel_size"], at["stride"], (top, left))
-    return PaddedAvgPool2d(at["kernel_size"], at["stride"], at["padding"], at["counts"], dtype)
+    return PaddedAvgPool2d(at["kernel_size"], at["stride"], at["padding"], at["counts"], factory)
 
 
-def global_avg_pool(node: Node, dtype: torch.dtype) -> nn.Module:
+def global_avg_pool(node: Node, factory: Factory) -> nn.Module:
     return nn.AdaptiveAvgPool2d(1)
 
 
-def flatten(node: Node, dtype: torch.dtype) -> nn.Module:
+def flatten(node: Node, factory: Factory) -> nn.Module:
     return nn.Flatten()
 
 
-def concat(node: Node, dtype: torch.dtype) -> nn.Module:
+def concat(node: Node, factory: Factory) -> nn.Module:
     return Concat()
 
 
-def add(node: Node, dtype: torch.dtype) -> nn.Module:
+def add(node: Node, factory: Factory) -> nn.Module:
     return Add()
 
 
 #: op name -> function
-LAYERS: dict[str, Callable[[Node, torch.dtype], nn.Module]] = {
+LAYERS: dict[str, Callable[[Node, Factory], nn.Module]] = {
     function.__name__: function
     for function in (
         conv,
@@ -152,15 +155,15 @@ class PaddedAvgPool2d(nn.AvgPool2d):
         stride: Any,
         padding: tuple[int, int, int, int],
         counts: tuple[tuple[int, ...], tuple[int, ...]] | None,
-        dtype: torch.dtype,
+        factory: Factory,
     ) -> None:
         super().__init__(kernel_size, stride)
         top, bottom, left, right = padding
         self.edges = (left, right, top, bottom)
         scale = None
         if counts is not None:
-            # On the CPU even while the layer is being built on the meta device.
-            rows, columns = (torch.tensor(c, dtype=dtype, device="cpu") for c in counts)
+            # Not on the factory's device, which may be meta: these are values, not weights to fill.
+            rows, columns = (torch.tensor(c, dtype=factory["dtype"]) for c in counts)
             scale = kernel_size[0] * kernel_size[1] / torch.outer(rows, columns)
         self.register_buffer("scale", scale, persistent=False)
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from zoo.network import Block, Graph, Parameter, Step
-from zoo.torch.layers import LAYERS
+from zoo.torch.layers import LAYERS, Factory
 
 Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
 
@@ -27,13 +27,13 @@ def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nn.Modu
     Returns:
         The module, in training mode as PyTorch's habit is, on the CPU.
     """
-    kind = getattr(torch, dtype)
+    factory: Factory = {"dtype": getattr(torch, dtype), "device": "cpu"}
     if draw is None:
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Network(graph, kind)
-    with torch.device("meta"):  # shapes only: no value is drawn that draw would overwrite
-        model = Network(graph, kind)
+            return Network(graph, factory)
+    # On the meta device there are shapes only: no value is drawn that draw would overwrite.
+    model = Network(graph, {**factory, "device": "meta"})
     for parameter in graph.parameters:
         path, _, name = parameter.name.rpartition(".")
         _fill(model.get_submodule(path), name, _tensor(draw(parameter)))
@@ -58,12 +58,12 @@ def _tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> torch.
 class Stack(nn.Module):
     """A block of the spec: its layers as attributes, computed in the spec's order."""
 
-    def __init__(self, block: Block, dtype: torch.dtype) -> None:
+    def __init__(self, block: Block, factory: Factory) -> None:
         super().__init__()
         self._kind, self._chain = block.kind, block.is_chain
         self._program, self._result = block.program, block.output
         for step in block.steps:
-            self.add_module(step.name, _child(step, dtype))
+            self.add_module(step.name, _child(step, factory))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self._chain:
@@ -92,10 +92,10 @@ class Network(Stack):
     auxiliary heads a dict of them by name.
     """
 
-    def __init__(self, graph: Graph, dtype: torch.dtype) -> None:
-        super().__init__(graph.root, dtype)
+    def __init__(self, graph: Graph, factory: Factory) -> None:
+        super().__init__(graph.root, factory)
         self.zoo_graph = graph
-        self._expected, self._dtype = graph.input_shape, dtype
+        self._expected, self._dtype = graph.input_shape, factory["dtype"]
         self._returns = tuple((output.name, output.step) for output in graph.outputs)
         self._chain = self._chain and len(self._returns) == 1
 
@@ -110,8 +110,8 @@ class Network(Stack):
         return {name: values[step] for name, step in self._returns}
 
 
-def _child(step: Step, dtype: torch.dtype) -> nn.Module:
+def _child(step: Step, factory: Factory) -> nn.Module:
     child = step.child
     if isinstance(child, Block):
-        return Stack(child, dtype)
-    return LAYERS[child.op](child, dtype)
+        return Stack(child, factory)
+    return LAYERS[child.op](child, factory)

@@ -1,0 +1,70 @@
+"""Where an expansion stands: what expressions may read there, and what an error says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AnyMapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from zoo.errors import SpecError
+from zoo.language.document import Location, Mapping, describe, line_of
+from zoo.language.expressions import ExpressionError, evaluate, is_expression
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A place in the network and in the file.
+
+    Attributes:
+        document: The spec, which knows its lines.
+        model: The model's name.
+        path: Path name of the node or block; empty for the whole network.
+        location: Place in the document.
+        names: What expressions may read.
+        blocks: The blocks that enclose it, outermost first.
+    """
+
+    document: Mapping
+    model: str
+    path: str
+    location: Location
+    names: AnyMapping[str, Any]
+    blocks: tuple[str, ...] = ()
+
+    def inner(self, name: str, key: str, names: AnyMapping[str, Any]) -> Scope:
+        """Give the scope of a layer here, called ``name`` and written under ``key``."""
+        path = f"{self.path}.{name}" if self.path else name
+        location = (*self.location, key)
+        return Scope(self.document, self.model, path, location, names, self.blocks)
+
+    def moved(
+        self, *location: str | int, names: AnyMapping[str, Any] | None = None, block: str = ""
+    ) -> Scope:
+        """Give the same place in the network, written elsewhere in the document."""
+        blocks = (*self.blocks, block) if block else self.blocks
+        known = self.names if names is None else names
+        return Scope(self.document, self.model, self.path, location, known, blocks)
+
+    def compute(self, value: Any, *keys: str | int) -> Any:
+        """Compute every expression in a value that stands at ``keys`` from here.
+
+        Raises:
+            SpecError: An expression is malformed or has no value.
+        """
+        if isinstance(value, list):
+            return [self.compute(item, *keys, i) for i, item in enumerate(value)]
+        if not is_expression(value):
+            return value
+        try:
+            result = evaluate(value, self.names)
+        except ExpressionError as error:
+            self.fail(f"in {value!r}: {error}", *keys)
+        # A quotient that comes out even is the integer it stands for.
+        return int(result) if isinstance(result, float) and result.is_integer() else result
+
+    def fail(self, message: str, *keys: str | int) -> NoReturn:
+        """Raise a :class:`SpecError` about what stands at ``keys`` from here."""
+        location = (*self.location, *keys)
+        where = f"{self.document.file}:{line_of(self.document, location)}"
+        node = f"in {self.path!r} of {self.model}: " if self.path else ""
+        raise SpecError(f"{where}: {describe(location)}: {node}{message}")
