@@ -61,6 +61,7 @@ def measure(backend: str, model: str) -> list[dict]:
     spec = importlib.util.spec_from_file_location("peer", HERE / "peers" / f"{backend}.py")
     assert spec and spec.loader
     peers = importlib.util.module_from_spec(spec)
+    sys.modules["peer"] = peers  # where torch.compile looks for it
     spec.loader.exec_module(peers)
     tools = importlib.import_module(f"ways_{backend}")
     rows: list[dict] = []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.network import Block, Graph, Node, Shape
+from zoo.published import agrees
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,29 +118,6 @@ class Summary:
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()
-
-
-def agrees(computed: int, published: object) -> bool:
-    """Tell whether a computed figure bears out one that a paper rounds, such as ``159K``.
-
-    It does within 1 %, or within one unit of the last digit the paper prints. K is read as 1000
-    or as 1024, whichever is nearer: papers use both.
-
-    Raises:
-        ValueError: The published figure is none.
-
-    Example:
-        >>> agrees(163_696, "159K"), agrees(9_472, "2.7K"), agrees(138_357_544, "138M")
-        (True, False, True)
-    """
-    match = re.fullmatch(r"(\d+)(?:\.(\d+))?([KMG]?)", str(published))
-    if not match:
-        raise ValueError(f"expected a figure such as 159K or 1.5M, got {published!r}")
-    whole, decimals, unit = match[1], match[2] or "", match[3]
-    value = float(f"{whole}.{decimals or 0}")
-    power = " KMG".index(unit) if unit else 0
-    slack = max(value * 0.01, 10.0 ** -len(decimals) if unit else 0)
-    return any(abs(computed / base**power - value) <= slack for base in (1000, 1024))
 
 
 def _children(block: Block, depth: int | None) -> Iterator[tuple[Node | Block, int]]:

@@ -6,7 +6,7 @@ import pytest
 from tables import golden
 
 import zoo
-from zoo.summary import agrees
+from zoo.published import agrees
 
 #: Cells of the paper's Table 1 that do not follow from the architecture the paper states.
 WRONG = {

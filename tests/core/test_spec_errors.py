@@ -198,6 +198,22 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ("paper: {title: x}", "$.paper.authors: missing; it must be given"),
         ("output: {}", "$.output: unknown field. Did you mean 'outputs'?"),
         ("options: {num_classes: ten}", "$.options.num_classes: expected an integer of at least 1"),
+        (
+            "options: {num_classes: $aux}",
+            "$.options.num_classes: expected an integer of at least 1",
+        ),
+        (
+            "options: {input_size: [1, 2, 3]}",
+            "$.options.input_size: expected an integer of at least",
+        ),
+        (
+            "initializers: {weight: {std: $x}}",
+            "$.initializers.weight.std: expected a number, got '$x'",
+        ),
+        ("published: {params: many}", "$.published.params: expected a figure such as 159K or 1.5M"),
+        ("published: {flops: 1M}", "$.published.flops: unknown kind of figure 'flops'"),
+        ("outputs: {logits: {from: r, loss_weight: $q}}", "in '$q': unknown name '$q'"),
+        ("settings: {a: $b}", "$.settings.a: in '$b': unknown name '$b'"),
         ("blocks: {b: {parameters: {repeat: 1}, layers: {r: {op: relu}}}}", None),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from zoo import published
 from zoo.errors import InputError, suggestion
 from zoo.language import catalogue
 from zoo.language.document import Mapping
@@ -128,8 +129,8 @@ class _Expander:
             names[key] = Scope(self.document, self.model, "", ("settings", key), names).compute(
                 value
             )
-        if spec.published:
-            self.published[""] = dict(spec.published)
+        root_scope = Scope(self.document, self.model, "", ("published",), names)
+        self.note("", spec.published, root_scope)
         shape = (self.options["in_channels"], height, width)
         scope = Scope(self.document, self.model, "", ("layers",), names)
         wanted = {output.layer: name for name, output in spec.outputs.items()}
@@ -275,8 +276,7 @@ class _Expander:
             if len(sources) > 1:
                 at.fail("a layer of several inputs cannot be left out")
             return sources[0]
-        if layer.published:
-            self.published[at.path] = dict(layer.published)
+        self.note(at.path, layer.published or {}, at.moved(*at.location, "published"))
         if isinstance(layer, Op):
             node = self.node(layer, sources, at)
             child: Node | Block = node
@@ -355,9 +355,15 @@ class _Expander:
             at.moved(*place).fail(f"expected {count} columns, got {len(row)}")
         cells = dict(zip(table.columns, row, strict=True))
         stated = {key: cells.pop(key) for key in table.published if key in cells}
-        if stated:
-            self.published.setdefault(at.path, {}).update(stated)
+        self.note(at.path, stated, at.moved(*place))
         return cells
+
+    def note(self, path: str, figures: AnyMapping[str, Any], at: Scope) -> None:
+        """Keep what the paper states of a node or block."""
+        for kind, figure in figures.items():
+            if problem := published.problem_with(kind, figure):
+                at.fail(problem, *([kind] if at.location[-1] == "published" else []))
+            self.published.setdefault(path, {})[kind] = figure
 
     def node(self, op: Op, sources: list[_Value], at: Scope) -> Node:
         self.count += 1

@@ -19,15 +19,17 @@ MAX_INT = 1_000_000
 _EXPRESSION = {"type": "string", "pattern": r"\$", "description": "an expression"}
 
 
-def _field(expected: str, accepts: Callable[[Any], bool], *schemas: dict[str, Any]) -> Any:
-    """A type that takes what ``accepts`` takes, or an expression, and says what it expected."""
+def _field(
+    expected: str, accepts: Callable[[Any], bool], *schemas: dict[str, Any], plain: bool = False
+) -> Any:
+    """A type that takes what ``accepts`` takes, or unless ``plain`` an expression, and says so."""
 
     def check(value: Any) -> Any:
-        if not is_expression(value) and not accepts(value):
+        if not accepts(value) and (plain or not is_expression(value)):
             raise PydanticCustomError("expected", "expected {expected}", {"expected": expected})
         return value
 
-    schema = {"anyOf": [*schemas, _EXPRESSION]}
+    schema = {"anyOf": [*schemas] if plain else [*schemas, _EXPRESSION]}
     return Annotated[Any, PlainValidator(check), WithJsonSchema(schema)]
 
 
@@ -68,6 +70,9 @@ if TYPE_CHECKING:  # what a field holds once its expressions have been computed
     Padding: TypeAlias = int | str | list[int]
     Count: TypeAlias = int | list[Any]
     Value: TypeAlias = Any
+    PlainCount: TypeAlias = int
+    PlainSize: TypeAlias = int | list[int]
+    PlainNumber: TypeAlias = float
 else:
     Positive = _field("an integer of at least 1", lambda v: _is_int(v, 1), _int_schema(1))
     Number = _field("a number", _is_number, {"type": "number"})
@@ -102,6 +107,18 @@ else:
         lambda v: not isinstance(v, dict),
         {"type": ["number", "string", "boolean", "array", "null"]},
     )
+    # Where no expression can stand:
+    PlainCount = _field(
+        "an integer of at least 1", lambda v: _is_int(v, 1), _int_schema(1), plain=True
+    )
+    PlainSize = _field(
+        "an integer of at least 1, or [height, width]",
+        lambda v: not is_expression(str(v)) and _ints(1, (2,))(v),
+        _int_schema(1),
+        _list_schema(1, 2),
+        plain=True,
+    )
+    PlainNumber = _field("a number", _is_number, {"type": "number"}, plain=True)
 
 
 class Strict(BaseModel):

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from zoo.language.fields import Layer, Number, Positive, Strict, Value
+from zoo.language.fields import (
+    Layer,
+    Number,
+    PlainCount,
+    PlainNumber,
+    PlainSize,
+    Strict,
+    Value,
+)
 from zoo.ops import OPS
 
 FORMAT = 1
@@ -69,9 +77,9 @@ class Paper(Strict):
 class Options(Strict):
     """What a network is built for unless the caller says otherwise."""
 
-    num_classes: Positive = 1000
-    in_channels: Positive = 3
-    input_size: Annotated[Any, Field(description="an integer, or [height, width]")] = 224
+    num_classes: PlainCount = 1000
+    in_channels: PlainCount = 3
+    input_size: PlainSize = 224
 
 
 class Table(Strict):
@@ -102,8 +110,8 @@ class OutputDef(Strict):
 class Normal(Strict):
     """A normal distribution."""
 
-    mean: Number = 0.0
-    std: Number
+    mean: PlainNumber = 0.0
+    std: PlainNumber
 
 
 class Initializers(Strict):
@@ -111,7 +119,7 @@ class Initializers(Strict):
 
     about: str | None = None
     weight: Normal | None = None
-    bias: Number = 0.0
+    bias: PlainNumber = 0.0
 
 
 class Variant(Strict):
