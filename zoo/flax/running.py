@@ -18,6 +18,7 @@ import numpy as np
 from flax import nnx
 
 from zoo.flax.weights import find
+from zoo.layouts import channels_first
 from zoo.network import Node, Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -148,13 +149,6 @@ def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
 
 
 def _array(value: jax.Array, layout: Shape | None) -> Array:
-    """Copy to NumPy in the canonical layout: NCHW, a flattened map in CHW order."""
     if value.dtype == jnp.bfloat16:
         value = value.astype(jnp.float32)
-    array = np.asarray(value)
-    if layout:
-        channels, height, width = layout
-        array = array.reshape(-1, height, width, channels)
-    if array.ndim == 4:
-        array = array.transpose(0, 3, 1, 2)
-    return np.array(array.reshape(len(array), -1) if layout else array, order="C")
+    return channels_first(np.asarray(value), layout)

@@ -10,6 +10,7 @@ import numpy as np
 
 from zoo.errors import InputError
 from zoo.keras.weights import layer_name, layouts
+from zoo.layouts import channels_first
 from zoo.network import Node, Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -56,12 +57,6 @@ def _input(model: keras.Model, x: Array) -> Array:
 
 def _array(value: Array, layout: Shape | None = None) -> Array:
     value = np.asarray(value)
-    if value.dtype.name == "bfloat16":
-        value = value.astype(np.float32)
-    if layout:
-        channels, height, width = layout
-        value = value.reshape(-1, height, width, channels)
-    if value.ndim == 4:
-        value = value.transpose(0, 3, 1, 2)
-    value = value.reshape(len(value), -1) if layout else value
-    return np.array(value, order="C")
+    return channels_first(
+        value.astype(np.float32) if value.dtype.name == "bfloat16" else value, layout
+    )
