@@ -83,13 +83,27 @@ def measure(backend: str, model: str) -> list[dict]:
     ours, peer = zoo.build(model, backend), getattr(peers, model)()
     for what, (mine, theirs) in tools.ways(ours, peer, model).items():
         note(what, pair(mine, theirs))
+    if model == "vgg16" and hasattr(tools, "permute"):
+        # No network written by hand does this: it is the price of weights that can move.
+        note("of the build: fc1, CHW to HWC", {"zoo_ms": 1000 * clock(tools.permute)})
     return rows
 
 
+def imports() -> list[dict]:
+    """``import zoo`` against ``import numpy``, each in a new interpreter."""
+    run = [
+        lambda module=module: subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+        for module in ("zoo", "numpy")
+    ]
+    row = {"backend": "", "model": "", "what": "import zoo against import numpy", **pair(*run)}
+    show(row)
+    return [row]
+
+
 def show(row: dict) -> None:
+    peer = f"{row['peer_ms']:10.1f}   {row['ratio']:.2f}" if "ratio" in row else ""
     print(
-        f"{row['backend']:8}{row['model']:11}{row['what']:34}"
-        f"{row['zoo_ms']:10.1f} {row['peer_ms']:10.1f}   {row['ratio']:.2f}",
+        f"{row['backend']:8}{row['model']:11}{row['what']:34}{row['zoo_ms']:10.1f} {peer}",
         file=sys.stderr,
         flush=True,
     )
@@ -107,7 +121,7 @@ def main() -> None:
         print(json.dumps(measure(options.backends[0], options.models[0])))
         return
     print(f"{'':53}{'zoo ms':>10} {'hand ms':>10}   ratio", file=sys.stderr)
-    rows = []
+    rows = imports()
     for backend, model in itertools.product(options.backends, options.models):
         command = [sys.executable, __file__, backend, "--worker", "--models", model]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)

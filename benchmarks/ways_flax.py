@@ -29,6 +29,13 @@ def ways(ours, peer, name):
     }
 
 
+def permute():
+    from zoo.flax.weights import native
+
+    node = zoo.graph("vgg16").node("fc1")
+    jax.device_put(native(node, np.ones((4096, 25088), np.float32))).block_until_ready()
+
+
 call = nnx.jit(lambda model, x: model(x))
 
 
