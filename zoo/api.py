@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ def list_backends() -> list[str]:
 
 
 def build(
-    name: str,
+    name: str | os.PathLike[str],
     backend: str,
     *,
     aux: bool = False,
@@ -99,7 +100,7 @@ def build(
     initial.check(init, dtype, seed)
     framework = backends.load(backend)
     draw = None if init == "native" else initial.drawing(network, seed, init, dtype)
-    return framework.build(network, draw, dtype, seed)
+    return framework.build(network, draw, dtype, seed % 2**31)  # what every framework takes
 
 
 def get_weights(model: Any) -> dict[str, Array]:
@@ -141,6 +142,8 @@ def set_weights(model: Any, weights_: Mapping[str, Array]) -> None:
         >>> zoo.set_weights(model, zoo.get_weights(zoo.build("googlenet", "torch", aux=True)))
     """
     backend = backends.of(model)
+    if not isinstance(weights_, Mapping):
+        raise InputError(f"expected weights by name, got {type(weights_).__name__}")
     known = getattr(model, "zoo_graph", None)
     omitted = known.omitted if isinstance(known, Graph) else ()
     fitting = weights.fitting(backend.shapes(model), weights_, omitted)
@@ -201,6 +204,8 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
     backend = backends.of(model)
     names = [nodes] if isinstance(nodes, str) else list(nodes)
     network = graph_of(model)
+    if not names:
+        return {}
     wanted: dict[str, Node] = {name: network.node(name) for name in names}
     unique = list({node.name: node for node in wanted.values()}.values())
     found = backend.features(model, _checked(model, x), unique)
@@ -228,6 +233,8 @@ def _checked(model: Any, x: Array) -> Array:
     network = getattr(model, "zoo_graph", None)
     if x.ndim != 4 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")
+    if not len(x):
+        raise InputError("expected at least one example, got an empty batch")
     if isinstance(network, Graph) and x.shape[1:] != network.input_shape:
         raise InputError(network.refusal(x.shape))
     return x

@@ -11,8 +11,10 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -142,6 +144,11 @@ def load(name: str) -> Backend:
             Keras runs on another engine.
     """
     entry = resolve(name)
+    if _shadowed(entry):
+        raise BackendError(
+            f"'import {entry.framework}' would find zoo's own folder of that name: zoo/ is the "
+            "working directory, or on the path; start from another"
+        )
     try:
         backend: Any = importlib.import_module(entry.module)
     except ImportError as error:
@@ -173,15 +180,29 @@ def of(model: object) -> Backend:
     )
 
 
-def versions(entry: Entry) -> dict[str, str]:
-    """Return the installed versions of a backend's packages, without importing them."""
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the installed versions of packages, without importing them."""
     found = {}
-    for package in entry.packages:
+    for package in packages:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def _shadowed(entry: Entry) -> bool:
+    """Whether a folder of zoo's hides the framework, as from inside zoo/ it does."""
+    if entry.framework in sys.modules:
+        return False
+    try:
+        found = importlib.util.find_spec(entry.framework)
+    except (ImportError, ValueError):
+        return False
+    here = Path(__file__).parent
+    return (
+        found is not None and bool(found.origin) and Path(str(found.origin)).parent.parent == here
+    )
 
 
 def _engine(entry: Entry) -> tuple[str, ...]:

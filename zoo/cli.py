@@ -5,6 +5,7 @@ Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import zoo
@@ -25,8 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 Model = Annotated[str, typer.Argument(help="A name from 'zoo list', or a YAML file.")]
 Aux = Annotated[bool, typer.Option("--aux", help="With the auxiliary heads.")]
@@ -41,10 +43,15 @@ Seed = Annotated[int, typer.Option("--seed", help="Of the weights.")]
 
 def main() -> None:
     """Run the command line; a user's mistake is one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no letter for a sign
     try:
         app()
     except ZooError as error:
         _fail(str(error))
+    except MemoryError:
+        _fail("not enough memory for a network or an image of this size")
     except BrokenPipeError:  # the reader of a pipe has seen enough
         sys.stderr.close()
 
@@ -122,6 +129,8 @@ def verify(
 ) -> None:
     """Show that the frameworks hold the same network, at every node, on a photograph."""
     names = [name.strip() for name in backends.split(",")] if backends else None
+    if save:
+        _check_writable(save)
     with err.status("reading the spec") as status:
         report = zoo.verify(
             model,
@@ -130,14 +139,14 @@ def verify(
             dtype=dtype,
             image=image,
             seed=seed,
-            progress=lambda message: status.update(message),
+            progress=lambda message: status.update(escape(message)),
         )
-    if save:
-        _write(save, json.dumps(report.to_dict(), indent=2) + "\n")
     if as_json:
         _print_json(report.to_dict())
     else:
         out.print(report)
+    if save:
+        _write(save, json.dumps(report.to_dict(), indent=2) + "\n")
     if not report.passed:
         raise typer.Exit(1)
 
@@ -165,10 +174,10 @@ def predict(
     graph = zoo.graph(model, **options)
     x = images.load(image, graph.options["input_size"], graph.options["in_channels"])
     backend = backend or next(iter(zoo.list_backends()), "torch")
-    with err.status(f"{model} in {backend}"):
+    with err.status(escape(f"{model} in {backend}")):
         found = zoo.predict(zoo.build(model, backend, **options, seed=seed), x)
     logits = found[graph.outputs[0].name] if isinstance(found, dict) else found
-    classes = [{"class": i, "logit": float(logits[0, i])} for i in top(logits, count)]
+    classes = [{"class": i, "logit": float(logits[0].flat[i])} for i in top(logits, count)]
     result = {
         "model": graph.name,
         "backend": backend,
@@ -179,7 +188,7 @@ def predict(
     if as_json:
         _print_json(result)
         return
-    out.print(f"[italic]{graph.name} in {backend}, on {image}[/]")
+    out.print(f"[italic]{escape(f'{graph.name} in {backend}, on {image}')}[/]")
     table = Table()
     table.add_column("class", justify="right")
     table.add_column("logit", justify="right")
@@ -231,7 +240,8 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     if text is None:
         return None
     height, by, width = text.lower().partition("x")
-    if not height.isdecimal() or (by and not width.isdecimal()):
+    sides = [height, width] if by else [height]
+    if not all(side.isdecimal() and len(side) < 7 for side in sides):
         raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {text!r}")
     return (int(height), int(width)) if by else int(height)
 
@@ -240,23 +250,31 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def _check_writable(path: Path) -> None:
+    """Refuse a place that cannot be written to before the work is done, not after."""
+    if not path.name or path.is_dir():
+        raise InputError(f"--output: expected a file, got the folder {str(path)!r}")
+    if not path.parent.is_dir():
+        raise InputError(f"--output: there is no folder {str(path.parent)!r}")
+
+
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    """Write a file whole or not at all; what is no file, such as a device, is written to."""
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")
+            return
+        part = target.with_name(f".{target.name}.part")
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _fail(message: str) -> NoReturn:
-    err.print(f"[bold red]error:[/] {_escaped(message)}", soft_wrap=True)
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
     raise SystemExit(2)
-
-
-def _escaped(message: str) -> str:
-    from rich.markup import escape
-
-    return escape(message)

@@ -58,13 +58,12 @@ def load(path: str | Path, size: tuple[int, int], channels: int = 3) -> Array:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: not an image that can be read ({error})") from None
     height, width = size
-    scale = max(height * 256 / 224 / upright.height, width * 256 / 224 / upright.width)
-    resized = upright.resize(
-        (max(width, round(upright.width * scale)), max(height, round(upright.height * scale))),
-        Image.Resampling.BILINEAR,
-    )
-    left, top = (resized.width - width) // 2, (resized.height - height) // 2
-    pixels = np.asarray(resized.crop((left, top, left + width, top + height)), np.float32) / 255
+    # What the centre crop will show, in pixels of the photograph: nothing else is resized.
+    scale = min(upright.height / height, upright.width / width) * 224 / 256
+    left, top = (upright.width - width * scale) / 2, (upright.height - height * scale) / 2
+    box = (left, top, left + width * scale, top + height * scale)
+    shown = upright.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    pixels = np.asarray(shown, np.float32) / 255
     pixels = pixels.reshape(height, width, -1)
     colours = np.arange(channels) % pixels.shape[2]
     mean, std = np.array(MEAN, np.float32), np.array(STD, np.float32)

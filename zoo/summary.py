@@ -10,6 +10,7 @@ from zoo.network import Block, Graph, Node, Shape
 from zoo.published import agrees
 
 if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
     from rich.table import Table
 
 #: Operations with weights that papers count as a network's depth.
@@ -76,18 +77,27 @@ class Summary:
             "num_parameters": graph.num_parameters,
             "macs": graph.macs,
             "rows": [asdict(row) for row in self.rows],
+            "total": asdict(self.total),
             "disagreements": self.disagreements,
         }
 
-    def __rich__(self) -> Table:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        yield self._table(wide=options.max_width >= 96)
+        if self.disagreements:
+            yield "[red]≠[/red] figures of the paper that do not add up:"
+            yield from self.disagreements
+
+    def _table(self, wide: bool) -> Table:
+        from rich import box
         from rich.table import Table
 
         stated = any(row.published.keys() & {"params", "ops"} for row in [*self.rows, self.total])
         height_width_channels = "x".join(map(str, _height_first(self.graph.input_shape)))
         title = f"{self.graph.name}, input {height_width_channels}"
-        table = Table(title=title, title_justify="left", show_footer=True)
+        table = Table(title=title, title_justify="left", show_footer=True, box=box.SIMPLE_HEAD)
         table.add_column("layer", footer="total", no_wrap=True)
-        table.add_column("kind")
+        if wide:
+            table.add_column("kind", no_wrap=True)
         table.add_column("output", justify="right", no_wrap=True)
         table.add_column("depth", justify="right", footer=str(self.total.depth))
         columns = (("params", "parameters"), ("ops", "MACs"))
@@ -98,23 +108,19 @@ class Summary:
                 footer = _stated(self.total, key)
                 table.add_column("paper", justify="right", footer=footer, no_wrap=True)
         for row in self.rows:
-            cells = [row.name, row.kind, row.output, str(row.depth or "")]
+            kind = [row.kind] if wide else []
+            cells = [row.name, *kind, row.output, str(row.depth or "")]
             for key, _ in columns:
                 value = getattr(row, key)
                 cells.append(f"{value:,}" if value else "")
                 cells += [_stated(row, key)] if stated else []
             table.add_row(*cells)
-        if self.disagreements:
-            table.caption = "\n".join(
-                ["[red]≠[/red] figures of the paper that do not add up:", *self.disagreements]
-            )
-            table.caption_justify = "left"
         return table
 
     def __str__(self) -> str:
         from rich.console import Console
 
-        console = Console(width=110, no_color=True, highlight=False)
+        console = Console(width=110, no_color=True, highlight=False, emoji=False)
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()

@@ -214,6 +214,13 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ("published: {flops: 1M}", "$.published.flops: unknown kind of figure 'flops'"),
         ("outputs: {logits: {from: r, loss_weight: $q}}", "in '$q': unknown name '$q'"),
         ("settings: {a: $b}", "$.settings.a: in '$b': unknown name '$b'"),
+        ("settings: {num_classes: 7}", "a setting cannot be called 'num_classes'"),
+        (
+            "blocks: {c: {layers: {x: {op: relu}}}}\nmodels: {m: {blocks: {c: {layers: [1]}}}}",
+            "expected a mapping of layers",
+        ),
+        ("models: {m: {layers: {n: {op: relu, after: [r]}}}}", "unknown layer ['r'] in 'after'"),
+        ("outputs: {logits: {from: input}}", "its output is read by no layer"),
         ("blocks: {b: {parameters: {repeat: 1}, layers: {r: {op: relu}}}}", None),
     ],
 )
@@ -296,3 +303,30 @@ def test_a_damaged_spec_is_read_or_refused_and_nothing_else(data, tmp_path_facto
         zoo.graph(str(path))
     except ZooError as error:
         assert str(error)
+
+
+def test_repetition_is_bounded_even_where_everything_is_left_out(spec_file):
+    header = """
+    blocks:
+      c: {layers: {x: {op: relu, when: false, repeat: 1000}}}
+      b: {layers: {x: {block: c, repeat: 1000}}}
+    """
+    with pytest.raises(SpecError, match="more than 20,000 layers"):
+        zoo.graph(spec_file("a: {block: b, repeat: 1000}", header=header))
+
+
+def test_paths_are_taken_as_such(spec_file):
+    from pathlib import Path
+
+    assert zoo.graph(Path(spec_file("r: {op: relu}"))).name == "tiny"
+
+
+def test_heads_of_several_layers_are_left_out_by_declaration(spec_file):
+    layers = """
+    a: {op: conv, out_channels: 2, kernel_size: 1}
+    h1: {op: conv, out_channels: 2, kernel_size: 1, when: $aux}
+    h2: {op: conv, out_channels: 2, kernel_size: 1, when: $aux}
+    b: {op: relu, from: a}
+    """
+    header = "outputs: {logits: {from: b}, aux1: {from: h2}}\n"
+    assert zoo.graph(spec_file(layers, header=header)).omitted == ("h1", "h2")

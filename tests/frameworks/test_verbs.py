@@ -213,3 +213,57 @@ def test_unknown_backends_and_missing_frameworks(monkeypatch):
         zoo.build("googlenet", "torhc")
     with pytest.raises(UnknownNameError, match="Unknown backend 'mxnet'. Known: torch, paddle"):
         zoo.build("googlenet", "mxnet")
+
+
+def test_every_framework_trains_a_network_with_batch_norm(framework, backend):
+    """One step of gradients in training mode reaches the first convolution."""
+    model = zoo.build("vgg9_bn", backend, **SMALL)
+    x = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
+    before = zoo.get_weights(model)
+    if backend == "torch":
+        import torch
+
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model(torch.from_numpy(x)).square().mean().backward()
+        optimizer.step()
+    elif backend == "paddle":
+        import paddle
+
+        optimizer = paddle.optimizer.SGD(0.1, parameters=model.parameters())
+        model(paddle.to_tensor(x)).square().mean().backward()
+        optimizer.step()
+    elif backend == "keras":
+        model.compile("sgd", loss="mse")
+        model.fit(x.transpose(0, 2, 3, 1), np.zeros((4, 7)), batch_size=4, verbose=0)
+    else:
+        import jax
+        from flax import nnx
+
+        images = jax.numpy.asarray(x.transpose(0, 2, 3, 1))
+        grads = nnx.grad(lambda m: (m(images) ** 2).mean())(model)
+        new = jax.tree.map(lambda p, g: p - 0.1 * g, nnx.state(model, nnx.Param), grads)
+        nnx.update(model, new)
+    for name, value in zoo.get_weights(model).items():
+        assert np.isfinite(value).all(), name
+        if "conv.bias" not in name:  # whose gradient batch norm makes 0
+            assert not np.array_equal(value, before[name]), name
+
+
+def test_a_network_may_end_in_a_map_and_have_several_outputs(spec_file, framework, backend):
+    layers = "a: {op: conv, out_channels: 2, kernel_size: 1}\nb: {op: relu}"
+    header = "options: {input_size: 4}\noutputs: {logits: {from: b}, before: {from: a}}\n"
+    path = spec_file(layers, header=header)
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 4)).astype(np.float32)
+    found = zoo.predict(zoo.build(path, backend), x)
+    assert list(found) == ["logits", "before"]
+    assert found["before"].shape == (2, 2, 4, 4)
+    assert np.array_equal(found["logits"], np.maximum(found["before"], 0))
+
+
+def test_an_empty_batch_is_refused(small):
+    with pytest.raises(InputError, match="expected at least one example"):
+        zoo.predict(small, np.zeros((0, 3, 32, 32), np.float32))
+
+
+def test_no_features_are_none(small, x):
+    assert zoo.features(small, x, []) == {}

@@ -101,7 +101,7 @@ def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_pat
     (result,) = report.results
     assert result.worst.error > 0.01
     assert "FAIL" in str(report)
-    assert "above 1e-05" in result.problems[0]
+    assert "above 1.0e-05" in result.problems[0]
 
 
 def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
@@ -168,3 +168,31 @@ def test_predict_on_the_command_line():
         tops.append([row["class"] for row in json.loads(done.stdout)["top"]])
     assert tops[0] == tops[1]
     assert len(tops[0]) == 3
+
+
+def test_any_file_name_and_a_map_for_output(tmp_path):
+    path = tmp_path / "a net[/b].txt"
+    path.write_text("format: 1\nname: n\noptions: {input_size: 8}\nlayers: {r: {op: relu}}\n")
+    report = zoo.verify(path, backends="torch")
+    assert report.passed, str(report)
+
+
+def test_a_place_for_the_result_that_cannot_be_is_refused_at_once(tmp_path):
+    for place in (".", "", "missing/x.json"):
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", "verify", "vgg9", "--output", place],
+            capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        )  # fmt: skip
+        assert done.returncode == 2, place
+        assert "error: --output:" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_tensorflow_by_name_is_insisted_on(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    options = {"input_size": 32, "num_classes": 3}
+    (result,) = zoo.verify("vgg9", backends=["tensorflow"], **options).results
+    assert "Keras runs on jax here" in result.problems[0]
+    report = zoo.verify("vgg9", backends=["keras"], **options)
+    assert report.passed, str(report)
+    assert set(report.results[0].versions) == {"keras", "jax"}

@@ -10,6 +10,7 @@ from zoo.keras.weights import count_parameters, get_weights, set_weights, shapes
 __all__ = [
     "build",
     "count_parameters",
+    "engine",
     "features",
     "get_weights",
     "predict",
@@ -17,6 +18,11 @@ __all__ = [
     "set_weights",
     "shapes",
 ]
+
+
+def engine() -> str:
+    """Return the name of the engine that Keras runs on: ``tensorflow``, ``jax`` or ``torch``."""
+    return str(keras.backend.backend())
 
 
 def require_engine(name: str) -> None:
@@ -28,9 +34,8 @@ def require_engine(name: str) -> None:
     Raises:
         BackendError: Keras runs on another.
     """
-    engine = keras.backend.backend()
-    if engine != name:
+    if engine() != name:
         raise BackendError(
-            f"Keras runs on {engine} here: set the environment variable KERAS_BACKEND={name} "
+            f"Keras runs on {engine()} here: set the environment variable KERAS_BACKEND={name} "
             "before the first import of keras, or build with backend='keras'"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 from zoo.errors import SpecError, UnknownNameError, suggestion
@@ -24,8 +25,8 @@ def shipped() -> dict[str, Path]:
     """Return model name -> spec file, for every model zoo ships, family by family."""
     found: dict[str, Path] = {}
     for path in sorted(folder().glob("*.yaml")):
-        document = read(path)
-        for name in document.get("models") or [document.get("name", path.stem)]:
+        document = _shipped_document(path)
+        for name in document.get("models") or [document["name"]]:
             if name in found:
                 raise SpecError(f"{path}: model {name!r} is also in {found[name].name}")
             found[name] = path
@@ -74,12 +75,10 @@ def _shipped_document(path: Path) -> Mapping:
 
 
 def _is_path(name: str) -> bool:
-    return "/" in name or "\\" in name or ".yaml" in name or ".yml" in name
+    return "/" in name or "\\" in name or ".yaml" in name.lower() or ".yml" in name.lower()
 
 
 def _split(name: str) -> tuple[Path, str]:
-    for suffix in (".yaml:", ".yml:"):
-        path, found, model = name.rpartition(suffix)
-        if found:
-            return Path(path + suffix[:-1]), model
-    return Path(name), ""
+    """Split ``file.yaml:model``."""
+    match = re.fullmatch(r"(.+\.ya?ml):(\w+)", name, re.IGNORECASE | re.DOTALL)
+    return (Path(match[1]), match[2]) if match else (Path(name), "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from zoo.language.scope import Scope
 from zoo.network import Block, Graph, Node, Output, Shape, Step
 from zoo.ops import OPS, Op, ShapeError
 
-MAX_NODES = 20_000
+MAX_LAYERS = 20_000  # blocks, and layers that are left out, included
 MAX_REPEAT = 1_000
 MAX_BLOCK_DEPTH = 16
 MAX_IMAGE = 8_192  # pixels a side
@@ -29,7 +30,7 @@ MAX_COUNT = 1_000_000  # classes or channels
 
 
 def graph(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     aux: bool = False,
     num_classes: int | None = None,
@@ -58,6 +59,7 @@ def graph(
         >>> zoo.graph("vgg16").num_parameters
         138357544
     """
+    name = os.fspath(name)
     if type(aux) is not bool:
         raise InputError(f"aux must be True or False, got {aux!r}")
     given = {"num_classes": num_classes, "in_channels": in_channels}
@@ -103,6 +105,10 @@ def _size(value: Any) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
+#: Names that expressions read and a spec does not set.
+_SPECIAL = ("index", "item", "input")
+
+
 @dataclass(frozen=True, slots=True)
 class _Value:
     """What a local name stands for while a block is expanded."""
@@ -126,6 +132,9 @@ class _Expander:
         height, width = self.options["input_size"]
         names = {**self.options, "input_size": [height, width]}
         for key, value in spec.settings.items():
+            if key in self.options or key in _SPECIAL:
+                at = Scope(self.document, self.model, "", ("settings", key), names)
+                at.fail(f"a setting cannot be called {key!r}: the name has a meaning already")
             names[key] = Scope(self.document, self.model, "", ("settings", key), names).compute(
                 value
             )
@@ -143,7 +152,11 @@ class _Expander:
             outputs=self.outputs(kept, root, scope),
             input_shape=shape,
             options=dict(self.options),
-            omitted=tuple(name for name in wanted if name in kept and kept[name].step != name),
+            omitted=tuple(
+                name
+                for name, layer in spec.layers.items()
+                if "$aux" in str(layer.when) and name in kept and kept[name].step != name
+            ),
             initializers=self.initializers(scope),
             published=self.published if self.as_published() else {},
             about=self.about(),
@@ -160,10 +173,14 @@ class _Expander:
                 hint = suggestion(output.layer, kept)
                 at.fail(f"output {name!r} comes from no layer {output.layer!r}.{hint}")
             if kept[output.layer].step == output.layer:
-                weight = float(at.compute(output.loss_weight))
-                outputs.append(Output(name, output.layer, weight))
+                weight = at.compute(output.loss_weight)
+                if type(weight) not in (int, float):
+                    at.fail(f"loss_weight must be a number, got {weight!r}", "loss_weight")
+                outputs.append(Output(name, output.layer, float(weight)))
         if self.spec.outputs and (not outputs or outputs[0].name != next(iter(self.spec.outputs))):
             scope.moved("outputs").fail("the first output was left out")
+        if root.output == "input":
+            scope.fail("the network has no layers, or its output is its input")
         return tuple(outputs) or (Output("logits", root.output),)
 
     def as_published(self) -> bool:
@@ -203,6 +220,9 @@ class _Expander:
         for key, layer in layers.items():
             for name, names in self.repetitions(key, layer, scope):
                 at = scope.inner(name, key, names)
+                self.count += 1
+                if self.count > MAX_LAYERS:
+                    at.fail(f"more than {MAX_LAYERS:,} layers")
                 if name in local:
                     at.fail(f"the name {name!r} is already taken in this block")
                 if problem := problem_with(name):
@@ -257,8 +277,11 @@ class _Expander:
         if not wanted:
             at.fail("expected at least one layer to read")
         for source in wanted:
-            if source == name or (source in layers and source not in local):
+            repeated = source in layers and layers[source].repeat is not None
+            if source == name or (source in layers and source not in local and not repeated):
                 at.fail(f"it reads {source!r}, which comes later: a cycle, or the wrong order")
+            if source not in local and source in layers:
+                at.fail(f"it reads {source!r}, which is repeated: name one, such as '{source}1'")
             if source not in local:
                 at.fail(f"it reads {source!r}, which is no layer here.{suggestion(source, local)}")
         return [local[source] for source in wanted]
@@ -326,7 +349,7 @@ class _Expander:
         names: dict[str, Any] = {k: v for k, v in at.names.items() if k in settings}
         for key, default in parameters.items():
             place = at.moved("blocks", kind, "parameters", key, names=names)
-            if key in RESERVED_FIELDS or key in settings or key in ("index", "item", "input"):
+            if key in RESERVED_FIELDS or key in settings or key in _SPECIAL:
                 place.fail(f"a parameter cannot be called {key!r}: the name has a meaning already")
             if key in given:
                 names[key] = at.compute(given[key], key)
@@ -366,12 +389,10 @@ class _Expander:
             self.published.setdefault(path, {})[kind] = figure
 
     def node(self, op: Op, sources: list[_Value], at: Scope) -> Node:
-        self.count += 1
-        if self.count > MAX_NODES:
-            at.fail(f"more than {MAX_NODES:,} nodes")
         least, most = op.arity
         if not least <= len(sources) <= most:
-            at.fail(f"{op.op} takes {least} input, got {len(sources)}")
+            takes = f"{least} input" if most == least else f"{least} to {most} inputs"
+            at.fail(f"{op.op} takes {takes}, got {len(sources)}")
         op = self.resolve(op, at)
         layouts = {source.layout for source in sources}
         if len(layouts) > 1:

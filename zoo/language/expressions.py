@@ -201,7 +201,7 @@ class _Parser:
             hint = suggestion(name, known)
             listed = hint or f" Known here: {', '.join(sign + k for k in known)}."
             raise ExpressionError(f"unknown name '{sign}{name}'.{listed if known else ''}")
-        return values[name]
+        return _bounded(values[name])
 
     def peek(self) -> str:
         kind, token = self.tokens[self.position]

@@ -87,6 +87,8 @@ def _blocks(old: Mapping, change: Mapping, at: Location, document: Mapping) -> M
 
 def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> Mapping:
     """Lay changed layers over old ones: fields merge, a layer of another kind replaces it."""
+    if not isinstance(change, Mapping):
+        raise _error(document, at, f"expected a mapping of layers, got {change!r}")
     merged = Mapping(old)
     merged.file, merged.line, merged.lines = old.file, old.line, dict(old.lines)
     for name, layer in change.items():
@@ -104,13 +106,16 @@ def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> M
             merged[name] = merge(_without(old[name], "layers"), _replaced(layer, "layers", inner))
         else:
             merged[name] = merge(old[name], layer)
+        if name in old and "published" not in layer:
+            # What the paper states is of its own layer, not of a changed one.
+            merged[name] = _without(merged[name], "published")
     return merged
 
 
 def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: Mapping) -> None:
     before = layer.get("after")
-    if before is None or before not in layers:
-        hint = suggestion(name if before is None else before, layers)
+    if not isinstance(before, str) or before not in layers:
+        hint = suggestion(name if before is None else str(before), layers)
         message = (
             f"no layer {name!r} to change.{hint} A new one needs 'after: <layer>'"
             if before is None

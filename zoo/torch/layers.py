@@ -181,13 +181,20 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not (self.training and self.track_running_stats):
             return super().forward(input)
-        assert self.running_var is not None and self.momentum is not None
-        kept = self.running_var * (1 - self.momentum)
-        out = super().forward(input)
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.momentum is not None and self.num_batches_tracked is not None
+        # Copies: autograd keeps what the kernel was given, so that may not be changed afterwards.
+        mean, variance = self.running_mean.clone(), self.running_var.clone()
+        out = F.batch_norm(
+            input, mean, variance, self.weight, self.bias, True, self.momentum, self.eps
+        )
         with torch.no_grad():
             # PyTorch added momentum * the unbiased variance, which is n / (n - 1) of the biased.
+            added = variance - (1 - self.momentum) * self.running_var
             count = input.numel() // input.shape[1]
-            self.running_var.sub_((self.running_var - kept) / count)
+            self.running_mean.copy_(mean)
+            self.running_var.copy_(variance - added / count)
+            self.num_batches_tracked.add_(1)
         return out
 
     def _check_input_dim(self, input: torch.Tensor) -> None:

@@ -38,4 +38,5 @@ class Worst:
 
 def top(logits: Array, count: int = 5) -> list[int]:
     """Return the indices of the largest logits of the first example, largest first."""
-    return [int(i) for i in np.argsort(-logits[0].astype(np.float64), kind="stable")[:count]]
+    values = logits[0].astype(np.float64).ravel()
+    return [int(i) for i in np.argsort(-values, kind="stable")[:count]]

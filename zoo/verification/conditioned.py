@@ -9,6 +9,7 @@ with a scale in [0.5, 1.5]: every part of every operation matters, and nothing e
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from zoo import ops
 from zoo.initial import uniform
 from zoo.network import Graph, Node, Parameter
+from zoo.verification.comparison import error
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -41,6 +43,17 @@ def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array]
     return weights.values, values
 
 
+def rounding(
+    graph: Graph, x: Array, weights: Mapping[str, Array], reference: Mapping[str, Array]
+) -> float:
+    """Return the worst error of any node when NumPy itself computes the graph in float32.
+
+    It is what rounding costs this very network: no framework can be asked to do much better.
+    """
+    steps = ops.steps(graph, x, weights, np.float32)
+    return max(error(value, reference[name]) for name, value in steps)
+
+
 class _Weights:
     def __init__(self, graph: Graph, seed: int) -> None:
         self.graph, self.seed = graph, seed
@@ -64,9 +77,9 @@ class _Weights:
         if name == "running_mean":
             return np.asarray(x.mean(axis=axes) + 0.1 * noise * np.sqrt(x.var(axis=axes)))
         if name == "running_var":
-            # Half the channel's own, half the layer's: a channel that hardly varies on this input
-            # would otherwise be blown up, and its rounding with it.
-            return np.asarray((x.var(axis=axes) + x.var()) / 2 * (1 + 0.1 * noise))
+            # Half the channel's own, half the layer's mean square: where values hardly vary around
+            # a large mean, dividing by the variance alone would blow the rounding up.
+            return np.asarray((x.var(axis=axes) + np.square(x).mean()) / 2 * (1 + 0.1 * noise))
         if name == "weight":
             return 1 + 0.5 * noise
         return 0.1 * noise

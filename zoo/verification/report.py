@@ -109,27 +109,29 @@ class Report:
 
     def __rich__(self) -> Group:
         from rich.console import Group
+        from rich.markup import escape
 
         height, width = self.options["input_size"]
         heads = " with auxiliary heads" if self.options["aux"] else ""
-        title = f"[italic]{self.model}{heads}, {height}x{width}, {self.dtype}, on {self.image}[/]"
-        parts: list[Any] = [title, self._table()]
+        title = f"{self.model}{heads}, {height}x{width}, {self.dtype}, on {self.image}"
+        parts: list[Any] = [f"[italic]{escape(title)}[/]", self._table()]
         if self.pairs:
             parts += ["", self._pairs()]
         parts.append("error: max|a - b| / max|reference| of a node; reference: NumPy in float64")
-        parts += ["", *(f"[red]✗[/red] {r.title}: {p}" for r in self.results for p in r.problems)]
+        problems = [f"{r.title}: {problem}" for r in self.results for problem in r.problems]
+        parts += ["", *(f"[red]✗[/red] {escape(problem)}" for problem in problems)]
         count = len(self.compared)
         colour, word = ("green", "PASS") if self.passed else ("red", "FAIL")
         parts.append(
             f"[bold {colour}]{word}[/] {self.model}: {count} backend{'s' * (count != 1)}, "
-            f"{self.nodes} nodes, {self.dtype}, tolerance {self.tolerance:.0e} at every node"
+            f"{self.nodes} nodes, {self.dtype}, tolerance {self.tolerance:.1e} at every node"
         )
         return Group(*parts)
 
     def __str__(self) -> str:
         from rich.console import Console
 
-        console = Console(width=120, no_color=True, highlight=False)
+        console = Console(width=120, no_color=True, highlight=False, emoji=False)
         with console.capture() as capture:
             console.print(self)
         return capture.get().rstrip()

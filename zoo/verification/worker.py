@@ -1,7 +1,8 @@
 """Builds and runs one backend in this process; started by ``verify`` with a job's folder.
 
-    python -m zoo.verification.worker FOLDER BACKEND
+    python -m zoo.verification.worker FOLDER BACKEND NAME
 
+NAME is what the caller called the backend, an alias perhaps.
 The folder holds job.json, input.npy and weights.npz. The worker leaves BACKEND.json and
 BACKEND.npz (a value for every node) there. Being a process of its own, a crash is a row in the
 report; and it may set what a library must not, such as JAX's x64 flag.
@@ -23,15 +24,15 @@ import numpy as np
 RUNS = 5
 
 
-def main(folder: str, name: str) -> None:
+def main(folder: str, name: str, asked: str) -> None:
     """Do the job of one backend."""
     path = Path(folder)
     job = json.loads((path / "job.json").read_text())
-    result = work(path, name, job)
+    result = work(path, name, asked, job)
     (path / f"{name}.json").write_text(json.dumps(result))
 
 
-def work(path: Path, name: str, job: dict[str, Any]) -> dict[str, Any]:
+def work(path: Path, name: str, asked: str, job: dict[str, Any]) -> dict[str, Any]:
     """Build, count, run and time one backend."""
     if job["dtype"] == "float64":
         os.environ["JAX_ENABLE_X64"] = "1"  # or JAX would compute in float32
@@ -39,7 +40,7 @@ def work(path: Path, name: str, job: dict[str, Any]) -> dict[str, Any]:
     import zoo
     from zoo import backends
 
-    backend, loading = _timed(lambda: backends.load(name))
+    backend, loading = _timed(lambda: backends.load(asked))
     options = {**job["options"], "input_size": tuple(job["options"]["input_size"])}
     model, building = _timed(
         lambda: zoo.build(job["model"], name, **options, seed=job["seed"], dtype=job["dtype"])
@@ -61,7 +62,10 @@ def work(path: Path, name: str, job: dict[str, Any]) -> dict[str, Any]:
         other = {**options, "aux": not options["aux"]}
         second = zoo.build(job["model"], name, **other, seed=job["seed"], dtype=job["dtype"])
         parameters["aux" if other["aux"] else "plain"] = backend.count_parameters(second)
+    engine = getattr(backend, "engine", None)  # Keras runs on one of several
+    packages = backends.resolve(name).packages
     return {
+        "versions": backends.versions([packages[0], engine()] if engine else packages),
         "parameters": parameters,
         "output_shapes": {key: list(value.shape) for key, value in named.items()},
         "import_s": loading,
@@ -89,4 +93,4 @@ def _peak_memory() -> float | None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])
