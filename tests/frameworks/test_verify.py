@@ -171,7 +171,7 @@ def test_predict_on_the_command_line():
 
 
 def test_any_file_name_and_a_map_for_output(tmp_path):
-    path = tmp_path / "a net[/b].txt"
+    path = tmp_path / "a [bold]net.txt"
     path.write_text("format: 1\nname: n\noptions: {input_size: 8}\nlayers: {r: {op: relu}}\n")
     report = zoo.verify(path, backends="torch")
     assert report.passed, str(report)
