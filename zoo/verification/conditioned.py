@@ -77,9 +77,9 @@ class _Weights:
         if name == "running_mean":
             return np.asarray(x.mean(axis=axes) + 0.1 * noise * np.sqrt(x.var(axis=axes)))
         if name == "running_var":
-            # Half the channel's own, half the layer's mean square: where values hardly vary around
-            # a large mean, dividing by the variance alone would blow the rounding up.
-            return np.asarray((x.var(axis=axes) + np.square(x).mean()) / 2 * (1 + 0.1 * noise))
+            # Half the channel's own, half the layer's: a channel that hardly varies on this input
+            # would otherwise be blown up, and its rounding with it.
+            return np.asarray((x.var(axis=axes) + x.var()) / 2 * (1 + 0.1 * noise))
         if name == "weight":
             return 1 + 0.5 * noise
         return 0.1 * noise
