@@ -229,7 +229,10 @@ def graph_of(model: Any) -> Graph:
 
 def _checked(model: Any, x: Array) -> Array:
     """Refuse an input of the wrong shape before a framework meets it."""
-    x = np.asarray(x)
+    try:
+        x = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # such as a ragged list
+        raise InputError(f"expected numbers [N, C, H, W], got no array: {error}") from None
     network = getattr(model, "zoo_graph", None)
     if x.ndim != 4 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")

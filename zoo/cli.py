@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 
@@ -52,8 +54,26 @@ def main() -> None:
         _fail(str(error))
     except MemoryError:
         _fail("not enough memory for a network or an image of this size")
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stderr.close()
+    except BrokenPipeError:
+        raise SystemExit(CLOSED_PIPE) from None
+    except OSError as error:  # such as a full disk behind the output
+        _fail(f"{error.filename or 'the output'}: {error.strerror or error}")
+    except SystemExit as end:  # which is how a command ends
+        if _is_cut_short(end):
+            raise SystemExit(CLOSED_PIPE) from None
+        raise
+
+
+def _is_cut_short(end: SystemExit) -> bool:
+    """Tell whether the reader of a pipe has had enough; nothing more is written to it then."""
+    cut_short = isinstance(end.__context__, BrokenPipeError)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        cut_short = True
+    if cut_short:  # Python flushes once more at its own end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return cut_short
 
 
 @app.command("list")

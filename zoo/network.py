@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import UnknownNameError, suggestion
+from zoo.errors import InputError, UnknownNameError, suggestion
 
 if TYPE_CHECKING:
     from zoo.summary import Summary
@@ -263,9 +263,14 @@ class Graph:
 
         Args:
             depth: How many levels of blocks to open; None opens all.
+
+        Raises:
+            InputError: ``depth`` is no such number.
         """
         from zoo.summary import Summary
 
+        if depth is not None and (type(depth) is not int or depth < 1):
+            raise InputError(f"depth must be None or an integer of at least 1, got {depth!r}")
         return Summary(self, depth)
 
     def refusal(self, shape: Shape, channels_last: bool = False) -> str:

@@ -82,7 +82,10 @@ class Summary:
         }
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
-        yield self._table(wide=options.max_width >= 96)
+        # Whole names and kinds where there is room for the longest; otherwise a tree.
+        table = self._table(wide=True)
+        wide = console.measure(table, options=options.update(max_width=1000)).maximum
+        yield table if wide <= options.max_width else self._table(wide=False)
         if self.disagreements:
             yield "[red]≠[/red] figures of the paper that do not add up:"
             yield from self.disagreements
@@ -94,7 +97,14 @@ class Summary:
         stated = any(row.published.keys() & {"params", "ops"} for row in [*self.rows, self.total])
         height_width_channels = "x".join(map(str, _height_first(self.graph.input_shape)))
         title = f"{self.graph.name}, input {height_width_channels}"
-        table = Table(title=title, title_justify="left", show_footer=True, box=box.SIMPLE_HEAD)
+        table = Table(
+            title=title,
+            title_justify="left",
+            show_footer=True,
+            box=box.SIMPLE_HEAD,
+            collapse_padding=True,
+            pad_edge=False,
+        )
         table.add_column("layer", footer="total", no_wrap=True)
         if wide:
             table.add_column("kind", no_wrap=True)
@@ -109,7 +119,8 @@ class Summary:
                 table.add_column("paper", justify="right", footer=footer, no_wrap=True)
         for row in self.rows:
             kind = [row.kind] if wide else []
-            cells = [row.name, *kind, row.output, str(row.depth or "")]
+            name = row.name if wide else _indented(row.name)
+            cells = [name, *kind, row.output, str(row.depth or "")]
             for key, _ in columns:
                 value = getattr(row, key)
                 cells.append(f"{value:,}" if value else "")
@@ -151,6 +162,12 @@ def _row(graph: Graph, child: Node | Block, level: int) -> Row:
         published=published,
         disagreeing=tuple(k for k, v in published.items() if not _bears_out(figures[k], v)),
     )
+
+
+def _indented(path: str) -> str:
+    """Show a path name as its last part, below and to the right of the block it is in."""
+    *blocks, name = path.split(".")
+    return "  " * len(blocks) + name
 
 
 def _bears_out(computed: Any, published: object) -> bool:

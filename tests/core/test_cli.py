@@ -97,6 +97,32 @@ def test_a_mistake_is_one_error_and_status_2(arguments, message):
     assert not done.stdout
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes and devices as POSIX has them")
+@pytest.mark.parametrize("arguments", ["list", "list --json", "summary vgg19 --all", "--help"])
+def test_a_reader_who_has_seen_enough_ends_it_quietly(arguments):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        run = [sys.executable, "-m", "zoo", *arguments.split()]
+        done = subprocess.run(run, stdout=closed, stderr=subprocess.PIPE, timeout=120)
+    assert (done.returncode, done.stderr) == (141, b"")  # 128 + SIGPIPE, as of any program
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_a_full_disk_is_one_line():
+    with open("/dev/full", "w") as full:
+        run = [sys.executable, "-m", "zoo", "list", "--json"]
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (2, "error: the output: No space left on device\n")
+
+
+def test_a_narrow_terminal_cuts_no_name():
+    narrow = command("summary", "googlenet", "--all", COLUMNS="80").stdout
+    assert "…" not in narrow
+    assert "\n     reduce " in narrow  # a tree, where whole path names have no room
+    assert "inception3a.branch5x5.reduce.conv" in command("summary", "googlenet", "--all").stdout
+
+
 def test_a_bad_spec_is_one_line(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text(

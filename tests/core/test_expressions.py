@@ -23,6 +23,7 @@ NAMES = {"a": 2, "b": False, "rates": [5, 6], "word": "x", "input": {"channels":
         ("$b or $a == 2", True),
         ("not $a == 3", True),
         ("$rates[$a - 1]", 6),
+        ("$rates[$a / 2]", 6),
         ("$input.channels // 2", 4),
         ("$word == 'x'", True),
         ("len($rates)", 2),

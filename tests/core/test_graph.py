@@ -203,3 +203,14 @@ def test_the_reference_computes_outputs_by_name():
     assert {name: value.shape for name, value in found.items()} == {
         "logits": (2, 4), "aux1": (2, 4), "aux2": (2, 4),
     }  # fmt: skip
+
+
+def test_a_layer_may_be_repeated_no_times(spec_file):
+    graph = zoo.graph(spec_file("r: {op: relu, repeat: 0}\ns: {op: relu, repeat: 2}"))
+    assert [node.name for node in graph.nodes] == ["s1", "s2"]
+
+
+@pytest.mark.parametrize("depth", [0, -1, 1.5, True])
+def test_a_depth_that_cannot_be(depth):
+    with pytest.raises(zoo.InputError, match="depth must be None or an integer of at least 1"):
+        zoo.graph("vgg9").summary(depth)

@@ -1,5 +1,6 @@
 """A bad spec gives one line: file, line, path, what was expected, the nearest right word."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,10 @@ tables:
     rows:
       a: [8]
       b: [8, 9]
+  wrong: {columns: [outs], rows: {w: [8]}}
+  twice: {columns: [out_channels, out_channels], rows: {x: [8, 9]}}
+  stated: {columns: [out_channels, params], published: [parms], rows: {y: [8, 1K]}}
+  figures: {columns: [out_channels, params], published: [params], rows: {y: [8, many]}}
 settings: {width: 4}
 options: {num_classes: 10, in_channels: 3, input_size: 32}
 """.lstrip()
@@ -48,6 +53,12 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
             "$.layers.c.kernal_size: unknown field. Did you mean 'kernel_size'?",
         ),
         ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: missing; it must be given"),
+        ("c: {op: group, layers: {}}", "$.layers.c: unknown op 'group'. Known: conv, "),
+        ("c: {op: [conv]}", "$.layers.c: unknown op ['conv']"),
+        (
+            "c: {op: conv, kernel_size: 1, out_channels: round_to($width, 8)}",
+            "$.layers.c.8): unknown field. Within { }, text that has a comma needs quotes.",
+        ),
         ("c: {op: cnv}", "$.layers.c: unknown op 'cnv'. Did you mean 'conv'?"),
         (
             "c: {op: conv, out_channels: 8, kernel_size: [3, 3, 3]}",
@@ -77,6 +88,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ("r: {op: relu, from: r}", "it reads 'r', which comes later: a cycle, or the wrong order"),
         ("r: {op: relu, from: later}\nlater: {op: relu}", "it reads 'later', which comes later"),
         ("r: {op: relu, from: []}", "expected at least one layer to read"),
+        ("r: {op: relu, from: $width}", "'from' takes names of layers, no expressions: '$width'"),
         (
             "c: {block: cnv}",
             "$.layers.c.block: in 'c' of tiny: unknown block 'cnv'. Did you mean 'co",
@@ -93,6 +105,22 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         (
             "b: {block: conv, table: sizes}",
             "$.tables.sizes.rows.b: in 'b' of tiny: expected 1 columns",
+        ),
+        (
+            "w: {block: conv, table: wrong}",
+            "$.tables.wrong.rows.w[0]: in 'w' of tiny: block 'conv' has no parameter 'outs'",
+        ),
+        (
+            "x: {block: conv, table: twice}",
+            "$.tables.twice.columns[1]: in 'x' of tiny: column 'out_channels' is there twice",
+        ),
+        (
+            "y: {block: conv, table: stated}",
+            "$.tables.stated.published[0]: in 'y' of tiny: no column 'parms'. Did you mean 'para",
+        ),
+        (
+            "y: {block: conv, table: figures}",
+            "$.tables.figures.rows.y[1]: in 'y' of tiny: expected a figure such as 159K or 1.5M",
         ),
         (
             "r: {op: relu}\ns: {op: relu, from: input}",
@@ -206,6 +234,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
             "options: {input_size: [1, 2, 3]}",
             "$.options.input_size: expected an integer of at least",
         ),
+        ("initializers: {bias: 0.2}", "$.initializers.weight: missing; it must be given"),
         (
             "initializers: {weight: {std: $x}}",
             "$.initializers.weight.std: expected a number, got '$x'",
@@ -234,9 +263,10 @@ def test_mistakes_beside_the_layers(spec_file, top, message):
     assert message in str(caught.value)
 
 
-def test_the_format_version_is_checked(tmp_path):
+@pytest.mark.parametrize("version", ["2", "true", "1.0", "'1'"])
+def test_the_format_version_is_checked(tmp_path, version):
     path = tmp_path / "new.yaml"
-    path.write_text("format: 2\nname: x\nlayers: {r: {op: relu}}\n")
+    path.write_text(f"format: {version}\nname: x\nlayers: {{r: {{op: relu}}}}\n")
     with pytest.raises(
         SpecError, match=r"new.yaml:1: \$.format: expected 1, the format version this"
     ):
@@ -271,6 +301,14 @@ def test_unknown_models():
 def test_options_that_cannot_be(options, message):
     with pytest.raises(InputError, match=message):
         zoo.graph("googlenet", **options)
+
+
+def test_numpy_integers_are_options():
+    options = {"num_classes": np.int64(10), "input_size": np.array([64, 96]).tolist()}
+    graph = zoo.graph("googlenet", in_channels=np.uint8(1), **options)
+    assert graph.options["num_classes"] == 10
+    assert graph.input_shape == (1, 64, 96)
+    assert type(graph.input_shape[0]) is int
 
 
 def test_heads_that_a_model_has_not():

@@ -149,6 +149,12 @@ def test_predict_takes_any_numbers_and_leaves_them(small, x):
     x.flags.writeable = True
 
 
+@pytest.mark.parametrize("x", [[[1, 2], [3]], "a photograph", None], ids=str)
+def test_what_is_no_array_is_refused(small, x):
+    with pytest.raises(InputError, match=r"expected numbers \[N, C, H, W\]"):
+        zoo.predict(small, x)
+
+
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 3, 33, 32), (1, 4, 32, 32), (1, 32, 32, 3)])
 def test_inputs_of_another_shape_are_refused(small, shape):
     with pytest.raises(InputError, match=r"expected numbers \[N, C, H, W\]|was built for inputs"):

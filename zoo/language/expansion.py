@@ -6,27 +6,24 @@ import functools
 import os
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
-
-from pydantic import ValidationError
 
 from zoo import published
 from zoo.errors import InputError, suggestion
-from zoo.language import catalogue
+from zoo.language import arguments, catalogue, nodes, options
 from zoo.language.document import Mapping
-from zoo.language.fields import RESERVED_FIELDS, Layer
+from zoo.language.expressions import is_expression
+from zoo.language.fields import Layer
 from zoo.language.names import problem_with
+from zoo.language.nodes import Value
 from zoo.language.schema import Group, Spec, Use
 from zoo.language.scope import Scope
 from zoo.network import Block, Graph, Node, Output, Shape, Step
-from zoo.ops import OPS, Op, ShapeError
+from zoo.ops import Op
 
 MAX_LAYERS = 20_000  # blocks, and layers that are left out, included
 MAX_REPEAT = 1_000
-MAX_BLOCK_DEPTH = 16
-MAX_IMAGE = 8_192  # pixels a side
-MAX_COUNT = 1_000_000  # classes or channels
 
 
 def graph(
@@ -60,16 +57,15 @@ def graph(
         138357544
     """
     name = os.fspath(name)
-    if type(aux) is not bool:
-        raise InputError(f"aux must be True or False, got {aux!r}")
-    given = {"num_classes": num_classes, "in_channels": in_channels}
-    for key, value in given.items():
-        if value is not None and (type(value) is not int or not 1 <= value <= MAX_COUNT):
-            raise InputError(f"{key} must be an integer from 1 to {MAX_COUNT:,}, got {value!r}")
-    size = None if input_size is None else _size(input_size)
+    chosen = (
+        options.flag("aux", aux),
+        None if num_classes is None else options.count("num_classes", num_classes),
+        None if in_channels is None else options.count("in_channels", in_channels),
+        None if input_size is None else options.size(input_size),
+    )
     # A shipped spec does not change, nor does a graph: each is made once.
     expand = _expanded if name in catalogue.shipped() else _expanded.__wrapped__
-    return expand(name, aux, num_classes, in_channels, size)
+    return expand(name, *chosen)
 
 
 @functools.lru_cache(maxsize=64)
@@ -81,42 +77,15 @@ def _expanded(
     input_size: tuple[int, int] | None,
 ) -> Graph:
     model, spec, document = catalogue.load(name)
-    options: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         "aux": aux,
         "num_classes": num_classes or spec.options.num_classes,
         "in_channels": in_channels or spec.options.in_channels,
-        "input_size": input_size or _size(spec.options.input_size),
+        "input_size": input_size or options.size(spec.options.input_size),
     }
     if aux and len(spec.outputs) < 2:
         raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
-    return _Expander(model, spec, document, options).graph()
-
-
-def _size(value: Any) -> tuple[int, int]:
-    sides = (value, value) if isinstance(value, int) else value
-    if (
-        not isinstance(sides, Sequence)
-        or len(sides) != 2
-        or not all(type(s) is int and 1 <= s <= MAX_IMAGE for s in sides)
-    ):
-        raise InputError(
-            f"input_size must be an integer from 1 to {MAX_IMAGE} or (height, width), got {value!r}"
-        )
-    return sides[0], sides[1]
-
-
-#: Names that expressions read and a spec does not set.
-_SPECIAL = ("index", "item", "input")
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """What a local name stands for while a block is expanded."""
-
-    step: str  # the local step that computes it, or "input"
-    node: str  # the node that computes it, as a path name, or "input"
-    shape: Shape
-    layout: Shape | None = None
+    return _Expander(model, spec, document, chosen).graph()
 
 
 class _Expander:
@@ -132,19 +101,20 @@ class _Expander:
         height, width = self.options["input_size"]
         names = {**self.options, "input_size": [height, width]}
         for key, value in spec.settings.items():
-            if key in self.options or key in _SPECIAL:
+            if key in self.options or key in arguments.SPECIAL:
                 at = Scope(self.document, self.model, "", ("settings", key), names)
                 at.fail(f"a setting cannot be called {key!r}: the name has a meaning already")
             names[key] = Scope(self.document, self.model, "", ("settings", key), names).compute(
                 value
             )
-        root_scope = Scope(self.document, self.model, "", ("published",), names)
-        self.note("", spec.published, root_scope)
+        for kind, figure in spec.published.items():
+            at = Scope(self.document, self.model, "", ("published", kind), names)
+            self.note("", kind, figure, at)
         shape = (self.options["in_channels"], height, width)
         scope = Scope(self.document, self.model, "", ("layers",), names)
         wanted = {output.layer: name for name, output in spec.outputs.items()}
         root, kept = self.block(
-            spec.layers, scope, _Value("input", "input", shape), self.model, wanted
+            spec.layers, scope, Value("input", "input", shape), self.model, wanted
         )
         return Graph(
             name=self.model,
@@ -157,14 +127,14 @@ class _Expander:
                 for name, layer in spec.layers.items()
                 if "$aux" in str(layer.when) and name in kept and kept[name].step != name
             ),
-            initializers=self.initializers(scope),
+            initializers=self.initializers(),
             published=self.published if self.as_published() else {},
             about=self.about(),
             source=self.document.file,
         )
 
     def outputs(
-        self, kept: AnyMapping[str, _Value], root: Block, scope: Scope
+        self, kept: AnyMapping[str, Value], root: Block, scope: Scope
     ) -> tuple[Output, ...]:
         outputs = []
         for name, output in self.spec.outputs.items():
@@ -186,17 +156,15 @@ class _Expander:
     def as_published(self) -> bool:
         """Whether the options are the spec's own, so that the paper's figures apply."""
         own = self.spec.options.model_dump()
-        own["input_size"] = _size(own["input_size"])
+        own["input_size"] = options.size(own["input_size"])
         return all(self.options[key] == value for key, value in own.items())
 
-    def initializers(self, scope: Scope) -> dict[str, dict[str, float]]:
+    def initializers(self) -> dict[str, dict[str, float]]:
         init = self.spec.initializers
         if init is None:
             return {}
-        weight = (
-            {"weight": {"mean": init.weight.mean, "std": init.weight.std}} if init.weight else {}
-        )
-        return {**weight, "bias": {"constant": init.bias}}
+        weight = {"mean": init.weight.mean, "std": init.weight.std}
+        return {"weight": weight, "bias": {"constant": init.bias}}
 
     def about(self) -> dict[str, Any]:
         spec = self.spec
@@ -209,12 +177,12 @@ class _Expander:
         self,
         layers: AnyMapping[str, Layer],
         scope: Scope,
-        entry: _Value,
+        entry: Value,
         kind: str,
         wanted: AnyMapping[str, str] | None = None,
-    ) -> tuple[Block, dict[str, _Value]]:
+    ) -> tuple[Block, dict[str, Value]]:
         """Expand layers to a block; also returns what each local name stands for."""
-        local: dict[str, _Value] = {"input": replace(entry, step="input")}
+        local: dict[str, Value] = {"input": replace(entry, step="input")}
         steps: list[Step] = []
         latest = local["input"]
         for key, layer in layers.items():
@@ -265,11 +233,11 @@ class _Expander:
         self,
         name: str,
         layer: Layer,
-        local: AnyMapping[str, _Value],
-        latest: _Value,
+        local: AnyMapping[str, Value],
+        latest: Value,
         at: Scope,
         layers: AnyMapping[str, Layer],
-    ) -> list[_Value]:
+    ) -> list[Value]:
         if layer.inputs is None:
             return [latest]
         wanted = [layer.inputs] if isinstance(layer.inputs, str) else layer.inputs
@@ -277,6 +245,8 @@ class _Expander:
         if not wanted:
             at.fail("expected at least one layer to read")
         for source in wanted:
+            if is_expression(source):
+                at.fail(f"'from' takes names of layers, no expressions: {source!r}")
             repeated = source in layers and layers[source].repeat is not None
             if source == name or (source in layers and source not in local and not repeated):
                 at.fail(f"it reads {source!r}, which comes later: a cycle, or the wrong order")
@@ -289,8 +259,8 @@ class _Expander:
     # Layers
 
     def layer(
-        self, name: str, layer: Layer, sources: list[_Value], at: Scope, steps: list[Step]
-    ) -> _Value:
+        self, name: str, layer: Layer, sources: list[Value], at: Scope, steps: list[Step]
+    ) -> Value:
         """Expand one layer; append its step, or return its source if it is left out."""
         when = at.compute(layer.when, "when")
         if not isinstance(when, bool):
@@ -299,11 +269,12 @@ class _Expander:
             if len(sources) > 1:
                 at.fail("a layer of several inputs cannot be left out")
             return sources[0]
-        self.note(at.path, layer.published or {}, at.moved(*at.location, "published"))
+        for kind, figure in (layer.published or {}).items():
+            self.note(at.path, kind, figure, at.moved(*at.location, "published", kind))
         if isinstance(layer, Op):
-            node = self.node(layer, sources, at)
+            node = nodes.make(layer, sources, at)
             child: Node | Block = node
-            value = _Value(name, node.name, node.shape, node.layout)
+            value = Value(name, node.name, node.shape, node.layout)
         else:
             if len(sources) > 1:
                 at.fail("a block has one input; join them first with concat or add")
@@ -313,123 +284,27 @@ class _Expander:
         steps.append(Step(name, tuple(source.step for source in sources), child))
         return value
 
-    def inner_block(
-        self, name: str, layer: Layer, source: _Value, at: Scope
-    ) -> tuple[Block, _Value]:
+    def inner_block(self, name: str, layer: Layer, source: Value, at: Scope) -> tuple[Block, Value]:
         if isinstance(layer, Group):
             kind, layers = name, layer.layers
             scope = at.moved(*at.location, "layers")
         else:
             assert isinstance(layer, Use)
-            kind, scope = self.enter(name, layer, at)
+            kind, scope, row = arguments.enter(self.spec, self.options, name, layer, at)
             layers = self.spec.blocks[kind].layers
+            for figure, place in row.places.items():
+                if figure in row.published:
+                    self.note(at.path, figure, row.published[figure], place)
         # `$input` is each layer's own input, so the outer one does not reach inside.
         block, local = self.block(layers, scope, source, kind)
         last = next((v for v in local.values() if v.step == block.output), local["input"])
         return block, replace(last, step=name, shape=block.shape)
 
-    def enter(self, name: str, use: Use, at: Scope) -> tuple[str, Scope]:
-        """Give the scope inside a block: its parameters and nothing of where it is used."""
-        blocks = self.spec.blocks
-        kind = at.compute(use.block, "block")
-        if kind not in blocks:
-            known = suggestion(kind, blocks) or f" Known: {', '.join(blocks) or 'none'}."
-            at.fail(f"unknown block {kind!r}.{known}", "block")
-        if kind in at.blocks or len(at.blocks) >= MAX_BLOCK_DEPTH:
-            at.fail(f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
-        given = {**self.row(name, use, at), **use.arguments}
-        parameters = blocks[kind].parameters
-        for key in given:
-            if key not in parameters:
-                hint = (
-                    suggestion(key, parameters) or f" It takes: {', '.join(parameters) or 'none'}."
-                )
-                at.fail(f"block {kind!r} has no parameter {key!r}.{hint}", key)
-        settings = {**self.options, **self.spec.settings}
-        names: dict[str, Any] = {k: v for k, v in at.names.items() if k in settings}
-        for key, default in parameters.items():
-            place = at.moved("blocks", kind, "parameters", key, names=names)
-            if key in RESERVED_FIELDS or key in settings or key in _SPECIAL:
-                place.fail(f"a parameter cannot be called {key!r}: the name has a meaning already")
-            if key in given:
-                names[key] = at.compute(given[key], key)
-            elif default is not None:
-                names[key] = place.compute(default)
-            else:
-                at.fail(f"block {kind!r} needs the argument {key!r}")
-        inside = ("blocks", kind, "layers")
-        return kind, at.moved(*inside, names=names, block=kind)
-
-    def row(self, name: str, use: Use, at: Scope) -> dict[str, Any]:
-        """The arguments that a table gives for this layer; notes what it states as published."""
-        if use.table is None:
-            return {}
-        at = at.moved(*at.location, "table")
-        tables = self.spec.tables
-        which = at.compute(use.table)
-        if which not in tables:
-            at.fail(f"unknown table {which!r}.{suggestion(which, tables)}")
-        table = tables[which]
-        if name not in table.rows:
-            at.fail(f"table {which!r} has no row {name!r}.{suggestion(name, table.rows)}")
-        row, place = table.rows[name], ("tables", which, "rows", name)
-        if len(row) != len(table.columns):
-            count = len(table.columns)
-            at.moved(*place).fail(f"expected {count} columns, got {len(row)}")
-        cells = dict(zip(table.columns, row, strict=True))
-        stated = {key: cells.pop(key) for key in table.published if key in cells}
-        self.note(at.path, stated, at.moved(*place))
-        return cells
-
-    def note(self, path: str, figures: AnyMapping[str, Any], at: Scope) -> None:
-        """Keep what the paper states of a node or block."""
-        for kind, figure in figures.items():
-            if problem := published.problem_with(kind, figure):
-                at.fail(problem, *([kind] if at.location[-1] == "published" else []))
-            self.published.setdefault(path, {})[kind] = figure
-
-    def node(self, op: Op, sources: list[_Value], at: Scope) -> Node:
-        least, most = op.arity
-        if not least <= len(sources) <= most:
-            takes = f"{least} input" if most == least else f"{least} to {most} inputs"
-            at.fail(f"{op.op} takes {takes}, got {len(sources)}")
-        op = self.resolve(op, at)
-        layouts = {source.layout for source in sources}
-        if len(layouts) > 1:
-            at.fail("it joins flattened maps of different shapes; join the maps, then flatten")
-        shapes = tuple(source.shape for source in sources)
-        try:
-            found = op.infer(shapes, layouts.pop())
-        except ShapeError as error:
-            at.fail(str(error))
-        parameters = tuple(replace(p, name=f"{at.path}.{p.name}") for p in found.parameters)
-        inputs = tuple(source.node for source in sources)
-        return Node(
-            at.path,
-            op.op,
-            inputs,
-            shapes,
-            found.shape,
-            found.attributes,
-            parameters,
-            found.macs,
-            found.layout,
-        )
-
-    def resolve(self, op: Op, at: Scope) -> Op:
-        """Compute an operation's expressions and check the values that came out."""
-        own = {key: value for key, value in op if key not in Layer.model_fields}
-        values: dict[str, Any] = {}
-        for key, value in own.items():
-            values[key] = at.compute(value, key)
-        if values == own:
-            return op
-        try:
-            return OPS[op.op].model_validate(values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = str(first["loc"][0])
-            at.fail(f"{first['msg']}, got {values[key]!r} from {own[key]!r}", key)
+    def note(self, path: str, kind: str, figure: Any, at: Scope) -> None:
+        """Keep a figure that the paper states of a node or block."""
+        if problem := published.problem_with(kind, figure):
+            at.fail(problem)
+        self.published.setdefault(path, {})[kind] = figure
 
 
 def _is_count(value: Any) -> bool:

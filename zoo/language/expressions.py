@@ -172,7 +172,9 @@ class _Parser:
             self.expect("]")
             if not isinstance(value, list):
                 raise ExpressionError(f"only a list has items, got {value!r}")
-            if not isinstance(index, int) or not 0 <= index < len(value):
+            if isinstance(index, float) and index.is_integer():
+                index = int(index)
+            if type(index) is not int or not 0 <= index < len(value):
                 raise ExpressionError(f"item {index!r} of a list of {len(value)}")
             value = value[index]
         return value

@@ -33,6 +33,13 @@ def _field(
     return Annotated[Any, PlainValidator(check), WithJsonSchema(schema)]
 
 
+def exactly(constant: int, expected: str) -> Any:
+    """A type of one value, to which ``true`` and ``1.0`` are not equal."""
+    return _field(
+        expected, lambda v: type(v) is int and v == constant, {"const": constant}, plain=True
+    )
+
+
 def _is_int(value: Any, least: int = 0) -> bool:
     return type(value) is int and least <= value <= MAX_INT
 
@@ -97,9 +104,9 @@ else:
         {"const": "same"},
     )
     Count = _field(
-        "an integer of at least 1, or a list",
-        lambda v: isinstance(v, list) or _is_int(v, 1),
-        _int_schema(1),
+        "an integer of at least 0, or a list",
+        lambda v: isinstance(v, list) or _is_int(v),
+        _int_schema(0),
         {"type": "array"},
     )
     Value = _field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
@@ -17,10 +17,16 @@ from zoo.language.fields import (
     PlainSize,
     Strict,
     Value,
+    exactly,
 )
 from zoo.ops import OPS
 
 FORMAT = 1
+
+if TYPE_CHECKING:
+    Version: TypeAlias = int
+else:
+    Version = exactly(FORMAT, f"{FORMAT}, the format version this zoo reads")
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
@@ -51,7 +57,7 @@ def _kind(value: Any) -> str:
     if not isinstance(value, dict):
         return "group"
     if "op" in value:
-        return str(value["op"])
+        return value["op"] if value["op"] in list(OPS) else "unknown"
     return "use" if "block" in value else "group"
 
 
@@ -118,7 +124,7 @@ class Initializers(Strict):
     """How the paper fills parameters before training."""
 
     about: str | None = None
-    weight: Normal | None = None
+    weight: Normal
     bias: PlainNumber = 0.0
 
 
@@ -141,7 +147,7 @@ class Variant(Strict):
 class Spec(Strict):
     """A spec file: one family of networks."""
 
-    format: Literal[1]
+    format: Version
     name: Name
     title: str | None = None
     about: str | None = None

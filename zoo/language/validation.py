@@ -84,6 +84,8 @@ def _message(found: Any, location: Location) -> str:
     if kind == "union_tag_invalid":
         tag = value.get("op")
         return f"unknown op {tag!r}.{suggestion(tag, OPS) or ' Known: ' + ', '.join(OPS) + '.'}"
+    if kind == "extra_forbidden" and not str(location[-1]).isidentifier():
+        return "unknown field. Within { }, text that has a comma needs quotes."
     if kind == "extra_forbidden":
         return f"unknown field.{suggestion(location[-1], _known(loc))}"
     if kind == "missing" and location[-1] == "layers" and "group" in loc:
@@ -92,8 +94,6 @@ def _message(found: Any, location: Location) -> str:
         return "missing; it must be given"
     if kind == "string_pattern_mismatch":
         return f"expected a name of letters, digits and _, beginning with a letter, got {shown}"
-    if kind == "literal_error" and location == ("format",):
-        return f"expected {schema.FORMAT}, the format version this zoo reads, got {shown}"
     return f"expected {_EXPECTED.get(kind, found['msg'])}, got {shown}"
 
 

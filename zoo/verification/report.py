@@ -115,8 +115,8 @@ class Report:
         heads = " with auxiliary heads" if self.options["aux"] else ""
         title = f"{self.model}{heads}, {height}x{width}, {self.dtype}, on {self.image}"
         parts: list[Any] = [f"[italic]{escape(title)}[/]", self._table()]
-        if self.pairs:
-            parts += ["", self._pairs()]
+        if self.compared:
+            parts += ["", self._errors()]
         parts.append("error: max|a - b| / max|reference| of a node; reference: NumPy in float64")
         problems = [f"{r.title}: {problem}" for r in self.results for problem in r.problems]
         parts += ["", *(f"[red]✗[/red] {escape(problem)}" for problem in problems)]
@@ -149,20 +149,28 @@ class Report:
                 table.add_row(label, *cells, end_section=label in _SECTION_ENDS)
         return table
 
-    def _pairs(self) -> Table:
+    def _errors(self) -> Table:
         from rich.table import Table
 
-        table = Table(title="against each other", title_justify="left")
-        for heading in ("", "logits", "worst node", "where"):
-            table.add_column(heading, justify="left" if heading in ("", "where") else "right")
+        table = Table()
+        for heading in ("error", "logits", "worst node", "which is"):
+            right = heading in ("logits", "worst node")
+            table.add_column(heading, justify="right" if right else "left", overflow="fold")
+        for result in self.compared:
+            last = result is self.compared[-1]
+            row = _errors(f"{result.backend} - reference", result.logits_error, result.worst)
+            table.add_row(*row, end_section=last)
         for pair in self.pairs:
-            logits, largest = f"{pair.logits_error:.1e}", f"{pair.worst.error:.1e}"
-            table.add_row(f"{pair.a} - {pair.b}", logits, largest, pair.worst.node)
+            table.add_row(*_errors(f"{pair.a} - {pair.b}", pair.logits_error, pair.worst))
         return table
 
 
 def _if_compared(cell: Callable[[BackendResult], str]) -> Callable[[BackendResult, Report], str]:
     return lambda result, report: cell(result) if result.status == "compared" else ""
+
+
+def _errors(label: str, logits: float, worst: Worst | None) -> tuple[str, ...]:
+    return label, f"{logits:.1e}", *((f"{worst.error:.1e}", worst.node) if worst else ())
 
 
 def _shape(result: BackendResult) -> str:
@@ -201,9 +209,6 @@ _LINES: tuple[tuple[str, Callable[[BackendResult, Report], str]], ...] = (
     ("parameters", _count("plain")),
     ("  with aux", _count("aux")),
     ("output", _if_compared(_shape)),
-    ("error, logits", _if_compared(lambda r: f"{r.logits_error:.1e}")),
-    ("error, worst node", _if_compared(lambda r: f"{r.worst.error:.1e}" if r.worst else "")),
-    ("  which is", _if_compared(lambda r: r.worst.node if r.worst else "")),
     ("top-5 as reference", _top5),
     ("import", _if_compared(lambda r: f"{r.import_s:.1f} s")),
     ("build", _if_compared(lambda r: f"{r.build_s:.2f} s")),

@@ -1,0 +1,118 @@
+"""What a block is given where it is used: its own defaults, a table's row, the layer's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.errors import suggestion
+from zoo.language.fields import RESERVED_FIELDS
+from zoo.language.schema import Spec, Table, Use
+from zoo.language.scope import Scope
+
+MAX_BLOCK_DEPTH = 16
+
+#: Names that expressions read and a spec does not set.
+SPECIAL = frozenset({"index", "item", "input"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A table's row: arguments, what the paper states beside them, and where each cell stands."""
+
+    arguments: Mapping[str, Any]
+    published: Mapping[str, Any]
+    places: Mapping[str, Scope]
+
+
+NO_ROW = Row({}, {}, {})
+
+
+def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
+    """Find the row that a table has for a layer.
+
+    Raises:
+        SpecError: There is no such table or row, or the row does not fit its columns.
+    """
+    if use.table is None:
+        return NO_ROW
+    at = at.moved(*at.location, "table")
+    which = at.compute(use.table)
+    if which not in spec.tables:
+        at.fail(f"unknown table {which!r}.{suggestion(which, spec.tables)}")
+    table = spec.tables[which]
+    _check_columns(table, at.moved("tables", which))
+    if name not in table.rows:
+        at.fail(f"table {which!r} has no row {name!r}.{suggestion(name, table.rows)}")
+    place = at.moved("tables", which, "rows", name)
+    cells = table.rows[name]
+    if len(cells) != len(table.columns):
+        place.fail(f"expected {len(table.columns)} columns, got {len(cells)}")
+    arguments = dict(zip(table.columns, cells, strict=True))
+    published = {key: arguments.pop(key) for key in table.published}
+    places = {key: place.moved(*place.location, i) for i, key in enumerate(table.columns)}
+    return Row(arguments, published, places)
+
+
+def _check_columns(table: Table, at: Scope) -> None:
+    for i, column in enumerate(table.columns):
+        if column in table.columns[:i]:
+            at.fail(f"column {column!r} is there twice", "columns", i)
+    for i, column in enumerate(table.published):
+        if column not in table.columns:
+            at.fail(f"no column {column!r}.{suggestion(column, table.columns)}", "published", i)
+
+
+def enter(
+    spec: Spec, options: Mapping[str, Any], name: str, use: Use, at: Scope
+) -> tuple[str, Scope, Row]:
+    """Step into a block: find its name, its parameters' values, and what a table says of it.
+
+    Args:
+        spec: Where blocks and tables are.
+        options: What the network is built for; every block may read them.
+        name: The layer's name, which is also that of its row.
+        use: The layer.
+        at: Where it stands.
+
+    Returns:
+        The block's name, the scope inside it, which knows its parameters and nothing of where it
+        is used, and the table's row.
+
+    Raises:
+        SpecError: An unknown block, table or parameter, a missing argument, or a cycle.
+    """
+    blocks = spec.blocks
+    kind = at.compute(use.block, "block")
+    if kind not in blocks:
+        known = suggestion(kind, blocks) or f" Known: {', '.join(blocks) or 'none'}."
+        at.fail(f"unknown block {kind!r}.{known}", "block")
+    if kind in at.blocks or len(at.blocks) >= MAX_BLOCK_DEPTH:
+        at.fail(f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
+    cells = row(spec, name, use, at)
+    given = {**cells.arguments, **use.arguments}
+    parameters = blocks[kind].parameters
+    for key in given:
+        if key not in parameters:
+            hint = suggestion(key, parameters) or f" It takes: {', '.join(parameters) or 'none'}."
+            place = at if key in use.arguments else cells.places[key]
+            place.fail(
+                f"block {kind!r} has no parameter {key!r}.{hint}",
+                *([key] if key in use.arguments else []),
+            )
+    everywhere = {**options, **spec.settings}
+    names: dict[str, Any] = {k: v for k, v in at.names.items() if k in everywhere}
+    for key, default in parameters.items():
+        place = at.moved("blocks", kind, "parameters", key, names=names)
+        if key in RESERVED_FIELDS or key in everywhere or key in SPECIAL:
+            place.fail(f"a parameter cannot be called {key!r}: the name has a meaning already")
+        if key in use.arguments:
+            names[key] = at.compute(given[key], key)
+        elif key in given:
+            names[key] = cells.places[key].compute(given[key])
+        elif default is not None:
+            names[key] = place.compute(default)
+        else:
+            at.fail(f"block {kind!r} needs the argument {key!r}")
+    return kind, at.moved("blocks", kind, "layers", names=names, block=kind), cells

@@ -1,0 +1,66 @@
+"""What a caller may choose of a network: auxiliary heads, classes, channels, size of the input."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.errors import InputError
+
+MAX_IMAGE = 8_192  # pixels a side
+MAX_COUNT = 1_000_000  # classes or channels
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a switch as it is.
+
+    Raises:
+        InputError: It is neither True nor False.
+    """
+    if type(value) is not bool:
+        raise InputError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+def count(name: str, value: Any) -> int:
+    """Return a number of classes or channels as an int; NumPy's integers are taken too.
+
+    Raises:
+        InputError: It is no integer from 1 to ``MAX_COUNT``.
+
+    Example:
+        >>> count("num_classes", 10)
+        10
+    """
+    number = _integer(value)
+    if number is None or not 1 <= number <= MAX_COUNT:
+        raise InputError(f"{name} must be an integer from 1 to {MAX_COUNT:,}, got {value!r}")
+    return number
+
+
+def size(value: Any) -> tuple[int, int]:
+    """Return an input size as (height, width).
+
+    Raises:
+        InputError: It is neither a number of pixels nor a pair of them.
+
+    Example:
+        >>> size(224), size([240, 320])
+        ((224, 224), (240, 320))
+    """
+    sides = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
+    height, width = map(_integer, sides)
+    if any(side is None or not 1 <= side <= MAX_IMAGE for side in (height, width)):
+        raise InputError(
+            f"input_size must be an integer from 1 to {MAX_IMAGE} or (height, width), got {value!r}"
+        )
+    assert height is not None and width is not None
+    return height, width
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
