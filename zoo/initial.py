@@ -1,6 +1,6 @@
 """Initial weights that are the same, bit for bit, in every framework and on every machine.
 
-Each parameter has streams of its own: the raw integers of a PCG64 generator seeded with the SHA-256
+Each parameter has streams of its own: the raw integers of a SFC64 generator seeded with the SHA-256
 of (seed, model, parameter name, number of the stream). Only raw streams are promised stable between
 NumPy versions, so nothing here uses NumPy's distributions. Values are drawn once, in the canonical
 layout, on a grid that float32 holds exactly, so float64 weights are the same numbers.
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ INITIALIZERS = ("he_uniform", "glorot_uniform", "paper", "native")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 _CHUNK = 1 << 17  # values a stream gives, few enough for a processor's cache
+_AHEAD = 1 << 24  # values that may be drawn before they are asked for
 
 
 def drawing(
@@ -49,23 +51,7 @@ def drawing(
         raise UnknownNameError(
             f"{graph.name} states no initialisation of its paper; use init='he_uniform'"
         )
-    paper = graph.initializers if init == "paper" else {}
-
-    def draw(parameter: Parameter) -> Array:
-        stated = paper.get(parameter.name.rpartition(".")[2], {})
-        if parameter.constant is not None:
-            constant = parameter.constant
-            if not parameter.name.endswith("running_mean") and constant == 0.0:
-                constant = stated.get("constant", constant)
-            return np.full(parameter.shape, constant, _numpy(dtype))
-        if "std" in stated:
-            return normal(graph, parameter, seed, stated["mean"], stated["std"]).astype(
-                _numpy(dtype)
-            )
-        fan = parameter.fan_in + (parameter.fan_out if init == "glorot_uniform" else 0)
-        return uniform(graph, parameter, seed, math.sqrt(6 / fan)).astype(_numpy(dtype), copy=False)
-
-    return draw
+    return _Drawing(graph, seed, init, dtype)
 
 
 def check(init: str, dtype: str, seed: int) -> None:
@@ -79,51 +65,97 @@ def check(init: str, dtype: str, seed: int) -> None:
 
 
 def uniform(graph: Graph, parameter: Parameter, seed: int, bound: float) -> Array:
-    """Draw float32 values, uniform between -bound and bound."""
-    out = np.empty(parameter.size, np.float32)
+    """Draw one parameter's float32 values, uniform between -bound and bound."""
+    values = np.empty(parameter.size, np.float32)
+    for stream, part in _streams(f"{seed}|{graph.name}", parameter, values):
+        _uniform(bound, stream, part)
+    return values.reshape(parameter.shape)
+
+
+class _Drawing:
+    """Draws parameters when asked; threads draw those that will be asked for next."""
+
+    def __init__(self, graph: Graph, seed: int, init: str, dtype: str) -> None:
+        self._key, self._init, self._dtype = f"{seed}|{graph.name}", init, _numpy(dtype)
+        self._paper = graph.initializers if init == "paper" else {}
+        self._waiting = [p for p in reversed(graph.parameters) if p.constant is None]
+        self._begun: dict[str, tuple[Array, list[Future[None]]]] = {}
+        self._pool = ThreadPoolExecutor(max_workers=2)
+        self._look_ahead()
+
+    def __call__(self, parameter: Parameter) -> Array:
+        if parameter.constant is not None:
+            return np.full(parameter.shape, self._constant(parameter), self._dtype)
+        if parameter.name not in self._begun:
+            self._waiting = [p for p in self._waiting if p.name != parameter.name]
+            self._begin(parameter)
+        values, chunks = self._begun.pop(parameter.name)
+        self._look_ahead()
+        for chunk in chunks:
+            chunk.result()
+        return values.reshape(parameter.shape)
+
+    def _look_ahead(self) -> None:
+        while self._waiting and sum(len(values) for values, _ in self._begun.values()) < _AHEAD:
+            self._begin(self._waiting.pop())
+
+    def _begin(self, parameter: Parameter) -> None:
+        values = np.empty(parameter.size, self._dtype)
+        fill, streams = self._rule(parameter), _streams(self._key, parameter, values)
+        self._begun[parameter.name] = values, [self._pool.submit(fill, *each) for each in streams]
+
+    def _rule(self, parameter: Parameter) -> Callable[[str, Array], None]:
+        stated = self._stated(parameter)
+        if "std" in stated:
+            return partial(_normal, stated["mean"], stated["std"])
+        fan = parameter.fan_in + (parameter.fan_out if self._init == "glorot_uniform" else 0)
+        return partial(_uniform, math.sqrt(6 / fan))
+
+    def _constant(self, parameter: Parameter) -> float:
+        constant = parameter.constant
+        assert constant is not None
+        if constant == 0.0 and not parameter.name.endswith("running_mean"):
+            return self._stated(parameter).get("constant", constant)
+        return constant
+
+    def _stated(self, parameter: Parameter) -> Mapping[str, float]:
+        """What the paper says of a parameter."""
+        return self._paper.get(parameter.name.rpartition(".")[2], {})
+
+
+def _streams(key: str, parameter: Parameter, values: Array) -> Iterator[tuple[str, Array]]:
+    """Yield the name of each of a parameter's streams, and the values it gives."""
+    for chunk, start in enumerate(range(0, parameter.size, _CHUNK)):
+        yield f"{key}|{parameter.name}|{chunk}", values[start : start + _CHUNK]
+
+
+def _uniform(bound: float, stream: str, out: Array) -> None:
+    """Fill with values uniform between -bound and bound."""
+    # Odd integers between -2^24 and 2^24: float32 holds each exactly, and their mean is 0.
+    odd = _integers(stream, len(out)).view("<i4")
+    odd >>= 7
+    odd |= 1
     scale = np.float32(bound / 2**24)
-
-    def fill(chunk: int) -> None:
-        part = out[chunk * _CHUNK : (chunk + 1) * _CHUNK]
-        # Odd integers between -2^24 and 2^24: float32 holds each exactly, and their mean is 0.
-        odd = _integers(graph, parameter, seed, chunk, len(part)).view("<i4") >> 7 | 1
-        np.multiply(odd, scale, out=part, casting="unsafe", dtype=np.float32)
-
-    _each_chunk(fill, parameter.size)
-    return out.reshape(parameter.shape)
+    if out.dtype == np.float32:
+        np.multiply(odd, scale, out=out, casting="unsafe", dtype=np.float32)
+    else:
+        out[:] = np.multiply(odd, scale, casting="unsafe", dtype=np.float32)
 
 
-def normal(graph: Graph, parameter: Parameter, seed: int, mean: float, std: float) -> Array:
-    """Draw float32 values from a normal distribution (Box and Muller's method)."""
-    out = np.empty(parameter.size, np.float32)
-
-    def fill(chunk: int) -> None:
-        part = out[chunk * _CHUNK : (chunk + 1) * _CHUNK]
-        pairs = -(-len(part) // 2)
-        u = (_integers(graph, parameter, seed, chunk, 2 * pairs) + 0.5) / 2**32
-        radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
-        both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-        part[:] = mean + std * both[: len(part)]
-
-    _each_chunk(fill, parameter.size)
-    return out.reshape(parameter.shape)
+def _normal(mean: float, std: float, stream: str, out: Array) -> None:
+    """Fill with values from a normal distribution (Box and Muller's method)."""
+    pairs = -(-len(out) // 2)
+    u = (_integers(stream, 2 * pairs) + 0.5) / 2**32
+    radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
+    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    out[:] = (mean + std * both[: len(out)]).astype(np.float32)
 
 
-def _integers(graph: Graph, parameter: Parameter, seed: int, chunk: int, count: int) -> Array:
+def _integers(stream: str, count: int) -> Array:
     """The first 32-bit integers of a stream, the same on machines of any byte order."""
-    name = f"{seed}|{graph.name}|{parameter.name}|{chunk}"
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
-    raw = np.random.PCG64(key).random_raw(-(-count // 2))
+    key = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:16], "little")
+    raw = np.random.SFC64(key).random_raw(-(-count // 2))
     return raw.astype("<u8", copy=False).view("<u4")[:count]
-
-
-def _each_chunk(fill: Callable[[int], None], size: int) -> None:
-    chunks = range(-(-size // _CHUNK))
-    if len(chunks) < 16:  # starting threads would take longer
-        list(map(fill, chunks))
-        return
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        list(pool.map(fill, chunks))
 
 
 def _numpy(dtype: str) -> Any:

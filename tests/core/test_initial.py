@@ -64,7 +64,7 @@ def test_the_streams_are_those_that_are_written_down():
     found = initial.drawing(graph, 7)(parameter).ravel()
     for stream in (0, 3):
         digest = hashlib.sha256(f"7|googlenet|fc.weight|{stream}".encode()).digest()
-        raw = int(np.random.PCG64(int.from_bytes(digest[:16], "little")).random_raw())
+        raw = int(np.random.SFC64(int.from_bytes(digest[:16], "little")).random_raw())
         low = raw & 0xFFFFFFFF  # the low half comes first, as a signed integer
         signed = low - 2**32 if low >= 2**31 else low
         expected = np.float32((signed // 128) | 1) * np.float32(math.sqrt(6 / 1024) / 2**24)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from zoo.network import Block, Graph, Parameter, Step
 from zoo.torch.layers import LAYERS, Factory
@@ -33,18 +35,31 @@ def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nn.Modu
             torch.manual_seed(seed)
             return Network(graph, factory)
     # On the meta device there are shapes only: no value is drawn that draw would overwrite.
-    model = Network(graph, {**factory, "device": "meta"})
+    with _Unfilled():
+        model = Network(graph, {**factory, "device": "meta"})
     for parameter in graph.parameters:
         path, _, name = parameter.name.rpartition(".")
         _fill(model.get_submodule(path), name, _tensor(draw(parameter)))
     return model
 
 
+class _Unfilled(TorchFunctionMode):
+    """Skips initialisers: on the meta device they do nothing, and take half of a build's time."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return function(*args, **kwargs)
+
+
 def _fill(module: nn.Module, name: str, value: torch.Tensor) -> None:
     if name in module._parameters:
-        setattr(module, name, nn.Parameter(value))
+        module._parameters[name] = nn.Parameter(value)  # setattr would ask much first
     else:
-        setattr(module, name, value)
+        module._buffers[name] = value
         module.num_batches_tracked = torch.zeros((), dtype=torch.long)
 
 
