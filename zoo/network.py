@@ -101,7 +101,7 @@ class Step:
     releases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Block:
     """Steps over one input with one output.
 
@@ -136,12 +136,15 @@ class Block:
         child = next(step.child for step in self.steps if step.name == self.output)
         return child.output_node if isinstance(child, Block) else child
 
-    @property
+    def __deepcopy__(self, memo: object) -> Block:
+        return self  # nothing in it can change, and a copy would not be equal
+
+    @cached_property
     def program(self) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
         """The steps without their children: (name, inputs, releases) of each."""
         return tuple((step.name, step.inputs, step.releases) for step in self.steps)
 
-    @property
+    @cached_property
     def is_chain(self) -> bool:
         """Whether each step reads just the one before it, and the last is the output."""
         names = ["input", *(step.name for step in self.steps)]

@@ -1,12 +1,14 @@
 """One function an operation: a node as a Flax layer.
 
 With ``rngs`` its parameters are drawn by Flax's own initialisers. Without, they are to be filled:
-then nothing is drawn or compiled, and dropout is to be given its stream.
+then nothing is drawn or compiled, and dropout is to be given its stream. What holds neither weights
+nor random numbers is a plain function with settings: Flax walks every module at every nnx.jit call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,6 +19,7 @@ from jax import lax
 
 from zoo.network import Node
 
+Layer = Callable[..., Any]
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -50,6 +53,13 @@ def linear(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
 
 
 def batch_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    if rngs is None:  # shapes only: Flax would compile something for each width
+        layer: nnx.BatchNorm = nnx.eval_shape(lambda: _batch_norm(node, dtype, Keyless()))
+        return layer
+    return _batch_norm(node, dtype, rngs)
+
+
+def _batch_norm(node: Node, dtype: Any, rngs: Any) -> nnx.BatchNorm:
     at = node.attributes
     layer = (nnx.BatchNorm if dtype.itemsize >= 4 else HalfBatchNorm)(
         at["num_features"],
@@ -60,7 +70,7 @@ def batch_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
         use_fast_variance=False,  # E[x^2] - E[x]^2 cancels
         dtype=dtype,
         param_dtype=dtype,
-        rngs=rngs or Keyless(),
+        rngs=rngs,
     )
     # Flax makes the statistics float32 whatever param_dtype says.
     layer.mean.set_value(layer.mean[...].astype(dtype))
@@ -68,12 +78,12 @@ def batch_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
     return layer
 
 
-def lrn(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def lrn(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     at = node.attributes
     return LRN(at["size"], at["alpha"], at["beta"], at["k"])
 
 
-def relu(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def relu(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     return ReLU()
 
 
@@ -81,34 +91,34 @@ def dropout(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
     return nnx.Dropout(node.attributes["rate"], rngs=rngs)
 
 
-def max_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def max_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     at = node.attributes
     return MaxPool(at["kernel_size"], at["stride"], _pairs(at["padding"]))
 
 
-def avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     at = node.attributes
     return AvgPool(at["kernel_size"], at["stride"], _pairs(at["padding"]), at["counts"])
 
 
-def global_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def global_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     return GlobalAvgPool()
 
 
-def flatten(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def flatten(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     return Flatten()
 
 
-def concat(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def concat(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     return Concat()
 
 
-def add(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def add(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     return Add()
 
 
 #: op name -> function
-LAYERS: dict[str, Callable[[Node, Any, nnx.Rngs | None], nnx.Module]] = {
+LAYERS: dict[str, Callable[[Node, Any, nnx.Rngs | None], Layer]] = {
     function.__name__: function
     for function in (
         conv,
@@ -155,18 +165,22 @@ class HalfBatchNorm(nnx.BatchNorm):
         return out
 
 
-class ReLU(nnx.Module):
+@dataclass(frozen=True)
+class ReLU:
     """max(x, 0)."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return nnx.relu(x)
 
 
-class LRN(nnx.Module):
+@dataclass(frozen=True)
+class LRN:
     """Local response normalisation across channels, alpha divided by the size."""
 
-    def __init__(self, size: int, alpha: float, beta: float, k: float) -> None:
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+    size: int
+    alpha: float
+    beta: float
+    k: float
 
     def __call__(self, x: jax.Array) -> jax.Array:
         half, channels = self.size // 2, x.shape[-1]
@@ -180,30 +194,26 @@ class LRN(nnx.Module):
         return x / base**self.beta
 
 
-class MaxPool(nnx.Module):
+@dataclass(frozen=True)
+class MaxPool:
     """The largest value of each window; padding never wins."""
 
-    def __init__(
-        self, kernel_size: tuple[int, int], stride: tuple[int, int], padding: Pairs
-    ) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Pairs
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return nnx.max_pool(x, self.kernel_size, self.stride, self.padding)
 
 
-class AvgPool(nnx.Module):
+@dataclass(frozen=True)
+class AvgPool:
     """The mean of each window, divided by a count of its own where counts are given."""
 
-    def __init__(
-        self,
-        kernel_size: tuple[int, int],
-        stride: tuple[int, int],
-        padding: Pairs,
-        counts: tuple[tuple[int, ...], tuple[int, ...]] | None,
-    ) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
-        self.counts = counts
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Pairs
+    counts: tuple[tuple[int, ...], tuple[int, ...]] | None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         total = nnx.pool(x, 0.0, lax.add, self.kernel_size, self.stride, self.padding)
@@ -212,28 +222,32 @@ class AvgPool(nnx.Module):
         return total / jnp.asarray(np.outer(*self.counts)[:, :, None], x.dtype)
 
 
-class GlobalAvgPool(nnx.Module):
+@dataclass(frozen=True)
+class GlobalAvgPool:
     """The mean of each channel, as a map of one pixel."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x.mean((1, 2), keepdims=True)
 
 
-class Flatten(nnx.Module):
+@dataclass(frozen=True)
+class Flatten:
     """A map as a vector, in HWC order; the weights of what reads it are laid out for that."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x.reshape(len(x), -1)
 
 
-class Concat(nnx.Module):
+@dataclass(frozen=True)
+class Concat:
     """Joins maps by channel."""
 
     def __call__(self, *inputs: jax.Array) -> jax.Array:
         return jnp.concatenate(inputs, -1)
 
 
-class Add(nnx.Module):
+@dataclass(frozen=True)
+class Add:
     """Adds its inputs."""
 
     def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
@@ -249,5 +263,10 @@ def _pairs(padding: tuple[int, int, int, int]) -> Pairs:
 
 def _initial(rngs: nnx.Rngs | None) -> dict[str, Any]:
     if rngs is None:
-        return {"rngs": Keyless(), "kernel_init": nnx.initializers.zeros}
+        return {"rngs": Keyless(), "kernel_init": _unfilled, "bias_init": _unfilled}
     return {"rngs": rngs}
+
+
+def _unfilled(key: None, shape: tuple[int, ...], dtype: Any, *_: Any) -> Any:
+    """Stand for values to come: JAX would compile something for each shape."""
+    return np.broadcast_to(np.zeros((), dtype), shape)

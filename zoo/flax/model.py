@@ -38,8 +38,7 @@ def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nnx.Mod
     rngs = nnx.Rngs(seed % 2**32)  # what a key takes with or without the x64 flag
     if draw is None:
         return nnx.jit(lambda rngs: Network(graph, kind, rngs))(rngs)
-    # Shapes only: no value is drawn that draw would overwrite, no initialiser compiled.
-    model = nnx.eval_shape(lambda: Network(graph, kind, None))
+    model = Network(graph, kind, None)
     for parameter, node, variable in variables(model):
         variable.set_value(jax.device_put(native(node, draw(parameter))))
     for node in graph.nodes:
@@ -62,22 +61,18 @@ class Stack(nnx.Module):
     """A block of the spec: its layers as attributes, computed in the spec's order."""
 
     def __init__(self, block: Block, dtype: Any, rngs: nnx.Rngs | None) -> None:
-        self.kind = block.kind
-        self._chain, self._program, self._result = block.is_chain, block.program, block.output
+        # One attribute, which Flax does not look into: it looks at all there are, time and again.
+        self._block = block
         for step in block.steps:
             setattr(self, step.name, _child(step, dtype, rngs))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        if self._chain:
-            for name, _, _ in self._program:
-                x = getattr(self, name)(x)
-            return x
-        return self._compute(x)[self._result]
+        return self._compute(x)[self._block.output]
 
     def _compute(self, x: jax.Array) -> dict[str, jax.Array]:
         """Compute every step; the values that later steps still need are what remains."""
         values = {"input": x}
-        for name, inputs, releases in self._program:
+        for name, inputs, releases in self._block.program:
             values[name] = getattr(self, name)(*[values[source] for source in inputs])
             for source in releases:
                 del values[source]
@@ -93,24 +88,20 @@ class Network(Stack):
 
     def __init__(self, graph: Graph, dtype: Any, rngs: nnx.Rngs | None) -> None:
         super().__init__(graph.root, dtype, rngs)
-        self.zoo_graph = graph
-        channels, height, width = graph.input_shape
-        self._expected, self._dtype = (height, width, channels), dtype
-        self._returns = tuple((output.name, output.step) for output in graph.outputs)
-        self._chain = self._chain and len(self._returns) == 1
+        self.zoo_graph, self._dtype = graph, dtype
 
     def __call__(self, x: jax.Array) -> jax.Array | dict[str, jax.Array]:
-        if tuple(x.shape[1:]) != self._expected:
-            raise ValueError(self.zoo_graph.refusal(tuple(x.shape), channels_last=True))
-        if self._chain:
-            return super().__call__(x)
+        graph = self.zoo_graph
+        channels, height, width = graph.input_shape
+        if tuple(x.shape[1:]) != (height, width, channels):
+            raise ValueError(graph.refusal(tuple(x.shape), channels_last=True))
         values = self._compute(x)
-        if len(self._returns) == 1:
-            return values[self._result]
-        return {name: values[step] for name, step in self._returns}
+        if len(graph.outputs) == 1:
+            return values[self._block.output]
+        return {output.name: values[output.step] for output in graph.outputs}
 
 
-def _child(step: Step, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+def _child(step: Step, dtype: Any, rngs: nnx.Rngs | None) -> Any:
     child = step.child
     if isinstance(child, Block):
         return Stack(child, dtype, rngs)
