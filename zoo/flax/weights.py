@@ -15,7 +15,8 @@ import numpy as np
 from flax import nnx
 
 from zoo.errors import BackendError
-from zoo.network import Graph, Node, Parameter
+from zoo.layouts import outputs_first, outputs_last
+from zoo.network import Graph, Node, Parameter, Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -75,26 +76,15 @@ def find(model: nnx.Module, path: str) -> Any:
 
 def native(node: Node, array: Array) -> Array:
     """Lay a canonical array out as Flax holds it, in memory of its own."""
-    if array.ndim == 1:
-        return array.copy()
-    axes = (2, 3, 1, 0) if array.ndim == 4 or node.attributes["layout"] else (1, 0)
-    if array.ndim == 2 and node.attributes["layout"]:
-        array = array.reshape(-1, *node.attributes["layout"])
-    view = array.transpose(axes)
-    out = np.empty(view.shape, array.dtype)
-    for start in range(0, len(array), 64):  # in parts, which a processor's cache holds
-        out[..., start : start + 64] = view[..., start : start + 64]
-    return out if node.op == "conv" else out.reshape(-1, len(array))
+    return array.copy() if array.ndim == 1 else outputs_last(array, _layout(node))
 
 
 def canonical(node: Node, value: jax.Array) -> Array:
     """Undo :func:`native`, in memory of its own."""
     array = np.asarray(value)
-    if array.ndim == 1:
-        return array.copy()
-    layout = node.attributes.get("layout")
-    if layout:
-        channels, height, width = layout
-        array = array.reshape(height, width, channels, -1)
-    array = array.transpose((3, 2, 0, 1) if array.ndim == 4 else (1, 0)).copy()
-    return array if node.op == "conv" else array.reshape(len(array), -1)
+    return array.copy() if array.ndim == 1 else outputs_first(array, _layout(node))
+
+
+def _layout(node: Node) -> Shape | None:
+    """(C, H, W) of what a linear layer reads, if that is a flattened map."""
+    return node.attributes.get("layout")

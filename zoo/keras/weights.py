@@ -7,7 +7,6 @@ model that Keras copied or loaded is as good as one that zoo built.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,8 @@ import keras
 import ml_dtypes  # noqa: F401  (makes NumPy know the name bfloat16)
 import numpy as np
 from keras import layers
+
+from zoo.layouts import outputs_first, outputs_last
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -34,9 +35,6 @@ VARIABLES: dict[type[keras.Layer], dict[str, str]] = {
         "running_var": "moving_variance",
     },
 }
-
-# From here on the engine transposes several times faster than NumPy, which pays for its compiling.
-_LARGE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -71,40 +69,25 @@ def set_weights(model: keras.Model, weights: Mapping[str, Array]) -> None:
         variable.assign(native(array, variable.shape, entry.layout))
 
 
-def native(array: Array, shape: Sequence[int], layout: Shape | None = None) -> Any:
-    """Lay a canonical array out for Keras, as a new array or tensor.
+def native(array: Array, shape: Sequence[int], layout: Shape | None = None) -> Array:
+    """Lay a canonical array out for Keras, in memory of its own.
 
     A convolution's [O, I, H, W] becomes [H, W, I, O] (or [H, W, C, M], depthwise); a linear
     layer's [O, I] becomes [I, O], and if its inputs are a flattened map, in HWC order.
     """
     if array.ndim == 1:
         return array.copy()
-    return _reversed(array, (len(array), _channels(array.shape, layout), -1), shape)
+    return outputs_last(array, layout).reshape(tuple(shape))
 
 
 def _canonical(entry: _Entry) -> Array:
     """Copy a variable's value in the canonical layout: the inverse of :func:`native`."""
-    value: Any = entry.variable
-    if len(entry.shape) > 1:
-        axes = (-1, _channels(entry.shape, entry.layout), entry.shape[0])
-        value = _reversed(value, axes, entry.shape)
     # Not convert_to_numpy, which NumPy warns of when TensorFlow's variables are copied.
-    array = np.array(np.asarray(value))
-    return array.astype(np.dtype(entry.variable.dtype), copy=False)
-
-
-def _channels(shape: Sequence[int], layout: Shape | None) -> int:
-    """Of a canonical kernel seen as [outputs, channels, places], which Keras holds in reverse."""
-    return layout[0] if layout else shape[1] if len(shape) == 4 else 1
-
-
-def _reversed(value: Any, axes: tuple[int, int, int], shape: Sequence[int]) -> Any:
-    """Reverse the order of three axes and return it as a new array or tensor of a shape."""
-    if math.prod(shape) < _LARGE:
-        array = np.asarray(value).reshape(axes)
-        return np.array(array.T, order="C").reshape(tuple(shape))
-    tensor = keras.ops.transpose(keras.ops.reshape(value, axes))
-    return keras.ops.stop_gradient(keras.ops.reshape(tensor, tuple(shape)))
+    array = np.asarray(entry.variable).astype(np.dtype(entry.variable.dtype), copy=False)
+    if array.ndim == 1:
+        return array.copy()
+    outputs, inputs, *window = entry.shape
+    return outputs_first(array.reshape(*window, inputs, outputs), entry.layout)
 
 
 def layer_name(path: str) -> str:

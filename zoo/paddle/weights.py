@@ -14,6 +14,8 @@ import paddle
 from paddle import nn
 from paddle.utils import dlpack
 
+from zoo.layouts import outputs_first, outputs_last
+
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 #: Paddle's local name -> the canonical one
@@ -70,14 +72,12 @@ def _array(value: paddle.Tensor, transposed: bool) -> Array:
         import ml_dtypes
 
         array = array.view(ml_dtypes.bfloat16)
-    return np.ascontiguousarray(array.T) if transposed else array
+    return outputs_first(array) if transposed else array
 
 
 def _tensor(array: Array, transposed: bool, share: bool = False) -> paddle.Tensor:
+    if transposed:
+        array, share = outputs_last(array), True
     if array.dtype.name == "bfloat16":
-        tensor = paddle.to_tensor(array.view(np.uint16), place="cpu")
-    elif share:
-        tensor = dlpack.from_dlpack(array)
-    else:
-        tensor = paddle.to_tensor(array, place="cpu")
-    return tensor.t().contiguous() if transposed else tensor
+        return paddle.to_tensor(array.view(np.uint16), place="cpu")
+    return dlpack.from_dlpack(array) if share else paddle.to_tensor(array, place="cpu")
