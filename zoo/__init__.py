@@ -17,6 +17,7 @@ _HOMES = {
     "build": "zoo.api",
     "features": "zoo.api",
     "get_weights": "zoo.api",
+    "diff": "zoo.difference",
     "graph": "zoo.api",
     "graph_of": "zoo.api",
     "list_backends": "zoo.api",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from zoo.api import list_models as list_models
     from zoo.api import predict as predict
     from zoo.api import set_weights as set_weights
+    from zoo.difference import diff as diff
     from zoo.errors import BackendError as BackendError
     from zoo.errors import InputError as InputError
     from zoo.errors import SpecError as SpecError

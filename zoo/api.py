@@ -30,8 +30,8 @@ def list_models(pattern: str | None = None) -> list[str]:
 
     Example:
         >>> import zoo
-        >>> zoo.list_models("googlenet*")
-        ['googlenet', 'googlenet_no_reduce', 'googlenet_tutorial']
+        >>> zoo.list_models("vgg16*")
+        ['vgg16_c', 'vgg16', 'vgg16_c_bn', 'vgg16_bn', 'vgg16_keras', 'vgg16_paddleclas']
     """
     names = list(catalogue.shipped())
     return names if pattern is None else fnmatch.filter(names, pattern)

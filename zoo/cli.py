@@ -1,4 +1,4 @@
-"""The command line: list, summary, verify, predict.
+"""The command line: list, summary, diff, verify, predict.
 
 Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
 """
@@ -123,6 +123,26 @@ def summary(
         _print_json(found.to_dict())
     else:
         out.print(found)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="MODEL", help="A name, or a YAML file.")],
+    new: Annotated[str, typer.Argument(metavar="MODEL", help="Another.")],
+    aux: Aux = False,
+    num_classes: Classes = None,
+    in_channels: Channels = None,
+    input_size: Size = None,
+    as_json: Json = False,
+) -> None:
+    """Show what two models differ in, node by node; the exit status is 1 if they do."""
+    found = zoo.diff(old, new, **_options(aux, num_classes, in_channels, input_size))
+    if as_json:
+        _print_json(found.to_dict())
+    else:
+        out.print(found)
+    if found:
+        raise typer.Exit(1)
 
 
 @app.command()

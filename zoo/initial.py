@@ -108,6 +108,11 @@ class _Drawing:
         stated = self._stated(parameter)
         if "std" in stated:
             return partial(_normal, stated["mean"], stated["std"])
+        if "scale" in stated:
+            variance = stated["scale"] / parameter.fan_in
+            if stated["distribution"] == "normal":
+                return partial(_normal, 0.0, math.sqrt(variance))
+            return partial(_uniform, math.sqrt(3 * variance))
         fan = parameter.fan_in + (parameter.fan_out if self._init == "glorot_uniform" else 0)
         return partial(_uniform, math.sqrt(6 / fan))
 
@@ -115,10 +120,10 @@ class _Drawing:
         constant = parameter.constant
         assert constant is not None
         if constant == 0.0 and not parameter.name.endswith("running_mean"):
-            return self._stated(parameter).get("constant", constant)
+            return float(self._stated(parameter).get("constant", constant))
         return constant
 
-    def _stated(self, parameter: Parameter) -> Mapping[str, float]:
+    def _stated(self, parameter: Parameter) -> Mapping[str, Any]:
         """What the paper says of a parameter."""
         return self._paper.get(parameter.name.rpartition(".")[2], {})
 

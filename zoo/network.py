@@ -200,7 +200,7 @@ class Graph:
     input_shape: Shape
     options: Mapping[str, Any]
     omitted: tuple[str, ...] = ()
-    initializers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    initializers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""

@@ -16,7 +16,7 @@ def test_every_shipped_model_has_a_graph():
     for name in zoo.list_models():
         graph = zoo.graph(name)
         assert graph.name == name
-        assert graph.root.shape == (1000,)
+        assert graph.root.shape == (graph.options["num_classes"],)
         names = [node.name for node in graph.nodes]
         assert len(set(names)) == len(names)
         known = {"input"}

@@ -107,3 +107,13 @@ def test_long_parameters_take_several_streams_and_no_global_state():
 def test_mistakes(options, error, message):
     with pytest.raises(error, match=message):
         initial.drawing(zoo.graph("googlenet"), **options)
+
+
+def test_caffes_filler_as_the_spec_states_it():
+    graph = zoo.graph("googlenet_bvlc")
+    draw = initial.drawing(graph, init="paper")
+    weight, bias = (draw(p) for p in graph.node("inception4e.branch3x3.conv.conv").parameters)
+    bound = math.sqrt(3 / (160 * 3 * 3))  # Caffe's xavier: of the inputs alone
+    assert np.abs(weight).max() == pytest.approx(bound, rel=1e-4)
+    assert weight.std() == pytest.approx(bound / math.sqrt(3), rel=1e-2)
+    assert np.all(bias == np.float32(0.2))

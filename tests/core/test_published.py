@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from tables import golden
+from tables import COUNTS, golden
 
 import zoo
 from zoo.published import agrees
@@ -21,24 +21,6 @@ WRONG = {
     ("5a", "params"): "follows from other channels than the row states",
     ("5a", "ops"): "follows from other channels than the row states",
     ("5b", "params"): "contradicts the row's own ops: 71M at 7x7 are 1,444,080 parameters",
-}
-
-COUNTS = {
-    ("googlenet", "paper, no aux"): ("googlenet", False),
-    ("googlenet", "paper, with aux"): ("googlenet", True),
-    ("googlenet", "paper without the 1x1 64-channel conv2 reduce, no aux"): (
-        "googlenet_no_reduce",
-        False,
-    ),
-    ("vgg11", "bias"): ("vgg11", False),
-    ("vgg13", "bias"): ("vgg13", False),
-    ("vgg16", "bias"): ("vgg16", False),
-    ("vgg19", "bias"): ("vgg19", False),
-    ("vgg16_c", "configuration C (1x1 convs), bias"): ("vgg16_c", False),
-    ("vgg11", "BN, conv bias kept"): ("vgg11_bn", False),
-    ("vgg13", "BN, conv bias kept"): ("vgg13_bn", False),
-    ("vgg16", "BN, conv bias kept"): ("vgg16_bn", False),
-    ("vgg19", "BN, conv bias kept"): ("vgg19_bn", False),
 }
 
 

@@ -234,6 +234,15 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
             "options: {input_size: [1, 2, 3]}",
             "$.options.input_size: expected an integer of at least",
         ),
+        (
+            "initializers: {weight: {distribution: uniform, std: 1}}",
+            "$.initializers.weight.std: unknown field.",
+        ),
+        (
+            "initializers: {weight: {distribution: even}}",
+            "$.initializers.weight.distribution: expected",
+        ),
+        ("initializers: {weight: 3}", "$.initializers.weight: expected a mapping, got 3"),
         ("initializers: {bias: 0.2}", "$.initializers.weight: missing; it must be given"),
         (
             "initializers: {weight: {std: $x}}",
@@ -309,6 +318,11 @@ def test_numpy_integers_are_options():
     assert graph.options["num_classes"] == 10
     assert graph.input_shape == (1, 64, 96)
     assert type(graph.input_shape[0]) is int
+
+
+def test_heads_that_a_variant_left_out():
+    with pytest.raises(InputError, match="googlenet_slim has no auxiliary heads; build it with"):
+        zoo.graph("googlenet_slim", aux=True)
 
 
 def test_heads_that_a_model_has_not():

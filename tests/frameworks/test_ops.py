@@ -68,6 +68,12 @@ def pools(draw, op):
 
 
 @st.composite
+def adaptive_pools(draw):
+    size = [draw(st.integers(1, 5)), draw(st.integers(1, 5))]
+    return draw(small), [layer("adaptive_avg_pool", output_size=size)]
+
+
+@st.composite
 def linears(draw):
     channels = draw(small)
     tail = [layer("linear", out_features=draw(st.integers(1, 5)), bias=draw(st.booleans()))]
@@ -119,6 +125,11 @@ CASES = {
     "max_pool": pools("max_pool"),
     "avg_pool": pools("avg_pool"),
     "global_avg_pool": st.tuples(small, st.just([layer("global_avg_pool")])),
+    "adaptive_avg_pool": adaptive_pools(),
+    "scale": st.tuples(
+        small,
+        st.just([layer("flatten"), layer("scale", factor=0.3), layer("linear", out_features=2)]),
+    ),
     "flatten": st.tuples(small, st.just([layer("flatten")])),
     "concat": joins("concat"),
     "add": joins("add"),

@@ -105,6 +105,14 @@ def global_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     return GlobalAvgPool()
 
 
+def adaptive_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return AdaptiveAvgPool(node.attributes["windows"])
+
+
+def scale(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return Scale(node.attributes["factor"])
+
+
 def flatten(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     return Flatten()
 
@@ -130,6 +138,8 @@ LAYERS: dict[str, Callable[[Node, Any, nnx.Rngs | None], Layer]] = {
         max_pool,
         avg_pool,
         global_avg_pool,
+        adaptive_avg_pool,
+        scale,
         flatten,
         concat,
         add,
@@ -228,6 +238,29 @@ class GlobalAvgPool:
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x.mean((1, 2), keepdims=True)
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool:
+    """The mean of each of a given number of windows, which together cover the map."""
+
+    windows: tuple[tuple[tuple[int, int], ...], ...]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for axis, windows in enumerate(self.windows, 1):
+            means = [lax.slice_in_dim(x, a, b, axis=axis).mean(axis) for a, b in windows]
+            x = jnp.stack(means, axis)
+        return x
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multiplies by a constant."""
+
+    factor: float
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * self.factor
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,25 @@ def global_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     ]
 
 
+def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    # Not Keras' own layer: in a compiled function it asks for a window larger than the map.
+    rows, columns = (
+        _averages(windows, size, dtype)
+        for windows, size in zip(node.attributes["windows"], node.input_shapes[0][1:], strict=True)
+    )
+
+    def pool(x: Any) -> Any:
+        return ops.einsum("bhwc,ih,jw->bijc", x, rows, columns)
+
+    return [_named(node, dtype, pool)]
+
+
+def scale(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    # Not Rescaling, which takes its factor through float32.
+    factor = np.asarray(node.attributes["factor"]).astype(dtype)
+    return [_named(node, dtype, lambda x: x * factor)]
+
+
 def flatten(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Flatten(LAST, dtype=dtype, name=node.name)]
 
@@ -184,6 +203,8 @@ LAYERS: dict[str, Callable[[Node, str, int], list[keras.Layer]]] = {
         max_pool,
         avg_pool,
         global_avg_pool,
+        adaptive_avg_pool,
+        scale,
         flatten,
         concat,
         add,
@@ -232,11 +253,19 @@ def _widths(edges: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
 
 def _named(node: Node, dtype: str, function: Callable[[Any], Any]) -> keras.Model:
     """Make one named thing of several operations: a small functional model."""
-    channels, height, width = node.input_shapes[0]
-    x = keras.Input((height, width, channels), dtype=dtype, name="input")
+    channels, *size = node.input_shapes[0]
+    x = keras.Input((*size, channels), dtype=dtype, name="input")
     model = keras.Model(x, function(x), name=node.name)
     model.dtype_policy = dtype
     return model
+
+
+def _averages(windows: Any, size: int, dtype: str) -> Any:
+    """Return the matrix that takes the mean of each window of a line of so many values."""
+    matrix = np.zeros((len(windows), size))
+    for row, (begin, end) in zip(matrix, windows, strict=True):
+        row[begin:end] = 1 / (end - begin)
+    return matrix.astype(dtype)
 
 
 def _glorot(node: Node, seed: int) -> keras.Initializer:

@@ -112,8 +112,8 @@ def layouts(model: keras.Model, tensors: Sequence[Any]) -> Iterator[Shape | None
     makers = {id(keras.Operation.output.fget(layer)): layer for layer in model.layers}
     for tensor in tensors:
         layer = makers.get(id(tensor))
-        while isinstance(layer, layers.ReLU | layers.Dropout | layers.Add):
-            source = layer.input
+        while isinstance(layer, layers.ReLU | layers.Dropout | layers.Add | keras.Model):
+            source = keras.Operation.input.fget(layer)  # a model's own is its inner one
             layer = makers.get(id(source[0] if isinstance(source, list) else source))
         if isinstance(layer, layers.Flatten) and len(layer.input.shape) == 4:
             _, height, width, channels = layer.input.shape

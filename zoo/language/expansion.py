@@ -83,9 +83,10 @@ def _expanded(
         "in_channels": in_channels or spec.options.in_channels,
         "input_size": input_size or options.size(spec.options.input_size),
     }
-    if aux and len(spec.outputs) < 2:
+    graph = _Expander(model, spec, document, chosen).graph()
+    if aux and len(graph.outputs) < 2:
         raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
-    return _Expander(model, spec, document, chosen).graph()
+    return graph
 
 
 class _Expander:
@@ -159,12 +160,11 @@ class _Expander:
         own["input_size"] = options.size(own["input_size"])
         return all(self.options[key] == value for key, value in own.items())
 
-    def initializers(self) -> dict[str, dict[str, float]]:
+    def initializers(self) -> dict[str, dict[str, Any]]:
         init = self.spec.initializers
         if init is None:
             return {}
-        weight = {"mean": init.weight.mean, "std": init.weight.std}
-        return {"weight": weight, "bias": {"constant": init.bias}}
+        return {"weight": init.weight.model_dump(), "bias": {"constant": init.bias}}
 
     def about(self) -> dict[str, Any]:
         spec = self.spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import operator
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
@@ -120,11 +120,29 @@ class Normal(Strict):
     std: PlainNumber
 
 
+class VarianceScaling(Strict):
+    """A distribution whose variance is the scale divided by the number of inputs."""
+
+    distribution: Literal["uniform", "normal"]
+    scale: PlainNumber = 1.0
+
+
+if TYPE_CHECKING:
+    InitialWeight: TypeAlias = Normal | VarianceScaling
+else:
+    InitialWeight = Annotated[
+        Annotated[Normal, Tag("normal")] | Annotated[VarianceScaling, Tag("scaled")],
+        Discriminator(
+            lambda v: "scaled" if isinstance(v, dict) and "distribution" in v else "normal"
+        ),
+    ]
+
+
 class Initializers(Strict):
     """How the paper fills parameters before training."""
 
     about: str | None = None
-    weight: Normal
+    weight: InitialWeight
     bias: PlainNumber = 0.0
 
 

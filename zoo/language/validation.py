@@ -13,7 +13,7 @@ from zoo.language.fields import Strict
 from zoo.ops import OPS
 
 #: Words that pydantic's locations contain and files do not: the members of unions.
-_TAGS = frozenset({*OPS, "use", "group", "str", "list[str]", "[key]"})
+_TAGS = frozenset({*OPS, "use", "group", "str", "list[str]", "[key]", "normal", "scaled"})
 
 #: Which type a word in a location belongs to, to suggest its fields.
 _KINDS: dict[str, type[Strict]] = {
@@ -27,6 +27,8 @@ _KINDS: dict[str, type[Strict]] = {
     "options": schema.Options,
     "paper": schema.Paper,
     "initializers": schema.Initializers,
+    "normal": schema.Normal,
+    "scaled": schema.VarianceScaling,
 }
 
 _EXPECTED = {

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from zoo.network import Graph
 from zoo.ops.base import Array, Inferred, Op, ShapeError
 from zoo.ops.dense import Conv, Linear
-from zoo.ops.elementary import Add, Concat, Dropout, Flatten, ReLU
+from zoo.ops.elementary import Add, Concat, Dropout, Flatten, ReLU, Scale
 from zoo.ops.normalisation import LRN, BatchNorm
-from zoo.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
+from zoo.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, MaxPool
 
 ALL: tuple[type[Op], ...] = (
     Conv,
@@ -28,6 +28,8 @@ ALL: tuple[type[Op], ...] = (
     MaxPool,
     AvgPool,
     GlobalAvgPool,
+    AdaptiveAvgPool,
+    Scale,
     Flatten,
     Concat,
     Add,

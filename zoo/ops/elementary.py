@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.language.fields import Rate
+from zoo.language.fields import Number, Rate
 from zoo.network import Node, Shape, text_of
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of
 
@@ -45,6 +45,25 @@ class Dropout(Op):
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return inputs[0]
+
+
+class Scale(Op):
+    """Every value times a constant. Attributes of the node: factor.
+
+    After a dropout of rate r, a factor of 1 - r makes the dropout that Caffe's successors call
+    ``downscale_in_infer``: in training it only drops, in evaluation it multiplies by 1 - r.
+    """
+
+    op: Literal["scale"]
+    factor: Number
+    elementwise = True
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        return Inferred(inputs[0], {"factor": float(self.factor)}, layout=layout)
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return inputs[0] * inputs[0].dtype.type(node.attributes["factor"])
 
 
 class Flatten(Op):

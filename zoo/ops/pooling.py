@@ -100,6 +100,33 @@ class GlobalAvgPool(Op):
         return np.asarray(inputs[0].mean(axis=(2, 3), keepdims=True))
 
 
+class AdaptiveAvgPool(Op):
+    """The mean of each of a given number of windows, which together cover the map.
+
+    Window i of n spans from floor(i * size / n) to ceil((i + 1) * size / n), as PyTorch has it.
+    Attributes of the node: output_size, and windows: (begin, end) of each, as one tuple for the
+    rows and one for the columns.
+    """
+
+    op: Literal["adaptive_avg_pool"]
+    output_size: Pair
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        channels, *size = map_of(inputs[0])
+        output = pair(self.output_size)
+        windows = tuple(
+            tuple((i * n // count, -(-(i + 1) * n // count)) for i in range(count))
+            for n, count in zip(size, output, strict=True)
+        )
+        return Inferred((channels, *output), {"output_size": output, "windows": windows})
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        rows, columns = node.attributes["windows"]
+        means = [[inputs[0][:, :, a:b, c:d].mean(axis=(2, 3)) for c, d in columns] for a, b in rows]
+        return np.asarray(means).transpose(2, 3, 0, 1)
+
+
 def _symmetric(
     size: Shape,
     at: Windows,

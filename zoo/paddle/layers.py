@@ -77,6 +77,14 @@ def global_avg_pool(node: Node, dtype: str) -> nn.Layer:
     return nn.AdaptiveAvgPool2D(1)
 
 
+def adaptive_avg_pool(node: Node, dtype: str) -> nn.Layer:
+    return nn.AdaptiveAvgPool2D(node.attributes["output_size"])
+
+
+def scale(node: Node, dtype: str) -> nn.Layer:
+    return Scale(node.attributes["factor"])
+
+
 def flatten(node: Node, dtype: str) -> nn.Layer:
     return nn.Flatten()
 
@@ -102,6 +110,8 @@ LAYERS: dict[str, Callable[[Node, str], nn.Layer]] = {
         max_pool,
         avg_pool,
         global_avg_pool,
+        adaptive_avg_pool,
+        scale,
         flatten,
         concat,
         add,
@@ -198,6 +208,20 @@ class PaddedAvgPool2D(nn.AvgPool2D):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, edges={self.edges}"
+
+
+class Scale(nn.Layer):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        return input * _constant(self.factor, input)
+
+    def extra_repr(self) -> str:
+        return f"{self.factor}"
 
 
 class Concat(nn.Layer):

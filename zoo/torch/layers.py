@@ -83,6 +83,14 @@ def global_avg_pool(node: Node, factory: Factory) -> nn.Module:
     return nn.AdaptiveAvgPool2d(1)
 
 
+def adaptive_avg_pool(node: Node, factory: Factory) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(node.attributes["output_size"])
+
+
+def scale(node: Node, factory: Factory) -> nn.Module:
+    return Scale(node.attributes["factor"])
+
+
 def flatten(node: Node, factory: Factory) -> nn.Module:
     return nn.Flatten()
 
@@ -108,6 +116,8 @@ LAYERS: dict[str, Callable[[Node, Factory], nn.Module]] = {
         max_pool,
         avg_pool,
         global_avg_pool,
+        adaptive_avg_pool,
+        scale,
         flatten,
         concat,
         add,
@@ -212,6 +222,20 @@ class LocalResponseNorm(nn.LocalResponseNorm):
         for i in range(1, self.size):
             total = total + squares[:, i : i + channels]
         return input * (self.k + self.alpha / self.size * total).pow(-self.beta)
+
+
+class Scale(nn.Module):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return input * self.factor
+
+    def extra_repr(self) -> str:
+        return f"{self.factor}"
 
 
 class Concat(nn.Module):

@@ -1,0 +1,96 @@
+"""What two networks differ in, in words and numbers."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+
+
+def words(found):
+    return {change.name: (change.kind, change.words) for change in found.changes}
+
+
+def test_a_network_is_the_same_as_itself():
+    found = zoo.diff("googlenet", "googlenet")
+    assert not found
+    assert str(found) == "googlenet and googlenet are the same network"
+    assert not zoo.diff("googlenet", "googlenet_bvlc")  # whose initial weights alone are others
+
+
+def test_the_lecture_notes_googlenet_lacks_one_convolution():
+    found = zoo.diff("googlenet", "googlenet_no_reduce")
+    reduce, relu = found.changes
+    assert (reduce.name, reduce.kind, reduce.op) == ("conv2.reduce.conv", "removed", "conv")
+    assert reduce.parameters == (64 * 64 + 64, 0)
+    assert reduce.macs == (56 * 56 * 64 * 64, 0)
+    assert reduce.shape == ("56x56x64", None)
+    assert relu.name == "conv2.reduce.relu"
+
+
+def test_torchvisions_googlenet_against_the_papers():
+    found = words(zoo.diff("googlenet", "googlenet_torchvision", aux=True))
+    assert found["inception3a.branch5x5.conv.conv"] == (
+        "changed",
+        "kernel_size 5x5 → 3x3, padding 2 → 1, bias true → false",
+    )
+    assert found["inception3a.branch5x5.conv.bn"] == ("added", "added")
+    assert found["norm1"] == ("removed", "removed")
+    assert found["pool4"] == ("changed", "kernel_size 3x3 → 2x2, padding [0, 1, 0, 1] → 0")
+    assert found["dropout"] == ("changed", "rate 0.4 → 0.2")
+    assert found["aux1.pool"][0] == "changed"
+    assert "conv1.relu" not in found  # it reads another node, but only because of the new one
+
+
+def test_what_only_follows_is_told_apart():
+    found = words(zoo.diff("googlenet", "googlenet_paddle", aux=True))
+    assert found["pool1"][0] == "changed"
+    assert found["inception3a.concat"] == ("follows", "28x28x256 → 27x27x256")
+    assert found["aux1.fc1"] == ("follows", "other numbers")
+    assert found["aux2.relu"] == ("removed", "removed")
+
+
+@pytest.mark.parametrize("name", ["googlenet_torchvision", "googlenet_paddle", "googlenet_slim"])
+def test_the_numbers_add_up(name):
+    found = zoo.diff("googlenet", name)
+    for key in ("parameters", "macs"):
+        total = sum(new - old for old, new in (getattr(c, key) for c in found.changes))
+        of = "num_parameters" if key == "parameters" else key
+        assert total == getattr(found.new, of) - getattr(found.old, of)
+
+
+def test_two_files_of_ones_own(spec_file, tmp_path):
+    first = spec_file("a: {op: relu}\nb: {op: relu, from: input}\nc: {op: add, from: [a, b]}")
+    second = tmp_path / "other.yaml"
+    second.write_text(
+        "format: 1\nname: other\nlayers:\n  a: {op: relu}\n  b: {op: relu}\n"
+        "  c: {op: concat, from: [a, b]}\n"
+    )
+    found = {change.name: change for change in zoo.diff(first, second).changes}
+    assert found["b"].words == "reads input → a"
+    assert found["c"].op == "add → concat"
+    assert set(found) == {"b", "c"}
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "zoo", "diff", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_command():
+    assert run("vgg16", "vgg16").returncode == 0
+    done = run("vgg16", "vgg16_paddleclas", "--json")
+    assert done.returncode == 1  # as diff has it
+    found = json.loads(done.stdout)
+    assert found["num_parameters"] == [138_357_544, 138_353_320]
+    assert {change["name"] for change in found["changes"]} >= {"stage1.conv1.conv", "downscale1"}
+    table = run("vgg16", "vgg16_paddleclas").stdout
+    assert "stage*.conv (13)" in table and "conv: bias true → false" in table
+    mistake = run("vgg16", "vgg61")
+    assert mistake.returncode == 2 and mistake.stderr.startswith("error: Unknown model 'vgg61'")
