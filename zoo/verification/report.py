@@ -150,9 +150,11 @@ class Report:
         return table
 
     def _errors(self) -> Table:
+        from rich import box
         from rich.table import Table
 
-        table = Table()
+        # Narrow, so that 80 columns hold the longest path names whole.
+        table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
         for heading in ("error", "logits", "worst node", "which is"):
             right = heading in ("logits", "worst node")
             table.add_column(heading, justify="right" if right else "left", overflow="fold")
