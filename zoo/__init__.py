@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 # Loaded when first used: `import zoo` itself costs next to nothing.
 _HOMES = {
     "build": "zoo.api",
+    "convert": "zoo.api",
     "features": "zoo.api",
     "get_weights": "zoo.api",
     "diff": "zoo.difference",
@@ -22,7 +23,10 @@ _HOMES = {
     "graph_of": "zoo.api",
     "list_backends": "zoo.api",
     "list_models": "zoo.api",
+    "load": "zoo.api",
     "predict": "zoo.api",
+    "preprocess": "zoo.api",
+    "save": "zoo.api",
     "set_weights": "zoo.api",
     "verify": "zoo.verification.verify",
     "BackendError": "zoo.errors",
@@ -40,13 +44,17 @@ __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
     from zoo.api import build as build
+    from zoo.api import convert as convert
     from zoo.api import features as features
     from zoo.api import get_weights as get_weights
     from zoo.api import graph as graph
     from zoo.api import graph_of as graph_of
     from zoo.api import list_backends as list_backends
     from zoo.api import list_models as list_models
+    from zoo.api import load as load
     from zoo.api import predict as predict
+    from zoo.api import preprocess as preprocess
+    from zoo.api import save as save
     from zoo.api import set_weights as set_weights
     from zoo.difference import diff as diff
     from zoo.errors import BackendError as BackendError

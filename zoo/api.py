@@ -5,14 +5,18 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import backends, initial, weights
+from zoo import backends, initial
 from zoo.errors import BackendError, InputError
-from zoo.language import catalogue, expansion
-from zoo.network import Graph, Node
+from zoo.language import catalogue, expansion, options
+from zoo.network import Graph, Node, Parameter
+from zoo.weights import check, fitting, widest
+
+if TYPE_CHECKING:
+    from zoo.checkpoints.stored import Checkpoint
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -59,6 +63,9 @@ def build(
     seed: int = 0,
     init: str = "he_uniform",
     dtype: str = "float32",
+    weights: str | os.PathLike[str] | None = None,
+    head: str | None = None,
+    stem: str | None = None,
 ) -> Any:
     """Build a model in a framework.
 
@@ -77,6 +84,14 @@ def build(
         init: ``he_uniform``, ``glorot_uniform``, ``paper`` (where the spec states one), or
             ``native`` for the framework's own default.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
+        weights: A file of weights to start from: zoo's own (see :func:`save`) or a publisher's; or
+            the name of a source, such as ``torchvision``, whose file is downloaded, checked and
+            kept; or ``torchvision:file.pth``, a file of that source. Nothing is drawn then. Those
+            of auxiliary heads are left out if there are none.
+        head: ``new`` for a classifier that starts anew, such as one of another ``num_classes``
+            than the weights have.
+        stem: ``adapt`` to let weights that read three colours read another number of
+            ``in_channels``: summed over them for one, repeated and scaled for more.
 
     Returns:
         A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model`` or ``flax.nnx.Module``. The
@@ -87,6 +102,7 @@ def build(
         BackendError: The framework is not installed, or cannot do what is asked.
         SpecError: The spec is wrong or does not fit this input size.
         InputError: An option has a value that cannot be.
+        WeightsError: The weights are damaged, of another network, or do not fit.
 
     Example:
         >>> import zoo
@@ -98,9 +114,185 @@ def build(
         name, aux=aux, num_classes=num_classes, in_channels=in_channels, input_size=input_size
     )
     initial.check(init, dtype, seed)
+    if weights is not None:
+        from zoo.checkpoints import loading
+
+        chosen = options.checked(**network.options)
+        checkpoint = loading.find(weights, network.name, chosen)
+        return _filled(network, checkpoint, backend, head, stem, seed, init, dtype)
+    if head or stem:
+        raise InputError("head and stem say what of weights to take; give weights too")
     framework = backends.load(backend)
     draw = None if init == "native" else initial.drawing(network, seed, init, dtype)
     return framework.build(network, draw, dtype, seed % 2**31)  # what every framework takes
+
+
+def load(
+    path: str | os.PathLike[str],
+    backend: str,
+    *,
+    aux: bool | None = None,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    input_size: int | tuple[int, int] | None = None,
+    seed: int = 0,
+    dtype: str | None = None,
+    head: str | None = None,
+    stem: str | None = None,
+) -> Any:
+    """Build the network that a file of weights is of, with those weights.
+
+    Args:
+        path: A file that :func:`save` made, in whatever framework; or a publisher's, whose network
+            is found by the names in it.
+        backend: As in :func:`build`.
+        aux: As in :func:`build`; as the file was saved if not given, as the other options are.
+        num_classes: As in :func:`build`.
+        in_channels: As in :func:`build`.
+        input_size: As in :func:`build`.
+        seed: As in :func:`build`; for dropout, and for a new head.
+        dtype: The file's own if not given.
+        head: As in :func:`build`.
+        stem: As in :func:`build`.
+
+    Returns:
+        The model, as :func:`build` gives it.
+
+    Raises:
+        WeightsError: The file is damaged, of no network that zoo knows, or does not fit.
+        BackendError: The framework is not installed, or cannot do what is asked.
+
+    Example:
+        >>> import tempfile, zoo
+        >>> path = tempfile.mkdtemp() + "/googlenet.safetensors"
+        >>> zoo.save(zoo.build("googlenet", "torch"), path)
+        >>> zoo.load(path, "torch").inception3a.branch1x1.conv
+        Conv2d(192, 64, kernel_size=(1, 1), stride=(1, 1))
+    """
+    from zoo.checkpoints import loading
+
+    asked = options.checked(bool(aux), num_classes, in_channels, input_size)
+    checkpoint = loading.find(path, None, asked)
+    network = checkpoint.graph(**{**asked._asdict(), "aux": aux})
+    if dtype is None:
+        dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
+    initial.check("he_uniform", dtype, seed)
+    return _filled(network, checkpoint, backend, head, stem, seed, "he_uniform", dtype)
+
+
+def _filled(
+    network: Graph,
+    checkpoint: Checkpoint,
+    backend: str,
+    head: str | None,
+    stem: str | None,
+    seed: int,
+    init: str,
+    dtype: str,
+) -> Any:
+    """Build a network with a checkpoint's weights."""
+    from zoo.checkpoints import loading
+
+    fresh = loading.drawing_anew(network, seed, init, dtype)
+    network, fill = loading.filling(
+        network, checkpoint, head=head, stem=stem, dtype=dtype, fresh=fresh
+    )
+    model = backends.load(backend).build(network, fill, dtype, seed % 2**31)
+    checkpoint.verify()
+    return model
+
+
+def save(model: Any, path: str | os.PathLike[str]) -> None:
+    """Save a model's weights and running statistics for any framework.
+
+    The file is a ``.safetensors`` with canonical names and layouts, and holds the network's spec
+    and options too, so that :func:`load` needs nothing else. It is written whole or not at all: if
+    the process is killed, an older file of that name is as it was.
+
+    Args:
+        model: A model that zoo built, of any backend.
+        path: Ends in ``.safetensors``.
+
+    Raises:
+        BackendError: The model was not built by zoo.
+        WeightsError: It no longer is the network it was built as; a layer was replaced, perhaps.
+        InputError: The path cannot be written to.
+
+    Example:
+        >>> import tempfile, zoo
+        >>> path = tempfile.mkdtemp() + "/googlenet.safetensors"
+        >>> zoo.save(zoo.build("googlenet", "torch"), path)
+    """
+    from zoo.checkpoints import neutral
+
+    network = graph_of(model)
+    neutral.write(path, network, _own_weights(model, network))
+
+
+def convert(model: Any, backend: str) -> Any:
+    """Build a model's network in another framework, with its weights and its dtype.
+
+    Args:
+        model: A model that zoo built, of any backend; it is not changed.
+        backend: As in :func:`build`.
+
+    Returns:
+        A new model, in the mode that the framework's models start in.
+
+    Raises:
+        BackendError: The model was not built by zoo, or the framework cannot do what it does.
+        WeightsError: It no longer is the network it was built as; a layer was replaced, perhaps.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.convert(zoo.build("googlenet", "torch"), "torch")
+    """
+    network = graph_of(model)
+    arrays = _own_weights(model, network)
+    dtype = widest(array.dtype.name for array in arrays.values())
+
+    def fill(parameter: Parameter) -> Array:
+        return arrays.pop(parameter.name).astype(dtype, copy=False)
+
+    return backends.load(backend).build(network, fill, dtype, 0)
+
+
+def preprocess(image: Any, model: Any) -> Array:
+    """Make a model's input of a photograph, as the publisher of its weights did.
+
+    Args:
+        image: An image file, a Pillow image, or an array of uint8 [H, W, 3].
+        model: A model that zoo built; or a graph.
+
+    Returns:
+        float32 [1, C, H, W] of the size the model was built for; see :func:`predict`.
+
+    Raises:
+        InputError: The image cannot be read.
+        BackendError: The model was not built by zoo.
+
+    Example:
+        >>> import zoo
+        >>> from zoo import image
+        >>> zoo.preprocess(image.default(), zoo.graph("vgg16")).shape
+        (1, 3, 224, 224)
+    """
+    from zoo import image as images
+
+    network = model if isinstance(model, Graph) else graph_of(model)
+    channels, *size = network.input_shape
+    return images.load(image, (size[0], size[1]), channels, network.preprocessing)
+
+
+def _own_weights(model: Any, network: Graph) -> dict[str, Array]:
+    """A model's weights, which must still be of its network."""
+    arrays = backends.of(model).get_weights(model)
+    check(
+        {p.name: p.shape for p in network.parameters},
+        {name: (array.shape, array.dtype.name) for name, array in arrays.items()},
+        what=f"the weights that this {network.name} now has",
+    )
+    return arrays
 
 
 def get_weights(model: Any) -> dict[str, Array]:
@@ -122,7 +314,7 @@ def get_weights(model: Any) -> dict[str, Array]:
     return backends.of(model).get_weights(model)
 
 
-def set_weights(model: Any, weights_: Mapping[str, Array]) -> None:
+def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     """Fill a model from canonical arrays.
 
     Strict both ways: every parameter and running statistic must be given, in its shape, and
@@ -131,7 +323,7 @@ def set_weights(model: Any, weights_: Mapping[str, Array]) -> None:
 
     Args:
         model: A model of any backend.
-        weights_: Canonical name -> array, as :func:`get_weights` of any backend gives.
+        weights: Canonical name -> array, as :func:`get_weights` of any backend gives.
 
     Raises:
         WeightsError: A list of what is missing (-), unexpected (+) or of another shape (!).
@@ -142,12 +334,11 @@ def set_weights(model: Any, weights_: Mapping[str, Array]) -> None:
         >>> zoo.set_weights(model, zoo.get_weights(zoo.build("googlenet", "torch", aux=True)))
     """
     backend = backends.of(model)
-    if not isinstance(weights_, Mapping):
-        raise InputError(f"expected weights by name, got {type(weights_).__name__}")
+    if not isinstance(weights, Mapping):
+        raise InputError(f"expected weights by name, got {type(weights).__name__}")
     known = getattr(model, "zoo_graph", None)
     omitted = known.omitted if isinstance(known, Graph) else ()
-    fitting = weights.fitting(backend.shapes(model), weights_, omitted)
-    backend.set_weights(model, fitting)
+    backend.set_weights(model, fitting(backend.shapes(model), weights, omitted))
 
 
 def predict(model: Any, x: Array) -> Array | dict[str, Array]:

@@ -45,6 +45,9 @@ class Backend(Protocol):
     def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
         """Fill the model from canonical arrays whose names and shapes have been checked."""
 
+    def export(self, model: Any, path: str) -> None:
+        """Save the model's weights as the framework itself does."""
+
     def predict(self, model: Any, x: Array) -> Array | dict[str, Array]:
         """Run in evaluation mode on NCHW; leave the model as it was."""
 
@@ -63,12 +66,13 @@ class Entry:
     packages: tuple[str, ...]  # distributions whose versions are reported, the main one first
     extra: str = ""  # what to install zoo with
     owners: tuple[str, ...] = ()  # top-level modules that the classes of its models come from
+    suffix: str = ""  # of the files that the framework itself saves weights in
 
 
 TABLE: dict[str, Entry] = {
     entry.name: entry
     for entry in (
-        Entry("torch", "zoo.torch", "torch", "PyTorch", ("torch",), "torch", ("torch",)),
+        Entry("torch", "zoo.torch", "torch", "PyTorch", ("torch",), "torch", ("torch",), ".pth"),
         Entry(
             "paddle",
             "zoo.paddle",
@@ -77,11 +81,28 @@ TABLE: dict[str, Entry] = {
             ("paddlepaddle",),
             "paddle",
             ("paddle",),
+            ".pdparams",
         ),
         Entry(
-            "keras", "zoo.keras", "keras", "Keras 3", ("keras", "tensorflow"), "keras", ("keras",)
+            "keras",
+            "zoo.keras",
+            "keras",
+            "Keras 3",
+            ("keras", "tensorflow"),
+            "keras",
+            ("keras",),
+            ".keras",
         ),
-        Entry("flax", "zoo.flax", "flax", "Flax NNX", ("flax", "jax"), "flax", ("flax",)),
+        Entry(
+            "flax",
+            "zoo.flax",
+            "flax",
+            "Flax NNX",
+            ("flax", "jax"),
+            "flax",
+            ("flax",),
+            ".msgpack",
+        ),
     )
 }
 

@@ -1,4 +1,4 @@
-"""The command line: list, summary, diff, verify, predict.
+"""The command line: list, summary, diff, verify, predict, convert.
 
 Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
 """
@@ -19,6 +19,7 @@ from rich.table import Table
 
 import zoo
 from zoo.errors import InputError, ZooError
+from zoo.files import replacing
 
 app = typer.Typer(
     name="zoo",
@@ -40,6 +41,14 @@ Size = Annotated[
     str | None, typer.Option("--input-size", metavar="N|HxW", help="Of the input, in pixels.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE|SOURCE",
+        help="A file of weights, zoo's own or a publisher's, or a source such as 'torchvision'.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of the weights.")]
 
 
@@ -194,7 +203,11 @@ def verify(
 @app.command()
 def predict(
     image: Annotated[Path, typer.Argument(help="A photograph.")],
-    model: Annotated[str, typer.Option("--model", help="A name, or a YAML file.")] = "googlenet",
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A name, or a YAML file; not needed where FILE knows."),
+    ] = None,
+    weights: Weights = None,
     backend: Annotated[
         str | None,
         typer.Option("--backend", help="The framework; the first installed if not given."),
@@ -206,36 +219,88 @@ def predict(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Run a photograph through a model with its initial, untrained weights."""
-    from zoo import image as images
-    from zoo.verification.comparison import top
-
+    """Say what a model sees in a photograph; without weights, run it untrained."""
     options = _options(False, num_classes, in_channels, input_size)
-    graph = zoo.graph(model, **options)
-    x = images.load(image, graph.options["input_size"], graph.options["in_channels"])
     backend = backend or next(iter(zoo.list_backends()), "torch")
-    with err.status(escape(f"{model} in {backend}")):
-        found = zoo.predict(zoo.build(model, backend, **options, seed=seed), x)
+    with err.status(escape(f"{model or weights or 'googlenet'} in {backend}")):
+        if weights and not model:
+            network = zoo.load(weights, backend, **{**options, "aux": None}, seed=seed)
+        else:
+            network = zoo.build(
+                model or "googlenet", backend, **options, seed=seed, weights=weights
+            )
+        found = zoo.predict(network, zoo.preprocess(image, network))
+    graph = zoo.graph_of(network)
     logits = found[graph.outputs[0].name] if isinstance(found, dict) else found
-    classes = [{"class": i, "logit": float(logits[0].flat[i])} for i in top(logits, count)]
+    classes = _classes(logits, graph, count, with_names=weights is not None)
     result = {
         "model": graph.name,
         "backend": backend,
         "image": str(image),
-        "weights": f"untrained, seed {seed}",
+        "weights": dict(graph.origin) if weights else f"untrained, seed {seed}",
         "top": classes,
     }
     if as_json:
         _print_json(result)
         return
     out.print(f"[italic]{escape(f'{graph.name} in {backend}, on {image}')}[/]")
-    table = Table()
-    table.add_column("class", justify="right")
-    table.add_column("logit", justify="right")
-    for row in classes:
-        table.add_row(str(row["class"]), f"{row['logit']:.4f}")
-    out.print(table)
-    out.print(f"untrained weights of seed {seed}: the classes mean nothing yet")
+    _print_classes(classes)
+    if weights:
+        out.print(escape(_origin(graph)), soft_wrap=True)
+    else:
+        out.print(f"untrained weights of seed {seed}: the classes mean nothing yet")
+
+
+@app.command()
+def convert(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="WEIGHTS", help="A file of weights, or a source such as 'torchvision'."
+        ),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: .safetensors for any framework; .pth, .pdparams, .keras or "
+            ".msgpack (Flax) for one."
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="A name, or a YAML file; not needed where the file knows."),
+    ] = None,
+    aux: Annotated[
+        bool | None,
+        typer.Option("--aux/--no-aux", help="With the auxiliary heads; if there are any."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put weights into another form: zoo's own, or a framework's."""
+    from zoo.checkpoints import conversion
+
+    _check_writable(target, "TARGET")
+    with err.status(escape(f"{source} to {target}")):
+        graph, dtype = conversion.convert(source, target, model, aux)
+    result = {
+        "model": graph.name,
+        "aux": graph.options["aux"],
+        "parameters": graph.num_parameters,
+        "arrays": len(graph.parameters),
+        "dtype": dtype,
+        "from": dict(graph.origin),
+        "to": str(target),
+    }
+    if as_json:
+        _print_json(result)
+        return
+    heads = " with auxiliary heads" if graph.options["aux"] else ""
+    out.print(
+        f"{escape(graph.name)}{heads}: {len(graph.parameters)} arrays of {dtype}, "
+        f"{graph.num_parameters:,} parameters, in {escape(str(target))}",
+        soft_wrap=True,
+    )
+    out.print(escape(_origin(graph)), soft_wrap=True)
 
 
 @app.callback(invoke_without_command=True)
@@ -246,6 +311,45 @@ def _version(
     if version:
         out.print(zoo.__version__)
         raise typer.Exit
+
+
+def _classes(logits: Any, graph: zoo.Graph, count: int, with_names: bool) -> list[dict[str, Any]]:
+    """The classes with the largest logits; with their names where those mean something."""
+    import numpy as np
+
+    from zoo.verification.comparison import top
+
+    values = logits[0].reshape(-1).astype(np.float64)
+    shares = np.exp(values - values.max())
+    shares /= shares.sum()
+    rows: list[dict[str, Any]] = []
+    for i in top(logits, count):
+        rows.append({"class": i, "logit": float(values[i])})
+        if with_names:
+            name = {"name": graph.classes[i]} if graph.classes else {}
+            rows[-1] = {
+                "class": i,
+                **name,
+                "probability": float(shares[i]),
+                "logit": float(values[i]),
+            }
+    return rows
+
+
+def _print_classes(rows: list[dict[str, Any]]) -> None:
+    table = Table()
+    for heading in rows[0]:
+        table.add_column(heading, justify="left" if heading == "name" else "right")
+    for row in rows:
+        cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values())
+        table.add_row(*map(escape, cells))
+    out.print(table)
+
+
+def _origin(graph: zoo.Graph) -> str:
+    """Where weights came from, in words."""
+    known = [graph.origin[key] for key in ("source", "file", "licence") if graph.origin.get(key)]
+    return f"weights: {'; '.join(known)}" if known else "weights: of a file that zoo saved"
 
 
 def _listed(name: str) -> dict[str, Any]:
@@ -290,27 +394,18 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(path: Path, argument: str = "--output") -> None:
     """Refuse a place that cannot be written to before the work is done, not after."""
     if not path.name or path.is_dir():
-        raise InputError(f"--output: expected a file, got the folder {str(path)!r}")
+        raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
     if not path.parent.is_dir():
-        raise InputError(f"--output: there is no folder {str(path.parent)!r}")
+        raise InputError(f"{argument}: there is no folder {str(path.parent)!r}")
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what is no file, such as a device, is written to."""
     try:
-        target = path.resolve()
-        if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")
-            return
-        part = target.with_name(f".{target.name}.part")
-        try:
+        with replacing(path) as part:
             part.write_text(text, encoding="utf-8")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 

@@ -1,19 +1,33 @@
-"""Photographs as arrays: the input that networks are compared on."""
+"""Photographs as the inputs that networks take."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zoo.errors import InputError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Source = str | Path | Image.Image | np.ndarray[tuple[int, ...], np.dtype[Any]]
+
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-#: The ImageNet training set's mean and deviation, RGB in [0, 1], as torchvision states them.
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+#: How a photograph becomes an input where a spec says nothing else: as torchvision, timm and
+#: PaddleClas do for ImageNet. Its fields are those of a spec's ``preprocessing``.
+USUAL: Mapping[str, Any] = {
+    "crop": 0.875,
+    "keep_aspect": True,
+    "interpolation": "bilinear",
+    "channels": "rgb",
+    "range": 1,
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+}
 
 MAX_PIXELS = 100_000_000
 
@@ -23,16 +37,20 @@ def default() -> Path:
     return Path(__file__).parent / "data" / "chelsea.jpg"
 
 
-def load(path: str | Path, size: tuple[int, int], channels: int = 3) -> Array:
-    """Read a photograph as a network's input.
+def load(
+    image: Source, size: tuple[int, int], channels: int = 3, recipe: Mapping[str, Any] = USUAL
+) -> Array:
+    """Make a network's input of a photograph.
 
-    The shorter side is resized so that the centre crop takes 224 of its 256 parts, as is usual
-    for ImageNet; values are scaled to [0, 1] and normalised by ``MEAN`` and ``STD``.
+    The photograph is resized so that the centre crop shows the recipe's part of it (for 224 and
+    the usual 0.875, its shorter side to 256), cropped, and normalised.
 
     Args:
-        path: An image file that Pillow reads.
+        image: An image file that Pillow reads, a Pillow image, or an array of uint8 [H, W, 3],
+            [H, W, 4] or [H, W].
         size: (height, width) of the result.
         channels: 1 gives the luminance; beyond 3 the colours repeat.
+        recipe: A spec's ``preprocessing``.
 
     Returns:
         float32 [1, channels, height, width].
@@ -44,30 +62,63 @@ def load(path: str | Path, size: tuple[int, int], channels: int = 3) -> Array:
         >>> load(default(), (224, 224)).shape
         (1, 3, 224, 224)
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    try:
-        with Image.open(path) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise InputError(f"{path}: the image has more than {MAX_PIXELS:,} pixels")
-            upright = ImageOps.exif_transpose(file).convert("L" if channels == 1 else "RGB")
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path}: not an image that can be read ({error})") from None
-    height, width = size
-    # What the centre crop will show, in pixels of the photograph: nothing else is resized.
-    scale = min(upright.height / height, upright.width / width) * 224 / 256
-    left, top = (upright.width - width * scale) / 2, (upright.height - height * scale) / 2
-    box = (left, top, left + width * scale, top + height * scale)
-    shown = upright.resize((width, height), Image.Resampling.BILINEAR, box=box)
-    pixels = np.asarray(shown, np.float32) / 255
-    pixels = pixels.reshape(height, width, -1)
-    colours = np.arange(channels) % pixels.shape[2]
-    mean, std = np.array(MEAN, np.float32), np.array(STD, np.float32)
+    photograph = _opened(image, "L" if channels == 1 else "RGB")
+    method = Image.Resampling[recipe["interpolation"].upper()]
+    shown = _cropped(photograph, size, recipe["crop"], recipe["keep_aspect"], method)
+    pixels = np.asarray(shown, np.float32).reshape(*size, -1) * np.float32(recipe["range"] / 255)
+    mean, std = np.array(recipe["mean"], np.float32), np.array(recipe["std"], np.float32)
     if channels == 1:
         mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
     normal = (pixels - mean) / std
+    order = [2, 1, 0] if recipe["channels"] == "bgr" and channels > 1 else range(normal.shape[2])
+    colours = [order[i % len(order)] for i in range(channels)]
     return np.ascontiguousarray(normal[:, :, colours].transpose(2, 0, 1)[None])
+
+
+def _cropped(
+    photograph: Image.Image, size: tuple[int, int], part: float, keep: bool, by: Any
+) -> Image.Image:
+    """Resize, and cut the middle out."""
+    height, width = size
+    tall, wide = int(height / part), int(width / part)
+    if keep:
+        across, down = photograph.size
+        if wide * down > tall * across:  # the width is what just fits
+            tall = int(wide * down / across)
+        else:
+            wide = int(tall * across / down)
+    if tall * wide > MAX_PIXELS:
+        raise InputError(
+            f"an image of {photograph.width}x{photograph.height} is too narrow to crop"
+        )
+    resized = photograph.resize((wide, tall), by)
+    top, left = round((tall - height) / 2), round((wide - width) / 2)
+    return resized.crop((left, top, left + width, top + height))
+
+
+def _opened(image: Source, mode: str) -> Image.Image:
+    from PIL import Image, ImageOps
+
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)) or not image.size:
+            raise InputError(
+                f"expected an image of uint8 [H, W, 3], got {image.dtype} {list(image.shape)}"
+            )
+        image = Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        return image.convert(mode)
+    try:
+        with Image.open(image) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise InputError(f"{image}: the image has more than {MAX_PIXELS:,} pixels")
+            return ImageOps.exif_transpose(file).convert(mode)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{image}: no such file") from None
+    except AttributeError:
+        raise InputError(f"expected an image, got {type(image).__name__}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{image}: not an image that can be read ({error})") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -30,7 +30,11 @@ _AHEAD = 1 << 24  # values that may be drawn before they are asked for
 
 
 def drawing(
-    graph: Graph, seed: int = 0, init: str = "he_uniform", dtype: str = "float32"
+    graph: Graph,
+    seed: int = 0,
+    init: str = "he_uniform",
+    dtype: str = "float32",
+    only: Container[str] | None = None,
 ) -> Callable[[Parameter], Array]:
     """Return a function that draws each parameter's initial value.
 
@@ -41,6 +45,7 @@ def drawing(
             U(+-sqrt(6 / (fan_in + fan_out))); or ``paper``, what the spec says its paper does.
             Biases start at 0 unless the paper says otherwise, scales at 1.
         dtype: Of the arrays.
+        only: Names of the parameters that will be asked for; all if not given.
 
     Raises:
         UnknownNameError: No such initialiser, or the spec states none of its paper's.
@@ -51,7 +56,8 @@ def drawing(
         raise UnknownNameError(
             f"{graph.name} states no initialisation of its paper; use init='he_uniform'"
         )
-    return _Drawing(graph, seed, init, dtype)
+    wanted = [p for p in graph.parameters if only is None or p.name in only]
+    return _Drawing(graph, wanted, seed, init, dtype)
 
 
 def check(init: str, dtype: str, seed: int) -> None:
@@ -75,10 +81,12 @@ def uniform(graph: Graph, parameter: Parameter, seed: int, bound: float) -> Arra
 class _Drawing:
     """Draws parameters when asked; threads draw those that will be asked for next."""
 
-    def __init__(self, graph: Graph, seed: int, init: str, dtype: str) -> None:
+    def __init__(
+        self, graph: Graph, wanted: Sequence[Parameter], seed: int, init: str, dtype: str
+    ) -> None:
         self._key, self._init, self._dtype = f"{seed}|{graph.name}", init, _numpy(dtype)
         self._paper = graph.initializers if init == "paper" else {}
-        self._waiting = [p for p in reversed(graph.parameters) if p.constant is None]
+        self._waiting = [p for p in reversed(wanted) if p.constant is None]
         self._begun: dict[str, tuple[Array, list[Future[None]]]] = {}
         self._pool = ThreadPoolExecutor(max_workers=2)
         self._look_ahead()

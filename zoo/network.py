@@ -185,7 +185,12 @@ class Graph:
         initializers: How the paper fills parameters, by local name, where it says so.
         published: The paper's figures, by path name (empty for the whole network).
         about: Title, paper, year and the like.
+        preprocessing: How a photograph becomes an input; see ``zoo.image``.
+        classes: What the outputs stand for; empty where the spec does not say.
         source: The spec file it came from.
+        document: The spec itself, as plain data, the variant laid over its family.
+        origin: Where the weights of a model came from (``source``, ``file``, ``licence``); empty
+            for those that zoo drew.
 
     Example:
         >>> import zoo
@@ -203,7 +208,11 @@ class Graph:
     initializers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     source: str = ""
+    document: Mapping[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,9 @@ from zoo.errors import WeightsError
 from zoo.network import Shape, text_of
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: dtypes that weights can have, the widest first
+DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 _SHOWN = 12  # lines of each kind in an error
 
@@ -40,13 +43,40 @@ def fitting(
         for name, value in given.items()
         if name in expected or name.partition(".")[0] not in omitted
     }
+    check(expected, {name: (array.shape, array.dtype.name) for name, array in arrays.items()})
+    return {name: arrays[name] for name in expected}
+
+
+def check(
+    expected: Mapping[str, Shape],
+    given: Mapping[str, tuple[Shape, str]],
+    omitted: Sequence[str] = (),
+    what: str = "the weights",
+    hint: str = "",
+) -> None:
+    """Refuse weights that do not fit.
+
+    Args:
+        expected: Canonical name -> shape.
+        given: Canonical name -> shape and dtype.
+        omitted: Top-level names (aux heads) whose weights may be given.
+        what: What does not fit, for the message.
+        hint: What to do, to end it with.
+
+    Raises:
+        WeightsError: What is missing (-), unexpected (+), or of another shape (!).
+    """
     problems = [
-        [f"- {n}  {text_of(s)}" for n, s in expected.items() if n not in arrays],
-        [f"+ {n}  {text_of(a.shape)}" for n, a in arrays.items() if n not in expected],
+        [f"- {n}  {text_of(s)}" for n, s in expected.items() if n not in given],
         [
-            f"! {n}  expected {text_of(s)}, got {text_of(arrays[n].shape)}"
+            f"+ {n}  {text_of(s)}"
+            for n, (s, _) in given.items()
+            if n not in expected and n.partition(".")[0] not in omitted
+        ],
+        [
+            f"! {n}  expected {text_of(s)}, got {text_of(given[n][0])}"
             for n, s in expected.items()
-            if n in arrays and arrays[n].shape != tuple(s)
+            if n in given and tuple(given[n][0]) != tuple(s)
         ],
     ]
     for lines in problems:
@@ -54,11 +84,18 @@ def fitting(
             lines[_SHOWN:] = [f"{lines[0][0]} ... and {len(lines) - _SHOWN} more"]
     if any(problems):
         listed = "\n".join(f"  {line}" for lines in problems for line in lines)
-        raise WeightsError(f"the weights do not fit the model:\n{listed}")
+        raise WeightsError(f"{what} do not fit the model:\n{listed}" + (hint and f"\n{hint}"))
     for name in expected:
-        if (
-            not np.issubdtype(arrays[name].dtype, np.floating)
-            and arrays[name].dtype.name != "bfloat16"
-        ):
-            raise WeightsError(f"{name}: expected floating-point values, got {arrays[name].dtype}")
-    return {name: arrays[name] for name in expected}
+        if given[name][1] not in DTYPES:
+            raise WeightsError(f"{name}: expected floating-point values, got {given[name][1]}")
+
+
+def widest(dtypes: Iterable[str]) -> str:
+    """Return the dtype that holds all values of these, or the nearest to it.
+
+    Example:
+        >>> widest(["float16", "float32"])
+        'float32'
+    """
+    found = set(dtypes)
+    return next((dtype for dtype in DTYPES if dtype in found), "float32")

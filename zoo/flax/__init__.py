@@ -1,5 +1,6 @@
 """The Flax backend: graphs as ``flax.nnx.Module``, NHWC."""
 
+from zoo.flax.files import export
 from zoo.flax.model import build
 from zoo.flax.running import features, predict
 from zoo.flax.weights import count_parameters, get_weights, set_weights, shapes
@@ -7,6 +8,7 @@ from zoo.flax.weights import count_parameters, get_weights, set_weights, shapes
 __all__ = [
     "build",
     "count_parameters",
+    "export",
     "features",
     "get_weights",
     "predict",

@@ -3,6 +3,7 @@
 import keras
 
 from zoo.errors import BackendError
+from zoo.keras.files import export
 from zoo.keras.model import build
 from zoo.keras.running import features, predict
 from zoo.keras.weights import count_parameters, get_weights, set_weights, shapes
@@ -11,6 +12,7 @@ __all__ = [
     "build",
     "count_parameters",
     "engine",
+    "export",
     "features",
     "get_weights",
     "predict",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from zoo import published
+from zoo import classes, published
 from zoo.errors import InputError, suggestion
 from zoo.language import arguments, catalogue, nodes, options
 from zoo.language.document import Mapping
@@ -19,6 +19,7 @@ from zoo.language.names import problem_with
 from zoo.language.nodes import Value
 from zoo.language.schema import Group, Spec, Use
 from zoo.language.scope import Scope
+from zoo.language.validation import validate
 from zoo.network import Block, Graph, Node, Output, Shape, Step
 from zoo.ops import Op
 
@@ -57,34 +58,41 @@ def graph(
         138357544
     """
     name = os.fspath(name)
-    chosen = (
-        options.flag("aux", aux),
-        None if num_classes is None else options.count("num_classes", num_classes),
-        None if in_channels is None else options.count("in_channels", in_channels),
-        None if input_size is None else options.size(input_size),
-    )
+    chosen = options.checked(aux, num_classes, in_channels, input_size)
     # A shipped spec does not change, nor does a graph: each is made once.
     expand = _expanded if name in catalogue.shipped() else _expanded.__wrapped__
-    return expand(name, *chosen)
+    return expand(name, chosen)
+
+
+def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> Graph:
+    """Make the graph of a spec that is no file, such as one that a file of weights holds.
+
+    Args:
+        model: Its name.
+        document: One model's spec; see :func:`zoo.language.variants.lay`.
+        chosen: What :func:`zoo.language.options.checked` gives.
+
+    Raises:
+        SpecError, InputError: As :func:`graph` does.
+    """
+    return _graph(model, validate(document), document, chosen)
 
 
 @functools.lru_cache(maxsize=64)
-def _expanded(
-    name: str,
-    aux: bool,
-    num_classes: int | None,
-    in_channels: int | None,
-    input_size: tuple[int, int] | None,
-) -> Graph:
-    model, spec, document = catalogue.load(name)
+def _expanded(name: str, chosen: options.Chosen) -> Graph:
+    return _graph(*catalogue.load(name), chosen)
+
+
+def _graph(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
+    own = spec.options
     chosen: dict[str, Any] = {
-        "aux": aux,
-        "num_classes": num_classes or spec.options.num_classes,
-        "in_channels": in_channels or spec.options.in_channels,
-        "input_size": input_size or options.size(spec.options.input_size),
+        "aux": given.aux,
+        "num_classes": given.num_classes or own.num_classes,
+        "in_channels": given.in_channels or own.in_channels,
+        "input_size": given.input_size or options.size(own.input_size),
     }
     graph = _Expander(model, spec, document, chosen).graph()
-    if aux and len(graph.outputs) < 2:
+    if given.aux and len(graph.outputs) < 2:
         raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
     return graph
 
@@ -131,7 +139,10 @@ class _Expander:
             initializers=self.initializers(),
             published=self.published if self.as_published() else {},
             about=self.about(),
+            preprocessing=spec.preprocessing.model_dump(exclude={"about"}),
+            classes=self.classes(),
             source=self.document.file,
+            document=self.document,
         )
 
     def outputs(
@@ -165,6 +176,15 @@ class _Expander:
         if init is None:
             return {}
         return {"weight": init.weight.model_dump(), "bias": {"constant": init.bias}}
+
+    def classes(self) -> tuple[str, ...]:
+        """What the outputs stand for, unless the caller has asked for another number of them."""
+        spec, names = self.spec, classes.names(self.spec.classes)
+        if names and len(names) != spec.options.num_classes:
+            count = f"num_classes is {spec.options.num_classes}"
+            at = Scope(self.document, self.model, "", ("classes",), self.options)
+            at.fail(f"there are {len(names)} names of classes, and {count}")
+        return names if len(names) == self.options["num_classes"] else ()
 
     def about(self) -> dict[str, Any]:
         spec = self.spec

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from zoo.language.expressions import is_expression
 
 MAX_INT = 1_000_000
+CLASS_LISTS = ("imagenet", "imagenet_with_background")  # that zoo.classes knows
 
 _EXPRESSION = {"type": "string", "pattern": r"\$", "description": "an expression"}
 
@@ -80,6 +81,9 @@ if TYPE_CHECKING:  # what a field holds once its expressions have been computed
     PlainCount: TypeAlias = int
     PlainSize: TypeAlias = int | list[int]
     PlainNumber: TypeAlias = float
+    Crop: TypeAlias = float
+    Colours: TypeAlias = list[float]
+    Classes: TypeAlias = str | list[str] | None
 else:
     Positive = _field("an integer of at least 1", lambda v: _is_int(v, 1), _int_schema(1))
     Number = _field("a number", _is_number, {"type": "number"})
@@ -126,6 +130,29 @@ else:
         plain=True,
     )
     PlainNumber = _field("a number", _is_number, {"type": "number"}, plain=True)
+    Crop = _field(
+        "a number from 0.1 to 1",
+        lambda v: _is_number(v) and 0.1 <= v <= 1,
+        {"type": "number", "minimum": 0.1, "maximum": 1},
+        plain=True,
+    )
+    Colours = _field(
+        "three numbers, for red, green and blue",
+        lambda v: isinstance(v, list) and len(v) == 3 and all(map(_is_number, v)),
+        {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3},
+        plain=True,
+    )
+    Classes = _field(
+        f"{', '.join(CLASS_LISTS)}, or a list of names",
+        lambda v: (
+            v in CLASS_LISTS
+            if isinstance(v, str)
+            else isinstance(v, list) and all(isinstance(name, str) for name in v)
+        ),
+        {"enum": [*CLASS_LISTS]},
+        {"type": "array", "items": {"type": "string"}},
+        plain=True,
+    )
 
 
 class Strict(BaseModel):

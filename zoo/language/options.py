@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.errors import InputError
 
 MAX_IMAGE = 8_192  # pixels a side
 MAX_COUNT = 1_000_000  # classes or channels
+
+
+class Chosen(NamedTuple):
+    """What a caller chose; None where the spec's own holds."""
+
+    aux: bool = False
+    num_classes: int | None = None
+    in_channels: int | None = None
+    input_size: tuple[int, int] | None = None
+
+
+def checked(aux: Any, num_classes: Any, in_channels: Any, input_size: Any) -> Chosen:
+    """Return a caller's choice, checked.
+
+    Raises:
+        InputError: A value that cannot be.
+    """
+    return Chosen(
+        flag("aux", aux),
+        None if num_classes is None else count("num_classes", num_classes),
+        None if in_channels is None else count("in_channels", in_channels),
+        None if input_size is None else size(input_size),
+    )
 
 
 def flag(name: str, value: Any) -> bool:

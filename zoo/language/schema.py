@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from zoo.language.fields import (
+    Classes,
+    Colours,
+    Crop,
     Layer,
     Number,
     PlainCount,
@@ -146,6 +149,21 @@ class Initializers(Strict):
     bias: PlainNumber = 0.0
 
 
+class Preprocessing(Strict):
+    """How a photograph becomes an input; what ImageNet's networks usually take if not given."""
+
+    about: str | None = None
+    crop: Crop = Field(
+        0.875, description="the part of the resized photograph that the centre crop shows, each way"
+    )
+    keep_aspect: bool = Field(True, description="false where resizing squeezes it to that shape")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    channels: Literal["rgb", "bgr"] = Field("rgb", description="their order in the input")
+    range: PlainCount = Field(1, description="pixels run from 0 to this before mean and std")
+    mean: Colours = Field([0.485, 0.456, 0.406], description="of red, green, blue; subtracted")
+    std: Colours = Field([0.229, 0.224, 0.225], description="of red, green, blue; divided by")
+
+
 class Variant(Strict):
     """A named model: what it changes in its family. Mappings merge; everything else replaces."""
 
@@ -159,6 +177,8 @@ class Variant(Strict):
     layers: dict[Name, Any] = {}
     outputs: dict[Name, Any] = {}
     initializers: dict[str, Any] = {}
+    preprocessing: dict[str, Any] = {}
+    classes: Classes = None
     published: dict[str, Any] = {}
 
 
@@ -173,6 +193,8 @@ class Spec(Strict):
     options: Options = Options()
     settings: dict[Name, Value] = Field({}, description="values that any expression may read")
     initializers: Initializers | None = None
+    preprocessing: Preprocessing = Preprocessing()
+    classes: Classes = Field(None, description="what the classifier's outputs stand for")
     published: dict[str, Any] = {}
     tables: dict[Name, Table] = {}
     blocks: dict[Name, BlockDef] = {}

@@ -27,6 +27,7 @@ _KINDS: dict[str, type[Strict]] = {
     "options": schema.Options,
     "paper": schema.Paper,
     "initializers": schema.Initializers,
+    "preprocessing": schema.Preprocessing,
     "normal": schema.Normal,
     "scaled": schema.VarianceScaling,
 }
@@ -90,6 +91,8 @@ def _message(found: Any, location: Location) -> str:
         return "unknown field. Within { }, text that has a comma needs quotes."
     if kind == "extra_forbidden":
         return f"unknown field.{suggestion(location[-1], _known(loc))}"
+    if kind == "literal_error":
+        return f"expected {found['ctx']['expected']}, got {shown}"
     if kind == "missing" and location[-1] == "layers" and "group" in loc:
         return "expected one of op (an operation), block (the use of one) or layers (a group)"
     if kind == "missing":

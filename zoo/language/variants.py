@@ -15,6 +15,8 @@ _SECTIONS = (
     "layers",
     "outputs",
     "initializers",
+    "preprocessing",
+    "classes",
     "published",
 )
 

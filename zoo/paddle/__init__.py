@@ -1,6 +1,7 @@
 """The PaddlePaddle backend: graphs as ``paddle.nn.Layer``, NCHW."""
 
 import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
+from zoo.paddle.files import export
 from zoo.paddle.model import build
 from zoo.paddle.running import features, predict
 from zoo.paddle.weights import count_parameters, get_weights, set_weights, shapes
@@ -8,6 +9,7 @@ from zoo.paddle.weights import count_parameters, get_weights, set_weights, shape
 __all__ = [
     "build",
     "count_parameters",
+    "export",
     "features",
     "get_weights",
     "predict",

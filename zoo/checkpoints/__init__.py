@@ -1,0 +1,1 @@
+"""Files of weights: zoo's own, and those that others publish."""

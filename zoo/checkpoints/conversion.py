@@ -1,0 +1,60 @@
+"""From a file of weights to a file of another form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zoo import backends
+from zoo.checkpoints import loading, neutral
+from zoo.errors import InputError
+from zoo.files import replacing
+from zoo.language.expansion import graph
+from zoo.language.options import Chosen
+from zoo.network import Graph
+from zoo.weights import widest
+
+
+def convert(
+    source: str, target: Path, name: str | None = None, aux: bool | None = None
+) -> tuple[Graph, str]:
+    """Write weights in the form that the target's name ends in.
+
+    Args:
+        source: As in :func:`zoo.checkpoints.loading.find`.
+        target: ``.safetensors``, which needs no framework; or what one calls its own.
+        name: The network; None if the file knows.
+        aux: Whether to keep auxiliary heads; if the file has them, if not given.
+
+    Returns:
+        The network, and the dtype of its weights.
+
+    Raises:
+        InputError: There is no such form, or the file cannot be written.
+        WeightsError: The weights are damaged, of another network, or do not fit.
+    """
+    forms = {entry.suffix: entry.name for entry in backends.table().values() if entry.suffix}
+    suffix = target.suffix.lower()
+    if suffix != ".safetensors" and suffix not in forms:
+        known = ", ".join([".safetensors", *forms])
+        raise InputError(f"{target}: expected a name that ends in one of {known}")
+    checkpoint = loading.find(source, name, Chosen())
+    plain = checkpoint.graph(aux=False)
+    if aux is None:
+        aux = any(key.partition(".")[0] in plain.omitted for key in checkpoint.arrays)
+    network = graph(name, **{**plain.options, "aux": aux}) if name else checkpoint.graph(aux=aux)
+    dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
+    network, fill = loading.filling(network, checkpoint, dtype=dtype)
+    if suffix == ".safetensors":
+        arrays = {parameter.name: fill(parameter) for parameter in network.parameters}
+        checkpoint.verify()
+        neutral.write(target, network, arrays)
+        return network, dtype
+    backend = backends.load(forms[suffix])
+    model = backend.build(network, fill, dtype, 0)
+    checkpoint.verify()
+    try:
+        with replacing(target) as part:
+            backend.export(model, str(part))
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+    return network, dtype

@@ -1,0 +1,60 @@
+"""Arrays in a file, of which name, shape and dtype are known before they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from zoo.language import expansion
+from zoo.language.document import Mapping as Document
+from zoo.language.options import Chosen
+from zoo.network import Graph, Shape
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One array of a file.
+
+    Attributes:
+        shape: Its shape.
+        dtype: Its dtype's name.
+        read: Gives it, in memory that nobody else holds.
+    """
+
+    shape: Shape
+    dtype: str
+    read: Callable[[], Array]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network's weights in a file, under canonical names and in canonical layouts.
+
+    Attributes:
+        title: What to call it in a message.
+        model: The network's name.
+        document: Its spec.
+        chosen: The options that the weights are for.
+        arrays: Canonical name -> array.
+        origin: ``source``, ``file`` and ``licence``, as far as they are known.
+        verify: Raises WeightsError if the file is not as it was written, where that can be told;
+            to be called when the arrays have been read.
+    """
+
+    title: str
+    model: str
+    document: Document
+    chosen: Chosen
+    arrays: Mapping[str, Stored]
+    origin: Mapping[str, str] = field(default_factory=dict)
+    verify: Callable[[], None] = lambda: None
+
+    def graph(self, **changes: Any) -> Graph:
+        """Make the network's graph, with these options changed."""
+        given = {key: value for key, value in changes.items() if value is not None}
+        return expansion.graph_of_document(self.model, self.document, self.chosen._replace(**given))

@@ -1,0 +1,47 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a path to write to, which then takes the place of ``path`` at once.
+
+    Until then the old file is whole, and stays so if the writing fails or the process is killed.
+    A link is followed. What is no file, such as a device, is given as it is.
+
+    Args:
+        path: Where the file is wanted; its folder is there.
+
+    Yields:
+        A path in the same folder that nothing has.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "greeting.txt"
+        >>> with replacing(target) as part:
+        ...     _ = part.write_text("hello")
+        >>> target.read_text()
+        'hello'
+    """
+    target = Path(path).resolve()
+    if target.exists() and not target.is_file():
+        yield target
+        return
+    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part{target.suffix}")
+    try:
+        part.touch(exist_ok=False)
+        mode = (target if target.exists() else part).stat().st_mode
+        yield part
+        part.chmod(mode)  # libraries give files modes of their own
+        with part.open("rb") as written:
+            os.fsync(written.fileno())  # or a crash of the machine could leave an empty file
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""PyTorch's own files of weights: written, and read without running the pickle in them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.checkpoints.readers import told
+from zoo.checkpoints.stored import Array, Stored
+from zoo.errors import WeightsError
+
+
+def export(model: nn.Module, path: str) -> None:
+    """Save the state_dict, which ``torch.load(path, weights_only=True)`` gives back."""
+    torch.save(model.state_dict(), path)
+
+
+def read(path: Path) -> Iterator[tuple[str, Stored]]:
+    """Open a file that ``torch.save`` made of a state_dict, or of a dict that has one.
+
+    Args:
+        path: The file, of today's form or of that before PyTorch 1.6.
+
+    Yields:
+        The file's own name and the array.
+
+    Raises:
+        WeightsError: It holds anything else.
+        Exception: Whatever PyTorch says of a damaged file.
+    """
+    options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of formats and settings that the caller did not choose
+        try:
+            value = torch.load(path, mmap=True, **options)
+        except RuntimeError as error:
+            if "mmap" not in str(error):
+                raise
+            value = torch.load(path, **options)  # the older form
+    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
+        value = value["state_dict"]
+    if not isinstance(value, Mapping):
+        raise WeightsError(f"{path}: expected tensors by name, got {type(value).__name__}")
+    for name, tensor in value.items():
+        if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided:
+            raise WeightsError(f"{path}: {name}: expected a tensor, got {type(tensor).__name__}")
+        yield str(name), _stored(path, tensor.detach())
+
+
+def _stored(path: Path, tensor: torch.Tensor) -> Stored:
+    def read() -> Array:
+        with told(path, "a PyTorch file of weights"):
+            value = tensor.clone(memory_format=torch.contiguous_format)
+            if value.dtype == torch.bfloat16:
+                return value.view(torch.int16).numpy().view("bfloat16")
+            return value.numpy()
+
+    return Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), read)
