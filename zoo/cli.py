@@ -324,15 +324,12 @@ def _classes(logits: Any, graph: zoo.Graph, count: int, with_names: bool) -> lis
     shares /= shares.sum()
     rows: list[dict[str, Any]] = []
     for i in top(logits, count):
-        rows.append({"class": i, "logit": float(values[i])})
+        row: dict[str, Any] = {"class": i}
+        if with_names and graph.classes:
+            row["name"] = graph.classes[i]
         if with_names:
-            name = {"name": graph.classes[i]} if graph.classes else {}
-            rows[-1] = {
-                "class": i,
-                **name,
-                "probability": float(shares[i]),
-                "logit": float(values[i]),
-            }
+            row["probability"] = float(shares[i])
+        rows.append({**row, "logit": float(values[i])})
     return rows
 
 

@@ -5,17 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from loading import load
+from photographs import photographs
 
 import zoo
-from zoo import image
 from zoo.verification.comparison import Worst, error
 from zoo.verification.conditioned import conditioned
-
-
-def photographs(batch: int, shape: tuple[int, int, int]) -> np.ndarray:
-    """The shipped photograph, as it is, mirrored and upside down."""
-    one = image.load(image.default(), shape[1:], shape[0])
-    return np.concatenate([one, one[..., ::-1], one[..., ::-1, :]])[:batch]
 
 
 @pytest.fixture(scope="session")

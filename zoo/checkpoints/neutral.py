@@ -85,16 +85,14 @@ def read(path: Path) -> Checkpoint:
     """
     contents = _Contents(path)
     stated = contents.metadata
+    if stated.get("format") != FORMAT:
+        given = stated.get("format", "")
+        raise WeightsError(f"{path}: format {given!r:.20} is not the {FORMAT} this zoo reads")
     try:
-        if stated["format"] != FORMAT:
-            raise WeightsError(
-                f"{path}: format {stated['format']!r:.20} is not the {FORMAT} this zoo reads"
-            )
-        given = json.loads(stated["options"])
-        chosen = options.checked(**{**given, "input_size": given["input_size"]})
+        model, digest = stated["model"], stated["digest"]
+        chosen = options.checked(**json.loads(stated["options"]))
         origin = {str(key): str(value) for key, value in json.loads(stated["origin"]).items()}
         spec = document.parse(stated["spec"], f"{path}: spec")
-        digest = stated["digest"]
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path}: not a file that zoo saved, or damaged ({error})") from None
     reader = _Reader(contents)
@@ -103,7 +101,7 @@ def read(path: Path) -> Checkpoint:
         if reader.digest(digest) != digest:
             raise WeightsError(f"{path}: damaged: its digest is not that of its bytes")
 
-    return Checkpoint(path.name, stated["model"], spec, chosen, reader.arrays(), origin, verify)
+    return Checkpoint(path.name, model, spec, chosen, reader.arrays(), origin, verify)
 
 
 def arrays(path: Path) -> dict[str, Stored]:

@@ -92,7 +92,8 @@ def _hdf5(path: Path) -> dict[str, Stored]:
 
     with told(path, "an HDF5 file of weights"):
         file = h5py.File(path, "r")
-        return dict(_of_group(path, file.get("model_weights", file)))
+        whole = isinstance(file.get("model_weights", getlink=True), h5py.HardLink)
+        return dict(_of_group(path, file["model_weights"] if whole else file))
 
 
 #: As Keras 1 called a variable: the layer's own name, what it is, and a number.

@@ -1,0 +1,144 @@
+"""zoo's own file of weights: what is in it, and that a damaged one is never taken."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import ml_dtypes
+import numpy as np
+import pytest
+from damage import mutants
+from safetensors.numpy import load_file, save_file
+
+import zoo
+from zoo.checkpoints import neutral
+from zoo.difference import Difference
+from zoo.errors import InputError, WeightsError, ZooError
+
+SPEC = """
+conv: {op: conv, out_channels: 4, kernel_size: 3, bias: false}
+bn: {op: batch_norm}
+flatten: {op: flatten}
+fc: {op: linear, out_features: $num_classes}
+"""
+HEADER = "options: {num_classes: 5, input_size: 6}\nclasses: [a, b, c, d, e]\n"
+
+
+@pytest.fixture
+def graph(spec_file):
+    return zoo.graph(spec_file(SPEC, header=HEADER))
+
+
+@pytest.fixture
+def arrays(graph):
+    rng = np.random.default_rng(0)
+    return {p.name: rng.standard_normal(p.shape).astype(np.float32) for p in graph.parameters}
+
+
+@pytest.fixture
+def file(tmp_path, graph, arrays):
+    path = tmp_path / "weights.safetensors"
+    neutral.write(path, graph, arrays)
+    return path
+
+
+def everything(path):
+    """What is in a file, its digest checked."""
+    checkpoint = neutral.read(path)
+    found = {name: stored.read() for name, stored in checkpoint.arrays.items()}
+    checkpoint.verify()
+    checkpoint.graph()
+    return found
+
+
+def test_names_layouts_and_metadata(file, graph, arrays):
+    found = load_file(file)  # the library's own reader
+    assert found.keys() == arrays.keys()
+    for name, value in arrays.items():
+        assert found[name].tobytes() == value.tobytes()
+    header = file.read_bytes()[8 : 8 + struct.unpack("<Q", file.read_bytes()[:8])[0]]
+    metadata = json.loads(header)["__metadata__"]
+    assert metadata["format"] == "1"
+    assert metadata["model"] == "tiny"
+    assert json.loads(metadata["options"]) == {
+        "aux": False, "num_classes": 5, "in_channels": 3, "input_size": [6, 6],
+    }  # fmt: skip
+    assert json.loads(metadata["spec"])["layers"].keys() == {"conv", "bn", "flatten", "fc"}
+
+
+def test_the_file_knows_its_network(file, graph):
+    again = neutral.read(file).graph()
+    assert not Difference(graph, again)
+    assert again.classes == ("a", "b", "c", "d", "e")
+    assert again.options == graph.options
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_every_dtype_comes_back_bit_for_bit(dtype, tmp_path, graph, arrays):
+    assert ml_dtypes.bfloat16  # which makes NumPy know the name
+    given = {name: value.astype(dtype) for name, value in arrays.items()}
+    given["conv.weight"].ravel()[:4] = [np.nan, np.inf, -0.0, 1e-7]
+    neutral.write(tmp_path / "w.safetensors", graph, given)
+    for name, value in everything(tmp_path / "w.safetensors").items():
+        assert value.dtype.name == dtype
+        assert value.tobytes() == given[name].tobytes()
+
+
+def test_arrays_that_are_not_contiguous(tmp_path, graph, arrays):
+    given = {name: np.asfortranarray(value) for name, value in arrays.items()}
+    neutral.write(tmp_path / "w.safetensors", graph, given)
+    for name, value in everything(tmp_path / "w.safetensors").items():
+        assert np.array_equal(value, arrays[name])
+
+
+def test_no_damaged_file_is_taken(file):
+    path = file.with_name("damaged.safetensors")
+    for damaged in mutants(file.read_bytes(), 1200, seed=0):
+        path.write_bytes(damaged)
+        with pytest.raises(ZooError):
+            everything(path)
+
+
+def test_each_bit_of_the_values_counts(file):
+    good = file.read_bytes()
+    start = 8 + struct.unpack("<Q", good[:8])[0]
+    path = file.with_name("damaged.safetensors")
+    for at in range(start, len(good), 97):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
+        with pytest.raises(WeightsError, match="damaged: its digest is not that of its bytes"):
+            everything(path)
+
+
+def test_a_file_of_another_format(file):
+    path = file.with_name("later.safetensors")
+    path.write_bytes(file.read_bytes().replace(b'"format":"1"', b'"format":"2"'))
+    with pytest.raises(WeightsError, match="format '2' is not the 1 this zoo reads"):
+        neutral.read(path)
+
+
+def test_a_safetensors_file_of_someone_else_is_not_zoos(tmp_path, arrays):
+    path = tmp_path / "theirs.safetensors"
+    save_file(arrays, path)
+    assert not neutral.is_neutral(path)
+    save_file({"a": np.zeros(3, np.int64)}, path)
+    with pytest.raises(WeightsError, match="a is of I64; expected one of float64, float32"):
+        neutral.is_neutral(path)
+
+
+def test_a_hostile_header(tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
+    with pytest.raises(WeightsError, match="not a safetensors file, or damaged"):
+        neutral.read(path)
+    header = b"[" * 100_000
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(WeightsError, match="not a safetensors file, or damaged"):
+        neutral.read(path)
+
+
+def test_where_it_cannot_be_written(tmp_path, graph, arrays):
+    with pytest.raises(InputError, match=r"expected a name that ends in \.safetensors"):
+        neutral.write(tmp_path / "w.pt", graph, arrays)
+    with pytest.raises(InputError, match="cannot be written: No such file or directory"):
+        neutral.write(tmp_path / "no" / "w.safetensors", graph, arrays)

@@ -1,0 +1,246 @@
+"""Publishers' files are read without running what is in them; wrong ones give one clear error."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+
+import h5py
+import numpy as np
+import pytest
+from damage import mutants
+
+from zoo.checkpoints import pickles, readers
+from zoo.errors import WeightsError
+
+rng = np.random.default_rng(0)
+ARRAYS = {
+    "conv.weight": rng.standard_normal((4, 3, 3, 3)).astype(np.float32),
+    "conv.bias": rng.standard_normal(4).astype(np.float32),
+    "fc.weight": rng.standard_normal((300, 100)).astype(np.float32),  # too long for a frame
+}
+
+
+def same(found) -> bool:
+    read = {name: stored.read() for name, stored in found.items()}
+    return read.keys() == ARRAYS.keys() and all(
+        np.array_equal(read[name], value) for name, value in ARRAYS.items()
+    )
+
+
+@pytest.fixture
+def pdparams(tmp_path):
+    def write(value, protocol=4):
+        path = tmp_path / "w.pdparams"
+        with path.open("wb") as file:
+            pickle.dump(value, file, protocol=protocol)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_a_pickle_of_arrays(protocol, pdparams):
+    assert same(readers.read(pdparams(ARRAYS, protocol)))
+
+
+def test_what_paddle_puts_beside_the_arrays(pdparams):
+    named = {name: (f"{name}_0", value) for name, value in ARRAYS.items()}
+    assert same(readers.read(pdparams(named)))
+    with_table = {**ARRAYS, "StructuredToParameterName@@": {"conv.weight": "conv2d_0.w_0"}}
+    assert same(readers.read(pdparams(with_table)))
+
+
+def test_bfloat16_is_in_a_pickle_as_its_bits(pdparams):
+    bits = np.array([0x3F80, 0xC000], np.uint16)
+    stored = readers.read(pdparams({"x": bits}))["x"]
+    assert stored.dtype == "bfloat16"
+    assert stored.read().tolist() == [1.0, -2.0]
+
+
+def test_arrays_by_columns(pdparams):
+    stored = readers.read(pdparams({"x": np.asfortranarray(np.arange(6.0).reshape(2, 3))}))["x"]
+    assert stored.read().tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("/tmp/zoo-was-here",)
+
+
+class Nested:
+    def __reduce__(self):
+        return getattr, (Evil, "__name__")
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"x": Evil()}, "it names posix.mkdir, which is no array"),
+        ({"x": Nested()}, "it names builtins.getattr, which is no array"),
+        ({"x": np.array([{}, []], object)}, "dtype that weights have not"),
+        ({"x": np.array(["a"])}, "dtype that weights have not"),
+        ({"x": 3}, "x: expected an array, got int"),
+        ([ARRAYS], "expected arrays by name, got list"),
+        ({"x": np.ndarray}, "x: expected an array, got _Call"),
+    ],
+    ids=["system", "getattr", "objects", "text", "number", "list", "class"],
+)
+def test_a_pickle_of_anything_else(value, told, pdparams):
+    with pytest.raises(WeightsError, match=told):
+        readers.read(pdparams(value))
+    assert not os.path.exists("/tmp/zoo-was-here")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"\x80\x04\x96" + (1 << 40).to_bytes(8, "little") + b".",  # BYTEARRAY8 of a terabyte
+        b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b".",  # BINBYTES8 of one
+        b"\x80\x04\x95" + (1 << 62).to_bytes(8, "little") + b".",  # FRAME
+        b"\x80\x02K\x01r\xff\xff\xff\xff.",  # LONG_BINPUT at the end of a list of 2^32
+        b"\x80\x02cos\nsystem\n(S'true'\ntR.",
+        b"(S'true'\nios\nsystem\n.",  # INST
+        b"\x80\x02cnumpy\nndarray\n}U\x04makeK\x01sb.",  # changes what stands for NumPy
+        b"\x80\x04\x82\x01.",  # EXT1
+        b"Pid\n.",  # PERSID
+        b"",
+        b"\x80\x04",
+        b"garbage",
+    ],
+)
+def test_hostile_pickles(code, tmp_path):
+    path = tmp_path / "w.pdparams"
+    path.write_bytes(code)
+    with pytest.raises(WeightsError):
+        readers.read(path)
+
+
+def test_a_pickle_lies_about_its_bytes(pdparams):
+    path = pdparams({"x": np.zeros(4, np.float32)})
+    good = path.read_bytes()
+    at = good.index(bytes([pickle.BININT1[0], 4]))
+    path.write_bytes(good[: at + 1] + b"\x05" + good[at + 2 :])
+    with pytest.raises(WeightsError, match="not as many bytes as its shape says"):
+        readers.read(path)
+
+
+@pytest.fixture
+def hdf5(tmp_path):
+    def write(names, wrapped=""):
+        path = tmp_path / "w.h5"
+        with h5py.File(path, "w") as file:
+            for name, key in names.items():
+                file.create_dataset(f"{wrapped}{key}", data=ARRAYS[name])
+        return path
+
+    return write
+
+
+KERAS_1 = {"conv.weight": "conv/conv_W_1:0", "conv.bias": "conv/conv_b_1:0"}
+LATER = {"conv.weight": "conv/vgg16/conv/kernel:0", "conv.bias": "conv/vgg16/conv/bias:0"}
+
+
+@pytest.mark.parametrize("wrapped", ["", "model_weights/"])
+@pytest.mark.parametrize(
+    ("names", "kernel", "bias"), [(KERAS_1, "W", "b"), (LATER, "kernel", "bias")]
+)
+def test_the_names_that_keras_has_used(names, kernel, bias, wrapped, hdf5):
+    found = readers.read(hdf5(names, wrapped))
+    assert found.keys() == {f"conv.{kernel}", f"conv.{bias}"}
+    assert np.array_equal(found[f"conv.{kernel}"].read(), ARRAYS["conv.weight"])
+
+
+def test_the_numbers_of_weights_h5(tmp_path):
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        group = file.create_group("layers/conv2d/vars")
+        group.attrs["name"] = "block1_conv1"
+        group.create_dataset("0", data=ARRAYS["conv.weight"])
+    assert list(readers.read(tmp_path / "m.weights.h5")) == ["block1_conv1.0"]
+
+
+def test_hdf5_that_looks_elsewhere(tmp_path):
+    other, path = tmp_path / "other.h5", tmp_path / "w.h5"
+    with h5py.File(other, "w") as file:
+        file.create_dataset("secret/secret", data=ARRAYS["conv.bias"])
+    with h5py.File(path, "w") as file:
+        file["conv"] = h5py.ExternalLink(str(other), "/secret")
+        file["model_weights"] = h5py.ExternalLink(str(other), "/")
+    assert readers.read(path) == {}
+    (tmp_path / "raw").write_bytes(b"\0" * 16)
+    with h5py.File(path, "w") as file:
+        shape = {"shape": (4,), "dtype": "f4"}
+        file.create_dataset("a/b", external=[(str(tmp_path / "raw"), 0, 16)], **shape)
+    with pytest.raises(WeightsError, match="expected an array of numbers of this file"):
+        readers.read(path)
+    with h5py.File(path, "w") as file:
+        layout = h5py.VirtualLayout(shape=(4,), dtype="f4")
+        layout[:] = h5py.VirtualSource(str(other), "secret/secret", shape=(4,))
+        file.create_virtual_dataset("a/b", layout)
+    with pytest.raises(WeightsError, match="expected an array of numbers of this file"):
+        readers.read(path)
+
+
+def test_a_huge_array_costs_nothing_until_its_shape_is_right(tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("a/kernel", shape=(1 << 20, 1 << 20), dtype="f4", chunks=(64, 64))
+    assert readers.read(tmp_path / "w.h5")["a.kernel"].shape == (1 << 20, 1 << 20)
+
+
+@pytest.mark.parametrize("kind", ["pdparams", "h5"])
+def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdparams, hdf5):
+    """These forms have no checksum, so a changed value cannot be told; all else must be."""
+    good = pdparams(ARRAYS) if kind == "pdparams" else hdf5({**LATER, "fc.weight": "fc/kernel"})
+    expected = {name: stored.shape for name, stored in readers.read(good).items()}
+    # Around the values only: mutants of these are all alike.
+    whole = good.read_bytes()
+    values = whole.index(ARRAYS["fc.weight"].tobytes())
+    counts = {"refused": 0, "read": 0}
+    seeds = random.Random(1)
+    for i in range(500):
+        head = bytearray(next(mutants(whole[:values], 1, seeds.random())))
+        path = tmp_path / f"{i}.{kind}"  # a new name: HDF5 knows files that are still open
+        path.write_bytes(bytes(head) + whole[values:])
+        try:
+            found = readers.read(path)
+            if {name: stored.shape for name, stored in found.items()} == expected:
+                for stored in found.values():
+                    assert stored.read().shape == stored.shape
+            counts["read"] += 1
+        except WeightsError as error:
+            assert str(path) in str(error)
+            counts["refused"] += 1
+        path.unlink()
+    assert counts["refused"] > 250, counts
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("w.npz", r"expected a file of weights, which end in \.safetensors, \.pth"),
+        ("missing.pdparams", "no such file"),
+        ("folder.pdparams", "a folder"),
+        ("empty.h5", "expected a file of 1 to"),
+        ("noise.h5", "not an HDF5 file of weights, or damaged"),
+        ("noise.safetensors", "not a safetensors file, or damaged"),
+    ],
+)
+def test_no_file_of_weights_at_all(name, told, tmp_path):
+    path = tmp_path / name
+    if "folder" in name:
+        path.mkdir()
+    elif "noise" in name:
+        path.write_bytes(bytes(range(256)) * 8)
+    elif "missing" not in name:
+        path.touch()
+    with pytest.raises(WeightsError, match=told):
+        readers.read(path)
+
+
+def test_a_pickle_is_read_where_it_lies(pdparams):
+    """Large arrays are not copied before they are asked for."""
+    path = pdparams(ARRAYS)
+    data = memoryview(path.read_bytes())
+    value = pickles.load(data)
+    assert np.shares_memory(value["fc.weight"].array(), np.frombuffer(data, np.uint8))

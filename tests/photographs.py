@@ -1,0 +1,11 @@
+"""The input that models are compared on."""
+
+import numpy as np
+
+from zoo import image
+
+
+def photographs(batch: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """The shipped photograph, as it is, mirrored and upside down."""
+    one = image.load(image.default(), shape[1:], shape[0])
+    return np.concatenate([one, one[..., ::-1], one[..., ::-1, :]])[:batch]
