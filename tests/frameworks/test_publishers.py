@@ -16,7 +16,7 @@ from loading import load
 from photographs import photographs
 
 import zoo
-from zoo.checkpoints import sources
+from zoo.checkpoints import conversion, sources
 from zoo.verification.comparison import error
 
 SIDE = 64  # pixels of what need not be large: VGGs then have a last map of 2x2
@@ -244,6 +244,29 @@ def test_zoo_gives_what_the_publisher_gives(key, published, framework, backend):
         if sources.source(source).outputs == "softmax":
             value = softmax(value)
         assert error(value, expected[name]) < 1e-5, name
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [("paddle googlenet", "flax"), ("torchvision googlenet", "keras"), ("keras vgg16", "torch")],
+)
+def test_a_publishers_file_becomes_zoos(key, other, published, tmp_path):
+    load(other)
+    source, network, *_ = PUBLISHED[key]
+    path, x, expected, options = published(key)
+    target = tmp_path / "w.safetensors"
+    if "input_size" in options:  # not what was published, so that it has to be said
+        model = zoo.build(network, other, weights=path, **options)
+        zoo.save(model, target)
+    else:
+        graph, dtype = conversion.convert(str(path), target)
+        assert (graph.name, dtype, graph.options["aux"]) == (network, "float32", True)
+    model = zoo.load(target, other)
+    assert zoo.graph_of(model).origin["source"] == sources.source(source).title
+    found = zoo.predict(model, x)
+    logits = found["logits"] if isinstance(found, dict) else softmax(found)
+    assert error(logits, expected["logits"]) < 1e-5
+    assert np.argmax(logits) == np.argmax(expected["logits"])
 
 
 def test_every_source_is_tested():

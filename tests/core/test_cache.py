@@ -1,0 +1,128 @@
+"""Downloads: checked, kept, never half; and what is said where there is no network."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from zoo.checkpoints import cache, sources
+from zoo.errors import InputError, UnknownNameError, WeightsError
+
+CONTENT = bytes(range(256)) * 5000
+
+
+@pytest.fixture
+def server():
+    """Serves CONTENT, and counts how often."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = CONTENT[:-1000] if "short" in self.path else CONTENT
+            self.send_response(404 if "missing" in self.path else 200)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    asked: list[str] = []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def publish(server, tmp_path, monkeypatch):
+    """Lets torchvision publish vgg16 here."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    table = sources.source("torchvision")
+
+    def publish(name="vgg16.pth", **hashes):
+        file = sources.File.model_construct(
+            url=f"{server[0]}/{name}", **{"sha256": None, "md5": None, **hashes}
+        )
+        network = table.networks["vgg16"].model_copy(update={"file": file})
+        changed = {**table.networks, "vgg16": network}
+        monkeypatch.setitem(
+            sources.sources(), "torchvision", table.model_copy(update={"networks": changed})
+        )
+        return tmp_path / "cache" / "torchvision" / name
+
+    return publish
+
+
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+@pytest.mark.parametrize("hashes", [{"sha256": SHA256}, {"sha256": SHA256[:8]}, {"md5": MD5}])
+def test_a_file_is_downloaded_once(hashes, publish, server):
+    expected = publish(**hashes)
+    assert cache.fetch("torchvision", "vgg16") == expected
+    assert expected.read_bytes() == CONTENT
+    assert cache.fetch("torchvision", "vgg16") == expected
+    assert server[1] == ["/vgg16.pth"]
+
+
+def test_a_file_that_someone_put_there_is_checked_too(publish, server):
+    path = publish(sha256=SHA256)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    assert cache.fetch("torchvision", "vgg16") == path
+    path.write_bytes(CONTENT[:-1])
+    with pytest.raises(WeightsError, match=r"is not the file that was published: its sha256 is"):
+        cache.fetch("torchvision", "vgg16")
+    assert path.read_bytes() == CONTENT[:-1], "the user's file was touched"
+    assert not server[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "hashes", "told"),
+    [
+        ("vgg16.pth", {"sha256": "0" * 64}, "is not the file that was published"),
+        ("missing.pth", {"sha256": SHA256}, "cannot be downloaded .* Put the file there yourself"),
+        ("short.pth", {"sha256": SHA256}, "cannot be downloaded|not the file that was published"),
+    ],
+)
+def test_nothing_wrong_is_kept(name, hashes, told, publish):
+    path = publish(name, **hashes)
+    with pytest.raises(WeightsError, match=told):
+        cache.fetch("torchvision", "vgg16")
+    assert not list(path.parent.iterdir())
+
+
+def test_without_a_network(publish, server, monkeypatch):
+    path = publish(sha256=SHA256)
+    file = sources.source("torchvision").networks["vgg16"].file
+    object.__setattr__(file, "url", "http://127.0.0.1:9/vgg16.pth")  # nobody listens there
+    with pytest.raises(WeightsError) as caught:
+        cache.fetch("torchvision", "vgg16")
+    assert "Connection refused" in str(caught.value)
+    assert f"Put the file there yourself: {path}" in str(caught.value)
+
+
+def test_what_is_not_published():
+    with pytest.raises(InputError, match="torchvision publishes no 'vgg9' that zoo knows. It has:"):
+        cache.fetch("torchvision", "vgg9")
+    with pytest.raises(InputError, match="publishes no weights of vgg11, its code alone"):
+        cache.fetch("paddle", "vgg11")
+    with pytest.raises(UnknownNameError, match="Unknown source of weights 'tv'"):
+        cache.fetch("tv", "vgg16")
+    with pytest.raises(WeightsError, match="no hash is known of timm's model.safetensors"):
+        cache.fetch("timm", "vgg16")
+
+
+def test_a_download_without_end(publish, monkeypatch):
+    publish(sha256=SHA256)
+    monkeypatch.setattr(cache, "MAX_BYTES", 1000)
+    with pytest.raises(WeightsError, match="longer than 1,000 bytes"):
+        cache.fetch("torchvision", "vgg16")
