@@ -7,6 +7,7 @@ from pathlib import Path
 
 import zoo
 from zoo import backends, ops
+from zoo.checkpoints import sources
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 TITLES = {name: entry.title for name, entry in backends.TABLE.items()}
@@ -35,9 +36,33 @@ def operations() -> str:
     return "\n".join(lines)
 
 
+def published() -> str:
+    """Every source of weights by framework; each cell is a test of tests/frameworks."""
+    lines = [
+        "| source | networks | files | downloaded | "
+        + " | ".join(TITLES.values())
+        + " | licence |",
+        "|---" * (len(TITLES) + 5) + "|",
+    ]
+    for source in sources.sources().values():
+        known = {name for name, n in source.networks.items() if n.file and n.file.hash}
+        cells = [
+            f"[{source.title}]({source.url}) (`{source.name}`)",
+            ", ".join(f"`{name}`" for name in source.networks),
+            ", ".join(f"`.{suffix}`" for suffix in source.formats),
+            "all" if len(known) == len(source.networks) else ", ".join(sorted(known)) or "none",
+            *["exact"] * len(TITLES),
+            source.licence,
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def rendered(text: str) -> str:
     """The README with its tables made anew."""
-    for name, table in (("models", models()), ("operations", operations())):
+    tables = {"models": models, "sources": published, "operations": operations}
+    for name, make in tables.items():
+        table = make()
         before, _, rest = text.partition(f"<!-- {name} -->\n")
         _, _, after = rest.partition(f"<!-- /{name} -->\n")
         text = f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->\n{after}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 import zoo
 from zoo.checkpoints import sources
+from zoo.language import document
 
 PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
 
@@ -78,6 +80,12 @@ def test_a_hash_is_stated_as_the_publisher_states_it():
             assert file.sha256 == re.search(r"-([0-9a-f]{8})\.pth$", file.url)[1]
         elif file and name in ("keras", "paddle"):
             assert len(file.md5) == 32
+
+
+def test_the_example_of_the_reference():
+    root = Path(zoo.__file__).parents[1]
+    blocks = re.findall(r"```yaml\n(.*?)```", (root / "spec/README.md").read_text(), re.DOTALL)
+    sources.Source.model_validate(document.parse(blocks[-1]))
 
 
 def test_what_a_table_leaves_out():

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,6 +14,8 @@ import pytest
 from loading import load
 
 import zoo
+from zoo import image
+from zoo.checkpoints import cache
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,10 +30,11 @@ def blocks(path: str, language: str = "") -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / path).read_text(), re.DOTALL)
 
 
-def test_the_readmes_first_lines():
+def test_the_readmes_first_lines(tmp_path, monkeypatch):
     for backend in ("torch", "paddle", "flax"):
         load(backend)
-    first, second = blocks("README.md", "python")
+    monkeypatch.chdir(tmp_path)
+    first, second, _ = blocks("README.md", "python")
     names = {"x": np.zeros((1, 3, 224, 224), np.float32)}
     exec(first, names)
     weights = zoo.get_weights(names["model"])
@@ -40,6 +44,24 @@ def test_the_readmes_first_lines():
     )
     own = [line for line in second.splitlines() if "my.yaml" not in line]
     exec("\n".join(own[1:] if own[0] == "import zoo" else own), names)
+
+
+def test_the_readmes_published_weights(tmp_path, monkeypatch):
+    """With files from the publishers' own code, and their stand-in, in place of downloads."""
+    for backend in ("torch", "paddle", "flax", "keras"):
+        load(backend)
+    import paddle
+    import torch
+    from standins.in_torch import GoogLeNet
+
+    monkeypatch.chdir(tmp_path)
+    paddle.save(paddle.vision.models.googlenet().state_dict(), "GoogLeNet_pretrained.pdparams")
+    torch.save(GoogLeNet().state_dict(), "googlenet.pth")
+    shutil.copy(image.default(), "photo.jpg")
+    monkeypatch.setattr(cache, "fetch", lambda *_: tmp_path / "googlenet.pth")
+    names = {"zoo": zoo}
+    exec(blocks("README.md", "python")[2], names)
+    assert zoo.predict(names["model"], names["x"]).shape == (1, 10)
 
 
 def test_the_language_references_small_example(tmp_path):

@@ -42,7 +42,7 @@ def fetch(name: str, network: str) -> Path:
     if file is None:
         raise InputError(f"{table.title} publishes no weights of {network}, its code alone")
     path = folder() / table.name / file.name
-    if file.sha256 is None and file.md5 is None:
+    if file.hash is None:
         raise WeightsError(
             f"no hash is known of {table.title}'s {file.name}, so zoo does not download it: do so "
             f"yourself from {file.url}, and give its path: weights='{table.name}:PATH'"
@@ -81,8 +81,8 @@ def _download(table: Source, file: File, path: Path) -> None:
 
 
 def _check(path: Path, file: File) -> None:
-    kind = "md5" if file.md5 else "sha256"
-    expected = file.md5 or file.sha256 or ""
+    assert file.hash is not None
+    kind, expected = file.hash
     with path.open("rb") as opened:
         found = hashlib.file_digest(opened, kind).hexdigest()
     if not found.startswith(expected):

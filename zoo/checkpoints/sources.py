@@ -45,6 +45,14 @@ class File(Strict):
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
 
     @property
+    def hash(self) -> tuple[str, str] | None:
+        """The kind of hash and its value, if one is known."""
+        for kind, value in (("md5", self.md5), ("sha256", self.sha256)):
+            if value:
+                return kind, value
+        return None
+
+    @property
     def name(self) -> str:
         """What the publisher calls it."""
         return self.url.rpartition("/")[2]
