@@ -38,12 +38,8 @@ def operations() -> str:
 
 def published() -> str:
     """Every source of weights by framework; each cell is a test of tests/frameworks."""
-    lines = [
-        "| source | networks | files | downloaded | "
-        + " | ".join(TITLES.values())
-        + " | licence |",
-        "|---" * (len(TITLES) + 5) + "|",
-    ]
+    headings = ["source", "networks", "files", "downloaded", *TITLES.values(), "licence"]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for source in sources.sources().values():
         known = {name for name, n in source.networks.items() if n.file and n.file.hash}
         cells = [

@@ -15,18 +15,18 @@ __version__ = "0.1.0"
 # Loaded when first used: `import zoo` itself costs next to nothing.
 _HOMES = {
     "build": "zoo.api",
-    "convert": "zoo.api",
+    "convert": "zoo.checkpoints.storage",
     "features": "zoo.api",
     "get_weights": "zoo.api",
     "diff": "zoo.difference",
     "graph": "zoo.api",
-    "graph_of": "zoo.api",
+    "graph_of": "zoo.network",
     "list_backends": "zoo.api",
     "list_models": "zoo.api",
-    "load": "zoo.api",
+    "load": "zoo.checkpoints.storage",
     "predict": "zoo.api",
     "preprocess": "zoo.api",
-    "save": "zoo.api",
+    "save": "zoo.checkpoints.storage",
     "set_weights": "zoo.api",
     "verify": "zoo.verification.verify",
     "BackendError": "zoo.errors",
@@ -44,18 +44,17 @@ __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
     from zoo.api import build as build
-    from zoo.api import convert as convert
     from zoo.api import features as features
     from zoo.api import get_weights as get_weights
     from zoo.api import graph as graph
-    from zoo.api import graph_of as graph_of
     from zoo.api import list_backends as list_backends
     from zoo.api import list_models as list_models
-    from zoo.api import load as load
     from zoo.api import predict as predict
     from zoo.api import preprocess as preprocess
-    from zoo.api import save as save
     from zoo.api import set_weights as set_weights
+    from zoo.checkpoints.storage import convert as convert
+    from zoo.checkpoints.storage import load as load
+    from zoo.checkpoints.storage import save as save
     from zoo.difference import diff as diff
     from zoo.errors import BackendError as BackendError
     from zoo.errors import InputError as InputError
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
     from zoo.network import Graph as Graph
     from zoo.network import Node as Node
     from zoo.network import Parameter as Parameter
+    from zoo.network import graph_of as graph_of
     from zoo.verification.verify import verify as verify
 
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from zoo import backends, initial
-from zoo.errors import BackendError, InputError
+from zoo.errors import InputError
 from zoo.language import catalogue, expansion, options
-from zoo.network import Graph, Node, Parameter
-from zoo.weights import check, fitting, widest
-
-if TYPE_CHECKING:
-    from zoo.checkpoints.stored import Checkpoint
+from zoo.network import Graph, Node, graph_of
+from zoo.weights import fitting
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -115,146 +112,16 @@ def build(
     )
     initial.check(init, dtype, seed)
     if weights is not None:
-        from zoo.checkpoints import loading
+        from zoo.checkpoints import loading, storage
 
         chosen = options.checked(**network.options)
         checkpoint = loading.find(weights, network.name, chosen)
-        return _filled(network, checkpoint, backend, head, stem, seed, init, dtype)
+        return storage.fill(network, checkpoint, backend, head, stem, seed, init, dtype)
     if head or stem:
         raise InputError("head and stem say what of weights to take; give weights too")
     framework = backends.load(backend)
     draw = None if init == "native" else initial.drawing(network, seed, init, dtype)
     return framework.build(network, draw, dtype, seed % 2**31)  # what every framework takes
-
-
-def load(
-    path: str | os.PathLike[str],
-    backend: str,
-    *,
-    aux: bool | None = None,
-    num_classes: int | None = None,
-    in_channels: int | None = None,
-    input_size: int | tuple[int, int] | None = None,
-    seed: int = 0,
-    dtype: str | None = None,
-    head: str | None = None,
-    stem: str | None = None,
-) -> Any:
-    """Build the network that a file of weights is of, with those weights.
-
-    Args:
-        path: A file that :func:`save` made, in whatever framework; or a publisher's, whose network
-            is found by the names in it.
-        backend: As in :func:`build`.
-        aux: As in :func:`build`; as the file was saved if not given, as the other options are.
-        num_classes: As in :func:`build`.
-        in_channels: As in :func:`build`.
-        input_size: As in :func:`build`.
-        seed: As in :func:`build`; for dropout, and for a new head.
-        dtype: The file's own if not given.
-        head: As in :func:`build`.
-        stem: As in :func:`build`.
-
-    Returns:
-        The model, as :func:`build` gives it.
-
-    Raises:
-        WeightsError: The file is damaged, of no network that zoo knows, or does not fit.
-        BackendError: The framework is not installed, or cannot do what is asked.
-
-    Example:
-        >>> import tempfile, zoo
-        >>> path = tempfile.mkdtemp() + "/googlenet.safetensors"
-        >>> zoo.save(zoo.build("googlenet", "torch"), path)
-        >>> zoo.load(path, "torch").inception3a.branch1x1.conv
-        Conv2d(192, 64, kernel_size=(1, 1), stride=(1, 1))
-    """
-    from zoo.checkpoints import loading
-
-    asked = options.checked(bool(aux), num_classes, in_channels, input_size)
-    checkpoint = loading.find(path, None, asked)
-    network = checkpoint.graph(**{**asked._asdict(), "aux": aux})
-    if dtype is None:
-        dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
-    initial.check("he_uniform", dtype, seed)
-    return _filled(network, checkpoint, backend, head, stem, seed, "he_uniform", dtype)
-
-
-def _filled(
-    network: Graph,
-    checkpoint: Checkpoint,
-    backend: str,
-    head: str | None,
-    stem: str | None,
-    seed: int,
-    init: str,
-    dtype: str,
-) -> Any:
-    """Build a network with a checkpoint's weights."""
-    from zoo.checkpoints import loading
-
-    fresh = loading.drawing_anew(network, seed, init, dtype)
-    network, fill = loading.filling(
-        network, checkpoint, head=head, stem=stem, dtype=dtype, fresh=fresh
-    )
-    model = backends.load(backend).build(network, fill, dtype, seed % 2**31)
-    checkpoint.verify()
-    return model
-
-
-def save(model: Any, path: str | os.PathLike[str]) -> None:
-    """Save a model's weights and running statistics for any framework.
-
-    The file is a ``.safetensors`` with canonical names and layouts, and holds the network's spec
-    and options too, so that :func:`load` needs nothing else. It is written whole or not at all: if
-    the process is killed, an older file of that name is as it was.
-
-    Args:
-        model: A model that zoo built, of any backend.
-        path: Ends in ``.safetensors``.
-
-    Raises:
-        BackendError: The model was not built by zoo.
-        WeightsError: It no longer is the network it was built as; a layer was replaced, perhaps.
-        InputError: The path cannot be written to.
-
-    Example:
-        >>> import tempfile, zoo
-        >>> path = tempfile.mkdtemp() + "/googlenet.safetensors"
-        >>> zoo.save(zoo.build("googlenet", "torch"), path)
-    """
-    from zoo.checkpoints import neutral
-
-    network = graph_of(model)
-    neutral.write(path, network, _own_weights(model, network))
-
-
-def convert(model: Any, backend: str) -> Any:
-    """Build a model's network in another framework, with its weights and its dtype.
-
-    Args:
-        model: A model that zoo built, of any backend; it is not changed.
-        backend: As in :func:`build`.
-
-    Returns:
-        A new model, in the mode that the framework's models start in.
-
-    Raises:
-        BackendError: The model was not built by zoo, or the framework cannot do what it does.
-        WeightsError: It no longer is the network it was built as; a layer was replaced, perhaps.
-
-    Example:
-        >>> import zoo
-        >>> model = zoo.convert(zoo.build("googlenet", "torch"), "torch")
-    """
-    network = graph_of(model)
-    arrays = _own_weights(model, network)
-    dtype = widest(array.dtype.name for array in arrays.values())
-
-    def fill(parameter: Parameter) -> Array:
-        return arrays.pop(parameter.name).astype(dtype, copy=False)
-
-    return backends.load(backend).build(network, fill, dtype, 0)
 
 
 def preprocess(image: Any, model: Any) -> Array:
@@ -282,17 +149,6 @@ def preprocess(image: Any, model: Any) -> Array:
     network = model if isinstance(model, Graph) else graph_of(model)
     channels, *size = network.input_shape
     return images.load(image, (size[0], size[1]), channels, network.preprocessing)
-
-
-def _own_weights(model: Any, network: Graph) -> dict[str, Array]:
-    """A model's weights, which must still be of its network."""
-    arrays = backends.of(model).get_weights(model)
-    check(
-        {p.name: p.shape for p in network.parameters},
-        {name: (array.shape, array.dtype.name) for name, array in arrays.items()},
-        what=f"the weights that this {network.name} now has",
-    )
-    return arrays
 
 
 def get_weights(model: Any) -> dict[str, Array]:
@@ -401,21 +257,6 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
     unique = list({node.name: node for node in wanted.values()}.values())
     found = backend.features(model, _checked(model, x), unique)
     return {name: found[node.name] for name, node in wanted.items()}
-
-
-def graph_of(model: Any) -> Graph:
-    """Return the graph that a model was built from.
-
-    Raises:
-        BackendError: zoo did not build the model, or saving and loading it lost the graph.
-    """
-    network = getattr(model, "zoo_graph", None)
-    if not isinstance(network, Graph):
-        raise BackendError(
-            f"this {type(model).__name__} does not know its graph: it was not built by zoo, or was "
-            "loaded by the framework's own loader; build it with zoo and copy the weights over"
-        )
-    return network
 
 
 def _checked(model: Any, x: Array) -> Array:

@@ -5,21 +5,17 @@ Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import zoo
-from zoo.errors import InputError, ZooError
-from zoo.files import replacing
+from zoo.errors import InputError
+from zoo.terminal import check_writable, err, fail, out, print_json, run, write
 
 app = typer.Typer(
     name="zoo",
@@ -29,9 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
 
 Model = Annotated[str, typer.Argument(help="A name from 'zoo list', or a YAML file.")]
 Aux = Annotated[bool, typer.Option("--aux", help="With the auxiliary heads.")]
@@ -53,36 +46,8 @@ Seed = Annotated[int, typer.Option("--seed", help="Of the weights.")]
 
 
 def main() -> None:
-    """Run the command line; a user's mistake is one line and exit status 2."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that has no letter for a sign
-    try:
-        app()
-    except ZooError as error:
-        _fail(str(error))
-    except MemoryError:
-        _fail("not enough memory for a network or an image of this size")
-    except BrokenPipeError:
-        raise SystemExit(CLOSED_PIPE) from None
-    except OSError as error:  # such as a full disk behind the output
-        _fail(f"{error.filename or 'the output'}: {error.strerror or error}")
-    except SystemExit as end:  # which is how a command ends
-        if _is_cut_short(end):
-            raise SystemExit(CLOSED_PIPE) from None
-        raise
-
-
-def _is_cut_short(end: SystemExit) -> bool:
-    """Tell whether the reader of a pipe has had enough; nothing more is written to it then."""
-    cut_short = isinstance(end.__context__, BrokenPipeError)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        cut_short = True
-    if cut_short:  # Python flushes once more at its own end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return cut_short
+    """Run the command line."""
+    run(app)
 
 
 @app.command("list")
@@ -93,10 +58,10 @@ def list_(
     """List the models, with their parameters and multiply-accumulates."""
     names = zoo.list_models(pattern)
     if pattern and not names:
-        _fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
+        fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
     rows = [_listed(name) for name in names]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table()
     for heading in ("model", "parameters", "MACs", "about"):
@@ -129,7 +94,7 @@ def summary(
     graph = zoo.graph(model, **_options(aux, num_classes, in_channels, input_size))
     found = graph.summary(None if every_layer else depth)
     if as_json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
         out.print(found)
 
@@ -147,7 +112,7 @@ def diff(
     """Show what two models differ in, node by node; the exit status is 1 if they do."""
     found = zoo.diff(old, new, **_options(aux, num_classes, in_channels, input_size))
     if as_json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
     else:
         out.print(found)
     if found:
@@ -179,7 +144,7 @@ def verify(
     """Show that the frameworks hold the same network, at every node, on a photograph."""
     names = [name.strip() for name in backends.split(",")] if backends else None
     if save:
-        _check_writable(save)
+        check_writable(save)
     with err.status("reading the spec") as status:
         report = zoo.verify(
             model,
@@ -191,11 +156,11 @@ def verify(
             progress=lambda message: status.update(escape(message)),
         )
     if as_json:
-        _print_json(report.to_dict())
+        print_json(report.to_dict())
     else:
         out.print(report)
     if save:
-        _write(save, json.dumps(report.to_dict(), indent=2) + "\n")
+        write(save, json.dumps(report.to_dict(), indent=2) + "\n")
     if not report.passed:
         raise typer.Exit(1)
 
@@ -241,7 +206,7 @@ def predict(
         "top": classes,
     }
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     out.print(f"[italic]{escape(f'{graph.name} in {backend}, on {image}')}[/]")
     _print_classes(classes)
@@ -279,7 +244,7 @@ def convert(
     """Put weights into another form: zoo's own, or a framework's."""
     from zoo.checkpoints import conversion
 
-    _check_writable(target, "TARGET")
+    check_writable(target, "TARGET")
     with err.status(escape(f"{source} to {target}")):
         graph, dtype = conversion.convert(source, target, model, aux)
     result = {
@@ -292,7 +257,7 @@ def convert(
         "to": str(target),
     }
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     heads = " with auxiliary heads" if graph.options["aux"] else ""
     out.print(
@@ -385,28 +350,3 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     if not all(side.isdecimal() and len(side) < 7 for side in sides):
         raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {text!r}")
     return (int(height), int(width)) if by else int(height)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
-
-
-def _check_writable(path: Path, argument: str = "--output") -> None:
-    """Refuse a place that cannot be written to before the work is done, not after."""
-    if not path.name or path.is_dir():
-        raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
-    if not path.parent.is_dir():
-        raise InputError(f"{argument}: there is no folder {str(path.parent)!r}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with replacing(path) as part:
-            part.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def _fail(message: str) -> NoReturn:
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
-    raise SystemExit(2)

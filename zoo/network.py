@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo.errors import BackendError, InputError, UnknownNameError, suggestion
 
 if TYPE_CHECKING:
     from zoo.summary import Summary
@@ -303,6 +303,21 @@ class Graph:
             f"<Graph {self.name}: input {size}, {len(self.nodes)} nodes, "
             f"{self.num_parameters:,} parameters, {self.macs:,} MACs>"
         )
+
+
+def graph_of(model: Any) -> Graph:
+    """Return the graph that a model was built from.
+
+    Raises:
+        BackendError: zoo did not build the model, or saving and loading it lost the graph.
+    """
+    network = getattr(model, "zoo_graph", None)
+    if not isinstance(network, Graph):
+        raise BackendError(
+            f"this {type(model).__name__} does not know its graph: it was not built by zoo, or was "
+            "loaded by the framework's own loader; build it with zoo and copy the weights over"
+        )
+    return network
 
 
 def text_of(shape: Shape) -> str:

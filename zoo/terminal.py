@@ -1,0 +1,82 @@
+"""What every command shares: where it prints, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rich.console import Console
+from rich.markup import escape
+
+from zoo.errors import InputError, ZooError
+from zoo.files import replacing
+
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+
+
+def run(app: Callable[[], Any]) -> None:
+    """Run a command line; a user's mistake is one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no letter for a sign
+    try:
+        app()
+    except ZooError as error:
+        fail(str(error))
+    except MemoryError:
+        fail("not enough memory for a network or an image of this size")
+    except BrokenPipeError:
+        raise SystemExit(CLOSED_PIPE) from None
+    except OSError as error:  # such as a full disk behind the output
+        fail(f"{error.filename or 'the output'}: {error.strerror or error}")
+    except SystemExit as end:  # which is how a command ends
+        if _is_cut_short(end):
+            raise SystemExit(CLOSED_PIPE) from None
+        raise
+
+
+def _is_cut_short(end: SystemExit) -> bool:
+    """Tell whether the reader of a pipe has had enough; nothing more is written to it then."""
+    cut_short = isinstance(end.__context__, BrokenPipeError)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        cut_short = True
+    if cut_short:  # Python flushes once more at its own end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return cut_short
+
+
+def print_json(value: Any) -> None:
+    """Print a result for a program."""
+    print(json.dumps(value, indent=2))
+
+
+def check_writable(path: Path, argument: str = "--output") -> None:
+    """Refuse a place that cannot be written to before the work is done, not after."""
+    if not path.name or path.is_dir():
+        raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
+    if not path.parent.is_dir():
+        raise InputError(f"{argument}: there is no folder {str(path.parent)!r}")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    try:
+        with replacing(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def fail(message: str) -> NoReturn:
+    """End with a user's mistake: one line, and exit status 2."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    raise SystemExit(2)
