@@ -19,7 +19,7 @@ from zoo.language.document import merge
 from zoo.language.options import Chosen
 from zoo.network import Graph, Parameter
 
-Weights = str | os.PathLike[str] | Mapping[str, Array]
+Weights = str | os.PathLike[str]
 
 
 def find(weights: Weights, name: str | None, chosen: Chosen) -> Checkpoint:

@@ -1,0 +1,146 @@
+"""What a caller calls weights, found and held against a network, without any framework."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import zoo
+from zoo.checkpoints import conversion, loading, neutral, sources
+from zoo.errors import InputError, UnknownNameError, WeightsError
+from zoo.language.options import Chosen
+
+
+@pytest.fixture(scope="module")
+def paddles():
+    """Arrays under paddle.vision's names of GoogLeNet, each of its own number."""
+    table = sources.source("paddle")
+    graph = sources.whole(table, "googlenet_paddle")
+    shapes = {p.name: p.shape for p in graph.parameters}
+    found = {}
+    for i, (name, place) in enumerate(sources.places(table, graph).items()):
+        shape = shapes[name][::-1] if place.layout == "IO" else shapes[name]
+        found[place.names[0]] = np.full(shape, i, np.float32)
+    return found
+
+
+@pytest.fixture
+def saved(tmp_path, paddles):
+    def save(**changes):
+        arrays = {**paddles, **changes}
+        path = tmp_path / "w.pdparams"
+        with path.open("wb") as file:
+            pickle.dump({n: a for n, a in arrays.items() if a is not None}, file, protocol=4)
+        return path
+
+    return save
+
+
+def filled(path, name="googlenet_paddle", **options):
+    graph = zoo.graph(name, **options)
+    checkpoint = loading.find(path, name, Chosen())
+    network, fill = loading.filling(graph, checkpoint, dtype="float32")
+    return network, {p.name: fill(p) for p in network.parameters}
+
+
+def test_every_array_goes_where_its_name_says(saved):
+    network, found = filled(saved(), aux=True)
+    for i, parameter in enumerate(network.parameters):
+        assert (found[parameter.name] == i).all(), parameter.name
+        assert found[parameter.name].shape == parameter.shape
+    assert network.origin["source"] == "paddle.vision"
+    assert network.origin["licence"].startswith("Apache-2.0")
+
+
+def test_a_name_is_found_by_its_names_alone(saved):
+    checkpoint = loading.find(saved(), None, Chosen())
+    assert checkpoint.model == "googlenet_paddle"
+
+
+def test_one_error_says_all_that_is_wrong(saved):
+    path = saved(**{
+        "_fc_out.bias": None,
+        "_fc_out.scale": np.zeros(3, np.float32),
+        "_conv._conv.weight": np.zeros((64, 3, 5, 5), np.float32),
+    })  # fmt: skip
+    with pytest.raises(WeightsError) as caught:
+        filled(path)
+    assert str(caught.value).splitlines() == [
+        "the weights of w.pdparams do not fit the model:",
+        "  - fc.bias  1000",
+        "  + _fc_out.scale (paddle.vision's name)  3",
+        "  ! conv1.conv.weight  expected 64x3x7x7, got 64x3x5x5",
+    ]
+    with pytest.raises(WeightsError, match="names are those of no network that zoo knows"):
+        loading.find(path, None, Chosen())
+
+
+def test_heads_may_lack_where_there_are_none(saved, paddles):
+    heads = {n: None for n in paddles if n.startswith(("_conv_o", "_fc_o1", "_fc_o2", "_out"))}
+    _, found = filled(saved(**heads))
+    assert len(found) == 59
+    with pytest.raises(WeightsError, match=r"- aux1.conv.conv.weight  128x512x1x1"):
+        filled(saved(**heads), aux=True)
+
+
+def test_values_that_are_no_weights(saved):
+    with pytest.raises(WeightsError, match="fc.bias: expected floating-point values, got int64"):
+        filled(saved(**{"_fc_out.bias": np.zeros(1000, np.int64)}))
+
+
+def test_a_square_kernel_is_turned_by_its_table_not_by_its_shape(tmp_path):
+    """fc2 is 4096x4096: only the table knows which way it lies."""
+    source, graph = sources.source("paddle"), zoo.graph("vgg11")
+    places = sources.places(source, graph)
+    assert places["fc2.weight"].layout == "IO"
+    assert sources.places(sources.source("torchvision"), graph)["fc2.weight"].layout == "OI"
+
+
+def test_another_network_of_the_same_source(saved):
+    with pytest.raises(
+        WeightsError, match="holds paddle.vision's googlenet_paddle, which is another network than"
+    ):
+        loading.find(saved(), "googlenet", Chosen())
+
+
+@pytest.mark.parametrize("weights", ["paddle:{}", "paddleclas:{}"])
+def test_a_source_may_be_named(weights, saved):
+    checkpoint = loading.find(weights.format(saved()), "googlenet_paddle", Chosen())
+    title = {"paddle": "paddle.vision", "paddleclas": "PaddleClas"}[weights.partition(":")[0]]
+    assert checkpoint.origin["source"] == title
+
+
+def test_what_is_no_source(saved, tmp_path):
+    with pytest.raises(UnknownNameError, match="Unknown source of weights 'padle'. Did you mean"):
+        loading.find(f"padle:{saved()}", "googlenet_paddle", Chosen())
+    with pytest.raises(InputError, match="say which network of paddle's"):
+        loading.find("paddle", None, Chosen())
+    with pytest.raises(InputError, match="expected a path or a source of weights"):
+        loading.find("", None, Chosen())
+    save_file({"a.weight": np.zeros(3, np.float32)}, tmp_path / "x.safetensors")
+    with pytest.raises(WeightsError, match="no source that zoo knows for vgg9; it has such as a.w"):
+        loading.find(tmp_path / "x.safetensors", "vgg9", Chosen())
+
+
+def test_from_a_publishers_file_to_zoos_without_a_framework(saved, tmp_path):
+    target = tmp_path / "w.safetensors"
+    graph, dtype = conversion.convert(str(saved()), target)
+    assert (graph.name, dtype, graph.options["aux"]) == ("googlenet_paddle", "float32", True)
+    checkpoint = neutral.read(target)
+    assert checkpoint.origin["file"] == "w.pdparams"
+    for i, name in enumerate(p.name for p in graph.parameters):
+        assert (checkpoint.arrays[name].read() == i).all()
+    plain, _ = conversion.convert(str(saved()), target, aux=False)
+    assert not plain.options["aux"]
+    assert len(neutral.read(target).arrays) == 59
+
+
+def test_adapted_kernels():
+    kernel = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 2, 2)
+    one = loading.adapted(kernel, 1)
+    assert np.array_equal(one[:, 0], kernel.sum(1))
+    six = loading.adapted(kernel, 6)
+    assert np.array_equal(six, np.concatenate([kernel, kernel], 1) / 2)
