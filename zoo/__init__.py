@@ -24,6 +24,7 @@ _HOMES = {
     "list_backends": "zoo.api",
     "list_models": "zoo.api",
     "load": "zoo.checkpoints.storage",
+    "loss": "zoo.api",
     "predict": "zoo.api",
     "preprocess": "zoo.api",
     "save": "zoo.checkpoints.storage",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from zoo.api import graph as graph
     from zoo.api import list_backends as list_backends
     from zoo.api import list_models as list_models
+    from zoo.api import loss as loss
     from zoo.api import predict as predict
     from zoo.api import preprocess as preprocess
     from zoo.api import set_weights as set_weights

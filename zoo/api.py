@@ -197,6 +197,31 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     backend.set_weights(model, fitting(backend.shapes(model), weights, omitted))
 
 
+def loss(model: Any, outputs: Any, labels: Any) -> Any:
+    """Return the loss that a network is trained with: cross-entropy, auxiliary heads by weight.
+
+    Args:
+        model: A model that zoo built.
+        outputs: What the model returned: logits [N, classes], or a dict of them.
+        labels: Class numbers [N], as NumPy's or the framework's integers.
+
+    Returns:
+        A scalar of the framework, to differentiate: the mean over the batch, plus that of each
+        auxiliary head times the weight that its spec declares (0.3 in GoogLeNet).
+
+    Raises:
+        BackendError: The model was not built by zoo.
+
+    Example:
+        >>> import torch, zoo
+        >>> model = zoo.build("googlenet", "torch", aux=True, num_classes=10)
+        >>> images, labels = torch.rand(2, 3, 224, 224), torch.tensor([3, 8])
+        >>> zoo.loss(model, model(images), labels).backward()
+    """
+    backend = backends.of(model)
+    return graph_of(model).total_loss(outputs, lambda x: backend.cross_entropy(x, labels))
+
+
 def predict(model: Any, x: Array) -> Array | dict[str, Array]:
     """Run a model of any backend on NumPy arrays, in evaluation mode and without gradients.
 

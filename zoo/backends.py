@@ -45,6 +45,14 @@ class Backend(Protocol):
     def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
         """Fill the model from canonical arrays whose names and shapes have been checked."""
 
+    def cross_entropy(self, logits: Any, labels: Any) -> Any:
+        """The mean cross-entropy of logits [N, classes] and class numbers [N], differentiable."""
+
+    def gradients(
+        self, model: Any, x: Array, labels: Array
+    ) -> tuple[float, dict[str, Array], Array]:
+        """The training loss of x, NCHW; its gradients by canonical name; and the input's."""
+
     def export(self, model: Any, path: str) -> None:
         """Save the model's weights as the framework itself does."""
 

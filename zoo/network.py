@@ -9,8 +9,8 @@ numbers (top, bottom, left, right), every ceil is resolved, every node has a pat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -270,6 +270,20 @@ class Graph:
         """Output name -> node."""
         return {output.name: self.node(output.step) for output in self.outputs}
 
+    def total_loss(self, outputs: Any, loss: Callable[[Any], Any]) -> Any:
+        """Sum a loss over the outputs, each by its weight.
+
+        Args:
+            outputs: What a model returns: one output, or a dict of them by name.
+            loss: From an output to a scalar.
+        """
+        named = outputs if isinstance(outputs, Mapping) else {self.outputs[0].name: outputs}
+        first, *others = self.outputs
+        total = _weighted(loss(named[first.name]), first.loss_weight)
+        for output in others:
+            total = total + _weighted(loss(named[output.name]), output.loss_weight)
+        return total
+
     def summary(self, depth: int | None = 1) -> Summary:
         """A table of blocks with shapes, parameters, MACs and the paper's own figures.
 
@@ -294,6 +308,10 @@ class Graph:
             f"it with input_size=(height, width), for other channels with in_channels"
         )
 
+    def without_dropout(self) -> Graph:
+        """The same network whose dropouts drop nothing, for what must not depend on chance."""
+        return replace(self, root=_without_dropout(self.root))
+
     def __deepcopy__(self, memo: object) -> Graph:
         return self  # a graph never changes
 
@@ -303,6 +321,19 @@ class Graph:
             f"<Graph {self.name}: input {size}, {len(self.nodes)} nodes, "
             f"{self.num_parameters:,} parameters, {self.macs:,} MACs>"
         )
+
+
+def _without_dropout(block: Block) -> Block:
+    def changed(child: Node | Block) -> Node | Block:
+        if isinstance(child, Block):
+            return _without_dropout(child)
+        return replace(child, attributes={"rate": 0.0}) if child.op == "dropout" else child
+
+    return replace(block, steps=tuple(replace(s, child=changed(s.child)) for s in block.steps))
+
+
+def _weighted(value: Any, weight: float) -> Any:
+    return value if weight == 1 else value * weight
 
 
 def graph_of(model: Any) -> Graph:

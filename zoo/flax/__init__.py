@@ -3,14 +3,17 @@
 from zoo.flax.files import export
 from zoo.flax.model import build
 from zoo.flax.running import features, predict
+from zoo.flax.training import cross_entropy, gradients
 from zoo.flax.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
     "build",
     "count_parameters",
+    "cross_entropy",
     "export",
     "features",
     "get_weights",
+    "gradients",
     "predict",
     "set_weights",
     "shapes",

@@ -6,15 +6,18 @@ from zoo.errors import BackendError
 from zoo.keras.files import export
 from zoo.keras.model import build
 from zoo.keras.running import features, predict
+from zoo.keras.training import cross_entropy, gradients
 from zoo.keras.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
     "build",
     "count_parameters",
+    "cross_entropy",
     "engine",
     "export",
     "features",
     "get_weights",
+    "gradients",
     "predict",
     "require_engine",
     "set_weights",

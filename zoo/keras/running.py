@@ -22,7 +22,7 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     Takes Keras' compiled function, which the model keeps: calling the model itself runs its layers
     one by one and takes several times as long.
     """
-    result = model.predict_on_batch(_input(model, x))
+    result = model.predict_on_batch(to_input(model, x))
     tensors = model.output
     if not isinstance(result, dict):
         (layout,) = layouts(model, [tensors])
@@ -38,11 +38,11 @@ def features(model: keras.Model, x: Array, nodes: Sequence[Node]) -> dict[str, A
     layers = {node.name: model.get_layer(layer_name(node.name)) for node in nodes}
     values = {name: keras.Operation.output.fget(layer) for name, layer in layers.items()}
     part = keras.Model(model.inputs, values, name="features")
-    result = part.predict_on_batch(_input(model, x))
+    result = part.predict_on_batch(to_input(model, x))
     return {node.name: _array(result[node.name], node.layout) for node in nodes}
 
 
-def _input(model: keras.Model, x: Array) -> Array:
+def to_input(model: keras.Model, x: Array) -> Array:
     """Lay x out as NHWC, in a dtype that every engine takes; the model casts it to its own."""
     (like,) = model.inputs
     x = np.ascontiguousarray(

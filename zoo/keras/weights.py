@@ -38,7 +38,7 @@ VARIABLES: dict[type[keras.Layer], dict[str, str]] = {
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """A variable of a model: its canonical shape, and (C, H, W) if its inputs are flattened."""
 
     variable: keras.Variable
@@ -48,7 +48,7 @@ class _Entry:
 
 def shapes(model: keras.Model) -> dict[str, Shape]:
     """Return canonical name -> shape of every parameter and running statistic."""
-    return {name: entry.shape for name, entry in _entries(model).items()}
+    return {name: entry.shape for name, entry in entries(model).items()}
 
 
 def count_parameters(model: keras.Model) -> int:
@@ -58,12 +58,12 @@ def count_parameters(model: keras.Model) -> int:
 
 def get_weights(model: keras.Model) -> dict[str, Array]:
     """Copy every parameter and running statistic to NumPy."""
-    return {name: _canonical(entry) for name, entry in _entries(model).items()}
+    return {name: canonical(entry, entry.variable) for name, entry in entries(model).items()}
 
 
 def set_weights(model: keras.Model, weights: Mapping[str, Array]) -> None:
     """Copy canonical arrays in; names and shapes are checked before. Keeps the dtype."""
-    for name, entry in _entries(model).items():
+    for name, entry in entries(model).items():
         variable = entry.variable
         array = np.asarray(weights[name]).astype(np.dtype(variable.dtype), copy=False)
         variable.assign(native(array, variable.shape, entry.layout))
@@ -80,10 +80,10 @@ def native(array: Array, shape: Sequence[int], layout: Shape | None = None) -> A
     return outputs_last(array, layout).reshape(tuple(shape))
 
 
-def _canonical(entry: _Entry) -> Array:
-    """Copy a variable's value in the canonical layout: the inverse of :func:`native`."""
+def canonical(entry: Entry, value: Any) -> Array:
+    """Copy a variable's value, or its gradient, to the canonical layout: undoes :func:`native`."""
     # Not convert_to_numpy, which NumPy warns of when TensorFlow's variables are copied.
-    array = np.asarray(entry.variable).astype(np.dtype(entry.variable.dtype), copy=False)
+    array = np.asarray(value).astype(np.dtype(entry.variable.dtype), copy=False)
     if array.ndim == 1:
         return array.copy()
     outputs, inputs, *window = entry.shape
@@ -122,7 +122,7 @@ def layouts(model: keras.Model, tensors: Sequence[Any]) -> Iterator[Shape | None
             yield None
 
 
-def _entries(model: keras.Model) -> dict[str, _Entry]:
+def entries(model: keras.Model) -> dict[str, Entry]:
     """Find a model's variables by their canonical names, in the graph's order where it is known."""
     held = [layer for layer in model.layers if type(layer) in VARIABLES]
     dense = [layer for layer in held if isinstance(layer, layers.Dense)]
@@ -135,7 +135,7 @@ def _entries(model: keras.Model) -> dict[str, _Entry]:
                 shape = _canonical_shape(layer, variable)
                 layout = flattened.get(layer) if name == "weight" else None
                 path = layer.name.replace(":", ".")  # no name of a spec has a colon
-                found[f"{path}.{name}"] = _Entry(variable, shape, layout)
+                found[f"{path}.{name}"] = Entry(variable, shape, layout)
     graph = getattr(model, "zoo_graph", None)
     return {p.name: found[p.name] for p in graph.parameters} if graph else found
 

@@ -4,14 +4,17 @@ import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else im
 from zoo.paddle.files import export
 from zoo.paddle.model import build
 from zoo.paddle.running import features, predict
+from zoo.paddle.training import cross_entropy, gradients
 from zoo.paddle.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
     "build",
     "count_parameters",
+    "cross_entropy",
     "export",
     "features",
     "get_weights",
+    "gradients",
     "predict",
     "set_weights",
     "shapes",

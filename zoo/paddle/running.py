@@ -18,7 +18,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 def predict(model: nn.Layer, x: Array) -> Array | dict[str, Array]:
     """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
     with _evaluating(model):
-        result = model(_input(model, x))
+        result = model(to_input(model, x))
     if isinstance(result, dict):
         return {name: _array(value) for name, value in result.items()}
     return _array(result)
@@ -37,7 +37,7 @@ def features(model: nn.Layer, x: Array, nodes: Sequence[Node]) -> dict[str, Arra
     hooks = [model.get_sublayer(n.name).register_forward_post_hook(keep(n.name)) for n in nodes]
     try:
         with _evaluating(model):
-            model(_input(model, x))
+            model(to_input(model, x))
     finally:
         for hook in hooks:
             hook.remove()
@@ -57,7 +57,7 @@ def _evaluating(model: nn.Layer) -> Iterator[None]:
             layer.training = True
 
 
-def _input(model: nn.Layer, x: Array) -> paddle.Tensor:
+def to_input(model: nn.Layer, x: Array) -> paddle.Tensor:
     """Copy x to the model's device and dtype."""
     like = next(iter(model.parameters()), None)
     if like is None:  # a network without weights knows what it was built for

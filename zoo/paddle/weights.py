@@ -26,7 +26,7 @@ _NATIVE = {canonical: native for native, canonical in _NAMES.items()}
 def shapes(model: nn.Layer) -> dict[str, tuple[int, ...]]:
     """Return canonical name -> shape of every parameter and running statistic."""
     return {
-        name: tuple(value.shape)[:: -1 if linear else 1] for name, value, linear in _state(model)
+        name: tuple(value.shape)[:: -1 if linear else 1] for name, value, linear in state(model)
     }
 
 
@@ -37,13 +37,13 @@ def count_parameters(model: nn.Layer) -> int:
 
 def get_weights(model: nn.Layer) -> dict[str, Array]:
     """Copy every parameter and running statistic to NumPy."""
-    return {name: _array(value, linear) for name, value, linear in _state(model)}
+    return {name: to_numpy(value, linear) for name, value, linear in state(model)}
 
 
 def set_weights(model: nn.Layer, weights: Mapping[str, Array]) -> None:
     """Copy canonical arrays in; names and shapes are checked before. Keeps device and dtype."""
     with paddle.no_grad():
-        for name, value, linear in _state(model):
+        for name, value, linear in state(model):
             value.set_value(_tensor(weights[name], linear).astype(value.dtype))
 
 
@@ -57,8 +57,8 @@ def fill(model: nn.Layer, name: str, array: Array) -> None:
     parameter._init_func = parameter._init_op_creator = None
 
 
-def _state(model: nn.Layer) -> Iterator[tuple[str, paddle.Tensor, bool]]:
-    """Canonical name, value, and whether it is a transposed weight."""
+def state(model: nn.Layer) -> Iterator[tuple[str, paddle.Tensor, bool]]:
+    """Yield canonical name, value, and whether it is a transposed weight, of all there are."""
     for path, layer in model.named_sublayers(include_self=True):
         for local, value in layer._parameters.items():
             if value is not None:
@@ -66,7 +66,8 @@ def _state(model: nn.Layer) -> Iterator[tuple[str, paddle.Tensor, bool]]:
                 yield name, value, isinstance(layer, nn.Linear) and local == "weight"
 
 
-def _array(value: paddle.Tensor, transposed: bool) -> Array:
+def to_numpy(value: paddle.Tensor, transposed: bool) -> Array:
+    """Copy a tensor to the canonical layout; a linear weight is transposed."""
     array = value.numpy()
     if value.dtype == paddle.bfloat16:  # comes as its bits
         import ml_dtypes

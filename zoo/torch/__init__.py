@@ -3,14 +3,17 @@
 from zoo.torch.files import export
 from zoo.torch.model import build
 from zoo.torch.running import features, predict
+from zoo.torch.training import cross_entropy, gradients
 from zoo.torch.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
     "build",
     "count_parameters",
+    "cross_entropy",
     "export",
     "features",
     "get_weights",
+    "gradients",
     "predict",
     "set_weights",
     "shapes",

@@ -18,10 +18,10 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 def predict(model: nn.Module, x: Array) -> Array | dict[str, Array]:
     """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
     with _evaluating(model):
-        result = model(_input(model, x))
+        result = model(to_input(model, x))
     if isinstance(result, dict):
-        return {name: _array(value) for name, value in result.items()}
-    return _array(result)
+        return {name: to_numpy(value) for name, value in result.items()}
+    return to_numpy(result)
 
 
 def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
@@ -30,12 +30,12 @@ def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Arr
     found: dict[str, Array] = {}
 
     def keep(name: str) -> Any:
-        return lambda module, inputs, output: found.__setitem__(name, _array(output))
+        return lambda module, inputs, output: found.__setitem__(name, to_numpy(output))
 
     hooks = [model.get_submodule(n.name).register_forward_hook(keep(n.name)) for n in nodes]
     try:
         with _evaluating(model):
-            model(_input(model, x))
+            model(to_input(model, x))
     finally:
         for hook in hooks:
             hook.remove()
@@ -55,7 +55,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = True
 
 
-def _input(model: nn.Module, x: Array) -> torch.Tensor:
+def to_input(model: nn.Module, x: Array) -> torch.Tensor:
     """Copy x to the model's device and dtype, channels last: twice as fast on a CPU."""
     like = next(model.parameters(), None)
     if like is None:  # a network without weights knows what it was built for
@@ -65,7 +65,8 @@ def _input(model: nn.Module, x: Array) -> torch.Tensor:
     return tensor.contiguous(memory_format=torch.channels_last)
 
 
-def _array(value: torch.Tensor) -> Array:
+def to_numpy(value: torch.Tensor) -> Array:
+    """Copy a tensor; bfloat16, which NumPy lacks, as float32."""
     if value.dtype == torch.bfloat16:
         value = value.float()
     return value.contiguous().cpu().numpy().copy()

@@ -1,0 +1,70 @@
+"""Losses and gradients of Flax modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from zoo.flax.weights import canonical, variables
+from zoo.network import Graph, graph_of
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: model -> its structure in training, and the compiled function that differentiates it
+_compiled: WeakKeyDictionary[nnx.Module, tuple[Any, Any]] = WeakKeyDictionary()
+
+
+def cross_entropy(logits: jax.Array, labels: Any) -> jax.Array:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N]."""
+    shares = jax.nn.log_softmax(logits)
+    return -jnp.take_along_axis(shares, jnp.asarray(labels)[:, None], axis=-1).mean()
+
+
+def gradients(model: nnx.Module, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate the training loss, in training mode.
+
+    Args:
+        model: Its running statistics move on, as in training; its mode is restored.
+        x: [N, C, H, W].
+        labels: Class numbers [N].
+
+    Returns:
+        The loss; canonical name -> gradient, in the canonical layout; and the input's, NCHW.
+    """
+    training = nnx.merge(*nnx.split(model))  # the same Variables' values, and a mode of its own
+    training.train()
+    graphdef, weights, rest = nnx.split(training, nnx.Param, ...)
+    if model not in _compiled or _compiled[model][0] != graphdef:
+        _compiled[model] = graphdef, jax.jit(_differentiating(graphdef, graph_of(model)))
+    dtype = next((variable[...].dtype for _, _, variable in variables(model)), jnp.float32)
+    inputs = np.asarray(x, dtype), np.asarray(labels)
+    (value, moved), (found, on_input) = _compiled[model][1](weights, rest, *inputs)
+    nnx.update(model, moved)
+    graded = nnx.merge(graphdef, found, rest)
+    named = {
+        parameter.name: canonical(node, variable[...])
+        for parameter, node, variable in variables(graded)
+        if isinstance(variable, nnx.Param)
+    }
+    return float(value), named, np.array(on_input)
+
+
+def _differentiating(graphdef: Any, graph: Graph) -> Callable[..., Any]:
+    """Return the loss, moved statistics and gradients as a function of a model's values."""
+
+    def compute(weights: Any, x: jax.Array, rest: Any, labels: jax.Array) -> Any:
+        model = nnx.merge(graphdef, weights, rest, copy=True)
+        outputs = model(x.transpose(0, 2, 3, 1))
+        value = graph.total_loss(outputs, lambda logits: cross_entropy(logits, labels))
+        return value, nnx.state(model, nnx.BatchStat)
+
+    def differentiate(weights: Any, rest: Any, x: jax.Array, labels: jax.Array) -> Any:
+        return jax.value_and_grad(compute, (0, 1), has_aux=True)(weights, x, rest, labels)
+
+    return differentiate

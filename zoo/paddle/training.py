@@ -1,0 +1,52 @@
+"""Losses and gradients of PaddlePaddle layers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from zoo.network import graph_of
+from zoo.paddle.running import to_input
+from zoo.paddle.weights import state, to_numpy
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+def cross_entropy(logits: paddle.Tensor, labels: Any) -> paddle.Tensor:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N]."""
+    labels = paddle.to_tensor(labels, dtype="int64", place=logits.place)
+    return nn.functional.cross_entropy(logits, labels)
+
+
+def gradients(model: nn.Layer, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate the training loss, in training mode.
+
+    Args:
+        model: Its running statistics move on, as in training; its mode is restored.
+        x: [N, C, H, W].
+        labels: Class numbers [N].
+
+    Returns:
+        The loss; canonical name -> gradient, in the canonical layout; and the input's, NCHW.
+    """
+    evaluating = [layer for layer in model.sublayers(include_self=True) if not layer.training]
+    model.train()
+    try:
+        parameters = [entry for entry in state(model) if not entry[1].stop_gradient]
+        tensor = to_input(model, x)
+        tensor.stop_gradient = False
+        loss = partial(cross_entropy, labels=labels)
+        value = graph_of(model).total_loss(model(tensor), loss)
+        found = paddle.grad(value, [tensor, *(entry[1] for entry in parameters)])
+    finally:
+        for layer in evaluating:
+            layer.training = False
+    named = {
+        name: to_numpy(gradient, linear)
+        for (name, _, linear), gradient in zip(parameters, found[1:], strict=True)
+    }
+    return float(value), named, found[0].numpy()

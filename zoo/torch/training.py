@@ -1,0 +1,48 @@
+"""Losses and gradients of PyTorch modules."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from zoo.network import graph_of
+from zoo.torch.running import to_input, to_numpy
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+def cross_entropy(logits: torch.Tensor, labels: Any) -> torch.Tensor:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N]."""
+    return F.cross_entropy(logits, torch.as_tensor(labels, dtype=torch.long, device=logits.device))
+
+
+def gradients(model: nn.Module, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate the training loss, in training mode.
+
+    Args:
+        model: Its running statistics move on, as in training; its mode is restored.
+        x: [N, C, H, W].
+        labels: Class numbers [N].
+
+    Returns:
+        The loss; canonical name -> gradient, in the canonical layout; and the input's, NCHW.
+    """
+    evaluating = [module for module in model.modules() if not module.training]
+    model.train()
+    try:
+        parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+        tensor = to_input(model, x).requires_grad_()
+        loss = partial(cross_entropy, labels=labels)
+        value = graph_of(model).total_loss(model(tensor), loss)
+        found = torch.autograd.grad(value, [tensor, *parameters.values()])
+    finally:
+        for module in evaluating:
+            module.training = False
+    arrays = [to_numpy(each.detach()) for each in found]
+    names = [name.replace("_orig_mod.", "") for name in parameters]
+    return value.item(), dict(zip(names, arrays[1:], strict=True)), arrays[0]
