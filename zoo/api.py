@@ -219,7 +219,9 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
         >>> zoo.loss(model, model(images), labels).backward()
     """
     backend = backends.of(model)
-    return graph_of(model).total_loss(outputs, lambda x: backend.cross_entropy(x, labels))
+    return graph_of(model).total_loss(
+        outputs, lambda logits, weight: backend.cross_entropy(logits, labels, weight)
+    )
 
 
 def predict(model: Any, x: Array) -> Array | dict[str, Array]:

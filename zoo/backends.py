@@ -45,8 +45,8 @@ class Backend(Protocol):
     def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
         """Fill the model from canonical arrays whose names and shapes have been checked."""
 
-    def cross_entropy(self, logits: Any, labels: Any) -> Any:
-        """The mean cross-entropy of logits [N, classes] and class numbers [N], differentiable."""
+    def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
+        """The mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
 
     def gradients(
         self, model: Any, x: Array, labels: Array

@@ -270,19 +270,18 @@ class Graph:
         """Output name -> node."""
         return {output.name: self.node(output.step) for output in self.outputs}
 
-    def total_loss(self, outputs: Any, loss: Callable[[Any], Any]) -> Any:
-        """Sum a loss over the outputs, each by its weight.
+    def total_loss(self, outputs: Any, loss: Callable[[Any, float], Any]) -> Any:
+        """Sum a loss over the outputs.
 
         Args:
             outputs: What a model returns: one output, or a dict of them by name.
-            loss: From an output to a scalar.
+            loss: From an output and its weight to a scalar.
         """
         named = outputs if isinstance(outputs, Mapping) else {self.outputs[0].name: outputs}
-        first, *others = self.outputs
-        total = _weighted(loss(named[first.name]), first.loss_weight)
-        for output in others:
-            total = total + _weighted(loss(named[output.name]), output.loss_weight)
-        return total
+        first, *others = (loss(named[output.name], output.loss_weight) for output in self.outputs)
+        for other in others:
+            first = first + other
+        return first
 
     def summary(self, depth: int | None = 1) -> Summary:
         """A table of blocks with shapes, parameters, MACs and the paper's own figures.
@@ -330,10 +329,6 @@ def _without_dropout(block: Block) -> Block:
         return replace(child, attributes={"rate": 0.0}) if child.op == "dropout" else child
 
     return replace(block, steps=tuple(replace(s, child=changed(s.child)) for s in block.steps))
-
-
-def _weighted(value: Any, weight: float) -> Any:
-    return value if weight == 1 else value * weight
 
 
 def graph_of(model: Any) -> Graph:

@@ -20,10 +20,10 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 _compiled: WeakKeyDictionary[nnx.Module, tuple[Any, Any]] = WeakKeyDictionary()
 
 
-def cross_entropy(logits: jax.Array, labels: Any) -> jax.Array:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N]."""
+def cross_entropy(logits: jax.Array, labels: Any, weight: float = 1.0) -> jax.Array:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
     shares = jax.nn.log_softmax(logits)
-    return -jnp.take_along_axis(shares, jnp.asarray(labels)[:, None], axis=-1).mean()
+    return -weight * jnp.take_along_axis(shares, jnp.asarray(labels)[:, None], axis=-1).mean()
 
 
 def gradients(model: nnx.Module, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
@@ -61,7 +61,9 @@ def _differentiating(graphdef: Any, graph: Graph) -> Callable[..., Any]:
     def compute(weights: Any, x: jax.Array, rest: Any, labels: jax.Array) -> Any:
         model = nnx.merge(graphdef, weights, rest, copy=True)
         outputs = model(x.transpose(0, 2, 3, 1))
-        value = graph.total_loss(outputs, lambda logits: cross_entropy(logits, labels))
+        value = graph.total_loss(
+            outputs, lambda logits, weight: cross_entropy(logits, labels, weight)
+        )
         return value, nnx.state(model, nnx.BatchStat)
 
     def differentiate(weights: Any, rest: Any, x: jax.Array, labels: jax.Array) -> Any:

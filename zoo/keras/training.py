@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import keras
@@ -18,12 +17,13 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Loss = Callable[[Any], Any]
 
 
-def cross_entropy(logits: Any, labels: Any) -> Any:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N]."""
+def cross_entropy(logits: Any, labels: Any, weight: float = 1.0) -> Any:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
     # Not Keras' own loss, which adds an epsilon on some engines.
     labels = keras.ops.cast(keras.ops.convert_to_tensor(labels), "int32")
     chosen = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return -keras.ops.mean(keras.ops.sum(chosen * keras.ops.log_softmax(logits), axis=-1))
+    mean = keras.ops.mean(keras.ops.sum(chosen * keras.ops.log_softmax(logits), axis=-1))
+    return mean * keras.ops.convert_to_tensor(-weight, dtype=logits.dtype)
 
 
 def gradients(model: keras.Model, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
@@ -40,7 +40,12 @@ def gradients(model: keras.Model, x: Array, labels: Array) -> tuple[float, dict[
     known = {n: e for n, e in entries(model).items() if e.variable.trainable}
     variables = [entry.variable for entry in known.values()]
     differentiate = _ENGINES[keras.backend.backend()]
-    loss = partial(graph_of(model).total_loss, loss=partial(cross_entropy, labels=labels))
+
+    def loss(outputs: Any) -> Any:
+        return graph_of(model).total_loss(
+            outputs, lambda logits, weight: cross_entropy(logits, labels, weight)
+        )
+
     value, on_input, found = differentiate(model, to_input(model, x), variables, loss)
     named = {
         name: canonical(entry, np.asarray(gradient))

@@ -1,12 +1,15 @@
 """One function an operation: a node as a PaddlePaddle layer.
 
-Paddle's kernels hold eps, momentum, exponents and rates in float32 whatever they compute in; the
-layers of this file that have one compute in float64 by plain operations, which do not.
+Paddle's kernels hold eps, momentum, exponents, rates and, in gradients, the sizes of averages in
+float32 whatever they compute in; the layers of this file that have one compute in float64 by plain
+operations, which do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import Any
 
 import numpy as np
 import paddle
@@ -69,16 +72,16 @@ def avg_pool(node: Node, dtype: str) -> nn.Layer:
     at = node.attributes
     top, bottom, left, right = at["padding"]
     if at["counts"] is None and (top, left) == (bottom, right):
-        return nn.AvgPool2D(at["kernel_size"], at["stride"], (top, left), exclusive=False)
+        return AvgPool2D(at["kernel_size"], at["stride"], (top, left), exclusive=False)
     return PaddedAvgPool2D(at["kernel_size"], at["stride"], at["padding"], at["counts"], dtype)
 
 
 def global_avg_pool(node: Node, dtype: str) -> nn.Layer:
-    return nn.AdaptiveAvgPool2D(1)
+    return GlobalAvgPool2D(1)
 
 
 def adaptive_avg_pool(node: Node, dtype: str) -> nn.Layer:
-    return nn.AdaptiveAvgPool2D(node.attributes["output_size"])
+    return AdaptiveAvgPool2D(node.attributes["output_size"], node.attributes["windows"])
 
 
 def scale(node: Node, dtype: str) -> nn.Layer:
@@ -148,10 +151,10 @@ class BatchNorm(nn.BatchNorm2D):
             mean = x.mean(axes)
             variance = (x - mean.reshape(across)).square().mean(axes)
             with paddle.no_grad():
-                old = _constant(self._momentum, x)
+                old = constant(self._momentum, x)
                 for kept, new in ((self._mean, mean), (self._variance, variance)):
                     paddle.assign(old * kept + (1 - old) * new, kept)
-        scale = (variance + _constant(self._epsilon, x)).rsqrt()
+        scale = (variance + constant(self._epsilon, x)).rsqrt()
         if self.weight is not None:
             scale = scale * self.weight
         out = (x - mean.reshape(across)) * scale.reshape(across)
@@ -164,12 +167,12 @@ class LocalResponseNorm(nn.LocalResponseNorm):
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         half, shape = self.size // 2, [-1, *input.shape[1:]]
         rows = input.square().flatten(2).unsqueeze(1)  # one map, a channel a row
-        mean = F.avg_pool2d(rows, [self.size, 1], 1, [half, half, 0, 0], exclusive=False)
-        base = mean.reshape(shape) * _constant(self.alpha, input) + _constant(self.k, input)
+        mean = _means(rows, (self.size, 1), (1, 1), (half, half, 0, 0))
+        base = mean.reshape(shape) * constant(self.alpha, input) + constant(self.k, input)
         if self.beta == 0.75:  # several times as fast as the power
             root = base.sqrt()
             return input / (root * root.sqrt())
-        return input / base.pow(_constant(self.beta, input))
+        return input / base.pow(constant(self.beta, input))
 
 
 class Dropout(nn.Dropout):
@@ -179,7 +182,40 @@ class Dropout(nn.Dropout):
         if not self.training or input.dtype != paddle.float64:
             return super().forward(input)
         # In training this mode drops values and leaves the others as they are.
-        return F.dropout(input, self.p, mode="downscale_in_infer") / _constant(1 - self.p, input)
+        return F.dropout(input, self.p, mode="downscale_in_infer") / constant(1 - self.p, input)
+
+
+class AvgPool2D(nn.AvgPool2D):
+    """An average pool, exact in float64."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        top, left = self.padding
+        return _means(input, self.ksize, self.stride, (top, top, left, left))
+
+
+class GlobalAvgPool2D(nn.AdaptiveAvgPool2D):
+    """The mean of each channel, exact in float64."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        if input.dtype == paddle.float64:
+            return input.mean((2, 3), keepdim=True)
+        return super().forward(input)
+
+
+class AdaptiveAvgPool2D(nn.AdaptiveAvgPool2D):
+    """The means of windows that cover the map, exact in float64."""
+
+    def __init__(self, output_size: tuple[int, int], windows: Any) -> None:
+        super().__init__(output_size)
+        self.windows = windows
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        if input.dtype != paddle.float64:
+            return super().forward(input)
+        for axis, windows in enumerate(self.windows, 2):
+            means = [input.slice([axis], [a], [b]).mean(axis) for a, b in windows]
+            input = paddle.stack(means, axis)
+        return input
 
 
 class PaddedAvgPool2D(nn.AvgPool2D):
@@ -203,7 +239,8 @@ class PaddedAvgPool2D(nn.AvgPool2D):
         self.register_buffer("scale", scale, persistable=False)
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        mean = super().forward(F.pad(input, self.edges))
+        left, right, top, bottom = self.edges
+        mean = _means(input, self.ksize, self.stride, (top, bottom, left, right))
         return mean if self.scale is None else mean * self.scale
 
     def extra_repr(self) -> str:
@@ -218,7 +255,7 @@ class Scale(nn.Layer):
         self.factor = factor
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        return input * _constant(self.factor, input)
+        return input * constant(self.factor, input)
 
     def extra_repr(self) -> str:
         return f"{self.factor}"
@@ -245,6 +282,31 @@ def _padding(node: Node) -> list[int]:
     return list(node.attributes["padding"])
 
 
-def _constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
+def _means(
+    x: paddle.Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: tuple[int, int, int, int],
+) -> paddle.Tensor:
+    """The mean of each window, padding counted; padding is top, bottom, left, right."""
+    top, bottom, left, right = padding
+    if x.dtype != paddle.float64:
+        if (top, left) == (bottom, right):
+            return F.avg_pool2d(x, kernel, stride, (top, left), exclusive=False)
+        return F.avg_pool2d(F.pad(x, [left, right, top, bottom]), kernel, stride)
+    # The native gradient divides by a float32. Here the windows' values are added one by one.
+    x = F.pad(x, [left, right, top, bottom])
+    height, width = (
+        (side - k) // step for side, k, step in zip(x.shape[2:], kernel, stride, strict=True)
+    )
+    total = None
+    for row, column in product(range(kernel[0]), range(kernel[1])):
+        ends = [row + height * stride[0] + 1, column + width * stride[1] + 1]
+        part = paddle.strided_slice(x, [2, 3], [row, column], ends, list(stride))
+        total = part if total is None else total + part
+    return total / constant(kernel[0] * kernel[1], x)
+
+
+def constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
     """A number in the dtype of a tensor; compiled functions take Python's as float32."""
     return paddle.full([], value, like.dtype)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,20 @@ import paddle
 from paddle import nn
 
 from zoo.network import graph_of
+from zoo.paddle.layers import constant
 from zoo.paddle.running import to_input
 from zoo.paddle.weights import state, to_numpy
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
-def cross_entropy(logits: paddle.Tensor, labels: Any) -> paddle.Tensor:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N]."""
-    labels = paddle.to_tensor(labels, dtype="int64", place=logits.place)
-    return nn.functional.cross_entropy(logits, labels)
+def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> paddle.Tensor:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+    # Not Paddle's own, whose softmax takes no logit to be more than 64 below the largest.
+    numbers = paddle.to_tensor(labels, dtype="int64", place=logits.place).reshape([-1, 1])
+    below = logits - logits.max(-1, keepdim=True).detach()
+    each = below.exp().sum(-1, keepdim=True).log() - paddle.take_along_axis(below, numbers, -1)
+    return each.mean() * constant(weight, logits)
 
 
 def gradients(model: nn.Layer, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
@@ -39,8 +42,9 @@ def gradients(model: nn.Layer, x: Array, labels: Array) -> tuple[float, dict[str
         parameters = [entry for entry in state(model) if not entry[1].stop_gradient]
         tensor = to_input(model, x)
         tensor.stop_gradient = False
-        loss = partial(cross_entropy, labels=labels)
-        value = graph_of(model).total_loss(model(tensor), loss)
+        value = graph_of(model).total_loss(
+            model(tensor), lambda logits, weight: cross_entropy(logits, labels, weight)
+        )
         found = paddle.grad(value, [tensor, *(entry[1] for entry in parameters)])
     finally:
         for layer in evaluating:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,10 @@ from zoo.torch.running import to_input, to_numpy
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
-def cross_entropy(logits: torch.Tensor, labels: Any) -> torch.Tensor:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N]."""
-    return F.cross_entropy(logits, torch.as_tensor(labels, dtype=torch.long, device=logits.device))
+def cross_entropy(logits: torch.Tensor, labels: Any, weight: float = 1.0) -> torch.Tensor:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+    numbers = torch.as_tensor(labels, dtype=torch.long, device=logits.device)
+    return weight * F.cross_entropy(logits, numbers)
 
 
 def gradients(model: nn.Module, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
@@ -37,8 +37,9 @@ def gradients(model: nn.Module, x: Array, labels: Array) -> tuple[float, dict[st
     try:
         parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         tensor = to_input(model, x).requires_grad_()
-        loss = partial(cross_entropy, labels=labels)
-        value = graph_of(model).total_loss(model(tensor), loss)
+        value = graph_of(model).total_loss(
+            model(tensor), lambda logits, weight: cross_entropy(logits, labels, weight)
+        )
         found = torch.autograd.grad(value, [tensor, *parameters.values()])
     finally:
         for module in evaluating:

@@ -1,0 +1,111 @@
+"""The written training rules that every framework's own gradients are put into.
+
+Frameworks' optimizers of one name are not one function: Keras' Adam puts epsilon elsewhere, and
+holds the learning rate in float32. Here the rule is NumPy's, in the dtype of the weights, so what
+is compared is the gradients and the running statistics, step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+Weights = dict[str, Array]
+Rule = Callable[[Weights, Mapping[str, Array], int], None]
+
+STEPS = 10
+
+
+def sgd(lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 1e-4) -> Rule:
+    """Make the rule v = momentum v + (g + weight_decay w), w = w - lr v.
+
+    Returns:
+        A function that changes weights in place, given gradients and the number of the step from 1.
+
+    Example:
+        >>> weights = {"w": np.array([1.0])}
+        >>> sgd(lr=0.1, weight_decay=0)(weights, {"w": np.array([2.0])}, 1)
+        >>> weights["w"]
+        array([0.8])
+    """
+    velocity: Weights = {}
+
+    def step(weights: Weights, gradients: Mapping[str, Array], number: int) -> None:
+        for name, gradient in gradients.items():
+            w = weights[name]
+            pull = gradient + w.dtype.type(weight_decay) * w
+            before = velocity.get(name)
+            velocity[name] = pull if before is None else w.dtype.type(momentum) * before + pull
+            w -= w.dtype.type(lr) * velocity[name]
+
+    return step
+
+
+def adam(lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Rule:
+    """Make Adam's rule, as algorithm 1 of the paper states it.
+
+    Returns:
+        A function that changes weights in place, given gradients and the number of the step from 1.
+
+    Source: Kingma and Ba, Adam, https://arxiv.org/abs/1412.6980
+
+    Example:
+        >>> weights = {"w": np.array([1.0])}
+        >>> adam(lr=0.1)(weights, {"w": np.array([5.0])}, 1)
+        >>> weights["w"].round(6)
+        array([0.9])
+    """
+    first: Weights = {}
+    second: Weights = {}
+
+    def step(weights: Weights, gradients: Mapping[str, Array], number: int) -> None:
+        for name, g in gradients.items():
+            w = weights[name]
+            kind = w.dtype.type
+            first[name] = kind(beta1) * first.get(name, kind(0)) + kind(1 - beta1) * g
+            second[name] = kind(beta2) * second.get(name, kind(0)) + kind(1 - beta2) * g * g
+            mean = first[name] / kind(1 - beta1**number)
+            square = second[name] / kind(1 - beta2**number)
+            w -= kind(lr) * mean / (np.sqrt(square) + kind(eps))
+
+    return step
+
+
+#: name -> makes the rule
+RULES: dict[str, Callable[[], Rule]] = {"SGD": sgd, "Adam": adam}
+
+
+def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[Array, Array]]:
+    """Make batches of real data: handwritten digits, enlarged to a network's input.
+
+    Args:
+        shape: (channels, height, width) of the input.
+        size: Examples in a batch, at most 16.
+        classes: The network's; digits beyond them begin at 0 again.
+
+    Returns:
+        ``STEPS`` pairs of float32 [N, C, H, W], about of mean 0 and deviation 1, and labels [N].
+
+    Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+    Repository, CC BY 4.0; the first 160 of its test set.
+    """
+    from PIL import Image
+
+    with np.load(Path(__file__).parents[1] / "data" / "digits.npz", allow_pickle=False) as file:
+        digits, labels = file["images"], file["labels"].astype(np.int64) % classes
+    channels, height, width = shape
+    found = []
+    for start in range(0, STEPS * size, size):
+        images = [
+            Image.fromarray(digit * np.uint8(15)).resize((width, height), Image.Resampling.BILINEAR)
+            for digit in digits[start : start + size]
+        ]
+        grey = (np.stack([np.asarray(image, np.float32) for image in images]) / 240 - 0.3) / 0.38
+        # Channels that are not all alike, so that none may stand for another.
+        x = np.stack([np.roll(grey, c, axis=2) * (1 - 0.1 * c) for c in range(channels)], axis=1)
+        found.append((np.ascontiguousarray(x), labels[start : start + size]))
+    return found
