@@ -80,7 +80,8 @@ def build(
         seed: Of the initial weights, which are the same bits in every framework.
         init: ``he_uniform``, ``glorot_uniform``, ``paper`` (where the spec states one), or
             ``native`` for the framework's own default.
-        dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
+        dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``; or the dtype of that name, as
+            NumPy or the framework has it.
         weights: A file of weights to start from: zoo's own (see :func:`save`) or a publisher's; or
             the name of a source, such as ``torchvision``, whose file is downloaded, checked and
             kept; or ``torchvision:file.pth``, a file of that source. Nothing is drawn then. Those
@@ -110,7 +111,7 @@ def build(
     network = graph(
         name, aux=aux, num_classes=num_classes, in_channels=in_channels, input_size=input_size
     )
-    initial.check(init, dtype, seed)
+    dtype = initial.check(init, dtype, seed)
     if weights is not None:
         from zoo.checkpoints import loading, storage
 

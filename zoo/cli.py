@@ -142,7 +142,7 @@ def verify(
     ] = None,
 ) -> None:
     """Show that the frameworks hold the same network, at every node, on a photograph."""
-    names = [name.strip() for name in backends.split(",")] if backends else None
+    names = None if backends is None else [name.strip() for name in backends.split(",")]
     if save:
         check_writable(save)
     with err.status("reading the spec") as status:

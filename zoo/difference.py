@@ -181,12 +181,12 @@ def _changes(old: Graph, new: Graph) -> Iterator[Change]:
                 own = {k: v for k, v in fields.items() if not k.startswith("in_")}
             else:
                 own = fields = {}
-            reads = _sources(a, before, after), _sources(b, after, before)
-            different = bool(own) or a.op != b.op or reads[0] != reads[1]
+            moved = _sources(a, before, after) != _sources(b, after, before)
+            different = bool(own) or a.op != b.op or moved
             if not different and (a.shape, a.parameters, a.macs) == (b.shape, b.parameters, b.macs):
                 continue
             kind = "changed" if different else "follows"
-            change = _change(name, kind, a, b, own, reads if reads[0] != reads[1] else None)
+            change = _change(name, kind, a, b, own, (a.inputs, b.inputs) if moved else None)
         yield change
 
 
@@ -196,7 +196,7 @@ def _change(
     a: Node | None,
     b: Node | None,
     fields: Mapping[str, tuple[Any, Any]],
-    reads: tuple[list[str], list[str]] | None,
+    reads: tuple[Sequence[str], Sequence[str]] | None,
 ) -> Change:
     return Change(
         name,

@@ -60,14 +60,26 @@ def drawing(
     return _Drawing(graph, wanted, seed, init, dtype)
 
 
-def check(init: str, dtype: str, seed: int) -> None:
-    """Refuse what is no initialiser, dtype or seed."""
+def check(init: str, dtype: Any, seed: int) -> str:
+    """Refuse what is no initialiser, dtype or seed; return the dtype's name."""
+    dtype = _name_of(dtype)
     for value, known, what in ((init, INITIALIZERS, "init"), (dtype, DTYPES, "dtype")):
         if value not in known:
             hint = suggestion(value, known) or f" Known: {', '.join(known)}."
             raise UnknownNameError(f"Unknown {what} {value!r}.{hint}")
     if type(seed) is not int:
         raise InputError(f"seed must be an integer, got {seed!r}")
+    return str(dtype)
+
+
+def _name_of(dtype: Any) -> Any:
+    """The name of a dtype of NumPy's or of a framework's, such as ``torch.float64``."""
+    if dtype is None or isinstance(dtype, str):
+        return dtype
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        return str(dtype).rpartition(".")[2]
 
 
 def uniform(graph: Graph, parameter: Parameter, seed: int, bound: float) -> Array:

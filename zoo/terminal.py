@@ -23,6 +23,7 @@ err = Console(stderr=True, highlight=False, emoji=False)
 
 def run(app: Callable[[], Any]) -> None:
     """Run a command line; a user's mistake is one line and exit status 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow tells of GPUs it looks for
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no letter for a sign

@@ -72,7 +72,16 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ("r: {op: relu, when: maybe}", "$.layers.r.when: expected true or false, got 'maybe'"),
         ("r: {op: relu, from: 3}", "$.layers.r.from: expected text, got 3"),
         ("r: 3", "$.layers.r: expected a mapping, got 3"),
-        ("r: {}", "$.layers.r.layers: expected one of op (an operation), block"),
+        ("r: {}", "$.layers.r: expected one of op (an operation), block"),
+        (
+            "r: {op: relu, block: b}",
+            "$.layers.r.block: a layer is an operation (op) or the use of a block (block), not both",
+        ),
+        ("r: {op: relu, <<: {when: true}}", "merge keys are not read; write the fields"),
+        (
+            "c: {op: conv, out_channels: 9999999999, kernel_size: 1}",
+            "expected an integer of at least 1, and none beyond 1,000,000, got 9999999999",
+        ),
         ("r: {blok: conv}", "$.layers.r.blok: unknown field. Did you mean 'block'?"),
         ("1r: {op: relu}", "$.layers.1r: expected a name of letters, digits and _"),
         # names and references

@@ -34,7 +34,7 @@ def test_googlenet_with_heads_passes_in_all_four(report):
         assert result.output_shapes == {name: [1, 1000] for name in ("logits", "aux1", "aux2")}
         assert result.build_s > 0
         assert result.run_s > 0
-        assert result.peak_memory_mb > 50
+        assert result.peak_memory_mib > 50
 
 
 def test_the_report_prints_and_goes_to_json(report):

@@ -60,7 +60,7 @@ def load(
     network = checkpoint.graph(**{**asked._asdict(), "aux": aux})
     if dtype is None:
         dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
-    initial.check("he_uniform", dtype, seed)
+    dtype = initial.check("he_uniform", dtype, seed)
     return fill(network, checkpoint, backend, head, stem, seed, "he_uniform", dtype)
 
 

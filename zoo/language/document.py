@@ -52,6 +52,8 @@ def read(path: str | Path) -> Mapping:
     """
     path = Path(path)
     try:
+        if path.exists() and not path.is_file():  # a pipe could make it wait for ever
+            raise SpecError(f"{path}: not a file")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
@@ -79,6 +81,8 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise _syntax_error(error, file) from None
+    except SpecError:
+        raise
     except ValueError as error:  # PyYAML raises it bare for \U escapes beyond Unicode
         raise SpecError(f"{file}: not valid YAML: {error}") from None
     if not isinstance(root, yaml.MappingNode):

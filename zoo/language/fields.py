@@ -27,7 +27,10 @@ def _field(
 
     def check(value: Any) -> Any:
         if not accepts(value) and (plain or not is_expression(value)):
-            raise PydanticCustomError("expected", "expected {expected}", {"expected": expected})
+            large = type(value) in (int, float) and abs(value) > MAX_INT
+            most = f", and none beyond {MAX_INT:,}" if large else ""
+            told = {"expected": expected + most}
+            raise PydanticCustomError("expected", "expected {expected}", told)
         return value
 
     schema = {"anyOf": [*schemas] if plain else [*schemas, _EXPRESSION]}
@@ -46,7 +49,7 @@ def _is_int(value: Any, least: int = 0) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= 1e9
+    return type(value) in (int, float) and abs(value) <= MAX_INT
 
 
 def _ints(least: int, lengths: tuple[int, ...]) -> Callable[[Any], bool]:

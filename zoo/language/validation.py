@@ -55,6 +55,8 @@ def validate(document: Mapping) -> schema.Spec:
     # A misspelt field is also a missing one: the misspelling says more.
     first = min(found, key=lambda e: e["type"] != "extra_forbidden")
     location = _in_file(first["loc"], document)
+    if _is_no_layer(first):
+        location = location[:-1]
     place = f"{document.file}:{line_of(document, location)}: {describe(location)}"
     raise SpecError(f"{place}: {_message(first, location)}")
 
@@ -78,6 +80,11 @@ def _has(value: Any, key: int | str) -> bool:
     return isinstance(value, dict) and key in value
 
 
+def _is_no_layer(found: Any) -> bool:
+    """Whether what was found is a layer that says nothing of what it is."""
+    return bool(found["type"] == "missing" and found["loc"][-2:] == ("group", "layers"))
+
+
 def _message(found: Any, location: Location) -> str:
     kind, value, loc = found["type"], found["input"], found["loc"]
     shown = "a mapping" if isinstance(value, dict) else repr(value)
@@ -87,13 +94,17 @@ def _message(found: Any, location: Location) -> str:
     if kind == "union_tag_invalid":
         tag = value.get("op")
         return f"unknown op {tag!r}.{suggestion(tag, OPS) or ' Known: ' + ', '.join(OPS) + '.'}"
+    if kind == "extra_forbidden" and location[-1] == "<<":
+        return "merge keys are not read; write the fields, or use a variant"
+    if kind == "extra_forbidden" and location[-1] == "block" and loc[-2] in OPS:
+        return "a layer is an operation (op) or the use of a block (block), not both"
     if kind == "extra_forbidden" and not str(location[-1]).isidentifier():
         return "unknown field. Within { }, text that has a comma needs quotes."
     if kind == "extra_forbidden":
         return f"unknown field.{suggestion(location[-1], _known(loc))}"
     if kind == "literal_error":
         return f"expected {found['ctx']['expected']}, got {shown}"
-    if kind == "missing" and location[-1] == "layers" and "group" in loc:
+    if _is_no_layer(found):
         return "expected one of op (an operation), block (the use of one) or layers (a group)"
     if kind == "missing":
         return "missing; it must be given"

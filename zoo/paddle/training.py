@@ -19,7 +19,9 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> paddle.Tensor:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
     # Not Paddle's own, whose softmax takes no logit to be more than 64 below the largest.
-    numbers = paddle.to_tensor(labels, dtype="int64", place=logits.place).reshape([-1, 1])
+    if not isinstance(labels, paddle.Tensor):
+        labels = paddle.to_tensor(labels, place=logits.place)
+    numbers = labels.astype("int64").reshape([-1, 1])
     below = logits - logits.max(-1, keepdim=True).detach()
     each = below.exp().sum(-1, keepdim=True).log() - paddle.take_along_axis(below, numbers, -1)
     return each.mean() * constant(weight, logits)

@@ -33,7 +33,7 @@ class BackendResult:
         top5: Its five largest logits.
         import_s, build_s, first_run_s, run_s: Seconds to import the framework, to build the model
             with initial weights, to run it first (compiling included), and to run it again.
-        peak_memory_mb: The most memory its process held, MiB, the framework itself included.
+        peak_memory_mib: The most memory its process held, MiB, the framework itself included.
     """
 
     backend: str
@@ -50,7 +50,7 @@ class BackendResult:
     build_s: float = float("nan")
     first_run_s: float = float("nan")
     run_s: float = float("nan")
-    peak_memory_mb: float | None = None
+    peak_memory_mib: float | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def _count(kind: str) -> Callable[[BackendResult, Report], str]:
 
 
 def _memory(result: BackendResult) -> str:
-    return "" if result.peak_memory_mb is None else f"{result.peak_memory_mb:,.0f} MiB"
+    return "" if result.peak_memory_mib is None else f"{result.peak_memory_mib:,.0f} MiB"
 
 
 def _version(result: BackendResult, report: Report) -> str:

@@ -98,6 +98,7 @@ def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[
     with np.load(Path(__file__).parents[1] / "data" / "digits.npz", allow_pickle=False) as file:
         digits, labels = file["images"], file["labels"].astype(np.int64) % classes
     channels, height, width = shape
+    noise = np.random.default_rng(0)
     found = []
     for start in range(0, STEPS * size, size):
         images = [
@@ -105,7 +106,9 @@ def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[
             for digit in digits[start : start + size]
         ]
         grey = (np.stack([np.asarray(image, np.float32) for image in images]) / 240 - 0.3) / 0.38
-        # Channels that are not all alike, so that none may stand for another.
+        # Channels that are not all alike, so that none may stand for another; and a little noise,
+        # for among equal values of a window each framework's max pool takes another's gradient.
         x = np.stack([np.roll(grey, c, axis=2) * (1 - 0.1 * c) for c in range(channels)], axis=1)
+        x += np.float32(0.05) * noise.standard_normal(x.shape, np.float32)
         found.append((np.ascontiguousarray(x), labels[start : start + size]))
     return found

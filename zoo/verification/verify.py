@@ -148,7 +148,8 @@ def _work(path: Path, entry: registry.Entry, asked: str) -> dict[str, Any] | str
     command = [sys.executable, "-m", "zoo.verification.worker", str(path), entry.name, asked]
     # The worker finds zoo where this process found it, even when that is only a checkout.
     root = str(Path(__file__).resolve().parents[2])
-    search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    search = os.pathsep.join([root, *map(os.path.abspath, given)])  # it works elsewhere
     environment = {**os.environ, "PYTHONPATH": search}
     try:
         done = subprocess.run(

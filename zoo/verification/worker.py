@@ -72,7 +72,7 @@ def work(path: Path, name: str, asked: str, job: dict[str, Any]) -> dict[str, An
         "build_s": building,
         "first_run_s": first,
         "run_s": statistics.median(runs),
-        "peak_memory_mb": memory,
+        "peak_memory_mib": memory,
     }
 
 

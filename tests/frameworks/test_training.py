@@ -1,0 +1,195 @@
+"""The training loss, its gradients, and ten steps of training: in all frameworks the same."""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+
+import numpy as np
+import pytest
+from loading import load
+
+import zoo
+from zoo import backends, initial, ops
+from zoo.errors import BackendError
+from zoo.verification import rules
+
+NETWORKS = {
+    "googlenet": {"input_size": 80, "num_classes": 10, "aux": True},
+    "googlenet_bn": {"input_size": 64, "num_classes": 10},
+    "everything": {},
+}
+EVERYTHING = """
+conv: {op: conv, out_channels: 8, kernel_size: 3, stride: 2, padding: [0, 1, 1, 0]}
+bn: {op: batch_norm, momentum: 0.3}
+relu: {op: relu}
+lrn: {op: lrn, size: 5, alpha: 0.1, k: 2}
+average: {op: avg_pool, kernel_size: 3, stride: 2, padding: 1, count_include_pad: false}
+depthwise: {op: conv, out_channels: 16, kernel_size: 3, groups: 8, dilation: 2, padding: 2}
+factor: {op: scale, factor: 0.3}
+pool: {op: max_pool, kernel_size: 3, stride: 2, ceil_mode: true}
+sum: {op: add, from: [pool, pool]}
+adaptive: {op: adaptive_avg_pool, output_size: 3}
+flatten: {op: flatten}
+dropout: {op: dropout, rate: 0.5}
+fc: {op: linear, out_features: $num_classes}
+aux1: {from: relu, when: $aux, layers: {mean: {op: global_avg_pool}, flatten: {op: flatten}, fc: {op: linear, out_features: $num_classes}}}
+"""
+HEADER = """
+options: {num_classes: 10, input_size: [27, 31]}
+outputs: {logits: {from: fc}, aux1: {from: aux1, loss_weight: 0.7}}
+"""
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    """Makes a network's graph."""
+    path = tmp_path_factory.mktemp("specs") / "everything.yaml"
+    layers = textwrap.indent(EVERYTHING.strip(), "  ")
+    path.write_text(f"format: 1\nname: everything\n{HEADER}layers:\n{layers}\n")
+
+    def make(name):
+        if name == "everything":
+            return zoo.graph(path, aux=True).without_dropout()
+        return zoo.graph(name, **NETWORKS[name]).without_dropout()
+
+    return make
+
+
+def cross_entropy(logits, labels):
+    """The meaning, in NumPy."""
+    below = logits - logits.max(1, keepdims=True)
+    each = np.log(np.exp(below).sum(1)) - below[np.arange(len(labels)), labels]
+    return each.mean()
+
+
+def native(backend, array):
+    if backend == "torch":
+        import torch
+
+        return torch.from_numpy(array)
+    if backend == "paddle":
+        import paddle
+
+        return paddle.to_tensor(array)
+    return array
+
+
+@pytest.mark.parametrize("spread", [1.0, 300.0])
+def test_the_loss_is_cross_entropy_with_heads_by_their_weight(spread, framework, backend):
+    """Logits far apart too, which Paddle's own softmax clips."""
+    model = zoo.build("googlenet", backend, aux=True, num_classes=7, dtype="float64")
+    rng = np.random.default_rng(0)
+    outputs = {name: spread * rng.standard_normal((5, 7)) for name in ("logits", "aux1", "aux2")}
+    labels = np.array([0, 6, 3, 3, 1])
+    found = zoo.loss(model, {n: native(backend, v) for n, v in outputs.items()}, labels)
+    main, first, second = (cross_entropy(value, labels) for value in outputs.values())
+    assert float(found) == pytest.approx(main + 0.3 * first + 0.3 * second, rel=1e-14)
+    plain = zoo.build("vgg9", backend, num_classes=7, input_size=32, dtype="float64")
+    found = zoo.loss(plain, native(backend, outputs["logits"]), native(backend, labels))
+    assert float(found) == pytest.approx(main, rel=1e-14)
+
+
+def test_a_model_of_someone_else_has_no_such_loss():
+    load("torch")
+    import torch
+
+    with pytest.raises(BackendError, match="does not know its graph"):
+        zoo.loss(torch.nn.Linear(2, 2), torch.zeros(1, 2), torch.zeros(1))
+
+
+def trained(graph, backend, names=()):
+    """Loss, gradients and statistics of one step in float64; and of ten, by each rule."""
+    module = backends.load(backend)
+    model = module.build(graph, initial.drawing(graph, dtype="float64"), "float64", 0)
+    batches = rules.batches(graph.input_shape, 4, 10)
+    start = module.get_weights(model)
+    loss, gradients, of_input = module.gradients(model, *batches[0])
+    found = {"": (loss, {"input": of_input}, gradients, module.get_weights(model))}
+    for name in names:
+        rule, losses = rules.RULES[name](), []
+        weights = {key: value.copy() for key, value in start.items()}
+        module.set_weights(model, weights)
+        for number, (x, labels) in enumerate(batches, 1):
+            loss, gradients, _ = module.gradients(model, x, labels)
+            moved = module.get_weights(model)
+            weights.update({key: moved[key] for key in weights if key not in gradients})
+            rule(weights, gradients, number)
+            module.set_weights(model, weights)
+            losses.append(loss)
+        found[name] = losses, weights
+    return found
+
+
+def largest(arrays):
+    return max(np.abs(value).max() for value in arrays.values())
+
+
+def apart(found, expected):
+    """The largest difference of any array, over the largest value of all."""
+    assert found.keys() == expected.keys()
+    difference = {name: found[name] - value for name, value in expected.items()}
+    return largest(difference) / largest(expected)
+
+
+@pytest.fixture(scope="module")
+def in_torch(make):
+    """What PyTorch gives, each once."""
+    load("torch")
+    return functools.cache(lambda name, names=(): trained(make(name), "torch", names))
+
+
+@pytest.mark.parametrize(("name", "rules_"), [
+    ("googlenet", tuple(rules.RULES)), ("googlenet_bn", ()), ("everything", tuple(rules.RULES)),
+])  # fmt: skip
+def test_gradients_and_ten_steps_agree(name, rules_, framework, backend, in_torch, make):
+    graph = make(name)
+    found, expected = trained(graph, backend, rules_), in_torch(name, rules_)
+    loss, of_input, gradients, weights = found[""]
+    assert loss == pytest.approx(expected[""][0], rel=1e-12)
+    assert gradients.keys() == {p.name for p in graph.parameters if p.trainable}
+    assert apart(gradients, expected[""][2]) <= 1e-10
+    assert apart(of_input, expected[""][1]) <= 1e-10
+    for key, value in weights.items():  # the running statistics have moved
+        assert np.abs(value - expected[""][3][key]).max() <= 1e-12 * np.abs(value).max(), key
+    for rule in rules_:
+        losses, weights = found[rule]
+        assert losses == pytest.approx(expected[rule][0], rel=1e-8)
+        assert apart(weights, expected[rule][1]) <= 1e-8
+
+
+def test_gradients_are_those_of_the_numpy_meaning(framework, backend):
+    """Along a direction, by finite differences: an oracle that no framework has a part in."""
+    graph = zoo.graph("googlenet", input_size=64, num_classes=10)
+    x, labels = rules.batches(graph.input_shape, 2, 10)[0]
+    module = backends.load(backend)
+    plain = graph.without_dropout()
+    model = module.build(plain, initial.drawing(plain, dtype="float64"), "float64", 0)
+    weights = module.get_weights(model)
+    loss, gradients, _ = module.gradients(model, x, labels)
+    rng = np.random.default_rng(1)
+    direction = {
+        n: rng.standard_normal(g.shape) * np.abs(weights[n]).max() for n, g in gradients.items()
+    }
+    step = 1e-8
+
+    def meaning(factor):
+        moved = {n: weights[n] + factor * step * direction[n] for n in weights}
+        return cross_entropy(ops.run(plain, x, moved)["logits"], labels)
+
+    assert meaning(0) == pytest.approx(loss, rel=1e-12)
+    slope = (meaning(1) - meaning(-1)) / (2 * step)
+    expected = sum((gradients[n] * direction[n]).sum() for n in gradients)
+    assert expected == pytest.approx(slope, rel=1e-6)
+
+
+def test_the_models_mode_is_restored(framework, backend):
+    if backend in ("torch", "paddle", "flax"):
+        model = zoo.build("vgg9_bn", backend, input_size=32, num_classes=10)
+        model.eval()
+        x, labels = rules.batches((3, 32, 32), 2, 10)[0]
+        backends.load(backend).gradients(model, x, labels)
+        first = zoo.predict(model, x)
+        assert np.array_equal(first, zoo.predict(model, x))
+        if backend != "flax":
+            assert not model.training
