@@ -85,7 +85,8 @@ def build(
         weights: A file of weights to start from: zoo's own (see :func:`save`) or a publisher's; or
             the name of a source, such as ``torchvision``, whose file is downloaded, checked and
             kept; or ``torchvision:file.pth``, a file of that source. Nothing is drawn then. Those
-            of auxiliary heads are left out if there are none.
+            of auxiliary heads are left out if there are none. The preprocessing that they were
+            trained with comes along.
         head: ``new`` for a classifier that starts anew, such as one of another ``num_classes``
             than the weights have.
         stem: ``adapt`` to let weights that read three colours read another number of
@@ -194,7 +195,7 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     if not isinstance(weights, Mapping):
         raise InputError(f"expected weights by name, got {type(weights).__name__}")
     known = getattr(model, "zoo_graph", None)
-    omitted = known.omitted if isinstance(known, Graph) else ()
+    omitted = expansion.left_out(known) if isinstance(known, Graph) else ()
     backend.set_weights(model, fitting(backend.shapes(model), weights, omitted))
 
 

@@ -189,7 +189,7 @@ def predict(
     backend = backend or next(iter(zoo.list_backends()), "torch")
     with err.status(escape(f"{model or weights or 'googlenet'} in {backend}")):
         if weights and not model:
-            network = zoo.load(weights, backend, **{**options, "aux": None}, seed=seed)
+            network = zoo.load(weights, backend, **options, seed=seed)
         else:
             network = zoo.build(
                 model or "googlenet", backend, **options, seed=seed, weights=weights
@@ -239,6 +239,9 @@ def convert(
         bool | None,
         typer.Option("--aux/--no-aux", help="With the auxiliary heads; if there are any."),
     ] = None,
+    num_classes: Classes = None,
+    in_channels: Channels = None,
+    input_size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Put weights into another form: zoo's own, or a framework's."""
@@ -246,7 +249,8 @@ def convert(
 
     check_writable(target, "TARGET")
     with err.status(escape(f"{source} to {target}")):
-        graph, dtype = conversion.convert(source, target, model, aux)
+        options = _options(False, num_classes, in_channels, input_size)
+        graph, dtype = conversion.convert(source, target, model, **{**options, "aux": aux})
     result = {
         "model": graph.name,
         "aux": graph.options["aux"],

@@ -46,6 +46,8 @@ class Change:
     @property
     def words(self) -> str:
         """The change in words."""
+        if self.kind in ("added", "removed"):
+            return self.kind
         said = [f"{key} {_text(old)} → {_text(new)}" for key, (old, new) in self.fields.items()]
         if self.reads:
             said.append(f"reads {_text(self.reads[0])} → {_text(self.reads[1])}")
@@ -79,22 +81,32 @@ class Difference:
             "models": [self.old.name, self.new.name],
             "num_parameters": [self.old.num_parameters, self.new.num_parameters],
             "macs": [self.old.macs, self.new.macs],
+            "preprocessing": self.preprocessing,
             "changes": [{**asdict(change), "words": change.words} for change in self.changes],
         }
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        from rich.markup import escape
+
         old, new = self.old, self.new
         if not self:
             yield f"{old.name} and {new.name} are the same network"
+            if told := self._other_preprocessing():
+                yield escape(told)
             return
         yield self._table()
-        followers: dict[str, int] = {}
-        for change in self.changes:
-            if change.kind == "follows":
-                words = _size_change(change)
-                followers[words] = followers.get(words, 0) + 1
-        for words, count in followers.items():
-            yield f"and so {words} at {count} node{'s' * (count > 1)}"
+        if told := self._other_preprocessing():
+            yield escape(told)
+
+    @property
+    def preprocessing(self) -> dict[str, list[Any]]:
+        """What is different in how a photograph becomes an input: field -> old and new value."""
+        old, new = self.old.preprocessing, self.new.preprocessing
+        return {k: [old.get(k), new.get(k)] for k in new if old.get(k) != new.get(k)}
+
+    def _other_preprocessing(self) -> str:
+        said = [f"{key} {old} → {new}" for key, (old, new) in self.preprocessing.items()]
+        return f"their preprocessing differs: {', '.join(said)}" if said else ""
 
     def _table(self) -> Table:
         from rich import box
@@ -119,6 +131,9 @@ class Difference:
         for change in self.changes:
             if change.kind != "follows":
                 groups.setdefault((change.op, change.words), []).append(change)
+        for change in self.changes:  # so that the rows come to the total
+            if change.kind == "follows":
+                groups.setdefault(("and so", _size_change(change)), []).append(change)
         for (op, words), changes in groups.items():
             names = _abridged([change.name for change in changes])
             deltas = [
@@ -126,6 +141,8 @@ class Difference:
                 for counts in ([c.parameters for c in changes], [c.macs for c in changes])
             ]
             what = f"{op}: {words}" if changes[0].kind == "changed" and words else f"{op} {words}"
+            if changes[0].kind == "changed" and any(c.shape[0] != c.shape[1] for c in changes):
+                what += "; and other sizes"
             table.add_row(names, escape(what), *deltas)
         return table
 
@@ -170,7 +187,12 @@ def _changes(old: Graph, new: Graph) -> Iterator[Change]:
         a, b = before.get(name), after.get(name)
         if a is None or b is None:
             kind = "added" if a is None else "removed"
-            change = _change(name, kind, a, b, {}, None)
+            fields = {
+                key: (value, None) if b is None else (None, value)
+                for key, value in (a or b).attributes.items()  # type: ignore[union-attr]
+                if key not in _DERIVED
+            }
+            change = _change(name, kind, a, b, fields, None)
         else:
             fields = {
                 key: (a.attributes.get(key), b.attributes.get(key))

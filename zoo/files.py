@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -20,7 +21,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         path: Where the file is wanted; its folder is there.
 
     Yields:
-        A path in the same folder that nothing has.
+        A path in the same folder that nothing has, which ends as ``path`` does.
+
+    Raises:
+        OSError: It is a folder, or cannot be written to.
 
     Example:
         >>> import tempfile
@@ -30,11 +34,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         >>> target.read_text()
         'hello'
     """
-    target = Path(path).resolve()
+    try:
+        target = Path(path).resolve()
+    except RuntimeError:  # a link that leads to itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+    except ValueError:  # a zero byte in its name
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+    if target.is_dir():
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if target.exists() and not target.is_file():
         yield target
         return
-    part = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part{target.suffix}")
+    part = target.with_name(
+        f".{target.name[:100]}.{secrets.token_hex(4)}.part{target.suffix.lower()}"
+    )
     try:
         part.touch(exist_ok=False)
         mode = (target if target.exists() else part).stat().st_mode

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-#: How a photograph becomes an input where a spec says nothing else: as torchvision, timm and
-#: PaddleClas do for ImageNet. Its fields are those of a spec's ``preprocessing``.
+#: How a photograph becomes an input where a spec says nothing else: as torchvision and timm do for
+#: ImageNet, and paddle.vision's transforms. (PaddleClas has the same numbers, but resizes with
+#: OpenCV, which does not smooth.) The fields are those of a spec's ``preprocessing``.
 USUAL: Mapping[str, Any] = {
     "crop": 0.875,
     "keep_aspect": True,

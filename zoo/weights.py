@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,14 @@ _SHOWN = 12  # lines of each kind in an error
 
 
 def fitting(
-    expected: Mapping[str, Shape], given: Mapping[str, Array], omitted: Sequence[str] = ()
+    expected: Mapping[str, Shape], given: Mapping[str, Array], omitted: Collection[str] = ()
 ) -> dict[str, Array]:
     """Return the given weights that a model takes, in its order.
 
     Args:
         expected: Canonical name -> shape.
         given: Canonical name -> array.
-        omitted: Top-level names (aux heads) whose weights may be given and are left out.
+        omitted: Names (of auxiliary heads) that may be given too and are left out.
 
     Raises:
         WeightsError: What is missing (-), unexpected (+), or of another shape (!).
@@ -41,7 +41,7 @@ def fitting(
     arrays = {
         name: np.asarray(value)
         for name, value in given.items()
-        if name in expected or name.partition(".")[0] not in omitted
+        if name in expected or name not in omitted
     }
     check(expected, {name: (array.shape, array.dtype.name) for name, array in arrays.items()})
     return {name: arrays[name] for name in expected}
@@ -50,7 +50,7 @@ def fitting(
 def check(
     expected: Mapping[str, Shape],
     given: Mapping[str, tuple[Shape, str]],
-    omitted: Sequence[str] = (),
+    omitted: Collection[str] = (),
     what: str = "the weights",
     hint: str = "",
 ) -> None:
@@ -59,7 +59,7 @@ def check(
     Args:
         expected: Canonical name -> shape.
         given: Canonical name -> shape and dtype.
-        omitted: Top-level names (aux heads) whose weights may be given.
+        omitted: Names (of auxiliary heads) that may be given too.
         what: What does not fit, for the message.
         hint: What to do, to end it with.
 
@@ -71,7 +71,7 @@ def check(
         [
             f"+ {n}  {text_of(s)}"
             for n, (s, _) in given.items()
-            if n not in expected and n.partition(".")[0] not in omitted
+            if n not in expected and n not in omitted
         ],
         [
             f"! {n}  expected {text_of(s)}, got {text_of(given[n][0])}"

@@ -94,3 +94,28 @@ def test_the_command():
     assert "stage*.conv (13)" in table and "conv: bias true → false" in table
     mistake = run("vgg16", "vgg61")
     assert mistake.returncode == 2 and mistake.stderr.startswith("error: Unknown model 'vgg61'")
+
+
+def test_the_rows_come_to_the_total():
+    found = zoo.diff("googlenet", "googlenet_paddle", aux=True)
+    for figure in ("parameters", "macs"):
+        deltas = [getattr(change, figure) for change in found.changes]
+        total = {"parameters": "num_parameters", "macs": "macs"}[figure]
+        assert sum(b - a for a, b in deltas) == getattr(found.new, total) - getattr(
+            found.old, total
+        )
+    assert "-1,835,008" in str(found)  # of fc1, which only follows
+
+
+def test_what_was_added_is_told_to_a_program():
+    found = zoo.diff("vgg11", "vgg11_bn")
+    added = next(change for change in found.changes if change.op == "batch_norm")
+    assert added.fields["eps"] == (None, 1e-5)
+
+
+def test_another_preprocessing_is_told_of():
+    found = zoo.diff("googlenet", "googlenet_bvlc")
+    assert not found
+    assert found.to_dict()["preprocessing"]["channels"] == ["rgb", "bgr"]
+    assert "their preprocessing differs: " in str(found)
+    assert "mean [0.485, 0.456, 0.406]" in str(found).replace("\n", " ")

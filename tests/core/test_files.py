@@ -22,6 +22,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     assert os.listdir(tmp_path) == ["file.txt"]
 
 
+def test_where_no_file_can_be(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path, told in ((tmp_path, "Is a dir"), (tmp_path / "loop", "Too many"), ("a\0", "Invalid")):
+        with pytest.raises(OSError, match=told), replacing(path):
+            pass
+
+
 def test_the_mode_is_that_of_the_old_file_or_of_any_new_one(tmp_path):
     old, new, usual = tmp_path / "old", tmp_path / "new", tmp_path / "usual"
     old.touch()

@@ -11,7 +11,9 @@ from safetensors.numpy import save_file
 import zoo
 from zoo.checkpoints import conversion, loading, neutral, sources
 from zoo.errors import InputError, UnknownNameError, WeightsError
+from zoo.language.expansion import left_out
 from zoo.language.options import Chosen
+from zoo.weights import fitting
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +88,17 @@ def test_heads_may_lack_where_there_are_none(saved, paddles):
         filled(saved(**heads), aux=True)
 
 
+def test_what_looks_like_a_head_is_none(saved):
+    heads = {"aux1.junk": np.zeros(3, np.float32)}
+    with pytest.raises(WeightsError, match=r"\+ aux1.junk"):
+        filled(saved(**heads))
+    graph = zoo.graph("googlenet")
+    shapes = {p.name: p.shape for p in graph.parameters}
+    given = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    with pytest.raises(WeightsError, match=r"\+ aux1.junk  3"):
+        fitting(shapes, {**given, **heads}, left_out(graph))
+
+
 def test_values_that_are_no_weights(saved):
     with pytest.raises(WeightsError, match="fc.bias: expected floating-point values, got int64"):
         filled(saved(**{"_fc_out.bias": np.zeros(1000, np.int64)}))
@@ -111,6 +124,15 @@ def test_a_source_may_be_named(weights, saved):
     checkpoint = loading.find(weights.format(saved()), "googlenet_paddle", Chosen())
     title = {"paddle": "paddle.vision", "paddleclas": "PaddleClas"}[weights.partition(":")[0]]
     assert checkpoint.origin["source"] == title
+
+
+def test_a_folder_of_a_sources_name_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "timm").mkdir()
+    with pytest.raises(WeightsError, match="no hash is known"):
+        loading.find("timm", "vgg16", Chosen())
+    with pytest.raises(WeightsError, match="File name too long"):
+        loading.find("a" * 5000 + ".pth", None, Chosen())
 
 
 def test_what_is_no_source(saved, tmp_path):

@@ -121,9 +121,6 @@ def test_a_safetensors_file_of_someone_else_is_not_zoos(tmp_path, arrays):
     path = tmp_path / "theirs.safetensors"
     save_file(arrays, path)
     assert not neutral.is_neutral(path)
-    save_file({"a": np.zeros(3, np.int64)}, path)
-    with pytest.raises(WeightsError, match="a is of I64; expected one of float64, float32"):
-        neutral.is_neutral(path)
 
 
 def test_a_hostile_header(tmp_path):

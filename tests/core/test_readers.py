@@ -160,6 +160,23 @@ def test_the_numbers_of_weights_h5(tmp_path):
     assert list(readers.read(tmp_path / "m.weights.h5")) == ["block1_conv1.0"]
 
 
+def test_what_an_optimizer_keeps_is_no_weight(tmp_path):
+    with h5py.File(tmp_path / "m.weights.h5", "w") as file:
+        group = file.create_group("layers/conv2d/vars")
+        group.attrs["name"] = "conv"
+        group.create_dataset("0", data=ARRAYS["conv.weight"])
+        file.create_dataset("optimizer/vars/0", data=np.int64(3))
+    assert list(readers.read(tmp_path / "m.weights.h5")) == ["conv.0"]
+
+
+def test_two_arrays_of_one_name(hdf5):
+    path = hdf5(LATER)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("conv/other/kernel", data=np.zeros((4, 3, 3, 3), np.float32))
+    with pytest.raises(WeightsError, match="two arrays in it are conv.kernel"):
+        readers.read(path)
+
+
 def test_hdf5_that_looks_elsewhere(tmp_path):
     other, path = tmp_path / "other.h5", tmp_path / "w.h5"
     with h5py.File(other, "w") as file:
@@ -167,7 +184,8 @@ def test_hdf5_that_looks_elsewhere(tmp_path):
     with h5py.File(path, "w") as file:
         file["conv"] = h5py.ExternalLink(str(other), "/secret")
         file["model_weights"] = h5py.ExternalLink(str(other), "/")
-    assert readers.read(path) == {}
+    with pytest.raises(WeightsError, match="there is no array in it"):
+        readers.read(path)
     (tmp_path / "raw").write_bytes(b"\0" * 16)
     with h5py.File(path, "w") as file:
         shape = {"shape": (4,), "dtype": "f4"}

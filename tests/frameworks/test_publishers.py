@@ -200,7 +200,10 @@ PUBLISHED = {
         "torchvision", "vgg11_bn", "wrapped.pth",
         functools.partial(vgg_in_torch, "TorchvisionVgg", "vgg11_bn")),
     "timm vgg": (
-        "timm", "vgg11", "model.safetensors", functools.partial(vgg_in_torch, "TimmVgg", "vgg11")),
+        "timm", "vgg11_bn", "model.safetensors",
+        functools.partial(vgg_in_torch, "TimmVgg", "vgg11_bn")),
+    "timm vgg, plain": (
+        "timm", "vgg11", "pytorch_model.bin", functools.partial(vgg_in_torch, "TimmVgg", "vgg11")),
     "paddle googlenet": ("paddle", "googlenet_paddle", "g.pdparams", googlenet_paddle),
     "paddle vgg": ("paddle", "vgg11_bn", "v.pdparams", vgg_in_paddle),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),

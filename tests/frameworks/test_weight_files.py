@@ -283,6 +283,18 @@ def test_what_a_framework_itself_saves(tiny, framework, backend, tmp_path):
     assert_same_bits(zoo.get_weights(scope["m"]), zoo.get_weights(source))
 
 
+def test_pytorchs_files_hold_tensors_alone(tmp_path):
+    load("torch")
+    import torch
+
+    model = zoo.build("vgg9_bn", "torch", **SMALL)
+    torch.save(model, tmp_path / "whole.pth")
+    with pytest.raises(
+        WeightsError, match=r"no code of a file is run; save the model's state_dict"
+    ):
+        zoo.load(tmp_path / "whole.pth", "torch")
+
+
 def test_the_command_line(tiny, tmp_path):
     load("torch")
     zoo.save(zoo.build(tiny, "torch"), tmp_path / "w.safetensors")

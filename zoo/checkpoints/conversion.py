@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from zoo import backends
 from zoo.checkpoints import loading, neutral
@@ -15,7 +16,7 @@ from zoo.weights import widest
 
 
 def convert(
-    source: str, target: Path, name: str | None = None, aux: bool | None = None
+    source: str, target: Path, name: str | None = None, aux: bool | None = None, **options: Any
 ) -> tuple[Graph, str]:
     """Write weights in the form that the target's name ends in.
 
@@ -24,6 +25,7 @@ def convert(
         target: ``.safetensors``, which needs no framework; or what one calls its own.
         name: The network; None if the file knows.
         aux: Whether to keep auxiliary heads; if the file has them, if not given.
+        **options: num_classes, in_channels and input_size, where they are not the network's own.
 
     Returns:
         The network, and the dtype of its weights.
@@ -37,11 +39,15 @@ def convert(
     if suffix != ".safetensors" and suffix not in forms:
         known = ", ".join([".safetensors", *forms])
         raise InputError(f"{target}: expected a name that ends in one of {known}")
+    if name:
+        graph(name)  # a misspelt one is told of first
     checkpoint = loading.find(source, name, Chosen())
-    plain = checkpoint.graph(aux=False)
+    plain = checkpoint.graph(aux=False, **options)
     if aux is None:
         aux = any(key.partition(".")[0] in plain.omitted for key in checkpoint.arrays)
-    network = graph(name, **{**plain.options, "aux": aux}) if name else checkpoint.graph(aux=aux)
+    network = checkpoint.graph(aux=aux, **options)
+    if name:
+        network = graph(name, **network.options)
     dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
     network, fill = loading.filling(network, checkpoint, dtype=dtype)
     if suffix == ".safetensors":
@@ -55,6 +61,7 @@ def convert(
     try:
         with replacing(target) as part:
             backend.export(model, str(part))
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
+    except (OSError, RuntimeError) as error:  # PyTorch's own of a full disk is the latter
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise InputError(f"{target}: cannot be written: {reason}") from None
     return network, dtype

@@ -15,6 +15,7 @@ from zoo import weights as strict
 from zoo.checkpoints import cache, neutral, readers, sources
 from zoo.checkpoints.stored import Array, Checkpoint, Stored
 from zoo.errors import InputError, WeightsError
+from zoo.language import expansion
 from zoo.language.document import merge
 from zoo.language.options import Chosen
 from zoo.network import Graph, Parameter
@@ -37,17 +38,17 @@ def find(weights: Weights, name: str | None, chosen: Chosen) -> Checkpoint:
     text = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
     if not text:
         raise InputError(f"expected a path or a source of weights, got {weights!r:.60}")
-    if text in sources.sources() and not os.path.exists(text):
+    if text in sources.sources() and not os.path.isfile(text):
         if name is None:
             raise InputError(f"say which network of {text}'s: a model's name is needed")
         return _published(cache.fetch(text, name), sources.source(text), name, chosen)
     before, colon, rest = text.partition(":")
-    if colon and len(before) > 1 and not os.path.exists(text):  # one letter is a Windows drive
+    if colon and len(before) > 1 and not os.path.isfile(text):  # one letter is a Windows drive
         return _published(Path(rest), sources.source(before), name, chosen)
     path = Path(text)
-    if path.suffix.lower() == ".safetensors" and path.is_file() and neutral.is_neutral(path):
+    if path.suffix.lower() == ".safetensors" and os.path.isfile(path) and neutral.is_neutral(path):
         return neutral.read(path)
-    if not path.exists() and not path.suffix:
+    if not os.path.exists(path) and not path.suffix:
         sources.source(text)  # a misspelt source, perhaps
     return _published(path, None, name, chosen)
 
@@ -96,7 +97,7 @@ def filling(
     strict.check(
         expected,
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in new)},
-        network.omitted,
+        expansion.left_out(network),
         f"the weights of {checkpoint.title}",
         _hint(expected, stored, new, first),
     )

@@ -46,6 +46,7 @@ def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array
     Raises:
         InputError: The path cannot be written to.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     if Path(path).suffix.lower() != ".safetensors":
@@ -65,6 +66,8 @@ def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array
             _sign(part)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
+    except SafetensorError as error:  # such as of a full disk
+        raise InputError(f"{path}: cannot be written: {error}") from None
 
 
 def is_neutral(path: Path) -> bool:
@@ -108,7 +111,7 @@ def arrays(path: Path) -> dict[str, Stored]:
     """Open any .safetensors file for its arrays alone.
 
     Raises:
-        WeightsError: It is damaged, or holds what are no weights.
+        WeightsError: It is damaged.
     """
     return _Reader(_Contents(path)).arrays()
 
@@ -149,11 +152,6 @@ class _Contents:
         self.metadata: dict[str, str] = stated.pop("__metadata__", None) or {}
         self.tensors: dict[str, _Tensor] = {}
         for name, tensor in stated.items():
-            if tensor["dtype"] not in DTYPES:
-                kinds = ", ".join(DTYPES.values())
-                raise WeightsError(
-                    f"{path}: {name} is of {tensor['dtype']}; expected one of {kinds}"
-                )
             start, end = (8 + length + offset for offset in tensor["data_offsets"])
             self.tensors[name] = _Tensor(tensor["dtype"], tuple(tensor["shape"]), start, end)
 
@@ -171,7 +169,7 @@ class _Reader:
 
     def arrays(self) -> dict[str, Stored]:
         return {
-            name: Stored(tensor.shape, DTYPES[tensor.dtype], self.reading(tensor))
+            name: Stored(tensor.shape, DTYPES.get(tensor.dtype, tensor.dtype), self.reading(tensor))
             for name, tensor in self.contents.tensors.items()
         }
 

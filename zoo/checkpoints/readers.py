@@ -48,6 +48,8 @@ def read(path: Path) -> dict[str, Stored]:
     if not size or size > MAX_BYTES:
         raise WeightsError(f"{path}: expected a file of 1 to {MAX_BYTES:,} bytes, got {size:,}")
     found = READERS[suffix](path)
+    if not found:
+        raise WeightsError(f"{path}: there is no array in it")
     if len(found) > MAX_TENSORS:
         raise WeightsError(f"{path}: more than {MAX_TENSORS:,} arrays")
     return found
@@ -92,8 +94,16 @@ def _hdf5(path: Path) -> dict[str, Stored]:
 
     with told(path, "an HDF5 file of weights"):
         file = h5py.File(path, "r")
-        whole = isinstance(file.get("model_weights", getlink=True), h5py.HardLink)
-        return dict(_of_group(path, file["model_weights"] if whole else file))
+        root = file
+        for inner in ("model_weights", "layers"):  # beside them is what an optimizer keeps
+            if isinstance(file.get(inner, getlink=True), h5py.HardLink):
+                root = file[inner]
+        found: dict[str, Stored] = {}
+        for name, stored in _of_group(path, root):
+            if name in found:
+                raise WeightsError(f"{path}: two arrays in it are {name}")
+            found[name] = stored
+        return found
 
 
 #: As Keras 1 called a variable: the layer's own name, what it is, and a number.
@@ -149,7 +159,8 @@ def told(path: Path, what: str) -> Iterator[None]:
             f"{path}: not {what}, or damaged (it asks for too much memory)"
         ) from None
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        words = "" if isinstance(error, KeyError) else str(error).strip().partition("\n")[0][:200]
+        reason = words or type(error).__name__
         raise WeightsError(f"{path}: not {what}, or damaged ({reason})") from None
 
 

@@ -77,7 +77,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Raises:
         BackendError: The model was not built by zoo.
-        WeightsError: It no longer is the network it was built as; a layer was replaced, perhaps.
+        WeightsError: Its parameters are no longer those of the network it was built as; a layer was
+            replaced, perhaps.
         InputError: The path cannot be written to.
 
     Example:
@@ -101,7 +102,7 @@ def convert(model: Any, backend: str) -> Any:
 
     Raises:
         BackendError: The model was not built by zoo, or the framework cannot do what it does.
-        WeightsError: It no longer is the network it was built as; a layer was replaced, perhaps.
+        WeightsError: Its parameters are no longer those of the network it was built as.
 
     Example:
         >>> import zoo

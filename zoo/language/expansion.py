@@ -79,6 +79,18 @@ def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> 
 
 
 @functools.lru_cache(maxsize=64)
+def left_out(graph: Graph) -> frozenset[str]:
+    """Return the names of the parameters of the auxiliary heads that a graph was made without."""
+    if not graph.omitted:
+        return frozenset()
+    document: Any = graph.document
+    whole = graph_of_document(
+        graph.name, document, options.Chosen(**{**graph.options, "aux": True})
+    )
+    return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
+
+
+@functools.lru_cache(maxsize=64)
 def _expanded(name: str, chosen: options.Chosen) -> Graph:
     return _graph(*catalogue.load(name), chosen)
 

@@ -86,6 +86,7 @@ if TYPE_CHECKING:  # what a field holds once its expressions have been computed
     PlainNumber: TypeAlias = float
     Crop: TypeAlias = float
     Colours: TypeAlias = list[float]
+    Deviations: TypeAlias = list[float]
     Classes: TypeAlias = str | list[str] | None
 else:
     Positive = _field("an integer of at least 1", lambda v: _is_int(v, 1), _int_schema(1))
@@ -143,6 +144,17 @@ else:
         "three numbers, for red, green and blue",
         lambda v: isinstance(v, list) and len(v) == 3 and all(map(_is_number, v)),
         {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3},
+        plain=True,
+    )
+    Deviations = _field(
+        "three numbers above 0, for red, green and blue",
+        lambda v: isinstance(v, list) and len(v) == 3 and all(_is_number(n) and n > 0 for n in v),
+        {
+            "type": "array",
+            "items": {"type": "number", "exclusiveMinimum": 0},
+            "minItems": 3,
+            "maxItems": 3,
+        },
         plain=True,
     )
     Classes = _field(

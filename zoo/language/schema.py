@@ -13,6 +13,7 @@ from zoo.language.fields import (
     Classes,
     Colours,
     Crop,
+    Deviations,
     Layer,
     Number,
     PlainCount,
@@ -161,7 +162,7 @@ class Preprocessing(Strict):
     channels: Literal["rgb", "bgr"] = Field("rgb", description="their order in the input")
     range: PlainCount = Field(1, description="pixels run from 0 to this before mean and std")
     mean: Colours = Field([0.485, 0.456, 0.406], description="of red, green, blue; subtracted")
-    std: Colours = Field([0.229, 0.224, 0.225], description="of red, green, blue; divided by")
+    std: Deviations = Field([0.229, 0.224, 0.225], description="of red, green, blue; divided by")
 
 
 class Variant(Strict):

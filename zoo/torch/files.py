@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -39,19 +40,30 @@ def read(path: Path) -> Iterator[tuple[str, Stored]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of formats and settings that the caller did not choose
         try:
-            value = torch.load(path, mmap=True, **options)
-        except RuntimeError as error:
-            if "mmap" not in str(error):
-                raise
-            value = torch.load(path, **options)  # the older form
-    if isinstance(value, Mapping) and isinstance(value.get("state_dict"), Mapping):
-        value = value["state_dict"]
+            value = _loaded(path, options)
+        except UnpicklingError:  # whose own message advises to run what is in it
+            raise WeightsError(
+                f"{path}: damaged, or more than tensors is in it, and no code of a file is run; "
+                "save the model's state_dict()"
+            ) from None
+    for key in ("state_dict", "model_state_dict", "model"):  # beside what else was kept
+        if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
+            value = value[key]
     if not isinstance(value, Mapping):
         raise WeightsError(f"{path}: expected tensors by name, got {type(value).__name__}")
     for name, tensor in value.items():
         if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided:
             raise WeightsError(f"{path}: {name}: expected a tensor, got {type(tensor).__name__}")
         yield str(name), _stored(path, tensor.detach())
+
+
+def _loaded(path: Path, options: Mapping[str, Any]) -> Any:
+    try:
+        return torch.load(path, mmap=True, **options)
+    except RuntimeError as error:
+        if "mmap" not in str(error):
+            raise
+        return torch.load(path, **options)  # the older form
 
 
 def _check_sums(path: Path) -> None:
