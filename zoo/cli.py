@@ -132,6 +132,10 @@ def verify(
     dtype: Annotated[
         str, typer.Option("--dtype", help="float32 (within 1e-5) or float64 (within 1e-12).")
     ] = "float32",
+    level: Annotated[
+        str,
+        typer.Option("--level", help="forward, gradients (too), or training (ten steps, too)."),
+    ] = "forward",
     image: Annotated[
         Path | None, typer.Option("--image", help="A photograph; one is shipped.")
     ] = None,
@@ -151,6 +155,7 @@ def verify(
             backends=names,
             **_options(aux, num_classes, in_channels, input_size),
             dtype=dtype,
+            level=level,
             image=image,
             seed=seed,
             progress=lambda message: status.update(escape(message)),

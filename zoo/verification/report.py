@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.verification.comparison import Worst
+from zoo.verification.rules import RULES
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
+
+    from zoo.verification.training import Training
 
 #: dtype -> the largest error that any node may have; see "What equal means" in the documentation.
 TOLERANCES = {"float32": 1e-5, "float64": 1e-12}
@@ -79,6 +82,7 @@ class Report:
         top5: The reference's five largest logits.
         results: One for each backend.
         pairs: One for each two backends that were compared.
+        training: Of gradients and training, if that was asked for.
     """
 
     model: str
@@ -92,6 +96,7 @@ class Report:
     top5: list[int]
     results: tuple[BackendResult, ...]
     pairs: tuple[Pair, ...]
+    training: Training | None = None
 
     @property
     def compared(self) -> tuple[BackendResult, ...]:
@@ -101,7 +106,10 @@ class Report:
     @property
     def passed(self) -> bool:
         """Whether at least one backend ran and nothing is wrong with any."""
-        return bool(self.compared) and not any(result.problems for result in self.results)
+        trained = self.training is None or not self.training.problems
+        return (
+            bool(self.compared) and not any(result.problems for result in self.results) and trained
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; a figure there is none of is None."""
@@ -119,12 +127,16 @@ class Report:
             parts += ["", self._errors()]
         parts.append("error: max|a - b| / max|reference| of a node; reference: NumPy in float64")
         problems = [f"{r.title}: {problem}" for r in self.results for problem in r.problems]
+        if self.training:
+            parts += ["", *self._training(self.training)]
+            problems += self.training.problems
         parts += ["", *(f"[red]✗[/red] {escape(problem)}" for problem in problems)]
         count = len(self.compared)
         colour, word = ("green", "PASS") if self.passed else ("red", "FAIL")
         parts.append(
             f"[bold {colour}]{word}[/] {self.model}: {count} backend{'s' * (count != 1)}, "
             f"{self.nodes} nodes, {self.dtype}, tolerance {self.tolerance:.1e} at every node"
+            + self._trained()
         )
         return Group(*parts)
 
@@ -148,6 +160,33 @@ class Report:
             if any(cells):
                 table.add_row(label, *cells, end_section=label in _SECTION_ENDS)
         return table
+
+    def _trained(self) -> str:
+        if self.training is None:
+            return ""
+        steps = f", {self.training.steps} steps" if self.training.steps else ""
+        return f"; gradients{steps}"
+
+    def _training(self, found: Training) -> list[Any]:
+        from rich import box
+        from rich.table import Table
+
+        height, width = found.input_size
+        what = f"and {found.steps} steps of {' and '.join(RULES)}" if found.steps else ""
+        title = f"gradients {what} in float64, batches of {found.batch} digits, {height}x{width}"
+        table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+        names = list(RULES) if found.steps else []
+        for heading in ("difference", "loss", "gradients", "of input", *names):
+            table.add_column(heading, justify="left" if heading == "difference" else "right")
+        for pair in found.pairs:
+            errors = [pair.loss, pair.gradients.error, pair.of_input]
+            errors += [pair.rules[name].error for name in names]
+            table.add_row(f"{pair.a} - {pair.b}", *(f"{error:.1e}" for error in errors))
+        parts: list[Any] = [f"[italic]{title}[/]", table]
+        drifts = [f"{name} {drift[-1]:.0e}" for name, drift in found.drift.items() if drift]
+        if drifts:
+            parts.append(f"float32 from float64 after {found.steps} steps: {', '.join(drifts)}")
+        return parts
 
     def _errors(self) -> Table:
         from rich import box

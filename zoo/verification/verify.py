@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -21,6 +19,7 @@ from zoo.errors import UnknownNameError, suggestion
 from zoo.language import expansion
 from zoo.language.catalogue import shipped
 from zoo.network import Graph
+from zoo.verification import training, workers
 from zoo.verification.comparison import Worst, error, top
 from zoo.verification.conditioned import conditioned, rounding
 from zoo.verification.report import TOLERANCES, BackendResult, Pair, Report
@@ -28,7 +27,7 @@ from zoo.verification.report import TOLERANCES, BackendResult, Pair, Report
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Progress = Callable[[str], None]
 
-TIMEOUT = 900  # seconds that one worker may take
+LEVELS = ("forward", "gradients", "training")
 
 
 def verify(
@@ -40,6 +39,7 @@ def verify(
     in_channels: int | None = None,
     input_size: int | tuple[int, int] | None = None,
     dtype: str = "float32",
+    level: str = "forward",
     seed: int = 0,
     image: str | Path | None = None,
     progress: Progress = lambda message: None,
@@ -60,6 +60,10 @@ def verify(
         input_size: As for :func:`zoo.build`.
         dtype: ``float64`` (within 1e-12 at every node) or ``float32`` (within 1e-5, or four times
             what rounding costs NumPy itself in float32 on this network, if that is more).
+        level: ``forward``; ``gradients``, also of the training loss for every parameter and the
+            input, in float64 and training mode, each two backends within 1e-10; or ``training``,
+            also losses, weights and running statistics over ten steps of SGD and of Adam on
+            handwritten digits, within 1e-8. Both at a smaller input size than the network's own.
         seed: Of the weights.
         image: A photograph; the one zoo ships if not given.
         progress: Called with a word on what is being done next.
@@ -68,7 +72,7 @@ def verify(
         The report; ``report.passed`` is the verdict, ``print(report)`` shows it all.
 
     Raises:
-        UnknownNameError: No such model, backend or dtype.
+        UnknownNameError: No such model, backend, dtype or level.
         SpecError: The spec is wrong.
         InputError: The image cannot be read, or an option has a value that cannot be.
     """
@@ -78,6 +82,9 @@ def verify(
     if dtype not in TOLERANCES:
         hint = suggestion(dtype, TOLERANCES) or f" Known: {', '.join(TOLERANCES)}."
         raise UnknownNameError(f"Unknown dtype {dtype!r} to verify in.{hint}")
+    if level not in LEVELS:
+        hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
+        raise UnknownNameError(f"Unknown level {level!r} to verify.{hint}")
     options: dict[str, Any] = {
         "num_classes": num_classes,
         "in_channels": in_channels,
@@ -113,10 +120,15 @@ def verify(
         for backend, words in asked.items():
             entry = registry.resolve(backend)
             progress(entry.title)
-            found[backend] = _work(path, entry, words)
+            found[backend] = workers.work(path, entry, words, "forward")
         progress("comparing every node")
         ran = [backend for backend, result in found.items() if isinstance(result, dict)]
         errors, pairs, outputs = _compare(path, graph, reference, ran)
+        trained = None
+        if level != "forward":
+            able = {backend: asked[backend] for backend in ran}
+            steps = level == "training"
+            trained = training.compare(path, job, graph, able, steps, progress)
     counts = {kind: g.num_parameters for kind, g in graphs.items()}
     expected = _Expected(graph, counts, reference, tolerance, backends is not None)
     results = tuple(
@@ -135,35 +147,8 @@ def verify(
         top5=expected.top5,
         results=results,
         pairs=tuple(pairs),
+        training=trained,
     )
-
-
-def _work(path: Path, entry: registry.Entry, asked: str) -> dict[str, Any] | str:
-    """Run one worker; returns what it found, or in words why it found nothing.
-
-    ``asked`` is the name that the caller used: ``tensorflow`` says more than ``keras``.
-    """
-    if not registry.is_installed(entry):
-        return "not installed"
-    command = [sys.executable, "-m", "zoo.verification.worker", str(path), entry.name, asked]
-    # The worker finds zoo where this process found it, even when that is only a checkout.
-    root = str(Path(__file__).resolve().parents[2])
-    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    search = os.pathsep.join([root, *map(os.path.abspath, given)])  # it works elsewhere
-    environment = {**os.environ, "PYTHONPATH": search}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, env=environment, cwd=path
-        )
-    except subprocess.TimeoutExpired:
-        return f"no result within {TIMEOUT} s"
-    if done.returncode < 0:
-        return f"the worker died of signal {-done.returncode}"
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return lines[-1].strip() if lines else f"the worker ended with status {done.returncode}"
-    result: dict[str, Any] = json.loads((path / f"{entry.name}.json").read_text())
-    return result
 
 
 _Errors = dict[str, dict[str, float]]

@@ -1,11 +1,17 @@
 """Builds and runs one backend in this process; started by ``verify`` with a job's folder.
 
-    python -m zoo.verification.worker FOLDER BACKEND NAME
+    python -m zoo.verification.worker FOLDER BACKEND NAME STAGE
 
-NAME is what the caller called the backend, an alias perhaps.
-The folder holds job.json, input.npy and weights.npz. The worker leaves BACKEND.json and
-BACKEND.npz (a value for every node) there. Being a process of its own, a crash is a row in the
-report; and it may set what a library must not, such as JAX's x64 flag.
+NAME is what the caller called the backend, an alias perhaps. The folder holds a job, and takes what
+the worker finds:
+
+- forward: of job.json, input.npy and weights.npz, BACKEND.forward.json and BACKEND.npz, a value for
+  every node;
+- training: of training.json and batch*.npz, BACKEND.training.json, BACKEND.gradients.npz, and
+  BACKEND.RULE.npz, weights and statistics after the last step.
+
+Being a process of its own, a crash is a row in the report; and it may set what a library must not,
+such as JAX's x64 flag.
 """
 
 from __future__ import annotations
@@ -21,19 +27,21 @@ from typing import Any
 
 import numpy as np
 
+from zoo.verification import rules
+
 RUNS = 5
 
 
-def main(folder: str, name: str, asked: str) -> None:
+def main(folder: str, name: str, asked: str, stage: str) -> None:
     """Do the job of one backend."""
     path = Path(folder)
-    job = json.loads((path / "job.json").read_text())
-    result = work(path, name, asked, job)
-    (path / f"{name}.json").write_text(json.dumps(result))
+    result = {"forward": forward, "training": training}[stage](path, name, asked)
+    (path / f"{name}.{stage}.json").write_text(json.dumps(result))
 
 
-def work(path: Path, name: str, asked: str, job: dict[str, Any]) -> dict[str, Any]:
+def forward(path: Path, name: str, asked: str) -> dict[str, Any]:
     """Build, count, run and time one backend."""
+    job = json.loads((path / "job.json").read_text())
     if job["dtype"] == "float64":
         os.environ["JAX_ENABLE_X64"] = "1"  # or JAX would compute in float32
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -76,6 +84,73 @@ def work(path: Path, name: str, asked: str, job: dict[str, Any]) -> dict[str, An
     }
 
 
+def training(path: Path, name: str, asked: str) -> dict[str, Any]:
+    """Differentiate the training loss, and train by each rule."""
+    job = json.loads((path / "training.json").read_text())
+    os.environ["JAX_ENABLE_X64"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import zoo
+    from zoo import backends
+
+    start = time.perf_counter()
+    backend = backends.load(asked)
+    options = {**job["options"], "input_size": tuple(job["options"]["input_size"])}
+    graph = zoo.graph(job["model"], **options).without_dropout()
+    batches = []
+    for i in range(rules.STEPS):
+        with np.load(path / f"batch{i}.npz", allow_pickle=False) as file:
+            batches.append((file["x"], file["labels"]))
+    trainer = _Trainer(backend, graph, job["seed"], "float64")
+    loss, gradients, of_input = trainer.differentiate(*batches[0])
+    np.savez(path / f"{name}.gradients.npz", **dict[str, Any](gradients), input=of_input)
+    losses, drift = {}, []
+    for rule in job["rules"]:
+        losses[rule], samples, weights = trainer.train(rule, batches)
+        np.savez(path / f"{name}.{rule}.npz", **dict[str, Any](weights))
+        if rule == job["rules"][0]:
+            _, rounded, _ = _Trainer(backend, graph, job["seed"], "float32").train(rule, batches)
+            largest = np.abs(samples).max(axis=1)
+            drift = (np.abs(rounded - samples).max(axis=1) / largest).tolist()
+    seconds = time.perf_counter() - start
+    return {"loss": loss, "losses": losses, "drift": drift, "seconds": seconds}
+
+
+class _Trainer:
+    """A model that is trained by a rule of NumPy's, from the same start each time."""
+
+    SAMPLE = 64  # values of each array that are kept of every step
+
+    def __init__(self, backend: Any, graph: Any, seed: int, dtype: str) -> None:
+        from zoo import initial
+
+        self.backend = backend
+        draw = initial.drawing(graph, seed, dtype=dtype)
+        self.model = backend.build(graph, draw, dtype, seed)
+        self.start = backend.get_weights(self.model)
+
+    def differentiate(self, x: Any, labels: Any) -> Any:
+        return self.backend.gradients(self.model, x, labels)
+
+    def train(self, name: str, batches: Any) -> tuple[list[float], Any, dict[str, Any]]:
+        """Take a step on each batch; returns losses, a sample of each step's weights, the last."""
+        rule, losses, samples = rules.RULES[name](), [], []
+        weights = {key: value.copy() for key, value in self.start.items()}
+        self.backend.set_weights(self.model, weights)
+        for number, batch in enumerate(batches, 1):
+            loss, gradients, _ = self.differentiate(*batch)
+            moved = self.backend.get_weights(self.model)
+            weights.update({key: moved[key] for key in weights if key not in gradients})
+            rule(weights, gradients, number)
+            self.backend.set_weights(self.model, weights)
+            losses.append(loss)
+            samples.append(np.concatenate([self.sample(value) for value in weights.values()]))
+        return losses, np.stack(samples).astype(np.float64), weights
+
+    def sample(self, value: Any) -> Any:
+        every = max(1, value.size // self.SAMPLE)
+        return value.reshape(-1)[::every][: self.SAMPLE]
+
+
 def _timed(function: Callable[[], Any]) -> tuple[Any, float]:
     start = time.perf_counter()
     value = function()
@@ -93,4 +168,4 @@ def _peak_memory() -> float | None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    main(*sys.argv[1:5])
