@@ -107,7 +107,7 @@ def trained(graph, backend, names=()):
     loss, gradients, of_input = module.gradients(model, *batches[0])
     found = {"": (loss, {"input": of_input}, gradients, module.get_weights(model))}
     for name in names:
-        rule, losses = rules.RULES[name](), []
+        rule, losses = rules.RULES[name](rules.RATES[name][0]), []
         weights = {key: value.copy() for key, value in start.items()}
         module.set_weights(model, weights)
         for number, (x, labels) in enumerate(batches, 1):
@@ -193,3 +193,25 @@ def test_the_models_mode_is_restored(framework, backend):
         assert np.array_equal(first, zoo.predict(model, x))
         if backend != "flax":
             assert not model.training
+
+
+@pytest.mark.parametrize("name", rules.RULES)
+def test_the_rules_are_pytorchs(name):
+    """torch.optim is an oracle from outside: the same rule, in float64."""
+    load("torch")
+    import torch
+
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.standard_normal(50)}
+    parameter = torch.nn.Parameter(torch.tensor(weights["w"]))
+    optimizer = {
+        "SGD": lambda: torch.optim.SGD([parameter], 0.01, momentum=0.9, weight_decay=1e-4),
+        "Adam": lambda: torch.optim.Adam([parameter], 0.01, eps=1e-8),
+    }[name]()
+    rule = rules.RULES[name](0.01)
+    for step in range(1, 11):
+        gradient = rng.standard_normal(50)
+        parameter.grad = torch.tensor(gradient)
+        optimizer.step()
+        rule(weights, {"w": gradient}, step)
+    assert np.abs(parameter.detach().numpy() - weights["w"]).max() < 1e-14

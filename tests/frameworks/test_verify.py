@@ -12,6 +12,7 @@ import pytest
 
 import zoo
 from zoo import backends
+from zoo.errors import UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned import conditioned
 
@@ -196,3 +197,60 @@ def test_tensorflow_by_name_is_insisted_on(monkeypatch):
     report = zoo.verify("vgg9", backends=["keras"], **options)
     assert report.passed, str(report)
     assert set(report.results[0].versions) == {"keras", "jax"}
+
+
+SMALL_DIGITS = "options: {num_classes: 10, input_size: 24}\n"
+LAYERS = """
+conv: {op: conv, out_channels: 6, kernel_size: 3, stride: 2}
+bn: {op: batch_norm}
+relu: {op: relu}
+pool: {op: avg_pool, kernel_size: 3, stride: 2}
+flatten: {op: flatten}
+dropout: {op: dropout, rate: 0.5}
+fc: {op: linear, out_features: $num_classes}
+"""
+
+
+def test_training_agrees_and_is_told_of(spec_file):
+    path = spec_file(LAYERS, header=SMALL_DIGITS)
+    report = zoo.verify(path, level="training")
+    assert report.passed, str(report)
+    found = report.training
+    assert (found.steps, found.batch, found.input_size) == (10, 4, (24, 24))
+    assert found.rates == {"SGD": 0.01, "Adam": 0.001}
+    assert len(found.pairs) == 6
+    for pair in found.pairs:
+        assert pair.gradients.error <= 1e-10
+        assert set(pair.rules) == {"SGD", "Adam"}
+        assert max(worst.error for worst in pair.rules.values()) <= 1e-8
+    assert all(len(losses["SGD"]) == 10 for losses in found.losses.values())
+    assert all(0 < drift[-1] < 1e-2 for drift in found.drift.values())
+    text = str(report)
+    assert "10 steps of SGD (0.01) and Adam (0.001)" in text
+    assert "float32 from float64 after 10 steps" in text
+    assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["training"]["steps"] == 10
+
+
+def test_a_wrong_gradient_is_found(spec_file, monkeypatch, tmp_path):
+    """A backend whose loss is off by a thousandth fails, and its parameter is named."""
+    path = spec_file(LAYERS, header=SMALL_DIGITS)
+    (tmp_path / "shim").mkdir()
+    (tmp_path / "shim" / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'zoo.verification.worker' in ' '.join(sys.orig_argv) and 'torch' in sys.orig_argv:\n"
+        "    import zoo.torch.training as t\n"
+        "    right = t.cross_entropy\n"
+        "    t.cross_entropy = lambda logits, labels, weight=1.0: 1.001 * right(logits, labels, weight)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shim"))
+    report = zoo.verify(path, level="gradients", backends=["torch", "flax"])
+    assert not report.passed
+    assert any("torch - flax: gradient of " in problem for problem in report.training.problems)
+    assert all(not result.problems for result in report.results), "forward nothing is wrong"
+
+
+def test_a_level_there_is_not():
+    with pytest.raises(
+        UnknownNameError, match="Unknown level 'gradient' to verify. Did you mean 'gradients'"
+    ):
+        zoo.verify("vgg9", level="gradient")

@@ -172,7 +172,8 @@ class Report:
         from rich.table import Table
 
         height, width = found.input_size
-        what = f"and {found.steps} steps of {' and '.join(RULES)}" if found.steps else ""
+        trained = " and ".join(f"{name} ({rate:g})" for name, rate in found.rates.items())
+        what = f"and {found.steps} steps of {trained}" if found.steps else ""
         title = f"gradients {what} in float64, batches of {found.batch} digits, {height}x{width}"
         table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
         names = list(RULES) if found.steps else []

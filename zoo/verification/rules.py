@@ -75,8 +75,13 @@ def adam(lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float 
     return step
 
 
-#: name -> makes the rule
-RULES: dict[str, Callable[[], Rule]] = {"SGD": sgd, "Adam": adam}
+#: name -> makes the rule, of a learning rate
+RULES: dict[str, Callable[[float], Rule]] = {"SGD": sgd, "Adam": adam}
+#: name -> learning rates to try, the usual one first
+RATES = {
+    "SGD": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
+    "Adam": (1e-3, 1e-4, 1e-5, 1e-6, 1e-7),
+}
 
 
 def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[Array, Array]]:

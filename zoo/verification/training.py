@@ -78,6 +78,8 @@ class Training:
             time and memory.
         batch: Examples in a batch.
         steps: Of each rule; 0 if only gradients were compared.
+        rates: Rule -> learning rate: the largest of those tried at which training does not blow
+            a change of 1e-12 in the weights up, in the first backend; or the smallest.
         losses: Backend -> rule -> losses, step by step.
         drift: Backend -> how far SGD in float32 is from that backend's own in float64, step by
             step: the largest difference of a sample of weights over the largest of them.
@@ -89,6 +91,7 @@ class Training:
     input_size: tuple[int, int]
     batch: int
     steps: int
+    rates: Mapping[str, float]
     losses: Mapping[str, Mapping[str, Sequence[float]]]
     drift: Mapping[str, Sequence[float]]
     seconds: Mapping[str, float]
@@ -116,8 +119,8 @@ def compare(
     """
     size = smaller(job["model"], graph)
     options = {**graph.options, "input_size": list(size)}
-    small = {**job, "options": options, "rules": list(rules.RULES) if steps else []}
-    (path / "training.json").write_text(json.dumps(small))
+    names = list(rules.RULES) if steps else []
+    small = {**job, "options": options, "rules": names, "rates": None}
     shape = (graph.input_shape[0], *size)
     for i, (x, labels) in enumerate(rules.batches(shape, BATCH, graph.options["num_classes"])):
         np.savez(path / f"batch{i}.npz", x=x, labels=labels)
@@ -126,18 +129,21 @@ def compare(
     for backend, words in asked.items():
         entry = registry.resolve(backend)
         progress(f"{entry.title}, {'training' if steps else 'gradients'}")
+        (path / "training.json").write_text(json.dumps(small))
         result = workers.work(path, entry, words, "training")
         if isinstance(result, dict):
             found[backend] = result
+            small["rates"] = result["rates"]  # the first finds them for all
         elif result != "not installed":
             problems.append(f"{entry.title}: {result}")
     progress("comparing gradients")
-    pairs = tuple(_pair(path, a, b, found, small["rules"]) for a, b in combinations(found, 2))
+    pairs = tuple(_pair(path, a, b, found, names) for a, b in combinations(found, 2))
     return Training(
         input_size=size,
         batch=BATCH,
         steps=rules.STEPS if steps else 0,
         losses={backend: result["losses"] for backend, result in found.items()},
+        rates=small["rates"] or {},
         drift={backend: result["drift"] for backend, result in found.items()},
         seconds={backend: result["seconds"] for backend, result in found.items()},
         pairs=pairs,

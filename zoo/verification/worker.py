@@ -104,21 +104,25 @@ def training(path: Path, name: str, asked: str) -> dict[str, Any]:
     loss, gradients, of_input = trainer.differentiate(*batches[0])
     np.savez(path / f"{name}.gradients.npz", **dict[str, Any](gradients), input=of_input)
     losses, drift = {}, []
-    for rule in job["rules"]:
-        losses[rule], samples, weights = trainer.train(rule, batches)
+    rates = job["rates"] or {rule: trainer.rate(rule, batches) for rule in job["rules"]}
+    for rule, rate in rates.items():
+        losses[rule], samples, weights = trainer.train(rule, rate, batches)
         np.savez(path / f"{name}.{rule}.npz", **dict[str, Any](weights))
         if rule == job["rules"][0]:
-            _, rounded, _ = _Trainer(backend, graph, job["seed"], "float32").train(rule, batches)
+            single = _Trainer(backend, graph, job["seed"], "float32")
+            _, rounded, _ = single.train(rule, rate, batches)
             largest = np.abs(samples).max(axis=1)
             drift = (np.abs(rounded - samples).max(axis=1) / largest).tolist()
     seconds = time.perf_counter() - start
-    return {"loss": loss, "losses": losses, "drift": drift, "seconds": seconds}
+    return {"loss": loss, "losses": losses, "drift": drift, "seconds": seconds, "rates": rates}
 
 
 class _Trainer:
     """A model that is trained by a rule of NumPy's, from the same start each time."""
 
     SAMPLE = 64  # values of each array that are kept of every step
+    NUDGE = 1e-12  # by which weights are changed to see what becomes of it
+    GROWTH = 1e3  # that a change may have come to after the last step
 
     def __init__(self, backend: Any, graph: Any, seed: int, dtype: str) -> None:
         from zoo import initial
@@ -131,9 +135,34 @@ class _Trainer:
     def differentiate(self, x: Any, labels: Any) -> Any:
         return self.backend.gradients(self.model, x, labels)
 
-    def train(self, name: str, batches: Any) -> tuple[list[float], Any, dict[str, Any]]:
+    def rate(self, name: str, batches: Any) -> float:
+        """Find the largest learning rate at which training does not blow rounding up.
+
+        Where it does, as in deep networks of batch norms at the usual rates, two correct
+        frameworks part like one framework from itself when a weight is changed by 1e-12.
+        """
+        generator = np.random.default_rng(0)
+        usual = self.start
+        nudged = {
+            key: value * (1 + self.NUDGE * generator.standard_normal(value.shape))
+            for key, value in usual.items()
+        }
+        for rate in rules.RATES[name]:
+            _, _, weights = self.train(name, rate, batches)
+            self.start = nudged
+            _, _, others = self.train(name, rate, batches)
+            self.start = usual
+            largest = max(np.abs(value).max() for value in weights.values())
+            apart = max(np.abs(others[key] - value).max() for key, value in weights.items())
+            if apart <= self.GROWTH * self.NUDGE * largest:
+                break
+        return rate
+
+    def train(
+        self, name: str, rate: float, batches: Any
+    ) -> tuple[list[float], Any, dict[str, Any]]:
         """Take a step on each batch; returns losses, a sample of each step's weights, the last."""
-        rule, losses, samples = rules.RULES[name](), [], []
+        rule, losses, samples = rules.RULES[name](rate), [], []
         weights = {key: value.copy() for key, value in self.start.items()}
         self.backend.set_weights(self.model, weights)
         for number, batch in enumerate(batches, 1):
