@@ -6,7 +6,6 @@ import importlib
 import mmap
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 
 from zoo import backends
 from zoo.checkpoints import pickles
-from zoo.checkpoints.stored import Array, Stored
-from zoo.errors import WeightsError, ZooError
+from zoo.checkpoints.stored import Array, Stored, told
+from zoo.errors import WeightsError
 
 MAX_BYTES = 20_000_000_000
 MAX_TENSORS = 20_000
@@ -141,27 +140,6 @@ def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
             return array
 
     return read
-
-
-@contextmanager
-def told(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a library says of a damaged file into one line.
-
-    Raises:
-        WeightsError: In place of any error but zoo's own.
-    """
-    try:
-        yield
-    except ZooError:
-        raise
-    except MemoryError:
-        raise WeightsError(
-            f"{path}: not {what}, or damaged (it asks for too much memory)"
-        ) from None
-    except Exception as error:
-        words = "" if isinstance(error, KeyError) else str(error).strip().partition("\n")[0][:200]
-        reason = words or type(error).__name__
-        raise WeightsError(f"{path}: not {what}, or damaged ({reason})") from None
 
 
 READERS: dict[str, Callable[[Path], dict[str, Stored]]] = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from zoo.errors import WeightsError, ZooError
 from zoo.language import expansion
 from zoo.language.document import Mapping as Document
 from zoo.language.options import Chosen
@@ -58,3 +61,24 @@ class Checkpoint:
         """Make the network's graph, with these options changed."""
         given = {key: value for key, value in changes.items() if value is not None}
         return expansion.graph_of_document(self.model, self.document, self.chosen._replace(**given))
+
+
+@contextmanager
+def told(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a library says of a damaged file into one line.
+
+    Raises:
+        WeightsError: In place of any error but zoo's own.
+    """
+    try:
+        yield
+    except ZooError:
+        raise
+    except MemoryError:
+        raise WeightsError(
+            f"{path}: not {what}, or damaged (it asks for too much memory)"
+        ) from None
+    except Exception as error:
+        words = "" if isinstance(error, KeyError) else str(error).strip().partition("\n")[0][:200]
+        reason = words or type(error).__name__
+        raise WeightsError(f"{path}: not {what}, or damaged ({reason})") from None

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.checkpoints.readers import told
-from zoo.checkpoints.stored import Array, Stored
+from zoo.checkpoints.stored import Array, Stored, told
 from zoo.errors import WeightsError
 
 
