@@ -107,8 +107,8 @@ def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_pat
 
 def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys, os\nif sys.orig_argv[-1] == 'torch': os.kill(os.getpid(), 9)\n"
-        "if sys.orig_argv[-1] == 'flax': raise SystemExit('no memory')\n"
+        "import sys, os\nif sys.orig_argv[-2] == 'torch': os.kill(os.getpid(), 9)\n"
+        "if sys.orig_argv[-2] == 'flax': raise SystemExit('no memory')\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     report = zoo.verify("vgg9", backends=["torch", "flax"], input_size=32, num_classes=7)

@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo.backends import Entry, is_installed
+from zoo import backends
 
 TIMEOUT = 1800  # seconds that one worker may take
 
 
-def work(path: Path, entry: Entry, asked: str, stage: str) -> dict[str, Any] | str:
+def work(path: Path, entry: backends.Entry, asked: str, stage: str) -> dict[str, Any] | str:
     """Run one worker.
 
     Args:
@@ -26,7 +26,7 @@ def work(path: Path, entry: Entry, asked: str, stage: str) -> dict[str, Any] | s
     Returns:
         What it found, or in words why it found nothing.
     """
-    if not is_installed(entry):
+    if not backends.is_installed(entry):
         return "not installed"
     module = "zoo.verification.worker"
     command = [sys.executable, "-m", module, str(path), entry.name, asked, stage]
