@@ -118,7 +118,7 @@ def build(
 
         chosen = options.checked(**network.options)
         checkpoint = loading.find(weights, network.name, chosen)
-        return storage.fill(network, checkpoint, backend, head, stem, seed, init, dtype)
+        return storage.filled(network, checkpoint, backend, head, stem, seed, init, dtype)
     if head or stem:
         raise InputError("head and stem say what of weights to take; give weights too")
     framework = backends.load(backend)

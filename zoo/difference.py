@@ -187,9 +187,10 @@ def _changes(old: Graph, new: Graph) -> Iterator[Change]:
         a, b = before.get(name), after.get(name)
         if a is None or b is None:
             kind = "added" if a is None else "removed"
+            attributes = a.attributes if a else b.attributes if b else {}
             fields = {
                 key: (value, None) if b is None else (None, value)
-                for key, value in (a or b).attributes.items()  # type: ignore[union-attr]
+                for key, value in attributes.items()
                 if key not in _DERIVED
             }
             change = _change(name, kind, a, b, fields, None)

@@ -91,11 +91,13 @@ def check(
 
 
 def widest(dtypes: Iterable[str]) -> str:
-    """Return the dtype that holds all values of these, or the nearest to it.
+    """Return the narrowest dtype that holds all values of these.
 
     Example:
-        >>> widest(["float16", "float32"])
-        'float32'
+        >>> widest(["float16", "float32"]), widest(["float16", "bfloat16"])
+        ('float32', 'float32')
     """
     found = set(dtypes)
+    if found == {"float16", "bfloat16"}:  # neither holds the other
+        return "float32"
     return next((dtype for dtype in DTYPES if dtype in found), "float32")

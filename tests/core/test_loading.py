@@ -160,6 +160,24 @@ def test_from_a_publishers_file_to_zoos_without_a_framework(saved, tmp_path):
     assert len(neutral.read(target).arrays) == 59
 
 
+def test_a_file_of_other_options_is_converted_with_those(tmp_path):
+    table, options = sources.source("paddle"), {"num_classes": 3, "input_size": 32}
+    graph = zoo.graph("vgg11", **options)
+    places = sources.places(table, graph)
+    arrays = {}
+    for parameter in graph.parameters:
+        place = places[parameter.name]
+        shape = parameter.shape[::-1] if place.layout == "IO" else parameter.shape
+        arrays[place.names[0]] = np.zeros(shape, np.float16)
+    with (tmp_path / "w.pdparams").open("wb") as file:
+        pickle.dump(arrays, file, protocol=4)
+    target = tmp_path / "w.safetensors"
+    found, dtype = conversion.convert(str(tmp_path / "w.pdparams"), target, **options)
+    assert (found.options["num_classes"], found.options["input_size"]) == (3, (32, 32))
+    assert dtype == "float16"
+    assert neutral.read(target).graph().num_parameters == graph.num_parameters
+
+
 def test_adapted_kernels():
     kernel = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 2, 2)
     one = loading.adapted(kernel, 1)

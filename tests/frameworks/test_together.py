@@ -99,6 +99,42 @@ def test_keras_takes_whichever_engine_it_runs_on(engine):
     )
 
 
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_keras_has_its_gradients_from_whichever_engine(engine, spec_file):
+    path = spec_file(
+        """
+        conv: {op: conv, out_channels: 4, kernel_size: 3}
+        bn: {op: batch_norm}
+        flatten: {op: flatten}
+        fc: {op: linear, out_features: $num_classes}
+        """,
+        header="options: {num_classes: 10, input_size: 12}\n",
+    )
+    code = f"""
+import os
+os.environ["KERAS_BACKEND"] = {engine!r}
+import numpy as np
+import zoo
+from zoo import backends, initial
+from zoo.verification import rules
+graph = zoo.graph({path!r})
+x, labels = rules.batches(graph.input_shape, 4, 10)[0]
+found = []
+for name in ("torch", "keras"):
+    backend = backends.load(name)
+    model = backend.build(graph, initial.drawing(graph), "float32", 0)
+    loss, gradients, of_input = backend.gradients(model, x, labels)
+    found.append({{**gradients, "input": of_input, "loss": np.array(loss), **{{
+        key: value for key, value in backend.get_weights(model).items() if "running" in key}}}})
+one, other = found
+assert one.keys() == other.keys()
+largest = max(np.abs(value).max() for value in one.values())
+assert max(np.abs(one[key] - other[key]).max() for key in one) < 1e-5 * largest
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_missing_framework_says_what_to_install(backend):
     module = {"torch": "torch", "paddle": "paddle", "keras": "keras", "flax": "flax"}[backend]

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from zoo import backends
 from zoo.checkpoints import loading, neutral
 from zoo.errors import InputError
 from zoo.files import replacing
+from zoo.language import options
 from zoo.language.expansion import graph
-from zoo.language.options import Chosen
 from zoo.network import Graph
 from zoo.weights import widest
 
 
 def convert(
-    source: str, target: Path, name: str | None = None, aux: bool | None = None, **options: Any
+    source: str,
+    target: Path,
+    name: str | None = None,
+    aux: bool | None = None,
+    *,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    input_size: int | tuple[int, int] | None = None,
 ) -> tuple[Graph, str]:
     """Write weights in the form that the target's name ends in.
 
@@ -25,7 +31,9 @@ def convert(
         target: ``.safetensors``, which needs no framework; or what one calls its own.
         name: The network; None if the file knows.
         aux: Whether to keep auxiliary heads; if the file has them, if not given.
-        **options: num_classes, in_channels and input_size, where they are not the network's own.
+        num_classes: As for :func:`zoo.build`.
+        in_channels: As for :func:`zoo.build`.
+        input_size: As for :func:`zoo.build`.
 
     Returns:
         The network, and the dtype of its weights.
@@ -41,11 +49,12 @@ def convert(
         raise InputError(f"{target}: expected a name that ends in one of {known}")
     if name:
         graph(name)  # a misspelt one is told of first
-    checkpoint = loading.find(source, name, Chosen())
-    plain = checkpoint.graph(aux=False, **options)
+    asked = options.checked(False, num_classes, in_channels, input_size)
+    checkpoint = loading.find(source, name, asked)
+    plain = checkpoint.graph(**asked._asdict())
     if aux is None:
         aux = any(key.partition(".")[0] in plain.omitted for key in checkpoint.arrays)
-    network = checkpoint.graph(aux=aux, **options)
+    network = checkpoint.graph(**asked._replace(aux=aux)._asdict())
     if name:
         network = graph(name, **network.options)
     dtype = widest(stored.dtype for stored in checkpoint.arrays.values())

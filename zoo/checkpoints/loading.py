@@ -60,7 +60,8 @@ def filling(
     dtype: str,
     head: str | None = None,
     stem: str | None = None,
-    fresh: Callable[[set[str]], Callable[[Parameter], Array]] | None = None,
+    seed: int = 0,
+    init: str = "he_uniform",
 ) -> tuple[Graph, Callable[[Parameter], Array]]:
     """Say with what a checkpoint fills each parameter of a network.
 
@@ -70,7 +71,8 @@ def filling(
         dtype: Of the arrays.
         head: ``new`` for a classifier that starts anew.
         stem: ``adapt`` to sum or repeat the first convolution over its input channels.
-        fresh: Given the names of parameters that start anew, draws them; for a new head.
+        seed: For a new head.
+        init: For a new head, as for :func:`zoo.build`; zoo's own in place of ``native``.
 
     Returns:
         The graph, with what goes with the weights; and a function that gives each value.
@@ -101,7 +103,8 @@ def filling(
         f"the weights of {checkpoint.title}",
         _hint(expected, stored, new, first),
     )
-    draw_new = fresh(new) if head and fresh else None
+    init = "he_uniform" if init == "native" else init
+    draw_new = initial.drawing(network, seed, init, dtype, new) if head else None
 
     def value(parameter: Parameter) -> Array:
         if draw_new and parameter.name in new:
@@ -242,15 +245,8 @@ def _with_what_goes_along(network: Graph, checkpoint: Checkpoint, own: Graph) ->
     """The network with the preprocessing that the weights were trained with, and their origin."""
     document = network.document
     if own.preprocessing != network.preprocessing:
-        document = merge(network.document, {"preprocessing": dict(own.preprocessing)})  # type: ignore[arg-type]
+        own_document: Any = network.document  # which knows its lines, as merge wants it
+        document = merge(own_document, {"preprocessing": dict(own.preprocessing)})
     return replace(
         network, preprocessing=own.preprocessing, document=document, origin=checkpoint.origin
     )
-
-
-def drawing_anew(
-    network: Graph, seed: int, init: str, dtype: str
-) -> Callable[[set[str]], Callable[[Parameter], Array]]:
-    """Return what :func:`filling` takes as ``fresh``."""
-    own = "he_uniform" if init == "native" else init
-    return lambda names: initial.drawing(network, seed, own, dtype, names)

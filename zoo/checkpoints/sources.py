@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -189,7 +189,8 @@ def canonical(
             arrays[parameter] = _laid(kept.pop(key), place, table.layouts.flatten == "HWC")
     arrays.update({f"{key} ({table.title}'s name)": value for key, value in kept.items()})
     origin = {"source": table.title, "file": path.name, "licence": table.licence}
-    return Checkpoint(path.name, name, network.document, chosen, arrays, origin)  # type: ignore[arg-type]
+    document: Any = network.document  # a graph says no more of it than that it is a mapping
+    return Checkpoint(path.name, name, document, chosen, arrays, origin)
 
 
 def identify(path: Path, stored: Mapping[str, Stored]) -> list[tuple[Source, str]]:

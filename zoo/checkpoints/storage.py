@@ -61,7 +61,7 @@ def load(
     if dtype is None:
         dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
     dtype = initial.check("he_uniform", dtype, seed)
-    return fill(network, checkpoint, backend, head, stem, seed, "he_uniform", dtype)
+    return filled(network, checkpoint, backend, head, stem, seed, "he_uniform", dtype)
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -118,7 +118,7 @@ def convert(model: Any, backend: str) -> Any:
     return backends.load(backend).build(network, fill, dtype, 0)
 
 
-def fill(
+def filled(
     network: Graph,
     checkpoint: Checkpoint,
     backend: str,
@@ -129,9 +129,8 @@ def fill(
     dtype: str,
 ) -> Any:
     """Build a network with a checkpoint's weights."""
-    fresh = loading.drawing_anew(network, seed, init, dtype)
     network, fill = loading.filling(
-        network, checkpoint, head=head, stem=stem, dtype=dtype, fresh=fresh
+        network, checkpoint, dtype=dtype, head=head, stem=stem, seed=seed, init=init
     )
     model = backends.load(backend).build(network, fill, dtype, seed % 2**31)
     checkpoint.verify()

@@ -78,7 +78,7 @@ def told(path: Path, what: str) -> Iterator[None]:
         raise WeightsError(
             f"{path}: not {what}, or damaged (it asks for too much memory)"
         ) from None
-    except Exception as error:
+    except Exception as error:  # there is no end to what a damaged file makes a library raise
         words = "" if isinstance(error, KeyError) else str(error).strip().partition("\n")[0][:200]
         reason = words or type(error).__name__
         raise WeightsError(f"{path}: not {what}, or damaged ({reason})") from None

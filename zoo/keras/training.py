@@ -69,7 +69,8 @@ def _torch(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -
     tensor = torch.tensor(x, requires_grad=True)
     value = loss(model(tensor, training=True))
     found = torch.autograd.grad(value, [tensor, *(v.value for v in variables)])
-    return value.detach(), *_split([each.cpu() for each in found])
+    on_input, *others = (each.cpu() for each in found)
+    return value.detach(), on_input, others
 
 
 def _jax(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
@@ -94,10 +95,6 @@ def _jax(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> 
     for variable, new in zip(fixed, moved, strict=True):
         variable.assign(new)
     return value, on_input, found
-
-
-def _split(found: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-    return found[0], found[1:]
 
 
 _ENGINES: dict[str, Callable[..., Any]] = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
