@@ -8,18 +8,11 @@ import math
 
 import numpy as np
 import pytest
-from tables import COUNTS, golden
+from tables import COUNTS, INCEPTION_3A, golden
 
 import zoo
 from zoo import image
 from zoo.verification.conditioned import conditioned, rounding
-
-
-def published(model: str, variant: str) -> int:
-    rows = {
-        (row["model"], row["variant"]): int(row["parameters"]) for row in golden("parameter_counts")
-    }
-    return rows[model, variant]
 
 
 def count(model, backend: str) -> int:
@@ -36,16 +29,16 @@ def count(model, backend: str) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
-@pytest.mark.parametrize("key", COUNTS, ids=" ".join)
-def test_parameter_counts(key, framework, backend):
-    name, aux = COUNTS[key]
+@pytest.mark.parametrize("published", COUNTS, ids=str)
+def test_parameter_counts(published, framework, backend):
+    name, aux, parameters = published
     model = zoo.build(name, backend, aux=aux)
-    assert count(model, backend) == published(*key)
-    assert framework.count_parameters(model) == published(*key)
+    assert count(model, backend) == parameters
+    assert framework.count_parameters(model) == parameters
     if name == "googlenet":
         shapes = framework.shapes(model)
         inside = sum(math.prod(s) for n, s in shapes.items() if n.startswith("inception3a."))
-        assert inside == published("inception_module", "3a alone (192 in)")
+        assert inside == INCEPTION_3A
     del model
     gc.collect()
 
