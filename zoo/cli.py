@@ -6,6 +6,7 @@ Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -121,7 +122,13 @@ def diff(
 
 @app.command()
 def verify(
-    model: Model,
+    model: Annotated[
+        str | None,
+        typer.Argument(help="A name from 'zoo list', or a YAML file; with --all, a pattern."),
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every model that zoo ships, one after another.")
+    ] = False,
     aux: Aux = False,
     num_classes: Classes = None,
     in_channels: Channels = None,
@@ -134,7 +141,11 @@ def verify(
     ] = "float32",
     level: Annotated[
         str,
-        typer.Option("--level", help="forward, gradients (too), or training (ten steps, too)."),
+        typer.Option(
+            "--level",
+            help="forward, gradients (too), training (ten steps, too), or full (other sizes, "
+            "compiled forms, precisions, engines and optimizers, too).",
+        ),
     ] = "forward",
     image: Annotated[
         Path | None, typer.Option("--image", help="A photograph; one is shipped.")
@@ -142,31 +153,83 @@ def verify(
     seed: Seed = 0,
     as_json: Json = False,
     save: Annotated[
-        Path | None, typer.Option("--output", help="Also write the result as JSON to this file.")
+        Path | None,
+        typer.Option(
+            "--output",
+            help="Also write the result to this file, .json or .html; with --all a folder, "
+            "where the next run goes on.",
+        ),
     ] = None,
 ) -> None:
     """Show that the frameworks hold the same network, at every node, on a photograph."""
+    from zoo.verification import page
+
     names = None if backends is None else [name.strip() for name in backends.split(",")]
+    asked: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
+    options = _options(aux, num_classes, in_channels, input_size)
+    if every:
+        given: dict[str, Any] = {"--aux": aux, "--image": image, "--num-classes": num_classes}
+        given |= {"--in-channels": in_channels, "--input-size": input_size}
+        if wrong := [option for option, value in given.items() if value]:
+            raise InputError(f"{wrong[0]} is for one model; --all takes each as its spec has it")
+        _verify_all(model, save, as_json, asked)
+        return
+    if model is None:
+        raise InputError("which model? Give a name from 'zoo list', a YAML file, or --all")
     if save:
         check_writable(save)
+        if save.suffix not in (".json", ".html"):
+            raise InputError(f"--output: expected a name in .json or .html, got {save.name!r}")
+        if save.suffix == ".html":
+            page.check()
     with err.status("reading the spec") as status:
         report = zoo.verify(
             model,
-            backends=names,
-            **_options(aux, num_classes, in_channels, input_size),
-            dtype=dtype,
-            level=level,
+            **options,
+            **asked,
             image=image,
-            seed=seed,
             progress=lambda message: status.update(escape(message)),
         )
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        out.print(report)
+    found = json.dumps(report.to_dict(), indent=2) + "\n"
+    print(found, end="") if as_json else out.print(report)
     if save:
-        write(save, json.dumps(report.to_dict(), indent=2) + "\n")
+        write(save, report.to_html() if save.suffix == ".html" else found)
     if not report.passed:
+        raise typer.Exit(1)
+
+
+def _verify_all(
+    pattern: str | None, folder: Path | None, as_json: bool, asked: dict[str, Any]
+) -> None:
+    from zoo.verification.everything import verify_all
+    from zoo.verification.terminal import verdict
+
+    names = zoo.list_models(pattern)
+    if not names:
+        fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
+    reports = []
+    with err.status("reading the specs") as status:
+        found = verify_all(
+            names,
+            folder,
+            **asked,
+            command=" ".join(["zoo", *sys.argv[1:]]),
+            progress=lambda message: status.update(escape(message)),
+        )
+        for report, known in found:
+            reports.append(report)
+            if not as_json:
+                out.print(verdict(report) + ", as found before" * known, soft_wrap=True)
+                for problem in report.problems:
+                    out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
+    passed = sum(report.passed for report in reports)
+    if as_json:
+        print_json([report.to_dict() for report in reports])
+    else:
+        out.print(f"{passed} of {len(reports)} models pass")
+    if folder and not as_json:
+        out.print(escape(f"{folder / 'index.html'}"), soft_wrap=True)
+    if passed < len(reports):
         raise typer.Exit(1)
 
 
