@@ -25,7 +25,8 @@ def predict(
         typer.Option(
             "--weights",
             metavar="FILE|SOURCE",
-            help="A file of weights, zoo's own or a publisher's, or a source such as 'torchvision'.",
+            help="A file of weights, zoo's own or a publisher's, or a source such as "
+            "'torchvision'.",
         ),
     ] = None,
     backend: Annotated[
