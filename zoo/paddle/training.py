@@ -10,7 +10,7 @@ import paddle
 from paddle import nn
 
 from zoo.network import graph_of
-from zoo.paddle.layers import constant
+from zoo.paddle.modules import constant
 from zoo.paddle.running import to_input
 from zoo.paddle.weights import state, to_numpy
 
