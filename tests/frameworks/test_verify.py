@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import backends
+from zoo import backends, ops
 from zoo.errors import UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned import conditioned
+from zoo.verification.terminal import KINDS
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
 
@@ -256,3 +257,63 @@ def test_a_level_there_is_not():
         UnknownNameError, match="Unknown level 'gradient' to verify. Did you mean 'gradients'"
     ):
         zoo.verify("vgg9", level="gradient")
+
+
+EVERYTHING = """
+conv: {op: conv, out_channels: 8, kernel_size: 3, stride: 2, padding: same}
+ln: {op: layer_norm, eps: 1e-6}
+relu6: {op: relu6}
+tanh: {op: tanh}
+hard: {op: hard_swish}
+silu: {op: silu}
+gelu: {op: gelu}
+squeeze: {layers: {pool: {op: global_avg_pool}, fc: {op: conv, out_channels: 8, kernel_size: 1}, gate: {op: hard_sigmoid}}}
+gate: {from: squeeze, op: sigmoid}
+excite: {op: multiply, from: [gelu, gate]}
+layer_scale: {op: affine, shift: false, scale_init: 0.5}
+depth: {op: stochastic_depth, rate: 0.3}
+sum: {op: add, from: [depth, gelu]}
+one: {op: slice, start: 2, stop: 6}
+other: {op: select, from: sum, channels: [7, 0, 0, 3]}
+concat: {op: concat, from: [one, other]}
+shuffle: {op: channel_shuffle, groups: 2}
+pad: {op: pad_channels, padding: [1, 3]}
+bn: {op: batch_norm}
+lrn: {op: lrn, size: 3, alpha: 0.1}
+affine: {op: affine}
+max: {op: max_pool, kernel_size: 3, stride: 1}
+avg: {op: avg_pool, kernel_size: 2, stride: 2, padding: 1, count_include_pad: false}
+adaptive: {op: adaptive_avg_pool, output_size: 3}
+factor: {op: scale, factor: 0.3}
+flatten: {op: flatten}
+relu: {op: relu}
+dropout: {op: dropout, rate: 0.5}
+fc: {op: linear, out_features: $num_classes}
+"""
+
+
+def test_the_whole_proof_of_every_operation(spec_file):
+    path = spec_file(EVERYTHING, header="options: {num_classes: 10, input_size: 25}\n")
+    assert {node.op for node in zoo.graph(path).nodes} == set(ops.OPS)
+    report = zoo.verify(path, level="full")
+    assert report.passed, str(report)
+    rows = {kind: {c.what for c in report.checks if c.kind == kind} for kind in KINDS}
+    assert rows["size"] == {
+        "batch 5 of 1x32x44, 7 classes",
+        "batch 1 of 4x38x28, 13 classes",
+        "batch 2 of 2x25x25, 2 classes",
+    }
+    assert rows["form"] == {"eager", "torch.compile", "to_static", "tf.function", "nnx.jit"}
+    assert rows["precision"] == {"float32", "bfloat16", "float16"}
+    assert rows["engine"] == {"keras on jax", "keras on torch"}
+    assert rows["optimizer"] == {
+        f"{rule}, {steps}" for rule in ("SGD", "Adam") for steps in ("1 step", "10 steps")
+    }
+    for check in report.checks:
+        if check.kind == "precision" and check.backend == "paddle" and check.what != "float32":
+            assert "float64, float32" in check.note, "Paddle has no such kernel on a CPU"
+        else:
+            assert check.error is not None, check
+        if check.kind == "optimizer" and (check.backend, check.what[:4]) == ("keras", "Adam"):
+            assert "epsilon" in check.note
+    assert "keras on jax" in str(report)
