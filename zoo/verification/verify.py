@@ -15,10 +15,10 @@ import numpy as np
 
 from zoo import backends as registry
 from zoo import image as images
-from zoo.errors import UnknownNameError, suggestion
+from zoo.errors import InputError, UnknownNameError, suggestion
 from zoo.language import expansion
 from zoo.language.catalogue import shipped
-from zoo.network import Graph
+from zoo.network import Graph, text_of
 from zoo.verification import training, workers
 from zoo.verification.comparison import Worst, error, top
 from zoo.verification.conditioned import conditioned, rounding
@@ -74,7 +74,8 @@ def verify(
     Raises:
         UnknownNameError: No such model, backend, dtype or level.
         SpecError: The spec is wrong.
-        InputError: The image cannot be read, or an option has a value that cannot be.
+        InputError: The image cannot be read, an option has a value that cannot be, or a network
+            without a classifier is to be trained.
     """
     name = os.fspath(name)
     named = [backends] if isinstance(backends, str) else list(backends or registry.table())
@@ -94,6 +95,12 @@ def verify(
     (graph,) = graphs.values()
     if aux or graph.omitted:
         graphs["plain" if aux else "aux"] = expansion.graph(name, aux=not aux, **options)
+    for output, node in graph.output_nodes.items():
+        if level != "forward" and len(node.shape) > 1:
+            raise InputError(
+                f"{graph.name} has no classifier to train: its output {output!r} is a map of "
+                f"{text_of(node.shape)}; verify it with level='forward'"
+            )
     photograph = images.load(
         image or images.default(), graph.options["input_size"], graph.options["in_channels"]
     )
