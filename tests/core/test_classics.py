@@ -1,16 +1,56 @@
-"""AlexNet, ZFNet, SqueezeNet and one Inception module alone, against their papers' figures."""
+"""LeNet, AlexNet, ZFNet, SqueezeNet and one Inception module alone, against their papers' figures."""
 
 import numpy as np
 import pytest
 from tables import golden
 
 import zoo
+from zoo import ops
 from zoo.errors import InputError
 
 
 def height_first(shape):
     """A shape as papers write it."""
     return "x".join(map(str, (*shape[1:], shape[0])))
+
+
+@pytest.mark.parametrize("row", golden("lenet5_paper"), ids=lambda row: row["layer"])
+def test_lenets_layers(row):
+    graph = zoo.graph("lenet5")
+    block, stated = graph[row["layer"]], graph.published[row["layer"]]
+    assert height_first(block.shape) == str(stated["output"]) == row["output_hwc"]
+    assert block.num_parameters == stated["params"] == int(row["parameters"])
+
+
+def test_lenet_has_the_papers_60000_parameters_before_its_output():
+    graph = zoo.graph("lenet5")
+    assert graph.num_parameters - graph["output"].num_parameters == 60_000
+
+
+@pytest.mark.parametrize("row", golden("lenet5_paper_table1"), ids=lambda row: row["s2_map"])
+def test_lenets_maps_of_c3_read_the_maps_of_s2_that_the_papers_table_1_says(row):
+    graph = zoo.graph("lenet5")
+    s2_map = int(row.pop("s2_map"))
+    weights = {p.name: np.zeros(p.shape) for p in graph.parameters}
+    weights["s2.affine.bias"][s2_map] = 1  # all of this map of S2 is now above 0, and no other
+    for name, value in weights.items():
+        if name.startswith("c3.") and name.endswith(".weight"):
+            value += 1
+    c3 = dict(ops.steps(graph, np.zeros((1, 1, 32, 32)), weights))["c3.concat"]
+    assert (c3 != 0).all((0, 2, 3)).tolist() == [cell == "X" for cell in row.values()]
+    assert (c3 != 0).any((0, 2, 3)).tolist() == [cell == "X" for cell in row.values()]
+
+
+def test_lenets_squashing_function():
+    """Equation (6) and appendix A: A tanh(S a) with A = 1.7159, S = 2/3, so that f(1) = 1."""
+    graph = zoo.graph("lenet5")
+    weights = {p.name: np.zeros(p.shape) for p in graph.parameters}
+    sums = weights["f6.linear.bias"]
+    sums[:] = [1, -1, *np.linspace(-4, 4, 82)]
+    values = dict(ops.steps(graph, np.zeros((1, 1, 32, 32)), weights))
+    f6 = values[graph.node("f6").name][0]
+    assert np.abs(f6 - 1.7159 * np.tanh(2 / 3 * sums)).max() < 1e-15
+    assert np.abs(f6[:2] - sums[:2]).max() < 1e-4
 
 
 #: The caption of Figure 2 counts the neurons of each layer: 253,440-186,624-64,896-64,896-43,264-
@@ -24,7 +64,7 @@ def test_alexnets_neurons():
     assert np.prod(graph["conv1"].shape) == 55 * 55 * 96 != 253_440 == 55 * 48 * 96
 
 
-@pytest.mark.parametrize("name", ["alexnet_two_towers", "zfnet"])
+@pytest.mark.parametrize("name", ["lenet5", "alexnet_two_towers", "zfnet"])
 def test_every_figure_that_the_paper_states_adds_up(name):
     assert zoo.graph(name).summary().disagreements == []
 
