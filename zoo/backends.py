@@ -13,7 +13,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,6 +59,14 @@ class Backend(Protocol):
     def predict(self, model: Any, x: Array) -> Array | dict[str, Array]:
         """Run in evaluation mode on NCHW; leave the model as it was."""
 
+    def forms(self, model: Any) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
+        """The ways to run a model, eager and compiled, each like ``predict`` of x."""
+
+    def optimizing(
+        self, model: Any, rule: str, settings: dict[str, float]
+    ) -> Callable[[Array, Array], None]:
+        """A step of the framework's own optimizer, a function of x, NCHW, and labels."""
+
     def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
         """Values of nodes, in evaluation mode, NCHW or [N, features]."""
 
@@ -75,6 +83,8 @@ class Entry:
     extra: str = ""  # what to install zoo with
     owners: tuple[str, ...] = ()  # top-level modules that the classes of its models come from
     suffix: str = ""  # of the files that the framework itself saves weights in
+    #: another engine that it runs on -> the environment that chooses it
+    engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 TABLE: dict[str, Entry] = {
@@ -100,6 +110,7 @@ TABLE: dict[str, Entry] = {
             "keras",
             ("keras",),
             ".keras",
+            {name: {"KERAS_BACKEND": name} for name in ("jax", "torch")},
         ),
         Entry(
             "flax",
@@ -127,6 +138,19 @@ ALIASES = {
 #: (backend, operation) -> what that framework cannot do exactly and is refused by name
 LIMITS = {
     ("keras", "conv"): "exact, but for stride and dilation both above 1 with no common divisor",
+}
+
+#: (backend, rule) -> why the framework's own optimizer is another function than the written rule
+OPTIMIZERS: dict[tuple[str, str], str] = {
+    ("paddle", "SGD"): "holds momentum and weight decay in float32",
+    ("keras", "SGD"): (
+        "weight decay is decoupled: it does not go through the momentum; and the learning rate is "
+        "held in float32"
+    ),
+    ("keras", "Adam"): (
+        "epsilon is added before the bias is corrected, the paper's epsilon-hat; and the learning "
+        "rate is held in float32"
+    ),
 }
 
 
@@ -158,8 +182,13 @@ def resolve(name: str) -> Entry:
 
 def is_installed(entry: Entry) -> bool:
     """Tell whether a framework can be imported, without importing it."""
+    return all(is_importable(module) for module in {entry.framework, *_engine(entry)})
+
+
+def is_importable(module: str) -> bool:
+    """Tell whether there is a module of that name, without importing it."""
     try:
-        return all(importlib.util.find_spec(m) for m in {entry.framework, *_engine(entry)})
+        return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
 

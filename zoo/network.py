@@ -326,7 +326,7 @@ def _without_dropout(block: Block) -> Block:
     def changed(child: Node | Block) -> Node | Block:
         if isinstance(child, Block):
             return _without_dropout(child)
-        return replace(child, attributes={"rate": 0.0}) if child.op == "dropout" else child
+        return replace(child, attributes={"rate": 0.0}) if "rate" in child.attributes else child
 
     return replace(block, steps=tuple(replace(s, child=changed(s.child)) for s in block.steps))
 

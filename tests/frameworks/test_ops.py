@@ -84,13 +84,13 @@ def linears(draw):
 
 
 @st.composite
-def norms(draw):
-    fields = {
-        "scale": draw(st.booleans()),
-        "shift": draw(st.booleans()),
-        "eps": draw(st.sampled_from([1e-5, 1e-3])),
-    }
-    norm = layer("batch_norm", **fields)
+def norms(draw, op):
+    fields = {"shift": draw(st.booleans())}
+    if op == "affine":
+        fields["scale_init"] = draw(st.sampled_from([1.0, 1e-6]))
+    else:
+        fields |= {"scale": draw(st.booleans()), "eps": draw(st.sampled_from([1e-5, 1e-3]))}
+    norm = layer(op, **fields)
     if draw(st.booleans()):
         return draw(small), [norm]
     return draw(small), [layer("global_avg_pool"), layer("flatten"), norm]
@@ -115,13 +115,62 @@ def joins(draw, op):
     return draw(small), [*used, f"j: {{op: {op}, from: [{', '.join(names)}]}}"]
 
 
+@st.composite
+def activations(draw, op):
+    """On maps and on what is flattened, of values well beyond where a function bends."""
+    layers = [layer("scale", factor=5), layer(op)]
+    if draw(st.booleans()):
+        layers = [layer("flatten"), *layers, layer("linear", out_features=2)]
+    return draw(small), layers
+
+
+@st.composite
+def gates(draw):
+    """A map by itself, by another, and by one value a channel, from either side."""
+    gate = "s: {from: input, layers: {p: {op: global_avg_pool}, g: {op: sigmoid}}}"
+    sources = draw(st.permutations(["input", "s"]))[: draw(st.integers(1, 2))]
+    used = [gate] if "s" in sources else []
+    extra = draw(st.lists(st.just("input"), max_size=2))
+    return draw(small), [*used, f"j: {{op: multiply, from: [{', '.join([*sources, *extra])}]}}"]
+
+
+@st.composite
+def slices(draw):
+    channels = draw(st.integers(2, 6))
+    start = draw(st.integers(0, channels - 1))
+    return channels, [layer("slice", start=start, stop=draw(st.integers(start + 1, channels)))]
+
+
+@st.composite
+def selections(draw):
+    channels = draw(st.integers(1, 5))
+    chosen = draw(st.lists(st.integers(0, channels - 1), min_size=1, max_size=7))
+    return channels, [layer("select", channels=chosen)]
+
+
+@st.composite
+def shuffles(draw):
+    groups = draw(st.integers(1, 4))
+    return groups * draw(small), [layer("channel_shuffle", groups=groups)]
+
+
 CASES = {
     "conv": convs(),
     "linear": linears(),
-    "batch_norm": norms(),
+    "batch_norm": norms("batch_norm"),
+    "layer_norm": norms("layer_norm"),
+    "affine": norms("affine"),
     "lrn": lrns(),
-    "relu": st.tuples(small, st.just([layer("relu")])),
+    "relu": activations("relu"),
+    "relu6": activations("relu6"),
+    "sigmoid": activations("sigmoid"),
+    "tanh": activations("tanh"),
+    "hard_sigmoid": activations("hard_sigmoid"),
+    "hard_swish": activations("hard_swish"),
+    "silu": activations("silu"),
+    "gelu": activations("gelu"),
     "dropout": st.tuples(small, st.just([layer("dropout", rate=0.5)])),
+    "stochastic_depth": st.tuples(small, st.just([layer("stochastic_depth", rate=0.5)])),
     "max_pool": pools("max_pool"),
     "avg_pool": pools("avg_pool"),
     "global_avg_pool": st.tuples(small, st.just([layer("global_avg_pool")])),
@@ -133,6 +182,13 @@ CASES = {
     "flatten": st.tuples(small, st.just([layer("flatten")])),
     "concat": joins("concat"),
     "add": joins("add"),
+    "multiply": gates(),
+    "slice": slices(),
+    "select": selections(),
+    "channel_shuffle": shuffles(),
+    "pad_channels": st.tuples(
+        small, st.sampled_from([[layer("pad_channels", padding=p)] for p in ([1, 2], [0, 3], 1)])
+    ),
 }
 MANY = {"conv": 40, "max_pool": 40, "avg_pool": 40}
 

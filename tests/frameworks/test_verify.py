@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import backends
+from zoo import backends, ops
 from zoo.errors import UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned import conditioned
+from zoo.verification.terminal import KINDS
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
 
@@ -31,7 +32,7 @@ def test_googlenet_with_heads_passes_in_all_four(report):
     for result in report.results:
         assert result.parameters == {"plain": 6_998_552, "aux": 13_378_280}
         assert result.worst.error <= 1e-5
-        assert list(result.top5) == report.top5
+        assert result.top5 == report.top5
         assert result.output_shapes == {name: [1, 1000] for name in ("logits", "aux1", "aux2")}
         assert result.build_s > 0
         assert result.run_s > 0
@@ -107,14 +108,16 @@ def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_pat
 
 def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import sys, os\nif sys.orig_argv[-2] == 'torch': os.kill(os.getpid(), 9)\n"
-        "if sys.orig_argv[-2] == 'flax': raise SystemExit('no memory')\n"
+        "import sys, os\nif sys.orig_argv[-1] == 'torch': os.kill(os.getpid(), 9)\n"
+        "if sys.orig_argv[-1] == 'flax': raise SystemExit('no memory')\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     report = zoo.verify("vgg9", backends=["torch", "flax"], input_size=32, num_classes=7)
     assert not report.passed
     assert [r.status for r in report.results] == ["failed", "failed"]
-    assert report.results[0].problems == ("the worker died of signal 9",)
+    assert report.results[0].problems == (
+        "the worker died of signal 9, as the system does when memory runs out",
+    )
     assert "no memory" in report.results[1].problems[0]
 
 
@@ -254,3 +257,63 @@ def test_a_level_there_is_not():
         UnknownNameError, match="Unknown level 'gradient' to verify. Did you mean 'gradients'"
     ):
         zoo.verify("vgg9", level="gradient")
+
+
+EVERYTHING = """
+conv: {op: conv, out_channels: 8, kernel_size: 3, stride: 2, padding: same}
+ln: {op: layer_norm, eps: 1e-6}
+relu6: {op: relu6}
+tanh: {op: tanh}
+hard: {op: hard_swish}
+silu: {op: silu}
+gelu: {op: gelu}
+squeeze: {layers: {pool: {op: global_avg_pool}, fc: {op: conv, out_channels: 8, kernel_size: 1}, gate: {op: hard_sigmoid}}}
+gate: {from: squeeze, op: sigmoid}
+excite: {op: multiply, from: [gelu, gate]}
+layer_scale: {op: affine, shift: false, scale_init: 0.5}
+depth: {op: stochastic_depth, rate: 0.3}
+sum: {op: add, from: [depth, gelu]}
+one: {op: slice, start: 2, stop: 6}
+other: {op: select, from: sum, channels: [7, 0, 0, 3]}
+concat: {op: concat, from: [one, other]}
+shuffle: {op: channel_shuffle, groups: 2}
+pad: {op: pad_channels, padding: [1, 3]}
+bn: {op: batch_norm}
+lrn: {op: lrn, size: 3, alpha: 0.1}
+affine: {op: affine}
+max: {op: max_pool, kernel_size: 3, stride: 1}
+avg: {op: avg_pool, kernel_size: 2, stride: 2, padding: 1, count_include_pad: false}
+adaptive: {op: adaptive_avg_pool, output_size: 3}
+factor: {op: scale, factor: 0.3}
+flatten: {op: flatten}
+relu: {op: relu}
+dropout: {op: dropout, rate: 0.5}
+fc: {op: linear, out_features: $num_classes}
+"""
+
+
+def test_the_whole_proof_of_every_operation(spec_file):
+    path = spec_file(EVERYTHING, header="options: {num_classes: 10, input_size: 25}\n")
+    assert {node.op for node in zoo.graph(path).nodes} == set(ops.OPS)
+    report = zoo.verify(path, level="full")
+    assert report.passed, str(report)
+    rows = {kind: {c.what for c in report.checks if c.kind == kind} for kind in KINDS}
+    assert rows["size"] == {
+        "batch 5 of 1x32x44, 7 classes",
+        "batch 1 of 4x38x28, 13 classes",
+        "batch 2 of 2x25x25, 2 classes",
+    }
+    assert rows["form"] == {"eager", "torch.compile", "to_static", "tf.function", "nnx.jit"}
+    assert rows["precision"] == {"float32", "bfloat16", "float16"}
+    assert rows["engine"] == {"keras on jax", "keras on torch"}
+    assert rows["optimizer"] == {
+        f"{rule}, {steps}" for rule in ("SGD", "Adam") for steps in ("1 step", "10 steps")
+    }
+    for check in report.checks:
+        if check.kind == "precision" and check.backend == "paddle" and check.what != "float32":
+            assert "float64, float32" in check.note, "Paddle has no such kernel on a CPU"
+        else:
+            assert check.error is not None, check
+        if check.kind == "optimizer" and (check.backend, check.what[:4]) == ("keras", "Adam"):
+            assert "epsilon" in check.note
+    assert "keras on jax" in str(report)

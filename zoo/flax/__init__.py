@@ -2,8 +2,8 @@
 
 from zoo.flax.files import export
 from zoo.flax.model import build
-from zoo.flax.running import features, predict
-from zoo.flax.training import cross_entropy, gradients
+from zoo.flax.running import features, forms, predict
+from zoo.flax.training import cross_entropy, gradients, optimizing
 from zoo.flax.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
@@ -12,8 +12,10 @@ __all__ = [
     "cross_entropy",
     "export",
     "features",
+    "forms",
     "get_weights",
     "gradients",
+    "optimizing",
     "predict",
     "set_weights",
     "shapes",

@@ -8,19 +8,16 @@ nor random numbers is a plain function with settings: Flax walks every module at
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jax import lax
 
+from zoo.flax import modules
 from zoo.network import Node
 
 Layer = Callable[..., Any]
-Pairs = tuple[tuple[int, int], tuple[int, int]]
 
 
 def conv(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
@@ -61,7 +58,7 @@ def batch_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
 
 def _batch_norm(node: Node, dtype: Any, rngs: Any) -> nnx.BatchNorm:
     at = node.attributes
-    layer = (nnx.BatchNorm if dtype.itemsize >= 4 else HalfBatchNorm)(
+    layer = (nnx.BatchNorm if dtype.itemsize >= 4 else modules.HalfBatchNorm)(
         at["num_features"],
         momentum=1 - at["momentum"],  # in Flax the weight of the old value
         epsilon=at["eps"],
@@ -78,51 +75,127 @@ def _batch_norm(node: Node, dtype: Any, rngs: Any) -> nnx.BatchNorm:
     return layer
 
 
+def layer_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    at = node.attributes
+    make = partial(
+        nnx.LayerNorm,
+        at["num_features"],
+        epsilon=at["eps"],
+        use_scale=at["scale"],
+        use_bias=at["shift"],
+        use_fast_variance=False,  # E[x^2] - E[x]^2 cancels
+        dtype=dtype,
+        param_dtype=dtype,
+    )
+    if rngs is None:  # shapes only: Flax would compile something for each width
+        layer: nnx.LayerNorm = nnx.eval_shape(lambda: make(rngs=Keyless()))
+        return layer
+    return make(rngs=rngs)
+
+
+def affine(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    at = node.attributes
+    return modules.Affine(at["num_features"], at["shift"], at["scale_init"], dtype)
+
+
 def lrn(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     at = node.attributes
-    return LRN(at["size"], at["alpha"], at["beta"], at["k"])
+    return modules.LRN(at["size"], at["alpha"], at["beta"], at["k"])
 
 
 def relu(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return ReLU()
+    return modules.Activation(nnx.relu)
+
+
+def relu6(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Activation(nnx.relu6)
+
+
+def sigmoid(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Activation(nnx.sigmoid)
+
+
+def tanh(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Activation(nnx.tanh)
+
+
+def hard_sigmoid(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Activation(nnx.hard_sigmoid)
+
+
+def hard_swish(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Activation(nnx.hard_swish)
+
+
+def silu(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Activation(nnx.silu)
+
+
+def gelu(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Activation(modules.gelu)
 
 
 def dropout(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
     return nnx.Dropout(node.attributes["rate"], rngs=rngs)
 
 
+def stochastic_depth(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    axes = tuple(range(1, len(node.shape) + 1))
+    return nnx.Dropout(node.attributes["rate"], broadcast_dims=axes, rngs=rngs)
+
+
 def max_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     at = node.attributes
-    return MaxPool(at["kernel_size"], at["stride"], _pairs(at["padding"]))
+    return modules.MaxPool(at["kernel_size"], at["stride"], _pairs(at["padding"]))
 
 
 def avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     at = node.attributes
-    return AvgPool(at["kernel_size"], at["stride"], _pairs(at["padding"]), at["counts"])
+    return modules.AvgPool(at["kernel_size"], at["stride"], _pairs(at["padding"]), at["counts"])
 
 
 def global_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return GlobalAvgPool()
+    return modules.GlobalAvgPool()
 
 
 def adaptive_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return AdaptiveAvgPool(node.attributes["windows"])
+    return modules.AdaptiveAvgPool(node.attributes["windows"])
 
 
 def scale(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return Scale(node.attributes["factor"])
+    return modules.Scale(node.attributes["factor"])
 
 
 def flatten(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return Flatten()
+    return modules.Flatten()
 
 
 def concat(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return Concat()
+    return modules.Concat()
 
 
 def add(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return Add()
+    return modules.Add()
+
+
+def multiply(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Multiply()
+
+
+def slice(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Slice(node.attributes["start"], node.attributes["stop"])
+
+
+def select(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.Select(node.attributes["channels"])
+
+
+def channel_shuffle(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.ChannelShuffle(node.attributes["groups"])
+
+
+def pad_channels(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.PadChannels(node.attributes["padding"])
 
 
 #: op name -> function
@@ -132,9 +205,19 @@ LAYERS: dict[str, Callable[[Node, Any, nnx.Rngs | None], Layer]] = {
         conv,
         linear,
         batch_norm,
+        layer_norm,
+        affine,
         lrn,
         relu,
+        relu6,
+        sigmoid,
+        tanh,
+        hard_sigmoid,
+        hard_swish,
+        silu,
+        gelu,
         dropout,
+        stochastic_depth,
         max_pool,
         avg_pool,
         global_avg_pool,
@@ -143,6 +226,11 @@ LAYERS: dict[str, Callable[[Node, Any, nnx.Rngs | None], Layer]] = {
         flatten,
         concat,
         add,
+        multiply,
+        slice,
+        select,
+        channel_shuffle,
+        pad_channels,
     )
 }
 
@@ -154,142 +242,7 @@ class Keyless:
         return None
 
 
-class HalfBatchNorm(nnx.BatchNorm):
-    """A batch norm whose running statistics are of 16 bits too.
-
-    Flax takes a batch's statistics in float32, which JAX warns of writing into fewer bits.
-    """
-
-    def __call__(
-        self, x: jax.Array, use_running_average: bool | None = None, **options: Any
-    ) -> jax.Array:
-        if use_running_average is None:
-            use_running_average = self.use_running_average
-        if use_running_average:
-            return super().__call__(x, True, **options)
-        for variable in (self.mean, self.var):
-            variable.set_value(variable[...].astype(jnp.float32))
-        out = super().__call__(x, False, **options)
-        for variable in (self.mean, self.var):
-            variable.set_value(variable[...].astype(self.param_dtype))
-        return out
-
-
-@dataclass(frozen=True)
-class ReLU:
-    """max(x, 0)."""
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return nnx.relu(x)
-
-
-@dataclass(frozen=True)
-class LRN:
-    """Local response normalisation across channels, alpha divided by the size."""
-
-    size: int
-    alpha: float
-    beta: float
-    k: float
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        half, channels = self.size // 2, x.shape[-1]
-        squares = jnp.pad(x * x, ((0, 0), (0, 0), (0, 0), (half, half)))
-        # Shifted slices: XLA makes one loop of them, faster on a CPU than a window over channels.
-        total = sum(squares[..., i : i + channels] for i in range(self.size))
-        base = self.k + self.alpha / self.size * total
-        if self.beta == 0.75:  # what papers use, and two roots cost a fifth of a power
-            root = jnp.sqrt(base)
-            return x / (root * jnp.sqrt(root))
-        return x / base**self.beta
-
-
-@dataclass(frozen=True)
-class MaxPool:
-    """The largest value of each window; padding never wins."""
-
-    kernel_size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: Pairs
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return nnx.max_pool(x, self.kernel_size, self.stride, self.padding)
-
-
-@dataclass(frozen=True)
-class AvgPool:
-    """The mean of each window, divided by a count of its own where counts are given."""
-
-    kernel_size: tuple[int, int]
-    stride: tuple[int, int]
-    padding: Pairs
-    counts: tuple[tuple[int, ...], tuple[int, ...]] | None
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        total = nnx.pool(x, 0.0, lax.add, self.kernel_size, self.stride, self.padding)
-        if self.counts is None:
-            return total / (self.kernel_size[0] * self.kernel_size[1])
-        return total / jnp.asarray(np.outer(*self.counts)[:, :, None], x.dtype)
-
-
-@dataclass(frozen=True)
-class GlobalAvgPool:
-    """The mean of each channel, as a map of one pixel."""
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return x.mean((1, 2), keepdims=True)
-
-
-@dataclass(frozen=True)
-class AdaptiveAvgPool:
-    """The mean of each of a given number of windows, which together cover the map."""
-
-    windows: tuple[tuple[tuple[int, int], ...], ...]
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        for axis, windows in enumerate(self.windows, 1):
-            means = [lax.slice_in_dim(x, a, b, axis=axis).mean(axis) for a, b in windows]
-            x = jnp.stack(means, axis)
-        return x
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Multiplies by a constant."""
-
-    factor: float
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return x * self.factor
-
-
-@dataclass(frozen=True)
-class Flatten:
-    """A map as a vector, in HWC order; the weights of what reads it are laid out for that."""
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return x.reshape(len(x), -1)
-
-
-@dataclass(frozen=True)
-class Concat:
-    """Joins maps by channel."""
-
-    def __call__(self, *inputs: jax.Array) -> jax.Array:
-        return jnp.concatenate(inputs, -1)
-
-
-@dataclass(frozen=True)
-class Add:
-    """Adds its inputs."""
-
-    def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
-        for other in others:
-            first = first + other
-        return first
-
-
-def _pairs(padding: tuple[int, int, int, int]) -> Pairs:
+def _pairs(padding: tuple[int, int, int, int]) -> modules.Pairs:
     top, bottom, left, right = padding
     return (top, bottom), (left, right)
 

@@ -42,8 +42,9 @@ def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nnx.Mod
     for parameter, node, variable in variables(model):
         variable.set_value(jax.device_put(native(node, draw(parameter))))
     for node in graph.nodes:
-        if node.op == "dropout":
-            find(model, node.name).rngs = rngs.dropout.fork()
+        layer = find(model, node.name)
+        if isinstance(layer, nnx.Dropout):
+            layer.rngs = rngs.dropout.fork()
     return model
 
 

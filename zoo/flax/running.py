@@ -31,11 +31,23 @@ _observing: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
 def predict(model: nnx.Module, x: Array) -> Array | dict[str, Array]:
     """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
     result, _ = _forward(_predicting, model, ())(model, x)
-    graph = getattr(model, "zoo_graph", None)
-    layouts = {name: node.layout for name, node in graph.output_nodes.items()} if graph else {}
-    if isinstance(result, dict):  # whose keys came out of jit in alphabetical order
-        return {name: _array(result[name], layouts.get(name)) for name in layouts or result}
-    return _array(result, next(iter(layouts.values()), None))
+    return _named(model, result)
+
+
+def forms(model: nnx.Module) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
+    """Return the ways to run a model, by name: functions of x like :func:`predict`."""
+    evaluating = nnx.merge(*nnx.split(model))
+    evaluating.eval()
+    jitted = nnx.jit(lambda model, x: model(x))
+
+    def run(function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
+        dtype = next((v.dtype for v in _variables(model)), x.dtype)
+        return _named(model, function(np.asarray(x, dtype).transpose(0, 2, 3, 1)))
+
+    return {
+        "eager": lambda x: run(evaluating, x),
+        "nnx.jit": lambda x: run(lambda inputs: jitted(evaluating, inputs), x),
+    }
 
 
 def features(model: nnx.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
@@ -146,6 +158,15 @@ def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
         if isinstance(value, nnx.Variable)
     }
     return list(found.values())
+
+
+def _named(model: nnx.Module, result: Any) -> Array | dict[str, Array]:
+    """What a model gave, as NumPy arrays, in the order it was built with."""
+    graph = getattr(model, "zoo_graph", None)
+    layouts = {name: node.layout for name, node in graph.output_nodes.items()} if graph else {}
+    if isinstance(result, dict):  # whose keys came out of jit in alphabetical order
+        return {name: _array(result[name], layouts.get(name)) for name in layouts or result}
+    return _array(result, next(iter(layouts.values()), None))
 
 
 def _array(value: jax.Array, layout: Shape | None) -> Array:

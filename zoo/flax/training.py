@@ -55,6 +55,40 @@ def gradients(model: nnx.Module, x: Array, labels: Array) -> tuple[float, dict[s
     return float(value), named, np.array(on_input)
 
 
+def optimizing(model: nnx.Module, rule: str, settings: dict[str, float]) -> Callable[..., None]:
+    """Return a step of Optax's optimizer: a function of x [N, C, H, W] and labels [N].
+
+    Args:
+        model: What it trains; it is left in training mode.
+        rule: ``SGD`` or ``Adam``.
+        settings: ``lr``, and ``momentum`` and ``weight_decay``, or ``beta1``, ``beta2``, ``eps``.
+    """
+    import optax  # here alone: it takes a while
+
+    at = dict(settings)
+    if rule == "SGD":
+        decay = optax.add_decayed_weights(at["weight_decay"])
+        chosen = optax.chain(decay, optax.sgd(at["lr"], at["momentum"]))
+    else:
+        chosen = optax.adam(at["lr"], at["beta1"], at["beta2"], at["eps"])
+    optimizer = nnx.Optimizer(model, chosen, wrt=nnx.Param)
+    graph = graph_of(model)
+    model.train()
+
+    @nnx.jit
+    def step(model: nnx.Module, optimizer: Any, x: jax.Array, labels: jax.Array) -> None:
+        def loss(model: nnx.Module) -> jax.Array:
+            return graph.total_loss(
+                model(x.transpose(0, 2, 3, 1)),
+                lambda logits, weight: cross_entropy(logits, labels, weight),
+            )
+
+        optimizer.update(model, nnx.grad(loss)(model))
+
+    dtype = next((variable[...].dtype for _, _, variable in variables(model)), jnp.float32)
+    return lambda x, labels: step(model, optimizer, np.asarray(x, dtype), np.asarray(labels))
+
+
 def _differentiating(graphdef: Any, graph: Graph) -> Callable[..., Any]:
     """Return the loss, moved statistics and gradients as a function of a model's values."""
 

@@ -25,6 +25,7 @@ NAMES = {
     "conv": {"weight": "kernel"},
     "linear": {"weight": "kernel"},
     "batch_norm": {"weight": "scale", "running_mean": "mean", "running_var": "var"},
+    "layer_norm": {"weight": "scale"},
 }
 
 
@@ -66,7 +67,8 @@ def variables(model: nnx.Module) -> Iterator[tuple[Parameter, Node, nnx.Variable
     for node in graph.nodes:
         for parameter in node.parameters:
             local = parameter.name.removeprefix(f"{node.name}.")
-            yield parameter, node, getattr(find(model, node.name), NAMES[node.op].get(local, local))
+            own = NAMES.get(node.op, {}).get(local, local)
+            yield parameter, node, getattr(find(model, node.name), own)
 
 
 def find(model: nnx.Module, path: str) -> Any:

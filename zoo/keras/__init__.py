@@ -5,8 +5,8 @@ import keras
 from zoo.errors import BackendError
 from zoo.keras.files import export
 from zoo.keras.model import build
-from zoo.keras.running import features, predict
-from zoo.keras.training import cross_entropy, gradients
+from zoo.keras.running import features, forms, predict
+from zoo.keras.training import cross_entropy, gradients, optimizing
 from zoo.keras.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
@@ -16,8 +16,10 @@ __all__ = [
     "engine",
     "export",
     "features",
+    "forms",
     "get_weights",
     "gradients",
+    "optimizing",
     "predict",
     "require_engine",
     "set_weights",

@@ -16,15 +16,15 @@ import numpy as np
 from keras import ops
 
 from zoo.errors import BackendError
+from zoo.keras import modules
+from zoo.keras.modules import LAST
 from zoo.network import Node
-
-LAST = "channels_last"
 
 
 def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     at = node.attributes
     stride, dilation, groups = at["stride"], at["dilation"], at["groups"]
-    edges, padding = _padding(node)
+    edges, padding = modules.padding(node)
     # Keras has no strided and dilated convolution; what it skips can be left out of the input.
     step = tuple(map(math.gcd, stride, dilation))
     if max(step) > 1:
@@ -39,7 +39,7 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         )
     before: list[keras.Layer] = []
     if any(edges):
-        before.append(_zeros(node, edges, dtype))
+        before.append(modules.zeros(node, edges, dtype))
     if max(step) > 1:
         name = f"{node.name}.sample"
         before.append(keras.layers.MaxPooling2D(1, step, data_format=LAST, dtype=dtype, name=name))
@@ -103,6 +103,28 @@ def batch_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     ]
 
 
+def layer_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    at = node.attributes
+    options = {"center": at["shift"], "scale": at["scale"], "dtype": dtype, "name": node.name}
+    return [keras.layers.LayerNormalization(axis=-1, epsilon=at["eps"], **options)]
+
+
+def affine(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    at = node.attributes
+    axes = "abcd"[: len(node.shape) + 1]
+    channels, *size = node.shape
+    return [
+        keras.layers.EinsumDense(
+            f"{axes},{axes[-1]}->{axes}",
+            (*size, channels),
+            bias_axes=axes[-1] if at["shift"] else None,
+            kernel_initializer=keras.initializers.Constant(at["scale_init"]),
+            dtype=dtype,
+            name=node.name,
+        )
+    ]
+
+
 def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     at = node.attributes
     channel = np.arange(node.shape[0])
@@ -115,11 +137,42 @@ def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         scale = at["k"] + at["alpha"] / at["size"] * total
         return x * ops.exp(-at["beta"] * ops.log(scale))
 
-    return [_named(node, dtype, normalise)]
+    return [modules.named(node, dtype, normalise)]
 
 
 def relu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.ReLU(dtype=dtype, name=node.name)]
+
+
+def relu6(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    return [keras.layers.Activation("relu6", dtype=dtype, name=node.name)]
+
+
+def sigmoid(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    return [keras.layers.Activation("sigmoid", dtype=dtype, name=node.name)]
+
+
+def tanh(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    return [keras.layers.Activation("tanh", dtype=dtype, name=node.name)]
+
+
+def silu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    return [keras.layers.Activation("silu", dtype=dtype, name=node.name)]
+
+
+def hard_sigmoid(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    # Not Keras' own, whose 1 / 6 goes through float32.
+    return [modules.named(node, dtype, lambda x: ops.relu6(x + 3) / 6)]
+
+
+def hard_swish(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    return [modules.named(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)]
+
+
+def gelu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    # Not Keras' own, whose root of 2 goes through float32.
+    root = np.sqrt(2).astype(dtype)
+    return [modules.named(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)]
 
 
 def dropout(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
@@ -127,30 +180,38 @@ def dropout(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Dropout(rate, seed=_seed(node, seed), dtype=dtype, name=node.name)]
 
 
+def stochastic_depth(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    whole = (None, *(1 for _ in node.shape))
+    rate = node.attributes["rate"]
+    options = {"seed": _seed(node, seed), "dtype": dtype, "name": node.name}
+    return [keras.layers.Dropout(rate, noise_shape=whole, **options)]
+
+
 def max_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    edges, padding = _padding(node)
-    layer = _pool(keras.layers.MaxPooling2D, node, padding, dtype)
+    edges, padding = modules.padding(node)
+    layer = modules.pool(keras.layers.MaxPooling2D, node, padding, dtype)
     if not any(edges):
         return [layer]
 
     def pool(x: Any) -> Any:
-        return layer(ops.pad(x, _widths(edges), constant_values=-math.inf))  # which never wins
+        # With what never wins.
+        return layer(ops.pad(x, modules.widths(edges), constant_values=-math.inf))
 
-    return [_named(node, dtype, pool)]
+    return [modules.named(node, dtype, pool)]
 
 
 def avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     at = node.attributes
     kernel, edges, counts = at["kernel_size"], at["padding"], at["counts"]
-    layer = _pool(keras.layers.AveragePooling2D, node, "valid", dtype)
+    layer = modules.pool(keras.layers.AveragePooling2D, node, "valid", dtype)
     if counts is None:
-        return [_zeros(node, edges, dtype), layer] if any(edges) else [layer]
+        return [modules.zeros(node, edges, dtype), layer] if any(edges) else [layer]
     scale = kernel[0] * kernel[1] / np.outer(*counts)[None, :, :, None]
 
     def pool(x: Any) -> Any:
-        return layer(ops.pad(x, _widths(edges))) * scale.astype(dtype)
+        return layer(ops.pad(x, modules.widths(edges))) * scale.astype(dtype)
 
-    return [_named(node, dtype, pool)]
+    return [modules.named(node, dtype, pool)]
 
 
 def global_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
@@ -162,20 +223,20 @@ def global_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Keras' own layer: in a compiled function it asks for a window larger than the map.
     rows, columns = (
-        _averages(windows, size, dtype)
+        modules.averages(windows, size, dtype)
         for windows, size in zip(node.attributes["windows"], node.input_shapes[0][1:], strict=True)
     )
 
     def pool(x: Any) -> Any:
         return ops.einsum("bhwc,ih,jw->bijc", x, rows, columns)
 
-    return [_named(node, dtype, pool)]
+    return [modules.named(node, dtype, pool)]
 
 
 def scale(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Rescaling, which takes its factor through float32.
     factor = np.asarray(node.attributes["factor"]).astype(dtype)
-    return [_named(node, dtype, lambda x: x * factor)]
+    return [modules.named(node, dtype, lambda x: x * factor)]
 
 
 def flatten(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
@@ -190,6 +251,36 @@ def add(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Add(dtype=dtype, name=node.name)]
 
 
+def multiply(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    return [keras.layers.Multiply(dtype=dtype, name=node.name)]
+
+
+def slice(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    at = node.attributes
+    return [modules.named(node, dtype, lambda x: x[..., at["start"] : at["stop"]])]
+
+
+def select(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    numbers = np.array(node.attributes["channels"])
+    return [modules.named(node, dtype, lambda x: ops.take(x, numbers, axis=-1))]
+
+
+def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    channels, height, width = node.shape
+    groups = node.attributes["groups"]
+
+    def shuffle(x: Any) -> Any:
+        split = ops.reshape(x, (-1, height, width, groups, channels // groups))
+        return ops.reshape(ops.swapaxes(split, 3, 4), (-1, height, width, channels))
+
+    return [modules.named(node, dtype, shuffle)]
+
+
+def pad_channels(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    widths = ((0, 0), (0, 0), (0, 0), node.attributes["padding"])
+    return [modules.named(node, dtype, lambda x: ops.pad(x, widths))]
+
+
 #: op name -> function
 LAYERS: dict[str, Callable[[Node, str, int], list[keras.Layer]]] = {
     function.__name__: function
@@ -197,9 +288,19 @@ LAYERS: dict[str, Callable[[Node, str, int], list[keras.Layer]]] = {
         conv,
         linear,
         batch_norm,
+        layer_norm,
+        affine,
         lrn,
         relu,
+        relu6,
+        sigmoid,
+        tanh,
+        hard_sigmoid,
+        hard_swish,
+        silu,
+        gelu,
         dropout,
+        stochastic_depth,
         max_pool,
         avg_pool,
         global_avg_pool,
@@ -208,64 +309,13 @@ LAYERS: dict[str, Callable[[Node, str, int], list[keras.Layer]]] = {
         flatten,
         concat,
         add,
+        multiply,
+        slice,
+        select,
+        channel_shuffle,
+        pad_channels,
     )
 }
-
-
-def _padding(node: Node) -> tuple[tuple[int, ...], str]:
-    """Say what to pad by hand, and which of Keras' two words then lays the node's windows.
-
-    Beyond the end of a map are zeros that a convolution reads as such and a maximum never takes,
-    so only where the windows begin and how many there are matters.
-    """
-    at = node.attributes
-    dilation = at.get("dilation", (1, 1))
-    valid = same = True
-    for axis in (0, 1):
-        size, count = node.input_shapes[0][1 + axis], node.shape[1 + axis]
-        begin, stride = at["padding"][2 * axis], at["stride"][axis]
-        extent = dilation[axis] * (at["kernel_size"][axis] - 1) + 1
-        total = max((count - 1) * stride + extent - size, 0)
-        valid &= begin == 0 and count == (size - extent) // stride + 1
-        same &= begin == total // 2 and count == -(-size // stride)
-    if valid or same:
-        return (0, 0, 0, 0), "valid" if valid else "same"
-    return at["padding"], "valid"
-
-
-def _pool(kind: type[keras.Layer], node: Node, padding: str, dtype: str) -> keras.Layer:
-    at = node.attributes
-    return kind(at["kernel_size"], at["stride"], padding, LAST, dtype=dtype, name=node.name)
-
-
-def _zeros(node: Node, edges: tuple[int, ...], dtype: str) -> keras.Layer:
-    """Return a layer of zeros around a node's input."""
-    top, bottom, left, right = edges
-    return keras.layers.ZeroPadding2D(
-        ((top, bottom), (left, right)), LAST, dtype=dtype, name=f"{node.name}.pad"
-    )
-
-
-def _widths(edges: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    top, bottom, left, right = edges
-    return ((0, 0), (top, bottom), (left, right), (0, 0))
-
-
-def _named(node: Node, dtype: str, function: Callable[[Any], Any]) -> keras.Model:
-    """Make one named thing of several operations: a small functional model."""
-    channels, *size = node.input_shapes[0]
-    x = keras.Input((*size, channels), dtype=dtype, name="input")
-    model = keras.Model(x, function(x), name=node.name)
-    model.dtype_policy = dtype
-    return model
-
-
-def _averages(windows: Any, size: int, dtype: str) -> Any:
-    """Return the matrix that takes the mean of each window of a line of so many values."""
-    matrix = np.zeros((len(windows), size))
-    for row, (begin, end) in zip(matrix, windows, strict=True):
-        row[begin:end] = 1 / (end - begin)
-    return matrix.astype(dtype)
 
 
 def _glorot(node: Node, seed: int) -> keras.Initializer:

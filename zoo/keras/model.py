@@ -15,6 +15,7 @@ from zoo.errors import BackendError
 from zoo.keras.layers import LAYERS
 from zoo.keras.weights import VARIABLES, initializer_of, layer_name, native
 from zoo.network import Block, Graph, Node, Parameter
+from zoo.ops import OPS
 
 Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
 
@@ -72,7 +73,7 @@ class Stack:
 
 
 def _lay(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Draw | None) -> Any:
-    x = inputs if node.op in ("concat", "add") else inputs[0]
+    x = inputs if OPS[node.op].arity[1] > 1 else inputs[0]
     named = replace(node, name=layer_name(node.name))
     for layer in LAYERS[node.op](named, dtype, seed):
         if draw is None or type(layer) not in VARIABLES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -22,15 +22,16 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     Takes Keras' compiled function, which the model keeps: calling the model itself runs its layers
     one by one and takes several times as long.
     """
-    result = model.predict_on_batch(to_input(model, x))
-    tensors = model.output
-    if not isinstance(result, dict):
-        (layout,) = layouts(model, [tensors])
-        return _array(result, layout)
-    flattened = layouts(model, list(tensors.values()))
-    return {
-        name: _array(result[name], layout) for name, layout in zip(tensors, flattened, strict=True)
+    return _named(model, model.predict_on_batch(to_input(model, x)))
+
+
+def forms(model: keras.Model) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
+    """Return the ways to run a model, by name: functions of x like :func:`predict`."""
+    compiled = {"tensorflow": "tf.function", "jax": "jax.jit"}.get(keras.backend.backend())
+    found: dict[str, Callable[[Array], Array | dict[str, Array]]] = {
+        "eager": lambda x: _named(model, model(to_input(model, x), training=False)),
     }
+    return {**found, compiled: lambda x: predict(model, x)} if compiled else found
 
 
 def features(model: keras.Model, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
@@ -55,8 +56,20 @@ def to_input(model: keras.Model, x: Array) -> Array:
     return x
 
 
+def _named(model: keras.Model, result: Any) -> Array | dict[str, Array]:
+    """What a model gave, as NumPy arrays, in the order it was built with."""
+    tensors = model.output
+    if not isinstance(result, dict):
+        (layout,) = layouts(model, [tensors])
+        return _array(result, layout)
+    flattened = layouts(model, list(tensors.values()))
+    return {
+        name: _array(result[name], layout) for name, layout in zip(tensors, flattened, strict=True)
+    }
+
+
 def _array(value: Array, layout: Shape | None = None) -> Array:
-    value = np.asarray(value)
+    value = keras.ops.convert_to_numpy(value)
     return channels_first(
         value.astype(np.float32) if value.dtype.name == "bfloat16" else value, layout
     )

@@ -40,18 +40,44 @@ def gradients(model: keras.Model, x: Array, labels: Array) -> tuple[float, dict[
     known = {n: e for n, e in entries(model).items() if e.variable.trainable}
     variables = [entry.variable for entry in known.values()]
     differentiate = _ENGINES[keras.backend.backend()]
-
-    def loss(outputs: Any) -> Any:
-        return graph_of(model).total_loss(
-            outputs, lambda logits, weight: cross_entropy(logits, labels, weight)
-        )
-
-    value, on_input, found = differentiate(model, to_input(model, x), variables, loss)
+    inputs = to_input(model, x)
+    value, on_input, found = differentiate(model, inputs, variables, _loss(model, labels))
     named = {
         name: canonical(entry, np.asarray(gradient))
         for (name, entry), gradient in zip(known.items(), found, strict=True)
     }
     return float(value), named, np.asarray(on_input).transpose(0, 3, 1, 2).copy()
+
+
+def optimizing(model: keras.Model, rule: str, settings: dict[str, float]) -> Callable[..., None]:
+    """Return a step of Keras' own optimizer: a function of x [N, C, H, W] and labels [N].
+
+    Args:
+        model: What it trains.
+        rule: ``SGD`` or ``Adam``.
+        settings: ``lr``, and ``momentum`` and ``weight_decay``, or ``beta1``, ``beta2``, ``eps``.
+    """
+    at = dict(settings)
+    lr = at.pop("lr")
+    if rule == "SGD":
+        optimizer = keras.optimizers.SGD(lr, **at)
+    else:
+        betas = {"beta_1": at["beta1"], "beta_2": at["beta2"]}
+        optimizer = keras.optimizers.Adam(lr, **betas, epsilon=at["eps"])
+    variables = model.trainable_variables
+    differentiate = _ENGINES[keras.backend.backend()]
+
+    def step(x: Array, labels: Array) -> None:
+        _, _, found = differentiate(model, to_input(model, x), variables, _loss(model, labels))
+        optimizer.apply(found, variables)
+
+    return step
+
+
+def _loss(model: keras.Model, labels: Array) -> Loss:
+    return lambda outputs: graph_of(model).total_loss(
+        outputs, lambda logits, weight: cross_entropy(logits, labels, weight)
+    )
 
 
 def _tensorflow(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:

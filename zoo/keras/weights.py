@@ -28,6 +28,8 @@ VARIABLES: dict[type[keras.Layer], dict[str, str]] = {
     layers.Conv2D: _KERNEL,
     layers.DepthwiseConv2D: _KERNEL,
     layers.Dense: _KERNEL,
+    layers.EinsumDense: _KERNEL,
+    layers.LayerNormalization: {"weight": "gamma", "bias": "beta"},
     layers.BatchNormalization: {
         "weight": "gamma",
         "bias": "beta",
@@ -35,6 +37,16 @@ VARIABLES: dict[type[keras.Layer], dict[str, str]] = {
         "running_var": "moving_variance",
     },
 }
+
+#: what leaves a flattened map in the order that it is held in
+_ELEMENTWISE = (
+    layers.ReLU,
+    layers.Activation,
+    layers.Dropout,
+    layers.Add,
+    layers.Multiply,
+    keras.Model,
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ def layouts(model: keras.Model, tensors: Sequence[Any]) -> Iterator[Shape | None
     makers = {id(keras.Operation.output.fget(layer)): layer for layer in model.layers}
     for tensor in tensors:
         layer = makers.get(id(tensor))
-        while isinstance(layer, layers.ReLU | layers.Dropout | layers.Add | keras.Model):
+        while isinstance(layer, _ELEMENTWISE):
             source = keras.Operation.input.fget(layer)  # a model's own is its inner one
             layer = makers.get(id(source[0] if isinstance(source, list) else source))
         if isinstance(layer, layers.Flatten) and len(layer.input.shape) == 4:

@@ -74,6 +74,9 @@ def _list_schema(least: int, length: int) -> dict[str, Any]:
 
 if TYPE_CHECKING:  # what a field holds once its expressions have been computed
     Positive: TypeAlias = int
+    Natural: TypeAlias = int
+    Naturals: TypeAlias = list[int]
+    Naturals2: TypeAlias = int | list[int]
     Number: TypeAlias = float
     Rate: TypeAlias = float
     Boolean: TypeAlias = bool
@@ -90,6 +93,18 @@ if TYPE_CHECKING:  # what a field holds once its expressions have been computed
     Classes: TypeAlias = str | list[str] | None
 else:
     Positive = _field("an integer of at least 1", lambda v: _is_int(v, 1), _int_schema(1))
+    Natural = _field("an integer of at least 0", _is_int, _int_schema(0))
+    Naturals = _field(
+        "a list of integers of at least 0",
+        lambda v: isinstance(v, list) and v and _ints(0, (len(v),))(v),
+        {"type": "array", "minItems": 1, "items": {"anyOf": [_int_schema(0), _EXPRESSION]}},
+    )
+    Naturals2 = _field(
+        "an integer of at least 0, or [before, after]",
+        _ints(0, (2,)),
+        _int_schema(0),
+        _list_schema(0, 2),
+    )
     Number = _field("a number", _is_number, {"type": "number"})
     Rate = _field(
         "a number from 0 to 1",

@@ -12,19 +12,40 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.network import Graph
+from zoo.ops.activations import (
+    GELU,
+    HardSigmoid,
+    HardSwish,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Tanh,
+)
 from zoo.ops.base import Array, Inferred, Op, ShapeError
+from zoo.ops.channels import ChannelShuffle, PadChannels, Select, Slice
 from zoo.ops.dense import Conv, Linear
-from zoo.ops.elementary import Add, Concat, Dropout, Flatten, ReLU, Scale
-from zoo.ops.normalisation import LRN, BatchNorm
+from zoo.ops.elementary import Add, Concat, Dropout, Flatten, Multiply, Scale, StochasticDepth
+from zoo.ops.normalisation import LRN, Affine, BatchNorm, LayerNorm
 from zoo.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, MaxPool
 
 ALL: tuple[type[Op], ...] = (
     Conv,
     Linear,
     BatchNorm,
+    LayerNorm,
+    Affine,
     LRN,
     ReLU,
+    ReLU6,
+    Sigmoid,
+    Tanh,
+    HardSigmoid,
+    HardSwish,
+    SiLU,
+    GELU,
     Dropout,
+    StochasticDepth,
     MaxPool,
     AvgPool,
     GlobalAvgPool,
@@ -33,6 +54,11 @@ ALL: tuple[type[Op], ...] = (
     Flatten,
     Concat,
     Add,
+    Multiply,
+    Slice,
+    Select,
+    ChannelShuffle,
+    PadChannels,
 )
 
 #: op name -> class

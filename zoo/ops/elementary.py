@@ -13,20 +13,6 @@ from zoo.network import Node, Shape, text_of
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of
 
 
-class ReLU(Op):
-    """max(x, 0). No attributes."""
-
-    op: Literal["relu"]
-    elementwise = True
-
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        return Inferred(inputs[0], layout=layout)
-
-    @staticmethod
-    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        return np.maximum(inputs[0], 0)
-
-
 class Dropout(Op):
     """In training sets values to 0 with probability rate and divides the rest by 1 - rate.
 
@@ -34,6 +20,28 @@ class Dropout(Op):
     """
 
     op: Literal["dropout"]
+    rate: Rate
+    elementwise = True
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        if self.rate == 1:
+            raise ShapeError("a rate of 1 drops everything; expected less")
+        return Inferred(inputs[0], {"rate": float(self.rate)}, layout=layout)
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        return inputs[0]
+
+
+class StochasticDepth(Op):
+    """In training sets all values of an example to 0 with probability rate, or divides by 1 - rate.
+
+    In evaluation it does nothing. Attributes of the node: rate.
+
+    Source: Huang et al., Deep Networks with Stochastic Depth, https://arxiv.org/abs/1603.09382
+    """
+
+    op: Literal["stochastic_depth"]
     rate: Rate
     elementwise = True
 
@@ -119,4 +127,29 @@ class Add(Op):
         total = inputs[0]
         for x in inputs[1:]:
             total = total + x
+        return total
+
+
+class Multiply(Op):
+    """The product of inputs of one shape, or of a map and one value a channel. No attributes."""
+
+    op: Literal["multiply"]
+    arity = (1, 1000)
+    elementwise = True
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        largest = max(inputs, key=math.prod)
+        one = (largest[0], 1, 1) if len(largest) == 3 else largest
+        if not set(inputs) <= {largest, one}:
+            sizes = ", ".join(map(text_of, inputs))
+            raise ShapeError(
+                f"only inputs of one shape, or of one pixel a channel, can be multiplied: {sizes}"
+            )
+        return Inferred(largest, layout=layout)
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        total = inputs[0]
+        for x in inputs[1:]:
+            total = total * x
         return total

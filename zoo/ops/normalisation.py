@@ -1,4 +1,4 @@
-"""Batch normalisation and local response normalisation."""
+"""Normalisations, and scaling by channel."""
 
 from __future__ import annotations
 
@@ -62,6 +62,83 @@ class BatchNorm(Op):
         out = (x - weights["running_mean"][across]) / deviation[across]
         if "weight" in weights:
             out = out * weights["weight"][across]
+        return out + weights["bias"][across] if "bias" in weights else out
+
+
+class LayerNorm(Op):
+    """Normalises the channels at each place of a map, or the features of a vector.
+
+    By their mean and biased variance, in training as in evaluation. Attributes of the node:
+    num_features, eps, scale, shift. Parameters: weight if scale, bias if shift, each [channels].
+
+    Source: Ba et al., Layer Normalization, https://arxiv.org/abs/1607.06450
+    """
+
+    op: Literal["layer_norm"]
+    eps: Number = 1e-5
+    scale: Boolean = True
+    shift: Boolean = True
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        if layout:
+            raise ShapeError(
+                "a layer norm of a flattened map is not defined; put it before flatten"
+            )
+        if self.eps <= 0:
+            raise ShapeError(f"eps must be above 0, got {self.eps}")
+        shape = (inputs[0][0],)
+        parameters = [
+            *([Parameter("weight", shape, 1.0)] if self.scale else []),
+            *([Parameter("bias", shape, 0.0)] if self.shift else []),
+        ]
+        attributes = {
+            "num_features": shape[0],
+            "eps": float(self.eps),
+            "scale": self.scale,
+            "shift": self.shift,
+        }
+        return Inferred(inputs[0], attributes, tuple(parameters))
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        (x,) = inputs
+        across = (slice(None), *(None,) * (x.ndim - 2))
+        variance = x.var(axis=1, keepdims=True) + x.dtype.type(node.attributes["eps"])
+        out = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(variance)
+        if "weight" in weights:
+            out = out * weights["weight"][across]
+        return np.asarray(out + weights["bias"][across] if "bias" in weights else out)
+
+
+class Affine(Op):
+    """Each channel times a weight of its own, plus a bias of its own if shift.
+
+    Attributes of the node: num_features, shift, scale_init, what the weights start at. Parameters:
+    weight, and bias if shift, each [channels].
+    """
+
+    op: Literal["affine"]
+    shift: Boolean = True
+    scale_init: Number = 1.0
+
+    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+        if layout:
+            raise ShapeError(
+                "a flattened map has no channels to scale; put the layer before flatten"
+            )
+        shape, start = (inputs[0][0],), float(self.scale_init)
+        parameters = [
+            Parameter("weight", shape, start),
+            *([Parameter("bias", shape, 0.0)] if self.shift else []),
+        ]
+        attributes = {"num_features": shape[0], "shift": self.shift, "scale_init": start}
+        return Inferred(inputs[0], attributes, tuple(parameters))
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        (x,) = inputs
+        across = (slice(None), *(None,) * (x.ndim - 2))
+        out = x * weights["weight"][across]
         return out + weights["bias"][across] if "bias" in weights else out
 
 

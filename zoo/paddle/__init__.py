@@ -3,8 +3,8 @@
 import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
 from zoo.paddle.files import export
 from zoo.paddle.model import build
-from zoo.paddle.running import features, predict
-from zoo.paddle.training import cross_entropy, gradients
+from zoo.paddle.running import features, forms, predict
+from zoo.paddle.training import cross_entropy, gradients, optimizing
 from zoo.paddle.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
@@ -13,8 +13,10 @@ __all__ = [
     "cross_entropy",
     "export",
     "features",
+    "forms",
     "get_weights",
     "gradients",
+    "optimizing",
     "predict",
     "set_weights",
     "shapes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,14 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 def predict(model: nn.Layer, x: Array) -> Array | dict[str, Array]:
     """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
-    with _evaluating(model):
-        result = model(to_input(model, x))
-    if isinstance(result, dict):
-        return {name: _array(value) for name, value in result.items()}
-    return _array(result)
+    return _run(model, model, x)
+
+
+def forms(model: nn.Layer) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
+    """Return the ways to run a model, by name: functions of x like :func:`predict`."""
+    # Of a function: to_static of the model itself would change the model.
+    static = paddle.jit.to_static(lambda x: model(x))
+    return {"eager": lambda x: predict(model, x), "to_static": lambda x: _run(model, static, x)}
 
 
 def features(model: nn.Layer, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
@@ -42,6 +45,14 @@ def features(model: nn.Layer, x: Array, nodes: Sequence[Node]) -> dict[str, Arra
         for hook in hooks:
             hook.remove()
     return {node.name: found[node.name] for node in nodes}
+
+
+def _run(model: nn.Layer, function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
+    with _evaluating(model):
+        result = function(to_input(model, x))
+    if isinstance(result, dict):
+        return {name: _array(value) for name, value in result.items()}
+    return _array(result)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import paddle
 from paddle import nn
 
 from zoo.network import graph_of
-from zoo.paddle.layers import constant
+from zoo.paddle.modules import constant
 from zoo.paddle.running import to_input
 from zoo.paddle.weights import state, to_numpy
 
@@ -56,3 +57,31 @@ def gradients(model: nn.Layer, x: Array, labels: Array) -> tuple[float, dict[str
         for (name, _, linear), gradient in zip(parameters, found[1:], strict=True)
     }
     return float(value), named, found[0].numpy()
+
+
+def optimizing(model: nn.Layer, rule: str, settings: dict[str, float]) -> Callable[..., None]:
+    """Return a step of Paddle's own optimizer: a function of x [N, C, H, W] and labels [N].
+
+    Args:
+        model: What it trains; it is left in training mode.
+        rule: ``SGD`` or ``Adam``.
+        settings: ``lr``, and ``momentum`` and ``weight_decay``, or ``beta1``, ``beta2``, ``eps``.
+    """
+    at = dict(settings)
+    lr, known = at.pop("lr"), {"parameters": model.parameters()}
+    if rule == "SGD":
+        decay = paddle.regularizer.L2Decay(at.pop("weight_decay"))
+        optimizer = paddle.optimizer.Momentum(lr, **at, weight_decay=decay, **known)
+    else:
+        optimizer = paddle.optimizer.Adam(lr, at["beta1"], at["beta2"], at["eps"], **known)
+
+    def step(x: Array, labels: Array) -> None:
+        model.train()
+        outputs = model(to_input(model, x))
+        graph_of(model).total_loss(
+            outputs, lambda logits, weight: cross_entropy(logits, labels, weight)
+        ).backward()
+        optimizer.step()
+        optimizer.clear_grad()
+
+    return step

@@ -2,8 +2,8 @@
 
 from zoo.torch.files import export
 from zoo.torch.model import build
-from zoo.torch.running import features, predict
-from zoo.torch.training import cross_entropy, gradients
+from zoo.torch.running import features, forms, predict
+from zoo.torch.training import cross_entropy, gradients, optimizing
 from zoo.torch.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
@@ -12,8 +12,10 @@ __all__ = [
     "cross_entropy",
     "export",
     "features",
+    "forms",
     "get_weights",
     "gradients",
+    "optimizing",
     "predict",
     "set_weights",
     "shapes",

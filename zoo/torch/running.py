@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,11 +17,16 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 def predict(model: nn.Module, x: Array) -> Array | dict[str, Array]:
     """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
-    with _evaluating(model):
-        result = model(to_input(model, x))
-    if isinstance(result, dict):
-        return {name: to_numpy(value) for name, value in result.items()}
-    return to_numpy(result)
+    return _run(model, model, x)
+
+
+def forms(model: nn.Module) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
+    """Return the ways to run a model, by name: functions of x like :func:`predict`."""
+    compiled = torch.compile(model)
+    return {
+        "eager": lambda x: predict(model, x),
+        "torch.compile": lambda x: _run(model, compiled, x),
+    }
 
 
 def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
@@ -40,6 +45,14 @@ def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Arr
         for hook in hooks:
             hook.remove()
     return {node.name: found[node.name] for node in nodes}
+
+
+def _run(model: nn.Module, function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
+    with _evaluating(model):
+        result = function(to_input(model, x))
+    if isinstance(result, dict):
+        return {name: to_numpy(value) for name, value in result.items()}
+    return to_numpy(result)
 
 
 @contextmanager

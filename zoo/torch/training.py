@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,31 @@ def gradients(model: nn.Module, x: Array, labels: Array) -> tuple[float, dict[st
     arrays = [to_numpy(each.detach()) for each in found]
     names = [name.replace("_orig_mod.", "") for name in parameters]
     return value.item(), dict(zip(names, arrays[1:], strict=True)), arrays[0]
+
+
+def optimizing(model: nn.Module, rule: str, settings: dict[str, float]) -> Callable[..., None]:
+    """Return a step of PyTorch's own optimizer: a function of x [N, C, H, W] and labels [N].
+
+    Args:
+        model: What it trains; it is left in training mode.
+        rule: ``SGD`` or ``Adam``.
+        settings: ``lr``, and ``momentum`` and ``weight_decay``, or ``beta1``, ``beta2``, ``eps``.
+    """
+    at, weights = settings, model.parameters()
+    optimizer: torch.optim.Optimizer
+    if rule == "SGD":
+        optimizer = torch.optim.SGD(
+            weights, at["lr"], at["momentum"], weight_decay=at["weight_decay"]
+        )
+    else:
+        optimizer = torch.optim.Adam(weights, at["lr"], (at["beta1"], at["beta2"]), at["eps"])
+
+    def step(x: Array, labels: Array) -> None:
+        optimizer.zero_grad()
+        outputs = model.train()(to_input(model, x))
+        graph_of(model).total_loss(
+            outputs, lambda logits, weight: cross_entropy(logits, labels, weight)
+        ).backward()
+        optimizer.step()
+
+    return step

@@ -70,7 +70,7 @@ class _Weights:
         return local
 
     def draw(self, parameter: Parameter, node: Node, name: str, x: Array) -> Array:
-        if name == "weight" and node.op != "batch_norm":
+        if parameter.constant is None:
             return uniform(self.graph, parameter, self.seed, math.sqrt(6 / parameter.fan_in))
         noise = uniform(self.graph, parameter, self.seed, 1.0)
         axes = (0, *range(2, x.ndim))

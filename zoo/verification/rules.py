@@ -82,6 +82,11 @@ RATES = {
     "SGD": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
     "Adam": (1e-3, 1e-4, 1e-5, 1e-6, 1e-7),
 }
+#: name -> what else the rule is made with, by its own defaults
+SETTINGS = {
+    "SGD": {"momentum": 0.9, "weight_decay": 1e-4},
+    "Adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
+}
 
 
 def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[Array, Array]]:

@@ -1,13 +1,12 @@
-"""Runs a proof: prepares weights and a reference, starts the workers, compares what they leave."""
+"""Runs a proof: the forward pass, and what its level asks for beside."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,21 @@ import numpy as np
 
 from zoo import backends as registry
 from zoo import image as images
-from zoo.errors import UnknownNameError, suggestion
+from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
 from zoo.language import expansion
 from zoo.language.catalogue import shipped
 from zoo.network import Graph
-from zoo.verification import training, workers
-from zoo.verification.comparison import Worst, error, top
-from zoo.verification.conditioned import conditioned, rounding
-from zoo.verification.report import TOLERANCES, BackendResult, Pair, Report
+from zoo.verification import breadth, memory, training
+from zoo.verification.forward import Case, Found
+from zoo.verification.results import TOLERANCES, Check, Report, Training
+from zoo.verification.workers import Workers
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Progress = Callable[[str], None]
 
-LEVELS = ("forward", "gradients", "training")
+LEVELS = ("forward", "gradients", "training", "full")
+
+_SIDES = (64, 80, 96, 112, 128, 160, 192, 224)
 
 
 def verify(
@@ -43,12 +44,14 @@ def verify(
     seed: int = 0,
     image: str | Path | None = None,
     progress: Progress = lambda message: None,
+    workers: Workers | None = None,
 ) -> Report:
     """Show that backends hold the same network, or where they part.
 
     Every backend runs in a process of its own, one after the other, with the same conditioned
     weights on the same photograph, in evaluation mode. Every node is held against the NumPy
-    float64 meaning of the graph.
+    float64 meaning of the graph. Where memory does not suffice for the network's own input size, a
+    smaller one is taken, and the report says so.
 
     Args:
         name: A model zoo ships, or the path of a YAML file.
@@ -61,182 +64,128 @@ def verify(
         dtype: ``float64`` (within 1e-12 at every node) or ``float32`` (within 1e-5, or four times
             what rounding costs NumPy itself in float32 on this network, if that is more).
         level: ``forward``; ``gradients``, also of the training loss for every parameter and the
-            input, in float64 and training mode, each two backends within 1e-10; or ``training``,
+            input, in float64 and training mode, each two backends within 1e-10; ``training``,
             also losses, weights and running statistics over ten steps of SGD and of Adam on
-            handwritten digits, within 1e-8. Both at a smaller input size than the network's own.
+            handwritten digits, within 1e-8; or ``full``, also odd input sizes, batches, channels
+            and classes, compiled forms, lower precisions, Keras' other engines, and the
+            frameworks' own optimizers. All but the first at a smaller input size.
         seed: Of the weights.
         image: A photograph; the one zoo ships if not given.
         progress: Called with a word on what is being done next.
+        workers: Processes to use, of a caller who verifies one model after another.
 
     Returns:
-        The report; ``report.passed`` is the verdict, ``print(report)`` shows it all.
+        The report; ``report.passed`` is the verdict, ``print(report)`` shows it all, and
+        ``report.to_html()`` is a page with pictures.
 
     Raises:
         UnknownNameError: No such model, backend, dtype or level.
         SpecError: The spec is wrong.
-        InputError: The image cannot be read, or an option has a value that cannot be.
+        InputError: The image cannot be read, an option has a value that cannot be, or there is not
+            enough memory for any input size.
     """
     name = os.fspath(name)
     named = [backends] if isinstance(backends, str) else list(backends or registry.table())
     asked = {registry.resolve(backend).name: backend for backend in named}
-    if dtype not in TOLERANCES:
-        hint = suggestion(dtype, TOLERANCES) or f" Known: {', '.join(TOLERANCES)}."
-        raise UnknownNameError(f"Unknown dtype {dtype!r} to verify in.{hint}")
-    if level not in LEVELS:
-        hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
-        raise UnknownNameError(f"Unknown level {level!r} to verify.{hint}")
+    _check(dtype, TOLERANCES, "dtype")
+    _check(level, LEVELS, "level")
     options: dict[str, Any] = {
+        "aux": aux,
         "num_classes": num_classes,
         "in_channels": in_channels,
         "input_size": input_size,
     }
-    graphs = {"aux" if aux else "plain": expansion.graph(name, aux=aux, **options)}
-    (graph,) = graphs.values()
+    graph, notes = _fitting(name, options)
+    options = dict(graph.options)
+    counts = {"aux" if aux else "plain": graph.num_parameters}
     if aux or graph.omitted:
-        graphs["plain" if aux else "aux"] = expansion.graph(name, aux=not aux, **options)
-    photograph = images.load(
-        image or images.default(), graph.options["input_size"], graph.options["in_channels"]
-    )
-    progress("NumPy reference in float64")
-    weights, reference = conditioned(graph, photograph, seed)
-    tolerance = TOLERANCES[dtype]
-    if dtype == "float32":
-        tolerance = max(tolerance, 4 * rounding(graph, photograph, weights, reference))
-    with tempfile.TemporaryDirectory(prefix="zoo-verify-", ignore_cleanup_errors=True) as folder:
-        path = Path(folder)
-        np.save(path / "input.npy", photograph)
+        other = expansion.graph(name, **{**options, "aux": not aux})
+        counts["plain" if aux else "aux"] = other.num_parameters
+    x = images.load(image or images.default(), options["input_size"], options["in_channels"])
+    with ExitStack() as stack:
+        folder = tempfile.TemporaryDirectory(prefix="zoo-verify-", ignore_cleanup_errors=True)
+        path = Path(stack.enter_context(folder))
+        processes = workers or stack.enter_context(Workers())
         shutil.copyfile(graph.source, path / "spec.yaml")
-        np.savez(path / "weights.npz", **dict[str, Any](weights))
-        del weights
-        job = {
-            "model": name if name in shipped() else f"{path / 'spec.yaml'}:{graph.name}",
-            "options": graph.options,
-            "has_aux": len(graphs) > 1,
-            "dtype": dtype,
-            "seed": seed,
-        }
-        (path / "job.json").write_text(json.dumps(job))
-        found: dict[str, dict[str, Any] | str] = {}
+        model = name if name in shipped() else f"{path / 'spec.yaml'}:{graph.name}"
+        progress("NumPy reference in float64")
+        case = Case.of(path / "forward", model, graph, x, dtype, seed, counts, timed=True)
+        found: dict[str, Found] = {}
         for backend, words in asked.items():
-            entry = registry.resolve(backend)
-            progress(entry.title)
-            found[backend] = workers.work(path, entry, words, "forward")
+            progress(registry.resolve(backend).title)
+            found[backend] = case.run(processes, backend, words)
         progress("comparing every node")
-        ran = [backend for backend, result in found.items() if isinstance(result, dict)]
-        errors, pairs, outputs = _compare(path, graph, reference, ran)
-        trained = None
+        ran = {b: asked[b] for b, result in found.items() if isinstance(result, dict)}
+        pairs = case.pairs(list(ran))
+        results = tuple(case.judge(b, r, backends is not None) for b, r in found.items())
+        trained: Training | None = None
+        checks: tuple[Check, ...] = ()
         if level != "forward":
-            able = {backend: asked[backend] for backend in ran}
-            steps = level == "training"
-            trained = training.compare(path, job, graph, able, steps, progress)
-    counts = {kind: g.num_parameters for kind, g in graphs.items()}
-    expected = _Expected(graph, counts, reference, tolerance, backends is not None)
-    results = tuple(
-        expected.judge(registry.resolve(b), r, errors.get(b, {}), outputs.get(b, {}))
-        for b, r in found.items()
-    )
+            small = expansion.graph(name, **{**options, "input_size": smaller(name, graph)})
+            steps = level != "gradients"
+            trained = training.compare(path, model, small, ran, steps, seed, processes, progress)
+            if level == "full":
+                rates = trained.rates
+                checks = breadth.check(path, model, small, ran, rates, seed, processes, progress)
     return Report(
         model=graph.name,
-        options=dict(graph.options),
+        options=options,
         dtype=dtype,
-        tolerance=tolerance,
+        level=level,
+        tolerance=case.tolerance,
         seed=seed,
         image=str(image or f"{images.default().name} (shipped)"),
         parameters=counts,
-        nodes=len(graph.nodes),
-        top5=expected.top5,
+        nodes=tuple(node.name for node in graph.nodes),
+        top5=case.top5,
         results=results,
-        pairs=tuple(pairs),
+        pairs=pairs,
         training=trained,
+        checks=checks,
+        notes=notes,
     )
 
 
-_Errors = dict[str, dict[str, float]]
+def smaller(model: str, graph: Graph) -> tuple[int, int]:
+    """Return the smallest usual input size that a network can be made for, or its own."""
+    own: tuple[int, int] = tuple(graph.options["input_size"])
+    for side in _SIDES:
+        if side >= max(own):
+            break
+        try:
+            expansion.graph(model, **{**graph.options, "input_size": side})
+        except SpecError:
+            continue
+        return side, side
+    return own
 
 
-def _compare(
-    path: Path, graph: Graph, reference: Mapping[str, Array], ran: Sequence[str]
-) -> tuple[_Errors, list[Pair], dict[str, dict[str, Array]]]:
-    """Compare all values, one node at a time.
-
-    Returns:
-        Backend -> node or ``output:name`` -> error; the pairs; backend -> output name -> value.
+def _fitting(name: str, options: dict[str, Any]) -> tuple[Graph, tuple[str, ...]]:
+    """The network at the largest input size whose proof fits into memory, and a note if it is not
+    its own.
     """
-    aims = {node.name: node.name for node in graph.nodes}
-    aims |= {f"output:{name}": node.name for name, node in graph.output_nodes.items()}
-    files = {backend: np.load(path / f"{backend}.npz", allow_pickle=False) for backend in ran}
-    errors: _Errors = {backend: {} for backend in ran}
-    apart: dict[tuple[str, str], dict[str, float]] = {pair: {} for pair in combinations(ran, 2)}
-    outputs: dict[str, dict[str, Array]] = {backend: {} for backend in ran}
-    for key, node in aims.items():
-        aim = reference[node]
-        values = {b: file[key] if key in file else np.empty(0) for b, file in files.items()}
-        for backend, value in values.items():
-            errors[backend][key] = error(value, aim)
-            if key.startswith("output:"):
-                outputs[backend][key.removeprefix("output:")] = value
-        for (a, b), found in apart.items():
-            found[key] = error(values[a], values[b])
-    for file in files.values():
-        file.close()
-    logits = f"output:{graph.outputs[0].name}"
-    pairs = [Pair(a, b, found[logits], _worst(found)) for (a, b), found in apart.items()]
-    return errors, pairs, outputs
+    graph = expansion.graph(name, **options)
+    free = 0.6 * memory.available()
+    if memory.needed(graph) <= free:
+        return graph, ()
+    height, width = graph.options["input_size"]
+    for part in (0.75, 0.5, 0.35, 0.25, 0.15):
+        size = (round(height * part), round(width * part))
+        try:
+            less = expansion.graph(name, **{**options, "input_size": size})
+        except SpecError:
+            break
+        if memory.needed(less) <= free:
+            why = f"at {size[0]}x{size[1]} instead of {height}x{width}, for want of memory"
+            return less, (why,)
+    raise InputError(
+        f"{graph.name}: a proof takes about {memory.needed(graph) / 2**30:.1f} GiB, and "
+        f"{free / 2**30:.1f} GiB can be had; give a smaller input_size"
+    )
 
 
-def _worst(errors: Mapping[str, float]) -> Worst:
-    node = max(errors, key=lambda name: errors[name])
-    return Worst(errors[node], node.replace("output:", "output "))
-
-
-class _Expected:
-    """What a backend must show, and the verdict on what it showed."""
-
-    def __init__(
-        self,
-        graph: Graph,
-        counts: Mapping[str, int],
-        reference: Mapping[str, Array],
-        tolerance: float,
-        asked_for: bool,
-    ) -> None:
-        self.graph, self.counts, self.tolerance, self.asked = graph, counts, tolerance, asked_for
-        self.logits = graph.outputs[0].name
-        self.shapes = {name: [1, *node.shape] for name, node in graph.output_nodes.items()}
-        self.top5 = top(reference[graph.output_nodes[self.logits].name])
-
-    def judge(
-        self,
-        entry: registry.Entry,
-        found: dict[str, Any] | str,
-        errors: Mapping[str, float],
-        outputs: Mapping[str, Array],
-    ) -> BackendResult:
-        known: dict[str, Any] = {"backend": entry.name, "title": entry.title}
-        if isinstance(found, str):
-            missing = found == "not installed"
-            return BackendResult(
-                **known,
-                versions=registry.versions(entry.packages),
-                status="missing" if missing else "failed",
-                problems=(found,) if self.asked or not missing else (),
-            )
-        worst = _worst(errors)
-        problems = [
-            f"{found['parameters'][kind]:,} parameters ({kind}), the graph has {count:,}"
-            for kind, count in self.counts.items()
-            if found["parameters"][kind] != count
-        ]
-        if found["output_shapes"] != self.shapes:
-            problems.append(f"output {found['output_shapes']}, the graph has {self.shapes}")
-        if not worst.error <= self.tolerance:
-            problems.append(f"{worst.node}: error {worst.error:.1e} above {self.tolerance:.1e}")
-        return BackendResult(
-            **known,
-            **found,
-            status="compared",
-            logits_error=errors[f"output:{self.logits}"],
-            worst=worst,
-            top5=tuple(top(outputs[self.logits])),
-            problems=tuple(problems),
-        )
+def _check(value: str, known: Sequence[str] | dict[str, float], what: str) -> None:
+    if value not in known:
+        hint = suggestion(value, known) or f" Known: {', '.join(known)}."
+        verb = "verify in" if what == "dtype" else "verify"
+        raise UnknownNameError(f"Unknown {what} {value!r} to {verb}.{hint}")

@@ -1,0 +1,218 @@
+"""The page of a proof, in a real browser, and many proofs that go on where they were cut short."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+import zoo
+from zoo.verification import everything, page
+from zoo.verification.comparison import Worst
+from zoo.verification.results import Check, from_dict
+
+SPEC = """
+format: 1
+name: {name}
+options: {{num_classes: 10, input_size: 24}}
+layers:
+  conv: {{op: conv, out_channels: 6, kernel_size: 3, stride: 2}}
+  bn: {{op: batch_norm}}
+  relu: {{op: relu}}
+  pool: {{op: avg_pool, kernel_size: 3, stride: 2}}
+  flatten: {{op: flatten}}
+  fc: {{op: linear, out_features: $num_classes}}
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    path = tmp_path_factory.mktemp("specs") / "small.yaml"
+    path.write_text(SPEC.format(name="small"))
+    return zoo.verify(path, level="training", backends=["torch", "flax"])
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Headless Chromium, which notes what it is asked for and what goes wrong."""
+    binary = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if not (binary and driver):
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Chromium and its driver")
+        pytest.skip("needs Chromium and its driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking",
+                 "disable-component-update", "disable-sync", "no-first-run"):  # fmt: skip
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+def opened(browser, path, width=1100):
+    browser.get_log("performance")
+    browser.set_window_size(width, 900)
+    browser.get(path.as_uri())
+    asked = [
+        json.loads(entry["message"])["message"]["params"]["request"]["url"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"]
+    ]
+    assert asked == [path.as_uri()], "a page of its own asks for nothing else"
+    assert not browser.get_log("browser"), "nothing goes wrong in it"
+
+
+def cells(browser, table):
+    rows = browser.find_elements("css selector", f"#{table} tbody tr")
+    return [[c.text for c in row.find_elements("css selector", "th, td")] for row in rows]
+
+
+@pytest.mark.parametrize("width", [1100, 400])
+def test_a_page_in_a_browser(report, browser, tmp_path, width):
+    path = tmp_path / "page.html"
+    path.write_text(report.to_html())
+    opened(browser, path, width)
+    assert browser.title == "small: PASS"
+    matrix = cells(browser, "matrix")
+    assert [row[0] for row in matrix] == ["reference", "PyTorch", "Flax NNX"]
+    (pair,) = report.pairs
+    assert matrix[1][3].split() == [f"{pair.worst.error:.1e}", pair.worst.node]
+    assert matrix[1][3] == matrix[2][2]
+    assert cells(browser, "training")[0][1] == f"{report.training.pairs[0].loss:.1e}"
+    pictures = browser.find_elements("css selector", "svg")
+    assert [p.get_attribute("aria-label") for p in pictures] == [
+        "Error of every node against NumPy in float64",
+        "Training losses with SGD",
+        "Training losses with Adam",
+        "Differences of weights with SGD",
+        "Differences of weights with Adam",
+        "Float32 from float64 in training",
+    ]
+    for picture in pictures:
+        assert picture.rect["height"] > 100
+        assert picture.rect["x"] + picture.rect["width"] <= width
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert browser.execute_script(wide) == 0, "tables scroll by themselves, the page does not"
+    browser.find_element("css selector", "details summary").click()
+    assert [row[0] for row in cells(browser, "nodes")] == list(report.nodes)
+
+
+def test_a_page_says_what_is_wrong(report, browser, tmp_path):
+    torch, flax = report.results
+    text = "<script>conv: error 1.0e-01 above 1.0e-05"
+    wrong = replace(torch, problems=(text,), first=Worst(0.1, "conv"), errors=(0.1,) * 6)
+    missing = replace(flax, status="missing", worst=None, errors=(), problems=())
+    check = Check("form", "torch.compile", "torch", 0.5, 1e-12, "output logits")
+    failed = replace(report, results=(wrong, missing), checks=(check,), training=None)
+    assert not failed.passed
+    path = tmp_path / "page.html"
+    path.write_text(failed.to_html())
+    opened(browser, path)
+    assert browser.title == "small: FAIL"
+    problems = [e.text for e in browser.find_elements("css selector", "li.fail")]
+    assert problems == [
+        f"PyTorch: {text}",
+        "PyTorch: form torch.compile: error 5.0e-01 at output logits, allowed 1.0e-12",
+    ]
+    assert "not installed" in cells(browser, "backends")[0]
+
+
+def test_a_report_comes_back_from_json(report):
+    found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert from_dict(found).to_dict() == found
+    assert from_dict(found).to_html() == report.to_html()
+
+
+def test_without_what_pages_are_made_with(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(zoo.BackendError, match=r"python -m pip install 'polyzoo\[report\]'"):
+        page.check()
+
+
+def run(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "zoo", "verify", "--all", "vgg9*", "--backends", "torch",
+         "--level", "gradients", "--output", str(folder), *arguments],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def small_models(monkeypatch):
+    """Two of the zoo's own, small."""
+    right = everything.verify
+
+    def small(model, **options):
+        return right(model, **options, input_size=32, num_classes=5)
+
+    monkeypatch.setattr(everything, "verify", small)
+    return ["vgg9", "vgg9_bn"]
+
+
+def test_many_models_go_on_where_they_were_cut_short(small_models, browser, tmp_path):
+    told = []
+    options = {"backends": ["torch", "flax"], "progress": told.append}
+    first = everything.verify_all(small_models, tmp_path, **options)
+    report, known = next(first)
+    first.close()  # as a user's Ctrl-C does
+    assert (report.model, report.passed, known) == ("vgg9", True, False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["index.html", "vgg9.html", "vgg9.json"]
+    found = list(everything.verify_all(small_models, tmp_path, **options))
+    assert [(r.model, known) for r, known in found] == [("vgg9", True), ("vgg9_bn", False)]
+    assert found[0][0].to_dict() == report.to_dict()
+    opened(browser, tmp_path / "index.html")
+    assert browser.title == "2 of 2 models pass"
+    assert [row[0] for row in cells(browser, "models")] == small_models
+    browser.find_element("link text", "vgg9_bn").click()
+    assert browser.title == "vgg9_bn: PASS"
+    # Another level or a damaged file is no reason to trust what was found.
+    (tmp_path / "vgg9.json").write_text('{"key": 1, ')
+    again = everything.verify_all(small_models, tmp_path, **options)
+    assert [(r.model, known) for r, known in again] == [("vgg9", False), ("vgg9_bn", True)]
+    other = everything.verify_all(["vgg9"], tmp_path, **{**options, "seed": 1})
+    assert [known for _, known in other] == [False]
+
+
+def test_what_failed_is_proven_again(small_models, monkeypatch, tmp_path):
+    options = {"backends": ["torch"]}
+    monkeypatch.setattr("zoo.verification.forward.TOLERANCES", {"float32": 1e-12})
+    monkeypatch.setattr("zoo.verification.forward.rounding", lambda *arguments: 0.0)
+    ((report, _),) = everything.verify_all(["vgg9"], tmp_path, **options)
+    assert not report.passed
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        everything, "verify", lambda model, **o: zoo.verify(model, **o, input_size=32)
+    )
+    ((report, known),) = everything.verify_all(["vgg9"], tmp_path, **options)
+    assert (report.passed, known) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "which model?"),
+        (["vgg9", "--output", "x.txt"], "--output: expected a name in .json or .html"),
+        (["--all", "--aux"], "--aux is for one model"),
+        (["--all", "nothing*"], "no model matches 'nothing*'"),
+        (["--all", "--output", "file"], "cannot be made"),
+    ],
+)
+def test_mistakes_on_the_command_line(arguments, message, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "verify", *arguments],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,1 @@
+"""The commands of ``zoo``, one a module; ``zoo.cli`` assembles them."""

@@ -1,0 +1,227 @@
+"""The layers that Flax has not, or not quite so.
+
+What holds neither weights nor random numbers is a plain function with settings: Flax walks every
+module at every nnx.jit call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+
+Pairs = tuple[tuple[int, int], tuple[int, int]]
+
+
+class HalfBatchNorm(nnx.BatchNorm):
+    """A batch norm whose running statistics are of 16 bits too.
+
+    Flax takes a batch's statistics in float32, which JAX warns of writing into fewer bits.
+    """
+
+    def __call__(
+        self, x: jax.Array, use_running_average: bool | None = None, **options: Any
+    ) -> jax.Array:
+        if use_running_average is None:
+            use_running_average = self.use_running_average
+        if use_running_average:
+            return super().__call__(x, True, **options)
+        for variable in (self.mean, self.var):
+            variable.set_value(variable[...].astype(jnp.float32))
+        out = super().__call__(x, False, **options)
+        for variable in (self.mean, self.var):
+            variable.set_value(variable[...].astype(self.param_dtype))
+        return out
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function of each value."""
+
+    function: Callable[[jax.Array], jax.Array]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.function(x)
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """As the other frameworks compute it; JAX's own takes erfc, of other rounding far below 0."""
+    return x * (1 + lax.erf(x / np.sqrt(2).astype(x.dtype))) / 2
+
+
+@dataclass(frozen=True)
+class LRN:
+    """Local response normalisation across channels, alpha divided by the size."""
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        half, channels = self.size // 2, x.shape[-1]
+        squares = jnp.pad(x * x, ((0, 0), (0, 0), (0, 0), (half, half)))
+        # Shifted slices: XLA makes one loop of them, faster on a CPU than a window over channels.
+        total = sum(squares[..., i : i + channels] for i in range(self.size))
+        base = self.k + self.alpha / self.size * total
+        if self.beta == 0.75:  # what papers use, and two roots cost a fifth of a power
+            root = jnp.sqrt(base)
+            return x / (root * jnp.sqrt(root))
+        return x / base**self.beta
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """The largest value of each window; padding never wins."""
+
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Pairs
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return nnx.max_pool(x, self.kernel_size, self.stride, self.padding)
+
+
+@dataclass(frozen=True)
+class AvgPool:
+    """The mean of each window, divided by a count of its own where counts are given."""
+
+    kernel_size: tuple[int, int]
+    stride: tuple[int, int]
+    padding: Pairs
+    counts: tuple[tuple[int, ...], tuple[int, ...]] | None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        total = nnx.pool(x, 0.0, lax.add, self.kernel_size, self.stride, self.padding)
+        if self.counts is None:
+            return total / (self.kernel_size[0] * self.kernel_size[1])
+        return total / jnp.asarray(np.outer(*self.counts)[:, :, None], x.dtype)
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool:
+    """The mean of each channel, as a map of one pixel."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x.mean((1, 2), keepdims=True)
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool:
+    """The mean of each of a given number of windows, which together cover the map."""
+
+    windows: tuple[tuple[tuple[int, int], ...], ...]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for axis, windows in enumerate(self.windows, 1):
+            means = [lax.slice_in_dim(x, a, b, axis=axis).mean(axis) for a, b in windows]
+            x = jnp.stack(means, axis)
+        return x
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multiplies by a constant."""
+
+    factor: float
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x * self.factor
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """A map as a vector, in HWC order; the weights of what reads it are laid out for that."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x.reshape(len(x), -1)
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Joins maps by channel."""
+
+    def __call__(self, *inputs: jax.Array) -> jax.Array:
+        return jnp.concatenate(inputs, -1)
+
+
+@dataclass(frozen=True)
+class Add:
+    """Adds its inputs."""
+
+    def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
+        for other in others:
+            first = first + other
+        return first
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """Multiplies its inputs."""
+
+    def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
+        for other in others:
+            first = first * other
+        return first
+
+
+class Affine(nnx.Module):
+    """A weight and a bias for each channel."""
+
+    def __init__(self, num_features: int, shift: bool, scale_init: float, dtype: Any) -> None:
+        # NumPy's, so that JAX compiles nothing for each width.
+        self.weight = nnx.Param(np.full(num_features, scale_init, dtype))
+        self.bias = nnx.Param(np.zeros(num_features, dtype)) if shift else None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        out = x * self.weight[...]
+        return out if self.bias is None else out + self.bias[...]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Channels from one number to another."""
+
+    start: int
+    stop: int
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x[..., self.start : self.stop]
+
+
+@dataclass(frozen=True)
+class Select:
+    """Channels by their numbers."""
+
+    channels: tuple[int, ...]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return x[..., np.array(self.channels)]
+
+
+@dataclass(frozen=True)
+class ChannelShuffle:
+    """The first channel of each group, then the second of each, and so on."""
+
+    groups: int
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        batch, height, width, channels = x.shape
+        split = x.reshape(batch, height, width, self.groups, channels // self.groups)
+        return split.swapaxes(3, 4).reshape(x.shape)
+
+
+@dataclass(frozen=True)
+class PadChannels:
+    """Channels of zeros before and after."""
+
+    padding: tuple[int, int]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return jnp.pad(x, ((0, 0), (0, 0), (0, 0), self.padding))

@@ -1,0 +1,328 @@
+"""The layers that Paddle has not, or not quite so.
+
+Paddle's kernels hold eps, momentum, exponents, rates and, in gradients, the sizes of averages in
+float32 whatever they compute in; the layers of this file that have one compute in float64 by plain
+operations, which do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.nn import functional as F
+
+
+class BatchNorm(nn.BatchNorm2D):
+    """Batch norm of maps or vectors, exact in float64."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        if input.ndim not in (2, 4):
+            raise ValueError(f"expected a batch of maps or vectors, got {input.ndim} dimensions")
+        if input.dtype == paddle.float64:
+            return self._exactly(input)
+        # As the native forward does, which in training warns at every call.
+        return F.batch_norm(
+            input,
+            self._mean,
+            self._variance,
+            self.weight,
+            self.bias,
+            self.training,
+            self._momentum,
+            self._epsilon,
+            use_global_stats=self._use_global_stats,
+        )
+
+    def _exactly(self, x: paddle.Tensor) -> paddle.Tensor:
+        across = [1, -1, *(1 for _ in x.shape[2:])]
+        mean, variance = self._mean, self._variance
+        if self.training and not self._use_global_stats:
+            axes = [0, *range(2, x.ndim)]
+            mean = x.mean(axes)
+            variance = (x - mean.reshape(across)).square().mean(axes)
+            with paddle.no_grad():
+                old = constant(self._momentum, x)
+                for kept, new in ((self._mean, mean), (self._variance, variance)):
+                    paddle.assign(old * kept + (1 - old) * new, kept)
+        scale = (variance + constant(self._epsilon, x)).rsqrt()
+        if self.weight is not None:
+            scale = scale * self.weight
+        out = (x - mean.reshape(across)) * scale.reshape(across)
+        return out if self.bias is None else out + self.bias.reshape(across)
+
+
+class LocalResponseNorm(nn.LocalResponseNorm):
+    """Local response normalisation, exact in float64 and faster than the native forward."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        half, shape = self.size // 2, [-1, *input.shape[1:]]
+        rows = input.square().flatten(2).unsqueeze(1)  # one map, a channel a row
+        mean = _means(rows, (self.size, 1), (1, 1), (half, half, 0, 0))
+        base = mean.reshape(shape) * constant(self.alpha, input) + constant(self.k, input)
+        if self.beta == 0.75:  # several times as fast as the power
+            root = base.sqrt()
+            return input / (root * root.sqrt())
+        return input / base.pow(constant(self.beta, input))
+
+
+class Dropout(nn.Dropout):
+    """Dropout, exact in float64."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        if not self.training or input.dtype != paddle.float64:
+            return super().forward(input)
+        # In training this mode drops values and leaves the others as they are.
+        return F.dropout(input, self.p, mode="downscale_in_infer") / constant(1 - self.p, input)
+
+
+class AvgPool2D(nn.AvgPool2D):
+    """An average pool, exact in float64."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        top, left = self.padding
+        return _means(input, self.ksize, self.stride, (top, top, left, left))
+
+
+class GlobalAvgPool2D(nn.AdaptiveAvgPool2D):
+    """The mean of each channel, exact in float64."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        if input.dtype == paddle.float64:
+            return input.mean((2, 3), keepdim=True)
+        return super().forward(input)
+
+
+class AdaptiveAvgPool2D(nn.AdaptiveAvgPool2D):
+    """The means of windows that cover the map, exact in float64."""
+
+    def __init__(self, output_size: tuple[int, int], windows: Any) -> None:
+        super().__init__(output_size)
+        self.windows = windows
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        if input.dtype != paddle.float64:
+            return super().forward(input)
+        for axis, windows in enumerate(self.windows, 2):
+            means = [input.slice([axis], [a], [b]).mean(axis) for a, b in windows]
+            input = paddle.stack(means, axis)
+        return input
+
+
+class PaddedAvgPool2D(nn.AvgPool2D):
+    """An average pool with any padding, dividing each window by a count of its own."""
+
+    def __init__(
+        self,
+        kernel_size: tuple[int, int],
+        stride: tuple[int, int],
+        padding: tuple[int, int, int, int],
+        counts: tuple[tuple[int, ...], tuple[int, ...]] | None,
+        dtype: str,
+    ) -> None:
+        super().__init__(kernel_size, stride)
+        top, bottom, left, right = padding
+        self.edges = [left, right, top, bottom]  # the order of F.pad
+        scale = None
+        if counts is not None:
+            area = kernel_size[0] * kernel_size[1]
+            scale = paddle.to_tensor(area / np.outer(*counts), dtype=dtype)
+        self.register_buffer("scale", scale, persistable=False)
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        left, right, top, bottom = self.edges
+        mean = _means(input, self.ksize, self.stride, (top, bottom, left, right))
+        return mean if self.scale is None else mean * self.scale
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, edges={self.edges}"
+
+
+class Scale(nn.Layer):
+    """Multiplies by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        return input * constant(self.factor, input)
+
+    def extra_repr(self) -> str:
+        return f"{self.factor}"
+
+
+class Concat(nn.Layer):
+    """Joins maps by channel."""
+
+    def forward(self, *inputs: paddle.Tensor) -> paddle.Tensor:
+        return paddle.concat(inputs, 1)
+
+
+class Add(nn.Layer):
+    """Adds its inputs."""
+
+    def forward(self, first: paddle.Tensor, *others: paddle.Tensor) -> paddle.Tensor:
+        for other in others:
+            first = first + other
+        return first
+
+
+class Multiply(nn.Layer):
+    """Multiplies its inputs."""
+
+    def forward(self, first: paddle.Tensor, *others: paddle.Tensor) -> paddle.Tensor:
+        for other in others:
+            first = first * other
+        return first
+
+
+class HardSigmoid(nn.Layer):
+    """relu6(x + 3) / 6; Paddle's own takes the slope through float32, and not 1 / 6 at that."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        return F.relu6(input + 3) / constant(
+            6, input
+        )  # of / 6 a compiled one makes * float32(1 / 6)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm of a vector's features, or of the channels at each place of a map."""
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        last = input if input.ndim == 2 else input.transpose([0, 2, 3, 1])
+        out = self._exactly(last) if input.dtype == paddle.float64 else super().forward(last)
+        return out if input.ndim == 2 else out.transpose([0, 3, 1, 2])
+
+    def _exactly(self, x: paddle.Tensor) -> paddle.Tensor:
+        mean = x.mean(-1, keepdim=True)
+        variance = (x - mean).square().mean(-1, keepdim=True)
+        out = (x - mean) * (variance + constant(self._epsilon, x)).rsqrt()
+        out = out if self.weight is None else out * self.weight
+        return out if self.bias is None else out + self.bias
+
+
+class Affine(nn.Layer):
+    """A weight and a bias for each channel."""
+
+    def __init__(self, num_features: int, shift: bool, scale_init: float) -> None:
+        super().__init__()
+        start = nn.initializer.Constant(scale_init)
+        self.weight = self.create_parameter([num_features], default_initializer=start)
+        self.bias = self.create_parameter([num_features], is_bias=True) if shift else None
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        across = [1, -1, *(1 for _ in input.shape[2:])]
+        out = input * self.weight.reshape(across)
+        return out if self.bias is None else out + self.bias.reshape(across)
+
+
+class StochasticDepth(nn.Layer):
+    """Drops whole examples in training, and scales the others."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        if not self.training or not self.rate:
+            return input
+        share = constant(1 - self.rate, input)
+        shape = [input.shape[0], *(1 for _ in input.shape[1:])]
+        return input * paddle.bernoulli(share.expand(shape)) / share
+
+    def extra_repr(self) -> str:
+        return f"{self.rate}"
+
+
+class Slice(nn.Layer):
+    """Channels from one number to another."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        return input[:, self.start : self.stop]
+
+    def extra_repr(self) -> str:
+        return f"{self.start}, {self.stop}"
+
+
+class Select(nn.Layer):
+    """Channels by their numbers."""
+
+    def __init__(self, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        # Not a buffer, which a model that is cast would make a float.
+        return paddle.index_select(input, paddle.to_tensor(self.channels, "int64"), axis=1)
+
+    def extra_repr(self) -> str:
+        return f"{list(self.channels)}"
+
+
+class ChannelShuffle(nn.Layer):
+    """The first channel of each group, then the second of each, and so on."""
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        _, channels, height, width = input.shape
+        split = input.reshape([-1, self.groups, channels // self.groups, height, width])
+        return split.transpose([0, 2, 1, 3, 4]).reshape([-1, channels, height, width])
+
+    def extra_repr(self) -> str:
+        return f"{self.groups}"
+
+
+class PadChannels(nn.Layer):
+    """Channels of zeros before and after."""
+
+    def __init__(self, padding: tuple[int, int]) -> None:
+        super().__init__()
+        self.padding = padding
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        return F.pad(input, [0, 0, *self.padding, 0, 0, 0, 0])
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
+def _means(
+    x: paddle.Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: tuple[int, int, int, int],
+) -> paddle.Tensor:
+    """The mean of each window, padding counted; padding is top, bottom, left, right."""
+    top, bottom, left, right = padding
+    if x.dtype != paddle.float64:
+        if (top, left) == (bottom, right):
+            return F.avg_pool2d(x, kernel, stride, (top, left), exclusive=False)
+        return F.avg_pool2d(F.pad(x, [left, right, top, bottom]), kernel, stride)
+    # The native gradient divides by a float32. Here the windows' values are added one by one.
+    x = F.pad(x, [left, right, top, bottom])
+    height, width = (
+        (side - k) // step for side, k, step in zip(x.shape[2:], kernel, stride, strict=True)
+    )
+    total = None
+    for row, column in product(range(kernel[0]), range(kernel[1])):
+        ends = [row + height * stride[0] + 1, column + width * stride[1] + 1]
+        part = paddle.strided_slice(x, [2, 3], [row, column], ends, list(stride))
+        total = part if total is None else total + part
+    return total / constant(kernel[0] * kernel[1], x)
+
+
+def constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
+    """A number in the dtype of a tensor; compiled functions take Python's as float32."""
+    return paddle.full([], value, like.dtype)

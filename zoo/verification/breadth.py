@@ -1,0 +1,176 @@
+"""What else a proof looks at: other inputs, forms, precisions, engines and optimizers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo import backends as registry
+from zoo import image as images
+from zoo.errors import SpecError
+from zoo.language import expansion
+from zoo.network import Graph
+from zoo.verification import training
+from zoo.verification.forward import FLOAT64, Case, worst
+from zoo.verification.results import Check
+from zoo.verification.workers import Workers
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+Progress = Callable[[str], None]
+
+#: (batch, height and width beside those of the size that is trained at, channels, classes)
+_SIZES = ((5, (7, 19), 1, 7), (1, (13, 3), 4, 13), (2, (0, 0), 2, 2))
+
+
+def check(
+    path: Path,
+    model: str,
+    graph: Graph,
+    asked: Mapping[str, str],
+    rates: Mapping[str, float],
+    seed: int,
+    workers: Workers,
+    progress: Progress,
+) -> tuple[Check, ...]:
+    """Do all of it.
+
+    Args:
+        path: The folder of a proof.
+        model: What workers are to build.
+        graph: The network, at the size that it is trained at.
+        asked: Backend -> what the caller called it.
+        rates: Rule -> learning rate.
+        seed: Of the weights.
+        workers: The processes.
+        progress: Called with a word on what is being done next.
+    """
+    found = [*_sizes(path, model, graph, asked, seed, workers, progress)]
+    found += _others(path, model, graph, asked, rates, seed, workers, progress)
+    found += _engines(path, model, graph, asked, seed, workers, progress)
+    return tuple(found)
+
+
+def photographs(count: int, graph: Graph) -> Array:
+    """Make a batch of different photographs, float32 [N, C, H, W], of the one that zoo ships."""
+    channels, height, width = graph.input_shape
+    one = images.load(images.default(), (height, width), channels)[0]
+    each = [np.roll(one, (3 * i, 5 * i), (1, 2)) * (1 - 0.1 * i) for i in range(count)]
+    return np.ascontiguousarray(np.stack(each).astype(np.float32))
+
+
+def _sizes(
+    path: Path,
+    model: str,
+    graph: Graph,
+    asked: Mapping[str, str],
+    seed: int,
+    workers: Workers,
+    progress: Progress,
+) -> Iterator[Check]:
+    """Odd sizes and other batches, channels and classes: every node, in float64."""
+    for number, (batch, beside, channels, classes) in enumerate(_SIZES):
+        try:
+            other = _other(model, graph, beside, channels, classes)
+        except SpecError:  # the spec is for one size, or has no such option
+            continue
+        case = Case.of(
+            path / f"size{number}", model, other, photographs(batch, other), "float64", seed
+        )
+        shape = "x".join(map(str, other.input_shape))
+        outputs = other.output_nodes[other.outputs[0].name].shape[0]
+        what = f"batch {batch} of {shape}, {outputs} classes"
+        for backend, words in asked.items():
+            progress(f"{registry.resolve(backend).title}, {what}")
+            yield _compared("size", what, backend, case, case.run(workers, backend, words))
+
+
+def _other(model: str, graph: Graph, beside: tuple[int, int], channels: int, classes: int) -> Graph:
+    height, width = graph.options["input_size"]
+    size = (height + beside[0], width + beside[1])
+    options = {**graph.options, "in_channels": channels, "num_classes": classes}
+    try:
+        return expansion.graph(model, **{**options, "input_size": size})
+    except SpecError:
+        return expansion.graph(model, **options)
+
+
+def _others(
+    path: Path,
+    model: str,
+    graph: Graph,
+    asked: Mapping[str, str],
+    rates: Mapping[str, float],
+    seed: int,
+    workers: Workers,
+    progress: Progress,
+) -> list[Check]:
+    """Forms, precisions and optimizers: a job for each backend."""
+    folder = path / "breadth"
+    job = {"model": model, "options": dict(graph.options), "seed": seed, "rates": dict(rates)}
+    training.prepare(folder, graph, job)
+    case = Case.of(folder, model, graph, photographs(2, graph), "float64", seed)
+    (folder / "job.json").write_text(json.dumps(job))
+    outputs = {name: case.reference[node.name] for name, node in graph.output_nodes.items()}
+    np.savez(folder / "reference.npz", **dict[str, Any](outputs))
+    found = []
+    for backend, words in asked.items():
+        entry = registry.resolve(backend)
+        progress(f"{entry.title}, compiled, in lower precision, and with its own optimizers")
+        result = workers.work(folder, entry, words, "breadth", FLOAT64)
+        if isinstance(result, str):
+            found.append(Check("form", "eager", backend, None, case.tolerance, note=result))
+            continue
+        for raw in result["checks"]:
+            allowed = case.tolerance if raw["kind"] == "form" and "error" in raw else None
+            why = registry.OPTIMIZERS.get((backend, raw["what"].partition(",")[0]), "")
+            noted = {"note": why, **raw} if raw["kind"] == "optimizer" else raw
+            found.append(Check(backend=backend, allowed=allowed, **noted))
+    return _held_to_the_best(found)
+
+
+def _held_to_the_best(found: list[Check]) -> list[Check]:
+    """Allow each backend four times the float32 error of the best."""
+
+    def single(check: Check) -> bool:
+        return (check.kind, check.what) == ("precision", "float32") and check.error is not None
+
+    errors = [check.error for check in found if single(check) and check.error is not None]
+    allowed = max(4 * min(errors, default=0.0), 1e-5)
+    return [replace(check, allowed=allowed) if single(check) else check for check in found]
+
+
+def _engines(
+    path: Path,
+    model: str,
+    graph: Graph,
+    asked: Mapping[str, str],
+    seed: int,
+    workers: Workers,
+    progress: Progress,
+) -> Iterator[Check]:
+    """The other engines that a backend runs on, in float32."""
+    for backend in asked:
+        entry = registry.resolve(backend)
+        for engine, environment in entry.engines.items():
+            case = Case.of(
+                path / f"{backend}-{engine}", model, graph, photographs(1, graph), "float32", seed
+            )
+            progress(f"{entry.title} on {engine}")
+            what = f"{backend} on {engine}"
+            if not registry.is_importable(engine):
+                yield Check("engine", what, backend, note=f"{engine} is not installed")
+                continue
+            result = case.run(workers, backend, backend, environment)
+            yield _compared("engine", what, backend, case, result)
+
+
+def _compared(kind: str, what: str, backend: str, case: Case, found: dict[str, Any] | str) -> Check:
+    if isinstance(found, str):
+        return Check(kind, what, backend, None, case.tolerance, note=found)
+    most = worst(case.errors(backend))
+    return Check(kind, what, backend, most.error, case.tolerance, most.node)

@@ -1,0 +1,122 @@
+"""Pictures of a report as SVG text, to stand in a page as they are.
+
+Lines and letters are in the page's own colour, so that they can be read on light and on dark.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from zoo.verification.results import Report, Training
+from zoo.verification.training import TRAINING
+
+#: of the backends, in their order; to be told apart by everyone (after Okabe and Ito)
+COLOURS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
+STYLES = ("-", "--", "-.", ":")  # so that lines that lie on each other can be seen
+_INK = "#010203"  # stands for the page's own colour
+_STYLE: Any = {
+    "svg.fonttype": "none",  # letters stay letters
+    "svg.hashsalt": "zoo",  # the same report gives the same picture
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.alpha": 0.2,
+    "grid.color": _INK,
+    "legend.frameon": False,
+}
+_LEAST = 1e-17  # where no difference at all is drawn on a logarithmic scale
+
+
+def depth(report: Report) -> str:
+    """Draw the error of every node, in the order they are computed, for each backend."""
+    with rc_context(_STYLE):
+        figure = Figure((9, 3.4))
+        axes = figure.add_subplot()
+        for i, result in enumerate(report.compared):
+            places = range(1, len(result.errors) + 1)
+            _line(axes, i, places, result.errors, result.title, marker=".", markersize=3)
+        _allowed(axes, report.tolerance)
+        axes.set(xlabel="node, in the order they are computed", ylabel="error", yscale="log")
+        return _svg(figure, axes, "Error of every node against NumPy in float64")
+
+
+def losses(training: Training, rule: str, titles: Mapping[str, str]) -> str:
+    """Draw the losses of all backends over the steps of a rule; they should be one line."""
+    with rc_context(_STYLE):
+        figure = Figure((4.4, 3))
+        axes = figure.add_subplot()
+        for i, (backend, found) in enumerate(training.losses.items()):
+            width = 4.5 - i if i < 4 else 1
+            _line(axes, i, _steps(found[rule]), found[rule], titles[backend], linewidth=width)
+        axes.set(xlabel="step", ylabel="loss", title=rule)
+        return _svg(figure, axes, f"Training losses with {rule}")
+
+
+def differences(training: Training, rule: str) -> str:
+    """Draw how far each two backends' weights are apart after each step."""
+    with rc_context(_STYLE):
+        figure = Figure((4.4, 3))
+        axes = figure.add_subplot()
+        for i, pair in enumerate(training.pairs):
+            found = [max(error, _LEAST) for error in pair.weights[rule]]
+            _line(axes, i, _steps(found), found, f"{pair.a} - {pair.b}")
+        _allowed(axes, TRAINING)
+        axes.set(xlabel="step", ylabel="difference of weights", yscale="log", title=rule)
+        return _svg(figure, axes, f"Differences of weights with {rule}", columns=2)
+
+
+def drift(training: Training, titles: Mapping[str, str]) -> str:
+    """Draw how far training in float32 goes from training in float64, in each backend."""
+    with rc_context(_STYLE):
+        figure = Figure((4.4, 3))
+        axes = figure.add_subplot()
+        for i, (backend, found) in enumerate(training.drift.items()):
+            shown = [max(error, _LEAST) for error in found]
+            _line(axes, i, _steps(found), shown, titles[backend])
+        axes.set(xlabel="step", ylabel="float32 from float64", yscale="log")
+        return _svg(figure, axes, "Float32 from float64 in training")
+
+
+def _allowed(axes: Any, most: float) -> None:
+    axes.axhline(most, color=_INK, linewidth=1, linestyle=(0, (1, 2)))
+    at = axes.get_yaxis_transform()
+    axes.text(0.01, most, "allowed", transform=at, va="bottom", fontsize=9)
+
+
+def _line(
+    axes: Any, number: int, x: Sequence[int], y: Sequence[float], label: str, **how: Any
+) -> None:
+    style = {
+        "color": COLOURS[number % len(COLOURS)],
+        "linestyle": STYLES[number % len(STYLES)],
+        "linewidth": 1.4,
+        **how,
+    }
+    axes.plot(x, [max(value, _LEAST) for value in y], label=label, **style)
+
+
+def _steps(values: Sequence[float]) -> range:
+    return range(1, len(values) + 1)
+
+
+def _svg(figure: Any, axes: Any, title: str, columns: int = 4) -> str:
+    axes.grid(True)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=columns, fontsize=9, handlelength=3
+    )
+    file = io.StringIO()
+    metadata = {"Date": None, "Creator": None, "Title": title}
+    figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata=metadata)
+    text = file.getvalue()
+    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)

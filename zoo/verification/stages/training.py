@@ -1,0 +1,123 @@
+"""Differentiates the training loss, and trains by each rule.
+
+Of job.json and batch*.npz it makes BACKEND.gradients.npz; BACKEND.RULE.npz, weights and statistics
+after the last step; and BACKEND.RULE.steps.npy, a sample of them after each.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.verification import rules
+from zoo.verification.stages import job_of
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+Batches = list[tuple[Array, Array]]
+
+
+def run(folder: Path, name: str, asked: str) -> dict[str, Any]:
+    """Do the job."""
+    import zoo
+    from zoo import backends
+
+    start = time.perf_counter()
+    job = job_of(folder)
+    backend = backends.load(asked)
+    graph = zoo.graph(job["model"], **job["options"]).without_dropout()
+    batches = given(folder)
+    trainer = Trainer(backend, graph, job["seed"], "float64")
+    loss, gradients, of_input = trainer.differentiate(*batches[0])
+    np.savez(folder / f"{name}.gradients.npz", **dict[str, Any](gradients), input=of_input)
+    losses, drift = {}, []
+    rates = job["rates"] or {rule: trainer.rate(rule, batches) for rule in job["rules"]}
+    for rule, rate in rates.items():
+        losses[rule], samples, weights = trainer.train(rule, rate, batches)
+        np.savez(folder / f"{name}.{rule}.npz", **dict[str, Any](weights))
+        np.save(folder / f"{name}.{rule}.steps.npy", samples)
+        if rule == job["rules"][0]:
+            single = Trainer(backend, graph, job["seed"], "float32")
+            _, rounded, _ = single.train(rule, rate, batches)
+            largest = np.abs(samples).max(axis=1)
+            drift = (np.abs(rounded - samples).max(axis=1) / largest).tolist()
+    seconds = time.perf_counter() - start
+    return {"loss": loss, "losses": losses, "drift": drift, "seconds": seconds, "rates": rates}
+
+
+def given(folder: Path) -> Batches:
+    """Read the batches of a job."""
+    found = []
+    for i in range(rules.STEPS):
+        with np.load(folder / f"batch{i}.npz", allow_pickle=False) as file:
+            found.append((file["x"], file["labels"]))
+    return found
+
+
+class Trainer:
+    """A model that is trained by a rule of NumPy's, from the same start each time."""
+
+    SAMPLE = 64  # values of each array that are kept of every step
+    NUDGE = 1e-12  # by which weights are changed to see what becomes of it
+    GROWTH = 1e3  # that a change may have come to after the last step
+
+    def __init__(self, backend: Any, graph: Any, seed: int, dtype: str) -> None:
+        from zoo import initial
+
+        self.backend, self.graph = backend, graph
+        draw = initial.drawing(graph, seed, dtype=dtype)
+        self.model = backend.build(graph, draw, dtype, seed)
+        self.start = backend.get_weights(self.model)
+
+    def differentiate(self, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
+        """Return the loss, its gradients by name, and the input's."""
+        found: tuple[float, dict[str, Array], Array]
+        found = self.backend.gradients(self.model, x, labels)
+        return found
+
+    def rate(self, name: str, batches: Batches) -> float:
+        """Find the largest learning rate at which training does not blow rounding up.
+
+        Where it does, as in deep networks of batch norms at the usual rates, two correct
+        frameworks part like one framework from itself when a weight is changed by 1e-12.
+        """
+        generator = np.random.default_rng(0)
+        usual = self.start
+        nudged = {
+            key: value * (1 + self.NUDGE * generator.standard_normal(value.shape))
+            for key, value in usual.items()
+        }
+        for rate in rules.RATES[name]:
+            _, _, weights = self.train(name, rate, batches)
+            self.start = nudged
+            _, _, others = self.train(name, rate, batches)
+            self.start = usual
+            largest = max(np.abs(value).max() for value in weights.values())
+            apart = max(np.abs(others[key] - value).max() for key, value in weights.items())
+            if apart <= self.GROWTH * self.NUDGE * largest:
+                break
+        return rate
+
+    def train(
+        self, name: str, rate: float, batches: Batches
+    ) -> tuple[list[float], Array, dict[str, Array]]:
+        """Take a step on each batch; returns losses, a sample of each step's weights, the last."""
+        rule, losses, samples = rules.RULES[name](rate), [], []
+        weights = {key: value.copy() for key, value in self.start.items()}
+        self.backend.set_weights(self.model, weights)
+        for number, batch in enumerate(batches, 1):
+            loss, gradients, _ = self.differentiate(*batch)
+            moved = self.backend.get_weights(self.model)
+            weights.update({key: moved[key] for key in weights if key not in gradients})
+            rule(weights, gradients, number)
+            self.backend.set_weights(self.model, weights)
+            losses.append(loss)
+            samples.append(np.concatenate([self.sample(value) for value in weights.values()]))
+        return losses, np.stack(samples).astype(np.float64), weights
+
+    def sample(self, value: Array) -> Array:
+        """Take values of an array, evenly."""
+        every = max(1, value.size // self.SAMPLE)
+        return value.reshape(-1)[::every][: self.SAMPLE]

@@ -1,0 +1,214 @@
+"""A report as it is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from zoo.verification.comparison import Worst
+from zoo.verification.results import BackendResult, Check, Report, Training
+from zoo.verification.rules import RULES
+
+#: kind of check -> what its table is called
+KINDS = {
+    "size": "other inputs, float64: error of the worst node against NumPy",
+    "form": "eager and compiled, float64: error of the outputs against NumPy",
+    "precision": "lower precision: error of the worst node against the backend's own float64",
+    "engine": "other engines, float32: error of the worst node against NumPy",
+    "optimizer": "the framework's own optimizers: distance from the written rule, of the way gone",
+}
+
+
+def told(report: Report) -> Group:
+    """Lay out all of a report."""
+    height, width = report.options["input_size"]
+    heads = " with auxiliary heads" if report.options["aux"] else ""
+    title = f"{report.model}{heads}, {height}x{width}, {report.dtype}, on {report.image}"
+    parts: list[Any] = [f"[italic]{escape(title)}[/]", _backends(report)]
+    if report.compared:
+        parts += ["", _errors(report)]
+    parts.append("error: max|a - b| / max|reference| of a node; reference: NumPy in float64")
+    parts += map(escape, report.notes)
+    if report.training:
+        parts += ["", *_training(report.training)]
+    for kind, heading in KINDS.items():
+        if checks := [check for check in report.checks if check.kind == kind]:
+            parts += ["", f"[italic]{heading}[/]", _checks(report, checks), *_noted(checks)]
+    parts += ["", *(f"[red]✗[/red] {escape(problem)}" for problem in report.problems)]
+    return Group(*parts, verdict(report))
+
+
+def verdict(report: Report) -> str:
+    """The last line, which says whether all is well."""
+    count = len(report.compared)
+    colour, word = ("green", "PASS") if report.passed else ("red", "FAIL")
+    text = (
+        f"[bold {colour}]{word}[/] {report.model}: {count} backend{'s' * (count != 1)}, "
+        f"{len(report.nodes)} nodes, {report.dtype}, tolerance {report.tolerance:.1e} at every node"
+    )
+    if report.training:
+        text += "; gradients"
+        text += f", {report.training.steps} steps" if report.training.steps else ""
+    return text + (f"; {len(report.checks)} checks more" if report.checks else "")
+
+
+def _backends(report: Report) -> Table:
+    table = Table()
+    table.add_column("")
+    for result in report.results:
+        table.add_column(result.title, justify="right", overflow="fold")
+    for label, cell in _LINES:
+        cells = [cell(result, report) for result in report.results]
+        if any(cells):
+            table.add_row(label, *cells, end_section=label in _SECTION_ENDS)
+    return table
+
+
+def _errors(report: Report) -> Table:
+    table = _narrow(("error", "logits", "worst node", "which is"), left=("error", "which is"))
+    for result in report.compared:
+        last = result is report.compared[-1]
+        row = _row(f"{result.backend} - reference", result.logits_error, result.worst)
+        table.add_row(*row, end_section=last)
+    for pair in report.pairs:
+        table.add_row(*_row(f"{pair.a} - {pair.b}", pair.logits_error, pair.worst))
+    return table
+
+
+def _training(found: Training) -> list[Any]:
+    height, width = found.input_size
+    trained = " and ".join(f"{name} ({rate:g})" for name, rate in found.rates.items())
+    what = f"and {found.steps} steps of {trained}" if found.steps else ""
+    title = f"gradients {what} in float64, batches of {found.batch} digits, {height}x{width}"
+    names = list(RULES) if found.steps else []
+    table = _narrow(("difference", "loss", "gradients", "of input", *names), left=("difference",))
+    for pair in found.pairs:
+        errors = [pair.loss, pair.gradients.error, pair.of_input]
+        errors += [pair.rules[name].error for name in names]
+        table.add_row(f"{pair.a} - {pair.b}", *map(figure, errors))
+    parts: list[Any] = [f"[italic]{title}[/]", table]
+    drifts = [f"{name} {drift[-1]:.0e}" for name, drift in found.drift.items() if drift]
+    if drifts:
+        parts.append(f"float32 from float64 after {found.steps} steps: {', '.join(drifts)}")
+    return parts
+
+
+def _checks(report: Report, checks: list[Check]) -> Table:
+    titles = {r.backend: r.title for r in report.compared}
+    table = _narrow(("", *titles.values()), left=("",))
+    for what, cells in by_row(checks, titles):
+        table.add_row(what, *cells)
+    return table
+
+
+def by_row(checks: Iterable[Check], backends: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """Lay checks out: a row for each that was looked at, a cell for each backend."""
+    rows: dict[str, dict[str, str]] = {}
+    for check in checks:
+        text = "no" if check.error is None else figure(check.error)
+        rows.setdefault(check.what, {})[check.backend] = text + " ✗" * (not check.passed)
+    return [(what, [cells.get(name, "") for name in backends]) for what, cells in rows.items()]
+
+
+def _noted(checks: Iterable[Check]) -> list[str]:
+    return [f"{escape(about)}: {escape(note)}" for about, note in notes(checks)]
+
+
+def notes(checks: Iterable[Check]) -> list[tuple[str, str]]:
+    """What there is to say of checks: (which, in words), each once."""
+    found: dict[tuple[str, str], None] = {}
+    for check in checks:
+        if check.note:
+            which = check.what.partition(",")[0]
+            about = which if check.backend in which else f"{check.backend}, {which}"
+            found[about, check.note] = None
+    return list(found)
+
+
+def figure(error: float | None) -> str:
+    """An error in two digits."""
+    return "" if error is None else f"{error:.1e}"
+
+
+def _narrow(headings: Iterable[str], left: Iterable[str]) -> Table:
+    """A table so narrow that 80 columns hold the longest path names whole."""
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for heading in headings:
+        justify: Any = "left" if heading in left else "right"
+        table.add_column(heading, justify=justify, overflow="fold")
+    return table
+
+
+def _row(label: str, logits: float | None, worst: Worst | None) -> tuple[str, ...]:
+    return label, figure(logits), *((figure(worst.error), worst.node) if worst else ())
+
+
+Cell = Callable[[BackendResult, Report], str]
+
+
+def _if_compared(cell: Callable[[BackendResult], str]) -> Cell:
+    return lambda result, report: cell(result) if result.status == "compared" else ""
+
+
+def _shape(result: BackendResult) -> str:
+    shapes = {"x".join(map(str, shape)) for shape in result.output_shapes.values()}
+    count = len(result.output_shapes)
+    return f"{count} of {shapes.pop()}" if count > 1 and len(shapes) == 1 else ", ".join(shapes)
+
+
+def _top5(result: BackendResult, report: Report) -> str:
+    if result.status != "compared":
+        return ""
+    same = sum(a == b for a, b in zip(result.top5, report.top5, strict=False))
+    return f"{same} of {len(report.top5)}"
+
+
+def _count(kind: str) -> Cell:
+    return _if_compared(lambda r: f"{r.parameters[kind]:,}" if kind in r.parameters else "")
+
+
+def _seconds(attribute: str, digits: int) -> Cell:
+    def cell(result: BackendResult) -> str:
+        value = getattr(result, attribute)
+        return "" if value is None else f"{value:.{digits}f} s"
+
+    return _if_compared(cell)
+
+
+def _run(result: BackendResult) -> str:
+    return "" if result.run_s is None else f"{1000 * result.run_s:.0f} ms"
+
+
+def _memory(result: BackendResult) -> str:
+    return "" if result.peak_memory_mib is None else f"{result.peak_memory_mib:,.0f} MiB"
+
+
+def _version(result: BackendResult, report: Report) -> str:
+    return "\n".join(f"{name} {version}" for name, version in result.versions.items())
+
+
+def _verdict(result: BackendResult, report: Report) -> str:
+    if result.status == "missing":
+        return "not installed"
+    return "[red]FAIL[/red]" if result.problems else "[green]PASS[/green]"
+
+
+_LINES: tuple[tuple[str, Cell], ...] = (
+    ("version", _version),
+    ("parameters", _count("plain")),
+    ("  with aux", _count("aux")),
+    ("output", _if_compared(_shape)),
+    ("top-5 as reference", _top5),
+    ("import", _seconds("import_s", 1)),
+    ("build", _seconds("build_s", 2)),
+    ("first run", _seconds("first_run_s", 2)),
+    ("run", _if_compared(_run)),
+    ("peak memory", _if_compared(_memory)),
+    ("verdict", _verdict),
+)
+_SECTION_ENDS = ("output", "top-5 as reference", "peak memory")
