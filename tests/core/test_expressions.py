@@ -33,6 +33,12 @@ NAMES = {"a": 2, "b": False, "rates": [5, 6], "word": "x", "input": {"channels":
         ("round_to(1, 8)", 8),
         ("ceil(5 / $a)", 3),
         ("true and not $b", True),
+        ("$a if $rates[0] == 5 else 1", 2),
+        ("$a if $b else 1 + 2", 3),
+        ("1 if $b else 2 if $a == 3 else 3", 3),  # of the second choice, as in Python
+        ("(1 if $b else $a) * 4", 8),
+        ("max($a, 7 if not $b else 8)", 7),
+        ("$rates[1 if $a > 1 else 0]", 6),
     ],
 )
 def test_values(text, value):
@@ -52,6 +58,12 @@ def test_values(text, value):
         ("f($a)", "unknown function 'f'"),
         ("rond($a)", "unknown function 'rond'. Did you mean 'round'"),
         ("$a 3", "expected the end, got '3'"),
+        ("$a if $b", "expected 'else', got the end"),
+        ("$a if $b 3", "expected 'else', got '3'"),
+        ("$a if 2 else 3", "expected true or false after 'if', got 2"),
+        ("$a else 3", "expected the end, got 'else'"),
+        ("1 if $b else $q", r"unknown name '\$q'"),  # both are computed
+        ("if + $a", "unknown function 'if'"),
         ("$rates[7]", "item 7 of a list of 2"),
         ("$rates[-1]", "item -1 of a list of 2"),
         ("$a[0]", "only a list has items, got 2"),

@@ -134,6 +134,28 @@ def test_the_language_carries_a_residual_network(spec_file):
     assert graph.node("stage2.first.conv1").attributes["padding"] == (0, 1, 0, 1)
 
 
+def test_a_blocks_defaults_may_read_its_input(spec_file):
+    """Squeeze-and-excite reduces the channels of the block's input, whatever is before it within."""
+    header = """
+    options: {num_classes: 10, in_channels: 8, input_size: 4}
+    blocks:
+      unit:
+        parameters: {channels: ~, reduced: $input.channels // 4, project: $input.channels != $channels}
+        layers:
+          conv: {op: conv, out_channels: $channels, kernel_size: 1}
+          reduce: {op: conv, out_channels: $reduced, kernel_size: 1}
+          expand: {op: conv, out_channels: $channels, kernel_size: 1}
+          shortcut: {op: conv, from: input, when: $project, out_channels: $channels, kernel_size: 1}
+          add: {op: add, from: [expand, shortcut]}
+    """
+    graph = zoo.graph(spec_file("u: {block: unit, repeat: 2, channels: 16}", header=header))
+    convs = [(n.name, n.shape[0]) for n in graph.nodes if n.op == "conv"]
+    assert convs == [
+        ("u1.conv", 16), ("u1.reduce", 2), ("u1.expand", 16), ("u1.shortcut", 16),
+        ("u2.conv", 16), ("u2.reduce", 4), ("u2.expand", 16),
+    ]  # fmt: skip
+
+
 def test_the_language_carries_dense_concatenation(spec_file):
     header = """
     options: {num_classes: 10, in_channels: 4, input_size: 8}

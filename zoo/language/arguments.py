@@ -78,7 +78,7 @@ def enter(
 
     Returns:
         The block's name, the scope inside it, which knows its parameters and nothing of where it
-        is used, and the table's row.
+        is used (only their defaults may read its ``$input``), and the table's row.
 
     Raises:
         SpecError: An unknown block, table or parameter, a missing argument, or a cycle.
@@ -104,7 +104,8 @@ def enter(
     everywhere = {**options, **spec.settings}
     names: dict[str, Any] = {k: v for k, v in at.names.items() if k in everywhere}
     for key, default in parameters.items():
-        place = at.moved("blocks", kind, "parameters", key, names=names)
+        known = {**names, "input": at.names["input"]}
+        place = at.moved("blocks", kind, "parameters", key, names=known)
         if key in RESERVED_FIELDS or key in everywhere or key in SPECIAL:
             place.fail(f"a parameter cannot be called {key!r}: the name has a meaning already")
         if key in use.arguments:

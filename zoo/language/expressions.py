@@ -3,6 +3,7 @@
     $out_channels                     a value by name
     $kernel_size // 2                 integer arithmetic: + - * // %, and / for a true quotient
     $stride != 1 or not $batch_norm   comparisons, and, or, not
+    $stride if $index == 0 else 1     one of two values
     $rates[$index]                    an item of a list, counted from 0
     $input.channels                   a part of a value
     round_to($width * $scale, 8)      min, max, abs, int, ceil, floor, round, round_to, len
@@ -55,7 +56,7 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression of more than {MAX_LENGTH} characters")
     parser = _Parser(text, names)
-    value = parser.parse(0)
+    value = parser.expression()
     parser.expect("end")
     return value
 
@@ -125,6 +126,19 @@ class _Parser:
         self.position = 0
         self.nesting = 0
 
+    def expression(self) -> Any:
+        """Read as far as ``a if condition else b`` goes; both are computed, one is taken."""
+        value = self.parse(0)
+        if self.peek() != "if":
+            return value
+        self.advance()
+        condition = self.parse(0)
+        if not isinstance(condition, bool):
+            raise ExpressionError(f"expected true or false after 'if', got {condition!r}")
+        self.expect("else")
+        other = self.expression()
+        return value if condition else other
+
     def parse(self, binding: int) -> Any:
         self.nesting += 1
         if self.nesting > MAX_NESTING:
@@ -147,7 +161,7 @@ class _Parser:
         if kind == "string":
             return token
         if token == "(":
-            value = self.parse(0)
+            value = self.expression()
             self.expect(")")
         elif token == "-":
             return _binary(operator.sub)(0, self.parse(_NEGATE))
@@ -168,7 +182,7 @@ class _Parser:
             if self.advance()[1] == ".":
                 value = self.lookup(value, self.advance()[1], ".")
                 continue
-            index = self.parse(0)
+            index = self.expression()
             self.expect("]")
             if not isinstance(value, list):
                 raise ExpressionError(f"only a list has items, got {value!r}")
@@ -185,10 +199,10 @@ class _Parser:
             raise ExpressionError(f"unknown function {name!r}.{hint}")
         function, least, most, numeric = _FUNCTIONS[name]
         self.expect("(")
-        arguments = [self.parse(0)]
+        arguments = [self.expression()]
         while self.peek() == ",":
             self.advance()
-            arguments.append(self.parse(0))
+            arguments.append(self.expression())
         self.expect(")")
         if not least <= len(arguments) <= most:
             raise ExpressionError(f"{name} takes {least} to {most} arguments, got {len(arguments)}")
@@ -216,7 +230,7 @@ class _Parser:
 
     def expect(self, wanted: str) -> None:
         kind, token = self.advance()
-        if (kind, token) != (("end", "") if wanted == "end" else ("symbol", wanted)):
+        if kind not in ("end", "symbol", "word") or token != ("" if wanted == "end" else wanted):
             shown = "the end" if kind == "end" else repr(token)
             raise ExpressionError(
                 f"expected {'the end' if wanted == 'end' else repr(wanted)}, got {shown}"
