@@ -31,7 +31,7 @@ def test_every_rule_of_a_table_is_of_use():
         table = sources.source(name)
         nodes = [n.name for n in sources.whole(table, network).nodes if n.parameters]
         for ours, theirs in table.names(network).items():
-            pattern = sources._pattern(ours)
+            pattern = sources.pattern(ours)
             assert any(pattern.fullmatch(node) for node in nodes), f"{name}, {network}: {ours}"
             assert ours.count("*") == theirs.count("*")
         assert set(table.networks[network].layouts) <= set(nodes)
