@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from zoo.checkpoints import names as naming
 from zoo.checkpoints import sources
 from zoo.language import document
 
@@ -29,12 +30,13 @@ def test_a_table_names_every_parameter_once(name, network):
 def test_every_rule_of_a_table_is_of_use():
     for name, network in PUBLISHED:
         table = sources.source(name)
-        nodes = [n.name for n in sources.whole(table, network).nodes if n.parameters]
-        for ours, theirs in table.names(network).items():
-            pattern = sources.pattern(ours)
-            assert any(pattern.fullmatch(node) for node in nodes), f"{name}, {network}: {ours}"
-            assert ours.count("*") == theirs.count("*")
-        assert set(table.networks[network].layouts) <= set(nodes)
+        graph = sources.whole(table, network)
+        parameters = [p.name for p in graph.parameters]
+        for ours, several in table.names(network).items():
+            pattern = naming.pattern(ours)
+            assert any(map(pattern.fullmatch, parameters)), f"{name}, {network}: {ours}"
+            assert all(ours.count("*") == theirs.count("*") for theirs in several)
+        assert set(table.networks[network].layouts) <= {n.name for n in graph.nodes}
 
 
 def test_what_is_published_is_what_the_family_says():

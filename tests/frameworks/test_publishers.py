@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import warnings
 
 import numpy as np
@@ -16,7 +17,8 @@ from loading import load
 from photographs import photographs
 
 import zoo
-from zoo.checkpoints import conversion, sources
+from zoo.checkpoints import conversion, readers, sources
+from zoo.language import options
 from zoo.verification.comparison import error
 
 SIDE = 64  # pixels of what need not be large: VGGs then have a last map of 2x2
@@ -164,32 +166,70 @@ def vgg_in_paddleclas(path, dtype):
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
 
-def vgg_in_keras(name, path, dtype):
+def inception_in_paddle(path, dtype):
+    paddle = load_framework("paddle")
+    x = photographs(2, (3, 139, 139))
+    model = paddle.vision.models.inception_v3(num_classes=CLASSES)
+    outputs = paddle_layer(model, x, dtype)
+    paddle.save(model.state_dict(), str(path))
+    return x, outputs, {"input_size": 139, "num_classes": CLASSES}
+
+
+def in_keras(name, side, path, dtype):
+    """A model of keras.applications, for photographs of a side, saved as the file's name says."""
     keras = load_framework("keras")
-    x = photographs(2, (3, SIDE, SIDE))
-    make = getattr(keras.applications, name.upper())
-    model = make(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+    x = photographs(2, (3, side, side))
+    make = getattr(keras.applications, name)
+    model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES)
     rng = np.random.default_rng(0)
     for variable in model.variables:
-        shape = variable.shape
-        scale = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
-        variable.assign(rng.standard_normal(shape, np.float32) * scale)
-    outputs = model.predict_on_batch(x.transpose(0, 2, 3, 1))
-    if path.name.startswith("legacy"):  # as the published files are
+        shape = tuple(variable.shape)
+        fan_in = np.prod(shape[:2] if "depthwise" in variable.path else shape[:-1])
+        values = rng.standard_normal(shape, np.float32)
+        if variable.name == "gamma":
+            variable.assign(1 + 0.1 * values)
+        elif not variable.name.startswith("moving"):
+            variable.assign(values * ((2 / fan_in) ** 0.5 if len(shape) > 1 else 0.1))
+    images = x.transpose(0, 2, 3, 1)
+    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+    for layer in norms:
+        momentum, layer.momentum = layer.momentum, 0.0  # the batch's own statistics
+    if norms:
+        model(images, training=True)
+    for layer in norms:
+        layer.momentum = momentum
+        variance = np.asarray(layer.moving_variance)  # where a channel has few values, the layer's
+        factor = rng.uniform(0.5, 1.5, variance.shape)
+        layer.moving_variance.assign((variance + variance.mean()) / 2 * factor)
+    outputs = model.predict_on_batch(images)
+    save_in_keras(model, path)
+    return x, {"logits": outputs}, {"input_size": side, "num_classes": CLASSES}
+
+
+#: what Keras 1 called layers and variables: https://github.com/keras-team/keras/tree/1.2.2
+KERAS_1 = {
+    "conv2d": "convolution2d", "batch_normalization": "batchnormalization",
+    "kernel": "W", "bias": "b", "moving_mean": "running_mean", "moving_variance": "running_std",
+}  # fmt: skip
+
+
+def save_in_keras(model, path):
+    if path.name.startswith("legacy"):  # as the oldest of the published files are
         import h5py
 
         with h5py.File(path, "w") as file:
             for layer in model.layers:
-                group = file.create_group(layer.name)
-                for variable, letter in zip(layer.variables, "Wb", strict=False):
-                    key = f"{layer.name}_{letter}_1:0"
-                    group.create_dataset(key, data=np.asarray(variable))
+                kind, number = re.fullmatch(r"(.+?)((?:_\d+)?)", layer.name).groups()
+                name = KERAS_1.get(kind, kind) + number
+                group = file.create_group(name)
+                for variable in layer.variables:
+                    local = KERAS_1.get(variable.name, variable.name)
+                    group.create_dataset(f"{name}_{local}_1:0", data=np.asarray(variable))
     elif path.name.endswith(".weights.h5"):
         model.save_weights(path)
     else:
         with contextlib.redirect_stderr(None):
             model.save(path)
-    return x, {"logits": outputs}, {"input_size": SIDE, "num_classes": CLASSES}
 
 
 #: source, network, file, what saves it, dtypes
@@ -207,11 +247,16 @@ PUBLISHED = {
     "paddle googlenet": ("paddle", "googlenet_paddle", "g.pdparams", googlenet_paddle),
     "paddle vgg": ("paddle", "vgg11_bn", "v.pdparams", vgg_in_paddle),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
-    "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(vgg_in_keras, "vgg16")),
+    "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras vgg19": (
-        "keras", "vgg19_keras", "v19.weights.h5", functools.partial(vgg_in_keras, "vgg19")),
+        "keras", "vgg19_keras", "v19.weights.h5", functools.partial(in_keras, "VGG19", SIDE)),
     "keras vgg16 whole": (
-        "keras", "vgg16_keras", "whole.h5", functools.partial(vgg_in_keras, "vgg16")),
+        "keras", "vgg16_keras", "whole.h5", functools.partial(in_keras, "VGG16", SIDE)),
+    "keras inception": (
+        "keras", "inception_v3_keras", "i3.h5", functools.partial(in_keras, "InceptionV3", 75)),
+    "keras xception": (
+        "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
+    "paddle inception": ("paddle", "inception_v3_paddle", "i3.pdparams", inception_in_paddle),
 }  # fmt: skip
 
 
@@ -291,3 +336,32 @@ def test_paddles_own_names_and_shapes(name, batch_norm):
         place = places[parameter.name]
         reverse = -1 if place.layout == "IO" else 1
         assert shapes[place.names[0]] == parameter.shape[::reverse]
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "side"),
+    [("InceptionV3", "inception_v3_keras", 75), ("Xception", "xception", 71)],
+)
+def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):
+    """The second model of a session counts on: its first convolution is, say, conv2d_94."""
+    keras = load_framework("keras")
+    make = getattr(keras.applications, name)
+    for _ in range(2):
+        model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES)
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        variable.assign(rng.random(tuple(variable.shape), np.float32))
+    chosen = options.checked(False, CLASSES, None, None)
+    found = []
+    for file in ("whole.h5", "one.weights.h5", "legacy.h5"):
+        path = tmp_path / file
+        save_in_keras(model, path)
+        stored = readers.read(path)
+        ((table, which),) = sources.identify(path, stored)
+        assert which == network
+        found.append(sources.canonical(table, network, path, stored, chosen))
+    expected = {p.name: p.shape for p in zoo.graph(network, num_classes=CLASSES).parameters}
+    for checkpoint in found:
+        assert {name: each.shape for name, each in checkpoint.arrays.items()} == expected
+        for parameter, each in checkpoint.arrays.items():
+            assert np.array_equal(each.read(), found[0].arrays[parameter].read())
