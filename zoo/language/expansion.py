@@ -6,11 +6,12 @@ import functools
 import os
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from zoo import classes, published
-from zoo.errors import InputError, suggestion
+from zoo.errors import InputError, SpecError, suggestion
 from zoo.language import arguments, catalogue, nodes, options
 from zoo.language.document import Mapping
 from zoo.language.expressions import is_expression
@@ -84,10 +85,12 @@ def left_out(graph: Graph) -> frozenset[str]:
     if not graph.omitted:
         return frozenset()
     document: Any = graph.document
-    whole = graph_of_document(
-        graph.name, document, options.Chosen(**{**graph.options, "aux": True})
-    )
-    return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
+    for size in (graph.options["input_size"], None):  # a size may be too small for the heads
+        chosen = options.Chosen(**{**graph.options, "aux": True, "input_size": size})
+        with suppress(SpecError):
+            whole = graph_of_document(graph.name, document, chosen)
+            return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
+    return frozenset()
 
 
 @functools.lru_cache(maxsize=64)
