@@ -296,13 +296,11 @@ class _Expander:
     def layer(
         self, name: str, layer: Layer, sources: list[Value], at: Scope, steps: list[Step]
     ) -> Value:
-        """Expand one layer; append its step, or return its source if it is left out."""
+        """Expand one layer; append its step, or return its first source if it is left out."""
         when = at.compute(layer.when, "when")
         if not isinstance(when, bool):
             at.fail(f"when must be true or false, got {when!r}")
         if not when:
-            if len(sources) > 1:
-                at.fail("a layer of several inputs cannot be left out")
             return sources[0]
         for kind, figure in (layer.published or {}).items():
             self.note(at.path, kind, figure, at.moved(*at.location, "published", kind))
