@@ -84,10 +84,9 @@ def left_out(graph: Graph) -> frozenset[str]:
     if not graph.omitted:
         return frozenset()
     document: Any = graph.document
-    whole = graph_of_document(
-        graph.name, document, options.Chosen(**{**graph.options, "aux": True})
-    )
-    return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
+    chosen = {**graph.options, "aux": True, "input_size": None}  # heads may need the spec's own
+    whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
+    return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
 
 
 @functools.lru_cache(maxsize=64)
