@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import zoo
 from zoo.checkpoints import names as naming
 from zoo.checkpoints import sources
+from zoo.checkpoints.stored import Stored
 from zoo.language import document
 
 PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
@@ -94,3 +96,48 @@ def test_what_a_table_leaves_out():
     table = sources.source("torchvision")
     assert sources.is_left_out(table, "conv1.bn.num_batches_tracked")
     assert not sources.is_left_out(table, "conv1.bn.running_mean")
+
+
+def test_numbers_count_from_the_least_in_a_file():
+    counted = naming.counted_from_one(
+        ["conv2d.k", "conv2d_1.k", "bn_8.b", "conv2d_x.k"], ["conv2d", "bn"]
+    )
+    assert counted == {
+        "conv2d_1.k": "conv2d.k",
+        "conv2d_2.k": "conv2d_1.k",
+        "bn_1.b": "bn_8.b",
+        "conv2d_x.k": "conv2d_x.k",
+    }
+    assert naming.counted_from_one(["a_01.k", "a_1.k"], ["a"]) == {
+        "a_01.k": "a_01.k",
+        "a_1.k": "a_1.k",
+    }
+
+
+def test_a_file_lacks_no_number():
+    table = sources.source("keras")
+    places = sources.places(table, zoo.graph("xception"))
+    keys = {place.names[0].replace("conv2d_", "conv2d_9") for place in places.values()}
+    assert sources._fits(table, "xception", dict.fromkeys(keys))
+    assert not sources._fits(table, "xception", dict.fromkeys(keys - {"conv2d_92.kernel"}))
+    assert not sources._fits(table, "xception", dict.fromkeys(keys | {"conv2d_95.kernel"}))
+
+
+def test_the_rule_that_says_the_most_holds():
+    rules = naming.rules({"a*.conv*": ["x"], "a1.conv*": ["y"], "a1.conv2.weight": ["z"]})
+    found = [
+        naming.translated(name, rules, {}, "weight", ["w"])
+        for name in ("a2.conv2.weight", "a1.conv3.weight", "a1.conv2.weight")
+    ]
+    assert found == [("x.w",), ("y.w",), ("z",)]
+
+
+def test_a_depthwise_kernel_of_several_outputs_a_channel():
+    """TensorFlow's [h, w, C, M] has channel c's output m at c * M + m, as its documentation says."""
+    table = sources.source("keras")
+    graph = zoo.graph("xception")
+    place = sources.places(table, graph)["block2.sepconv1.depthwise.weight"]
+    kernel = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
+    laid = sources._laid(Stored(kernel.shape, "int64", lambda: kernel), place, True)
+    assert laid.shape == (20, 1, 2, 3)
+    assert np.array_equal(laid.read()[3 * 5 + 2, 0], kernel[:, :, 3, 2])

@@ -119,6 +119,18 @@ def googlenet_torchvision(path, dtype):
     return x, outputs, {"aux": True}
 
 
+def inception_torchvision(path, dtype):
+    torch = load_framework("torch")
+    from standins.inception_in_torch import Inception3
+
+    x = photographs(3, (3, 299, 299))
+    with torch.random.fork_rng():
+        model = Inception3(CLASSES).to(getattr(torch, dtype))
+        outputs = torch_module(model, x)
+        torch.save(model.state_dict(), path)
+    return x, outputs, {"aux": True, "num_classes": CLASSES}
+
+
 def vgg_in_torch(kind, name, path, dtype):
     torch = load_framework("torch")
     from standins import in_torch
@@ -201,7 +213,11 @@ def in_keras(name, side, path, dtype):
         variance = np.asarray(layer.moving_variance)  # where a channel has few values, the layer's
         factor = rng.uniform(0.5, 1.5, variance.shape)
         layer.moving_variance.assign((variance + variance.mean()) / 2 * factor)
+    *_, before, last = model.layers
+    logits = keras.Model(model.input, before.output).predict_on_batch(images) @ last.kernel
+    last.kernel.assign(last.kernel / np.std(logits))  # or the softmax would say 0 and 1 alone
     outputs = model.predict_on_batch(images)
+    assert 0.01 < outputs.max() < 0.99
     save_in_keras(model, path)
     return x, {"logits": outputs}, {"input_size": side, "num_classes": CLASSES}
 
@@ -236,6 +252,8 @@ def save_in_keras(model, path):
 PUBLISHED = {
     "torchvision googlenet": (
         "torchvision", "googlenet_torchvision", "g.pth", googlenet_torchvision),
+    "torchvision inception": (
+        "torchvision", "inception_v3", "i.pth", inception_torchvision),
     "torchvision vgg": (
         "torchvision", "vgg11_bn", "wrapped.pth",
         functools.partial(vgg_in_torch, "TorchvisionVgg", "vgg11_bn")),

@@ -6,12 +6,11 @@ import functools
 import os
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from zoo import classes, published
-from zoo.errors import InputError, SpecError, suggestion
+from zoo.errors import InputError, suggestion
 from zoo.language import arguments, catalogue, nodes, options
 from zoo.language.document import Mapping
 from zoo.language.expressions import is_expression
@@ -85,12 +84,9 @@ def left_out(graph: Graph) -> frozenset[str]:
     if not graph.omitted:
         return frozenset()
     document: Any = graph.document
-    for size in (graph.options["input_size"], None):  # a size may be too small for the heads
-        chosen = options.Chosen(**{**graph.options, "aux": True, "input_size": size})
-        with suppress(SpecError):
-            whole = graph_of_document(graph.name, document, chosen)
-            return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
-    return frozenset()
+    chosen = {**graph.options, "aux": True, "input_size": None}  # heads may need the spec's own
+    whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
+    return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
 
 
 @functools.lru_cache(maxsize=64)
