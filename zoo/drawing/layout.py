@@ -16,6 +16,7 @@ from zoo.drawing.boxes import INPUT, Box, Frame
 #: All in pixels of the picture.
 WIDEST = 1400  # a layer that would be wider goes on in the next
 GAP = 22  # between boxes side by side
+LANE = 10  # between lines side by side
 PAD = 12  # between a frame and what is in it
 TITLE, TEXT = 12, 10.5  # font sizes
 _NARROWEST, _LONGEST = 136, 36  # of a box, and of what it says, in letters
@@ -112,6 +113,7 @@ def align(frame: Frame, places: Sequence[Place], found: list[list[int]]) -> None
     to the right. The layers are put in order from left to right.
     """
     main = leading(frame)
+    above: list[int] = []
     for layer in found:
         wanted = {}
         for i in layer:
@@ -125,6 +127,28 @@ def align(frame: Frame, places: Sequence[Place], found: list[list[int]]) -> None
             [wanted[i] for i in layer],
             [1 if i in main else 1e-6 for i in layer],
         )
+        _uncross(frame, places, above, layer)
+        above = layer
+
+
+def _uncross(
+    frame: Frame, places: Sequence[Place], above: Sequence[int], layer: Sequence[int]
+) -> None:
+    """Move what stands just below another of a pair whose lines cross: they would run as one."""
+    short = [(a, b) for a, b in frame.lines if a in above and b in layer]
+
+    def under(target: int, source: int) -> bool:
+        return abs(places[target].x - places[source].x) < LANE
+
+    for k, first in enumerate(layer):
+        into_first = [a for a, b in short if b == first]
+        for second in layer[k + 1 :]:
+            into_second = [a for a, b in short if b == second]
+            if any(under(first, b) for b in into_second) and any(
+                under(second, a) for a in into_first
+            ):
+                for i in layer[layer.index(second) :]:
+                    places[i].x += 1.5 * LANE
 
 
 def spread(row: Sequence[Place], wanted: Sequence[float], weights: Sequence[float]) -> None:
@@ -146,7 +170,7 @@ def spread(row: Sequence[Place], wanted: Sequence[float], weights: Sequence[floa
         pools.append((mean, total, count))
     means = [mean for mean, _, count in pools for _ in range(count)]
     for place, mean, offset in zip(row, means, offsets, strict=True):
-        place.x = mean + offset
+        place.x = round(2 * (mean + offset)) / 2  # what differs by a hair is the same
 
 
 def leading(frame: Frame) -> set[int]:

@@ -11,9 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zoo.drawing.boxes import INPUT, Box, Frame
-from zoo.drawing.layout import PAD, TITLE, Line, Place, align, box, layers, leading, text_width
+from zoo.drawing.layout import (
+    LANE,
+    PAD,
+    TITLE,
+    Line,
+    Place,
+    align,
+    box,
+    layers,
+    leading,
+    text_width,
+)
 
-LANE, TRACK = 10, 9  # between neighbours
+TRACK = 9  # between lines one above the other
 _CLEAR = 10  # between a line that passes and a box
 _LABEL, _ARROW = 17, 15  # room in a channel for the shape, and for the arrow's head
 _HEADER = 22  # of a frame, for its title
@@ -42,35 +53,58 @@ class _Route:
         ]
 
 
+_Key = tuple[str, int]
+
+
+@dataclass
+class _Stroke:
+    """Lines that run across a channel as one.
+
+    Attributes:
+        above: Where they come from, across.
+        below: Where they go.
+        track: Of the channel, counted from the top.
+    """
+
+    above: set[float] = field(default_factory=set)
+    below: set[float] = field(default_factory=set)
+    track: int = 0
+
+    def overlaps(self, other: _Stroke) -> bool:
+        mine, others = self.above | self.below, other.above | other.below
+        return min(mine) < max(others) + LANE and min(others) < max(mine) + LANE
+
+    def must_be_over(self, other: _Stroke) -> bool:
+        """Whether the two would run along each other upright, were this one the lower."""
+        return any(abs(a - b) < LANE for a in self.above for b in other.below)
+
+
 @dataclass
 class _Channel:
-    """The room above a layer. Its strokes: which it is, and from where to where."""
+    """The room above a layer, and the strokes that run there."""
 
-    strokes: dict[tuple[str, int], tuple[float, float]] = field(default_factory=dict)
-    tracks: dict[tuple[str, int], int] = field(default_factory=dict)
-
-    def add(self, key: tuple[str, int], a: float, b: float) -> None:
-        low, high = self.strokes.get(key, (a, a))
-        self.strokes[key] = min(low, a, b), max(high, a, b)
+    strokes: dict[_Key, _Stroke] = field(default_factory=dict)
 
     def share_out(self) -> None:
-        """Give strokes tracks, those that leave above those that arrive, apart if they overlap."""
-        taken: list[list[tuple[float, float]]] = []
-        for key, (low, high) in sorted(
-            self.strokes.items(), key=lambda s: (s[0][0], s[1][1] - s[1][0])
-        ):
-            track = 0
-            while track < len(taken) and any(
-                low < b + LANE and a < high + LANE for a, b in taken[track]
-            ):
-                track += 1
-            taken += [[] for _ in range(track + 1 - len(taken))]
-            taken[track].append((low, high))
-            self.tracks[key] = track
+        """Give strokes tracks: those that leave over those that arrive, apart if they overlap."""
+        waiting = [stroke for _, stroke in sorted(self.strokes.items(), key=lambda s: s[0])]
+        placed: list[_Stroke] = []
+        while waiting:
+            stroke = next(
+                (s for s in waiting if not any(o.must_be_over(s) for o in waiting if o is not s)),
+                waiting[0],
+            )
+            waiting.remove(stroke)
+            near = [other for other in placed if other.overlaps(stroke)]
+            taken = {other.track for other in near}
+            stroke.track = max((o.track + 1 for o in near if o.must_be_over(stroke)), default=0)
+            while stroke.track in taken:
+                stroke.track += 1
+            placed.append(stroke)
 
     @property
     def height(self) -> float:
-        return TRACK * len(set(self.tracks.values()))
+        return TRACK * max((stroke.track + 1 for stroke in self.strokes.values()), default=0)
 
 
 def frame(item: Frame) -> Place:
@@ -149,9 +183,7 @@ def _choose_ways(
         ways.append((route.x, route.first, route.last, route.source))
 
 
-def _channels(
-    routes: Sequence[_Route], count: int
-) -> tuple[list[_Channel], list[list[tuple[str, int]]]]:
+def _channels(routes: Sequence[_Route], count: int) -> tuple[list[_Channel], list[list[_Key]]]:
     """Say which strokes run in each channel, and of which strokes each line is."""
     arriving: dict[int, int] = {}
     for route in routes:
@@ -162,10 +194,12 @@ def _channels(
         own = []
         for number, part, a, b in route.runs:
             joins = part != "leaving" and arriving[route.target] > 1
-            key = ("to", route.target) if joins else ("from", route.source)
+            key: _Key = ("to", route.target) if joins else ("from", route.source)
             own.append(key)
             if a != b:
-                channels[number].add(key, a, b)
+                stroke = channels[number].strokes.setdefault(key, _Stroke())
+                stroke.above.add(a)
+                stroke.below.add(b)
         keys.append(own)
     for channel in channels:
         channel.share_out()
@@ -197,7 +231,7 @@ def _stack(
 
 def _points(
     route: _Route,
-    keys: Sequence[tuple[str, int]],
+    keys: Sequence[_Key],
     channels: Sequence[_Channel],
     tops: Sequence[float],
     places: Sequence[Place],
@@ -207,7 +241,7 @@ def _points(
     points = [(route.start, y)]
     for (channel, _, a, b), key in zip(route.runs, keys, strict=True):
         if a != b:
-            y = tops[channel] + TRACK * channels[channel].tracks[key]
+            y = tops[channel] + TRACK * channels[channel].strokes[key].track
             points += [(a, y), (b, y)]
     end = height if route.target == len(places) else places[route.target].y
     return [*points, (route.end, end)]
