@@ -138,6 +138,6 @@ def test_a_depthwise_kernel_of_several_outputs_a_channel():
     graph = zoo.graph("xception")
     place = sources.places(table, graph)["block2.sepconv1.depthwise.weight"]
     kernel = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-    laid = sources._laid(Stored(kernel.shape, "int64", lambda: kernel), place, True)
+    laid = sources.laid(Stored(kernel.shape, "int64", lambda: kernel), place, True)
     assert laid.shape == (20, 1, 2, 3)
     assert np.array_equal(laid.read()[3 * 5 + 2, 0], kernel[:, :, 3, 2])
