@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from zoo.errors import InputError, ZooError
-from zoo.files import replacing
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
 out = Console(highlight=False, emoji=False)
@@ -66,15 +65,6 @@ def check_writable(path: Path, argument: str = "--output") -> None:
         raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
     if not path.parent.is_dir():
         raise InputError(f"{argument}: there is no folder {str(path.parent)!r}")
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    try:
-        with replacing(path) as part:
-            part.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def fail(message: str) -> NoReturn:

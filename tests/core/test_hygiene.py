@@ -113,6 +113,7 @@ FREE = [
     # The examples of the others need a framework; they run with the frameworks' tests.
     if path.relative_to(ROOT).parts[0] not in (*FRAMEWORKS, "__main__.py", "__init__.py", "api.py")
     and path.name != "storage.py"
+    and path.parent.name != "testing"
 ]
 
 

@@ -20,7 +20,7 @@ from zoo.checkpoints import cache
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("module", ["zoo", "zoo.api", "zoo.checkpoints.storage"])
+@pytest.mark.parametrize("module", ["zoo", "zoo.api", "zoo.checkpoints.storage", "zoo.testing"])
 def test_docstrings(module):
     load("torch")  # the framework that the examples take
     assert doctest.testmod(importlib.import_module(module)).failed == 0

@@ -57,7 +57,7 @@ class InThisProcess:
         module = importlib.import_module(f"zoo.verification.stages.{stage}")
         try:
             return module.run(Path(folder), entry.name, asked)
-        except Exception as error:
+        except Exception as error:  # as a worker tells of it
             return f"{type(error).__name__}: {error}"
 
 

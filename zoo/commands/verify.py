@@ -13,7 +13,8 @@ from rich.markup import escape
 import zoo
 from zoo.commands.common import Aux, Channels, Classes, Json, Seed, Size, options
 from zoo.errors import InputError
-from zoo.terminal import check_writable, err, fail, out, print_json, write
+from zoo.files import write_text
+from zoo.terminal import check_writable, err, fail, out, print_json
 
 
 def verify(
@@ -88,7 +89,7 @@ def verify(
     found = json.dumps(report.to_dict(), indent=2) + "\n"
     print(found, end="") if as_json else out.print(report)
     if save:
-        write(save, report.to_html() if save.suffix == ".html" else found)
+        write_text(save, report.to_html() if save.suffix == ".html" else found)
     if not report.passed:
         raise typer.Exit(1)
 

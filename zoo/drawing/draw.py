@@ -12,7 +12,7 @@ from zoo.drawing.boxes import Box, boxes
 from zoo.drawing.layout import Place
 from zoo.drawing.words import shown
 from zoo.errors import InputError
-from zoo.files import replacing
+from zoo.files import write_text
 from zoo.language.expansion import graph as graph_named
 from zoo.network import Block, Graph, graph_of
 
@@ -51,13 +51,7 @@ class Drawing:
         """
         if Path(path).suffix.lower() != ".svg":
             raise InputError(f"{os.fspath(path)}: pictures are SVG; give a name ending in .svg")
-        try:
-            with replacing(path) as part:
-                part.write_text(self.svg, encoding="utf-8")
-        except OSError as error:
-            raise InputError(
-                f"{os.fspath(path)}: cannot be written: {error.strerror or error}"
-            ) from None
+        write_text(path, self.svg)
 
     def _repr_svg_(self) -> str:
         return self.svg

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from zoo.nested import mapped
+
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 #: How Flax's own layers hold what they have, in the words of a source of weights.
@@ -45,7 +47,7 @@ def observe(model: nnx.Module, x: Array, names: Iterable[str]) -> tuple[Any, dic
     # What is within others first: it has its place no more once they have been replaced.
     for name in sorted(names, key=lambda name: -name.count(".")):
         _note(copy, name, found)
-    return _arrays(copy(_input(model, x))), found
+    return mapped(copy(_input(model, x)), np.asarray), found
 
 
 def differentiate(
@@ -115,7 +117,3 @@ def _child(parent: Any, name: str) -> Any:
 def _named(state: Any) -> dict[str, Array]:
     flat = nnx.to_flat_state(state)
     return {".".join(map(str, path)): np.array(variable[...]) for path, variable in flat}
-
-
-def _arrays(result: Any) -> Any:
-    return jax.tree.map(np.asarray, result)

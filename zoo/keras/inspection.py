@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from zoo.keras.training import ENGINES
+from zoo.nested import mapped
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -72,7 +73,7 @@ def observe(model: keras.Model, x: Array, names: Iterable[str]) -> tuple[Any, di
     finally:
         for layer in patched:
             object.__delattr__(layer, "call")
-    return _arrays(result), found
+    return mapped(result, keras.ops.convert_to_numpy), found
 
 
 def differentiate(
@@ -141,11 +142,3 @@ def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
 
 def _value(value: Any) -> Array:
     return np.array(keras.ops.convert_to_numpy(value))
-
-
-def _arrays(result: Any) -> Any:
-    if isinstance(result, dict):
-        return {name: _arrays(value) for name, value in result.items()}
-    if isinstance(result, list | tuple):
-        return [_arrays(value) for value in result]
-    return keras.ops.convert_to_numpy(result) if keras.ops.is_tensor(result) else result

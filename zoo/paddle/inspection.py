@@ -9,6 +9,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from zoo.nested import mapped
 from zoo.paddle.running import array, evaluating, to_input
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -53,7 +54,7 @@ def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[
     finally:
         for hook in hooks:
             hook.remove()
-    return _arrays(result), found
+    return mapped(result, array), found
 
 
 def differentiate(
@@ -86,11 +87,3 @@ def differentiate(
         for each, like in zip(found, likes, strict=True)
     )
     return float(value), dict(zip(parameters, others, strict=True)), on_input
-
-
-def _arrays(result: Any) -> Any:
-    if isinstance(result, dict):
-        return {name: _arrays(value) for name, value in result.items()}
-    if isinstance(result, list | tuple):
-        return [_arrays(value) for value in result]
-    return array(result) if isinstance(result, paddle.Tensor) else result

@@ -10,6 +10,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
+from zoo.nested import mapped
 from zoo.network import Node
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -50,9 +51,8 @@ def features(model: nn.Layer, x: Array, nodes: Sequence[Node]) -> dict[str, Arra
 def _run(model: nn.Layer, function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
     with evaluating(model):
         result = function(to_input(model, x))
-    if isinstance(result, dict):
-        return {name: array(value) for name, value in result.items()}
-    return array(result)
+    found: Array | dict[str, Array] = mapped(result, array)
+    return found
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from zoo.nested import mapped
 from zoo.torch.running import evaluating, to_input, to_numpy
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -53,7 +54,7 @@ def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict
     finally:
         for hook in hooks:
             hook.remove()
-    return _arrays(result), found
+    return mapped(result, to_numpy), found
 
 
 def differentiate(
@@ -81,11 +82,3 @@ def differentiate(
             module.training = True
     on_input, *others = (to_numpy(each.detach()) for each in found)
     return value.item(), dict(zip(parameters, others, strict=True)), on_input
-
-
-def _arrays(result: Any) -> Any:
-    if isinstance(result, dict):
-        return {name: _arrays(value) for name, value in result.items()}
-    if isinstance(result, list | tuple):
-        return [_arrays(value) for value in result]
-    return to_numpy(result) if isinstance(result, torch.Tensor) else result

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from zoo.nested import mapped
 from zoo.network import Node
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -50,9 +51,8 @@ def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Arr
 def _run(model: nn.Module, function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
     with evaluating(model):
         result = function(to_input(model, x))
-    if isinstance(result, dict):
-        return {name: to_numpy(value) for name, value in result.items()}
-    return to_numpy(result)
+    found: Array | dict[str, Array] = mapped(result, to_numpy)
+    return found
 
 
 @contextmanager

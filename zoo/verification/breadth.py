@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,43 +15,23 @@ from zoo.errors import SpecError
 from zoo.language import expansion
 from zoo.network import Graph
 from zoo.verification import training
-from zoo.verification.forward import FLOAT64, Case, worst
+from zoo.verification.forward import FLOAT64, Case, Proof, worst
 from zoo.verification.results import Check
-from zoo.verification.workers import Workers
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
-Progress = Callable[[str], None]
 
 #: (batch, height and width beside those of the size that is trained at, channels, classes)
 _SIZES = ((5, (7, 19), 1, 7), (1, (13, 3), 4, 13), (2, (0, 0), 2, 2))
 
 
-def check(
-    path: Path,
-    model: str,
-    graph: Graph,
-    asked: Mapping[str, str],
-    rates: Mapping[str, float],
-    seed: int,
-    workers: Workers,
-    progress: Progress,
-) -> tuple[Check, ...]:
+def check(proof: Proof, rates: Mapping[str, float]) -> tuple[Check, ...]:
     """Do all of it.
 
     Args:
-        path: The folder of a proof.
-        model: What workers are to build.
-        graph: The network, at the size that it is trained at.
-        asked: Backend -> what the caller called it.
+        proof: What to prove, at the size that it is trained at.
         rates: Rule -> learning rate.
-        seed: Of the weights.
-        workers: The processes.
-        progress: Called with a word on what is being done next.
     """
-    found = [*_sizes(path, model, graph, asked, seed, workers, progress)]
-    found += _others(path, model, graph, asked, rates, seed, workers, progress)
-    found += _engines(path, model, graph, asked, seed, workers, progress)
-    return tuple(found)
+    return (*_sizes(proof), *_others(proof, rates), *_engines(proof))
 
 
 def photographs(count: int, graph: Graph) -> Array:
@@ -63,65 +42,51 @@ def photographs(count: int, graph: Graph) -> Array:
     return np.ascontiguousarray(np.stack(each).astype(np.float32))
 
 
-def _sizes(
-    path: Path,
-    model: str,
-    graph: Graph,
-    asked: Mapping[str, str],
-    seed: int,
-    workers: Workers,
-    progress: Progress,
-) -> Iterator[Check]:
+def _sizes(proof: Proof) -> Iterator[Check]:
     """Odd sizes and other batches, channels and classes: every node, in float64."""
     for number, (batch, beside, channels, classes) in enumerate(_SIZES):
         try:
-            other = _other(model, graph, beside, channels, classes)
+            other = _other(proof, beside, channels, classes)
         except SpecError:  # the spec is for one size, or has no such option
             continue
-        case = Case.of(
-            path / f"size{number}", model, other, photographs(batch, other), "float64", seed
-        )
+        case = _case(proof, f"size{number}", batch, "float64", other)
         shape = "x".join(map(str, other.input_shape))
         outputs = other.output_nodes[other.outputs[0].name].shape[0]
         what = f"batch {batch} of {shape}, {outputs} classes"
-        for backend, words in asked.items():
-            progress(f"{registry.resolve(backend).title}, {what}")
-            yield _compared("size", what, backend, case, case.run(workers, backend, words))
+        for backend, words in proof.asked.items():
+            proof.progress(f"{registry.resolve(backend).title}, {what}")
+            yield _compared("size", what, backend, case, case.run(proof.workers, backend, words))
 
 
-def _other(model: str, graph: Graph, beside: tuple[int, int], channels: int, classes: int) -> Graph:
-    height, width = graph.options["input_size"]
+def _other(proof: Proof, beside: tuple[int, int], channels: int, classes: int) -> Graph:
+    height, width = proof.graph.options["input_size"]
     size = (height + beside[0], width + beside[1])
-    options = {**graph.options, "in_channels": channels, "num_classes": classes}
+    options = {**proof.graph.options, "in_channels": channels, "num_classes": classes}
     try:
-        return expansion.graph(model, **{**options, "input_size": size})
+        return expansion.graph(proof.model, **{**options, "input_size": size})
     except SpecError:
-        return expansion.graph(model, **options)
+        return expansion.graph(proof.model, **options)
 
 
-def _others(
-    path: Path,
-    model: str,
-    graph: Graph,
-    asked: Mapping[str, str],
-    rates: Mapping[str, float],
-    seed: int,
-    workers: Workers,
-    progress: Progress,
-) -> list[Check]:
+def _others(proof: Proof, rates: Mapping[str, float]) -> list[Check]:
     """Forms, precisions and optimizers: a job for each backend."""
-    folder = path / "breadth"
-    job = {"model": model, "options": dict(graph.options), "seed": seed, "rates": dict(rates)}
+    folder, graph = proof.path / "breadth", proof.graph
+    job = {
+        "model": proof.model,
+        "options": dict(graph.options),
+        "seed": proof.seed,
+        "rates": dict(rates),
+    }
     training.prepare(folder, graph, job)
-    case = Case.of(folder, model, graph, photographs(2, graph), "float64", seed)
+    case = _case(proof, "breadth", 2, "float64")
     (folder / "job.json").write_text(json.dumps(job))
     outputs = {name: case.reference[node.name] for name, node in graph.output_nodes.items()}
     np.savez(folder / "reference.npz", **dict[str, Any](outputs))
     found = []
-    for backend, words in asked.items():
+    for backend, words in proof.asked.items():
         entry = registry.resolve(backend)
-        progress(f"{entry.title}, compiled, in lower precision, and with its own optimizers")
-        result = workers.work(folder, entry, words, "breadth", FLOAT64)
+        proof.progress(f"{entry.title}, compiled, in lower precision, and with its own optimizers")
+        result = proof.workers.work(folder, entry, words, "breadth", FLOAT64)
         if isinstance(result, str):
             found.append(Check("form", "eager", backend, None, case.tolerance, note=result))
             continue
@@ -144,29 +109,25 @@ def _held_to_the_best(found: list[Check]) -> list[Check]:
     return [replace(check, allowed=allowed) if single(check) else check for check in found]
 
 
-def _engines(
-    path: Path,
-    model: str,
-    graph: Graph,
-    asked: Mapping[str, str],
-    seed: int,
-    workers: Workers,
-    progress: Progress,
-) -> Iterator[Check]:
+def _engines(proof: Proof) -> Iterator[Check]:
     """The other engines that a backend runs on, in float32."""
-    for backend in asked:
+    for backend in proof.asked:
         entry = registry.resolve(backend)
         for engine, environment in entry.engines.items():
-            case = Case.of(
-                path / f"{backend}-{engine}", model, graph, photographs(1, graph), "float32", seed
-            )
-            progress(f"{entry.title} on {engine}")
             what = f"{backend} on {engine}"
             if not registry.is_importable(engine):
                 yield Check("engine", what, backend, note=f"{engine} is not installed")
                 continue
-            result = case.run(workers, backend, backend, environment)
+            proof.progress(f"{entry.title} on {engine}")
+            case = _case(proof, f"{backend}-{engine}", 1, "float32")
+            result = case.run(proof.workers, backend, backend, environment)
             yield _compared("engine", what, backend, case, result)
+
+
+def _case(proof: Proof, name: str, batch: int, dtype: str, graph: Graph | None = None) -> Case:
+    graph = graph or proof.graph
+    x = photographs(batch, graph)
+    return Case.of(proof.path / name, proof.model, graph, x, dtype, proof.seed)
 
 
 def _compared(kind: str, what: str, backend: str, case: Case, found: dict[str, Any] | str) -> Check:

@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo import backends as registry
 from zoo.errors import InputError, SpecError
-from zoo.files import replacing
+from zoo.files import write_text
 from zoo.language.catalogue import shipped
 from zoo.verification import page
 from zoo.verification.results import Report, from_dict
@@ -68,22 +68,26 @@ def verify_all(
             report = _kept(place / f"{model}.json", key) if place else None
             known = report is not None
             if report is None:
-                about = f"{model} ({number} of {len(models)})"
+                about = f"{model} ({number} of {len(models)}): "
                 report = verify(
                     model,
                     aux=_has_heads(model),
                     **settings,
-                    progress=lambda word, about=about: progress(f"{about}: {word}"),  # type: ignore[misc]
+                    progress=_beginning(about, progress),
                     workers=workers,
                 )
                 if place:
                     kept = {"key": key, **report.to_dict()}
-                    _write(place / f"{model}.json", json.dumps(kept, indent=1) + "\n")
-                    _write(place / f"{model}.html", report.to_html())
+                    write_text(place / f"{model}.json", json.dumps(kept, indent=1) + "\n")
+                    write_text(place / f"{model}.html", report.to_html())
             found.append(report)
             if place:
-                _write(place / "index.html", page.index(found, command))
+                write_text(place / "index.html", page.index(found, command))
             yield report, known
+
+
+def _beginning(words: str, progress: Progress) -> Progress:
+    return lambda message: progress(words + message)
 
 
 def _has_heads(model: str) -> bool:
@@ -112,14 +116,6 @@ def _kept(path: Path, key: str) -> Report | None:
         return from_dict(found)
     except (OSError, ValueError, KeyError, AttributeError):
         return None
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        with replacing(path) as part:
-            part.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _key(model: str, settings: dict[str, Any]) -> str:

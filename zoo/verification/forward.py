@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -23,6 +23,29 @@ Found = dict[str, Any] | str
 
 #: What the process of a job with float64 in it is started with, or JAX would make float32 of it.
 FLOAT64 = {"JAX_ENABLE_X64": "1"}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What every part of a proof is given.
+
+    Attributes:
+        path: Its folder.
+        model: What workers are to build: a name, or ``file:name``.
+        graph: The network, at the size that the part takes.
+        asked: Backend -> what the caller called it.
+        seed: Of the weights.
+        workers: The processes.
+        progress: Called with a word on what is being done next.
+    """
+
+    path: Path
+    model: str
+    graph: Graph
+    asked: Mapping[str, str]
+    seed: int
+    workers: Workers
+    progress: Callable[[str], None]
 
 
 @dataclass

@@ -8,7 +8,7 @@ nothing; then losses, weights and running statistics over ten steps of each writ
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,8 @@ from zoo import backends as registry
 from zoo.network import Graph
 from zoo.verification import rules
 from zoo.verification.comparison import Worst
-from zoo.verification.forward import FLOAT64
+from zoo.verification.forward import FLOAT64, Proof
 from zoo.verification.results import Training, TrainingPair
-from zoo.verification.workers import Workers
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -30,51 +29,37 @@ TRAINING = 1e-8  # that of weights and statistics after ten steps, over the larg
 BATCH = 4
 
 
-def compare(
-    path: Path,
-    model: str,
-    graph: Graph,
-    asked: Mapping[str, str],
-    steps: bool,
-    seed: int,
-    workers: Workers,
-    progress: Callable[[str], None],
-) -> Training:
+def compare(proof: Proof, steps: bool) -> Training:
     """Have each backend train, and compare what they leave.
 
     Args:
-        path: The folder of a proof.
-        model: What workers are to build.
-        graph: The network, at the size it is trained at.
-        asked: Backend -> what the caller called it.
+        proof: What to prove, at the size it is trained at.
         steps: Whether to train, beside comparing gradients.
-        seed: Of the initial weights.
-        workers: The processes.
-        progress: Called with a word on what is being done next.
     """
+    graph = proof.graph
     names = list(rules.RULES) if steps else []
     job = {
-        "model": model,
+        "model": proof.model,
         "options": dict(graph.options),
-        "seed": seed,
+        "seed": proof.seed,
         "rules": names,
         "rates": None,
     }
-    folder = path / "training"
+    folder = proof.path / "training"
     prepare(folder, graph, job)
     found: dict[str, dict[str, Any]] = {}
     problems = []
-    for backend, words in asked.items():
+    for backend, words in proof.asked.items():
         entry = registry.resolve(backend)
-        progress(f"{entry.title}, {'training' if steps else 'gradients'}")
-        result = workers.work(folder, entry, words, "training", FLOAT64)
+        proof.progress(f"{entry.title}, {'training' if steps else 'gradients'}")
+        result = proof.workers.work(folder, entry, words, "training", FLOAT64)
         if isinstance(result, dict):
             found[backend] = result
             job["rates"] = result["rates"]  # the first finds them for all
             (folder / "job.json").write_text(json.dumps(job))
         else:
             problems.append(f"{entry.title}: {result}")
-    progress("comparing gradients")
+    proof.progress("comparing gradients")
     order = [parameter.name for parameter in graph.parameters]
     pairs = tuple(_pair(folder, a, b, found, names, order) for a, b in combinations(found, 2))
     rates: Any = job["rates"]

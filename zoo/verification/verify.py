@@ -19,7 +19,7 @@ from zoo.language import expansion
 from zoo.language.catalogue import shipped
 from zoo.network import Graph, text_of
 from zoo.verification import breadth, memory, training
-from zoo.verification.forward import Case, Found
+from zoo.verification.forward import Case, Found, Proof
 from zoo.verification.results import TOLERANCES, Check, Report, Training
 from zoo.verification.workers import Workers
 
@@ -129,11 +129,10 @@ def verify(
         checks: tuple[Check, ...] = ()
         if level != "forward":
             small = expansion.graph(name, **{**options, "input_size": smaller(name, graph)})
-            steps = level != "gradients"
-            trained = training.compare(path, model, small, ran, steps, seed, processes, progress)
+            proof = Proof(path, model, small, ran, seed, processes, progress)
+            trained = training.compare(proof, steps=level != "gradients")
             if level == "full":
-                rates = trained.rates
-                checks = breadth.check(path, model, small, ran, rates, seed, processes, progress)
+                checks = breadth.check(proof, trained.rates)
     return Report(
         model=graph.name,
         options=options,

@@ -31,7 +31,7 @@ def main(backend: str) -> None:
         stage = importlib.import_module(f"zoo.verification.stages.{job['stage']}")
         try:
             answer = {"found": stage.run(Path(job["folder"]), backend, job["asked"])}
-        except Exception as error:
+        except Exception as error:  # a framework may raise anything; it is a row of the report
             traceback.print_exc()
             lines = [text for text in str(error).splitlines() if text.strip()] or [""]
             answer = {"failed": f"{type(error).__name__}: {lines[-1].strip()}"}

@@ -133,7 +133,7 @@ def _start(backend: str, environment: Mapping[str, str]) -> _Worker:
     root = str(Path(__file__).resolve().parents[2])
     given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     search = os.pathsep.join([root, *map(os.path.abspath, given)])  # it works elsewhere
-    errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+    errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (the worker closes it)
     process = subprocess.Popen(
         [sys.executable, "-m", "zoo.verification.worker", backend],
         stdin=subprocess.PIPE,

@@ -65,7 +65,7 @@ def _forms(
     for form, function in backend.forms(model).items():
         try:
             result = function(x)
-        except Exception as failure:
+        except Exception as failure:  # a form that cannot be made here, as without a compiler
             found.append({"kind": "form", "what": form, "note": _word(failure)})
             continue
         outputs = result if isinstance(result, dict) else {next(iter(reference)): result}

@@ -1,0 +1,122 @@
+"""Holds models that people write by hand, in any framework, against a spec.
+
+    zoo.testing.assert_same(my_model, "googlenet", x, names={"conv1.conv": "stem", ...})
+
+The weights of the hand-written model are put into the spec's network by name, both compute the same
+input, and the first node at which they part is named.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zoo.api import Array, features, get_weights, set_weights
+from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo.language import expansion
+from zoo.network import Graph
+from zoo.testing.comparison import Comparison, check_gradients
+from zoo.testing.handwritten import HandWritten
+
+__all__ = ["LEVELS", "assert_same"]
+
+LEVELS = ("structure", "forward", "gradients")
+
+
+def assert_same(
+    model_a: Any,
+    model_b: Any,
+    x: Array,
+    *,
+    names: Mapping[str, str] | None = None,
+    level: str = "forward",
+    labels: Array | None = None,
+    tolerance: float | None = None,
+) -> None:
+    """Raise an AssertionError that names where a model parts from a spec's network.
+
+    The weights of ``model_a`` are used for both; nothing of either model is changed. Every module
+    of ``model_a`` that ``names`` leads to is compared with the node or block of that name, in the
+    order they are computed, in evaluation mode.
+
+    Args:
+        model_a: A model of any framework, written by hand or built by zoo.
+        model_b: What it is to be: a model zoo built in any framework, a graph, or the name or YAML
+            file of one, which is then made for the size and channels of ``x``.
+        x: [N, C, H, W], whatever the framework's own layout.
+        names: The spec's name of a node or block -> the path of the hand-written module (in Keras
+            the layer's name). What is under a block follows its own name; ``*`` stands for one
+            part of a name; the longest name that fits holds. Not needed for what is called alike.
+        level: ``structure``, every parameter by name and shape; ``forward``, also every node and
+            output; or ``gradients``, also of the loss for every parameter and the input.
+        labels: Class numbers [N] for the loss; 0, 1, 2, ... if not given.
+        tolerance: The largest error of a node; if not given 1e-12 in float64, and in float32 1e-5
+            or four times what rounding costs NumPy on this network, if that is more.
+
+    Raises:
+        AssertionError: They differ; the message says where, by how much, and what lies before.
+        InputError: Neither is known to zoo, or x does not fit.
+        UnknownNameError: ``names`` has a name that the spec has not, or there is no such level.
+
+    Example:
+        >>> import numpy as np, torch, zoo, zoo.testing
+        >>> mine = zoo.build("vgg9", "torch", input_size=32, num_classes=5)
+        >>> x = np.random.default_rng(0).random((2, 3, 32, 32), np.float32)
+        >>> graph = zoo.graph("vgg9", input_size=32, num_classes=5)
+        >>> zoo.testing.assert_same(mine, graph, x)
+        >>> mine.stage2.conv1.relu = torch.nn.Identity()
+        >>> zoo.testing.assert_same(mine, graph, x)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        AssertionError: Network is not vgg9: they part at stage2.conv1.relu (relu, 128x16x16): ...
+    """
+    if level not in LEVELS:
+        hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
+        raise UnknownNameError(f"Unknown level {level!r}.{hint}")
+    x = np.asarray(x)
+    graph = _graph(model_b, x)
+    mine = HandWritten(model_a, graph, names or {})
+    result, observed = mine.observed(x)
+    weights = mine.weights()
+    if level == "structure":
+        return
+    comparison = Comparison(mine, graph, x, weights, tolerance)
+    comparison.check_nodes(observed, _values_of(model_b, graph, x, weights))
+    comparison.check_outputs(result, observed)
+    if level == "gradients":
+        numbers = np.arange(len(x)) if labels is None else np.asarray(labels)
+        check_gradients(mine, graph, x, weights, numbers)
+
+
+def _graph(model: Any, x: Array) -> Graph:
+    if x.ndim != 4:
+        raise InputError(f"expected x [N, C, H, W], got {list(x.shape)}")
+    known = getattr(model, "zoo_graph", model)
+    if isinstance(known, str | os.PathLike):
+        size = (x.shape[2], x.shape[3])
+        known = expansion.graph(os.fspath(known), in_channels=x.shape[1], input_size=size)
+    if not isinstance(known, Graph):
+        raise InputError(
+            "the second is what the first is held against: a model that zoo built, a graph, or the "
+            f"name of a spec; got {type(model).__name__}"
+        )
+    if x.shape[1:] != known.input_shape:
+        raise InputError(known.refusal(x.shape))
+    return known
+
+
+def _values_of(
+    model: Any, graph: Graph, x: Array, weights: Mapping[str, Array]
+) -> Mapping[str, Array]:
+    """What a model that zoo built has at every node, with these weights; it keeps its own."""
+    if not hasattr(model, "zoo_graph"):
+        return {}
+    before = get_weights(model)
+    set_weights(model, weights)
+    try:
+        return features(model, x, [node.name for node in graph.nodes])
+    finally:
+        set_weights(model, before)
