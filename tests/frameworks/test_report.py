@@ -127,6 +127,33 @@ def test_a_page_says_what_is_wrong(report, browser, tmp_path):
     assert "not installed" in cells(browser, "backends")[0]
 
 
+@pytest.mark.parametrize("level", ["forward", "gradients", "training alone", "nothing"])
+def test_a_page_of_less(level, report, browser, tmp_path):
+    """Of a lower level, of one backend, and of none that ran."""
+    training = report.training
+    less = {
+        "forward": {"training": None},
+        "gradients": {"training": replace(training, steps=0, rates={}, drift={})},
+        "training alone": {"training": replace(training, pairs=()), "pairs": ()},
+        "nothing": {
+            "results": tuple(replace(r, status="failed", worst=None) for r in report.results),
+            "pairs": (),
+            "training": None,
+        },
+    }[level]
+    shown = replace(report, **less)
+    path = tmp_path / "page.html"
+    path.write_text(shown.to_html())
+    opened(browser, path)
+    assert browser.title == f"small: {'FAIL' if level == 'nothing' else 'PASS'}"
+    pictures = browser.find_elements("css selector", "svg")
+    count = {"forward": 1, "gradients": 1, "training alone": 4, "nothing": 0}
+    assert len(pictures) == count[level]
+    (tmp_path / "index.html").write_text(page.index([shown], "zoo verify --all"))
+    opened(browser, tmp_path / "index.html")
+    assert [row[0] for row in cells(browser, "models")] == ["small"]
+
+
 def test_a_report_comes_back_from_json(report):
     found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert from_dict(found).to_dict() == found

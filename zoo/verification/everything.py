@@ -78,8 +78,9 @@ def verify_all(
                 )
                 if place:
                     kept = {"key": key, **report.to_dict()}
-                    write_text(place / f"{model}.json", json.dumps(kept, indent=1) + "\n")
                     write_text(place / f"{model}.html", report.to_html())
+                    # Last: with it the model counts as done.
+                    write_text(place / f"{model}.json", json.dumps(kept, indent=1) + "\n")
             found.append(report)
             if place:
                 write_text(place / "index.html", page.index(found, command))

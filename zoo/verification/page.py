@@ -37,7 +37,9 @@ def page(report: Report) -> str:
     titles = {result.backend: result.title for result in report.results}
     kinds = {kind: [c for c in report.checks if c.kind == kind] for kind in KINDS}
     compared = [result.backend for result in report.compared]
-    pictures: dict[str, Any] = {"depth": plots.depth(report)} if compared else {}
+    pictures: dict[str, Any] = dict.fromkeys(("depth", "losses", "apart", "drift"))
+    if compared:
+        pictures["depth"] = plots.depth(report)
     training = report.training
     if training and training.losses and training.steps:
         pictures["losses"] = [plots.losses(training, rule, titles) for rule in training.rates]
