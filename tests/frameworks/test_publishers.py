@@ -41,10 +41,13 @@ def torch_module(model, x):
                 module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1, generator=generator)
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, torch.nn.BatchNorm2d | torch.nn.LayerNorm):
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
+            if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0
+            if hasattr(module, "layer_scale"):  # at its start it would hide the layers before it
+                module.layer_scale.uniform_(0.5, 1.5, generator=generator)
         model.train()
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -146,6 +149,18 @@ def vgg_in_torch(kind, name, path, dtype):
     else:
         torch.save({"state_dict": model.state_dict()} if "wrapped" in path.name else
                    model.state_dict(), path)  # fmt: skip
+    return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
+
+
+def efficient_in_torch(kind, name, path, dtype):
+    torch = load_framework("torch")
+    from standins import efficient_in_torch as standins
+
+    x = photographs(4, (3, SIDE, SIDE))
+    with torch.random.fork_rng():
+        model = getattr(standins, kind)(name, CLASSES).to(getattr(torch, dtype))
+        outputs = torch_module(model, x)
+    torch.save(model.state_dict(), path)
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
 
@@ -257,6 +272,18 @@ PUBLISHED = {
     "torchvision vgg": (
         "torchvision", "vgg11_bn", "wrapped.pth",
         functools.partial(vgg_in_torch, "TorchvisionVgg", "vgg11_bn")),
+    "torchvision efficientnet": (
+        "torchvision", "efficientnet_b1", "b1.pth",
+        functools.partial(efficient_in_torch, "EfficientNet", "efficientnet_b1")),
+    "torchvision efficientnet v2": (
+        "torchvision", "efficientnet_v2_s", "v2.pth",
+        functools.partial(efficient_in_torch, "EfficientNet", "efficientnet_v2_s")),
+    "torchvision mnasnet": (
+        "torchvision", "mnasnet0_5", "m.pth",
+        functools.partial(efficient_in_torch, "MNASNet", "mnasnet0_5")),
+    "torchvision convnext": (
+        "torchvision", "convnext_tiny", "n.pth",
+        functools.partial(efficient_in_torch, "ConvNeXt", "convnext_tiny")),
     "timm vgg": (
         "timm", "vgg11_bn", "model.safetensors",
         functools.partial(vgg_in_torch, "TimmVgg", "vgg11_bn")),
