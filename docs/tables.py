@@ -14,14 +14,31 @@ TITLES = {name: entry.title for name, entry in backends.TABLE.items()}
 
 
 def models() -> str:
-    """Every model, with its figures from the graph."""
-    lines = ["| model | parameters | with aux heads | MACs | |", "|---|--:|--:|--:|---|"]
+    """Every family with its models, and their parameters from the graph."""
+    families: dict[str, list[zoo.Graph]] = {}
     for name in zoo.list_models():
         graph = zoo.graph(name)
-        aux = f"{zoo.graph(name, aux=True).num_parameters:,}" if graph.omitted else ""
-        about = graph.about["about"] or ""
-        lines.append(f"| `{name}` | {graph.num_parameters:,} | {aux} | {graph.macs:,} | {about} |")
+        families.setdefault(graph.about["family"], []).append(graph)
+    lines = ["| family | models | parameters |", "|---|---|--:|"]
+    for graphs in families.values():
+        about = graphs[0].about
+        title, paper = about["title"], about["paper"]
+        head = f"[{title}]({paper['url']}), {paper['year']}" if paper.get("url") else title
+        counts = sorted(graph.num_parameters for graph in graphs)
+        span = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
+        lines.append(f"| {head} | {', '.join(f'`{g.name}`' for g in graphs)} | {span} |")
     return "\n".join(lines)
+
+
+def largest() -> str:
+    """The models that tests hold by graph and shape only."""
+    sys.path.insert(0, str(README.parent / "tests"))
+    from counting import is_large
+
+    from zoo.verification.verify import smaller
+
+    graphs = [zoo.graph(n, input_size=smaller(n, zoo.graph(n))) for n in zoo.list_models()]
+    return ", ".join(f"`{graph.name}`" for graph in graphs if is_large(graph)) + "."
 
 
 def operations() -> str:
@@ -56,7 +73,7 @@ def published() -> str:
 
 def rendered(text: str) -> str:
     """The README with its tables made anew."""
-    tables = {"models": models, "sources": published, "operations": operations}
+    tables = {"models": models, "largest": largest, "sources": published, "operations": operations}
     for name, make in tables.items():
         table = make()
         before, _, rest = text.partition(f"<!-- {name} -->\n")

@@ -17,3 +17,13 @@ def count(model, backend: str) -> int:
     from flax import nnx
 
     return sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+
+#: Models with more parameters or nodes than this take too much memory or time for four frameworks
+#: at each run. They are held by graph and shape, and by ``zoo verify --all``.
+MOST_PARAMETERS, MOST_NODES = 60_000_000, 450
+
+
+def is_large(graph) -> bool:
+    """Whether a network is among those."""
+    return graph.num_parameters > MOST_PARAMETERS or len(graph.nodes) > MOST_NODES

@@ -31,8 +31,8 @@ def list_models(pattern: str | None = None) -> list[str]:
 
     Example:
         >>> import zoo
-        >>> zoo.list_models("vgg16*")
-        ['vgg16_c', 'vgg16', 'vgg16_c_bn', 'vgg16_bn', 'vgg16_keras', 'vgg16_paddleclas']
+        >>> zoo.list_models("vgg1?_bn")
+        ['vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'vgg19_bn']
     """
     names = list(catalogue.shipped())
     return names if pattern is None else fnmatch.filter(names, pattern)

@@ -116,8 +116,8 @@ class Summary:
 
         Example:
             >>> import zoo
-            >>> zoo.graph("vgg16").summary().to_csv().splitlines()[1].split(",")[:6]
-            ['stage1', 'stage', '112x112x64', '2', '38720', '1936785408']
+            >>> zoo.graph("vgg16").summary().to_csv().splitlines()[1].split(",")[:5]
+            ['stage1', 'stage', '112x112x64', '2', '38720']
         """
         figures = ("output", "depth", "params", "ops")
         headings = ["name", "kind", *figures, *(f"published_{key}" for key in figures)]

@@ -118,7 +118,9 @@ class _Mine:
             if not any(pattern.fullmatch(each) for each in known):
                 hint = suggestion(name, known)
                 raise UnknownNameError(f"{self.graph.name} has no node or block {name!r}.{hint}")
-        top = {step.name: step.name for step in self.graph.root.steps}
+        mapped = [naming.pattern(name) for name in self.given]
+        steps = (step.name for step in self.graph.root.steps)
+        top = {name: name for name in steps if not any(p.fullmatch(name) for p in mapped)}
         convention = self.backend.CONVENTION
         self.table = sources.Source.model_validate(
             {
@@ -137,7 +139,6 @@ class _Mine:
         each = [node.name for node in self.graph.nodes]
         paths = {name: _path(name, rules) for name in (*each, *blocks)}
         # What a given name leads to is not also what happens to be called alike.
-        mapped = [naming.pattern(name) for name in self.given]
         given = {name for name in paths if any(p.fullmatch(name) for p in mapped)}
         taken = {paths[name] for name in given}
         self.paths = {n: path for n, path in paths.items() if n in given or path not in taken}

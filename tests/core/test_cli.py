@@ -1,13 +1,17 @@
 """The command line end to end, where no framework is needed: output, JSON, exit status."""
 
+import csv
+import io
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+from tables import golden
 
 import zoo
+from zoo.tables import comma_separated, markdown
 
 
 def command(*arguments, **environment):
@@ -52,6 +56,56 @@ def test_summary_options():
     assert "stage1.conv1.conv" not in command("summary", "vgg16", "--depth", 2).stdout
 
 
+def test_summary_as_csv_agrees_with_json():
+    rows = list(csv.DictReader(io.StringIO(command("summary", "googlenet", "--format=csv").stdout)))
+    found = json.loads(command("summary", "googlenet", "--format", "json").stdout)
+    assert found == json.loads(command("summary", "googlenet", "--json").stdout)
+    assert len(rows) == len(found["rows"]) + 1
+    for row, wanted in zip(rows, [*found["rows"], found["total"]], strict=True):
+        for key in ("name", "kind", "output", "depth", "params", "ops"):
+            assert row[key] == str(wanted[key])
+            assert row.get(f"published_{key}", "") == str(wanted["published"].get(key, ""))
+        assert row["disagreeing"].split() == wanted["disagreeing"]
+    paper = {row["row"]: row for row in golden("googlenet_paper_table1")}
+    module = next(row for row in rows if row["name"] == "inception3a")
+    assert module["published_params"] == paper["3a"]["params"]
+
+
+def test_summary_as_markdown_is_the_table():
+    lines = command("summary", "googlenet", "--format", "markdown").stdout.splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    assert {line.count("|") for line in lines if line.startswith("|")} == {9}
+    assert cells[0] == ["layer", "kind", "output", "depth", "parameters", "paper", "MACs", "paper"]
+    module = [
+        "inception3a",
+        "inception",
+        "28x28x256",
+        "2",
+        "163,696",
+        "159K",
+        "128,049,152",
+        "128M",
+    ]
+    assert module in cells
+    assert "- conv1: the paper's params of 2.7K, computed 9,472" in lines
+
+
+def test_what_markdown_and_csv_would_take_for_signs_is_escaped():
+    row = ["a|b", "*c* `d`", "<e> _f_ [g](h)", 'i, "j"\nk', "max_pool"]
+    written = markdown(["|", "", "", "", ""], [row], [])
+    assert written.splitlines()[-1] == (
+        r"| a\|b | \*c\* \`d\` | \<e> \_f\_ \[g\](h) " + '| i, "j" k | max_pool |'
+    )
+    assert list(csv.reader(io.StringIO(comma_separated(row, [row])))) == [row, row]
+
+
+def test_list_in_other_formats():
+    rows = list(csv.DictReader(io.StringIO(command("list", "vgg1*", "--format", "csv").stdout)))
+    assert [row["model"] for row in rows] == zoo.list_models("vgg1*")
+    assert {row["model"]: row["parameters"] for row in rows}["vgg16"] == "138357544"
+    assert "| vgg16 | 138,357,544 |" in command("list", "--format", "markdown").stdout
+
+
 def test_help_and_version():
     done = command("--help")
     assert done.returncode == 0
@@ -64,6 +118,7 @@ def test_help_and_version():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["summary", "vgg16", "--json", "--format", "csv"], "--json and --format csv: give one"),
         (["summary", "googlnet"], "Unknown model 'googlnet'. Did you mean 'googlenet'?"),
         (["summary", "missing.yaml"], "missing.yaml: cannot read the file"),
         (

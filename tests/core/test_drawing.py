@@ -4,6 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -340,6 +341,26 @@ def test_nothing_is_in_the_way_in_any_network(frame):
     columns.wrap(place)
     picture = Picture(svg.write(place, "any", "network", ""))
     check_nothing_is_in_the_way(picture)
+
+
+def test_a_short_chain_is_told_in_its_order(spec_file):
+    path = spec_file(
+        """
+        first: {layers: {conv: {op: conv, out_channels: 8, kernel_size: 3, stride: 2, groups: 4}, bn: {op: batch_norm}, relu: {op: relu}}}
+        second: {layers: {pool: {op: max_pool, kernel_size: [3, 2], stride: 1}, conv: {op: conv, out_channels: 8, kernel_size: 1, groups: 8}}}
+        flatten: {op: flatten}
+        """,
+        header="options: {in_channels: 4, input_size: 16}\n",
+    )
+    texts = [t.text for t in Picture(zoo.draw(path).svg).root.iter(f"{SVG}text")]
+    assert "depthwise conv 3x3 /2, BN, relu" in texts
+    assert "max pool 3x2, depthwise conv 1x1" in texts
+
+
+def test_the_picture_in_the_readme_is_todays():
+    root = Path(__file__).parents[2]
+    assert "docs/googlenet.svg" in (root / "README.md").read_text()
+    assert (root / "docs/googlenet.svg").read_text() == str(zoo.draw("googlenet", aux=True))
 
 
 def test_text_is_escaped():

@@ -10,7 +10,7 @@ import gc
 
 import pytest
 from conftest import BACKENDS
-from counting import count
+from counting import count, is_large
 from loading import load
 
 import zoo
@@ -30,11 +30,15 @@ def frameworks():
     return modules
 
 
-@pytest.mark.parametrize("name", zoo.list_models())
+def small(name):
+    """The graph of a model at a small input size."""
+    return zoo.graph(name, input_size=smaller(name, zoo.graph(name)))
+
+
+@pytest.mark.parametrize("name", [n for n in zoo.list_models() if not is_large(small(n))])
 def test_model(name, frameworks):
-    size = smaller(name, zoo.graph(name))
-    options = {"input_size": size, "num_classes": 7}
-    graph = zoo.graph(name, **options)
+    graph = small(name)
+    options = {"input_size": graph.options["input_size"]}
     x = photographs(1, graph)
     weights, reference = conditioned(graph, x)
     for backend, framework in frameworks.items():

@@ -19,7 +19,7 @@ GAP = 22  # between boxes side by side
 LANE = 10  # between lines side by side
 PAD = 12  # between a frame and what is in it
 TITLE, TEXT = 12, 10.5  # font sizes
-_NARROWEST, _LONGEST = 136, 36  # of a box, and of what it says, in letters
+_NARROWEST, _LONGEST = 136, 40  # of a box, and of what it says, in letters
 
 
 @dataclass(eq=False)

@@ -58,9 +58,9 @@ def describe(child: Node | Block) -> str:
         return _describe(child)
     layer = _only_layer(child)
     if layer:
-        others = [n for n in child.nodes if n is not layer and n.op != "batch_norm"]
-        norm = ["BN"] if any(n.op == "batch_norm" for n in child.nodes) else []
-        return ", ".join([_describe(layer), *norm, *(_words(n.op) for n in others)])
+        return ", ".join(
+            "BN" if node.op == "batch_norm" else _describe(node) for node in child.nodes
+        )
     name = child.name.rpartition(".")[2]
     kind = "" if child.kind == name else f"{child.kind}, "
     return f"{kind}{child.num_parameters:,} parameters"
