@@ -95,7 +95,9 @@ class Network(Strict):
     parameters: dict[str, dict[str, list[str]]] = Field(
         {}, description="of operations, where they are not the source's usual"
     )
-    layouts: dict[str, Layout] = Field({}, description="of single nodes, where they are different")
+    layouts: dict[str, Layout] = Field(
+        {}, description="of nodes by their names, stars allowed, where they are different"
+    )
     file: File | None = None
 
 
@@ -197,7 +199,8 @@ def places(table: Source, network: Graph) -> dict[str, Place]:
     called = {**table.parameters, **own.parameters}
     found = {}
     for node in network.nodes:
-        kernel = own.layouts.get(node.name) or table.layouts.of(node)
+        different = (theirs for ours, theirs in own.layouts.items() if fnmatchcase(node.name, ours))
+        kernel = next(different, table.layouts.of(node))
         for parameter in node.parameters:
             local = parameter.name.removeprefix(f"{node.name}.")
             theirs = called.get(node.op, {}).get(local, [local])
@@ -275,6 +278,15 @@ def laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
     """Return an array in the canonical layout: [out, in, h, w], or [out, in] in CHW order."""
     layout, shape = place.layout, stored.shape
     linear = place.node.op == "linear"
+    if layout is None and shape[1:].count(1) == len(shape) - 1:  # a vector, such as [C, 1, 1]
+        return Stored(shape[:1], stored.dtype, lambda: stored.read().reshape(-1))
+    if layout in ("OI", "IO") and not linear and len(shape) == 2:  # a 1x1 convolution by its place
+        kernel = (*(shape if layout == "OI" else shape[::-1]), 1, 1)
+
+        def read_linear() -> Array:
+            return (stored.read() if layout == "OI" else stored.read().T).reshape(kernel)
+
+        return Stored(kernel, stored.dtype, read_linear)
     if layout is None or len(layout) != len(shape):  # the shape is found wrong when all are
         return stored
     if linear and layout == "OIHW":  # a convolution over the whole map
