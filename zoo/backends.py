@@ -28,6 +28,9 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 class Backend(Protocol):
     """What ``zoo.torch``, ``zoo.paddle``, ``zoo.keras`` and ``zoo.flax`` each provide."""
 
+    #: how the framework's own layers hold what they have, in the words of a source of weights
+    CONVENTION: Mapping[str, Any]
+
     def build(
         self, graph: Graph, draw: Callable[[Parameter], Array] | None, dtype: str, seed: int
     ) -> Any:
@@ -66,6 +69,17 @@ class Backend(Protocol):
         self, model: Any, rule: str, settings: dict[str, float]
     ) -> Callable[[Array, Array], None]:
         """A step of the framework's own optimizer, a function of x, NCHW, and labels."""
+
+    def own_weights(self, model: Any) -> dict[str, Array]:
+        """Copies of every parameter and statistic of any model, by its own names, as they lie."""
+
+    def observe(self, model: Any, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+        """What any model returns of x, NCHW, and what its modules of these names give."""
+
+    def differentiate(
+        self, model: Any, x: Array, loss: Callable[[Any], Any]
+    ) -> tuple[float, dict[str, Array], Array]:
+        """A loss in evaluation mode, its gradients by the model's own names, and the input's."""
 
     def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
         """Values of nodes, in evaluation mode, NCHW or [N, features]."""

@@ -30,7 +30,7 @@ def agrees(computed: int, published: object) -> bool:
     """Tell whether a computed figure bears out one that a paper rounds.
 
     It does within 1 %, or within one unit of the last digit the paper prints. K is read as 1000
-    or as 1024, whichever is nearer: papers use both.
+    or as 1024, whichever is nearer: papers use both. A whole number without a unit is exact.
 
     Raises:
         ValueError: The published figure is none.
@@ -38,11 +38,15 @@ def agrees(computed: int, published: object) -> bool:
     Example:
         >>> agrees(163_696, "159K"), agrees(9_472, "2.7K"), agrees(138_357_544, "138M")
         (True, False, True)
+        >>> agrees(1516, "1516"), agrees(1517, "1516")
+        (True, False)
     """
     match = _ROUNDED.fullmatch(str(published))
     if not match:
         raise ValueError(problem_with("params", published))
     whole, decimals, unit = match[1], match[2] or "", match[3]
+    if not unit and not decimals:
+        return computed == int(whole)
     value = float(f"{whole}.{decimals or 0}")
     power = " KMG".index(unit) if unit else 0
     slack = max(value * 0.01, 10.0 ** -len(decimals) if unit else 0)

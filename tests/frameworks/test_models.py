@@ -75,6 +75,12 @@ SIZES = [
     ("vgg11_paddleclas", {"input_size": 32, "num_classes": 10}, 1),
     ("vgg13_bn", {"input_size": 32, "num_classes": 10}, 3),
     ("vgg11_bn", {"input_size": (71, 45), "in_channels": 4, "num_classes": 7}, 1),
+    ("lenet5", {}, 3),
+    ("vgg16_small", {}, 1),
+    ("alexnet_two_towers", {"input_size": (67, 71), "num_classes": 7}, 2),
+    ("squeezenet1_1", {"input_size": (61, 44), "num_classes": 7}, 2),
+    ("nin_cifar10", {}, 1),
+    ("inception_module_naive", {"input_size": (5, 8)}, 1),
 ]
 
 

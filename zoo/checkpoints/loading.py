@@ -203,7 +203,7 @@ def _computed(network: Graph) -> Iterator[tuple[str, Any]]:
     dropped: dict[str, str] = {}
     for node in network.nodes:
         inputs = tuple(dropped.get(name, name) for name in node.inputs)
-        if node.op == "dropout":
+        if "rate" in node.attributes:  # a dropout, of values or of examples
             dropped[node.name] = inputs[0]
             continue
         attributes = {k: v for k, v in node.attributes.items() if k != "momentum"}

@@ -137,14 +137,13 @@ def places(table: Source, network: Graph) -> dict[str, Place]:
     Raises:
         WeightsError: The table does not name a node.
     """
-    rules = [(_pattern(ours), theirs) for ours, theirs in table.names(network.name).items()]
-    rules.sort(key=lambda rule: -len(rule[0].pattern))  # the most particular first
+    known = rules(table, network.name)
     single = table.networks[network.name].layouts
     found = {}
     for node in network.nodes:
         if not node.parameters:
             continue
-        theirs = _translated(node.name, rules)
+        theirs = translated(node.name, known)
         if theirs is None:
             raise WeightsError(
                 f"{table.title}'s table has no name for {network.name}'s {node.name}"
@@ -156,6 +155,32 @@ def places(table: Source, network: Graph) -> dict[str, Place]:
             layout = kernel if len(parameter.shape) > 1 else None
             found[parameter.name] = Place(tuple(f"{theirs}.{n}" for n in names), node, layout)
     return found
+
+
+Rules = list[tuple[re.Pattern[str], str]]
+
+
+def rules(table: Source, network: str) -> Rules:
+    """Return patterns of zoo's names of a network with the source's, the most particular first."""
+    found = [(pattern(ours), theirs) for ours, theirs in table.names(network).items()]
+    return sorted(found, key=lambda rule: -len(rule[0].pattern))
+
+
+def translated(name: str, known: Rules) -> str | None:
+    """Return the source's name of a node or block; None if its table has none."""
+    for ours, theirs in known:
+        if match := ours.fullmatch(name):
+            *stars, rest = match.groups()
+            for star in stars:
+                theirs = theirs.replace("*", star, 1)
+            return theirs + (rest or "")
+    return None
+
+
+def pattern(ours: str) -> re.Pattern[str]:
+    """Return a pattern of a node's or block's name, and of all that is under it."""
+    parts = [re.escape(part) for part in ours.split("*")]
+    return re.compile("([^.]+)".join(parts) + r"(\..+)?")
 
 
 def whole(table: Source, name: str) -> Graph:
@@ -186,7 +211,7 @@ def canonical(
     for parameter, place in places(table, network).items():
         key = next((key for key in place.names if key in kept), None)
         if key is not None:
-            arrays[parameter] = _laid(kept.pop(key), place, table.layouts.flatten == "HWC")
+            arrays[parameter] = laid(kept.pop(key), place, table.layouts.flatten == "HWC")
     arrays.update({f"{key} ({table.title}'s name)": value for key, value in kept.items()})
     origin = {"source": table.title, "file": path.name, "licence": table.licence}
     document: Any = network.document  # a graph says no more of it than that it is a mapping
@@ -218,24 +243,8 @@ def _fits(table: Source, name: str, stored: Mapping[str, Stored]) -> bool:
     return keys <= every and all(any(key in keys for key in names) for names in needed)
 
 
-def _pattern(ours: str) -> re.Pattern[str]:
-    """A pattern of a node's or block's name, and of all that is under it."""
-    parts = [re.escape(part) for part in ours.split("*")]
-    return re.compile("([^.]+)".join(parts) + r"(\..+)?")
-
-
-def _translated(name: str, rules: list[tuple[re.Pattern[str], str]]) -> str | None:
-    for pattern, theirs in rules:
-        if match := pattern.fullmatch(name):
-            *stars, rest = match.groups()
-            for star in stars:
-                theirs = theirs.replace("*", star, 1)
-            return theirs + (rest or "")
-    return None
-
-
-def _laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
-    """Turn an array to the canonical layout: [out, in, h, w], or [out, in] in CHW order."""
+def laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
+    """Return an array in the canonical layout: [out, in, h, w], or [out, in] in CHW order."""
     layout, shape = place.layout, stored.shape
     linear = place.node.op == "linear"
     if layout is None or len(layout) != len(shape):  # the shape is found wrong when all are

@@ -4,22 +4,27 @@ import keras
 
 from zoo.errors import BackendError
 from zoo.keras.files import export
+from zoo.keras.inspection import CONVENTION, differentiate, observe, own_weights
 from zoo.keras.model import build
 from zoo.keras.running import features, forms, predict
 from zoo.keras.training import cross_entropy, gradients, optimizing
 from zoo.keras.weights import count_parameters, get_weights, set_weights, shapes
 
 __all__ = [
+    "CONVENTION",
     "build",
     "count_parameters",
     "cross_entropy",
+    "differentiate",
     "engine",
     "export",
     "features",
     "forms",
     "get_weights",
     "gradients",
+    "observe",
     "optimizing",
+    "own_weights",
     "predict",
     "require_engine",
     "set_weights",

@@ -39,7 +39,7 @@ def gradients(model: keras.Model, x: Array, labels: Array) -> tuple[float, dict[
     """
     known = {n: e for n, e in entries(model).items() if e.variable.trainable}
     variables = [entry.variable for entry in known.values()]
-    differentiate = _ENGINES[keras.backend.backend()]
+    differentiate = ENGINES[keras.backend.backend()]
     inputs = to_input(model, x)
     value, on_input, found = differentiate(model, inputs, variables, _loss(model, labels))
     named = {
@@ -65,7 +65,7 @@ def optimizing(model: keras.Model, rule: str, settings: dict[str, float]) -> Cal
         betas = {"beta_1": at["beta1"], "beta_2": at["beta2"]}
         optimizer = keras.optimizers.Adam(lr, **betas, epsilon=at["eps"])
     variables = model.trainable_variables
-    differentiate = _ENGINES[keras.backend.backend()]
+    differentiate = ENGINES[keras.backend.backend()]
 
     def step(x: Array, labels: Array) -> None:
         _, _, found = differentiate(model, to_input(model, x), variables, _loss(model, labels))
@@ -80,26 +80,32 @@ def _loss(model: keras.Model, labels: Array) -> Loss:
     )
 
 
-def _tensorflow(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
+def _tensorflow(
+    model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss, training: bool = True
+) -> Any:
     tf = importlib.import_module("tensorflow")
     tensor = tf.convert_to_tensor(x)
     with tf.GradientTape() as tape:
         tape.watch(tensor)
-        value = loss(model(tensor, training=True))
+        value = loss(model(tensor, training=training))
     on_input, *found = tape.gradient(value, [tensor, *(v.value for v in variables)])
     return value, on_input, found
 
 
-def _torch(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
+def _torch(
+    model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss, training: bool = True
+) -> Any:
     torch = importlib.import_module("torch")
     tensor = torch.tensor(x, requires_grad=True)
-    value = loss(model(tensor, training=True))
+    value = loss(model(tensor, training=training))
     found = torch.autograd.grad(value, [tensor, *(v.value for v in variables)])
     on_input, *others = (each.cpu() for each in found)
     return value.detach(), on_input, others
 
 
-def _jax(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
+def _jax(
+    model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss, training: bool = True
+) -> Any:
     jax = importlib.import_module("jax")
     kept = [v for v in model.trainable_variables if not any(v is each for each in variables)]
     fixed = model.non_trainable_variables
@@ -112,7 +118,7 @@ def _jax(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> 
             [held[id(v)] for v in model.trainable_variables],
             [v.value for v in fixed],
             x,
-            training=True,
+            training=training,
         )
         return loss(outputs), moved
 
@@ -123,4 +129,5 @@ def _jax(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> 
     return value, on_input, found
 
 
-_ENGINES: dict[str, Callable[..., Any]] = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}
+#: engine -> differentiates a loss of what a model returns, for its input and for variables
+ENGINES: dict[str, Callable[..., Any]] = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}

@@ -33,13 +33,13 @@ def features(model: nn.Layer, x: Array, nodes: Sequence[Node]) -> dict[str, Arra
 
     def keep(name: str) -> Any:
         def hook(layer: nn.Layer, inputs: Any, output: paddle.Tensor) -> None:
-            found[name] = _array(output)
+            found[name] = array(output)
 
         return hook
 
     hooks = [model.get_sublayer(n.name).register_forward_post_hook(keep(n.name)) for n in nodes]
     try:
-        with _evaluating(model):
+        with evaluating(model):
             model(to_input(model, x))
     finally:
         for hook in hooks:
@@ -48,15 +48,15 @@ def features(model: nn.Layer, x: Array, nodes: Sequence[Node]) -> dict[str, Arra
 
 
 def _run(model: nn.Layer, function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
-    with _evaluating(model):
+    with evaluating(model):
         result = function(to_input(model, x))
     if isinstance(result, dict):
-        return {name: _array(value) for name, value in result.items()}
-    return _array(result)
+        return {name: array(value) for name, value in result.items()}
+    return array(result)
 
 
 @contextmanager
-def _evaluating(model: nn.Layer) -> Iterator[None]:
+def evaluating(model: nn.Layer) -> Iterator[None]:
     """Put every layer in evaluation mode, and each back in the mode it was in."""
     training = [layer for layer in model.sublayers(include_self=True) if layer.training]
     model.eval()
@@ -76,7 +76,8 @@ def to_input(model: nn.Layer, x: Array) -> paddle.Tensor:
     return paddle.to_tensor(x, place=like.place).astype(like.dtype)
 
 
-def _array(value: paddle.Tensor) -> Array:
+def array(value: paddle.Tensor) -> Array:
+    """Copy a tensor; bfloat16, which NumPy lacks, as float32."""
     if value.dtype == paddle.bfloat16:
         value = value.astype("float32")
     return value.numpy()

@@ -39,7 +39,7 @@ def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Arr
 
     hooks = [model.get_submodule(n.name).register_forward_hook(keep(n.name)) for n in nodes]
     try:
-        with _evaluating(model):
+        with evaluating(model):
             model(to_input(model, x))
     finally:
         for hook in hooks:
@@ -48,7 +48,7 @@ def features(model: nn.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Arr
 
 
 def _run(model: nn.Module, function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
-    with _evaluating(model):
+    with evaluating(model):
         result = function(to_input(model, x))
     if isinstance(result, dict):
         return {name: to_numpy(value) for name, value in result.items()}
@@ -56,7 +56,7 @@ def _run(model: nn.Module, function: Callable[..., Any], x: Array) -> Array | di
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Put every module in evaluation mode, and each back in the mode it was in."""
     training = [module for module in model.modules() if module.training]
     model.eval()

@@ -17,7 +17,7 @@ from zoo import image as images
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
 from zoo.language import expansion
 from zoo.language.catalogue import shipped
-from zoo.network import Graph
+from zoo.network import Graph, text_of
 from zoo.verification import breadth, memory, training
 from zoo.verification.forward import Case, Found
 from zoo.verification.results import TOLERANCES, Check, Report, Training
@@ -81,8 +81,8 @@ def verify(
     Raises:
         UnknownNameError: No such model, backend, dtype or level.
         SpecError: The spec is wrong.
-        InputError: The image cannot be read, an option has a value that cannot be, or there is not
-            enough memory for any input size.
+        InputError: The image cannot be read, an option has a value that cannot be, there is not
+            enough memory for any input size, or a network without a classifier is to be trained.
     """
     name = os.fspath(name)
     named = [backends] if isinstance(backends, str) else list(backends or registry.table())
@@ -96,6 +96,12 @@ def verify(
         "input_size": input_size,
     }
     graph, notes = _fitting(name, options)
+    for output, node in graph.output_nodes.items():
+        if level != "forward" and len(node.shape) > 1:
+            raise InputError(
+                f"{graph.name} has no classifier to train: its output {output!r} is a map of "
+                f"{text_of(node.shape)}; verify it with level='forward'"
+            )
     options = dict(graph.options)
     counts = {"aux" if aux else "plain": graph.num_parameters}
     if aux or graph.omitted:

@@ -1,0 +1,121 @@
+"""Looks into modules that zoo did not build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: How Flax's own layers hold what they have, in the words of a source of weights.
+CONVENTION: dict[str, Any] = {
+    "layouts": {"conv": "HWIO", "linear": "IO", "flatten": "HWC"},
+    "parameters": {
+        "conv": {"weight": ["kernel"]},
+        "linear": {"weight": ["kernel"]},
+        "layer_norm": {"weight": ["scale"]},
+        "batch_norm": {"weight": ["scale"], "running_mean": ["mean"], "running_var": ["var"]},
+    },
+}
+
+
+def own_weights(model: nnx.Module) -> dict[str, Array]:
+    """Copy every parameter and running statistic, under the model's own names and as it lies."""
+    return _named(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+
+
+def observe(model: nnx.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+    """Run a copy of a model in evaluation mode, and note what its modules give.
+
+    Args:
+        model: It is left as it was.
+        x: [N, C, H, W].
+        names: Paths of attributes; those there are none of are passed over.
+
+    Returns:
+        What the model returns, its arrays as NumPy's; and path -> value, NHWC.
+    """
+    copy = _evaluating(model)
+    found: dict[str, Array] = {}
+    # What is within others first: it has its place no more once they have been replaced.
+    for name in sorted(names, key=lambda name: -name.count(".")):
+        _note(copy, name, found)
+    return _arrays(copy(_input(model, x))), found
+
+
+def differentiate(
+    model: nnx.Module, x: Array, loss: Callable[[Any], Any]
+) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate a loss in evaluation mode.
+
+    Args:
+        model: It is left as it was.
+        x: [N, C, H, W].
+        loss: Of what the model returns.
+
+    Returns:
+        The loss; own name -> gradient, as the parameter lies; and the input's, NCHW.
+    """
+    graphdef, weights, rest = nnx.split(_evaluating(model), nnx.Param, ...)
+
+    def compute(weights: Any, x: jax.Array) -> jax.Array:
+        value: jax.Array = loss(nnx.merge(graphdef, weights, rest, copy=True)(x))
+        return value
+
+    value, (found, on_input) = jax.value_and_grad(compute, (0, 1))(weights, _input(model, x))
+    return float(value), _named(found), np.asarray(on_input).transpose(0, 3, 1, 2)
+
+
+def _evaluating(model: nnx.Module) -> nnx.Module:
+    copy = nnx.merge(*nnx.split(model), copy=True)
+    copy.eval()
+    return copy
+
+
+def _input(model: nnx.Module, x: Array) -> jax.Array:
+    leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
+    return jnp.asarray(x.transpose(0, 2, 3, 1), leaves[0].dtype if leaves else x.dtype)
+
+
+def _note(model: nnx.Module, name: str, found: dict[str, Array]) -> None:
+    *path, last = name.split(".")
+    parent: Any = model
+    for part in path:
+        parent = _child(parent, part)
+    layer = None if parent is None else _child(parent, last)
+    if not callable(layer):
+        return
+
+    def noting(*inputs: Any, **options: Any) -> Any:
+        result = layer(*inputs, **options)
+        if isinstance(result, jax.Array):
+            found[name] = np.asarray(result)
+        return result
+
+    if last.isdecimal():
+        parent[int(last)] = noting
+    else:
+        vars(parent)[last] = noting
+
+
+def _child(parent: Any, name: str) -> Any:
+    if not name.isdecimal():
+        return getattr(parent, name, None)
+    try:
+        return parent[int(name)]
+    except (TypeError, IndexError, KeyError):
+        return None
+
+
+def _named(state: Any) -> dict[str, Array]:
+    flat = nnx.to_flat_state(state)
+    return {".".join(map(str, path)): np.array(variable[...]) for path, variable in flat}
+
+
+def _arrays(result: Any) -> Any:
+    return jax.tree.map(np.asarray, result)

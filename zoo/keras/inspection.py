@@ -1,0 +1,155 @@
+"""Looks into models that zoo did not build.
+
+A layer's name here is its own in a functional or sequential model, and that of the attribute it is
+held by in a class of a user's; what is within others is named after them, with dots between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.keras.training import ENGINES
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: How Keras' own layers hold what they have, in the words of a source of weights.
+CONVENTION: dict[str, Any] = {
+    "layouts": {"conv": "HWIO", "linear": "IO", "flatten": "HWC"},
+    "parameters": {
+        "conv": {"weight": ["kernel"]},
+        "linear": {"weight": ["kernel"]},
+        "affine": {"weight": ["kernel"]},
+        "layer_norm": {"weight": ["gamma"], "bias": ["beta"]},
+        "batch_norm": {
+            "weight": ["gamma"],
+            "bias": ["beta"],
+            "running_mean": ["moving_mean"],
+            "running_var": ["moving_variance"],
+        },
+    },
+    "left_out": ["*seed_generator_state"],
+}
+
+
+def own_weights(model: keras.Model) -> dict[str, Array]:
+    """Copy every variable, under the model's own names and as it lies."""
+    return {name: _value(layer, v, v.value) for name, layer, v in _variables(model)}
+
+
+def observe(model: keras.Model, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+    """Run a model layer by layer in evaluation mode, and note what its layers give.
+
+    Args:
+        model: It is left as it was.
+        x: [N, C, H, W].
+        names: Of layers; those there are none of are passed over.
+
+    Returns:
+        What the model returns, its tensors as NumPy's, maps NCHW; and name -> value, NHWC.
+    """
+    found: dict[str, Array] = {}
+    layers, patched = dict(_layers(model)), []
+
+    def noting(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*arguments: Any, **options: Any) -> Any:
+            result = call(*arguments, **options)
+            if keras.ops.is_tensor(result):
+                found[name] = keras.ops.convert_to_numpy(result)
+            return result
+
+        return noted
+
+    try:
+        for name in names:
+            if name in layers:
+                object.__setattr__(layers[name], "call", noting(name, layers[name].call))
+                patched.append(layers[name])
+        result = model(_input(model, x), training=False)
+    finally:
+        for layer in patched:
+            object.__delattr__(layer, "call")
+    return _arrays(result), found
+
+
+def differentiate(
+    model: keras.Model, x: Array, loss: Callable[[Any], Any]
+) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate a loss in evaluation mode.
+
+    Args:
+        model: It is left as it was.
+        x: [N, C, H, W].
+        loss: Of what the model returns.
+
+    Returns:
+        The loss; own name -> gradient, as the variable lies; and the input's, NCHW.
+    """
+    known = {name: (layer, v) for name, layer, v in _variables(model) if v.trainable}
+    variables = [variable for _, variable in known.values()]
+    differentiate = ENGINES[keras.backend.backend()]
+    inputs = _input(model, x)
+    value, on_input, found = differentiate(model, inputs, variables, loss, training=False)
+    named = {
+        name: _value(layer, variable, 0 * variable.value if gradient is None else gradient)
+        for (name, (layer, variable)), gradient in zip(known.items(), found, strict=True)
+    }
+    return float(value), named, np.asarray(on_input).transpose(0, 3, 1, 2).copy()
+
+
+def _input(model: keras.Model, x: Array) -> Array:
+    double = any(variable.dtype == "float64" for variable in model.variables)
+    x = x.transpose(0, 2, 3, 1)
+    return np.ascontiguousarray(x, np.float64 if double else np.float32)
+
+
+def _layers(model: keras.Model, before: str = "") -> Iterator[tuple[str, keras.Layer]]:
+    for name, layer in _children(model):
+        path = f"{before}{name}"
+        yield path, layer
+        yield from _layers(layer, f"{path}.")
+
+
+def _children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
+    if isinstance(layer, keras.Sequential) or getattr(layer, "_operations", None):
+        yield from ((each.name, each) for each in layer.layers)
+        return
+    for name, value in vars(layer).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(value, keras.Layer):
+            yield name, value
+        elif isinstance(value, list | tuple):
+            yield from (
+                (f"{name}.{i}", each)
+                for i, each in enumerate(value)
+                if isinstance(each, keras.Layer)
+            )
+
+
+def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Layer, Any]]:
+    seen: set[int] = set()
+    for path, layer in _layers(model):
+        for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
+            if id(variable) not in seen:
+                seen.add(id(variable))
+                yield f"{path}.{variable.name}", layer, variable
+
+
+def _value(layer: keras.Layer, variable: Any, value: Any) -> Array:
+    array = np.array(keras.ops.convert_to_numpy(value))
+    if isinstance(layer, keras.layers.DepthwiseConv2D) and array.ndim == 4:
+        height, width, channels, each = array.shape
+        return array.reshape(height, width, 1, channels * each)
+    return array
+
+
+def _arrays(result: Any) -> Any:
+    if isinstance(result, dict):
+        return {name: _arrays(value) for name, value in result.items()}
+    if isinstance(result, list | tuple):
+        return [_arrays(value) for value in result]
+    return keras.ops.convert_to_numpy(result) if keras.ops.is_tensor(result) else result

@@ -1,0 +1,96 @@
+"""Looks into layers that zoo did not build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from zoo.paddle.running import array, evaluating, to_input
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: How Paddle's own layers hold what they have, in the words of a source of weights.
+CONVENTION: dict[str, Any] = {
+    "layouts": {"conv": "OIHW", "linear": "IO", "flatten": "CHW"},
+    "parameters": {"batch_norm": {"running_mean": ["_mean"], "running_var": ["_variance"]}},
+}
+
+
+def own_weights(model: nn.Layer) -> dict[str, Array]:
+    """Copy every parameter and running statistic, under the model's own names and as it lies."""
+    return {name: array(value) for name, value in model.state_dict().items()}
+
+
+def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+    """Run a model in evaluation mode, and note what its layers give.
+
+    Args:
+        model: It is left as it was.
+        x: [N, C, H, W].
+        names: Paths of layers; those there are none of are passed over.
+
+    Returns:
+        What the model returns, its tensors as NumPy's; and path -> value, for layers that ran.
+    """
+    found: dict[str, Array] = {}
+    layers = dict(model.named_sublayers())
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(layer: nn.Layer, inputs: Any, output: Any) -> None:
+            if isinstance(output, paddle.Tensor):
+                found[name] = array(output)
+
+        return hook
+
+    hooks = [layers[n].register_forward_post_hook(keep(n)) for n in names if n in layers]
+    try:
+        with evaluating(model):
+            result = model(to_input(model, x))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return _arrays(result), found
+
+
+def differentiate(
+    model: nn.Layer, x: Array, loss: Callable[[Any], Any]
+) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate a loss in evaluation mode.
+
+    Args:
+        model: It is left as it was.
+        x: [N, C, H, W].
+        loss: Of what the model returns.
+
+    Returns:
+        The loss; own name -> gradient, as the parameter lies; and the input's, NCHW.
+    """
+    training = [layer for layer in model.sublayers(include_self=True) if layer.training]
+    model.eval()
+    try:
+        parameters = {n: p for n, p in model.named_parameters() if not p.stop_gradient}
+        tensor = to_input(model, x)
+        tensor.stop_gradient = False
+        value = loss(model(tensor))
+        found = paddle.grad(value, [tensor, *parameters.values()], allow_unused=True)
+    finally:
+        for layer in training:
+            layer.training = True
+    likes = [tensor, *parameters.values()]
+    on_input, *others = (
+        np.zeros(like.shape) if each is None else array(each)
+        for each, like in zip(found, likes, strict=True)
+    )
+    return float(value), dict(zip(parameters, others, strict=True)), on_input
+
+
+def _arrays(result: Any) -> Any:
+    if isinstance(result, dict):
+        return {name: _arrays(value) for name, value in result.items()}
+    if isinstance(result, list | tuple):
+        return [_arrays(value) for value in result]
+    return array(result) if isinstance(result, paddle.Tensor) else result
