@@ -159,6 +159,9 @@ def places(table: Source, network: Graph) -> dict[str, Place]:
 
 Rules = list[tuple[re.Pattern[str], str]]
 
+#: A star of a source's name, and by how much its number is less or more than zoo's.
+_STAR = re.compile(r"\*([-+]\d+)?")
+
 
 def rules(table: Source, network: str) -> Rules:
     """Return patterns of zoo's names of a network with the source's, the most particular first."""
@@ -172,9 +175,23 @@ def translated(name: str, known: Rules) -> str | None:
         if match := ours.fullmatch(name):
             *stars, rest = match.groups()
             for star in stars:
-                theirs = theirs.replace("*", star, 1)
+                theirs = filled(theirs, star)
             return theirs + (rest or "")
     return None
+
+
+def filled(theirs: str, star: str) -> str:
+    """Return a source's name with what the first star stands for, counted on where it says so.
+
+    Example:
+        >>> filled("layer*.*-1.conv", "2"), filled("conv*+1_block*", "2")
+        ('layer2.*-1.conv', 'conv3_block*')
+    """
+
+    def counted(found: re.Match[str]) -> str:
+        return str(int(star) + int(found[1])) if found[1] else star
+
+    return _STAR.sub(counted, theirs, count=1)
 
 
 def pattern(ours: str) -> re.Pattern[str]:
@@ -219,14 +236,21 @@ def canonical(
 
 
 def identify(path: Path, stored: Mapping[str, Stored]) -> list[tuple[Source, str]]:
-    """Find the networks whose names a file has, all and no others; auxiliary heads may lack."""
-    return [
+    """Find the networks whose names a file has, all and no others; auxiliary heads may lack.
+
+    Networks that differ in widths alone have the same names: the one whose shapes the file has most
+    of comes first.
+    """
+    found = [
         (table, name)
         for table in sources().values()
         if path.suffix.lower().lstrip(".") in table.formats
         for name in table.networks
         if _fits(table, name, stored)
     ]
+    if len(found) > 1:
+        found.sort(key=lambda pair: -_shapes_had(pair[0], pair[1], stored))
+    return found
 
 
 def is_left_out(table: Source, key: str) -> bool:
@@ -241,6 +265,18 @@ def _fits(table: Source, name: str, stored: Mapping[str, Stored]) -> bool:
     needed = [p.names for n, p in known.items() if n.partition(".")[0] not in omitted]
     every = {key for place in known.values() for key in place.names}
     return keys <= every and all(any(key in keys for key in names) for names in needed)
+
+
+def _shapes_had(table: Source, name: str, stored: Mapping[str, Stored]) -> int:
+    """Count the parameters of a network that a file has, in their shapes."""
+    network = whole(table, name)
+    shapes = {p.name: p.shape for p in network.parameters}
+    return sum(
+        laid(stored[key], place, flattened_last=False).shape == shapes[parameter]
+        for parameter, place in places(table, network).items()
+        for key in place.names
+        if key in stored
+    )
 
 
 def laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
