@@ -19,6 +19,7 @@ _HOMES = {
     "features": "zoo.api",
     "get_weights": "zoo.api",
     "diff": "zoo.difference",
+    "draw": "zoo.drawing.draw",
     "graph": "zoo.api",
     "graph_of": "zoo.network",
     "list_backends": "zoo.api",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from zoo.checkpoints.storage import load as load
     from zoo.checkpoints.storage import save as save
     from zoo.difference import diff as diff
+    from zoo.drawing.draw import draw as draw
     from zoo.errors import BackendError as BackendError
     from zoo.errors import InputError as InputError
     from zoo.errors import SpecError as SpecError

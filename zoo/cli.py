@@ -12,6 +12,7 @@ import typer
 import zoo
 from zoo.commands.convert import convert
 from zoo.commands.diff import diff
+from zoo.commands.draw import draw
 from zoo.commands.list import list_models
 from zoo.commands.predict import predict
 from zoo.commands.summary import summary
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("list")(list_models)
-for command in (summary, diff, verify, predict, convert):
+for command in (summary, draw, diff, verify, predict, convert):
     app.command()(command)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from zoo import tables
 from zoo.network import Block, Graph, Node, Shape
 from zoo.published import agrees
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Operations with weights that papers count as a network's depth.
 _LAYERS_OF_DEPTH = ("conv", "linear")
+#: The figures that papers state, and their headings.
+_FIGURES = (("params", "parameters"), ("ops", "MACs"))
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,59 @@ class Summary:
             "disagreements": self.disagreements,
         }
 
+    def to_markdown(self) -> str:
+        """Return the table as GitHub's Markdown, the total in its last row.
+
+        Example:
+            >>> import zoo
+            >>> print(zoo.graph("vgg16").summary().to_markdown()[:46])
+            | layer | kind | output | depth | parameters |
+        """
+        stated = self._stated_figures
+        headings = ["layer", "kind", "output", "depth"]
+        for _, heading in _FIGURES:
+            headings += [heading, *(["paper"] if stated else [])]
+        lines = []
+        for row in [*self.rows, self.total]:
+            cells = [row.name or "total", row.kind, row.output, str(row.depth or "")]
+            for key, _ in _FIGURES:
+                value = getattr(row, key)
+                cells.append(f"{value:,}" if value else "")
+                sign = " ≠" if key in row.disagreeing else ""
+                cells += [f"{row.published.get(key, '')}{sign}"] if stated else []
+            lines.append(cells)
+        table = tables.markdown(headings, lines, range(2, len(headings)))
+        told = [f"- {tables.escaped(text)}" for text in self.disagreements]
+        return "\n".join([table, *([""] if told else []), *told])
+
+    def to_csv(self) -> str:
+        """Return every row as CSV, what the paper states in columns ``published_*``.
+
+        The last row is the whole network: its name is empty, as in :attr:`total`.
+
+        Example:
+            >>> import zoo
+            >>> zoo.graph("vgg16").summary().to_csv().splitlines()[1].split(",")[:6]
+            ['stage1', 'stage', '112x112x64', '2', '38720', '1936785408']
+        """
+        figures = ("output", "depth", "params", "ops")
+        headings = ["name", "kind", *figures, *(f"published_{key}" for key in figures)]
+        return tables.comma_separated(
+            [*headings, "disagreeing"],
+            [
+                [
+                    *(row.name, row.kind, row.output, row.depth, row.params, row.ops),
+                    *(row.published.get(key, "") for key in figures),
+                    " ".join(row.disagreeing),
+                ]
+                for row in [*self.rows, self.total]
+            ],
+        )
+
+    @property
+    def _stated_figures(self) -> bool:
+        return any(row.published.keys() & {"params", "ops"} for row in [*self.rows, self.total])
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
         # Whole names and kinds where there is room for the longest; otherwise a tree.
         table = self._table(wide=True)
@@ -94,7 +150,7 @@ class Summary:
         from rich import box
         from rich.table import Table
 
-        stated = any(row.published.keys() & {"params", "ops"} for row in [*self.rows, self.total])
+        stated = self._stated_figures
         height_width_channels = "x".join(map(str, _height_first(self.graph.input_shape)))
         title = f"{self.graph.name}, input {height_width_channels}"
         table = Table(
@@ -110,8 +166,7 @@ class Summary:
             table.add_column("kind", no_wrap=True)
         table.add_column("output", justify="right", no_wrap=True)
         table.add_column("depth", justify="right", footer=str(self.total.depth))
-        columns = (("params", "parameters"), ("ops", "MACs"))
-        for key, heading in columns:
+        for key, heading in _FIGURES:
             total = f"{getattr(self.total, key):,}"
             table.add_column(heading, justify="right", footer=total, no_wrap=True)
             if stated:
@@ -121,7 +176,7 @@ class Summary:
             kind = [row.kind] if wide else []
             name = row.name if wide else _indented(row.name)
             cells = [name, *kind, row.output, str(row.depth or "")]
-            for key, _ in columns:
+            for key, _ in _FIGURES:
                 value = getattr(row, key)
                 cells.append(f"{value:,}" if value else "")
                 cells += [_stated(row, key)] if stated else []

@@ -18,6 +18,7 @@ import numpy as np
 from zoo import backends, ops
 from zoo import weights as strict
 from zoo.api import Array, features, get_weights, set_weights
+from zoo.checkpoints import names as naming
 from zoo.checkpoints import sources
 from zoo.checkpoints.stored import Stored
 from zoo.errors import InputError, UnknownNameError, WeightsError, suggestion
@@ -113,7 +114,7 @@ class _Mine:
         blocks = dict(_blocks(self.graph.root, ""))
         known = {node.name for node in self.graph.nodes} | blocks.keys()
         for name in self.given:
-            pattern = sources.pattern(name)
+            pattern = naming.pattern(name)
             if not any(pattern.fullmatch(each) for each in known):
                 hint = suggestion(name, known)
                 raise UnknownNameError(f"{self.graph.name} has no node or block {name!r}.{hint}")
@@ -132,11 +133,11 @@ class _Mine:
             }
         )
         self.last = convention["layouts"]["flatten"] == "HWC"
-        rules = sources.rules(self.table, self.graph.name)
+        rules = naming.rules(self.table.names(self.graph.name))
         each = [node.name for node in self.graph.nodes]
-        paths = {name: sources.translated(name, rules) for name in (*each, *blocks)}
+        paths = {name: _path(name, rules) for name in (*each, *blocks)}
         # What a given name leads to is not also what happens to be called alike.
-        mapped = [sources.pattern(name) for name in self.given]
+        mapped = [naming.pattern(name) for name in self.given]
         given = {name for name in paths if any(p.fullmatch(name) for p in mapped)}
         taken = {paths[name] for name in given}
         self.paths = {n: path for n, path in paths.items() if n in given or path not in taken}
@@ -377,6 +378,12 @@ def _blocks(block: Block, before: str) -> Iterator[tuple[str, Block]]:
 
 def _told(node: Node) -> str:
     return f"{node.name} ({node.op}, {'x'.join(map(str, node.shape))})"
+
+
+def _path(name: str, rules: list[naming.Rule]) -> str | None:
+    """The hand-written path of a node or block."""
+    found = naming.translated(f"{name}._", rules, {}, "_", [""])
+    return found[0].removesuffix(".") if found else None
 
 
 def _laid(value: Array, place: sources.Place, flattened_last: bool) -> Array:

@@ -156,6 +156,33 @@ def test_a_blocks_defaults_may_read_its_input(spec_file):
     ]  # fmt: skip
 
 
+def test_a_layer_of_several_inputs_that_is_left_out_stands_for_its_first(spec_file):
+    """An inverted residual adds its input only where it has the shape of its output."""
+    header = """
+    options: {num_classes: 10, in_channels: 8, input_size: 4}
+    blocks:
+      unit:
+        parameters: {channels: ~, residual: $input.channels == $channels}
+        layers:
+          conv: {op: conv, out_channels: $channels, kernel_size: 1}
+          add: {op: add, from: [conv, input], when: $residual}
+    """
+    graph = zoo.graph(spec_file("u: {block: unit, repeat: 2, channels: 16}", header=header))
+    assert [(n.name, n.inputs) for n in graph.nodes] == [
+        ("u1.conv", ("input",)), ("u2.conv", ("u1.conv",)), ("u2.add", ("u2.conv", "u1.conv")),
+    ]  # fmt: skip
+
+
+def test_a_branch_that_only_a_left_out_layer_reads_is_a_mistake(spec_file):
+    layers = """
+    a: {op: relu}
+    b: {op: tanh, from: input}
+    add: {op: add, from: [a, b], when: false}
+    """
+    with pytest.raises(zoo.SpecError, match="'b' of tiny: its output is read by no layer"):
+        zoo.graph(spec_file(layers))
+
+
 def test_the_language_carries_dense_concatenation(spec_file):
     header = """
     options: {num_classes: 10, in_channels: 4, input_size: 8}

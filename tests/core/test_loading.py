@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 
 import numpy as np
@@ -184,3 +185,11 @@ def test_adapted_kernels():
     assert np.array_equal(one[:, 0], kernel.sum(1))
     six = loading.adapted(kernel, 6)
     assert np.array_equal(six, np.concatenate([kernel, kernel], 1) / 2)
+
+
+def test_heads_that_this_input_is_too_small_for_are_known_all_the_same():
+    graph = zoo.graph("inception_v3", input_size=139)
+    heads = zoo.graph("inception_v3", aux=True)["aux"].num_parameters
+    assert left_out(graph) and all(name.startswith("aux.") for name in left_out(graph))
+    whole = {p.name: p for p in zoo.graph("inception_v3", aux=True).parameters}
+    assert sum(math.prod(whole[n].shape) for n in left_out(graph) if whole[n].trainable) == heads

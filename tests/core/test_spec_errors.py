@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.errors import InputError, SpecError, UnknownNameError, ZooError
-from zoo.language import catalogue
+from zoo.language import catalogue, expansion
 
 HEADER = """
 blocks:
@@ -391,3 +391,10 @@ def test_heads_of_several_layers_are_left_out_by_declaration(spec_file):
     """
     header = "outputs: {logits: {from: b}, aux1: {from: h2}}\n"
     assert zoo.graph(spec_file(layers, header=header)).omitted == ("h1", "h2")
+
+
+def test_heads_are_left_out_by_name_where_the_input_is_too_small_for_them():
+    small = zoo.graph("googlenet", input_size=64)
+    with pytest.raises(SpecError, match="aux1.pool"):
+        zoo.graph("googlenet", input_size=64, aux=True)
+    assert expansion.left_out(small) == expansion.left_out(zoo.graph("googlenet"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import warnings
 
 import numpy as np
@@ -16,7 +17,8 @@ from loading import load
 from photographs import photographs
 
 import zoo
-from zoo.checkpoints import conversion, sources
+from zoo.checkpoints import conversion, readers, sources
+from zoo.language import options
 from zoo.verification.comparison import error
 
 SIDE = 64  # pixels of what need not be large: VGGs then have a last map of 2x2
@@ -39,10 +41,13 @@ def torch_module(model, x):
                 module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1, generator=generator)
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, torch.nn.BatchNorm2d | torch.nn.LayerNorm):
                 module.weight.uniform_(0.5, 1.5, generator=generator)
                 module.bias.normal_(0, 0.1, generator=generator)
+            if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = 1.0
+            if hasattr(module, "layer_scale"):  # at its start it would hide the layers before it
+                module.layer_scale.uniform_(0.5, 1.5, generator=generator)
         model.train()
         for module in model.modules():
             if isinstance(module, torch.nn.Dropout):
@@ -119,6 +124,18 @@ def googlenet_torchvision(path, dtype):
     return x, outputs, {"aux": True}
 
 
+def inception_torchvision(path, dtype):
+    torch = load_framework("torch")
+    from standins.inception_in_torch import Inception3
+
+    x = photographs(3, (3, 299, 299))
+    with torch.random.fork_rng():
+        model = Inception3(CLASSES).to(getattr(torch, dtype))
+        outputs = torch_module(model, x)
+        torch.save(model.state_dict(), path)
+    return x, outputs, {"aux": True, "num_classes": CLASSES}
+
+
 def vgg_in_torch(kind, name, path, dtype):
     torch = load_framework("torch")
     from standins import in_torch
@@ -134,6 +151,18 @@ def vgg_in_torch(kind, name, path, dtype):
     else:
         torch.save({"state_dict": model.state_dict()} if "wrapped" in path.name else
                    model.state_dict(), path)  # fmt: skip
+    return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
+
+
+def efficient_in_torch(kind, name, path, dtype):
+    torch = load_framework("torch")
+    from standins import efficient_in_torch as standins
+
+    x = photographs(4, (3, SIDE, SIDE))
+    with torch.random.fork_rng():
+        model = getattr(standins, kind)(name, CLASSES).to(getattr(torch, dtype))
+        outputs = torch_module(model, x)
+    torch.save(model.state_dict(), path)
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
 
@@ -176,41 +205,97 @@ def vgg_in_paddleclas(path, dtype):
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
 
-def vgg_in_keras(name, path, dtype):
+def inception_in_paddle(path, dtype):
+    paddle = load_framework("paddle")
+    x = photographs(2, (3, 139, 139))
+    model = paddle.vision.models.inception_v3(num_classes=CLASSES)
+    outputs = paddle_layer(model, x, dtype)
+    paddle.save(model.state_dict(), str(path))
+    return x, outputs, {"input_size": 139, "num_classes": CLASSES}
+
+
+def in_keras(name, side, path, dtype):
+    """A model of keras.applications, for photographs of a side, saved as the file's name says."""
     keras = load_framework("keras")
-    x = photographs(2, (3, SIDE, SIDE))
-    make = getattr(keras.applications, name.upper())
-    model = make(weights=None, input_shape=(SIDE, SIDE, 3), classes=CLASSES)
+    x = photographs(2, (3, side, side))
+    make = getattr(keras.applications, name)
+    model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES)
     rng = np.random.default_rng(0)
     for variable in model.variables:
-        shape = variable.shape
-        scale = (2 / np.prod(shape[:-1])) ** 0.5 if len(shape) > 1 else 0.1
-        variable.assign(rng.standard_normal(shape, np.float32) * scale)
-    outputs = model.predict_on_batch(x.transpose(0, 2, 3, 1))
-    if path.name.startswith("legacy"):  # as the published files are
+        shape = tuple(variable.shape)
+        fan_in = np.prod(shape[:2] if "depthwise" in variable.path else shape[:-1])
+        values = rng.standard_normal(shape, np.float32)
+        if variable.name == "gamma":
+            variable.assign(1 + 0.1 * values)
+        elif not variable.name.startswith("moving"):
+            variable.assign(values * ((2 / fan_in) ** 0.5 if len(shape) > 1 else 0.1))
+    images = x.transpose(0, 2, 3, 1)
+    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+    for layer in norms:
+        momentum, layer.momentum = layer.momentum, 0.0  # the batch's own statistics
+    if norms:
+        model(images, training=True)
+    for layer in norms:
+        layer.momentum = momentum
+        variance = np.asarray(layer.moving_variance)  # where a channel has few values, the layer's
+        factor = rng.uniform(0.5, 1.5, variance.shape)
+        layer.moving_variance.assign((variance + variance.mean()) / 2 * factor)
+    *_, before, last = model.layers
+    logits = keras.Model(model.input, before.output).predict_on_batch(images) @ last.kernel
+    last.kernel.assign(last.kernel / np.std(logits))  # or the softmax would say 0 and 1 alone
+    outputs = model.predict_on_batch(images)
+    assert 0.01 < outputs.max() < 0.99
+    save_in_keras(model, path)
+    return x, {"logits": outputs}, {"input_size": side, "num_classes": CLASSES}
+
+
+#: what Keras 1 called layers and variables: https://github.com/keras-team/keras/tree/1.2.2
+KERAS_1 = {
+    "conv2d": "convolution2d", "batch_normalization": "batchnormalization",
+    "kernel": "W", "bias": "b", "moving_mean": "running_mean", "moving_variance": "running_std",
+}  # fmt: skip
+
+
+def save_in_keras(model, path):
+    if path.name.startswith("legacy"):  # as the oldest of the published files are
         import h5py
 
         with h5py.File(path, "w") as file:
             for layer in model.layers:
-                group = file.create_group(layer.name)
-                for variable, letter in zip(layer.variables, "Wb", strict=False):
-                    key = f"{layer.name}_{letter}_1:0"
-                    group.create_dataset(key, data=np.asarray(variable))
+                kind, number = re.fullmatch(r"(.+?)((?:_\d+)?)", layer.name).groups()
+                name = KERAS_1.get(kind, kind) + number
+                group = file.create_group(name)
+                for variable in layer.variables:
+                    local = KERAS_1.get(variable.name, variable.name)
+                    group.create_dataset(f"{name}_{local}_1:0", data=np.asarray(variable))
     elif path.name.endswith(".weights.h5"):
         model.save_weights(path)
     else:
         with contextlib.redirect_stderr(None):
             model.save(path)
-    return x, {"logits": outputs}, {"input_size": SIDE, "num_classes": CLASSES}
 
 
 #: source, network, file, what saves it, dtypes
 PUBLISHED = {
     "torchvision googlenet": (
         "torchvision", "googlenet_torchvision", "g.pth", googlenet_torchvision),
+    "torchvision inception": (
+        "torchvision", "inception_v3", "i.pth", inception_torchvision),
     "torchvision vgg": (
         "torchvision", "vgg11_bn", "wrapped.pth",
         functools.partial(vgg_in_torch, "TorchvisionVgg", "vgg11_bn")),
+    "torchvision efficientnet": (
+        "torchvision", "efficientnet_b1", "b1.pth",
+        functools.partial(efficient_in_torch, "EfficientNet", "efficientnet_b1")),
+    "torchvision efficientnet v2": (
+        "torchvision", "efficientnet_v2_s", "v2.pth",
+        functools.partial(efficient_in_torch, "EfficientNet", "efficientnet_v2_s")),
+    "torchvision mnasnet": (
+        "torchvision", "mnasnet0_5", "m.pth",
+        functools.partial(efficient_in_torch, "MNASNet", "mnasnet0_5")),
+    "torchvision convnext": (
+        "torchvision", "convnext_tiny", "n.pth",
+        functools.partial(efficient_in_torch, "ConvNeXt", "convnext_tiny")),
     "timm vgg": (
         "timm", "vgg11_bn", "model.safetensors",
         functools.partial(vgg_in_torch, "TimmVgg", "vgg11_bn")),
@@ -224,11 +309,17 @@ PUBLISHED = {
         "paddle", "densenet121", "d.pdparams",
         functools.partial(residual_in_paddle, "densenet121")),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
-    "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(vgg_in_keras, "vgg16")),
+    "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras vgg19": (
-        "keras", "vgg19_keras", "v19.weights.h5", functools.partial(vgg_in_keras, "vgg19")),
+        "keras", "vgg19_keras", "v19.weights.h5", functools.partial(in_keras, "VGG19", SIDE)),
     "keras vgg16 whole": (
-        "keras", "vgg16_keras", "whole.h5", functools.partial(vgg_in_keras, "vgg16")),
+        "keras", "vgg16_keras", "whole.h5", functools.partial(in_keras, "VGG16", SIDE)),
+    "keras inception": (
+        "keras", "inception_v3_keras", "i3.h5", functools.partial(in_keras, "InceptionV3", 75)),
+    "keras resnet": ("keras", "resnet50_keras", "r50.h5", functools.partial(in_keras, "ResNet50", 96)),
+    "keras xception": (
+        "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
+    "paddle inception": ("paddle", "inception_v3_paddle", "i3.pdparams", inception_in_paddle),
 }  # fmt: skip
 
 
@@ -296,18 +387,16 @@ def test_every_source_is_tested():
 def of_paddle(network):
     """paddle.vision's own model of a network, without memory: names and shapes only."""
     paddle = load_framework("paddle")
-    name, norm, _ = network.partition("_bn")
+    name, norm, _ = network.removesuffix("_paddle").partition("_bn")
     options = {"batch_norm": bool(norm)} if name.startswith("vgg") else {}
     with paddle.LazyGuard():
         return getattr(paddle.vision.models, name)(**options)
 
 
-PADDLES = sources.source("paddle").networks
-
-
-@pytest.mark.parametrize("network", [n for n in PADDLES if n != "googlenet_paddle"])
+@pytest.mark.parametrize("network", sources.source("paddle").networks)
 def test_paddles_own_names_and_shapes(network):
-    table, graph = sources.source("paddle"), zoo.graph(network)
+    table = sources.source("paddle")
+    graph = sources.whole(table, network)
     places = sources.places(table, graph)
     shapes = {name: tuple(value.shape) for name, value in of_paddle(network).state_dict().items()}
     assert {place.names[0] for place in places.values()} == shapes.keys()
@@ -315,3 +404,36 @@ def test_paddles_own_names_and_shapes(network):
         place = places[parameter.name]
         reverse = -1 if place.layout == "IO" else 1
         assert shapes[place.names[0]] == parameter.shape[::reverse]
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "side"),
+    [
+        ("InceptionV3", "inception_v3_keras", 75),
+        ("ResNet50", "resnet50_keras", 32),
+        ("Xception", "xception", 71),
+    ],
+)
+def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):
+    """The second model of a session counts on: its first convolution is, say, conv2d_94."""
+    keras = load_framework("keras")
+    make = getattr(keras.applications, name)
+    for _ in range(2):
+        model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES)
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        variable.assign(rng.random(tuple(variable.shape), np.float32))
+    chosen = options.checked(False, CLASSES, None, None)
+    found = []
+    for file in ("whole.h5", "one.weights.h5", "legacy.h5"):
+        path = tmp_path / file
+        save_in_keras(model, path)
+        stored = readers.read(path)
+        ((table, which),) = sources.identify(path, stored)
+        assert which == network
+        found.append(sources.canonical(table, network, path, stored, chosen))
+    expected = {p.name: p.shape for p in zoo.graph(network, num_classes=CLASSES).parameters}
+    for checkpoint in found:
+        assert {name: each.shape for name, each in checkpoint.arrays.items()} == expected
+        for parameter, each in checkpoint.arrays.items():
+            assert np.array_equal(each.read(), found[0].arrays[parameter].read())

@@ -174,7 +174,8 @@ def _nearest(path: Path, name: str, stored: Mapping[str, Stored]) -> sources.Sou
 
     def known(table: sources.Source) -> int:
         places = sources.places(table, sources.whole(table, name))
-        return sum(key in stored for place in places.values() for key in place.names)
+        keys = table.in_table(name, stored)
+        return sum(key in keys for place in places.values() for key in place.names)
 
     tables = [t for t in sources.sources().values() if name in t.networks]
     best = max(tables, key=known, default=None)

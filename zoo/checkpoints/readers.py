@@ -106,7 +106,9 @@ def _hdf5(path: Path) -> dict[str, Stored]:
 
 
 #: As Keras 1 called a variable: the layer's own name, what it is, and a number.
-_KERAS_1 = re.compile(r"(?:.+_)?(W|b)(?:_\d+)?")
+_KERAS_1 = re.compile(
+    r"(?:.+_)?(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)(?:_\d+)?"
+)
 
 
 def _of_group(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:

@@ -7,8 +7,7 @@ leaves out, and where the file is. Names are matched by name alone: never by ord
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from zoo.checkpoints import names as naming
+from zoo.checkpoints.names import Names, listed
 from zoo.checkpoints.stored import Array, Checkpoint, Stored
 from zoo.errors import UnknownNameError, WeightsError, suggestion
 from zoo.language import catalogue
@@ -26,15 +27,26 @@ from zoo.language.options import Chosen
 from zoo.layouts import outputs_first
 from zoo.network import Graph, Node, Shape
 
-Layout = Literal["OIHW", "HWIO", "OI", "IO"]
+Layout = Literal["OIHW", "HWIO", "HWCM", "OI", "IO"]
 
 
 class Layouts(Strict):
-    """The order of the axes of kernels, and of a map that was flattened for a linear layer."""
+    """The order of the axes of kernels, and of a map that was flattened for a linear layer.
+
+    HWCM is of depthwise convolutions alone: height, width, the channel, and which of its outputs.
+    """
 
     conv: Layout
+    depthwise: Layout | None = Field(None, description="where it is not that of conv")
     linear: Layout
     flatten: Literal["CHW", "HWC"]
+
+    def of(self, node: Node) -> Layout | None:
+        """The layout of a node's kernel; None if it has none."""
+        at = node.attributes
+        if self.depthwise and node.op == "conv" and 1 < at["groups"] == at["in_channels"]:
+            return self.depthwise
+        return {"conv": self.conv, "linear": self.linear}.get(node.op)
 
 
 class File(Strict):
@@ -58,13 +70,34 @@ class File(Strict):
         return self.url.rpartition("/")[2]
 
 
+class Numbered(Strict):
+    """Layers that a source names by a kind and a number, as its code makes them."""
+
+    names: dict[str, Names] = Field(description="zoo's name in each layer: the kind, or kinds")
+    layers: list[str] = Field(description="zoo's names of layers: number 1, 2, ...")
+
+    @property
+    def kinds(self) -> list[str]:
+        """The source's words that numbers follow."""
+        return [kind for kinds in self.names.values() for kind in listed(kinds)]
+
+
 class Network(Strict):
     """A network that a source publishes."""
 
     about: str | None = None
     like: str | None = Field(None, description="a source whose names of this network hold here")
-    names: dict[str, str] = Field({}, description="zoo's name of a node or block: the source's")
-    layouts: dict[str, Layout] = Field({}, description="of single nodes, where they are different")
+    names: dict[str, Names] = Field(
+        {}, description="zoo's name of a block, node or parameter: the source's, one or several"
+    )
+    words: dict[str, str] = Field({}, description="what a star stands for: the source's word")
+    numbered: Numbered | None = None
+    parameters: dict[str, dict[str, list[str]]] = Field(
+        {}, description="of operations, where they are not the source's usual"
+    )
+    layouts: dict[str, Layout] = Field(
+        {}, description="of nodes by their names, stars allowed, where they are different"
+    )
     file: File | None = None
 
 
@@ -86,11 +119,35 @@ class Source(Strict):
     outputs: Literal["logits", "softmax"] = "logits"
     networks: dict[str, Network]
 
-    def names(self, network: str) -> dict[str, str]:
-        """zoo's name of a node or block -> the source's."""
-        own = self.networks[network]
-        borrowed = sources()[own.like].names(network) if own.like else {}
-        return {**borrowed, **own.names}
+    def network(self, name: str) -> Network:
+        """A network, with what it takes over from another source."""
+        own = self.networks[name]
+        if not own.like:
+            return own
+        other = sources()[own.like].network(name)
+        return own.model_copy(
+            update={
+                "names": {**other.names, **own.names},
+                "words": {**other.words, **own.words},
+                "numbered": own.numbered or other.numbered,
+            }
+        )
+
+    def names(self, network: str) -> dict[str, list[str]]:
+        """zoo's name of a block, node or parameter -> the source's, of which a file has one."""
+        table = self.network(network)
+        names = {ours: listed(theirs) for ours, theirs in table.names.items()}
+        if table.numbered:
+            for number, layer in enumerate(table.numbered.layers, 1):
+                for ours, kinds in table.numbered.names.items():
+                    names[f"{layer}.{ours}"] = [f"{kind}_{number}" for kind in listed(kinds)]
+        return names
+
+    def in_table(self, network: str, keys: Iterable[str]) -> dict[str, str]:
+        """By which name a network's table knows an array -> the file's own, of all not left out."""
+        numbered = self.network(network).numbered
+        kept = (key for key in keys if not is_left_out(self, key))
+        return naming.counted_from_one(kept, numbered.kinds if numbered else ())
 
 
 @functools.cache
@@ -137,67 +194,24 @@ def places(table: Source, network: Graph) -> dict[str, Place]:
     Raises:
         WeightsError: The table does not name a node.
     """
-    known = rules(table, network.name)
-    single = table.networks[network.name].layouts
+    own = table.network(network.name)
+    rules = naming.rules(table.names(network.name))
+    called = {**table.parameters, **own.parameters}
     found = {}
     for node in network.nodes:
-        if not node.parameters:
-            continue
-        theirs = translated(node.name, known)
-        if theirs is None:
-            raise WeightsError(
-                f"{table.title}'s table has no name for {network.name}'s {node.name}"
-            )
-        kernel = single.get(node.name, getattr(table.layouts, node.op, None))
+        different = (theirs for ours, theirs in own.layouts.items() if fnmatchcase(node.name, ours))
+        kernel = next(different, table.layouts.of(node))
         for parameter in node.parameters:
             local = parameter.name.removeprefix(f"{node.name}.")
-            names = table.parameters.get(node.op, {}).get(local, [local])
+            theirs = called.get(node.op, {}).get(local, [local])
+            names = naming.translated(parameter.name, rules, own.words, local, theirs)
+            if names is None:
+                raise WeightsError(
+                    f"{table.title}'s table has no name for {network.name}'s {parameter.name}"
+                )
             layout = kernel if len(parameter.shape) > 1 else None
-            found[parameter.name] = Place(tuple(f"{theirs}.{n}" for n in names), node, layout)
+            found[parameter.name] = Place(names, node, layout)
     return found
-
-
-Rules = list[tuple[re.Pattern[str], str]]
-
-#: A star of a source's name, and by how much its number is less or more than zoo's.
-_STAR = re.compile(r"\*([-+]\d+)?")
-
-
-def rules(table: Source, network: str) -> Rules:
-    """Return patterns of zoo's names of a network with the source's, the most particular first."""
-    found = [(pattern(ours), theirs) for ours, theirs in table.names(network).items()]
-    return sorted(found, key=lambda rule: -len(rule[0].pattern))
-
-
-def translated(name: str, known: Rules) -> str | None:
-    """Return the source's name of a node or block; None if its table has none."""
-    for ours, theirs in known:
-        if match := ours.fullmatch(name):
-            *stars, rest = match.groups()
-            for star in stars:
-                theirs = filled(theirs, star)
-            return theirs + (rest or "")
-    return None
-
-
-def filled(theirs: str, star: str) -> str:
-    """Return a source's name with what the first star stands for, counted on where it says so.
-
-    Example:
-        >>> filled("layer*.*-1.conv", "2"), filled("conv*+1_block*", "2")
-        ('layer2.*-1.conv', 'conv3_block*')
-    """
-
-    def counted(found: re.Match[str]) -> str:
-        return str(int(star) + int(found[1])) if found[1] else star
-
-    return _STAR.sub(counted, theirs, count=1)
-
-
-def pattern(ours: str) -> re.Pattern[str]:
-    """Return a pattern of a node's or block's name, and of all that is under it."""
-    parts = [re.escape(part) for part in ours.split("*")]
-    return re.compile("([^.]+)".join(parts) + r"(\..+)?")
 
 
 def whole(table: Source, name: str) -> Graph:
@@ -223,13 +237,13 @@ def canonical(
         source's own name.
     """
     network = whole(table, name)
-    kept = {key: value for key, value in stored.items() if not is_left_out(table, key)}
+    keys = table.in_table(name, stored)
     arrays: dict[str, Stored] = {}
     for parameter, place in places(table, network).items():
-        key = next((key for key in place.names if key in kept), None)
+        key = next((keys.pop(known) for known in place.names if known in keys), None)
         if key is not None:
-            arrays[parameter] = laid(kept.pop(key), place, table.layouts.flatten == "HWC")
-    arrays.update({f"{key} ({table.title}'s name)": value for key, value in kept.items()})
+            arrays[parameter] = laid(stored[key], place, table.layouts.flatten == "HWC")
+    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in keys.values()})
     origin = {"source": table.title, "file": path.name, "licence": table.licence}
     document: Any = network.document  # a graph says no more of it than that it is a mapping
     return Checkpoint(path.name, name, document, chosen, arrays, origin)
@@ -261,7 +275,7 @@ def is_left_out(table: Source, key: str) -> bool:
 def _fits(table: Source, name: str, stored: Mapping[str, Stored]) -> bool:
     known = places(table, whole(table, name))
     omitted = graph(name).omitted
-    keys = {key for key in stored if not is_left_out(table, key)}
+    keys = table.in_table(name, stored).keys()
     needed = [p.names for n, p in known.items() if n.partition(".")[0] not in omitted]
     every = {key for place in known.values() for key in place.names}
     return keys <= every and all(any(key in keys for key in names) for names in needed)
@@ -271,11 +285,12 @@ def _shapes_had(table: Source, name: str, stored: Mapping[str, Stored]) -> int:
     """Count the parameters of a network that a file has, in their shapes."""
     network = whole(table, name)
     shapes = {p.name: p.shape for p in network.parameters}
+    keys = table.in_table(name, stored)
     return sum(
-        laid(stored[key], place, flattened_last=False).shape == shapes[parameter]
+        laid(stored[keys[known]], place, flattened_last=False).shape == shapes[parameter]
         for parameter, place in places(table, network).items()
-        for key in place.names
-        if key in stored
+        for known in place.names
+        if known in keys
     )
 
 
@@ -283,6 +298,15 @@ def laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
     """Return an array in the canonical layout: [out, in, h, w], or [out, in] in CHW order."""
     layout, shape = place.layout, stored.shape
     linear = place.node.op == "linear"
+    if layout is None and shape[1:].count(1) == len(shape) - 1:  # a vector, such as [C, 1, 1]
+        return Stored(shape[:1], stored.dtype, lambda: stored.read().reshape(-1))
+    if layout in ("OI", "IO") and not linear and len(shape) == 2:  # a 1x1 convolution by its place
+        kernel = (*(shape if layout == "OI" else shape[::-1]), 1, 1)
+
+        def read_linear() -> Array:
+            return (stored.read() if layout == "OI" else stored.read().T).reshape(kernel)
+
+        return Stored(kernel, stored.dtype, read_linear)
     if layout is None or len(layout) != len(shape):  # the shape is found wrong when all are
         return stored
     if linear and layout == "OIHW":  # a convolution over the whole map
@@ -290,6 +314,13 @@ def laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
         return Stored(flat, stored.dtype, lambda: stored.read().reshape(flat))
     if layout[0] == "O":
         return stored
+    if layout == "HWCM":
+        window, outputs = shape[:2], shape[2] * shape[3]
+
+        def read_depthwise() -> Array:
+            return outputs_first(stored.read().reshape(*window, 1, outputs))
+
+        return Stored((outputs, 1, *window), stored.dtype, read_depthwise)
     order: Shape = (*shape[:-3:-1], *shape[:-2])
     flat_map = place.node.attributes.get("layout") if flattened_last and linear else None
 

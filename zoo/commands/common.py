@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,33 @@ Size = Annotated[
     str | None, typer.Option("--input-size", metavar="N|HxW", help="Of the input, in pixels.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Depth = Annotated[int, typer.Option("--depth", min=1, help="How many levels of blocks to open.")]
+All = Annotated[bool, typer.Option("--all", help="Open every block.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of the weights.")]
+
+
+class Format(StrEnum):
+    """What a table is printed as."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    CSV = "csv"
+    JSON = "json"
+
+
+Form = Annotated[Format | None, typer.Option("--format", help="Of the table.")]
+JsonToo = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+
+
+def format_of(form: Format | None, as_json: bool) -> Format:
+    """Return which of ``--format`` and ``--json`` was meant.
+
+    Raises:
+        InputError: They contradict each other.
+    """
+    if as_json and form not in (None, Format.JSON):
+        raise InputError(f"--json and --format {form}: give one of them")
+    return Format.JSON if as_json else form or Format.TABLE
 
 
 def options(

@@ -2,40 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
 import zoo
-from zoo.commands.common import Json
+from zoo import tables
+from zoo.commands.common import Form, Format, JsonToo, format_of
+from zoo.network import text_of
 from zoo.terminal import fail, out, print_json
+
+_HEADINGS = ("model", "parameters", "MACs", "about")
+_RIGHT = (1, 2)
 
 
 def list_models(
     pattern: Annotated[str | None, typer.Argument(help="Only these, such as 'vgg*'.")] = None,
-    as_json: Json = False,
+    form: Form = None,
+    as_json: JsonToo = False,
 ) -> None:
     """List the models, with their parameters and multiply-accumulates."""
+    chosen = format_of(form, as_json)
     names = zoo.list_models(pattern)
     if pattern and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
     rows = [_listed(name) for name in names]
-    if as_json:
-        print_json(rows)
-        return
+    match chosen:
+        case Format.JSON:
+            print_json(rows)
+        case Format.CSV:
+            shaped = [{**row, "input_shape": text_of(row["input_shape"])} for row in rows]
+            lines = [list(row.values()) for row in shaped]
+            print(tables.comma_separated(list(rows[0]), lines), end="")
+        case Format.MARKDOWN:
+            cells = [_cells(row) for row in rows]
+            print(tables.markdown(_HEADINGS, cells, _RIGHT))
+        case Format.TABLE:
+            _print_table(rows)
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
     table = Table()
-    for heading in ("model", "parameters", "MACs", "about"):
-        right = heading in ("parameters", "MACs")
-        table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "about")
+    for i, heading in enumerate(_HEADINGS):
+        side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
+        table.add_column(heading, justify=side, no_wrap=heading != "about")
     for i, row in enumerate(rows):
-        figures = (f"{row['parameters']:,}", f"{row['macs']:,}")
         last = i + 1 == len(rows) or rows[i + 1]["family"] != row["family"]
-        table.add_row(row["model"], *figures, row["about"], end_section=last)
+        table.add_row(*_cells(row), end_section=last)
     out.print(table)
     papers = {f"{r['paper']} ({r['year']}), {r['url']}": r["title"] for r in rows if r["paper"]}
     for paper, title in papers.items():
         out.print(f"{title}: {paper}", soft_wrap=True)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [row["model"], f"{row['parameters']:,}", f"{row['macs']:,}", row["about"] or ""]
 
 
 def _listed(name: str) -> dict[str, Any]:

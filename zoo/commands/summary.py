@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 import zoo
-from zoo.commands.common import Aux, Channels, Classes, Json, Model, Size, options
+from zoo.commands.common import (
+    All,
+    Aux,
+    Channels,
+    Classes,
+    Depth,
+    Form,
+    Format,
+    JsonToo,
+    Model,
+    Size,
+    format_of,
+    options,
+)
 from zoo.terminal import out, print_json
 
 
@@ -17,16 +26,21 @@ def summary(
     num_classes: Classes = None,
     in_channels: Channels = None,
     input_size: Size = None,
-    depth: Annotated[
-        int, typer.Option("--depth", min=1, help="How many levels of blocks to open.")
-    ] = 1,
-    every_layer: Annotated[bool, typer.Option("--all", help="Open every block.")] = False,
-    as_json: Json = False,
+    depth: Depth = 1,
+    every_layer: All = False,
+    form: Form = None,
+    as_json: JsonToo = False,
 ) -> None:
     """Show a model's blocks: shapes, parameters and MACs, beside what its paper states."""
+    chosen = format_of(form, as_json)
     graph = zoo.graph(model, **options(aux, num_classes, in_channels, input_size))
     found = graph.summary(None if every_layer else depth)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        out.print(found)
+    match chosen:
+        case Format.JSON:
+            print_json(found.to_dict())
+        case Format.CSV:
+            print(found.to_csv(), end="")
+        case Format.MARKDOWN:
+            print(found.to_markdown())
+        case Format.TABLE:
+            out.print(found)

@@ -18,7 +18,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 #: How Keras' own layers hold what they have, in the words of a source of weights.
 CONVENTION: dict[str, Any] = {
-    "layouts": {"conv": "HWIO", "linear": "IO", "flatten": "HWC"},
+    "layouts": {"conv": "HWIO", "depthwise": "HWCM", "linear": "IO", "flatten": "HWC"},
     "parameters": {
         "conv": {"weight": ["kernel"]},
         "linear": {"weight": ["kernel"]},
@@ -37,7 +37,7 @@ CONVENTION: dict[str, Any] = {
 
 def own_weights(model: keras.Model) -> dict[str, Array]:
     """Copy every variable, under the model's own names and as it lies."""
-    return {name: _value(layer, v, v.value) for name, layer, v in _variables(model)}
+    return {name: _value(variable.value) for name, variable in _variables(model)}
 
 
 def observe(model: keras.Model, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
@@ -88,14 +88,14 @@ def differentiate(
     Returns:
         The loss; own name -> gradient, as the variable lies; and the input's, NCHW.
     """
-    known = {name: (layer, v) for name, layer, v in _variables(model) if v.trainable}
-    variables = [variable for _, variable in known.values()]
+    known = {name: variable for name, variable in _variables(model) if variable.trainable}
+    variables = list(known.values())
     differentiate = ENGINES[keras.backend.backend()]
     inputs = _input(model, x)
     value, on_input, found = differentiate(model, inputs, variables, loss, training=False)
     named = {
-        name: _value(layer, variable, 0 * variable.value if gradient is None else gradient)
-        for (name, (layer, variable)), gradient in zip(known.items(), found, strict=True)
+        name: _value(0 * variable.value if gradient is None else gradient)
+        for (name, variable), gradient in zip(known.items(), found, strict=True)
     }
     return float(value), named, np.asarray(on_input).transpose(0, 3, 1, 2).copy()
 
@@ -130,21 +130,17 @@ def _children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
             )
 
 
-def _variables(model: keras.Model) -> Iterator[tuple[str, keras.Layer, Any]]:
+def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
     seen: set[int] = set()
     for path, layer in _layers(model):
         for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
             if id(variable) not in seen:
                 seen.add(id(variable))
-                yield f"{path}.{variable.name}", layer, variable
+                yield f"{path}.{variable.name}", variable
 
 
-def _value(layer: keras.Layer, variable: Any, value: Any) -> Array:
-    array = np.array(keras.ops.convert_to_numpy(value))
-    if isinstance(layer, keras.layers.DepthwiseConv2D) and array.ndim == 4:
-        height, width, channels, each = array.shape
-        return array.reshape(height, width, 1, channels * each)
-    return array
+def _value(value: Any) -> Array:
+    return np.array(keras.ops.convert_to_numpy(value))
 
 
 def _arrays(result: Any) -> Any:

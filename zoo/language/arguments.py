@@ -104,8 +104,8 @@ def enter(
     everywhere = {**options, **spec.settings}
     names: dict[str, Any] = {k: v for k, v in at.names.items() if k in everywhere}
     for key, default in parameters.items():
-        readable = {**names, "input": at.names["input"]}
-        place = at.moved("blocks", kind, "parameters", key, names=readable)
+        reads = {**names, "input": at.names["input"]}
+        place = at.moved("blocks", kind, "parameters", key, names=reads)
         if key in RESERVED_FIELDS or key in everywhere or key in SPECIAL:
             place.fail(f"a parameter cannot be called {key!r}: the name has a meaning already")
         if key in use.arguments:

@@ -84,10 +84,9 @@ def left_out(graph: Graph) -> frozenset[str]:
     if not graph.omitted:
         return frozenset()
     document: Any = graph.document
-    whole = graph_of_document(
-        graph.name, document, options.Chosen(**{**graph.options, "aux": True})
-    )
-    return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
+    chosen = {**graph.options, "aux": True, "input_size": None}  # heads may need the spec's own
+    whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
+    return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
 
 
 @functools.lru_cache(maxsize=64)
@@ -293,13 +292,11 @@ class _Expander:
     def layer(
         self, name: str, layer: Layer, sources: list[Value], at: Scope, steps: list[Step]
     ) -> Value:
-        """Expand one layer; append its step, or return its source if it is left out."""
+        """Expand one layer; append its step, or return its first source if it is left out."""
         when = at.compute(layer.when, "when")
         if not isinstance(when, bool):
             at.fail(f"when must be true or false, got {when!r}")
         if not when:
-            if len(sources) > 1:
-                at.fail("a layer of several inputs cannot be left out")
             return sources[0]
         for kind, figure in (layer.published or {}).items():
             self.note(at.path, kind, figure, at.moved(*at.location, "published", kind))

@@ -5,8 +5,9 @@
     $stride != 1 or not $batch_norm   comparisons, and, or, not
     $stride if $index == 0 else 1     one of two values
     $rates[$index]                    an item of a list, counted from 0
+    sum($depths[:$index])             some of its items: from the first, to before the second number
     $input.channels                   a part of a value
-    round_to($width * $scale, 8)      min, max, abs, int, ceil, floor, round, round_to, len
+    round_to($width * $scale, 8)      min, max, abs, int, ceil, floor, round, round_to, len, sum
 
 There are no loops, no definitions and no powers, and every number is bounded, so an expression
 always ends, quickly. Nothing is handed to Python's own ``eval``.
@@ -64,7 +65,7 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|(?P<name>\$[A-Za-z_]\w*)"
     r"|(?P<word>[A-Za-z_]\w*)|'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\""
-    r"|(?P<symbol>//|==|!=|<=|>=|[-+*/%<>()\[\].,]))"
+    r"|(?P<symbol>//|==|!=|<=|>=|[-+*/%<>()\[\].,:]))"
 )
 
 
@@ -103,6 +104,13 @@ def _round_to(value: float, multiple: int) -> int:
     return rounded + multiple if rounded < 0.9 * value else rounded
 
 
+def _sum(values: Any) -> int | float:
+    """Add the numbers of a list."""
+    if not isinstance(values, list) or not all(map(_is_number, values)):
+        raise ExpressionError(f"sum takes a list of numbers, got {values!r}")
+    return sum(values)
+
+
 # name -> (function, least arguments, most arguments, takes numbers)
 _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int, bool]] = {
     "min": (min, 2, 8, True),
@@ -114,6 +122,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int, bool]] = {
     "round": (round, 1, 1, True),
     "round_to": (_round_to, 2, 2, True),
     "len": (len, 1, 1, False),
+    "sum": (_sum, 1, 1, False),
 }
 
 
@@ -182,16 +191,28 @@ class _Parser:
             if self.advance()[1] == ".":
                 value = self.lookup(value, self.advance()[1], ".")
                 continue
-            index = self.expression()
-            self.expect("]")
             if not isinstance(value, list):
                 raise ExpressionError(f"only a list has items, got {value!r}")
-            if isinstance(index, float) and index.is_integer():
-                index = int(index)
-            if type(index) is not int or not 0 <= index < len(value):
-                raise ExpressionError(f"item {index!r} of a list of {len(value)}")
-            value = value[index]
+            first = self.index(value, 0) if self.peek() != ":" else 0
+            if self.peek() == ":":
+                self.advance()
+                last = self.index(value, first) if self.peek() != "]" else len(value)
+                value = value[first:last]
+            elif first < len(value):
+                value = value[first]
+            else:
+                raise ExpressionError(f"item {first} of a list of {len(value)}")
+            self.expect("]")
         return value
+
+    def index(self, values: list[Any], least: int) -> int:
+        """Read where in a list an item is, or where some of its items begin or end."""
+        index = self.expression()
+        if isinstance(index, float) and index.is_integer():
+            index = int(index)
+        if type(index) is not int or not least <= index <= len(values):
+            raise ExpressionError(f"item {index!r} of a list of {len(values)}")
+        return index
 
     def call(self, name: str) -> Any:
         if name not in _FUNCTIONS:

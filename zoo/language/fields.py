@@ -198,7 +198,7 @@ class Layer(Strict):
         None, alias="from", description="the layers it reads; the one before it if not given"
     )
     when: Boolean = Field(
-        True, description="if false the layer is left out: it stands for its input"
+        True, description="if false the layer is left out: it stands for its (first) input"
     )
     repeat: Count | None = Field(
         None, description="a number of times, or a list of which each time takes one $item"

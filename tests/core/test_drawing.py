@@ -1,0 +1,407 @@
+"""Pictures: what they show is the graph, and nothing in them is in the way of anything else."""
+
+import itertools
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import zoo
+from zoo import ops
+from zoo.drawing import columns, routing, svg, words
+from zoo.drawing.boxes import INPUT, Box, Frame
+from zoo.drawing.layout import WIDEST, text_width
+from zoo.network import Block
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+RESIDUAL = """
+    stem: {op: conv, out_channels: 8, kernel_size: 3, padding: 1}
+    plain: {block: residual, out_channels: 8}
+    down: {block: residual, out_channels: 16, stride: 2}
+    dense: {block: dense}
+    cell: {block: cell}
+    skip: {op: concat, from: [cell, dense]}
+    pool: {op: global_avg_pool}
+    flatten: {op: flatten}
+    fc: {op: linear, out_features: $num_classes}
+"""
+BLOCKS = """\
+options: {num_classes: 4, in_channels: 3, input_size: 16}
+blocks:
+  residual:
+    parameters: {out_channels: ~, stride: 1}
+    layers:
+      conv1: {op: conv, out_channels: $out_channels, kernel_size: 3, padding: 1, stride: $stride}
+      relu1: {op: relu}
+      conv2: {op: conv, out_channels: $out_channels, kernel_size: 3, padding: 1}
+      shortcut: {op: conv, from: input, out_channels: $out_channels, kernel_size: 1, stride: $stride, when: $stride > 1}
+      add: {op: add, from: [conv2, shortcut]}
+  dense:
+    layers:
+      conv1: {op: conv, out_channels: 4, kernel_size: 1}
+      cat1: {op: concat, from: [input, conv1]}
+      conv2: {op: conv, out_channels: 4, kernel_size: 1}
+      cat2: {op: concat, from: [input, conv1, conv2]}
+      conv3: {op: conv, out_channels: 4, kernel_size: 1}
+      cat3: {op: concat, from: [input, conv1, conv2, conv3]}
+  cell:
+    layers:
+      a: {op: conv, from: input, out_channels: 4, kernel_size: 1}
+      b: {op: conv, from: input, out_channels: 4, kernel_size: 1}
+      c: {op: max_pool, from: input, kernel_size: 3, stride: 1, padding: 1}
+      d: {op: conv, from: c, out_channels: 4, kernel_size: 1}
+      e: {op: add, from: [a, b]}
+      f: {op: add, from: [b, d]}
+      g: {layers: {one: {op: relu}, two: {op: relu}}, from: f}
+      cat: {op: concat, from: [a, e, g, c]}
+"""
+CASES = [
+    *(
+        ("googlenet", options, depth)
+        for options in ({}, {"aux": True})
+        for depth in (1, 2, 3, None)
+    ),
+    *(("vgg16_bn", {}, depth) for depth in (1, 2, None)),
+    *(("residual", {}, depth) for depth in (1, 2, None)),
+]
+
+
+@pytest.fixture(params=CASES, ids=str)
+def case(request, spec_file):
+    """A graph, the depth to draw it to, and its picture."""
+    name, options, depth = request.param
+    path = spec_file(RESIDUAL, header=BLOCKS) if name == "residual" else name
+    graph = zoo.graph(path, **options)
+    return graph, depth, Picture(zoo.draw(graph, depth=depth).svg)
+
+
+class Picture:
+    """What a reader sees: rectangles by name, lines as points, shapes beside boxes."""
+
+    def __init__(self, text: str) -> None:
+        self.root = ET.fromstring(text)
+        network = next(g for g in self.root if g.get("class") == "network")
+        self.shift = numbers(network.get("transform"))
+        groups = [g for g in network.iter(f"{SVG}g") if g.get("data-name") is not None]
+        self.boxes = [(g.get("data-name"), rectangle(g)) for g in groups if is_box(g)]
+        self.frames = [(g.get("data-name"), rectangle(g)) for g in groups if not is_box(g)]
+        self.shapes = {
+            g.get("data-name"): text
+            for g in groups
+            for text in g.findall(f"{SVG}text[@class='shape']")
+        }
+        self.lines = [
+            (p.get("data-from"), p.get("data-to"), segments(p.get("d")))
+            for p in network.iter(f"{SVG}path")
+            if p.get("class") == "line"
+        ]
+
+    @property
+    def edges(self) -> set[tuple[str, str]]:
+        """From box to box, through the frames between them."""
+        into = {}
+        for source, target, _ in self.lines:
+            into.setdefault(target, []).append(source)
+
+        def boxes_behind(name: str) -> list[str]:
+            if name in {n for n, _ in self.boxes}:
+                return [name]
+            return [box for source in into[name] for box in boxes_behind(source)]
+
+        return {(b, n) for n, _ in self.boxes for s in into.get(n, []) for b in boxes_behind(s)}
+
+
+def is_box(group) -> bool:
+    return "box" in group.get("class").split()
+
+
+def numbers(text: str) -> list[float]:
+    return [float(n) for n in re.findall(r"-?[\d.]+(?:e[-+]?\d+)?", text)]
+
+
+def rectangle(group) -> tuple[float, float, float, float]:
+    rect = group.find(f"{SVG}rect")
+    x, y, width, height = (float(rect.get(k)) for k in ("x", "y", "width", "height"))
+    return x, y, x + width, y + height
+
+
+def segments(path: str) -> list[tuple[float, float, float, float]]:
+    """The straight parts of a path whose corners are rounded, drawn out to the corners."""
+    points = []
+    for sign, rest in re.findall(r"([MLQ])([^MLQ]*)", path):
+        where = numbers(rest)
+        points.append((where[0], where[1]))  # of a corner, the corner itself
+        if sign == "Q":
+            points.append((where[2], where[3]))
+    return [
+        (min(a, c), min(b, d), max(a, c), max(b, d))
+        for (a, b), (c, d) in itertools.pairwise(points)
+        if (a, b) != (c, d)
+    ]
+
+
+def overlap(a, b, room: float = 0.11) -> bool:
+    """Whether two rectangles share more than an edge; numbers are rounded to a tenth."""
+    return a[0] < b[2] - room and b[0] < a[2] - room and a[1] < b[3] - room and b[1] < a[3] - room
+
+
+def crosses(segment, rect) -> bool:
+    """Whether a line goes through a rectangle, not only along or up to its edge."""
+    x0, y0, x1, y1 = segment
+    return overlap((x0 - 0.2, y0 - 0.2, x1 + 0.2, y1 + 0.2), rect, 0.4)
+
+
+def collinear(a, b) -> bool:
+    """Whether two lines run along each other."""
+    upright = a[0] == a[2] and b[0] == b[2] and abs(a[0] - b[0]) < 2
+    level = a[1] == a[3] and b[1] == b[3] and abs(a[1] - b[1]) < 2
+    return (upright and min(a[3], b[3]) - max(a[1], b[1]) > 1) or (
+        level and min(a[2], b[2]) - max(a[0], b[0]) > 1
+    )
+
+
+def check_nothing_is_in_the_way(picture: Picture) -> None:
+    for (_, a), (_, b) in itertools.combinations(picture.boxes, 2):
+        assert not overlap(a, b)
+    for (name, a), (other, b) in itertools.combinations(picture.frames, 2):
+        nested = other.startswith(f"{name}.") or name.startswith(f"{other}.")
+        assert overlap(a, b) == nested
+    for source, target, parts in picture.lines:
+        for name, rect in picture.boxes:
+            assert not any(crosses(part, rect) for part in parts), (source, target, name)
+        for name, rect in picture.frames:
+            inside = source.startswith(f"{name}.")
+            assert inside or not any(crosses(part, rect) for part in parts), (source, target, name)
+    for (a, b, parts), (c, d, others) in itertools.combinations(picture.lines, 2):
+        if a != c and b != d:
+            along = [pair for pair in itertools.product(parts, others) if collinear(*pair)]
+            assert not along, (a, b, c, d, along)
+
+
+def test_it_is_well_formed_and_stands_alone(case):
+    graph, _, picture = case
+    assert picture.root.tag == f"{SVG}svg"
+    assert picture.root.find(f"{SVG}title").text == graph.name
+    assert graph.name in picture.root.find(f"{SVG}desc").text
+    text = ET.tostring(picture.root, encoding="unicode")
+    assert not re.search(r"<\w*:?(script|image|a|use|foreignObject)\b|href|url\(|@import", text)
+    assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
+
+
+def test_every_box_is_there_once_with_its_name_and_shape(case):
+    graph, depth, picture = case
+    rows = graph.summary(depth).rows
+    open_ = {row.name for row in rows for other in rows if other.name.startswith(f"{row.name}.")}
+    wanted = {row.name: row.output for row in rows if row.name not in open_}
+    outputs = [f"output {output.name}" for output in graph.outputs]
+    assert sorted(name for name, _ in picture.boxes) == sorted(["input", *wanted, *outputs])
+    assert sorted(name for name, _ in picture.frames) == sorted(open_)
+    shown = {name: text.text for name, text in picture.shapes.items()}
+    assert shown.pop("input") == "x".join(map(str, (*graph.input_shape[1:], graph.input_shape[0])))
+    assert shown == wanted
+    texts = {t.text for t in picture.root.iter(f"{SVG}text")}
+    assert {name.rpartition(".")[2] for name in wanted} <= texts
+
+
+def test_the_lines_are_the_graphs(case):
+    graph, _, picture = case
+    boxes = {name for name, _ in picture.boxes}
+
+    def box_of(name: str) -> str:
+        while name not in boxes:
+            name = name.rpartition(".")[0]
+        return name
+
+    wanted = {(box_of(i), box_of(node.name)) for node in graph.nodes for i in node.inputs}
+    wanted = {(a, b) for a, b in wanted if a != b}
+    wanted |= {(box_of(node.name), f"output {name}") for name, node in graph.output_nodes.items()}
+    assert picture.edges == wanted
+
+
+def test_nothing_is_in_the_way(case):
+    check_nothing_is_in_the_way(case[2])
+
+
+def test_shapes_stand_free(case):
+    """As wide as text may be, a shape is in no box, and no line but its own passes through it."""
+    _, _, picture = case
+    for name, text in picture.shapes.items():
+        x, y = float(text.get("x")), float(text.get("y"))
+        rect = (x, y - 9, x + text_width(text.text, 10.5) * 0.95, y)
+        assert not any(overlap(rect, other) for _, other in picture.boxes), name
+        for source, target, parts in picture.lines:
+            assert not any(crosses(part, rect) for part in parts), (name, source, target)
+
+
+def test_everything_is_inside_the_picture(case):
+    _, _, picture = case
+    _, _, width, height = numbers(picture.root.get("viewBox"))
+    dx, dy = picture.shift
+    places = [rect for _, rect in [*picture.boxes, *picture.frames]]
+    places += [part for _, _, parts in picture.lines for part in parts]
+    for x0, y0, x1, y1 in places:
+        assert x0 + dx >= 0 and x1 + dx <= width and y0 + dy >= 0 and y1 + dy <= height
+    for text in picture.shapes.values():
+        assert float(text.get("x")) + dx + text_width(text.text, 10.5) <= width
+    assert width >= 400 and float(picture.root.get("width")) == width
+
+
+def test_what_is_beside_the_way_stands_beside_it():
+    boxes = dict(Picture(zoo.draw("googlenet", aux=True, columns=1).svg).boxes)
+    logits = boxes.pop("output logits")
+    aux = {name for name in boxes if "aux" in name}
+    for name, rect in boxes.items():
+        middle = (rect[0] + rect[2]) / 2
+        if name in aux:
+            assert rect[0] > boxes["inception4b"][2]
+        else:
+            assert middle == pytest.approx((logits[0] + logits[2]) / 2, abs=0.1)
+
+
+def test_branches_stand_about_what_they_leave_and_join():
+    picture = Picture(zoo.draw("googlenet", block="inception3a", depth=2).svg)
+    middle = {name: (rect[0] + rect[2]) / 2 for name, rect in [*picture.boxes, *picture.frames]}
+    branches = [
+        middle[f"inception3a.{b}"] for b in ("branch1x1", "branch3x3", "branch5x5", "branch_pool")
+    ]
+    assert branches == sorted(branches)
+    assert middle["input"] == pytest.approx(sum(branches) / 4, abs=0.2)
+    assert middle["inception3a.concat"] == pytest.approx(middle["input"], abs=0.2)
+
+
+def test_columns():
+    tall, wide = (Picture(zoo.draw("googlenet", columns=n).svg) for n in (1, 4))
+    assert len({rect[0] + rect[2] for _, rect in tall.boxes}) == 1
+    tops = [rect for _, rect in wide.boxes if rect[1] == 0]
+    assert len(tops) == 4
+    assert tall.edges == wide.edges
+
+
+def test_the_legend_names_the_colours_in_use(case):
+    _, _, picture = case
+    legend = next(g for g in picture.root if g.get("class") == "legend")
+    used = {g.get("class") for g in picture.root.iter(f"{SVG}g") if is_box(g)}
+    assert {f"box {key.get('class')}" for key in legend} == used
+    assert [text.text for text in legend.iter(f"{SVG}text")] == [
+        family for family in words.FAMILIES if f"box {family.replace(' ', '-')}" in used
+    ]
+
+
+def test_every_operation_has_a_colour():
+    assert set(ops.OPS) <= {op for family in words.FAMILIES.values() for op in family}
+
+
+def test_a_wide_network_stays_bounded(spec_file):
+    branches = "\n".join(f"b{i}: {{op: relu, from: input}}" for i in range(60))
+    names = ", ".join(f"b{i}" for i in range(60))
+    path = spec_file(
+        f"{branches}\ncat: {{op: concat, from: [{names}]}}\npool: {{op: global_avg_pool}}\nflatten: {{op: flatten}}"
+    )
+    picture = Picture(zoo.draw(path).svg)
+    assert len(picture.boxes) == 65
+    assert WIDEST / 2 < float(picture.root.get("width")) < 1.6 * WIDEST
+    check_nothing_is_in_the_way(picture)
+
+
+def test_long_names_stay_bounded(spec_file):
+    path = spec_file(f"{'n' * 300}: {{op: flatten}}")
+    picture = Picture(zoo.draw(path).svg)
+    assert float(picture.root.get("width")) < 500
+    assert picture.boxes[1][0] == "n" * 300
+
+
+@st.composite
+def frames(draw, depth: int = 2, name: str = "net") -> Frame:
+    """Any network: every item reads some before it, and all lead to the output."""
+    count = draw(st.integers(1, 7))
+    items, lines = [], set()
+    for i in range(count):
+        inner = f"{name}.i{i}"
+        if depth > 1 and draw(st.integers(0, 4)) == 0:
+            items.append(draw(frames(depth - 1, inner)))
+        else:
+            items.append(Box(inner, f"i{i}", "x" * draw(st.integers(0, 30)), "block", "7x7x64"))
+        lines |= {(s, i) for s in draw(st.sets(st.integers(INPUT, i - 1), min_size=1, max_size=3))}
+    unread = set(range(count - 1)) - {source for source, _ in lines}
+    lines |= {(i, count - 1) for i in unread}
+    return Frame(name, name, tuple(items), (*sorted(lines, key=lambda e: e[1]), (count - 1, count)))
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(frames())
+def test_nothing_is_in_the_way_in_any_network(frame):
+    ends = Box("input", "input", "", "block", "1"), Box("output x", "x", "", "block")
+    place = routing.frame(Frame("", "", (ends[0], frame, ends[1]), ((0, 1), (1, 2))))
+    columns.wrap(place)
+    picture = Picture(svg.write(place, "any", "network", ""))
+    check_nothing_is_in_the_way(picture)
+
+
+def test_text_is_escaped():
+    place = routing.frame(Frame("", "", (Box("a", "<&\x01>", 'b"', "block"),) * 2, ((0, 1),)))
+    text = svg.write(place, "<&\x00]]>", "&amp;", "<b>")
+    root = ET.fromstring(text)
+    assert root.find(f"{SVG}title").text == "<&\ufffd]]>"
+    assert root.find(f"{SVG}desc").text == "<b>"
+    assert "&amp;" in {t.text for t in root.iter(f"{SVG}text")}
+
+
+def test_the_verb(tmp_path):
+    graph = zoo.graph("googlenet")
+    drawing = zoo.draw(graph, tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_text() == drawing._repr_svg_() == str(drawing)
+    assert str(zoo.draw("googlenet")) == str(drawing)
+    assert isinstance(graph["inception3a"], Block)
+    with pytest.raises(zoo.UnknownNameError, match="no node or block 'inception3'"):
+        zoo.draw(graph, block="inception3")
+    with pytest.raises(zoo.InputError, match="'pool1' of googlenet is one operation"):
+        zoo.draw(graph, block="pool1")
+    with pytest.raises(zoo.InputError, match="depth must be None or an integer of at least 1"):
+        zoo.draw(graph, depth=0)
+    with pytest.raises(zoo.InputError, match="aux: a network that is built has its options"):
+        zoo.draw(graph, aux=True)
+    with pytest.raises(zoo.BackendError, match="does not know its graph"):
+        zoo.draw(7)
+
+
+def command(*arguments) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "zoo", "draw", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_command(tmp_path):
+    path = tmp_path / "googlenet.svg"
+    done = command("googlenet", "--aux", "--all", "--output", path)
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == str(zoo.draw("googlenet", depth=None, aux=True))
+    done = command("googlenet", "--block", "inception3a", "--num-classes", "7", "--depth", "2")
+    assert done.stdout == str(zoo.draw("googlenet", depth=2, block="inception3a"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["googlnet"], "Unknown model 'googlnet'. Did you mean 'googlenet'?"),
+        (["googlenet", "--output", "/nowhere/a.svg"], "--output: there is no folder '/nowhere'"),
+        (["googlenet", "--output", "."], "--output: expected a file, got the folder '.'"),
+        (["googlenet", "--output", "/proc/a.svg"], "/proc/a.svg: cannot be written: "),
+        (["googlenet", "--output", "a.png"], "a.png: pictures are SVG; give a name ending in .svg"),
+        (["googlenet", "--block", "inception"], "googlenet has no node or block 'inception'."),
+        (["vgg16", "--aux"], "vgg16 has no auxiliary heads"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(arguments, message):
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert not done.stdout
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1

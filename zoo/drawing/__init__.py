@@ -1,0 +1,5 @@
+"""Pictures of networks; no framework is needed, nor any program.
+
+Boxes (``boxes``) are laid out in layers (``layout``), lines run between them (``routing``), a long
+picture is broken into columns (``columns``), and written as SVG (``svg``, ``style``).
+"""
