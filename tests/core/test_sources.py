@@ -79,6 +79,41 @@ def test_torchvisions_names_of_a_vgg():
             assert names("torchvision", network + suffix) == expected | heads
 
 
+def test_torchvisions_names_of_a_resnet():
+    """From its code: layers of blocks counted from 0, and a downsample where shapes change."""
+    norm = ("weight", "bias", "running_mean", "running_var")
+    configurations = {
+        "resnet18": (2, [2, 2, 2, 2]),
+        "resnet50": (3, [3, 4, 6, 3]),
+        "wide_resnet101_2": (3, [3, 4, 23, 3]),
+    }
+    for network, (convs, depths) in configurations.items():
+        pairs = [("conv1", "bn1")]
+        for layer, depth in enumerate(depths, 1):
+            for block in range(depth):
+                at = f"layer{layer}.{block}"
+                pairs += [(f"{at}.conv{i + 1}", f"{at}.bn{i + 1}") for i in range(convs)]
+                if block == 0 and (layer > 1 or convs == 3):
+                    pairs.append((f"{at}.downsample.0", f"{at}.downsample.1"))
+        expected = {f"{conv}.weight" for conv, _ in pairs} | {"fc.weight", "fc.bias"}
+        expected |= {f"{bn}.{local}" for _, bn in pairs for local in norm}
+        assert names("torchvision", network) == expected
+
+
+def test_networks_of_the_same_names_are_told_apart_by_their_shapes():
+    table, alike = sources.source("torchvision"), {"resnet50", "resnext50_32x4d", "wide_resnet50_2"}
+    for network in alike:
+        graph = zoo.graph(network)
+        places = sources.places(table, graph)
+        stored = {
+            places[p.name].names[0]: Stored(p.shape, "float32", lambda: pytest.fail("read"))
+            for p in graph.parameters
+        }
+        found = [name for _, name in sources.identify(Path("file.pth"), stored)]
+        assert found[0] == network
+        assert set(found) == alike
+
+
 def test_a_hash_is_stated_as_the_publisher_states_it():
     for name, network in PUBLISHED:
         file = sources.source(name).networks[network].file

@@ -71,7 +71,9 @@ def paddle_layer(model, x, dtype="float32"):
     paddle = load_framework("paddle")
     rng = np.random.default_rng(0)
     model.to(dtype=dtype)
-    norms = [m for m in model.sublayers() if isinstance(m, paddle.nn.BatchNorm2D)]
+    norms = [
+        m for m in model.sublayers() if isinstance(m, paddle.nn.BatchNorm2D | paddle.nn.BatchNorm)
+    ]
     for layer in model.sublayers():
         weight = getattr(layer, "weight", None)
         if isinstance(layer, paddle.nn.Conv2D | paddle.nn.Linear):
@@ -187,6 +189,16 @@ def vgg_in_paddle(path, dtype):
     return x, outputs, {}
 
 
+def residual_in_paddle(name, path, dtype):
+    """Of a ResNet or a DenseNet, whose last map is then 3x3."""
+    paddle = load_framework("paddle")
+    x = photographs(2, (3, 96, 96))
+    model = getattr(paddle.vision.models, name)(num_classes=CLASSES)
+    outputs = paddle_layer(model, x, dtype)
+    paddle.save(model.state_dict(), str(path))
+    return x, outputs, {"input_size": 96, "num_classes": CLASSES}
+
+
 def vgg_in_paddleclas(path, dtype):
     paddle = load_framework("paddle")
     from standins.in_paddle import Vgg
@@ -296,6 +308,11 @@ PUBLISHED = {
         "timm", "vgg11", "pytorch_model.bin", functools.partial(vgg_in_torch, "TimmVgg", "vgg11")),
     "paddle googlenet": ("paddle", "googlenet_paddle", "g.pdparams", googlenet_paddle),
     "paddle vgg": ("paddle", "vgg11_bn", "v.pdparams", vgg_in_paddle),
+    "paddle resnet": (
+        "paddle", "resnet50", "r.pdparams", functools.partial(residual_in_paddle, "resnet50")),
+    "paddle densenet": (
+        "paddle", "densenet121", "d.pdparams",
+        functools.partial(residual_in_paddle, "densenet121")),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
     "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras vgg19": (
@@ -304,6 +321,7 @@ PUBLISHED = {
         "keras", "vgg16_keras", "whole.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras inception": (
         "keras", "inception_v3_keras", "i3.h5", functools.partial(in_keras, "InceptionV3", 75)),
+    "keras resnet": ("keras", "resnet50_keras", "r50.h5", functools.partial(in_keras, "ResNet50", 96)),
     "keras xception": (
         "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
     "paddle inception": ("paddle", "inception_v3_paddle", "i3.pdparams", inception_in_paddle),
@@ -376,18 +394,23 @@ def test_every_source_is_tested():
     assert {source for source, *_ in PUBLISHED.values()} == set(sources.sources())
 
 
-@pytest.mark.parametrize("name", ["vgg11", "vgg13", "vgg16", "vgg19"])
-@pytest.mark.parametrize("batch_norm", [False, True])
-def test_paddles_own_names_and_shapes(name, batch_norm):
+def of_paddle(network):
+    """paddle.vision's own model of a network, without memory: names and shapes only."""
     paddle = load_framework("paddle")
-    with paddle.LazyGuard():  # names and shapes only
-        model = getattr(paddle.vision.models, name)(batch_norm=batch_norm)
-    network = name + "_bn" * batch_norm
+    name, norm, _ = network.removesuffix("_paddle").partition("_bn")
+    options = {"batch_norm": bool(norm)} if name.startswith("vgg") else {}
+    with paddle.LazyGuard():
+        return getattr(paddle.vision.models, name)(**options)
+
+
+@pytest.mark.parametrize("network", sources.source("paddle").networks)
+def test_paddles_own_names_and_shapes(network):
     table = sources.source("paddle")
-    places = sources.places(table, zoo.graph(network))
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    graph = sources.whole(table, network)
+    places = sources.places(table, graph)
+    shapes = {name: tuple(value.shape) for name, value in of_paddle(network).state_dict().items()}
     assert {place.names[0] for place in places.values()} == shapes.keys()
-    for parameter in zoo.graph(network).parameters:
+    for parameter in graph.parameters:
         place = places[parameter.name]
         reverse = -1 if place.layout == "IO" else 1
         assert shapes[place.names[0]] == parameter.shape[::reverse]
@@ -395,7 +418,11 @@ def test_paddles_own_names_and_shapes(name, batch_norm):
 
 @pytest.mark.parametrize(
     ("name", "network", "side"),
-    [("InceptionV3", "inception_v3_keras", 75), ("Xception", "xception", 71)],
+    [
+        ("InceptionV3", "inception_v3_keras", 75),
+        ("ResNet50", "resnet50_keras", 32),
+        ("Xception", "xception", 71),
+    ],
 )
 def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):
     """The second model of a session counts on: its first convolution is, say, conv2d_94."""

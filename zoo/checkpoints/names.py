@@ -60,12 +60,30 @@ def translated(
             *stars, rest = match.groups()
             for star in stars:
                 word = words.get(star, star)
-                several = [each.replace("*", word, 1) for each in several]
+                several = [filled(each, word) for each in several]
             if rest is None:  # the rule is of this very parameter
                 return tuple(several)
             under = rest.removesuffix(local)
             return tuple(f"{each}{under}{own}" for each in several for own in theirs)
     return None
+
+
+#: A star, and by how much its number is less or more than zoo's.
+_STAR = re.compile(r"\*([-+]\d+)?")
+
+
+def filled(theirs: str, word: str) -> str:
+    """Put what a star stands for in place of the first, counted on where the name says so.
+
+    Example:
+        >>> filled("layer*.*-1.conv", "2"), filled("conv*+1_block*", "2")
+        ('layer2.*-1.conv', 'conv3_block*')
+    """
+
+    def counted(found: re.Match[str]) -> str:
+        return str(int(word) + int(found[1])) if found[1] else word
+
+    return _STAR.sub(counted, theirs, count=1)
 
 
 def counted_from_one(keys: Iterable[str], kinds: Iterable[str]) -> dict[str, str]:

@@ -250,14 +250,21 @@ def canonical(
 
 
 def identify(path: Path, stored: Mapping[str, Stored]) -> list[tuple[Source, str]]:
-    """Find the networks whose names a file has, all and no others; auxiliary heads may lack."""
-    return [
+    """Find the networks whose names a file has, all and no others; auxiliary heads may lack.
+
+    Networks that differ in widths alone have the same names: the one whose shapes the file has most
+    of comes first.
+    """
+    found = [
         (table, name)
         for table in sources().values()
         if path.suffix.lower().lstrip(".") in table.formats
         for name in table.networks
         if _fits(table, name, stored)
     ]
+    if len(found) > 1:
+        found.sort(key=lambda pair: -_shapes_had(pair[0], pair[1], stored))
+    return found
 
 
 def is_left_out(table: Source, key: str) -> bool:
@@ -272,6 +279,19 @@ def _fits(table: Source, name: str, stored: Mapping[str, Stored]) -> bool:
     needed = [p.names for n, p in known.items() if n.partition(".")[0] not in omitted]
     every = {key for place in known.values() for key in place.names}
     return keys <= every and all(any(key in keys for key in names) for names in needed)
+
+
+def _shapes_had(table: Source, name: str, stored: Mapping[str, Stored]) -> int:
+    """Count the parameters of a network that a file has, in their shapes."""
+    network = whole(table, name)
+    shapes = {p.name: p.shape for p in network.parameters}
+    keys = table.in_table(name, stored)
+    return sum(
+        laid(stored[keys[known]], place, flattened_last=False).shape == shapes[parameter]
+        for parameter, place in places(table, network).items()
+        for known in place.names
+        if known in keys
+    )
 
 
 def laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
