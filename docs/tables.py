@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import zoo
@@ -58,17 +60,22 @@ def published() -> str:
     headings = ["source", "networks", "files", "downloaded", *TITLES.values(), "licence"]
     lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for source in sources.sources().values():
-        known = {name for name, n in source.networks.items() if n.file and n.file.hash}
+        known = [name for name, n in source.networks.items() if n.file and n.file.hash]
         cells = [
             f"[{source.title}]({source.url}) (`{source.name}`)",
-            ", ".join(f"`{name}`" for name in source.networks),
+            _by_family(source.networks),
             ", ".join(f"`.{suffix}`" for suffix in source.formats),
-            "all" if len(known) == len(source.networks) else ", ".join(sorted(known)) or "none",
+            "all" if len(known) == len(source.networks) else _by_family(known) or "none",
             *["exact"] * len(TITLES),
             source.licence,
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _by_family(names: Iterable[str]) -> str:
+    titles = (zoo.graph(name).about["title"] for name in names)
+    return ", ".join(f"{title} ({count})" for title, count in Counter(titles).items())
 
 
 def rendered(text: str) -> str:

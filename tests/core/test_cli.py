@@ -36,6 +36,9 @@ def test_list_as_json_with_a_pattern():
     rows = json.loads(command("list", "vgg1*", "--json").stdout)
     assert [row["model"] for row in rows] == zoo.list_models("vgg1*")
     assert {row["model"]: row["parameters"] for row in rows}["vgg16"] == 138_357_544
+    weights = {row["model"]: row["weights"] for row in rows}
+    assert weights["vgg16"] == ["paddle", "timm", "torchvision"]
+    assert weights["vgg16_c"] == []
 
 
 def test_summary_shows_the_paper_beside_what_is_computed():

@@ -22,8 +22,8 @@ def test_lines_survive_merging():
     patch = document.parse("a:\n\n\n\n  y: 3\n")
     merged = document.merge(base, patch)
     assert merged == {"a": {"x": 1, "y": 3}}
-    assert document.line_of(merged, ("a", "x")) == 2
-    assert document.line_of(merged, ("a", "y")) == 5
+    assert document.place(merged, ("a", "x"))[1] == 2
+    assert document.place(merged, ("a", "y"))[1] == 5
     assert base == {"a": {"x": 1, "y": 2}}
 
 

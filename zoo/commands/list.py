@@ -9,11 +9,12 @@ from rich.table import Table
 
 import zoo
 from zoo import tables
+from zoo.checkpoints.sources import sources
 from zoo.commands.common import Form, Format, JsonToo, format_of
 from zoo.network import text_of
 from zoo.terminal import fail, out, print_json
 
-_HEADINGS = ("model", "parameters", "MACs", "about")
+_HEADINGS = ("model", "parameters", "MACs", "weights", "about")
 _RIGHT = (1, 2)
 
 
@@ -22,7 +23,7 @@ def list_models(
     form: Form = None,
     as_json: JsonToo = False,
 ) -> None:
-    """List the models, with their parameters and multiply-accumulates."""
+    """List the models, with their parameters, multiply-accumulates and who publishes weights."""
     chosen = format_of(form, as_json)
     names = zoo.list_models(pattern)
     if pattern and not names:
@@ -32,7 +33,10 @@ def list_models(
         case Format.JSON:
             print_json(rows)
         case Format.CSV:
-            shaped = [{**row, "input_shape": text_of(row["input_shape"])} for row in rows]
+            shaped = [
+                {**row, "input_shape": text_of(row["input_shape"]), "weights": _weights(row)}
+                for row in rows
+            ]
             lines = [list(row.values()) for row in shaped]
             print(tables.comma_separated(list(rows[0]), lines), end="")
         case Format.MARKDOWN:
@@ -46,7 +50,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     table = Table()
     for i, heading in enumerate(_HEADINGS):
         side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
-        table.add_column(heading, justify=side, no_wrap=heading != "about")
+        table.add_column(heading, justify=side, no_wrap=heading not in ("weights", "about"))
     for i, row in enumerate(rows):
         last = i + 1 == len(rows) or rows[i + 1]["family"] != row["family"]
         table.add_row(*_cells(row), end_section=last)
@@ -57,7 +61,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    return [row["model"], f"{row['parameters']:,}", f"{row['macs']:,}", row["about"] or ""]
+    counts = [f"{row[count]:,}" for count in ("parameters", "macs")]
+    return [row["model"], *counts, _weights(row), row["about"] or ""]
+
+
+def _weights(row: dict[str, Any]) -> str:
+    return ", ".join(row["weights"])
 
 
 def _listed(name: str) -> dict[str, Any]:
@@ -71,6 +80,7 @@ def _listed(name: str) -> dict[str, Any]:
         "input_shape": list(graph.input_shape),
         "parameters": graph.num_parameters,
         "macs": graph.macs,
+        "weights": [table.name for table in sources().values() if name in table.networks],
         "year": paper.get("year"),
         "paper": paper.get("title", ""),
         "url": paper.get("url"),

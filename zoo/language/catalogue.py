@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zoo.errors import SpecError, UnknownNameError, suggestion
 from zoo.language import variants
-from zoo.language.document import Mapping, read
+from zoo.language.document import Mapping, error, parse, read
 from zoo.language.schema import Spec
 from zoo.language.validation import validate
 
@@ -49,8 +49,7 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
     """
     if _is_path(name):
         path, model = _split(name)
-        document = read(path)
-        validate(document)
+        document = _read(path)
     else:
         if name not in shipped():
             hint = suggestion(name, shipped()) or " See zoo.list_models()."
@@ -69,8 +68,35 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
 
 @functools.cache
 def _shipped_document(path: Path) -> Mapping:
+    return _read(path)
+
+
+def _read(path: Path, readers: tuple[Path, ...] = ()) -> Mapping:
+    """Read and check a file, and give it the blocks that it takes from another."""
     document = read(path)
     validate(document)
+    name = document.get("blocks_from")
+    if name is None:
+        return document
+    readers = (*readers, path.resolve())
+    places = path.parent, folder()
+    other = next((each for place in places if (each := place / f"{name}.yaml").is_file()), None)
+    if other is None or other.resolve() in readers:
+        known = {each.stem for place in places for each in place.glob("*.yaml")}
+        unknown = f"no {name}.yaml beside this file or among zoo's.{suggestion(name, known)}"
+        cycle = f"a cycle: {name}.yaml takes its blocks from this file"
+        raise error(document, ("blocks_from",), cycle if other else unknown)
+    return _with_blocks(document, _read(other, readers))
+
+
+def _with_blocks(document: Mapping, other: Mapping) -> Mapping:
+    """Give a document another's blocks; of two of one name its own is the one."""
+    blocks = parse("{}", document.file)
+    for each in (other.get("blocks", blocks), document.get("blocks", blocks)):
+        blocks.update(each)
+        blocks.lines.update(each.lines)
+    document["blocks"] = blocks
+    del document["blocks_from"]  # from here on the document stands alone, as in saved weights
     return document
 
 

@@ -91,9 +91,10 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
     return _Reader(file).mapping(root, (), root.start_mark.line + 1)
 
 
-def line_of(document: Any, location: Location) -> int:
-    """Return the line of the deepest part of ``location`` that exists in ``document``."""
-    line, value = getattr(document, "line", 1), document
+def place(document: Mapping, location: Location) -> tuple[str, int]:
+    """Return file and line of the deepest part of ``location`` that exists in ``document``."""
+    file, line = document.file, document.line
+    value: Any = document
     for key in location:
         if isinstance(value, Mapping) and key in value:
             line = value.lines.get(str(key), line)
@@ -102,7 +103,14 @@ def line_of(document: Any, location: Location) -> int:
         else:
             break
         value = value[key]
-    return line
+        file = getattr(value, "file", file)
+    return file, line
+
+
+def error(document: Mapping, location: Location, message: str) -> SpecError:
+    """Make the one line that says where a document is wrong, and in what."""
+    file, line = place(document, location)
+    return SpecError(f"{file}:{line}: {describe(location)}: {message}")
 
 
 def describe(location: Location) -> str:
@@ -248,4 +256,6 @@ def _syntax_error(error: yaml.YAMLError, file: str) -> SpecError:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     where = f"{file}:{mark.line + 1}" if mark else file
+    if "maximum nesting depth" in problem:  # libyaml's own bound, met by its look-ahead before ours
+        return SpecError(f"{where}: nested more than {MAX_DEPTH} levels deep")
     return SpecError(f"{where}: not valid YAML: {problem}")

@@ -198,6 +198,10 @@ class Spec(Strict):
     classes: Classes = Field(None, description="what the classifier's outputs stand for")
     published: dict[str, Any] = {}
     tables: dict[Name, Table] = {}
+    blocks_from: Name | None = Field(
+        None,
+        description="a spec beside this one, or zoo's, whose blocks this may use as well",
+    )
     blocks: dict[Name, BlockDef] = {}
     layers: Layers
     outputs: dict[Name, OutputDef] = Field(

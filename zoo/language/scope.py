@@ -6,8 +6,7 @@ from collections.abc import Mapping as AnyMapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from zoo.errors import SpecError
-from zoo.language.document import Location, Mapping, describe, line_of
+from zoo.language.document import Location, Mapping, error
 from zoo.language.expressions import ExpressionError, evaluate, is_expression
 
 
@@ -57,14 +56,13 @@ class Scope:
             return value
         try:
             result = evaluate(value, self.names)
-        except ExpressionError as error:
-            self.fail(f"in {value!r}: {error}", *keys)
+        except ExpressionError as wrong:
+            self.fail(f"in {value!r}: {wrong}", *keys)
         # A quotient that comes out even is the integer it stands for.
         return int(result) if isinstance(result, float) and result.is_integer() else result
 
     def fail(self, message: str, *keys: str | int) -> NoReturn:
         """Raise a :class:`SpecError` about what stands at ``keys`` from here."""
         location = (*self.location, *keys)
-        where = f"{self.document.file}:{line_of(self.document, location)}"
         node = f"in {self.path!r} of {self.model}: " if self.path else ""
-        raise SpecError(f"{where}: {describe(location)}: {node}{message}")
+        raise error(self.document, location, f"{node}{message}")

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from zoo.errors import SpecError, suggestion
+from zoo.errors import suggestion
 from zoo.language import schema
-from zoo.language.document import Location, Mapping, describe, line_of
+from zoo.language.document import Location, Mapping, error
 from zoo.language.fields import Strict
 from zoo.ops import OPS
 
@@ -50,15 +50,14 @@ def validate(document: Mapping) -> schema.Spec:
     """
     try:
         return schema.Spec.model_validate(document)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
+    except ValidationError as wrong:
+        found = wrong.errors(include_url=False)
     # A misspelt field is also a missing one: the misspelling says more.
     first = min(found, key=lambda e: e["type"] != "extra_forbidden")
     location = _in_file(first["loc"], document)
     if _is_no_layer(first):
         location = location[:-1]
-    place = f"{document.file}:{line_of(document, location)}: {describe(location)}"
-    raise SpecError(f"{place}: {_message(first, location)}")
+    raise error(document, location, _message(first, location))
 
 
 def _in_file(loc: tuple[int | str, ...], document: Any) -> Location:

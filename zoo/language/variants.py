@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.errors import SpecError, suggestion
-from zoo.language.document import Location, Mapping, describe, line_of, merge
+from zoo.errors import suggestion
+from zoo.language.document import Location, Mapping, error, merge
 
 _SECTIONS = (
     "settings",
@@ -48,9 +48,9 @@ def _lineage(document: Mapping, model: str) -> list[str]:
             return []
         at = ("models", lineage[-1] if lineage else model, "base")
         if model not in models:
-            raise _error(document, at, f"unknown model {model!r}.{suggestion(model, models)}")
+            raise error(document, at, f"unknown model {model!r}.{suggestion(model, models)}")
         if model in lineage:
-            raise _error(document, at, f"a cycle: {' -> '.join([*lineage, model])}")
+            raise error(document, at, f"a cycle: {' -> '.join([*lineage, model])}")
         lineage.append(model)
         model = models[model].get("base") or ""
     return lineage
@@ -66,7 +66,7 @@ def _apply(base: Mapping, patch: Mapping, at: Location, document: Mapping) -> Ma
             for key in change:
                 if key not in known:
                     hint = suggestion(key, known)
-                    raise _error(document, (*at, section, key), f"unknown setting.{hint}")
+                    raise error(document, (*at, section, key), f"unknown setting.{hint}")
         if section == "layers":
             change = _layers(base["layers"], change, (*at, section), document)
         if section == "blocks":
@@ -90,14 +90,14 @@ def _blocks(old: Mapping, change: Mapping, at: Location, document: Mapping) -> M
 def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> Mapping:
     """Lay changed layers over old ones: fields merge, a layer of another kind replaces it."""
     if not isinstance(change, Mapping):
-        raise _error(document, at, f"expected a mapping of layers, got {change!r}")
+        raise error(document, at, f"expected a mapping of layers, got {change!r}")
     merged = Mapping(old)
     merged.file, merged.line, merged.lines = old.file, old.line, dict(old.lines)
     for name, layer in change.items():
         where = (*at, name)
         if not isinstance(layer, Mapping):
             hint = "; write {when: false} to leave a layer out"
-            raise _error(document, where, f"expected a mapping of what changes{hint}")
+            raise error(document, where, f"expected a mapping of what changes{hint}")
         merged.lines[name] = change.lines[name]
         if name not in old:
             _insert(merged, name, layer, where, document)
@@ -123,7 +123,7 @@ def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: 
             if before is None
             else f"unknown layer {before!r} in 'after'.{hint}"
         )
-        raise _error(document, at, message)
+        raise error(document, at, message)
     items = list(layers.items())
     index = [key for key, _ in items].index(before) + 1
     items.insert(index, (name, layer))
@@ -141,7 +141,3 @@ def _replaced(mapping: Mapping, key: str, value: Any) -> Mapping:
     changed = _without(mapping, key)
     changed[key] = value
     return changed
-
-
-def _error(document: Mapping, at: Location, message: str) -> SpecError:
-    return SpecError(f"{document.file}:{line_of(document, at)}: {describe(at)}: {message}")

@@ -13,7 +13,7 @@ import numpy as np
 from zoo import backends as registry
 from zoo.errors import InputError, SpecError
 from zoo.files import write_text
-from zoo.language.catalogue import shipped
+from zoo.language.catalogue import load
 from zoo.verification import page
 from zoo.verification.results import Report, from_dict
 from zoo.verification.verify import verify
@@ -121,7 +121,8 @@ def _kept(path: Path, key: str) -> Report | None:
 
 def _key(model: str, settings: dict[str, Any]) -> str:
     """A digest of all that a result depends on: the spec, zoo's own code, and the versions."""
-    digest = hashlib.sha256(shipped()[model].read_bytes())
+    _, _, document = load(model)
+    digest = hashlib.sha256(json.dumps(document).encode())
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     packages = [package for entry in registry.table().values() for package in entry.packages]
