@@ -52,8 +52,12 @@ def ways(backend: str, folder: Path) -> dict[str, tuple[Callable[[], Any], Calla
                 fresh = type(model)(model.zoo_graph, {"dtype": torch.float32, "device": "meta"})
             fresh.to_empty(device="cpu").load_state_dict(load_file(theirs))
 
+        def load_mapped() -> Any:
+            return zoo.load(ours, backend, mmap=True)
+
         return {
             "load a model; fill one that is there": (load, fill),
+            "load a model, mmap=True; fill one that is there": (load_mapped, fill),
             "load a model; build one without values, and fill it": (load, build_and_fill),
             "save; torch.save": (
                 lambda: zoo.save(model, folder / "saved.safetensors"),

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ INITIALIZERS = ("he_uniform", "glorot_uniform", "paper", "native")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 _CHUNK = 1 << 17  # values a stream gives, few enough for a processor's cache
+_TOGETHER = 8  # streams that a thread draws at a time
 _AHEAD = 1 << 24  # values that may be drawn before they are asked for
 
 
@@ -122,7 +124,14 @@ class _Drawing:
     def _begin(self, parameter: Parameter) -> None:
         values = np.empty(parameter.size, self._dtype)
         fill, streams = self._rule(parameter), _streams(self._key, parameter, values)
-        self._begun[parameter.name] = values, [self._pool.submit(fill, *each) for each in streams]
+
+        def draw(batch: Sequence[tuple[str, Array]]) -> None:
+            for stream, part in batch:
+                fill(stream, part)
+
+        batches = iter(lambda: list(islice(streams, _TOGETHER)), [])
+        begun = [self._pool.submit(draw, batch) for batch in batches]
+        self._begun[parameter.name] = values, begun
 
     def _rule(self, parameter: Parameter) -> Callable[[str, Array], None]:
         stated = self._stated(parameter)

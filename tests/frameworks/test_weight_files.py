@@ -73,6 +73,25 @@ def test_a_file_comes_back_bit_for_bit(dtype, tiny, framework, backend, tmp_path
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_a_mapped_file_is_never_written_to(dtype, tiny, framework, backend, tmp_path):
+    graph, path = zoo.graph(tiny), tmp_path / "w.safetensors"
+    first, second = values(graph, dtype), values(graph, dtype, seed=1)
+    model = zoo.build(tiny, backend, dtype=dtype)
+    zoo.set_weights(model, first)
+    zoo.save(model, path)
+    saved = path.read_bytes()
+    mapped = zoo.load(path, backend, mmap=True)
+    assert_same_bits(zoo.get_weights(mapped), first)
+    zoo.set_weights(mapped, second)
+    assert path.read_bytes() == saved
+    assert_same_bits(zoo.get_weights(mapped), second)
+    again = zoo.load(path, backend, mmap=True)
+    zoo.save(mapped, path)  # puts another file in the place of the one that is mapped
+    assert_same_bits(zoo.get_weights(again), first)
+    assert_same_bits(zoo.get_weights(zoo.load(path, backend)), second)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_around_all_frameworks_bit_for_bit(dtype, tiny, tmp_path):
     names = ["torch", "paddle", "keras", "flax", "torch", "flax", "keras", "paddle", "torch"]
     for name in names[:4]:
@@ -204,8 +223,9 @@ def test_damaged_files_give_an_error_and_no_model(tiny, framework, backend, tmp_
     zoo.save(zoo.build(tiny, backend), path)
     for damaged in mutants(path.read_bytes(), 60, seed=3):
         path.write_bytes(damaged)
-        with pytest.raises(ZooError):
-            zoo.load(path, backend)
+        for mmap in (False, True):
+            with pytest.raises(ZooError):
+                zoo.load(path, backend, mmap=mmap)
         with pytest.raises(ZooError):
             zoo.build(tiny, backend, weights=path)
 

@@ -62,6 +62,7 @@ def filling(
     stem: str | None = None,
     seed: int = 0,
     init: str = "he_uniform",
+    mmap: bool = False,
 ) -> tuple[Graph, Callable[[Parameter], Array]]:
     """Say with what a checkpoint fills each parameter of a network.
 
@@ -73,6 +74,7 @@ def filling(
         stem: ``adapt`` to sum or repeat the first convolution over its input channels.
         seed: For a new head.
         init: For a new head, as for :func:`zoo.build`; zoo's own in place of ``native``.
+        mmap: Whether arrays may be pages of the file.
 
     Returns:
         The graph, with what goes with the weights; and a function that gives each value.
@@ -109,7 +111,8 @@ def filling(
     def value(parameter: Parameter) -> Array:
         if draw_new and parameter.name in new:
             return draw_new(parameter)
-        array = stored[parameter.name].read()
+        found = stored[parameter.name]
+        array = found.mapped() if mmap and found.mapped else found.read()
         if array.shape != parameter.shape:
             array = adapted(array, parameter.shape[1])
         return array.astype(dtype, copy=False)

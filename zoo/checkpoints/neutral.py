@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ml_dtypes  # noqa: F401  (makes NumPy know the name bfloat16)
@@ -157,21 +158,30 @@ class _Contents:
 
 
 class _Reader:
-    """Copies tensors out of a file, and hashes them as they pass."""
+    """Copies tensors out of a file, and hashes them as they pass; or gives the file's own pages."""
 
     def __init__(self, contents: _Contents) -> None:
         self.contents = contents
         with contents.path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # never written back
         self.bytes = np.frombuffer(mapped, np.uint8)
         self.hashes: dict[int, bytes] = {}  # of the pieces that have passed, by where they start
         self.pool = ThreadPoolExecutor(max_workers=2)
 
     def arrays(self) -> dict[str, Stored]:
         return {
-            name: Stored(tensor.shape, DTYPES.get(tensor.dtype, tensor.dtype), self.reading(tensor))
+            name: Stored(
+                tensor.shape,
+                DTYPES.get(tensor.dtype, tensor.dtype),
+                self.reading(tensor),
+                partial(self.pages, tensor),
+            )
             for name, tensor in self.contents.tensors.items()
         }
+
+    def pages(self, tensor: _Tensor) -> Array:
+        pages = self.bytes[tensor.start : tensor.end]
+        return pages.view(DTYPES[tensor.dtype]).reshape(tensor.shape)
 
     def reading(self, tensor: _Tensor) -> Callable[[], Array]:
         def read() -> Array:

@@ -27,11 +27,14 @@ class Stored:
         shape: Its shape.
         dtype: Its dtype's name.
         read: Gives it, in memory that nobody else holds.
+        mapped: Gives it in pages of the file itself, which are copied when they are written to;
+            None where a file cannot be mapped.
     """
 
     shape: Shape
     dtype: str
     read: Callable[[], Array]
+    mapped: Callable[[], Array] | None = None
 
 
 @dataclass(frozen=True)
