@@ -129,19 +129,22 @@ def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     at = node.attributes
     channel = np.arange(node.shape[0])
     near = abs(channel[:, None] - channel) <= at["size"] // 2
+    band = (near * (at["alpha"] / at["size"])).astype(dtype)[None, None]
 
     def normalise(x: Any) -> Any:
-        # Summing over neighbours as a 1x1 convolution with a band of ones is what TensorFlow's own
-        # kernel does, and several times faster than adding slices. So is exp of log than power.
-        total = ops.conv(ops.square(x), near[None, None].astype(dtype), data_format=LAST)
-        scale = at["k"] + at["alpha"] / at["size"] * total
+        # Summing over neighbours as a 1x1 convolution with a band is what TensorFlow's own kernel
+        # does, and several times faster than adding slices. So are roots, or exp of log, than power.
+        scale = at["k"] + ops.conv(ops.square(x), band, data_format=LAST)
+        if at["beta"] == 0.75:
+            root = ops.sqrt(scale)
+            return x / (root * ops.sqrt(root))
         return x * ops.exp(-at["beta"] * ops.log(scale))
 
     return [modules.named(node, dtype, normalise)]
 
 
 def relu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [keras.layers.ReLU(dtype=dtype, name=node.name)]
+    return [keras.layers.Activation("relu", dtype=dtype, name=node.name)]
 
 
 def relu6(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
