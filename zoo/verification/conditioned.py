@@ -3,9 +3,9 @@
 Under arbitrary random statistics correct networks part, because values grow without bound and
 rounding with them; then a comparison says nothing. Here weights are scaled after He, biases are
 not zero, and each batch norm divides by about the size of what the reference has at that very node,
-with a scale in [0.5, 1.5]: every part of every operation matters, and nothing explodes. What it
-subtracts is drawn, and not the mean: deep in a network values lie close about their mean, so that
-taking it away cancels a digit every few layers.
+with a scale in [0.5, 1.5]: every part of every operation matters, and nothing explodes. That size
+is taken over all channels, and what is subtracted is drawn and not the mean: else a channel that
+hardly varies, and values that lie close about their mean, cost a digit every few layers.
 """
 
 from __future__ import annotations
@@ -75,13 +75,13 @@ class _Weights:
         if parameter.constant is None:
             return uniform(self.graph, parameter, self.seed, math.sqrt(6 / parameter.fan_in))
         noise = uniform(self.graph, parameter, self.seed, 1.0)
-        square = (x * x).mean(axis=(0, *range(2, x.ndim)))
         if name == "running_mean":
+            square = (x * x).mean(axis=(0, *range(2, x.ndim)))
             return np.asarray(0.3 * noise * np.sqrt(square))
         if name == "running_var":
-            # Half the channel's own, half the layer's: a channel that hardly varies on this input
-            # would otherwise be blown up, and its rounding with it.
-            return np.asarray((square + square.mean()) / 2 * (1 + 0.1 * noise))
+            # The layer's, not the channel's own, which in a hundred layers would blow rounding up
+            # a thousandfold.
+            return np.asarray((x * x).mean() * (1 + 0.1 * noise))
         if name == "weight":
             return 1 + 0.5 * noise
         return 0.1 * noise
