@@ -187,7 +187,6 @@ class Graph:
         about: Title, paper, year and the like.
         preprocessing: How a photograph becomes an input; see ``zoo.image``.
         classes: What the outputs stand for; empty where the spec does not say.
-        source: The spec file it came from.
         document: The spec itself, as plain data, the variant laid over its family.
         origin: Where the weights of a model came from (``source``, ``file``, ``licence``); empty
             for those that zoo drew.
@@ -210,7 +209,6 @@ class Graph:
     about: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
-    source: str = ""
     document: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
 

@@ -133,7 +133,7 @@ def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
     def normalise(x: Any) -> Any:
         # Summing over neighbours as a 1x1 convolution with a band is what TensorFlow's own kernel
-        # does, and several times faster than adding slices. So are roots, or exp of log, than power.
+        # does, several times faster than adding slices; so are roots, or exp of log, than power.
         scale = at["k"] + ops.conv(ops.square(x), band, data_format=LAST)
         if at["beta"] == 0.75:
             root = ops.sqrt(scale)

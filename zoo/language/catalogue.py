@@ -8,9 +8,9 @@ from pathlib import Path
 
 from zoo.errors import SpecError, UnknownNameError, suggestion
 from zoo.language import variants
-from zoo.language.document import Mapping, error, parse, read
+from zoo.language.document import Mapping, error, read
 from zoo.language.schema import Spec
-from zoo.language.validation import validate
+from zoo.language.validation import validate, validate_extension
 
 
 def folder() -> Path:
@@ -72,29 +72,49 @@ def _shipped_document(path: Path) -> Mapping:
 
 
 def _read(path: Path, readers: tuple[Path, ...] = ()) -> Mapping:
-    """Read and check a file, and give it the blocks that it takes from another."""
+    """Read and check a file, and give it what it takes from another."""
     document = read(path)
+    if "extends" in document:
+        validate_extension(document)
+        return _extending(document, _other("extends", document, path, readers))
     validate(document)
-    name = document.get("blocks_from")
-    if name is None:
+    if document.get("blocks_from") is None:
         return document
+    return _with_blocks(document, _other("blocks_from", document, path, readers))
+
+
+def _other(key: str, document: Mapping, path: Path, readers: tuple[Path, ...]) -> Mapping:
+    """Read the file that a file names under a key."""
     readers = (*readers, path.resolve())
-    places = path.parent, folder()
+    name, places = document[key], (path.parent, folder())
     other = next((each for place in places if (each := place / f"{name}.yaml").is_file()), None)
     if other is None or other.resolve() in readers:
         known = {each.stem for place in places for each in place.glob("*.yaml")}
         unknown = f"no {name}.yaml beside this file or among zoo's.{suggestion(name, known)}"
-        cycle = f"a cycle: {name}.yaml takes its blocks from this file"
-        raise error(document, ("blocks_from",), cycle if other else unknown)
-    return _with_blocks(document, _read(other, readers))
+        raise error(document, (key,), f"a cycle: {name}.yaml needs this file" if other else unknown)
+    return _read(other, readers)
+
+
+def _extending(document: Mapping, family: Mapping) -> Mapping:
+    """Make a document of a family's, whose models are another's own and may be based on it."""
+    bases = {**family.get("bases", {}), **family.get("models", {})}
+    for name in document["models"]:
+        if name in bases or (name == family["name"] and not bases):
+            at = ("models", name)
+            raise error(document, at, f"{document['extends']}.yaml has a model of that name")
+    whole = family.without("models")
+    for key in document.keys() - {"extends"}:
+        whole.put(key, document[key], document)
+    whole["bases"] = bases
+    return whole
 
 
 def _with_blocks(document: Mapping, other: Mapping) -> Mapping:
     """Give a document another's blocks; of two of one name its own is the one."""
-    blocks = parse("{}", document.file)
+    blocks = Mapping(file=document.file)
     for each in (other.get("blocks", blocks), document.get("blocks", blocks)):
-        blocks.update(each)
-        blocks.lines.update(each.lines)
+        for name, block in each.items():
+            blocks.put(name, block, each)
     document["blocks"] = blocks
     del document["blocks_from"]  # from here on the document stands alone, as in saved weights
     return document

@@ -24,11 +24,26 @@ Location = tuple[str | int, ...]
 
 
 class Mapping(dict[str, Any]):
-    """A dict that knows its file and the line of each key."""
+    """A dict that knows where it and each of its keys stand, be it in several files."""
 
-    file: str = "<spec>"
-    line: int = 1
-    lines: dict[str, int]
+    def __init__(self, items: AbstractMapping[str, Any] = {}, file: str = "<spec>", line: int = 1):
+        super().__init__(items)
+        self.file, self.line = file, line
+        self.lines: dict[str, int] = {}
+        self.files: dict[str, str] = {}  # of keys that stand in another file
+
+    def without(self, *keys: str) -> Mapping:
+        """Return a copy that knows the same, less some keys."""
+        kept = Mapping({k: v for k, v in self.items() if k not in keys}, self.file, self.line)
+        kept.lines.update(self.lines)
+        kept.files.update(self.files)
+        return kept
+
+    def put(self, key: str, value: Any, place: Mapping) -> None:
+        """Set a value; the key stands where another mapping's does."""
+        self[key] = value
+        self.lines[key] = place.lines[key]
+        self.files[key] = place.files.get(key, place.file)
 
 
 class Sequence(list[Any]):
@@ -98,12 +113,12 @@ def place(document: Mapping, location: Location) -> tuple[str, int]:
     for key in location:
         if isinstance(value, Mapping) and key in value:
             line = value.lines.get(str(key), line)
+            file = value.files.get(str(key), value.file)
         elif isinstance(value, Sequence) and isinstance(key, int) and key < len(value):
             line = value.lines[key]
         else:
             break
         value = value[key]
-        file = getattr(value, "file", file)
     return file, line
 
 
@@ -132,16 +147,16 @@ def merge(base: Mapping, patch: AbstractMapping[str, Any]) -> Mapping:
         >>> merge(parse("a: {x: 1, y: 2}"), parse("a: {y: 3}"))
         {'a': {'x': 1, 'y': 3}}
     """
-    merged = Mapping(base)
-    merged.file, merged.line, merged.lines = base.file, base.line, dict(base.lines)
+    merged = base.without()
     for key, value in patch.items():
         old = merged.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             merged[key] = merge(old, value)
             continue
-        merged[key] = value
         if isinstance(patch, Mapping):
-            merged.lines[key] = patch.lines[key]
+            merged.put(key, value, patch)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -171,8 +186,7 @@ class _Reader:
         return self.scalar(node, location)
 
     def mapping(self, node: yaml.MappingNode, location: Location, line: int) -> Mapping:
-        result = Mapping()
-        result.file, result.line, result.lines = self.file, line, {}
+        result = Mapping(file=self.file, line=line)
         for key_node, value_node in node.value:
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):

@@ -152,7 +152,6 @@ class _Expander:
             about=self.about(),
             preprocessing=spec.preprocessing.model_dump(exclude={"about"}),
             classes=self.classes(),
-            source=self.document.file,
             document=self.document,
         )
 

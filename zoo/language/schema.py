@@ -7,7 +7,7 @@ import json
 import operator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
 from zoo.language.fields import (
     Classes,
@@ -170,7 +170,7 @@ class Variant(Strict):
 
     about: str | None = None
     source: str | None = None
-    base: str | None = Field(None, description="another model of this file to start from")
+    base: str | None = Field(None, description="another model of the family to start from")
     settings: dict[Name, Value] = {}
     options: dict[str, Any] = {}
     tables: dict[Name, Any] = {}
@@ -210,14 +210,25 @@ class Spec(Strict):
     models: dict[Name, Variant] = Field({}, description="named variants; the family alone if none")
 
 
+class Extension(Strict):
+    """A spec file of more models of a family that another file holds."""
+
+    format: Version
+    extends: Name = Field(
+        description="a spec beside this one, or zoo's, whose family these models join"
+    )
+    about: str | None = None
+    models: dict[Name, Variant] = Field(min_length=1)
+
+
 def json_schema() -> str:
     """Return the JSON Schema of a spec file, as text."""
-    schema = Spec.model_json_schema(by_alias=True)
+    schema = TypeAdapter(Spec | Extension).json_schema(by_alias=True)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return json.dumps(schema, indent=1) + "\n"
 
 
-for _model in (Group, BlockDef, Spec):
+for _model in (Group, BlockDef, Spec, Extension):
     _model.model_rebuild()
 
 if __name__ == "__main__":  # python -m zoo.language.schema > spec/spec.schema.json

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -32,6 +32,8 @@ _KINDS: dict[str, type[Strict]] = {
     "scaled": schema.VarianceScaling,
 }
 
+Grammar = TypeVar("Grammar", bound=Strict)
+
 _EXPECTED = {
     "string_type": "text",
     "int_type": "an integer",
@@ -48,8 +50,17 @@ def validate(document: Mapping) -> schema.Spec:
     Raises:
         SpecError: One line: file, line, path, what was expected, and the nearest right word.
     """
+    return _validated(schema.Spec, document)
+
+
+def validate_extension(document: Mapping) -> schema.Extension:
+    """Check a document that extends another's family; see :func:`validate`."""
+    return _validated(schema.Extension, document)
+
+
+def _validated(grammar: type[Grammar], document: Mapping) -> Grammar:
     try:
-        return schema.Spec.model_validate(document)
+        return grammar.model_validate(document)
     except ValidationError as wrong:
         found = wrong.errors(include_url=False)
     # A misspelt field is also a missing one: the misspelling says more.
@@ -57,7 +68,7 @@ def validate(document: Mapping) -> schema.Spec:
     location = _in_file(first["loc"], document)
     if _is_no_layer(first):
         location = location[:-1]
-    raise error(document, location, _message(first, location))
+    raise error(document, location, _message(first, location, grammar))
 
 
 def _in_file(loc: tuple[int | str, ...], document: Any) -> Location:
@@ -84,7 +95,7 @@ def _is_no_layer(found: Any) -> bool:
     return bool(found["type"] == "missing" and found["loc"][-2:] == ("group", "layers"))
 
 
-def _message(found: Any, location: Location) -> str:
+def _message(found: Any, location: Location, grammar: type[Strict]) -> str:
     kind, value, loc = found["type"], found["input"], found["loc"]
     shown = "a mapping" if isinstance(value, dict) else repr(value)
     shown = "a list" if isinstance(value, list) else shown
@@ -100,7 +111,7 @@ def _message(found: Any, location: Location) -> str:
     if kind == "extra_forbidden" and not str(location[-1]).isidentifier():
         return "unknown field. Within { }, text that has a comma needs quotes."
     if kind == "extra_forbidden":
-        return f"unknown field.{suggestion(location[-1], _known(loc))}"
+        return f"unknown field.{suggestion(location[-1], _known(loc, grammar))}"
     if kind == "literal_error":
         return f"expected {found['ctx']['expected']}, got {shown}"
     if _is_no_layer(found):
@@ -112,9 +123,9 @@ def _message(found: Any, location: Location) -> str:
     return f"expected {_EXPECTED.get(kind, found['msg'])}, got {shown}"
 
 
-def _known(loc: tuple[int | str, ...]) -> list[str]:
+def _known(loc: tuple[int | str, ...], grammar: type[Strict]) -> list[str]:
     """List the fields that could have been meant: those of the innermost type named."""
     word = next((str(part) for part in reversed(loc[:-1]) if str(part) in _KINDS), "")
-    fields = _KINDS.get(word, schema.Spec).model_fields
+    fields = _KINDS.get(word, grammar).model_fields
     others = ["op", "block"] if word == "group" else []
     return [*(field.alias or name for name, field in fields.items()), *others]

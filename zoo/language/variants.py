@@ -25,34 +25,38 @@ def lay(document: Mapping, model: str) -> Mapping:
     """Return the spec of one model of a file, as a document of its own.
 
     Args:
-        document: A valid spec file; it is not changed.
+        document: A valid spec file, with ``bases`` if it extends a family; it is not changed.
         model: One of its models, or the family's name if it has none.
 
     Raises:
         SpecError: The variant changes what is not there, or is based on itself.
     """
-    base = Mapping({key: value for key, value in document.items() if key != "models"})
-    base.file, base.line, base.lines = document.file, document.line, document.lines
-    for name in reversed(_lineage(document, model)):
-        patch = document["models"][name]
-        base = _apply(base, patch, ("models", name), document)
+    base = document.without("models", "bases")
+    for section, name in reversed(_lineage(document, model)):
+        base = _apply(base, document[section][name], (section, name), document)
     return base
 
 
-def _lineage(document: Mapping, model: str) -> list[str]:
-    """The model and those it is based on, nearest first."""
-    models = document.get("models") or {}
-    lineage: list[str] = []
+def _lineage(document: Mapping, model: str) -> list[tuple[str, str]]:
+    """The model and those it is based on, nearest first: in which section, and its name."""
+    places = {
+        name: (section, name)
+        for section in ("bases", "models")
+        for name in document.get(section) or ()
+    }
+    lineage: list[tuple[str, str]] = []
     while model:
-        if model not in models and not lineage:
+        if model not in places and not lineage:
             return []
-        at = ("models", lineage[-1] if lineage else model, "base")
-        if model not in models:
-            raise error(document, at, f"unknown model {model!r}.{suggestion(model, models)}")
-        if model in lineage:
-            raise error(document, at, f"a cycle: {' -> '.join([*lineage, model])}")
-        lineage.append(model)
-        model = models[model].get("base") or ""
+        at = (*(lineage[-1] if lineage else places[model]), "base")
+        if model not in places:
+            raise error(document, at, f"unknown model {model!r}.{suggestion(model, places)}")
+        if places[model] in lineage:
+            names = [name for _, name in lineage]
+            raise error(document, at, f"a cycle: {' -> '.join([*names, model])}")
+        lineage.append(places[model])
+        section, name = places[model]
+        model = document[section][name].get("base") or ""
     return lineage
 
 
@@ -71,10 +75,10 @@ def _apply(base: Mapping, patch: Mapping, at: Location, document: Mapping) -> Ma
             change = _layers(base["layers"], change, (*at, section), document)
         if section == "blocks":
             change = _blocks(base.get("blocks", {}), change, (*at, section), document)
-        patched = Mapping({section: change})
-        patched.lines = {section: patch.lines[section]}
+        patched = Mapping()
+        patched.put(section, change, patch)
         whole = section in ("layers", "blocks")
-        base = merge(_without(base, section) if whole else base, patched)
+        base = merge(base.without(section) if whole else base, patched)
     return base
 
 
@@ -91,26 +95,25 @@ def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> M
     """Lay changed layers over old ones: fields merge, a layer of another kind replaces it."""
     if not isinstance(change, Mapping):
         raise error(document, at, f"expected a mapping of layers, got {change!r}")
-    merged = Mapping(old)
-    merged.file, merged.line, merged.lines = old.file, old.line, dict(old.lines)
+    merged = old.without()
     for name, layer in change.items():
         where = (*at, name)
         if not isinstance(layer, Mapping):
             hint = "; write {when: false} to leave a layer out"
             raise error(document, where, f"expected a mapping of what changes{hint}")
-        merged.lines[name] = change.lines[name]
         if name not in old:
             _insert(merged, name, layer, where, document)
-        elif "op" in layer or "block" in layer:
+        merged.put(name, merged[name], change)
+        if name not in old or "op" in layer or "block" in layer:
             merged[name] = layer
         elif "layers" in layer and "layers" in old[name]:
             inner = _layers(old[name]["layers"], layer["layers"], (*where, "layers"), document)
-            merged[name] = merge(_without(old[name], "layers"), _replaced(layer, "layers", inner))
+            merged[name] = merge(old[name].without("layers"), _replaced(layer, "layers", inner))
         else:
             merged[name] = merge(old[name], layer)
         if name in old and "published" not in layer:
             # What the paper states is of its own layer, not of a changed one.
-            merged[name] = _without(merged[name], "published")
+            merged[name] = merged[name].without("published")
     return merged
 
 
@@ -131,13 +134,7 @@ def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: 
     layers.update(items)
 
 
-def _without(mapping: Mapping, key: str) -> Mapping:
-    kept = Mapping({k: v for k, v in mapping.items() if k != key})
-    kept.file, kept.line, kept.lines = mapping.file, mapping.line, dict(mapping.lines)
-    return kept
-
-
 def _replaced(mapping: Mapping, key: str, value: Any) -> Mapping:
-    changed = _without(mapping, key)
+    changed = mapping.without(key)
     changed[key] = value
     return changed
