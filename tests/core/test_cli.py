@@ -32,6 +32,14 @@ def test_list():
     assert "Going Deeper with Convolutions (2014), https://arxiv.org/abs/1409.4842" in done.stdout
 
 
+def test_list_in_a_narrow_terminal():
+    lines = command("list", COLUMNS="80").stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines if "│" in line)
+    (row,) = (line for line in lines if "│ googlenet_paddle " in line)
+    assert "paddle, paddleclas  " in row  # nothing is cut off
+    assert "with --format markdown." in " ".join(lines)
+
+
 def test_list_as_json_with_a_pattern():
     rows = json.loads(command("list", "vgg1*", "--json").stdout)
     assert [row["model"] for row in rows] == zoo.list_models("vgg1*")

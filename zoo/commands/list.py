@@ -16,6 +16,7 @@ from zoo.terminal import fail, out, print_json
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
 _RIGHT = (1, 2)
+_WIDE = 100  # columns from which on there is room for words
 
 
 def list_models(
@@ -47,14 +48,20 @@ def list_models(
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
+    wide = out.width >= _WIDE
     table = Table()
-    for i, heading in enumerate(_HEADINGS):
+    for i, heading in enumerate(_HEADINGS if wide else _HEADINGS[:-1]):
         side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
         table.add_column(heading, justify=side, no_wrap=heading not in ("weights", "about"))
     for i, row in enumerate(rows):
         last = i + 1 == len(rows) or rows[i + 1]["family"] != row["family"]
-        table.add_row(*_cells(row), end_section=last)
+        cells = _cells(row)
+        if not wide:
+            cells = [*cells[:2], f"{row['macs'] / 1e6:,.1f} M", cells[3]]
+        table.add_row(*cells, end_section=last)
     out.print(table)
+    if not wide:
+        out.print(f"What each is: in a terminal of {_WIDE} columns, or with --format markdown.")
     papers = {f"{r['paper']} ({r['year']}), {r['url']}": r["title"] for r in rows if r["paper"]}
     for paper, title in papers.items():
         out.print(f"{title}: {paper}", soft_wrap=True)
