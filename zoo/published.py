@@ -29,8 +29,8 @@ def problem_with(kind: str, figure: object) -> str | None:
 def agrees(computed: int, published: object) -> bool:
     """Tell whether a computed figure bears out one that a paper rounds.
 
-    It does within 1 %, or within one unit of the last digit the paper prints. K is read as 1000
-    or as 1024, whichever is nearer: papers use both. A whole number without a unit is exact.
+    It does within 1 %, or where the last digit the paper prints is rounded or cut off. K is read as
+    1000 or as 1024, whichever is nearer: papers use both. A whole number without a unit is exact.
 
     Raises:
         ValueError: The published figure is none.
@@ -38,8 +38,8 @@ def agrees(computed: int, published: object) -> bool:
     Example:
         >>> agrees(163_696, "159K"), agrees(9_472, "2.7K"), agrees(138_357_544, "138M")
         (True, False, True)
-        >>> agrees(1516, "1516"), agrees(1517, "1516")
-        (True, False)
+        >>> agrees(1516, "1516"), agrees(1517, "1516"), agrees(3_504_872, "3.4M")
+        (True, False, False)
     """
     match = _ROUNDED.fullmatch(str(published))
     if not match:
@@ -49,5 +49,8 @@ def agrees(computed: int, published: object) -> bool:
         return computed == int(whole)
     value = float(f"{whole}.{decimals or 0}")
     power = " KMG".index(unit) if unit else 0
-    slack = max(value * 0.01, 10.0 ** -len(decimals) if unit else 0)
-    return any(abs(computed / base**power - value) <= slack for base in (1000, 1024))
+    digit = 10.0 ** -len(decimals) if unit else 0
+    return any(
+        abs(less := computed / base**power - value) <= value * 0.01 or -digit / 2 <= less < digit
+        for base in ((1000, 1024) if unit == "K" else (1000,))
+    )

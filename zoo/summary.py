@@ -62,7 +62,11 @@ class Summary:
 
     @property
     def disagreements(self) -> list[str]:
-        """Each published figure that does not add up, in words."""
+        """Each published figure that is not this network's, in words.
+
+        Of the paper's own network these are figures that do not add up; of a variant, where it
+        departs from the paper.
+        """
         return [
             f"{row.name or row.kind}: the paper's {key} of {row.published[key]}, "
             f"computed {_shown(getattr(row, key))}"
@@ -143,7 +147,7 @@ class Summary:
         wide = console.measure(table, options=options.update(max_width=1000)).maximum
         yield table if wide <= options.max_width else self._table(wide=False)
         if self.disagreements:
-            yield "[red]≠[/red] figures of the paper that do not add up:"
+            yield "[red]≠[/red] where the paper's figures are others:"
             yield from self.disagreements
 
     def _table(self, wide: bool) -> Table:

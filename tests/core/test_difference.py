@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,31 @@ def test_a_network_is_the_same_as_itself():
     found = zoo.diff("googlenet", "googlenet")
     assert not found
     assert str(found) == "googlenet and googlenet are the same network"
+
+
+def test_two_files_of_one_name(spec_file, tmp_path):
+    first = spec_file("conv: {op: conv, out_channels: 4, kernel_size: 3}\nflat: {op: flatten}")
+    second = tmp_path / "again.yaml"
+    second.write_text(Path(first).read_text().replace("kernel_size: 3", "kernel_size: 1"))
+    found = zoo.diff(first, second)
+    assert found.to_dict()["models"] == [first, str(second)]
+
+
+def test_a_block_tells_what_it_comes_to():
+    lines = str(zoo.diff("googlenet", "googlenet_no_reduce")).splitlines()
+    (row,) = (line for line in lines if line.split()[:1] == ["conv2"])
+    assert "114,944 → 110,784" in row  # 64 * 65 and 192 * 577, without the first
+
+
+def test_changes_of_rank_are_told_whole(spec_file, tmp_path):
+    first = spec_file("pool: {op: global_avg_pool}\nflat: {op: flatten}\nrelu: {op: relu}")
+    second = tmp_path / "b.yaml"
+    second.write_text(Path(first).read_text().replace("flat: {op: flatten}", "flat: {op: relu}"))
+    (relu,) = (c for c in zoo.diff(first, second).changes if c.name == "relu")
+    assert relu.words == "3 → 1x1x3"
+
+
+def test_initial_weights_alone():
     assert not zoo.diff("googlenet", "googlenet_bvlc")  # whose initial weights alone are others
 
 
@@ -36,7 +62,7 @@ def test_torchvisions_googlenet_against_the_papers():
         "changed",
         "kernel_size 5x5 → 3x3, padding 2 → 1, bias true → false",
     )
-    assert found["inception3a.branch5x5.conv.bn"] == ("added", "added")
+    assert found["inception3a.branch5x5.conv.bn"] == ("added", "added: eps 0.001")
     assert found["norm1"] == ("removed", "removed")
     assert found["pool4"] == ("changed", "kernel_size 3x3 → 2x2, padding [0, 1, 0, 1] → 0")
     assert found["dropout"] == ("changed", "rate 0.4 → 0.2")
@@ -48,7 +74,7 @@ def test_what_only_follows_is_told_apart():
     found = words(zoo.diff("googlenet", "googlenet_paddle", aux=True))
     assert found["pool1"][0] == "changed"
     assert found["inception3a.concat"] == ("follows", "28x28x256 → 27x27x256")
-    assert found["aux1.fc1"] == ("follows", "other numbers")
+    assert found["aux1.fc1"] == ("follows", "reads 2048 → 1152")
     assert found["aux2.relu"] == ("removed", "removed")
 
 
@@ -90,8 +116,9 @@ def test_the_command():
     found = json.loads(done.stdout)
     assert found["num_parameters"] == [138_357_544, 138_353_320]
     assert {change["name"] for change in found["changes"]} >= {"stage1.conv1.conv", "downscale1"}
-    table = run("vgg16", "vgg16_paddleclas").stdout
-    assert "stage*.conv (13)" in table and "conv: bias true → false" in table
+    assert "*.bn (57)" in run("googlenet", "googlenet_bn").stdout
+    every = run("googlenet", "googlenet_bn", "--all").stdout
+    assert every.count("batch_norm added") == 57
     mistake = run("vgg16", "vgg61")
     assert mistake.returncode == 2 and mistake.stderr.startswith("error: Unknown model 'vgg61'")
 
@@ -119,3 +146,4 @@ def test_another_preprocessing_is_told_of():
     assert found.to_dict()["preprocessing"]["channels"] == ["rgb", "bgr"]
     assert "their preprocessing differs: " in str(found)
     assert "mean [0.485, 0.456, 0.406]" in str(found).replace("\n", " ")
+    assert "their initial weights differ" in str(found)

@@ -8,8 +8,9 @@ from zoo.published import agrees
 
 FAMILIES = ("efficientnet*", "mnasnet*", "convnext*")
 
-#: Not the total of the architecture that the authors published, 118.5 million.
-WRONG = {"efficientnet_v2_l"}
+#: Not the totals of the architectures that the authors published, 118.5 and 21.5 million: the paper
+#: prints 120M and 22M.
+WRONG = {"efficientnet_v2_l", "efficientnet_v2_s"}
 
 
 @pytest.mark.parametrize("row", golden("torchvision_operations"), ids=lambda row: row["model"])

@@ -18,10 +18,13 @@ def diff(
     num_classes: Classes = None,
     in_channels: Channels = None,
     input_size: Size = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every node, also where many are alike.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what two models differ in, node by node; the exit status is 1 if they do."""
-    found = zoo.diff(old, new, **options(aux, num_classes, in_channels, input_size))
+    found = zoo.diff(old, new, every=every, **options(aux, num_classes, in_channels, input_size))
     if as_json:
         print_json(found.to_dict())
     else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 import zoo
@@ -41,30 +43,41 @@ def list_models(
             lines = [list(row.values()) for row in shaped]
             print(tables.comma_separated(list(rows[0]), lines), end="")
         case Format.MARKDOWN:
-            cells = [_cells(row) for row in rows]
-            print(tables.markdown(_HEADINGS, cells, _RIGHT))
+            lines = [[*_cells(row), f"{row['paper']}, {row['year']}"] for row in rows]
+            print(tables.markdown((*_HEADINGS, "paper"), lines, _RIGHT))
         case Format.TABLE:
             _print_table(rows)
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the families, each below its paper."""
     wide = out.width >= _WIDE
-    table = Table()
-    for i, heading in enumerate(_HEADINGS if wide else _HEADINGS[:-1]):
-        side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
-        table.add_column(heading, justify=side, no_wrap=heading not in ("weights", "about"))
-    for i, row in enumerate(rows):
-        last = i + 1 == len(rows) or rows[i + 1]["family"] != row["family"]
-        cells = _cells(row)
-        if not wide:
-            cells = [*cells[:2], f"{row['macs'] / 1e6:,.1f} M", cells[3]]
-        table.add_row(*cells, end_section=last)
-    out.print(table)
+    headings = _HEADINGS if wide else _HEADINGS[:-1]
+    cells = [_cells(row) for row in rows]
     if not wide:
-        out.print(f"What each is: in a terminal of {_WIDE} columns, or with --format markdown.")
-    papers = {f"{r['paper']} ({r['year']}), {r['url']}": r["title"] for r in rows if r["paper"]}
-    for paper, title in papers.items():
-        out.print(f"{title}: {paper}", soft_wrap=True)
+        cells = [
+            [*c[:2], f"{row['macs'] / 1e6:,.1f} M", c[3]]
+            for c, row in zip(cells, rows, strict=True)
+        ]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    families = groupby(zip(rows, cells, strict=True), key=lambda pair: pair[0]["family"])
+    for number, (_, family) in enumerate(families):
+        listed = list(family)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not number)
+        for i, heading in enumerate(headings):
+            side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
+            words = heading in ("weights", "about")
+            least = None if words and not wide else min(widths[i], 24 if words else widths[i])
+            table.add_column(heading, justify=side, no_wrap=not words, min_width=least)
+        for _, row in listed:
+            table.add_row(*row)
+        first = listed[0][0]
+        paper = [escape(str(first[key])) for key in ("paper", "year", "url") if first[key]]
+        out.print()
+        out.print(", ".join([f"[bold]{escape(first['title'])}[/]", *paper]), soft_wrap=True)
+        out.print(table)
+    if not wide:
+        out.print(f"\nWhat each is: in a terminal of {_WIDE} columns, or with --format markdown.")
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
