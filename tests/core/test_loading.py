@@ -63,6 +63,20 @@ def test_a_name_is_found_by_its_names_alone(saved):
     assert checkpoint.model == "googlenet_paddle"
 
 
+def test_weights_of_another_input_size(spec_file, tmp_path):
+    spec, path = (
+        spec_file("flat: {op: flatten}\nfc: {op: linear, out_features: 3}"),
+        tmp_path / "w.safetensors",
+    )
+    graph = zoo.graph(spec, input_size=(4, 5))
+    neutral.write(path, graph, {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters})
+    checkpoint = loading.find(path, None, Chosen())
+    with pytest.raises(
+        WeightsError, match=r"They are of another input size: input_size=\(4, 5\) takes"
+    ):
+        loading.filling(checkpoint.graph(input_size=(4, 6)), checkpoint, dtype="float32")
+
+
 def test_one_error_says_all_that_is_wrong(saved):
     path = saved(**{
         "_fc_out.bias": None,

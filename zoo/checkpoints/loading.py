@@ -103,7 +103,7 @@ def filling(
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in new)},
         expansion.left_out(network),
         f"the weights of {checkpoint.title}",
-        _hint(expected, stored, new, first),
+        _hint(expected, stored, new, first) or _sized(network, checkpoint, expected),
     )
     init = "he_uniform" if init == "native" else init
     draw_new = initial.drawing(network, seed, init, dtype, new) if head else None
@@ -243,6 +243,20 @@ def _hint(
     if wrong <= new | first:
         return "head='new' starts the classifier anew, stem='adapt' adapts what reads the input."
     return ""
+
+
+def _sized(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:
+    """Say which input size the weights are of, if that is what does not fit."""
+    own = checkpoint.graph(**{**network.options, "input_size": None})
+    shapes = {p.name: p.shape for p in own.parameters}
+    stored = checkpoint.arrays
+    if own.input_shape == network.input_shape or any(
+        name not in stored or stored[name].shape != shapes.get(name) for name in expected
+    ):
+        return ""
+    height, width = own.options["input_size"]
+    size = height if height == width else (height, width)
+    return f"They are of another input size: input_size={size} takes them."
 
 
 def _with_what_goes_along(network: Graph, checkpoint: Checkpoint, own: Graph) -> Graph:
