@@ -205,7 +205,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
     Args:
         model: A model that zoo built.
         outputs: What the model returned: logits [N, classes], or a dict of them.
-        labels: Class numbers [N], as NumPy's or the framework's integers.
+        labels: Class numbers [N] (or [N, 1]), as NumPy's or the framework's integers.
 
     Returns:
         A scalar of the framework, to differentiate: the mean over the batch, plus that of each
@@ -213,6 +213,9 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
 
     Raises:
         BackendError: The model was not built by zoo.
+        InputError: Outputs are missing, or labels are no class numbers, one for each example. Of
+            the framework's own tensors only the shape is looked at: a number that is no class's
+            gives NaN, or in PyTorch its own error.
 
     Example:
         >>> import torch, zoo
@@ -220,9 +223,11 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
         >>> images, labels = torch.rand(2, 3, 224, 224), torch.tensor([3, 8])
         >>> zoo.loss(model, model(images), labels).backward()
     """
-    backend = backends.of(model)
-    return graph_of(model).total_loss(
-        outputs, lambda logits, weight: backend.cross_entropy(logits, labels, weight)
+    backend, network = backends.of(model), graph_of(model)
+    logits = network.named(outputs)[network.outputs[0].name]
+    numbers = _class_numbers(labels, *logits.shape)
+    return network.total_loss(
+        outputs, lambda logits, weight: backend.cross_entropy(logits, numbers, weight)
     )
 
 
@@ -286,6 +291,25 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
     unique = list({node.name: node for node in wanted.values()}.values())
     found = backend.features(model, _checked(model, x), unique)
     return {name: found[node.name] for name, node in wanted.items()}
+
+
+def _class_numbers(labels: Any, batch: int | None, classes: int) -> Any:
+    """Refuse labels that frameworks would take for something else, each in its own way."""
+    if isinstance(labels, list | tuple | int):
+        labels = np.asarray(labels)
+    shape = list(labels.shape)
+    if len(shape) == 2 and shape[1] == 1:
+        labels, shape = labels[:, 0], shape[:1]
+    if len(shape) != 1 or (batch is not None and shape[0] not in (batch, None)):
+        one_hot = "; of one-hot labels take the argmax" if shape[1:] == [classes] else ""
+        raise InputError(f"expected labels of shape [{batch}], got {shape}{one_hot}")
+    if isinstance(labels, np.ndarray):
+        if labels.dtype.kind not in "iu":
+            raise InputError(f"expected labels that are integers, got {labels.dtype}")
+        if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+            wrong = next(int(n) for n in labels if not 0 <= n < classes)
+            raise InputError(f"expected labels from 0 to {classes - 1}, got {wrong}")
+    return labels
 
 
 def _checked(model: Any, x: Array) -> Array:

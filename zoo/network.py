@@ -268,6 +268,21 @@ class Graph:
         """Output name -> node."""
         return {output.name: self.node(output.step) for output in self.outputs}
 
+    def named(self, outputs: Any) -> Mapping[str, Any]:
+        """Return what a model returned as a dict by name.
+
+        Raises:
+            InputError: Outputs are missing.
+        """
+        named = outputs if isinstance(outputs, Mapping) else {self.outputs[0].name: outputs}
+        missing = [output.name for output in self.outputs if output.name not in named]
+        if missing:
+            raise InputError(
+                f"{self.name} returns {', '.join(o.name for o in self.outputs)} in a dict, and "
+                f"{', '.join(missing)} are missing; give all that the model returned"
+            )
+        return named
+
     def total_loss(self, outputs: Any, loss: Callable[[Any, float], Any]) -> Any:
         """Sum a loss over the outputs.
 
@@ -275,7 +290,7 @@ class Graph:
             outputs: What a model returns: one output, or a dict of them by name.
             loss: From an output and its weight to a scalar.
         """
-        named = outputs if isinstance(outputs, Mapping) else {self.outputs[0].name: outputs}
+        named = self.named(outputs)
         first, *others = (loss(named[output.name], output.loss_weight) for output in self.outputs)
         for other in others:
             first = first + other

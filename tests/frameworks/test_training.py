@@ -11,7 +11,7 @@ from loading import load
 
 import zoo
 from zoo import backends, initial, ops
-from zoo.errors import BackendError
+from zoo.errors import BackendError, InputError
 from zoo.verification import rules
 
 NETWORKS = {
@@ -87,6 +87,49 @@ def test_the_loss_is_cross_entropy_with_heads_by_their_weight(spread, framework,
     plain = zoo.build("vgg9", backend, num_classes=7, input_size=32, dtype="float64")
     found = zoo.loss(plain, native(backend, outputs["logits"]), native(backend, labels))
     assert float(found) == pytest.approx(main, rel=1e-14)
+
+
+def test_labels_mean_the_same_everywhere(framework, backend):
+    model = zoo.build("vgg9", backend, num_classes=4, input_size=32, dtype="float64")
+    logits = np.random.default_rng(0).standard_normal((3, 4))
+    outputs, right = native(backend, logits), cross_entropy(logits, np.array([0, 3, 1]))
+    for labels in ([0, 3, 1], np.array([[0], [3], [1]]), np.array([0, 3, 1], np.uint8)):
+        assert float(zoo.loss(model, outputs, labels)) == pytest.approx(right, rel=1e-14)
+    column = native(backend, np.array([[0], [3], [1]]))
+    assert float(zoo.loss(model, outputs, column)) == pytest.approx(right, rel=1e-14)
+    for labels, message in (
+        ([1], r"expected labels of shape \[3\], got \[1\]"),
+        (np.eye(4)[:3], r"got \[3, 4\]; of one-hot labels take the argmax"),
+        ([0, 1, 99], "expected labels from 0 to 3, got 99"),
+        ([-1, 0, 1], "expected labels from 0 to 3, got -1"),
+        (np.array([0.5, 1, 2]), "integers, got float64"),
+    ):
+        with pytest.raises(InputError, match=message):
+            zoo.loss(model, outputs, labels)
+    if backend != "torch":  # which says so itself
+        for wrong in ([0, 1, 99], [-1, 0, 1]):
+            labels = native(backend, np.array(wrong))
+            if backend in ("keras", "flax"):
+                labels = framework_tensor(backend, labels)
+            assert np.isnan(float(zoo.loss(model, outputs, labels)))
+
+
+def framework_tensor(backend, array):
+    if backend == "keras":
+        import keras
+
+        return keras.ops.convert_to_tensor(array)
+    import jax.numpy as jnp
+
+    return jnp.asarray(array)
+
+
+def test_heads_that_are_missing_are_named(framework, backend):
+    model = zoo.build("googlenet", backend, aux=True, num_classes=4)
+    with pytest.raises(
+        InputError, match=r"logits, aux1, aux2 in a dict, and aux1, aux2 are missing"
+    ):
+        zoo.loss(model, native(backend, np.zeros((2, 4), np.float32)), [0, 1])
 
 
 def test_a_model_of_someone_else_has_no_such_loss():

@@ -103,7 +103,7 @@ def filling(
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in new)},
         expansion.left_out(network),
         f"the weights of {checkpoint.title}",
-        _hint(expected, stored, new, first) or _sized(network, checkpoint, expected),
+        _sized(network, checkpoint, expected) or _hint(expected, stored, new, first),
     )
     init = "he_uniform" if init == "native" else init
     draw_new = initial.drawing(network, seed, init, dtype, new) if head else None

@@ -22,8 +22,9 @@ _compiled: WeakKeyDictionary[nnx.Module, tuple[Any, Any]] = WeakKeyDictionary()
 
 def cross_entropy(logits: jax.Array, labels: Any, weight: float = 1.0) -> jax.Array:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
-    shares = jax.nn.log_softmax(logits)
-    return -weight * jnp.take_along_axis(shares, jnp.asarray(labels)[:, None], axis=-1).mean()
+    shares, numbers = jax.nn.log_softmax(logits), jnp.asarray(labels)[:, None]
+    mean = -weight * jnp.take_along_axis(shares, numbers, axis=-1).mean()
+    return jnp.where((numbers >= 0).all(), mean, jnp.nan)  # which JAX counts from the end
 
 
 def gradients(model: nnx.Module, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:

@@ -23,7 +23,9 @@ def cross_entropy(logits: Any, labels: Any, weight: float = 1.0) -> Any:
     labels = keras.ops.cast(keras.ops.convert_to_tensor(labels), "int32")
     chosen = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     mean = keras.ops.mean(keras.ops.sum(chosen * keras.ops.log_softmax(logits), axis=-1))
-    return mean * keras.ops.convert_to_tensor(-weight, dtype=logits.dtype)
+    loss = mean * keras.ops.convert_to_tensor(-weight, dtype=logits.dtype)
+    known = keras.ops.all((labels >= 0) & (labels < logits.shape[-1]))  # of others none is chosen
+    return keras.ops.where(known, loss, keras.ops.convert_to_tensor(np.nan, dtype=logits.dtype))
 
 
 def gradients(model: keras.Model, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:

@@ -24,8 +24,11 @@ def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> pa
         labels = paddle.to_tensor(labels, place=logits.place)
     numbers = labels.astype("int64").reshape([-1, 1])
     below = logits - logits.max(-1, keepdim=True).detach()
-    each = below.exp().sum(-1, keepdim=True).log() - paddle.take_along_axis(below, numbers, -1)
-    return each.mean() * constant(weight, logits)
+    known = (numbers >= 0) & (numbers < logits.shape[-1])  # of others Paddle takes any value
+    chosen = paddle.take_along_axis(below, paddle.where(known, numbers, 0 * numbers), -1)
+    each = below.exp().sum(-1, keepdim=True).log() - chosen
+    mean = each.mean() * constant(weight, logits)
+    return paddle.where(known.all(), mean, constant(float("nan"), logits))
 
 
 def gradients(model: nn.Layer, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
