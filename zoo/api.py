@@ -131,7 +131,7 @@ def preprocess(image: Any, model: Any) -> Array:
 
     Args:
         image: An image file, a Pillow image, or an array of uint8 [H, W, 3].
-        model: A model that zoo built; or a graph.
+        model: A model that zoo built; or a graph, or a name as :func:`build` takes it.
 
     Returns:
         float32 [1, C, H, W] of the size the model was built for; see :func:`predict`.
@@ -148,6 +148,8 @@ def preprocess(image: Any, model: Any) -> Array:
     """
     from zoo import image as images
 
+    if isinstance(model, str | os.PathLike):
+        model = graph(model)
     network = model if isinstance(model, Graph) else graph_of(model)
     channels, *size = network.input_shape
     return images.load(image, (size[0], size[1]), channels, network.preprocessing)

@@ -42,5 +42,6 @@ def suggestion(word: object, known: Iterable[str]) -> str:
         >>> suggestion("resnet50", ["googlenet", "vgg16"])
         ''
     """
-    near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    words = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(str(word).lower(), list(words), n=1, cutoff=0.6)
+    return f" Did you mean {words[near[0]]!r}?" if near else ""

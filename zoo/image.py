@@ -99,6 +99,18 @@ def _cropped(
     return resized.crop((left, top, left + width, top + height))
 
 
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale grey of 16 bits, of which Pillow would cut all above 255 off."""
+    from PIL import Image
+
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise InputError(f"expected an image of 8 or 16 bits, got Pillow's mode {image.mode!r}")
+    return Image.fromarray((values / 257).round().astype(np.uint8))
+
+
 def _opened(image: Source, mode: str) -> Image.Image:
     from PIL import Image, ImageOps
 
@@ -109,12 +121,12 @@ def _opened(image: Source, mode: str) -> Image.Image:
             )
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):
-        return image.convert(mode)
+        return _eight_bits(image).convert(mode)
     try:
         with Image.open(image) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise InputError(f"{image}: the image has more than {MAX_PIXELS:,} pixels")
-            return ImageOps.exif_transpose(file).convert(mode)
+            return _eight_bits(ImageOps.exif_transpose(file)).convert(mode)
     except InputError:
         raise
     except FileNotFoundError:

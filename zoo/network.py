@@ -354,7 +354,8 @@ def graph_of(model: Any) -> Graph:
     if not isinstance(network, Graph):
         raise BackendError(
             f"this {type(model).__name__} does not know its graph: it was not built by zoo, or was "
-            "loaded by the framework's own loader; build it with zoo and copy the weights over"
+            "loaded by the framework's own loader; build it with zoo, and copy the weights over: "
+            "zoo.set_weights(new, zoo.get_weights(old))"
         )
     return network
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +17,10 @@ from rich.markup import escape
 
 from zoo.errors import InputError, ZooError
 
+_QUOTE = "'"
+_ARGUMENT = re.compile(
+    r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model)=('[^']*'|\d+)"
+)
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
@@ -65,9 +71,33 @@ def check_writable(path: Path, argument: str = "--output") -> None:
         raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
     if not path.parent.is_dir():
         raise InputError(f"{argument}: there is no folder {str(path.parent)!r}")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{argument}: {str(path)!r} cannot be written to: {reason}") from None
 
 
 def fail(message: str) -> NoReturn:
     """End with a user's mistake: one line, and exit status 2."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    err.print(f"[bold red]error:[/] {escape(as_options(message))}", soft_wrap=True)
     raise SystemExit(2)
+
+
+def as_options(message: str) -> str:
+    """Put a message's Python arguments as the options of a command.
+
+    Example:
+        >>> as_options("num_classes=1000 takes it, head='new' starts it anew")
+        '--num-classes 1000 takes it, --head new starts it anew'
+        >>> as_options("it has no auxiliary heads; build it with aux=False")
+        'it has no auxiliary heads; build it without --aux'
+    """
+    message = message.replace("with aux=False", "without --aux").replace("aux=True", "--aux")
+    message = _ARGUMENT.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2].strip(_QUOTE)}", message)
+    message = re.sub(r"\b(num_classes|in_channels|input_size) must", _option_must, message)
+    return message.replace("zoo.list_models()", "'zoo list'")
+
+
+def _option_must(found: re.Match[str]) -> str:
+    return f"--{found[1].replace('_', '-')} must"

@@ -138,7 +138,20 @@ def test_help_and_version():
             "--input-size: expected a number such as 224",
         ),
         (["summary", "vgg16", "--input-size", "16"], "in 'stage5.pool' of vgg16: the 2x2 window"),
-        (["summary", "vgg16", "--aux"], "vgg16 has no auxiliary heads"),
+        # 32 pixels, halved five times, are one; Keras' documentation has 75 for Inception v3
+        (["summary", "vgg16", "--input-size", "9x99"], "it takes inputs of 32x32 and more"),
+        (["summary", "inception_v3", "--input-size", "64"], "takes inputs of 75x75 and more"),
+        (["summary", "vgg16", "--input-size", "0"], "--input-size must be an integer from 1"),
+        (["summary", "vgg16", "--aux"], "vgg16 has no auxiliary heads; build it without --aux"),
+        (["summary", "VGG16"], "Unknown model 'VGG16'. Did you mean 'vgg16'?"),
+        (["summary", "nin"], "It is a family: nin_cifar10, nin_cifar100, nin_imagenet."),
+        (["verify", "--all", "googlnet"], "matches 'googlnet'. Did you mean 'googlenet'?"),
+        (["verify", "--all", "lenet5", "--output", "x.html"], "expected a folder, got 'x.html'"),
+        (["verify", "vgg16", "--output", "/proc/x.html"], "cannot be written to"),
+        (
+            ["verify", "vgg16", "--backends", "torch", "--level", "gradients"],
+            "--level gradients needs at least two of the backends",
+        ),
         (["list", "zzz*"], "no model matches 'zzz*'"),
         (
             ["verify", "vgg16", "--backends", "torhc"],

@@ -16,6 +16,23 @@ def test_the_usual_recipe_is_what_specs_say_by_themselves(spec_file):
     assert graph.preprocessing == dict(image.USUAL)
 
 
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_16_bits_are_as_bright_as_8(kind, tmp_path):
+    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 4
+    paths = [tmp_path / f"{bits}.{kind}" for bits in (8, 16)]
+    Image.fromarray(grey.astype(np.uint8)).save(paths[0])
+    Image.fromarray((grey * 257).astype(np.uint16)).save(paths[1])
+    eight, sixteen = (image.load(path, (8, 8)) for path in paths)
+    assert np.array_equal(eight, sixteen)
+    assert np.array_equal(image.load(Image.open(paths[1]), (8, 8)), eight)
+
+
+def test_numbers_that_are_no_brightness_are_refused(tmp_path):
+    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "f.tiff")
+    with pytest.raises(InputError, match="expected an image of 8 or 16 bits"):
+        image.load(tmp_path / "f.tiff", (4, 4))
+
+
 def by_hand(photo: Image.Image, size=224, shorter=256):
     """torchvision's ImageClassification: resize the shorter side, centre crop, scale, normalise."""
     width, height = photo.size

@@ -23,6 +23,8 @@ def convert(
     num_classes: int | None = None,
     in_channels: int | None = None,
     input_size: int | tuple[int, int] | None = None,
+    head: str | None = None,
+    stem: str | None = None,
 ) -> tuple[Graph, str]:
     """Write weights in the form that the target's name ends in.
 
@@ -34,6 +36,8 @@ def convert(
         num_classes: As for :func:`zoo.build`.
         in_channels: As for :func:`zoo.build`.
         input_size: As for :func:`zoo.build`.
+        head: As for :func:`zoo.build`.
+        stem: As for :func:`zoo.build`.
 
     Returns:
         The network, and the dtype of its weights.
@@ -58,7 +62,7 @@ def convert(
     if name:
         network = graph(name, **network.options)
     dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
-    network, fill = loading.filling(network, checkpoint, dtype=dtype)
+    network, fill = loading.filling(network, checkpoint, dtype=dtype, head=head, stem=stem)
     if suffix == ".safetensors":
         arrays = {parameter.name: fill(parameter) for parameter in network.parameters}
         checkpoint.verify()

@@ -37,6 +37,13 @@ def convert(
     num_classes: Classes = None,
     in_channels: Channels = None,
     input_size: Size = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="'new' for a classifier that starts anew.")
+    ] = None,
+    stem: Annotated[
+        str | None,
+        typer.Option("--stem", help="'adapt' to sum or repeat what reads the input's channels."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Put weights into another form: zoo's own, or a framework's."""
@@ -45,7 +52,8 @@ def convert(
     check_writable(target, "TARGET")
     with err.status(escape(f"{source} to {target}")):
         chosen = options(False, num_classes, in_channels, input_size)
-        graph, dtype = conversion.convert(source, target, model, **{**chosen, "aux": aux})
+        chosen |= {"aux": aux, "head": head, "stem": stem}
+        graph, dtype = conversion.convert(source, target, model, **chosen)
     result = {
         "model": graph.name,
         "aux": graph.options["aux"],

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 import zoo
 from zoo.commands.common import Aux, Channels, Classes, Json, Seed, Size, options
-from zoo.errors import InputError
+from zoo.errors import InputError, suggestion
 from zoo.files import write_text
 from zoo.terminal import check_writable, err, fail, out, print_json
 
@@ -102,7 +102,10 @@ def _verify_all(
 
     names = zoo.list_models(pattern)
     if not names:
-        fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
+        hint = suggestion(pattern, zoo.list_models()) or " 'zoo list' shows them all."
+        fail(f"no model that zoo ships matches {pattern!r}.{hint}")
+    if folder and folder.suffix in (".json", ".html"):
+        raise InputError(f"--output: with --all expected a folder, got {folder.name!r}")
     reports = []
     with err.status("reading the specs") as status:
         found = verify_all(

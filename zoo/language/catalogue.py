@@ -52,7 +52,11 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         document = _read(path)
     else:
         if name not in shipped():
-            hint = suggestion(name, shipped()) or " See zoo.list_models()."
+            family = [each for each, path in shipped().items() if path.stem == name]
+            hint = (
+                f" It is a family: {', '.join(family)}." if family else suggestion(name, shipped())
+            )
+            hint = hint or " See zoo.list_models()."
             hint = hint if not Path(f"{name}.yaml").exists() else f" Did you mean '{name}.yaml'?"
             raise UnknownNameError(f"Unknown model {name!r}.{hint}")
         document, model = _shipped_document(shipped()[name]), name

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from zoo import classes, published
-from zoo.errors import InputError, suggestion
+from zoo.errors import InputError, SpecError, suggestion
 from zoo.language import arguments, catalogue, nodes, options
 from zoo.language.document import Mapping
 from zoo.language.expressions import is_expression
@@ -61,7 +61,43 @@ def graph(
     chosen = options.checked(aux, num_classes, in_channels, input_size)
     # A shipped spec does not change, nor does a graph: each is made once.
     expand = _expanded if name in catalogue.shipped() else _expanded.__wrapped__
-    return expand(name, chosen)
+    try:
+        return expand(name, chosen)
+    except SpecError as error:
+        least = _least_size(name, chosen)
+        if least is None:
+            raise
+        raise SpecError(f"{error}; it takes inputs of {least}x{least} and more") from None
+
+
+def takes(name: str, **changes: Any) -> bool:
+    """Tell whether a model can be made with these options."""
+    try:
+        _expanded(name, options.checked(**changes))
+    except SpecError:
+        return False
+    return True
+
+
+def _least_size(name: str, chosen: options.Chosen) -> int | None:
+    """The smallest square input that a network can be made for, if it is only the size it minds."""
+    if chosen.input_size is None:
+        return None
+    given = {**chosen._asdict(), "input_size": None}
+    if not takes(name, **given):
+        return None
+    low = min(options.size(chosen.input_size))
+    own: tuple[int, int] = tuple(_expanded(name, options.checked(**given)).options["input_size"])
+    high = max(own)
+    if takes(name, **{**given, "input_size": low}) or not takes(
+        name, **{**given, "input_size": high}
+    ):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        fits = takes(name, **{**given, "input_size": middle})
+        low, high = (low, middle) if fits else (middle, high)
+    return high
 
 
 def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> Graph:

@@ -65,4 +65,4 @@ class Scope:
         """Raise a :class:`SpecError` about what stands at ``keys`` from here."""
         location = (*self.location, *keys)
         node = f"in {self.path!r} of {self.model}: " if self.path else ""
-        raise error(self.document, location, f"{node}{message}")
+        raise error(self.document, location, f"{node}{message}") from None

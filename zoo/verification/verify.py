@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo import backends as registry
 from zoo import image as images
-from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
+from zoo.errors import InputError, SpecError, UnknownNameError
 from zoo.language import expansion
 from zoo.language.catalogue import shipped
 from zoo.network import Graph, text_of
@@ -85,10 +85,18 @@ def verify(
             enough memory for any input size, or a network without a classifier is to be trained.
     """
     name = os.fspath(name)
-    named = [backends] if isinstance(backends, str) else list(backends or registry.table())
+    wanted = registry.table() if backends is None else backends
+    named = [wanted] if isinstance(wanted, str) else list(wanted)
     asked = {registry.resolve(backend).name: backend for backend in named}
     _check(dtype, TOLERANCES, "dtype")
     _check(level, LEVELS, "level")
+    there = [name for name in asked if registry.is_installed(registry.resolve(name))]
+    if len(there) < (1 if level == "forward" else 2):
+        least = "one" if level == "forward" else "two"
+        raise InputError(
+            f"level={level!r} needs at least {least} of the backends: there is "
+            f"{' and '.join(there) or 'none'} of those asked for"
+        )
     options: dict[str, Any] = {
         "aux": aux,
         "num_classes": num_classes,
@@ -161,11 +169,8 @@ def smaller(model: str, graph: Graph) -> tuple[int, int]:
     for side in _SIDES:
         if side >= max(own):
             break
-        try:
-            expansion.graph(model, **{**graph.options, "input_size": side})
-        except SpecError:
-            continue
-        return side, side
+        if expansion.takes(model, **{**graph.options, "input_size": side}):
+            return side, side
     return own
 
 
@@ -180,10 +185,9 @@ def _fitting(name: str, options: dict[str, Any]) -> tuple[Graph, tuple[str, ...]
     height, width = graph.options["input_size"]
     for part in (0.75, 0.5, 0.35, 0.25, 0.15):
         size = (round(height * part), round(width * part))
-        try:
-            less = expansion.graph(name, **{**options, "input_size": size})
-        except SpecError:
+        if not expansion.takes(name, **{**options, "input_size": size}):
             break
+        less = expansion.graph(name, **{**options, "input_size": size})
         if memory.needed(less) <= free:
             why = f"at {size[0]}x{size[1]} instead of {height}x{width}, for want of memory"
             return less, (why,)
@@ -195,6 +199,5 @@ def _fitting(name: str, options: dict[str, Any]) -> tuple[Graph, tuple[str, ...]
 
 def _check(value: str, known: Sequence[str] | dict[str, float], what: str) -> None:
     if value not in known:
-        hint = suggestion(value, known) or f" Known: {', '.join(known)}."
         verb = "verify in" if what == "dtype" else "verify"
-        raise UnknownNameError(f"Unknown {what} {value!r} to {verb}.{hint}")
+        raise UnknownNameError(f"Unknown {what} {value!r} to {verb}. Known: {', '.join(known)}.")

@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,10 @@ def _timed(function: Callable[[], Any]) -> tuple[Any, float]:
 
 def _peak_memory() -> float | None:
     """The most memory this process held, in MiB; None where the system does not say."""
+    # Not getrusage first, which on Linux counts what the process that started this one held.
+    with suppress(OSError, StopIteration):
+        status = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024
     try:
         import resource
     except ImportError:  # Windows
