@@ -22,7 +22,7 @@ import numpy as np
 import xxhash
 
 from zoo.checkpoints.stored import Array, Checkpoint, Stored
-from zoo.errors import InputError, WeightsError
+from zoo.errors import InputError, WeightsError, ZooError
 from zoo.files import replacing
 from zoo.language import document, options
 from zoo.network import Graph, Shape
@@ -98,7 +98,8 @@ def read(path: Path) -> Checkpoint:
         origin = {str(key): str(value) for key, value in json.loads(stated["origin"]).items()}
         spec = document.parse(stated["spec"], f"{path}: spec")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path}: not a file that zoo saved, or damaged ({error})") from None
+        said = f" ({error})" if isinstance(error, ZooError) else ""
+        raise WeightsError(f"{path}: not a file that zoo saved, or damaged{said}") from None
     reader = _Reader(contents)
 
     def verify() -> None:
@@ -148,8 +149,11 @@ class _Contents:
             stated = json.loads(self.header)
         except OSError as error:
             raise WeightsError(f"{path}: {error.strerror or error}") from None
+        except WeightsError:
+            raise
         except (SafetensorError, ValueError, RecursionError) as error:
-            raise WeightsError(f"{path}: not a safetensors file, or damaged ({error})") from None
+            reason = error if isinstance(error, SafetensorError) else "its header"
+            raise WeightsError(f"{path}: not a safetensors file, or damaged ({reason})") from None
         self.metadata: dict[str, str] = stated.pop("__metadata__", None) or {}
         self.tensors: dict[str, _Tensor] = {}
         for name, tensor in stated.items():

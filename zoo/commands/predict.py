@@ -11,6 +11,7 @@ from rich.table import Table
 
 import zoo
 from zoo.commands.common import Channels, Classes, Json, Seed, Size, options, origin
+from zoo.errors import InputError
 from zoo.terminal import err, out, print_json
 
 
@@ -41,13 +42,15 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Say what a model sees in a photograph; without weights, run it untrained."""
+    if not (model or weights):
+        raise InputError("which model? Give --model, or --weights with a file that knows its own")
     chosen = options(False, num_classes, in_channels, input_size)
     backend = backend or next(iter(zoo.list_backends()), "torch")
-    with err.status(escape(f"{model or weights or 'googlenet'} in {backend}")):
-        if weights and not model:
-            network = zoo.load(weights, backend, **chosen, seed=seed)
+    with err.status(escape(f"{model or weights} in {backend}")):
+        if model:
+            network = zoo.build(model, backend, **chosen, seed=seed, weights=weights)
         else:
-            network = zoo.build(model or "googlenet", backend, **chosen, seed=seed, weights=weights)
+            network = zoo.load(str(weights), backend, **chosen, seed=seed)
         found = zoo.predict(network, zoo.preprocess(image, network))
     graph = zoo.graph_of(network)
     logits = found[graph.outputs[0].name] if isinstance(found, dict) else found
