@@ -11,13 +11,13 @@ import numpy as np
 
 from zoo import backends, initial
 from zoo.errors import InputError
-from zoo.language import catalogue, expansion, options
+from zoo.language import catalogue, graphs, options
 from zoo.network import Graph, Node, graph_of
 from zoo.weights import fitting
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-graph = expansion.graph
+graph = graphs.graph
 
 
 def list_models(pattern: str | None = None) -> list[str]:
@@ -197,7 +197,7 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     if not isinstance(weights, Mapping):
         raise InputError(f"expected weights by name, got {type(weights).__name__}")
     known = getattr(model, "zoo_graph", None)
-    omitted = expansion.left_out(known) if isinstance(known, Graph) else ()
+    omitted = graphs.left_out(known) if isinstance(known, Graph) else ()
     backend.set_weights(model, fitting(backend.shapes(model), weights, omitted))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import ops
 from zoo.errors import UnknownNameError
-from zoo.language.expansion import graph
+from zoo.language.graphs import graph
 from zoo.network import Graph, Node, Shape
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 import zoo
 from zoo.checkpoints import conversion, loading, neutral, sources
 from zoo.errors import InputError, UnknownNameError, WeightsError
-from zoo.language.expansion import left_out
+from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
 from zoo.weights import fitting
 

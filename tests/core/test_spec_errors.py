@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.errors import InputError, SpecError, UnknownNameError, ZooError
-from zoo.language import catalogue, expansion
+from zoo.language import catalogue, graphs
 
 HEADER = """
 blocks:
@@ -397,4 +397,4 @@ def test_heads_are_left_out_by_name_where_the_input_is_too_small_for_them():
     small = zoo.graph("googlenet", input_size=64)
     with pytest.raises(SpecError, match="aux1.pool"):
         zoo.graph("googlenet", input_size=64, aux=True)
-    assert expansion.left_out(small) == expansion.left_out(zoo.graph("googlenet"))
+    assert graphs.left_out(small) == graphs.left_out(zoo.graph("googlenet"))

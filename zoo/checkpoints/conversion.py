@@ -9,7 +9,7 @@ from zoo.checkpoints import loading, neutral
 from zoo.errors import InputError
 from zoo.files import replacing
 from zoo.language import options
-from zoo.language.expansion import graph
+from zoo.language.graphs import graph
 from zoo.network import Graph
 from zoo.weights import widest
 

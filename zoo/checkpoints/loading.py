@@ -15,7 +15,7 @@ from zoo import weights as strict
 from zoo.checkpoints import cache, neutral, readers, sources
 from zoo.checkpoints.stored import Array, Checkpoint, Stored
 from zoo.errors import InputError, WeightsError
-from zoo.language import expansion
+from zoo.language import graphs
 from zoo.language.document import merge
 from zoo.language.options import Chosen
 from zoo.network import Graph, Parameter
@@ -101,7 +101,7 @@ def filling(
     strict.check(
         expected,
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in new)},
-        expansion.left_out(network),
+        graphs.left_out(network),
         f"the weights of {checkpoint.title}",
         _sized(network, checkpoint, expected) or _hint(expected, stored, new, first),
     )

@@ -21,8 +21,8 @@ from zoo.checkpoints.stored import Array, Checkpoint, Stored
 from zoo.errors import UnknownNameError, WeightsError, suggestion
 from zoo.language import catalogue
 from zoo.language.document import read
-from zoo.language.expansion import graph
 from zoo.language.fields import Strict
+from zoo.language.graphs import graph
 from zoo.language.options import Chosen
 from zoo.layouts import outputs_first
 from zoo.network import Graph, Node, Shape

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import WeightsError, ZooError
-from zoo.language import expansion
+from zoo.language import graphs
 from zoo.language.document import Mapping as Document
 from zoo.language.options import Chosen
 from zoo.network import Graph, Shape
@@ -63,7 +63,7 @@ class Checkpoint:
     def graph(self, **changes: Any) -> Graph:
         """Make the network's graph, with these options changed."""
         given = {key: value for key, value in changes.items() if value is not None}
-        return expansion.graph_of_document(self.model, self.document, self.chosen._replace(**given))
+        return graphs.graph_of_document(self.model, self.document, self.chosen._replace(**given))
 
 
 @contextmanager

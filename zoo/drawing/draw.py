@@ -13,7 +13,7 @@ from zoo.drawing.layout import Place
 from zoo.drawing.words import shown
 from zoo.errors import InputError
 from zoo.files import write_text
-from zoo.language.expansion import graph as graph_named
+from zoo.language.graphs import graph as graph_named
 from zoo.network import Block, Graph, graph_of
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from zoo import classes, published
-from zoo.errors import InputError, SpecError, suggestion
-from zoo.language import arguments, catalogue, nodes, options
+from zoo.errors import InputError, suggestion
+from zoo.language import arguments, nodes, options
 from zoo.language.document import Mapping
 from zoo.language.expressions import is_expression
 from zoo.language.fields import Layer
@@ -19,7 +17,6 @@ from zoo.language.names import problem_with
 from zoo.language.nodes import Value
 from zoo.language.schema import Group, Spec, Use
 from zoo.language.scope import Scope
-from zoo.language.validation import validate
 from zoo.network import Block, Graph, Node, Output, Shape, Step
 from zoo.ops import Op
 
@@ -27,110 +24,19 @@ MAX_LAYERS = 20_000  # blocks, and layers that are left out, included
 MAX_REPEAT = 1_000
 
 
-def graph(
-    name: str | os.PathLike[str],
-    *,
-    aux: bool = False,
-    num_classes: int | None = None,
-    in_channels: int | None = None,
-    input_size: int | tuple[int, int] | None = None,
-) -> Graph:
-    """Make the graph of a model.
-
-    Args:
-        name: A model zoo ships (see :func:`zoo.list_models`), or the path of a YAML file.
-        aux: Whether to keep the auxiliary heads.
-        num_classes: Outputs of the classifiers; the spec's own number if not given.
-        in_channels: Channels of the input; the spec's own if not given.
-        input_size: Height and width of the input, one number for a square; the spec's if not given.
-
-    Returns:
-        The graph. No framework is imported.
-
-    Raises:
-        UnknownNameError: No such model.
-        SpecError: The spec is wrong, or does not fit this input; the message names the node.
-        InputError: An option has a value that cannot be.
-
-    Example:
-        >>> import zoo
-        >>> zoo.graph("vgg16").num_parameters
-        138357544
-    """
-    name = os.fspath(name)
-    chosen = options.checked(aux, num_classes, in_channels, input_size)
-    # A shipped spec does not change, nor does a graph: each is made once.
-    expand = _expanded if name in catalogue.shipped() else _expanded.__wrapped__
-    try:
-        return expand(name, chosen)
-    except SpecError as error:
-        least = _least_size(name, chosen)
-        if least is None:
-            raise
-        raise SpecError(f"{error}; it takes inputs of {least}x{least} and more") from None
-
-
-def takes(name: str, **changes: Any) -> bool:
-    """Tell whether a model can be made with these options."""
-    try:
-        _expanded(name, options.checked(**changes))
-    except SpecError:
-        return False
-    return True
-
-
-def _least_size(name: str, chosen: options.Chosen) -> int | None:
-    """The smallest square input that a network can be made for, if it is only the size it minds."""
-    if chosen.input_size is None:
-        return None
-    given = {**chosen._asdict(), "input_size": None}
-    if not takes(name, **given):
-        return None
-    low = min(options.size(chosen.input_size))
-    own: tuple[int, int] = tuple(_expanded(name, options.checked(**given)).options["input_size"])
-    high = max(own)
-    if takes(name, **{**given, "input_size": low}) or not takes(
-        name, **{**given, "input_size": high}
-    ):
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        fits = takes(name, **{**given, "input_size": middle})
-        low, high = (low, middle) if fits else (middle, high)
-    return high
-
-
-def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> Graph:
-    """Make the graph of a spec that is no file, such as one that a file of weights holds.
+def expand(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
+    """Expand a spec.
 
     Args:
         model: Its name.
-        document: One model's spec; see :func:`zoo.language.variants.lay`.
-        chosen: What :func:`zoo.language.options.checked` gives.
+        spec: One model's, valid.
+        document: The same as data that knows its lines.
+        given: What the caller has chosen; the spec's own holds for the rest.
 
     Raises:
-        SpecError, InputError: As :func:`graph` does.
+        SpecError: It is wrong, or does not fit this input.
+        InputError: It has no auxiliary heads, and they are asked for.
     """
-    return _graph(model, validate(document), document, chosen)
-
-
-@functools.lru_cache(maxsize=64)
-def left_out(graph: Graph) -> frozenset[str]:
-    """Return the names of the parameters of the auxiliary heads that a graph was made without."""
-    if not graph.omitted:
-        return frozenset()
-    document: Any = graph.document
-    chosen = {**graph.options, "aux": True, "input_size": None}  # heads may need the spec's own
-    whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
-    return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
-
-
-@functools.lru_cache(maxsize=64)
-def _expanded(name: str, chosen: options.Chosen) -> Graph:
-    return _graph(*catalogue.load(name), chosen)
-
-
-def _graph(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
     own = spec.options
     chosen: dict[str, Any] = {
         "aux": given.aux,

@@ -16,7 +16,7 @@ import numpy as np
 
 from zoo.api import Array, features, get_weights, set_weights
 from zoo.errors import InputError, UnknownNameError, suggestion
-from zoo.language import expansion
+from zoo.language import graphs
 from zoo.network import Graph
 from zoo.testing.comparison import Comparison, check_gradients
 from zoo.testing.handwritten import HandWritten
@@ -97,7 +97,7 @@ def _graph(model: Any, x: Array) -> Graph:
     known = getattr(model, "zoo_graph", model)
     if isinstance(known, str | os.PathLike):
         size = (x.shape[2], x.shape[3])
-        known = expansion.graph(os.fspath(known), in_channels=x.shape[1], input_size=size)
+        known = graphs.graph(os.fspath(known), in_channels=x.shape[1], input_size=size)
     if not isinstance(known, Graph):
         raise InputError(
             "the second is what the first is held against: a model that zoo built, a graph, or the "

@@ -12,7 +12,7 @@ import numpy as np
 from zoo import backends as registry
 from zoo import image as images
 from zoo.errors import SpecError
-from zoo.language import expansion
+from zoo.language import graphs
 from zoo.network import Graph
 from zoo.verification import training
 from zoo.verification.forward import FLOAT64, Case, Proof, worst
@@ -63,9 +63,9 @@ def _other(proof: Proof, beside: tuple[int, int], channels: int, classes: int) -
     size = (height + beside[0], width + beside[1])
     options = {**proof.graph.options, "in_channels": channels, "num_classes": classes}
     try:
-        return expansion.graph(proof.model, **{**options, "input_size": size})
+        return graphs.graph(proof.model, **{**options, "input_size": size})
     except SpecError:
-        return expansion.graph(proof.model, **options)
+        return graphs.graph(proof.model, **options)
 
 
 def _others(proof: Proof, rates: Mapping[str, float]) -> list[Check]:

@@ -92,10 +92,10 @@ def _beginning(words: str, progress: Progress) -> Progress:
 
 
 def _has_heads(model: str) -> bool:
-    from zoo.language import expansion
+    from zoo.language import graphs
 
     try:
-        return bool(expansion.graph(model).omitted)
+        return bool(graphs.graph(model).omitted)
     except SpecError:  # which verify tells of
         return False
 

@@ -15,7 +15,7 @@ import numpy as np
 from zoo import backends as registry
 from zoo import image as images
 from zoo.errors import InputError, SpecError, UnknownNameError
-from zoo.language import expansion
+from zoo.language import graphs
 from zoo.language.catalogue import shipped
 from zoo.network import Graph, text_of
 from zoo.verification import breadth, memory, training
@@ -114,7 +114,7 @@ def verify(
     counts = {"aux" if aux else "plain": graph.num_parameters}
     if aux or graph.omitted:
         with suppress(SpecError):  # the input is too small for heads
-            other = expansion.graph(name, **{**options, "aux": not aux})
+            other = graphs.graph(name, **{**options, "aux": not aux})
             counts["plain" if aux else "aux"] = other.num_parameters
     x = images.load(image or images.default(), options["input_size"], options["in_channels"])
     with ExitStack() as stack:
@@ -139,7 +139,7 @@ def verify(
         trained: Training | None = None
         checks: tuple[Check, ...] = ()
         if level != "forward":
-            small = expansion.graph(name, **{**options, "input_size": smaller(name, graph)})
+            small = graphs.graph(name, **{**options, "input_size": smaller(name, graph)})
             proof = Proof(path, model, small, ran, seed, processes, progress)
             trained = training.compare(proof, steps=level != "gradients")
             if level == "full":
@@ -169,7 +169,7 @@ def smaller(model: str, graph: Graph) -> tuple[int, int]:
     for side in _SIDES:
         if side >= max(own):
             break
-        if expansion.takes(model, **{**graph.options, "input_size": side}):
+        if graphs.takes(model, **{**graph.options, "input_size": side}):
             return side, side
     return own
 
@@ -178,16 +178,16 @@ def _fitting(name: str, options: dict[str, Any]) -> tuple[Graph, tuple[str, ...]
     """The network at the largest input size whose proof fits into memory, and a note if it is not
     its own.
     """
-    graph = expansion.graph(name, **options)
+    graph = graphs.graph(name, **options)
     free = 0.6 * memory.available()
     if memory.needed(graph) <= free:
         return graph, ()
     height, width = graph.options["input_size"]
     for part in (0.75, 0.5, 0.35, 0.25, 0.15):
         size = (round(height * part), round(width * part))
-        if not expansion.takes(name, **{**options, "input_size": size}):
+        if not graphs.takes(name, **{**options, "input_size": size}):
             break
-        less = expansion.graph(name, **{**options, "input_size": size})
+        less = graphs.graph(name, **{**options, "input_size": size})
         if memory.needed(less) <= free:
             why = f"at {size[0]}x{size[1]} instead of {height}x{width}, for want of memory"
             return less, (why,)

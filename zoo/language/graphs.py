@@ -1,0 +1,123 @@
+"""Makes the graphs of models: by name, and of documents."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+from zoo.errors import SpecError
+from zoo.language import catalogue, options
+from zoo.language.document import Mapping
+from zoo.language.expansion import expand
+from zoo.language.validation import validate
+from zoo.network import Graph
+
+
+def graph(
+    name: str | os.PathLike[str],
+    *,
+    aux: bool = False,
+    num_classes: int | None = None,
+    in_channels: int | None = None,
+    input_size: int | tuple[int, int] | None = None,
+) -> Graph:
+    """Make the graph of a model.
+
+    Args:
+        name: A model zoo ships (see :func:`zoo.list_models`), or the path of a YAML file.
+        aux: Whether to keep the auxiliary heads.
+        num_classes: Outputs of the classifiers; the spec's own number if not given.
+        in_channels: Channels of the input; the spec's own if not given.
+        input_size: Height and width of the input, one number for a square; the spec's if not given.
+
+    Returns:
+        The graph. No framework is imported.
+
+    Raises:
+        UnknownNameError: No such model.
+        SpecError: The spec is wrong, or does not fit this input; the message names the node.
+        InputError: An option has a value that cannot be.
+
+    Example:
+        >>> import zoo
+        >>> zoo.graph("vgg16").num_parameters
+        138357544
+    """
+    name = os.fspath(name)
+    chosen = options.checked(aux, num_classes, in_channels, input_size)
+    try:
+        return _made(name, chosen)
+    except SpecError as error:
+        least = _least_size(name, chosen)
+        if least is None:
+            raise
+        raise SpecError(f"{error}; it takes inputs of {least}x{least} and more") from None
+
+
+def takes(name: str, **options_: Any) -> bool:
+    """Tell whether a model can be made with these options."""
+    return _fits(name, options.checked(**options_))
+
+
+def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> Graph:
+    """Make the graph of a spec that is no file, such as one that a file of weights holds.
+
+    Args:
+        model: Its name.
+        document: One model's spec; see :func:`zoo.language.variants.lay`.
+        chosen: What :func:`zoo.language.options.checked` gives.
+
+    Raises:
+        SpecError, InputError: As :func:`graph` does.
+    """
+    return expand(model, validate(document), document, chosen)
+
+
+@functools.lru_cache(maxsize=64)
+def left_out(graph: Graph) -> frozenset[str]:
+    """Return the names of the parameters of the auxiliary heads that a graph was made without."""
+    if not graph.omitted:
+        return frozenset()
+    document: Any = graph.document
+    chosen = {**graph.options, "aux": True, "input_size": None}  # heads may need the spec's own
+    whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
+    return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
+
+
+def _made(name: str, chosen: options.Chosen) -> Graph:
+    # A shipped spec does not change, nor does a graph: each is made once.
+    return (_once if name in catalogue.shipped() else _anew)(name, chosen)
+
+
+def _anew(name: str, chosen: options.Chosen) -> Graph:
+    return expand(*catalogue.load(name), chosen)
+
+
+_once = functools.lru_cache(maxsize=64)(_anew)
+
+
+def _fits(name: str, chosen: options.Chosen) -> bool:
+    try:
+        _made(name, chosen)
+    except SpecError:
+        return False
+    return True
+
+
+def _least_size(name: str, chosen: options.Chosen) -> int | None:
+    """The smallest square input that a network can be made for, if it is only the size it minds."""
+    if chosen.input_size is None or not _fits(name, chosen._replace(input_size=None)):
+        return None
+    own = _made(name, chosen._replace(input_size=None)).options["input_size"]
+
+    def fits(side: int) -> bool:
+        return _fits(name, chosen._replace(input_size=(side, side)))
+
+    low, high = min(chosen.input_size), max(own)
+    if fits(low) or not fits(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return int(high)
