@@ -14,7 +14,7 @@ import numpy as np
 
 from zoo import backends as registry
 from zoo import image as images
-from zoo.errors import InputError, SpecError, UnknownNameError
+from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
 from zoo.language import graphs
 from zoo.language.catalogue import shipped
 from zoo.network import Graph, text_of
@@ -91,11 +91,12 @@ def verify(
     _check(dtype, TOLERANCES, "dtype")
     _check(level, LEVELS, "level")
     there = [name for name in asked if registry.is_installed(registry.resolve(name))]
-    if len(there) < (1 if level == "forward" else 2):
-        least = "one" if level == "forward" else "two"
+    if not asked:
+        raise InputError("backends: name at least one, or none at all for all there are")
+    if level != "forward" and len(there) < 2:
         raise InputError(
-            f"level={level!r} needs at least {least} of the backends: there is "
-            f"{' and '.join(there) or 'none'} of those asked for"
+            f"level={level!r} holds backends against each other and needs two; of those asked for "
+            f"there is {' and '.join(there) or 'none'}"
         )
     options: dict[str, Any] = {
         "aux": aux,
@@ -200,4 +201,6 @@ def _fitting(name: str, options: dict[str, Any]) -> tuple[Graph, tuple[str, ...]
 def _check(value: str, known: Sequence[str] | dict[str, float], what: str) -> None:
     if value not in known:
         verb = "verify in" if what == "dtype" else "verify"
-        raise UnknownNameError(f"Unknown {what} {value!r} to {verb}. Known: {', '.join(known)}.")
+        hint = suggestion(value, known) if what == "level" else ""  # no dtype is nearly another
+        hint += f" Known: {', '.join(known)}."
+        raise UnknownNameError(f"Unknown {what} {value!r} to {verb}.{hint}")
