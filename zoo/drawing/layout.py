@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from zoo.drawing.blocks import LONGEST
 from zoo.drawing.boxes import INPUT, Box, Frame
 
 #: All in pixels of the picture.
@@ -19,7 +20,7 @@ GAP = 22  # between boxes side by side
 LANE = 10  # between lines side by side
 PAD = 12  # between a frame and what is in it
 TITLE, TEXT = 12, 10.5  # font sizes
-_NARROWEST, _LONGEST = 136, 40  # of a box, and of what it says, in letters
+_NARROWEST = 136  # of a box
 
 
 @dataclass(eq=False)
@@ -81,7 +82,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 def shortened(text: str) -> str:
     """A text that fits into a box."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def layers(frame: Frame, places: Sequence[Place]) -> list[list[int]]:
