@@ -1,6 +1,7 @@
 """Pictures: what they show is the graph, and nothing in them is in the way of anything else."""
 
 import itertools
+import math
 import re
 import subprocess
 import sys
@@ -346,11 +347,12 @@ def frames(draw, depth: int = 2, name: str = "net") -> Frame:
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(frames())
-def test_nothing_is_in_the_way_in_any_network(frame):
+@given(frames(), st.sampled_from([math.inf, 400, 150]), st.integers(1, 3))
+def test_nothing_is_in_the_way_in_any_network(frame, tallest, count):
     ends = Box("input", "input", "", "block", "1"), Box("output x", "x", "", "block")
-    place = routing.frame(Frame("", "", (ends[0], frame, ends[1]), ((0, 1), (1, 2))))
-    columns.wrap(place)
+    whole = Frame("", "", (ends[0], frame, ends[1]), ((0, 1), (1, 2)))
+    place = routing.frame(whole, tallest)
+    columns.set_side_by_side(columns.splits(place, count)[-1])
     picture = Picture(svg.write(place, "any", "network", ""))
     check_nothing_is_in_the_way(picture)
 
