@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo import ops
-from zoo.drawing import columns, routing, svg, words
+from zoo.drawing import boxes as drawn
+from zoo.drawing import columns, page, routing, svg, words
 from zoo.drawing.boxes import INPUT, Box, Frame
 from zoo.drawing.layout import WIDEST, text_width
 from zoo.network import Block
@@ -288,6 +289,101 @@ def test_branches_stand_about_what_they_leave_and_join():
     assert middle["inception3a.concat"] == pytest.approx(middle["input"], abs=0.2)
 
 
+def column_ends(*arguments, **options) -> list[list[tuple[str, float, float]]]:
+    """Columns of a picture: what is in each, name, top and bottom, in the order of the way.
+
+    A line that goes up leads from one column to the next.
+    """
+    name, depth, block = (*arguments, *[None] * (3 - len(arguments)))
+    graph = zoo.graph(name, **options)
+    place = page.fitted(drawn.boxes(graph, graph[block] if block else graph.root, depth))
+    breaks = {
+        x.target
+        for x in place.lines
+        if any(b < a for (_, a), (_, b) in itertools.pairwise(x.points))
+    }
+    found = [[]]
+    for inner in place.inside:
+        if inner.item.name in breaks:
+            found.append([])
+        found[-1].append((inner.item.name, inner.y, inner.bottom))
+    return found
+
+
+SHORT = [
+    ("resnet50", 1, "layer1.block1"),
+    ("convnext_tiny", 2, "stage1.block1"),
+    ("inception_v4", 1, "stem"),
+    ("inception_v3", 4, "mixed7b"),
+    ("inception_module", 2, None),
+    ("inception_module_naive", 2, None),
+    ("googlenet", 3, "inception3a"),
+]
+
+
+@pytest.mark.parametrize(("name", "depth", "block"), SHORT)
+def test_a_short_picture_has_one_column(name, depth, block):
+    assert len(column_ends(name, depth, block)) == 1
+
+
+LONG = [
+    *(("googlenet", depth) for depth in (1, 2, 3, None)),
+    *(("densenet121", depth) for depth in (1, 2, None)),
+    *(("resnet50", depth) for depth in (2, 3)),
+    *(("vgg16", depth) for depth in (1, 2, None)),
+    *((name, 1) for name in ("inception_v3", "inception_resnet_v2", "mobilenet_v3_large")),
+    ("densenet201", None),
+    ("resnet152", None),
+]
+
+
+@pytest.mark.parametrize(("name", "depth"), LONG)
+def test_columns_are_even_and_keep_the_ends_in_company(name, depth):
+    columns = column_ends(name, depth)
+    heights = [max(b for _, _, b in c) - min(a for _, a, _ in c) for c in columns]
+    assert min(heights) > max(heights) / 2
+    first, last = columns[0], columns[-1]
+    assert len(first) >= 3 and len(last) >= 3
+    assert first[0][0] == "input" and last[-1][0].startswith("output ")
+
+
+@pytest.mark.parametrize(("name", "depth"), LONG)
+def test_a_long_picture_has_the_proportions_of_a_page(name, depth):
+    picture = Picture(zoo.draw(name, depth=depth).svg)
+    _, _, width, height = numbers(picture.root.get("viewBox"))
+    assert 0.55 < width / height < 1.9
+
+
+def test_an_open_block_in_columns_has_every_line():
+    graph = zoo.graph("densenet121")
+    picture = Picture(zoo.draw(graph, depth=2).svg)
+    frames = dict(picture.frames)
+    block = frames["denseblock3"]
+    boxes = [rect for name, rect in picture.boxes if name.startswith("denseblock3.")]
+    assert len({rect[0] for rect in boxes}) > 2
+    assert all(overlap(rect, block) for rect in boxes)
+    names = [f"denseblock3.denselayer{i}" for i in range(1, 25)]
+    assert set(itertools.pairwise(["transition2", *names, "transition3"])) <= picture.edges
+    check_nothing_is_in_the_way(picture)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "inception_v3", "efficientnet_b0"])
+def test_nothing_is_in_the_way_where_all_is_open(name):
+    check_nothing_is_in_the_way(Picture(zoo.draw(name, depth=3).svg))
+
+
+def test_wide_branches_stand_side_by_side_and_their_lines_are_straight():
+    picture = Picture(zoo.draw("inception_v3", block="mixed7b", depth=4).svg)
+    frames = dict(picture.frames)
+    branches = ["branch1x1", "branch3x3", "branch_double3x3", "branch_pool"]
+    rects = [frames[f"mixed7b.{branch}"] for branch in branches]
+    assert max(rect[1] for rect in rects) < min(rect[3] for rect in rects)
+    for source, target, parts in picture.lines:
+        if target == "mixed7b.concat":
+            upright = [part for part in parts if part[0] == part[2] and part[3] - part[1] > 8]
+            assert len({part[0] for part in upright}) <= 2, source
+
+
 def test_columns():
     tall, wide = (Picture(zoo.draw("googlenet", columns=n).svg) for n in (1, 4))
     assert len({rect[0] + rect[2] for _, rect in tall.boxes}) == 1
@@ -304,6 +400,21 @@ def test_the_legend_names_the_colours_in_use(case):
     assert [text.text for text in legend.iter(f"{SVG}text")] == [
         family for family in words.FAMILIES if f"box {family.replace(' ', '-')}" in used
     ]
+
+
+def test_the_legend_is_evenly_spaced():
+    """By the widths of the letters, in the widest of the fonts there are."""
+    letters = {"input and output": 88.1, "block": 27.9, "convolution": 61.2, "pooling": 38.7}
+    legend = next(g for g in Picture(zoo.draw("resnet50").svg).root if g.get("class") == "legend")
+    keys = {key.find(f"{SVG}text").text: float(key.find(f"{SVG}rect").get("x")) for key in legend}
+    names = list(keys)
+    gaps = [
+        keys[after] - keys[name] - letters[name]
+        for name, after in itertools.pairwise(names)
+        if name in letters and keys[after] > keys[name]
+    ]
+    assert len(gaps) >= 3
+    assert max(gaps) - min(gaps) < 4
 
 
 def test_every_operation_has_a_colour():

@@ -144,6 +144,8 @@ def _even(tops: Sequence[float], bottoms: Sequence[float], most: int) -> list[li
                     (best[i][0] + (bottoms[j - 1] - tops[i]) ** 2, [*best[i][1], j])
                     for i in range(j)
                 ),
+                # Of ways as even as each other, the one with the shorter columns last.
+                key=lambda way: (round(way[0], 3), [-end for end in way[1]]),
                 default=(math.inf, []),
             )
             for j in range(count + 1)

@@ -14,7 +14,7 @@ from zoo.drawing.columns import set_side_by_side, size, splits
 from zoo.drawing.layout import Place
 
 _SHAPE = 1.4  # width by height of a page, between a screen's and paper's
-_SCREEN = 760  # pixels: what is no higher is read as it is, and gains nothing by more columns
+_SCREEN = 640  # pixels: what is no higher is read as it is, and gains nothing by more columns
 _MOST = 16
 _STEP = 1.3  # from one height of open blocks that is tried to the next
 #: What a picture must gain in size, as a logarithm, to be worth one more column, broken blocks,

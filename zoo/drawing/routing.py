@@ -266,4 +266,4 @@ def _make_room(item: Frame, place: Place) -> None:
     place.right = max(*(inner.right + inner.x for inner in place.inside), *xs, 0) + PAD
     if item.title:  # which stands left of the line that comes in
         room = text_width(item.title, TITLE, bold=True) + PAD
-        place.left, place.right = max(place.left, room), max(place.right, room)
+        place.left, place.right = max(place.left, room - place.into), max(place.right, room)
