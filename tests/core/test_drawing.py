@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo import ops
-from zoo.drawing import boxes as drawn
-from zoo.drawing import columns, page, routing, svg, words
+from zoo.drawing import columns, routing, svg, words
 from zoo.drawing.boxes import INPUT, Box, Frame
 from zoo.drawing.layout import WIDEST, text_width
 from zoo.network import Block
@@ -289,25 +288,33 @@ def test_branches_stand_about_what_they_leave_and_join():
     assert middle["inception3a.concat"] == pytest.approx(middle["input"], abs=0.2)
 
 
-def column_ends(*arguments, **options) -> list[list[tuple[str, float, float]]]:
-    """Columns of a picture: what is in each, name, top and bottom, in the order of the way.
+def column_ends(name, depth, block=None) -> list[list[tuple[str, float, float]]]:
+    """Columns of a picture, from left to right: what is in each, name, top and bottom, downwards.
 
-    A line that goes up leads from one column to the next.
+    A line that goes up leads from one column to the next; what other lines join is in one.
     """
-    name, depth, block = (*arguments, *[None] * (3 - len(arguments)))
-    graph = zoo.graph(name, **options)
-    place = page.fitted(drawn.boxes(graph, graph[block] if block else graph.root, depth))
-    breaks = {
-        x.target
-        for x in place.lines
-        if any(b < a for (_, a), (_, b) in itertools.pairwise(x.points))
+    picture = Picture(zoo.draw(name, depth=depth, block=block).svg)
+    outer = [
+        f for f, _ in picture.frames if not any(f.startswith(f"{g}.") for g, _ in picture.frames)
+    ]
+    items = {
+        n: r
+        for n, r in [*picture.boxes, *picture.frames]
+        if not n.startswith(tuple(f"{g}." for g in outer))
     }
-    found = [[]]
-    for inner in place.inside:
-        if inner.item.name in breaks:
-            found.append([])
-        found[-1].append((inner.item.name, inner.y, inner.bottom))
-    return found
+    column_of = {item: {item} for item in items}
+    for path in picture.root.iter(f"{SVG}path"):
+        source, target = path.get("data-from"), (path.get("data-to") or "").removesuffix(".input")
+        if source in items and target in items:
+            heights = [numbers(part)[1] for part in re.findall(r"[MLQ]([^MLQ]*)", path.get("d"))]
+            if all(above <= below for above, below in itertools.pairwise(heights)):
+                joined = column_of[source] | column_of[target]
+                column_of |= dict.fromkeys(joined, joined)
+    columns = {min(items[n][0] for n in names): names for names in column_of.values()}
+    return [
+        sorted(((n, items[n][1], items[n][3]) for n in columns[x]), key=lambda item: item[1])
+        for x in sorted(columns)
+    ]
 
 
 SHORT = [
@@ -580,11 +587,18 @@ def test_what_ends_a_run_has_its_output(spec_file):
         ("mobilenet_v3_large", "block7", "bneck 3x3 /2, hard swish"),
         ("mobilenet_v3_large", "block13", "bneck 5x5 /2, SE, hard swish"),
         ("googlenet", "conv2", "conv 1x1, relu, conv 3x3, relu"),
+        ("inception_v4", "stem", "605,728 parameters"),
         ("googlenet", "inception3a", "inception, 163,696 parameters"),
     ],
 )
 def test_a_folded_block_says_what_it_is_made_of(name, box, words):
     assert told(name)[box][1] == words
+
+
+def test_a_chain_too_long_for_its_box_is_told_shorter():
+    boxes = told("inception_v3", depth=2)
+    words = "conv 1x1, 7x1, 1x7, 7x1, 1x7"
+    assert boxes["mixed6b.branch_double7x7"][1] == words
 
 
 def test_grouped_convolutions_say_how_many_groups():

@@ -51,7 +51,9 @@ def describe(child: Node | Block) -> str:
         return describe_operation(child)
     name = child.name.rpartition(".")[2]
     named = "" if child.kind == name else f"{child.kind}, "
-    words = [_operations(child), _parts(child), _instance(child) if named else ""]
+    parts = _parts(child)
+    # Too long as they are, parts may fit without saying "conv" again and again.
+    words = [_operations(child), parts, parts.replace(", conv ", ", "), named and _instance(child)]
     count = child.num_parameters
     counted = f"{named}{count:,} parameters" if count else child.kind
     return next((text for text in words if text and len(text) <= LONGEST), counted)

@@ -74,7 +74,8 @@ def draw(
         path: Where to save the picture, if anywhere.
         depth: How many levels of blocks to show; None opens all.
         block: Path name of a block, to draw that alone.
-        columns: In how many columns at most; chosen for a slide if not given.
+        columns: In how many columns at most, every open block in one piece; without it, as many as
+            suit a page, long open blocks in columns too.
         **options: Of :func:`zoo.graph`, for a name or a file.
 
     Returns:
