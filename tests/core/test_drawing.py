@@ -595,6 +595,13 @@ def test_a_folded_block_says_what_it_is_made_of(name, box, words):
     assert told(name)[box][1] == words
 
 
+def test_blocks_of_a_kind_are_told_alike():
+    """Without its shortcut a block is a chain, and says yet what the others of its kind say."""
+    boxes = told("mobilenet_v2", depth=2)
+    assert boxes["stage6.block1"][1] == "bottleneck 3x3 /2, relu6"
+    assert boxes["stage7.block1"][1] == "bottleneck 3x3, relu6"
+
+
 def test_a_chain_too_long_for_its_box_is_told_shorter():
     boxes = told("inception_v3", depth=2)
     words = "conv 1x1, 7x1, 1x7, 7x1, 1x7"

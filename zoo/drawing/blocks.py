@@ -6,7 +6,7 @@ with which kernel, whether with squeeze-and-excite. All of it is read off the gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import groupby, pairwise
 
 from zoo.drawing.words import describe as describe_operation
@@ -36,8 +36,12 @@ def family_of(child: Node | Block) -> str:
     return family_of_operation(main[0]) if _is_short(child) and len(main) == 1 else "block"
 
 
-def describe(child: Node | Block) -> str:
+def describe(child: Node | Block, branching: Set[str] = frozenset()) -> str:
     """Say what a box computes, in a few words.
+
+    Args:
+        child: What is in the box.
+        branching: Kinds of blocks that are not told as chains, as others of their kind are none.
 
     Example:
         >>> import zoo
@@ -51,12 +55,25 @@ def describe(child: Node | Block) -> str:
         return describe_operation(child)
     name = child.name.rpartition(".")[2]
     named = "" if child.kind == name else f"{child.kind}, "
-    parts = _parts(child)
+    parts = "" if child.kind in branching else _parts(child)
     # Too long as they are, parts may fit without saying "conv" again and again.
     words = [_operations(child), parts, parts.replace(", conv ", ", "), named and _instance(child)]
     count = child.num_parameters
     counted = f"{named}{count:,} parameters" if count else child.kind
     return next((text for text in words if text and len(text) <= LONGEST), counted)
+
+
+def branching(block: Block) -> set[str]:
+    """The kinds of blocks inside of which some, as those with a shortcut, are no chains.
+
+    Example:
+        >>> import zoo
+        >>> sorted(branching(zoo.graph("mobilenet_v2").root))
+        ['bottleneck']
+    """
+    inner = [step.child for step in block.steps if isinstance(step.child, Block)]
+    deeper = (branching(child) for child in inner)
+    return {child.kind for child in inner if not child.is_chain}.union(*deeper)
 
 
 def is_small(child: Node | Block) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.drawing.blocks import describe, family_of, is_small
+from zoo.drawing.blocks import branching, describe, family_of, is_small
 from zoo.drawing.runs import name_of, runs
 from zoo.drawing.words import details, shown
 from zoo.network import Block, Graph, Node, Step
@@ -77,7 +77,8 @@ def boxes(graph: Graph, block: Block, depth: int | None) -> Frame:
     ends = ends or [("output", block.output, 1.0)]
     # Small blocks are opened only where that shows the whole picture in the same detail.
     depth = None if depth is None or depth >= _levels(block) else depth
-    folder = _Folder(depth, {step for _, step, _ in ends} if whole else set())
+    alone = {step for _, step, _ in ends} if whole else set()
+    folder = _Folder(depth, alone, branching(graph.root))
     frame, places = folder.frame(block, 1)
     size = len(frame.items) + 1  # the input stands before them
     items = [Box("input", "input", "", "input and output", shown(block.input_shape), "the input")]
@@ -97,10 +98,12 @@ class _Folder:
     Attributes:
         depth: How many levels of blocks to show; None shows all.
         ends: Top-level steps that the outputs read: after them nothing is folded together.
+        branching: Kinds of blocks of which some branch.
     """
 
     depth: int | None
     ends: set[str]
+    branching: set[str]
 
     def frame(self, block: Block, level: int) -> tuple[Frame, dict[str, int]]:
         """A block, open; and which of its items each step is in."""
@@ -124,7 +127,11 @@ class _Folder:
         if isinstance(child, Block) and self._opens(child, level):
             return self.frame(child, level + 1)[0]
         name = name_of(group)
-        title, words, about = name.rpartition(".")[2], describe(child), details(child)
+        title, words, about = (
+            name.rpartition(".")[2],
+            describe(child, self.branching),
+            details(child),
+        )
         words = "" if words == title else words
         if len(group) > 1:
             title, about = f"{title}, × {len(group)}", f"{len(group)} times {about}"
