@@ -1,9 +1,11 @@
 """Pictures: what they show is the graph, and nothing in them is in the way of anything else."""
 
 import itertools
+import math
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -117,6 +119,14 @@ class Picture:
         return {(b, n) for n, _ in self.boxes for s in into.get(n, []) for b in boxes_behind(s)}
 
 
+def is_small(child) -> bool:
+    """Whether it is a short chain of operations, which is one box as long as others are folded."""
+    if not isinstance(child, Block):
+        return False
+    plain = not any(isinstance(step.child, Block) for step in child.steps)
+    return plain and child.is_chain and len(child.steps) <= 4
+
+
 def is_box(group) -> bool:
     return "box" in group.get("class").split()
 
@@ -197,6 +207,9 @@ def test_it_is_well_formed_and_stands_alone(case):
 def test_every_box_is_there_once_with_its_name_and_shape(case):
     graph, depth, picture = case
     rows = graph.summary(depth).rows
+    whole = len(graph.summary(None).rows) == len(rows)
+    small = () if whole else tuple(f"{row.name}." for row in rows if is_small(graph[row.name]))
+    rows = [row for row in rows if not row.name.startswith(small)]
     open_ = {row.name for row in rows for other in rows if other.name.startswith(f"{row.name}.")}
     wanted = {row.name: row.output for row in rows if row.name not in open_}
     outputs = [f"output {output.name}" for output in graph.outputs]
@@ -275,6 +288,109 @@ def test_branches_stand_about_what_they_leave_and_join():
     assert middle["inception3a.concat"] == pytest.approx(middle["input"], abs=0.2)
 
 
+def column_ends(name, depth, block=None) -> list[list[tuple[str, float, float]]]:
+    """Columns of a picture, from left to right: what is in each, name, top and bottom, downwards.
+
+    A line that goes up leads from one column to the next; what other lines join is in one.
+    """
+    picture = Picture(zoo.draw(name, depth=depth, block=block).svg)
+    outer = [
+        f for f, _ in picture.frames if not any(f.startswith(f"{g}.") for g, _ in picture.frames)
+    ]
+    items = {
+        n: r
+        for n, r in [*picture.boxes, *picture.frames]
+        if not n.startswith(tuple(f"{g}." for g in outer))
+    }
+    column_of = {item: {item} for item in items}
+    for path in picture.root.iter(f"{SVG}path"):
+        source, target = path.get("data-from"), (path.get("data-to") or "").removesuffix(".input")
+        if source in items and target in items:
+            heights = [numbers(part)[1] for part in re.findall(r"[MLQ]([^MLQ]*)", path.get("d"))]
+            if all(above <= below for above, below in itertools.pairwise(heights)):
+                joined = column_of[source] | column_of[target]
+                column_of |= dict.fromkeys(joined, joined)
+    columns = {min(items[n][0] for n in names): names for names in column_of.values()}
+    return [
+        sorted(((n, items[n][1], items[n][3]) for n in columns[x]), key=lambda item: item[1])
+        for x in sorted(columns)
+    ]
+
+
+SHORT = [
+    ("resnet50", 1, "layer1.block1"),
+    ("convnext_tiny", 2, "stage1.block1"),
+    ("inception_v4", 1, "stem"),
+    ("inception_v3", 4, "mixed7b"),
+    ("inception_module", 2, None),
+    ("inception_module_naive", 2, None),
+    ("googlenet", 3, "inception3a"),
+]
+
+
+@pytest.mark.parametrize(("name", "depth", "block"), SHORT)
+def test_a_short_picture_has_one_column(name, depth, block):
+    assert len(column_ends(name, depth, block)) == 1
+
+
+LONG = [
+    *(("googlenet", depth) for depth in (1, 2, 3, None)),
+    *(("densenet121", depth) for depth in (1, 2, None)),
+    *(("resnet50", depth) for depth in (2, 3)),
+    *(("vgg16", depth) for depth in (1, 2, None)),
+    *((name, 1) for name in ("inception_v3", "inception_resnet_v2", "mobilenet_v3_large")),
+    ("densenet201", None),
+    ("resnet152", None),
+]
+
+
+@pytest.mark.parametrize(("name", "depth"), LONG)
+def test_columns_are_even_and_keep_the_ends_in_company(name, depth):
+    columns = column_ends(name, depth)
+    heights = [max(b for _, _, b in c) - min(a for _, a, _ in c) for c in columns]
+    assert min(heights) > max(heights) / 2
+    first, last = columns[0], columns[-1]
+    assert len(first) >= 3 and len(last) >= 3
+    assert first[0][0] == "input" and last[-1][0].startswith("output ")
+
+
+@pytest.mark.parametrize(("name", "depth"), LONG)
+def test_a_long_picture_has_the_proportions_of_a_page(name, depth):
+    picture = Picture(zoo.draw(name, depth=depth).svg)
+    _, _, width, height = numbers(picture.root.get("viewBox"))
+    assert 0.55 < width / height < 1.9
+
+
+def test_an_open_block_in_columns_has_every_line():
+    graph = zoo.graph("densenet121")
+    picture = Picture(zoo.draw(graph, depth=2).svg)
+    frames = dict(picture.frames)
+    block = frames["denseblock3"]
+    boxes = [rect for name, rect in picture.boxes if name.startswith("denseblock3.")]
+    assert len({rect[0] for rect in boxes}) > 2
+    assert all(overlap(rect, block) for rect in boxes)
+    names = [f"denseblock3.denselayer{i}" for i in range(1, 25)]
+    assert set(itertools.pairwise(["transition2", *names, "transition3"])) <= picture.edges
+    check_nothing_is_in_the_way(picture)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "inception_v3", "efficientnet_b0"])
+def test_nothing_is_in_the_way_where_all_is_open(name):
+    check_nothing_is_in_the_way(Picture(zoo.draw(name, depth=3).svg))
+
+
+def test_wide_branches_stand_side_by_side_and_their_lines_are_straight():
+    picture = Picture(zoo.draw("inception_v3", block="mixed7b", depth=4).svg)
+    frames = dict(picture.frames)
+    branches = ["branch1x1", "branch3x3", "branch_double3x3", "branch_pool"]
+    rects = [frames[f"mixed7b.{branch}"] for branch in branches]
+    assert max(rect[1] for rect in rects) < min(rect[3] for rect in rects)
+    for source, target, parts in picture.lines:
+        if target == "mixed7b.concat":
+            upright = [part for part in parts if part[0] == part[2] and part[3] - part[1] > 8]
+            assert len({part[0] for part in upright}) <= 2, source
+
+
 def test_columns():
     tall, wide = (Picture(zoo.draw("googlenet", columns=n).svg) for n in (1, 4))
     assert len({rect[0] + rect[2] for _, rect in tall.boxes}) == 1
@@ -291,6 +407,21 @@ def test_the_legend_names_the_colours_in_use(case):
     assert [text.text for text in legend.iter(f"{SVG}text")] == [
         family for family in words.FAMILIES if f"box {family.replace(' ', '-')}" in used
     ]
+
+
+def test_the_legend_is_evenly_spaced():
+    """By the widths of the letters, in the widest of the fonts there are."""
+    letters = {"input and output": 88.1, "block": 27.9, "convolution": 61.2, "pooling": 38.7}
+    legend = next(g for g in Picture(zoo.draw("resnet50").svg).root if g.get("class") == "legend")
+    keys = {key.find(f"{SVG}text").text: float(key.find(f"{SVG}rect").get("x")) for key in legend}
+    names = list(keys)
+    gaps = [
+        keys[after] - keys[name] - letters[name]
+        for name, after in itertools.pairwise(names)
+        if name in letters and keys[after] > keys[name]
+    ]
+    assert len(gaps) >= 3
+    assert max(gaps) - min(gaps) < 4
 
 
 def test_every_operation_has_a_colour():
@@ -334,11 +465,12 @@ def frames(draw, depth: int = 2, name: str = "net") -> Frame:
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
-@given(frames())
-def test_nothing_is_in_the_way_in_any_network(frame):
+@given(frames(), st.sampled_from([math.inf, 400, 150]), st.integers(1, 3))
+def test_nothing_is_in_the_way_in_any_network(frame, tallest, count):
     ends = Box("input", "input", "", "block", "1"), Box("output x", "x", "", "block")
-    place = routing.frame(Frame("", "", (ends[0], frame, ends[1]), ((0, 1), (1, 2))))
-    columns.wrap(place)
+    whole = Frame("", "", (ends[0], frame, ends[1]), ((0, 1), (1, 2)))
+    place = routing.frame(whole, tallest)
+    columns.set_side_by_side(columns.splits(place, count)[-1])
     picture = Picture(svg.write(place, "any", "network", ""))
     check_nothing_is_in_the_way(picture)
 
@@ -355,6 +487,130 @@ def test_a_short_chain_is_told_in_its_order(spec_file):
     texts = [t.text for t in Picture(zoo.draw(path).svg).root.iter(f"{SVG}text")]
     assert "depthwise conv 3x3 /2, BN, relu" in texts
     assert "max pool 3x2, depthwise conv 1x1" in texts
+
+
+def told(*arguments, **options) -> dict[str, tuple[str, str, str]]:
+    """What each box of a picture says, by its name: title, words, family."""
+    root = Picture(zoo.draw(*arguments, **options).svg).root
+    groups = [g for g in root.iter(f"{SVG}g") if g.get("data-name") is not None and is_box(g)]
+    texts = {g.get("data-name"): {t.get("class"): t.text for t in g} for g in groups}
+    families = {g.get("data-name"): g.get("class").removeprefix("box ") for g in groups}
+    return {
+        name: (text["title"], text.get("words", ""), families[name]) for name, text in texts.items()
+    }
+
+
+def test_a_block_of_one_main_operation_says_it_and_has_its_colour():
+    boxes = told("inception_module_naive", depth=2)
+    assert boxes["inception.branch_pool"] == ("branch_pool", "max pool 3x3", "pooling")
+    assert boxes["inception.branch3x3"] == ("branch3x3", "conv 3x3, relu", "convolution")
+    boxes = told("resnet50_v2")
+    assert boxes["norm"] == ("norm", "BN, relu", "normalisation")
+
+
+def test_a_block_that_convolves_and_pools_has_neither_colour():
+    words = "BN, relu, conv 1x1, avg pool 2x2 /2"
+    assert told("densenet121")["transition1"] == ("transition1", words, "block")
+    assert told("googlenet", depth=2)["inception3a.branch_pool"][2] == "block"
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("googlenet", 2), ("googlenet", 3), ("resnet50", 2), ("resnet50", 3), ("inception_v3", 2)],
+)
+def test_a_picture_has_one_level_of_detail(name, depth):
+    """Where some chain of a convolution and what belongs to it is folded, all are."""
+    graph = zoo.graph(name)
+    boxes = told(graph, depth=depth)
+    shown = [
+        graph[name] for name in boxes if name != "input" and " " not in name and "-" not in name
+    ]
+    assert any(is_small(child) for child in shown)
+    around = [graph[child.name.rpartition(".")[0]] for child in shown if "." in child.name]
+    assert not [block.name for block in around if is_small(block)]
+
+
+def test_the_deepest_level_shows_every_operation():
+    assert str(zoo.draw("googlenet", depth=4)) == str(zoo.draw("googlenet", depth=None))
+    assert "inception3a.branch1x1.conv" in told("googlenet", block="inception3a", depth=3)
+
+
+def test_runs_of_equal_blocks_are_one_box():
+    boxes = told("inception_resnet_v2")
+    assert boxes["residual_b1-20"][0] == "residual_b1-20, × 20"
+    assert boxes["residual_b1-20"][1] == "residual, 1,126,784 parameters each"
+    assert "residual_c1-9" in boxes
+    assert "residual_c10" in boxes  # without activation, so not one of them
+    # Rates at which training drops blocks differ from block to block.
+    assert told("convnext_tiny", depth=2)["stage3.block1-9"][0] == "block1-9, × 9"
+    boxes = told("resnet50", depth=2)
+    assert {"layer2.block1", "layer2.block2-4"} <= boxes.keys()
+
+
+def test_runs_are_told_from_others():
+    """Not folded: other arguments, other shapes, and what another step reads."""
+    assert {"block7", "block8", "block9-10", "block11"} <= told("mobilenet_v3_large").keys()
+    assert {"mixed6b", "mixed6c-6d", "mixed6e"} <= told("inception_v3").keys()
+    names = [name for name in told("googlenet", aux=True) if name.startswith("inception")]
+    assert len(names) == 9
+
+
+def test_what_ends_a_run_has_its_output(spec_file):
+    blocks = """
+    blocks:
+      pair: {layers: {one: {op: relu}, two: {op: concat, from: [input, one]}, three: {op: slice, stop: 3}, four: {op: relu}, five: {op: relu}}}
+    """
+    path = spec_file(
+        "a: {block: pair, repeat: 3}\nflatten: {op: flatten}", header=textwrap.dedent(blocks)
+    )
+    picture = Picture(zoo.draw(path).svg)
+    assert picture.edges == {
+        ("input", "a1-3"),
+        ("a1-3", "flatten"),
+        ("flatten", "output logits"),
+    }
+    picture = Picture(zoo.draw(path, depth=2).svg)
+    assert ("a1.five", "a2.one") in picture.edges
+
+
+@pytest.mark.parametrize(
+    ("name", "box", "words"),
+    [
+        ("resnet50", "layer3", "6 × bottleneck 3x3, relu"),
+        ("resnext50_32x4d", "layer1", "3 × bottleneck 3x3, 32 groups, relu"),
+        ("shufflenet_v2_x1_0", "stage2", "down 3x3 /2, relu, 3 × unit 3x3, relu"),
+        ("vgg16", "stage3", "3 × conv 3x3, max pool 2x2 /2"),
+        ("convnext_tiny", "stage2", "conv 2x2 /2, 3 × block 7x7, gelu"),
+        ("efficientnet_b0", "stage3", "2 × mbconv 5x5, SE, silu"),
+        ("mobilenet_v2", "stage1", "bottleneck 3x3, relu6"),
+        ("mobilenet_v3_large", "block4", "bneck 5x5 /2, SE, relu"),
+        ("mobilenet_v3_large", "block7", "bneck 3x3 /2, hard swish"),
+        ("mobilenet_v3_large", "block13", "bneck 5x5 /2, SE, hard swish"),
+        ("googlenet", "conv2", "conv 1x1, relu, conv 3x3, relu"),
+        ("inception_v4", "stem", "605,728 parameters"),
+        ("googlenet", "inception3a", "inception, 163,696 parameters"),
+    ],
+)
+def test_a_folded_block_says_what_it_is_made_of(name, box, words):
+    assert told(name)[box][1] == words
+
+
+def test_blocks_of_a_kind_are_told_alike():
+    """Without its shortcut a block is a chain, and says yet what the others of its kind say."""
+    boxes = told("mobilenet_v2", depth=2)
+    assert boxes["stage6.block1"][1] == "bottleneck 3x3 /2, relu6"
+    assert boxes["stage7.block1"][1] == "bottleneck 3x3, relu6"
+
+
+def test_a_chain_too_long_for_its_box_is_told_shorter():
+    boxes = told("inception_v3", depth=2)
+    words = "conv 1x1, 7x1, 1x7, 7x1, 1x7"
+    assert boxes["mixed6b.branch_double7x7"][1] == words
+
+
+def test_grouped_convolutions_say_how_many_groups():
+    boxes = told("resnext50_32x4d", depth=2, block="layer1")
+    assert boxes["layer1.block1.conv2"][1] == "conv 3x3, 32 groups, BN, relu"
 
 
 def test_the_picture_in_the_readme_is_todays():

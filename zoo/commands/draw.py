@@ -32,7 +32,7 @@ def draw(
     ] = None,
     columns: Annotated[
         int | None,
-        typer.Option("--columns", min=1, help="At most; as suits a slide if not given."),
+        typer.Option("--columns", min=1, help="At most; as suits a page if not given."),
     ] = None,
 ) -> None:
     """Draw a model's blocks as SVG, the shapes on the lines between them."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.drawing.words import describe, details, family_of, shown
-from zoo.network import Block, Graph, Node
+from zoo.drawing.blocks import branching, describe, family_of, is_small
+from zoo.drawing.runs import name_of, runs
+from zoo.drawing.words import details, shown
+from zoo.network import Block, Graph, Node, Step
 
 #: In a frame's lines, the frame's own input.
 INPUT = -1
@@ -16,7 +18,8 @@ class Box:
     """An operation, a folded block, or an end of the network.
 
     Attributes:
-        name: Path name; what ``data-name`` in the picture says.
+        name: Path name, of a run of equal blocks ``first-last``; what ``data-name`` in the picture
+            says.
         title: What stands in it, first.
         words: And below.
         family: What its colour shows; a key of ``zoo.drawing.words.FAMILIES``.
@@ -69,42 +72,83 @@ def boxes(graph: Graph, block: Block, depth: int | None) -> Frame:
     Returns:
         A frame whose first item is the input, with a box for each output.
     """
-    frame = _frame(block, depth)
     whole = block is graph.root
     ends = [(o.name, o.step, o.loss_weight) for o in graph.outputs] if whole else []
-    size = len(block.steps) + 1  # the input stands before the steps
+    ends = ends or [("output", block.output, 1.0)]
+    # Small blocks are opened only where that shows the whole picture in the same detail.
+    depth = None if depth is None or depth >= _levels(block) else depth
+    alone = {step for _, step, _ in ends} if whole else set()
+    folder = _Folder(depth, alone, branching(graph.root))
+    frame, places = folder.frame(block, 1)
+    size = len(frame.items) + 1  # the input stands before them
     items = [Box("input", "input", "", "input and output", shown(block.input_shape), "the input")]
     lines = [(a + 1, b + 1) for a, b in frame.lines if b < len(frame.items)]
-    places = {step.name: i for i, step in enumerate(block.steps, start=1)}
-    for name, step, weight in ends or [("output", block.output, 1.0)]:
+    for name, step, weight in ends:
         words = f"loss x {weight:g}" if weight != 1 else ""
-        lines.append((places[step], size))
+        lines.append((places[step] + 1, size))
         items.append(Box(f"output {name}", name, words, "input and output", "", f"output {name}"))
         size += 1
     return Frame(block.name, "", (items[0], *frame.items, *items[1:]), tuple(lines))
 
 
-def _frame(block: Block, depth: int | None) -> Frame:
-    places = {"input": INPUT, **{step.name: i for i, step in enumerate(block.steps)}}
-    lines = dict.fromkeys(
-        (places[name], places[step.name]) for step in block.steps for name in step.inputs
-    )
-    return Frame(
-        block.name,
-        _title(block),
-        tuple(_item(step.child, depth) for step in block.steps),
-        (*lines, (places[block.output], len(block.steps))),
-        details(block),
-    )
+@dataclass(frozen=True)
+class _Folder:
+    """Makes frames and boxes.
+
+    Attributes:
+        depth: How many levels of blocks to show; None shows all.
+        ends: Top-level steps that the outputs read: after them nothing is folded together.
+        branching: Kinds of blocks of which some branch.
+    """
+
+    depth: int | None
+    ends: set[str]
+    branching: set[str]
+
+    def frame(self, block: Block, level: int) -> tuple[Frame, dict[str, int]]:
+        """A block, open; and which of its items each step is in."""
+        alone = {step.name for step in block.steps if self._stands_alone(step.child, level)}
+        alone |= self.ends if level == 1 else set()
+        groups = runs(block, alone)
+        places = {step.name: i for i, group in enumerate(groups) for step in group}
+        places["input"] = INPUT
+        lines = dict.fromkeys(
+            (places[name], places[step.name])
+            for step in block.steps
+            for name in step.inputs
+            if places[name] != places[step.name]
+        )
+        items = tuple(self._item(group, level) for group in groups)
+        ways = (*lines, (places[block.output], len(items)))
+        return Frame(block.name, _title(block), items, ways, details(block)), places
+
+    def _item(self, group: list[Step], level: int) -> Box | Frame:
+        child = group[0].child
+        if isinstance(child, Block) and self._opens(child, level):
+            return self.frame(child, level + 1)[0]
+        name = name_of(group)
+        title, words, about = (
+            name.rpartition(".")[2],
+            describe(child, self.branching),
+            details(child),
+        )
+        words = "" if words == title else words
+        if len(group) > 1:
+            title, about = f"{title}, × {len(group)}", f"{len(group)} times {about}"
+            words = f"{words} each" if words.endswith(" parameters") else words
+        return Box(name, title, words, family_of(child), shown(child.shape), about)
+
+    def _opens(self, child: Block, level: int) -> bool:
+        return self.depth is None or (level < self.depth and not is_small(child))
+
+    def _stands_alone(self, child: Node | Block, level: int) -> bool:
+        return isinstance(child, Node) or self._opens(child, level) or is_small(child)
 
 
-def _item(child: Node | Block, depth: int | None) -> Box | Frame:
-    if isinstance(child, Block) and (depth is None or depth > 1):
-        return _frame(child, None if depth is None else depth - 1)
-    title = child.name.rpartition(".")[2]
-    words = describe(child)
-    words = "" if words == title else words
-    return Box(child.name, title, words, family_of(child), shown(child.shape), details(child))
+def _levels(block: Block) -> int:
+    """How many levels of blocks there are, the one asked about among them."""
+    inner = (step.child for step in block.steps)
+    return 1 + max((_levels(child) for child in inner if isinstance(child, Block)), default=0)
 
 
 def _title(block: Block) -> str:

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from zoo.drawing import columns as column
-from zoo.drawing import routing, svg
+from zoo.drawing import page, svg
 from zoo.drawing.boxes import Box, boxes
 from zoo.drawing.layout import Place
 from zoo.drawing.words import shown
@@ -34,8 +33,7 @@ class Drawing:
         shown_block = graph.root if block is None else graph[block]
         if not isinstance(shown_block, Block):
             raise InputError(f"{block!r} of {graph.name} is one operation; give a block to draw")
-        place = routing.frame(boxes(graph, shown_block, depth))
-        column.wrap(place, columns)
+        place = page.fitted(boxes(graph, shown_block, depth), columns)
         heading = graph.name if block is None else f"{graph.name}: {block}"
         facts = (
             f"input {shown(shown_block.input_shape)}, {shown_block.num_parameters:,} parameters, "
@@ -76,7 +74,8 @@ def draw(
         path: Where to save the picture, if anywhere.
         depth: How many levels of blocks to show; None opens all.
         block: Path name of a block, to draw that alone.
-        columns: In how many columns at most; chosen for a slide if not given.
+        columns: In how many columns at most, every open block in one piece; without it, as many as
+            suit a page, long open blocks in columns too.
         **options: Of :func:`zoo.graph`, for a name or a file.
 
     Returns:

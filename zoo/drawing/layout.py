@@ -11,15 +11,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from zoo.drawing.blocks import LONGEST
 from zoo.drawing.boxes import INPUT, Box, Frame
 
 #: All in pixels of the picture.
-WIDEST = 1400  # a layer that would be wider goes on in the next
+WIDEST = 1400  # a layer of many that would be wider goes on in the next
+_MANY = 7  # so many branches of a block stand side by side however wide they are
 GAP = 22  # between boxes side by side
 LANE = 10  # between lines side by side
 PAD = 12  # between a frame and what is in it
 TITLE, TEXT = 12, 10.5  # font sizes
-_NARROWEST, _LONGEST = 136, 40  # of a box, and of what it says, in letters
+_NARROWEST = 136  # of a box
+#: How wide letters are, by the font size, in the widest of the fonts that pictures ask for.
+_LETTERS = {
+    letter: width
+    for width, letters in (
+        (0.28, "'ijlIJ"),
+        (0.34, " ,.:;/|\\f-"),
+        (0.41, "tr()[]!"),
+        (0.53, "szc_*?"),
+        (0.6, "kvxyLFP"),
+        (0.7, "KAVBRXZCU"),
+        (0.8, "wHNDGOQ"),
+        (1.0, "mMW×%@…"),
+    )
+    for letter in letters
+}
 
 
 @dataclass(eq=False)
@@ -38,9 +55,11 @@ class Place:
 
     Attributes:
         item: A box or a frame.
-        left: How far it reaches to the left of its axis, along which lines enter and leave.
+        left: How far it reaches to the left of its axis, along which lines enter.
         right: And to the right.
         height: From top to bottom.
+        into: How far right of its axis lines enter.
+        out: How far right of its axis lines leave.
         x: Of the axis.
         y: Of the top.
         inside: What stands in a frame, from its axis and its top.
@@ -51,6 +70,8 @@ class Place:
     left: float
     right: float
     height: float
+    into: float = 0
+    out: float = 0
     x: float = 0
     y: float = 0
     inside: list[Place] = field(default_factory=list)
@@ -60,6 +81,16 @@ class Place:
     def width(self) -> float:
         """From left to right."""
         return self.left + self.right
+
+    @property
+    def entry(self) -> float:
+        """Where lines enter, from left to right."""
+        return self.x + self.into
+
+    @property
+    def exit(self) -> float:
+        """Where lines leave, from left to right."""
+        return self.x + self.out
 
     @property
     def bottom(self) -> float:
@@ -76,12 +107,13 @@ def box(item: Box) -> Place:
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Guess how wide a text is in whatever font a reader has; rather too wide than too narrow."""
-    return len(shortened(text)) * size * (0.64 if bold else 0.58)
+    width = sum(_LETTERS.get(letter, 0.64) for letter in shortened(text))
+    return width * size * (1.13 if bold else 1)
 
 
 def shortened(text: str) -> str:
     """A text that fits into a box."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def layers(frame: Frame, places: Sequence[Place]) -> list[list[int]]:
@@ -98,7 +130,11 @@ def layers(frame: Frame, places: Sequence[Place]) -> list[list[int]]:
     at = {INPUT: -1}
     for i, place in enumerate(places):
         layer = 1 + max((at[source] for source, target in frame.lines if target == i), default=-1)
-        while layer < len(found) and _width(found[layer], places) + place.width > WIDEST:
+        while (
+            layer < len(found)
+            and len(found[layer]) >= _MANY
+            and _width(found[layer], places) + place.width > WIDEST
+        ):
             layer += 1
         found += [[] for _ in range(layer + 1 - len(found))]
         found[layer].append(i)
@@ -138,7 +174,7 @@ def _uncross(
     short = [(a, b) for a, b in frame.lines if a in above and b in layer]
 
     def under(target: int, source: int) -> bool:
-        return abs(places[target].x - places[source].x) < LANE
+        return abs(places[target].entry - places[source].exit) < LANE
 
     for k, first in enumerate(layer):
         into_first = [a for a, b in short if b == first]

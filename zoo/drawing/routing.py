@@ -7,10 +7,12 @@ box share a track of a channel, as do those into one box, so that forks and join
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zoo.drawing.boxes import INPUT, Box, Frame
+from zoo.drawing.columns import break_up
 from zoo.drawing.layout import (
     LANE,
     PAD,
@@ -107,13 +109,17 @@ class _Channel:
         return TRACK * max((stroke.track + 1 for stroke in self.strokes.values()), default=0)
 
 
-def frame(item: Frame) -> Place:
+def frame(item: Frame, tallest: float = math.inf) -> Place:
     """Lay out a frame and all that is in it.
+
+    Args:
+        item: The frame.
+        tallest: An open block that is taller is broken into columns, where it can be.
 
     Returns:
         Its place, to be moved; what is inside stands about its axis, below its top.
     """
-    places = [frame(i) if isinstance(i, Frame) else box(i) for i in item.items]
+    places = [frame(i, tallest) if isinstance(i, Frame) else box(i) for i in item.items]
     rows = layers(item, places)
     align(item, places, rows)
     routes = _routes(item, places, rows)
@@ -129,14 +135,19 @@ def frame(item: Frame) -> Place:
         )
         for k, route in enumerate(routes)
     ]
-    return _framed(item, places, lines, height)
+    place = Place(item, 0, 0, height, inside=places, lines=lines)
+    if item.title and height > tallest:
+        break_up(place, tallest)
+    _make_room(item, place)
+    return place
 
 
 def _routes(item: Frame, places: Sequence[Place], rows: Sequence[Sequence[int]]) -> list[_Route]:
     at = {i: layer for layer, row in enumerate(rows) for i in row}
     at |= {INPUT: -1, len(places): len(rows)}
-    x = {i: place.x for i, place in enumerate(places)} | {INPUT: 0.0, len(places): 0.0}
-    return [_Route(a, b, x[a], x[b], at[a], at[b], x[b]) for a, b in item.lines]
+    start = {i: place.exit for i, place in enumerate(places)} | {INPUT: 0.0}
+    end = {i: place.entry for i, place in enumerate(places)} | {len(places): 0.0}
+    return [_Route(a, b, start[a], end[b], at[a], at[b], end[b]) for a, b in item.lines]
 
 
 def _choose_ways(
@@ -152,7 +163,8 @@ def _choose_ways(
         # Where it turns, others leave their boxes or arrive.
         begin = [] if route.source == INPUT else rows[route.first]
         end = [] if route.target == len(places) else rows[route.last]
-        others = [places[i].x for i in {*begin, *end} - {route.source, route.target}]
+        others = [places[i].exit for i in begin if i != route.source]
+        others += [places[i].entry for i in end if i != route.target]
         others += [
             other
             for other, first, last, source in ways
@@ -247,11 +259,11 @@ def _points(
     return [*points, (route.end, end)]
 
 
-def _framed(item: Frame, places: list[Place], lines: list[Line], height: float) -> Place:
-    xs = [x for line in lines for x, _ in line.points]
-    left = max(*(place.left - place.x for place in places), *(-x for x in xs), 0) + PAD
-    right = max(*(place.right + place.x for place in places), *xs, 0) + PAD
+def _make_room(item: Frame, place: Place) -> None:
+    """Say how far a frame reaches about its axis."""
+    xs = [x for line in place.lines for x, _ in line.points]
+    place.left = max(*(inner.left - inner.x for inner in place.inside), *(-x for x in xs), 0) + PAD
+    place.right = max(*(inner.right + inner.x for inner in place.inside), *xs, 0) + PAD
     if item.title:  # which stands left of the line that comes in
         room = text_width(item.title, TITLE, bold=True) + PAD
-        left, right = max(left, room), max(right, room)
-    return Place(item, left, right, height, inside=places, lines=lines)
+        place.left, place.right = max(place.left, room - place.into), max(place.right, room)

@@ -156,7 +156,7 @@ def _legend(place: Place, room: float) -> tuple[list[ET.Element], float]:
     used = set(_families(place))
     keys, x, y = [], 0.0, 0.0
     for family in (name for name in FAMILIES if name in used):
-        wide = 20 + text_width(family, TEXT) + 12
+        wide = 18 + text_width(family, TEXT) + 18
         if x and x + wide > room:
             x, y = 0, y + _ROW
         key = ET.Element("g", {"class": style.slug(family)})

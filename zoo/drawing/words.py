@@ -1,9 +1,8 @@
-"""What a box says: an operation in the words of a lecture, and the family its colour shows."""
+"""What an operation is called in a lecture, and the family its colour shows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 from zoo.network import Block, Node, Shape
@@ -30,40 +29,9 @@ _FAMILY = {op: family for family, ops in FAMILIES.items() for op in ops}
 _SHORT = {"batch_norm": "batch norm", "lrn": "LRN", "max_pool": "max pool", "avg_pool": "avg pool"}
 
 
-def family_of(child: Node | Block) -> str:
-    """Return the family that a box is coloured by.
-
-    Example:
-        >>> import zoo
-        >>> graph = zoo.graph("googlenet")
-        >>> [family_of(graph[name]) for name in ("conv1", "pool1", "inception3a")]
-        ['convolution', 'pooling', 'block']
-    """
-    if isinstance(child, Node):
-        return _FAMILY.get(child.op, "arranging")
-    layer = _only_layer(child)
-    return _FAMILY[layer.op] if layer else "block"
-
-
-def describe(child: Node | Block) -> str:
-    """Say what a box computes, in a few words.
-
-    Example:
-        >>> import zoo
-        >>> graph = zoo.graph("googlenet")
-        >>> [describe(graph[name]) for name in ("conv1", "pool1", "inception3a")]
-        ['conv 7x7 /2, relu', 'max pool 3x3 /2', 'inception, 163,696 parameters']
-    """
-    if isinstance(child, Node):
-        return _describe(child)
-    layer = _only_layer(child)
-    if layer:
-        return ", ".join(
-            "BN" if node.op == "batch_norm" else _describe(node) for node in child.nodes
-        )
-    name = child.name.rpartition(".")[2]
-    kind = "" if child.kind == name else f"{child.kind}, "
-    return f"{kind}{child.num_parameters:,} parameters"
+def family_of(node: Node) -> str:
+    """Return the family that an operation's box is coloured by."""
+    return _FAMILY.get(node.op, "arranging")
 
 
 def details(child: Node | Block) -> str:
@@ -90,27 +58,29 @@ def shown(shape: Shape) -> str:
     return "x".join(map(str, (*shape[1:], shape[0])))
 
 
-def _only_layer(block: Block) -> Node | None:
-    """The one layer of a short chain that has weights worth counting, if it is one."""
-    nodes = list(block.nodes)
-    layers = [node for node in nodes if node.op in ("conv", "linear")]
-    chained = all(after.inputs == (before.name,) for before, after in pairwise(nodes))
-    return layers[0] if len(layers) == 1 and chained and len(nodes) <= 4 else None
+def describe(node: Node) -> str:
+    """Say what an operation computes, in a few words.
 
-
-def _describe(node: Node) -> str:
+    Example:
+        >>> import zoo
+        >>> describe(zoo.graph("googlenet")["conv1.conv"])
+        'conv 7x7 /2'
+    """
     known: Mapping[str, Any] = node.attributes
     words = _words(node.op)
     groups = known.get("groups", 1)
-    if node.op == "conv" and groups > 1:
-        words = "depthwise conv" if groups == known["in_channels"] else "grouped conv"
+    depthwise = node.op == "conv" and 1 < groups == known["in_channels"]
+    if depthwise:
+        words = "depthwise conv"
     if "kernel_size" in known:
-        words += f" {_sides(known['kernel_size'])}"
+        words += f" {sides(known['kernel_size'])}"
         if tuple(known["stride"]) != (1, 1):
             down, right = known["stride"]
             words += f" /{down}" if down == right else f" /{down}x{right}"
         if tuple(known.get("dilation", (1, 1))) != (1, 1):
-            words += f", dilation {_sides(known['dilation'])}"
+            words += f", dilation {sides(known['dilation'])}"
+    if node.op == "conv" and groups > 1 and not depthwise:
+        words += f", {groups} groups"
     if "rate" in known:
         words += f" {known['rate']:g}"
     if "factor" in known:
@@ -122,5 +92,6 @@ def _words(op: str) -> str:
     return _SHORT.get(op, op.replace("_", " "))
 
 
-def _sides(pair: tuple[int, int]) -> str:
+def sides(pair: tuple[int, int]) -> str:
+    """Write a window, height x width."""
     return f"{pair[0]}x{pair[1]}"
