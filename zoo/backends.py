@@ -73,8 +73,13 @@ class Backend(Protocol):
     def own_weights(self, model: Any) -> dict[str, Array]:
         """Copies of every parameter and statistic of any model, by its own names, as they lie."""
 
-    def observe(self, model: Any, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
-        """What any model returns of x, NCHW, and what its modules of these names give."""
+    def named_modules(self, model: Any) -> dict[str, Any]:
+        """Path -> module, of every one within any model."""
+
+    def observe(
+        self, model: Any, x: Array, names: Iterable[str]
+    ) -> tuple[Any, dict[str, list[Array]]]:
+        """What any model returns of x, NCHW, and what its modules of these names give, by calls."""
 
     def differentiate(
         self, model: Any, x: Array, loss: Callable[[Any], Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -31,7 +31,14 @@ def own_weights(model: nnx.Module) -> dict[str, Array]:
     return _named(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
 
 
-def observe(model: nnx.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+def named_modules(model: nnx.Module) -> dict[str, Any]:
+    """Path -> module or function, of every one within a model; one of two names is under both."""
+    return dict(_modules(model, ""))
+
+
+def observe(
+    model: nnx.Module, x: Array, names: Iterable[str]
+) -> tuple[Any, dict[str, list[Array]]]:
     """Run a copy of a model in evaluation mode, and note what its modules give.
 
     Args:
@@ -40,10 +47,11 @@ def observe(model: nnx.Module, x: Array, names: Iterable[str]) -> tuple[Any, dic
         names: Paths of attributes; those there are none of are passed over.
 
     Returns:
-        What the model returns, its arrays as NumPy's; and path -> value, NHWC.
+        What the model returns, its arrays as NumPy's; and path -> the values of all calls,
+        NHWC, for modules that ran.
     """
     copy = _evaluating(model)
-    found: dict[str, Array] = {}
+    found: dict[str, list[Array]] = {}
     # What is within others first: it has its place no more once they have been replaced.
     for name in sorted(names, key=lambda name: -name.count(".")):
         _note(copy, name, found)
@@ -84,7 +92,7 @@ def _input(model: nnx.Module, x: Array) -> jax.Array:
     return jnp.asarray(x.transpose(0, 2, 3, 1), leaves[0].dtype if leaves else x.dtype)
 
 
-def _note(model: nnx.Module, name: str, found: dict[str, Array]) -> None:
+def _note(model: nnx.Module, name: str, found: dict[str, list[Array]]) -> None:
     *path, last = name.split(".")
     parent: Any = model
     for part in path:
@@ -96,13 +104,24 @@ def _note(model: nnx.Module, name: str, found: dict[str, Array]) -> None:
     def noting(*inputs: Any, **options: Any) -> Any:
         result = layer(*inputs, **options)
         if isinstance(result, jax.Array):
-            found[name] = np.asarray(result)
+            found.setdefault(name, []).append(np.asarray(result))
         return result
 
     if last.isdecimal():
         parent[int(last)] = noting
     else:
         vars(parent)[last] = noting
+
+
+def _modules(parent: Any, before: str) -> Iterator[tuple[str, Any]]:
+    held = vars(parent) if isinstance(parent, nnx.Module) else dict(enumerate(parent))
+    for name, child in held.items():
+        if str(name).startswith("_"):
+            continue
+        if isinstance(child, nnx.Module) or callable(child):
+            yield f"{before}{name}", child
+        if isinstance(child, nnx.Module | list | tuple):
+            yield from _modules(child, f"{before}{name}.")
 
 
 def _child(parent: Any, name: str) -> Any:

@@ -41,7 +41,14 @@ def own_weights(model: keras.Model) -> dict[str, Array]:
     return {name: _value(variable.value) for name, variable in _variables(model)}
 
 
-def observe(model: keras.Model, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+def named_modules(model: keras.Model) -> dict[str, keras.Layer]:
+    """Path -> layer, of every one within a model; one of two names is there under both."""
+    return dict(_layers(model))
+
+
+def observe(
+    model: keras.Model, x: Array, names: Iterable[str]
+) -> tuple[Any, dict[str, list[Array]]]:
     """Run a model layer by layer in evaluation mode, and note what its layers give.
 
     Args:
@@ -50,29 +57,31 @@ def observe(model: keras.Model, x: Array, names: Iterable[str]) -> tuple[Any, di
         names: Of layers; those there are none of are passed over.
 
     Returns:
-        What the model returns, its tensors as NumPy's, maps NCHW; and name -> value, NHWC.
+        What the model returns, its tensors as NumPy's; and name -> the values of all calls, NHWC,
+        for layers that ran. Names of one layer share one list.
     """
-    found: dict[str, Array] = {}
-    layers, patched = dict(_layers(model)), []
+    known, calls = named_modules(model), dict[int, list[Array]]()
+    wanted = {name: id(known[name]) for name in names if name in known}
+    patched = []
 
-    def noting(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def noting(key: int, call: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*arguments: Any, **options: Any) -> Any:
             result = call(*arguments, **options)
             if keras.ops.is_tensor(result):
-                found[name] = keras.ops.convert_to_numpy(result)
+                calls.setdefault(key, []).append(_value(result))
             return result
 
         return noted
 
     try:
-        for name in names:
-            if name in layers:
-                object.__setattr__(layers[name], "call", noting(name, layers[name].call))
-                patched.append(layers[name])
+        for key, layer in {wanted[name]: known[name] for name in wanted}.items():
+            object.__setattr__(layer, "call", noting(key, layer.call))
+            patched.append(layer)
         result = model(_input(model, x), training=False)
     finally:
         for layer in patched:
             object.__delattr__(layer, "call")
+    found = {name: calls[key] for name, key in wanted.items() if key in calls}
     return mapped(result, keras.ops.convert_to_numpy), found
 
 

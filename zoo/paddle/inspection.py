@@ -26,7 +26,12 @@ def own_weights(model: nn.Layer) -> dict[str, Array]:
     return {name: array(value) for name, value in model.state_dict().items()}
 
 
-def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+def named_modules(model: nn.Layer) -> dict[str, nn.Layer]:
+    """Path -> layer, of every one within a model; one of two names is there under both."""
+    return dict(model.named_sublayers(remove_duplicate=False))
+
+
+def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
     """Run a model in evaluation mode, and note what its layers give.
 
     Args:
@@ -35,26 +40,26 @@ def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[
         names: Paths of layers; those there are none of are passed over.
 
     Returns:
-        What the model returns, its tensors as NumPy's; and path -> value, for layers that ran.
+        What the model returns, its tensors as NumPy's; and path -> the values of all calls, for
+        layers that ran. Paths of one layer share one list.
     """
-    found: dict[str, Array] = {}
-    layers = dict(model.named_sublayers())
+    known, calls = named_modules(model), dict[int, list[Array]]()
+    wanted = {name: id(known[name]) for name in names if name in known}
 
-    def keep(name: str) -> Callable[..., None]:
-        def hook(layer: nn.Layer, inputs: Any, output: Any) -> None:
-            if isinstance(output, paddle.Tensor):
-                found[name] = array(output)
+    def keep(layer: nn.Layer, inputs: Any, output: Any) -> None:
+        if isinstance(output, paddle.Tensor):
+            # A copy: what is computed in place afterwards is not the layer's.
+            calls.setdefault(id(layer), []).append(array(output).copy())
 
-        return hook
-
-    hooks = [layers[n].register_forward_post_hook(keep(n)) for n in names if n in layers]
+    once = {wanted[name]: known[name] for name in wanted}
+    hooks = [layer.register_forward_post_hook(keep) for layer in once.values()]
     try:
         with evaluating(model):
             result = model(to_input(model, x))
     finally:
         for hook in hooks:
             hook.remove()
-    return mapped(result, array), found
+    return mapped(result, array), {n: calls[key] for n, key in wanted.items() if key in calls}
 
 
 def differentiate(

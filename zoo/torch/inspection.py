@@ -26,7 +26,12 @@ def own_weights(model: nn.Module) -> dict[str, Array]:
     return {name: to_numpy(value.detach()) for name, value in model.state_dict().items()}
 
 
-def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Path -> module, of every one within a model; one of two names is there under both."""
+    return {n: m for n, m in model.named_modules(remove_duplicate=False) if n}
+
+
+def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
     """Run a model in evaluation mode, and note what its modules give.
 
     Args:
@@ -35,25 +40,24 @@ def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict
         names: Paths of modules; those there are none of are passed over.
 
     Returns:
-        What the model returns, its tensors as NumPy's; and path -> value, for modules that ran.
+        What the model returns, its tensors as NumPy's; and path -> the values of all calls, for
+        modules that ran. Paths of one module share one list.
     """
-    found: dict[str, Array] = {}
-    modules = dict(model.named_modules())
+    known, calls = named_modules(model), dict[nn.Module, list[Array]]()
+    wanted = [name for name in names if name in known]
 
-    def keep(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, torch.Tensor):
-                found[name] = to_numpy(output.detach())
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            calls.setdefault(module, []).append(to_numpy(output.detach()))
 
-        return hook
-
-    hooks = [modules[n].register_forward_hook(keep(n)) for n in names if n in modules]
+    hooks = [m.register_forward_hook(keep) for m in {known[name]: None for name in wanted}]
     try:
         with evaluating(model):
             result = model(to_input(model, x))
     finally:
         for hook in hooks:
             hook.remove()
+    found = {name: calls[known[name]] for name in wanted if known[name] in calls}
     return mapped(result, to_numpy), found
 
 
