@@ -82,9 +82,9 @@ class Backend(Protocol):
         """What any model returns of x, NCHW, and what its modules of these names give, by calls."""
 
     def differentiate(
-        self, model: Any, x: Array, loss: Callable[[Any], Any]
-    ) -> tuple[float, dict[str, Array], Array]:
-        """A loss in evaluation mode, its gradients by the model's own names, and the input's."""
+        self, model: Any, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+        """A loss in training mode; its gradients by own names, the input's, and weights after."""
 
     def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
         """Values of nodes, in evaluation mode, NCHW or [N, features]."""

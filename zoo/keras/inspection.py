@@ -86,28 +86,43 @@ def observe(
 
 
 def differentiate(
-    model: keras.Model, x: Array, loss: Callable[[Any], Any]
-) -> tuple[float, dict[str, Array], Array]:
-    """Differentiate a loss in evaluation mode.
+    model: keras.Model, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+    """Differentiate a loss in training mode, with dropouts that drop nothing.
 
     Args:
         model: It is left as it was.
         x: [N, C, H, W].
         loss: Of what the model returns.
+        dropouts: Paths of modules that are to drop nothing.
 
     Returns:
-        The loss; own name -> gradient, as the variable lies; and the input's, NCHW.
+        The loss; own name -> gradient, as the variable lies; the input's, NCHW; and own name ->
+        what parameters and running statistics then are.
     """
     known = {name: variable for name, variable in _variables(model) if variable.trainable}
     variables = list(known.values())
     differentiate = ENGINES[keras.backend.backend()]
     inputs = _input(model, x)
-    value, on_input, found = differentiate(model, inputs, variables, loss, training=False)
+    layers, kept = named_modules(model), [(v, _value(v.value)) for v in model.variables]
+    rated = [layers[name] for name in dropouts if hasattr(layers[name], "rate")]
+    rates = [layer.rate for layer in rated]
+    try:
+        for layer in rated:
+            layer.rate = 0.0
+        value, on_input, found = differentiate(model, inputs, variables, loss)
+        after = own_weights(model)
+    finally:
+        for layer, rate in zip(rated, rates, strict=True):
+            layer.rate = rate
+        for variable, before in kept:
+            variable.assign(before)
+    on_input = np.zeros_like(inputs) if on_input is None else np.asarray(on_input)
     named = {
         name: _value(0 * variable.value if gradient is None else gradient)
         for (name, variable), gradient in zip(known.items(), found, strict=True)
     }
-    return float(value), named, np.asarray(on_input).transpose(0, 3, 1, 2).copy()
+    return float(value), named, on_input.transpose(0, 3, 1, 2).copy(), after
 
 
 def _input(model: keras.Model, x: Array) -> Array:

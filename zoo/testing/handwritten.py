@@ -92,9 +92,28 @@ class HandWritten:
             each.values = [self.canonical(value, node) for value in each.values]
         return result, values
 
-    def weights(self) -> dict[str, Array]:
-        """Its weights under the spec's names and in canonical layouts, strictly."""
-        return self._placed(self.backend.own_weights(self.model), "weights")
+    @property
+    def dropouts(self) -> list[str]:
+        """Paths of what drops values or examples in training, by what its class is called."""
+        kinds = {path: type(each).__name__.lower() for path, each in self.modules.items()}
+        return [p for p, kind in kinds.items() if "drop" in kind or kind == "stochasticdepth"]
+
+    def check_rates(self) -> None:
+        """Compare the rates of dropouts that the spec's lead to, which no value shows."""
+        for node in self.graph.nodes:
+            wanted, path = node.attributes.get("rate"), self.paths.get(node.name)
+            module = self.modules.get(path or "")
+            told = (getattr(module, name, None) for name in ("p", "rate", "drop_prob"))
+            rate = next((each for each in told if isinstance(each, int | float)), None)
+            if wanted is not None and rate is not None and abs(rate - wanted) > 1e-6:
+                raise AssertionError(
+                    f"{self.title} is not {self.graph.name}: {path} drops at a rate of {rate:g}, "
+                    f"the spec's {node.name} at {wanted:g}"
+                )
+
+    def weights(self, own: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Its weights, or these, under the spec's names and in canonical layouts, strictly."""
+        return self._placed(own or self.backend.own_weights(self.model), "weights")
 
     def gradients(self, found: Mapping[str, Array]) -> dict[str, Array]:
         """The same of gradients."""

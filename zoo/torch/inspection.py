@@ -62,27 +62,36 @@ def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict
 
 
 def differentiate(
-    model: nn.Module, x: Array, loss: Callable[[Any], Any]
-) -> tuple[float, dict[str, Array], Array]:
-    """Differentiate a loss in evaluation mode.
+    model: nn.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+    """Differentiate a loss in training mode, with dropouts that drop nothing.
 
     Args:
         model: It is left as it was.
         x: [N, C, H, W].
         loss: Of what the model returns.
+        dropouts: Paths of modules that are to drop nothing.
 
     Returns:
-        The loss; own name -> gradient, as the parameter lies; and the input's, NCHW.
+        The loss; own name -> gradient, as the parameter lies; the input's, NCHW; and own name ->
+        what parameters and running statistics then are.
     """
-    training = [module for module in model.modules() if module.training]
-    model.eval()
+    modes = {module: module.training for module in model.modules()}
+    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    known = named_modules(model)
+    model.train()
+    for name in dropouts:
+        known[name].training = False
     try:
         parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
         tensor = to_input(model, x).requires_grad_()
         value = loss(model(tensor))
         found = torch.autograd.grad(value, [tensor, *parameters.values()], materialize_grads=True)
+        after = own_weights(model)
     finally:
-        for module in training:
-            module.training = True
+        for module, mode in modes.items():
+            module.training = mode
+        for name, buffer in model.named_buffers():
+            buffer.data.copy_(kept[name])
     on_input, *others = (to_numpy(each.detach()) for each in found)
-    return value.item(), dict(zip(parameters, others, strict=True)), on_input
+    return value.item(), dict(zip(parameters, others, strict=True)), on_input, after
