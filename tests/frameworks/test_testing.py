@@ -511,6 +511,21 @@ def test_only_what_is_returned_differs(call, called, called_names, small):
         assert_same(call(scale=float("nan")), called, small, names=called_names)
 
 
+def test_nan_in_both_is_a_difference(spec_file):
+    load("torch")
+    from torch import nn
+
+    spec = spec_file(
+        "flatten: {op: flatten}\nfc: {op: linear, out_features: 4}\n",
+        header="options: {num_classes: 4, input_size: 2}\n",
+    )
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), np.ones((2, 3, 2, 2), np.float32)
+    assert_same(model, spec, x, names={"flatten": "0", "fc": "1"})
+    model[1].bias.data[0] = float("nan")
+    with pytest.raises(AssertionError, match=r"part at fc \(linear, 4\): Sequential has NaN there"):
+        assert_same(model, spec, x, names={"flatten": "0", "fc": "1"})
+
+
 def test_weights_that_do_not_fit(call, called, called_names, small):
     less = {n: p for n, p in called_names.items() if n != "fc1"}
     model = call()

@@ -139,9 +139,10 @@ class HandWritten:
             p.name: p.shape for p in self.graph.parameters if not only_trainable or p.trainable
         }
         shapes = {name: (value.shape, value.dtype.name) for name, value in found.items()}
+        hint = ""
         if kept and not expected.keys() <= found.keys():
             hint = f"Say in names which module of {self.title} is which of the spec's."
-        else:
+        elif any(n in found and found[n].shape != shape for n, shape in expected.items()):
             hint = f"{self.graph.name} is made for inputs of {text_of(self.graph.input_shape)}."
         try:
             strict.check(expected, shapes, (), f"the {what} of {self.title}", hint, self.graph.name)
