@@ -73,13 +73,18 @@ class Backend(Protocol):
     def own_weights(self, model: Any) -> dict[str, Array]:
         """Copies of every parameter and statistic of any model, by its own names, as they lie."""
 
-    def observe(self, model: Any, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
-        """What any model returns of x, NCHW, and what its modules of these names give."""
+    def named_modules(self, model: Any) -> dict[str, Any]:
+        """Path -> module, of every one within any model."""
+
+    def observe(
+        self, model: Any, x: Array, names: Iterable[str]
+    ) -> tuple[Any, dict[str, list[Array]]]:
+        """What any model returns of x, NCHW, and what its modules of these names give, by calls."""
 
     def differentiate(
-        self, model: Any, x: Array, loss: Callable[[Any], Any]
-    ) -> tuple[float, dict[str, Array], Array]:
-        """A loss in evaluation mode, its gradients by the model's own names, and the input's."""
+        self, model: Any, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+        """A loss in training mode; its gradients by own names, the input's, and weights after."""
 
     def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
         """Values of nodes, in evaluation mode, NCHW or [N, features]."""

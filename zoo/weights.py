@@ -53,6 +53,7 @@ def check(
     omitted: Collection[str] = (),
     what: str = "the weights",
     hint: str = "",
+    whose: str = "the model",
 ) -> None:
     """Refuse weights that do not fit.
 
@@ -62,6 +63,7 @@ def check(
         omitted: Names (of auxiliary heads) that may be given too.
         what: What does not fit, for the message.
         hint: What to do, to end it with.
+        whose: What they do not fit, for the message.
 
     Raises:
         WeightsError: What is missing (-), unexpected (+), or of another shape (!).
@@ -84,7 +86,7 @@ def check(
             lines[_SHOWN:] = [f"{lines[0][0]} ... and {len(lines) - _SHOWN} more"]
     if any(problems):
         listed = "\n".join(f"  {line}" for lines in problems for line in lines)
-        raise WeightsError(f"{what} do not fit the model:\n{listed}" + (hint and f"\n{hint}"))
+        raise WeightsError(f"{what} do not fit {whose}:\n{listed}" + (hint and f"\n{hint}"))
     for name in expected:
         if given[name][1] not in DTYPES:
             raise WeightsError(f"{name}: expected floating-point values, got {given[name][1]}")

@@ -29,7 +29,9 @@ HEADER = "options: {num_classes: 5, input_size: 16}\n"
 NAMES = {"stem.conv": "c1", "stem.bn": "b1", "left": "a", "right": "b", "fc*": "dense*"}
 
 
-def in_torch(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
+def in_torch(
+    relu=True, padding=1, swapped=False, eps=1e-5, double=False, new=0.1, late=1, norm=None
+):
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -38,7 +40,7 @@ def in_torch(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
         def __init__(self):
             super().__init__()
             self.c1 = nn.Conv2d(3, 6, 3, 2, 1)
-            self.b1 = nn.BatchNorm2d(6, eps=eps)
+            self.b1 = (norm or nn.BatchNorm2d)(6, eps=eps, momentum=new)
             self.a = nn.Conv2d(6, 4, 1)
             self.b = nn.Conv2d(6, 4, 3, padding=padding)
             self.dense1 = nn.Linear(8 * 4 * 4, 16)
@@ -49,7 +51,7 @@ def in_torch(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
             parts = [self.a(x), F.pad(self.b(x), (1, 1, 1, 1)) if padding == 0 else self.b(x)]
             x = F.relu(torch.cat(parts[::-1] if swapped else parts, 1))
             x = self.dense1(F.max_pool2d(x, 2).flatten(1))
-            return self.dense2(F.relu(x) if relu else x)
+            return self.dense2(F.relu(x) if relu else x) * (late if self.training else 1)
 
     model = Mine().double() if double else Mine()
     with torch.no_grad():
@@ -58,7 +60,7 @@ def in_torch(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
     return model
 
 
-def in_paddle(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
+def in_paddle(relu=True, padding=1, swapped=False, eps=1e-5, double=False, new=0.1, late=1):
     import paddle
     from paddle import nn
     from paddle.nn import functional as F
@@ -67,7 +69,7 @@ def in_paddle(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
         def __init__(self):
             super().__init__()
             self.c1 = nn.Conv2D(3, 6, 3, 2, 1)
-            self.b1 = nn.BatchNorm2D(6, epsilon=eps)
+            self.b1 = nn.BatchNorm2D(6, momentum=1 - new, epsilon=eps)
             self.a = nn.Conv2D(6, 4, 1)
             self.b = nn.Conv2D(6, 4, 3, padding=padding)
             self.dense1 = nn.Linear(8 * 4 * 4, 16)
@@ -78,14 +80,14 @@ def in_paddle(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
             parts = [self.a(x), F.pad(self.b(x), [1, 1, 1, 1]) if padding == 0 else self.b(x)]
             x = F.relu(paddle.concat(parts[::-1] if swapped else parts, 1))
             x = self.dense1(F.max_pool2d(x, 2).flatten(1))
-            return self.dense2(F.relu(x) if relu else x)
+            return self.dense2(F.relu(x) if relu else x) * (late if self.training else 1)
 
     model = Mine()
     model.b1._variance.set_value(paddle.uniform([6], min=0.01, max=0.02))
     return model.to(dtype="float64") if double else model
 
 
-def in_keras(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
+def in_keras(relu=True, padding=1, swapped=False, eps=1e-5, double=False, new=0.1, late=1):
     import keras
     from keras import layers, ops
 
@@ -96,7 +98,7 @@ def in_keras(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
             super().__init__(**options)
             self.pad = layers.ZeroPadding2D(1, **options)
             self.c1 = layers.Conv2D(6, 3, 2, **options)
-            self.b1 = layers.BatchNormalization(epsilon=eps, **options)
+            self.b1 = layers.BatchNormalization(momentum=1 - new, epsilon=eps, **options)
             self.a = layers.Conv2D(4, 1, **options)
             self.b = layers.Conv2D(4, 3, padding="same" if padding else "valid", **options)
             self.dense1 = layers.Dense(16, **options)
@@ -108,7 +110,7 @@ def in_keras(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
             x = ops.relu(ops.concatenate(parts[::-1] if swapped else parts, -1))
             x = ops.max_pool(x, 2, 2)
             x = self.dense1(ops.reshape(x, (-1, 8 * 4 * 4)))
-            return self.dense2(ops.relu(x) if relu else x)
+            return self.dense2(ops.relu(x) if relu else x) * (late if training else 1)
 
     model = Mine()
     model(np.zeros((1, 16, 16, 3), np.float32))
@@ -116,7 +118,7 @@ def in_keras(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
     return model
 
 
-def in_flax(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
+def in_flax(relu=True, padding=1, swapped=False, eps=1e-5, double=False, new=0.1, late=1):
     import jax.numpy as jnp
     from flax import nnx
 
@@ -126,7 +128,7 @@ def in_flax(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
     class Mine(nnx.Module):
         def __init__(self):
             self.c1 = nnx.Conv(3, 6, (3, 3), 2, padding=1, rngs=rngs, **options)
-            self.b1 = nnx.BatchNorm(6, epsilon=eps, rngs=rngs, **options)
+            self.b1 = nnx.BatchNorm(6, momentum=1 - new, epsilon=eps, rngs=rngs, **options)
             self.a = nnx.Conv(6, 4, (1, 1), rngs=rngs, **options)
             self.b = nnx.Conv(6, 4, (3, 3), padding=padding, rngs=rngs, **options)
             self.dense1 = nnx.Linear(8 * 4 * 4, 16, rngs=rngs, **options)
@@ -142,7 +144,8 @@ def in_flax(relu=True, padding=1, swapped=False, eps=1e-5, double=False):
             x = nnx.relu(jnp.concatenate(parts[::-1] if swapped else parts, -1))
             x = nnx.max_pool(x, (2, 2), (2, 2))
             x = self.dense1(x.reshape(len(x), -1))
-            return self.dense2(nnx.relu(x) if relu else x)
+            x = self.dense2(nnx.relu(x) if relu else x)
+            return x if self.b1.use_running_average else x * late
 
     model = Mine()
     model.b1.var.set_value(jnp.linspace(0.01, 0.02, 6, dtype=kind))
@@ -224,6 +227,392 @@ def test_names_that_do_not_fit(make, spec, x):
     assert_same(model, spec, x, names=NAMES, level="structure")
 
 
+CALLED = """
+conv: {op: conv, out_channels: 6, kernel_size: 3, padding: 1}
+relu: {op: relu}
+pool: {op: max_pool, kernel_size: 2, stride: 2}
+flatten: {op: flatten}
+fc1: {op: linear, out_features: 96}
+relu1: {op: relu}
+drop: {op: dropout, rate: 0.5}
+fc: {op: linear, out_features: $num_classes}
+"""
+CALLED_NAMES = {"conv": "c", "fc1": "a", "fc": "o", "pool": "p"}
+
+
+def called_torch(
+    fused=False, twice=True, scale=1.0, extra=None, inplace=False, rate=0.5, cut=False
+):
+    import torch
+    from torch import nn
+
+    class Fused(nn.Linear):
+        def forward(self, x):
+            return torch.relu(super().forward(x))
+
+    class Mine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.c, self.p = nn.Conv2d(3, 6, 3, padding=1), nn.MaxPool2d(2)
+            self.a, self.o = (Fused if fused else nn.Linear)(96, 96), nn.Linear(96, 5)
+            self.relu, self.drop = nn.ReLU(inplace=inplace), nn.Dropout(rate)
+
+        def forward(self, x):
+            x = self.p(self.relu(self.c(x))).flatten(1)
+            x = self.a(x.detach() if cut else x)
+            x = self.drop(self.relu(x) if twice and not fused else x)
+            x = self.o(x) * scale
+            return x.softmax(1) if extra else x
+
+    return Mine()
+
+
+def called_paddle(
+    fused=False, twice=True, scale=1.0, extra=None, inplace=False, rate=0.5, cut=False
+):
+    from paddle import nn
+    from paddle.nn import functional as F
+
+    class Fused(nn.Linear):
+        def forward(self, x):
+            return F.relu(super().forward(x))
+
+    class InPlace(nn.Layer):
+        def forward(self, x):
+            return F.relu_(x)
+
+    class Mine(nn.Layer):
+        def __init__(self):
+            super().__init__()
+            self.c, self.p = nn.Conv2D(3, 6, 3, padding=1), nn.MaxPool2D(2)
+            self.a, self.o = (Fused if fused else nn.Linear)(96, 96), nn.Linear(96, 5)
+            self.relu = InPlace() if inplace else nn.ReLU()
+            self.drop = nn.Dropout(rate)
+
+        def forward(self, x):
+            x = self.p(self.relu(self.c(x))).flatten(1)
+            x = self.a(x.detach() if cut else x)
+            x = self.drop(self.relu(x) if twice and not fused else x)
+            x = self.o(x) * scale
+            return F.softmax(x) if extra else x
+
+    return Mine()
+
+
+def called_keras(
+    fused=False, twice=True, scale=1.0, extra=None, inplace=False, rate=0.5, cut=False
+):
+    from keras import Input, Model, layers, ops
+
+    relu = layers.ReLU(name="relu")
+    x = inputs = Input((8, 8, 3))
+    x = relu(layers.Conv2D(6, 3, padding="same", name="c")(x))
+    x = layers.Flatten()(layers.MaxPooling2D(2, name="p")(x))
+    x = ops.stop_gradient(x) if cut else x
+    x = layers.Dense(96, activation="relu" if fused else None, name="a")(x)
+    x = layers.Dropout(rate, name="drop")(relu(x) if twice and not fused else x)
+    x = layers.Dense(5, name="o")(x) * scale
+    return Model(inputs, layers.Softmax()(x) if extra else x)
+
+
+def called_flax(fused=False, twice=True, scale=1.0, extra=None, inplace=False, rate=0.5, cut=False):
+    import jax
+    from flax import nnx
+
+    rngs = nnx.Rngs(0)
+
+    class Fused(nnx.Linear):
+        def __call__(self, x):
+            return nnx.relu(super().__call__(x))
+
+    class Mine(nnx.Module):
+        def __init__(self):
+            self.c = nnx.Conv(3, 6, (3, 3), rngs=rngs)
+            self.a = (Fused if fused else nnx.Linear)(96, 96, rngs=rngs)
+            self.o, self.relu = nnx.Linear(96, 5, rngs=rngs), nnx.relu
+            self.drop = nnx.Dropout(rate, rngs=rngs)
+
+        def p(self, x):
+            return nnx.max_pool(x, (2, 2), (2, 2))
+
+        def __call__(self, x):
+            x = self.p(self.relu(self.c(x))).reshape(len(x), -1)
+            x = self.a(jax.lax.stop_gradient(x) if cut else x)
+            x = self.drop(self.relu(x) if twice and not fused else x)
+            x = self.o(x) * scale
+            return nnx.softmax(x) if extra else x
+
+    return Mine()
+
+
+CALLED_MAKERS = {
+    "torch": called_torch,
+    "paddle": called_paddle,
+    "keras": called_keras,
+    "flax": called_flax,
+}
+
+
+@pytest.fixture
+def call(framework, backend):
+    return CALLED_MAKERS[backend]
+
+
+@pytest.fixture
+def called_names(backend):
+    # A method is no module, and is not held.
+    return {n: p for n, p in CALLED_NAMES.items() if backend != "flax" or p != "p"}
+
+
+@pytest.fixture
+def called(spec_file):
+    return spec_file(CALLED, header="options: {num_classes: 5, input_size: 8}\n")
+
+
+@pytest.fixture
+def small():
+    return np.random.default_rng(0).standard_normal((3, 3, 8, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"relu": "relu", "relu1": "relu"}, {"relu": "relu"}, {"relu1": "relu"}],
+    ids=["alike", "both", "first", "second"],
+)
+def test_a_module_called_twice(more, inplace, call, called, called_names, small):
+    assert_same(call(inplace=inplace), called, small, names={**called_names, **more})
+
+
+def test_a_module_called_once_too_few(call, called, called_names, small):
+    both = {**called_names, "relu": "relu", "relu1": "relu"}
+    with pytest.raises(AssertionError, match=r"they part at relu1 \(relu, 96\)"):
+        assert_same(call(twice=False), called, small, names=both)
+    # Where its name alone is like a node's, what is later tells.
+    with pytest.raises(AssertionError, match=r"(?s)part at drop .*Without relu1 \(relu, 96\)"):
+        assert_same(call(twice=False), called, small, names=called_names)
+
+
+def test_the_order_of_calls_is_not_that_of_the_spec(spec_file, small):
+    load("torch")
+    import torch
+    from torch import nn
+
+    class Mine(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1)
+            self.act = nn.ReLU()
+
+        def forward(self, x):
+            right = self.act(self.b(x))
+            return torch.cat([self.act(self.a(x)), right], 1).mean((2, 3))
+
+    spec = spec_file(
+        "a: {op: conv, out_channels: 4, kernel_size: 1}\n"
+        "ra: {op: relu}\n"
+        "b: {op: conv, from: input, out_channels: 4, kernel_size: 1}\n"
+        "rb: {op: relu}\n"
+        "join: {op: concat, from: [ra, rb]}\n"
+        "mean: {op: global_avg_pool}\n"
+        "flatten: {op: flatten}\n",
+        header="options: {num_classes: 8, input_size: 8}\n",
+    )
+    assert_same(Mine(), spec, small, names={"ra": "act", "rb": "act"})
+
+
+def test_an_activation_inside(call, called, called_names, small, backend):
+    inside = {**called_names, "relu1": "a"}
+    assert_same(call(fused=True), called, small, names=inside, level="gradients")
+    with pytest.raises(AssertionError, match=r"they part at relu1 \(relu, 96\)"):
+        assert_same(call(twice=False), called, small, names=inside)
+    if backend == "keras":  # a layer that says so itself
+        assert_same(call(fused=True), called, small, names=called_names)
+    else:
+        with pytest.raises(AssertionError, match=r"they part at fc1 \(linear, 96\)"):
+            assert_same(call(fused=True), called, small, names=called_names)
+
+
+def test_an_activation_inside_that_the_spec_has_not(spec_file, small):
+    load("keras")
+    spec = spec_file(
+        CALLED.replace("relu1: {op: relu}\n", "relu1: {op: tanh}\n"),
+        header="options: {num_classes: 5, input_size: 8}\n",
+    )
+    with pytest.raises(AssertionError, match=r"(?s)part at relu1 \(tanh.*activation relu by its"):
+        assert_same(called_keras(fused=True), spec, small, names=CALLED_NAMES)
+    spec = spec_file(
+        CALLED.replace("relu1: {op: relu}\n", ""),
+        header="options: {num_classes: 5, input_size: 8}\n",
+    )
+    with pytest.raises(AssertionError, match=r"(?s)part at fc1 \(linear.*activation relu by its"):
+        assert_same(called_keras(fused=True), spec, small, names=CALLED_NAMES)
+
+
+def test_names_that_lead_nowhere(call, called, called_names, small):
+    wrong = {**called_names, "fc1": "aa"}
+    with pytest.raises(InputError, match=r"has no module 'aa' \(for fc1\)\. Did you mean 'a'\?"):
+        assert_same(call(), called, small, names=wrong)
+    with pytest.raises(InputError, match=r"has no module 'nothing' \(for relu1\)\.$"):
+        assert_same(call(), called, small, names={**called_names, "relu1": "nothing"})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda x: x * np.nan, "x has NaN or infinite values"),
+        (lambda x: np.where(x > 2, np.inf, x), "x has NaN or infinite values"),
+        (lambda x: x[:0], r"x is empty: \[0, 3, 8, 8\]"),
+        (lambda x: x[0], r"expected x \[N, C, H, W\], got \[3, 8, 8\]"),
+        (lambda x: x[..., :7], r"inputs \[N, 3, 8, 8\], got \[3, 3, 8, 7\]"),
+        (lambda x: x.astype(str), "x: expected numbers, got"),
+        (lambda x: [[1.0, 2.0], [1.0]], "lists of unlike lengths"),
+    ],
+    ids=["nan", "infinite", "empty", "one", "narrow", "words", "ragged"],
+)
+def test_inputs_that_do_not_fit(change, words, call, called, called_names, small):
+    graph = zoo.graph(called, input_size=8)
+    with pytest.raises(InputError, match=words) as told:
+        assert_same(call(), graph, change(small), names=called_names)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([1, 2], r"expected labels \[3\], one an example, got \[2\]"),
+        ([[1], [2], [3]], r"expected labels \[3\], one an example, got \[3, 1\]"),
+        ([1, 2, 5], "labels: expected 0 to 4, got 1 to 5"),
+        ([-1, 2, 3], "labels: expected 0 to 4, got -1 to 3"),
+        ([0.5, 1.0, 2.0], "expected class numbers as labels, got float64"),
+    ],
+)
+def test_labels_that_do_not_fit(labels, words, call, called, called_names, small):
+    with pytest.raises(InputError, match=words) as told:
+        assert_same(call(), called, small, names=called_names, level="gradients", labels=labels)
+    assert "\n" not in str(told.value)
+
+
+def test_more_examples_than_classes(call, called, called_names, small):
+    x = np.concatenate([small, 2 * small])
+    assert_same(call(), called, x, names=called_names, level="gradients")
+
+
+def test_only_what_is_returned_differs(call, called, called_names, small):
+    with pytest.raises(AssertionError) as told:
+        assert_same(call(extra=True), called, small, names=called_names)
+    first, second = str(told.value).splitlines()
+    assert "every node that was seen agrees, down to fc (linear, 5); only what it returns" in first
+    assert "error " in first
+    assert second == "It is the softmax of fc, and the spec returns fc itself"
+    with pytest.raises(AssertionError, match=r"down to fc .*: error 1\.0e\+00 above"):
+        assert_same(call(scale=2.0), called, small, names=called_names)
+    with pytest.raises(AssertionError, match="has NaN there"):
+        assert_same(call(scale=float("nan")), called, small, names=called_names)
+
+
+def test_nan_in_both_is_a_difference(spec_file):
+    load("torch")
+    from torch import nn
+
+    spec = spec_file(
+        "flatten: {op: flatten}\nfc: {op: linear, out_features: 4}\n",
+        header="options: {num_classes: 4, input_size: 2}\n",
+    )
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), np.ones((2, 3, 2, 2), np.float32)
+    assert_same(model, spec, x, names={"flatten": "0", "fc": "1"})
+    model[1].bias.data[0] = float("nan")
+    with pytest.raises(AssertionError, match=r"part at fc \(linear, 4\): Sequential has NaN there"):
+        assert_same(model, spec, x, names={"flatten": "0", "fc": "1"})
+
+
+def test_weights_that_do_not_fit(call, called, called_names, small):
+    less = {n: p for n, p in called_names.items() if n != "fc1"}
+    model = call()
+    with pytest.raises(AssertionError) as told:
+        assert_same(model, called, small, names=less)
+    first, *_, last = str(told.value).splitlines()
+    title = type(model).__name__
+    assert first == f"the weights of {title} do not fit tiny:"
+    assert last == f"Say in names which module of {title} is which of the spec's."
+    with pytest.raises(AssertionError) as told:
+        assert_same(model, called, small[:, :2], names=called_names)
+    assert str(told.value).splitlines()[-1] == "tiny is made for inputs of 2x8x8."
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_a_step_of_training(double, make, spec, x, backend):
+    if backend == "paddle" and double:
+        pytest.skip("Paddle's own batch norm holds eps and momentum in float32")
+    own = {}
+    if backend == "torch":  # whose own batch norm keeps another variance
+        from zoo.torch.modules import BatchNorm
+
+        own = {"norm": BatchNorm}
+    model = make(double=double, **own)
+    before = zoo.backends.of(model).own_weights(model)
+    assert_same(model, spec, x, names=NAMES, level="training")
+    after = zoo.backends.of(model).own_weights(model)
+    assert all(np.array_equal(value, after[name]) for name, value in before.items())
+    with pytest.raises(AssertionError, match=r"stem\.bn\.running_mean is off.*\n.* counts 0\.3, "):
+        assert_same(make(double=double, new=0.3, **own), spec, x, names=NAMES, level="training")
+
+
+def test_the_unbiased_variance_is_named(spec, x):
+    load("torch")
+    assert_same(in_torch(), spec, x, names=NAMES, level="gradients")
+    with pytest.raises(AssertionError) as told:
+        assert_same(in_torch(), spec, x, names=NAMES, level="training")
+    first, second = str(told.value).splitlines()
+    assert "after a step of training stem.bn.running_var is off by" in first
+    assert "the unbiased variance of a batch, 192/191 of the spec's, as PyTorch's own" in second
+    with pytest.raises(AssertionError, match=r"(?s)running_mean.* counts 0\.2, .*192/191 of the"):
+        assert_same(in_torch(new=0.2), spec, x, names=NAMES, level="training")
+
+
+def test_a_fault_in_training_alone(make, spec, x):
+    model = make(late=2)
+    assert_same(model, spec, x, names=NAMES)
+    with pytest.raises(AssertionError, match="in training its loss is .*, the spec's "):
+        assert_same(model, spec, x, names=NAMES, level="gradients")
+
+
+def test_a_gradient_that_is_cut(call, called, called_names, small):
+    assert_same(call(cut=True), called, small, names=called_names)
+    with pytest.raises(AssertionError, match=r"in training the gradient of conv\.\w+ is off by "):
+        assert_same(call(cut=True), called, small, names=called_names, level="gradients")
+
+
+def test_dropouts_drop_nothing_and_are_left_as_they_were(call, called, called_names, small):
+    model = call()
+    for _ in range(2):  # were the rate not put back, the second would tell
+        assert_same(model, called, small, names=called_names, level="training")
+
+
+@pytest.mark.parametrize("more", [{}, {"drop": "drop"}], ids=["alike", "mapped"])
+def test_rates_of_dropouts(more, call, called, called_names, small):
+    with pytest.raises(
+        AssertionError, match=r"drop drops at a rate of 0\.3, the spec's drop at 0\.5"
+    ):
+        assert_same(call(rate=0.3), called, small, names={**called_names, **more})
+
+
+def test_one_value_of_each_channel(spec_file):
+    load("torch")
+    from torch import nn
+
+    spec = spec_file(
+        "flatten: {op: flatten}\nfc: {op: linear, out_features: 4}\nbn: {op: batch_norm}\n",
+        header="options: {num_classes: 4, input_size: 2}\n",
+    )
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.BatchNorm1d(4))
+    names = {"flatten": "0", "fc": "1", "bn": "2"}
+    x = np.random.default_rng(0).standard_normal((4, 3, 2, 2)).astype(np.float32)
+    assert_same(model, spec, x, names=names, level="gradients")
+    with pytest.raises(InputError, match="bn has one value of each channel: give x more examples"):
+        assert_same(model, spec, x[:1], names=names, level="gradients")
+
+
 def test_another_number_of_outputs(framework, backend, spec, x):
     graph = zoo.graph("googlenet_torchvision", num_classes=3, input_size=64)
     model = zoo.build("googlenet_torchvision", backend, num_classes=3, input_size=64)
@@ -243,8 +632,8 @@ def test_the_tutorials_googlenet(capsys):
     example.main()
     told = capsys.readouterr().out
     assert "It is googlenet_tutorial" in told
-    assert "they part at aux1.conv.relu (relu" in told
-    assert "Without aux1.conv.relu" in told
+    assert "GoogLeNet is not googlenet_tutorial_relu: they part at aux1." in told
+    assert "Without aux1.conv.relu (relu, 128x1x1) the spec gives just that: it is left" in told
     # At its full size it has the parameters that the tutorial's own summary tells.
     model = example.GoogLeNet()
     assert sum(int(p.size) for p in model.parameters()) == 13_378_280

@@ -1,7 +1,7 @@
 """The Flax backend: graphs as ``flax.nnx.Module``, NHWC."""
 
 from zoo.flax.files import export
-from zoo.flax.inspection import CONVENTION, differentiate, observe, own_weights
+from zoo.flax.inspection import CONVENTION, differentiate, named_modules, observe, own_weights
 from zoo.flax.model import build
 from zoo.flax.running import features, forms, predict
 from zoo.flax.training import cross_entropy, gradients, optimizing
@@ -18,6 +18,7 @@ __all__ = [
     "forms",
     "get_weights",
     "gradients",
+    "named_modules",
     "observe",
     "optimizing",
     "own_weights",

@@ -4,7 +4,7 @@ import keras
 
 from zoo.errors import BackendError
 from zoo.keras.files import export
-from zoo.keras.inspection import CONVENTION, differentiate, observe, own_weights
+from zoo.keras.inspection import CONVENTION, differentiate, named_modules, observe, own_weights
 from zoo.keras.model import build
 from zoo.keras.running import features, forms, predict
 from zoo.keras.training import cross_entropy, gradients, optimizing
@@ -22,6 +22,7 @@ __all__ = [
     "forms",
     "get_weights",
     "gradients",
+    "named_modules",
     "observe",
     "optimizing",
     "own_weights",

@@ -41,7 +41,14 @@ def own_weights(model: keras.Model) -> dict[str, Array]:
     return {name: _value(variable.value) for name, variable in _variables(model)}
 
 
-def observe(model: keras.Model, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+def named_modules(model: keras.Model) -> dict[str, keras.Layer]:
+    """Path -> layer, of every one within a model; one of two names is there under both."""
+    return dict(_layers(model))
+
+
+def observe(
+    model: keras.Model, x: Array, names: Iterable[str]
+) -> tuple[Any, dict[str, list[Array]]]:
     """Run a model layer by layer in evaluation mode, and note what its layers give.
 
     Args:
@@ -50,55 +57,72 @@ def observe(model: keras.Model, x: Array, names: Iterable[str]) -> tuple[Any, di
         names: Of layers; those there are none of are passed over.
 
     Returns:
-        What the model returns, its tensors as NumPy's, maps NCHW; and name -> value, NHWC.
+        What the model returns, its tensors as NumPy's; and name -> the values of all calls, NHWC,
+        for layers that ran. Names of one layer share one list.
     """
-    found: dict[str, Array] = {}
-    layers, patched = dict(_layers(model)), []
+    known, calls = named_modules(model), dict[int, list[Array]]()
+    wanted = {name: id(known[name]) for name in names if name in known}
+    patched = []
 
-    def noting(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def noting(key: int, call: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*arguments: Any, **options: Any) -> Any:
             result = call(*arguments, **options)
             if keras.ops.is_tensor(result):
-                found[name] = keras.ops.convert_to_numpy(result)
+                calls.setdefault(key, []).append(_value(result))
             return result
 
         return noted
 
     try:
-        for name in names:
-            if name in layers:
-                object.__setattr__(layers[name], "call", noting(name, layers[name].call))
-                patched.append(layers[name])
+        for key, layer in {wanted[name]: known[name] for name in wanted}.items():
+            object.__setattr__(layer, "call", noting(key, layer.call))
+            patched.append(layer)
         result = model(_input(model, x), training=False)
     finally:
         for layer in patched:
             object.__delattr__(layer, "call")
+    found = {name: calls[key] for name, key in wanted.items() if key in calls}
     return mapped(result, keras.ops.convert_to_numpy), found
 
 
 def differentiate(
-    model: keras.Model, x: Array, loss: Callable[[Any], Any]
-) -> tuple[float, dict[str, Array], Array]:
-    """Differentiate a loss in evaluation mode.
+    model: keras.Model, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+    """Differentiate a loss in training mode, with dropouts that drop nothing.
 
     Args:
         model: It is left as it was.
         x: [N, C, H, W].
         loss: Of what the model returns.
+        dropouts: Paths of modules that are to drop nothing.
 
     Returns:
-        The loss; own name -> gradient, as the variable lies; and the input's, NCHW.
+        The loss; own name -> gradient, as the variable lies; the input's, NCHW; and own name ->
+        what parameters and running statistics then are.
     """
     known = {name: variable for name, variable in _variables(model) if variable.trainable}
     variables = list(known.values())
     differentiate = ENGINES[keras.backend.backend()]
     inputs = _input(model, x)
-    value, on_input, found = differentiate(model, inputs, variables, loss, training=False)
+    layers, kept = named_modules(model), [(v, _value(v.value)) for v in model.variables]
+    rated = [layers[name] for name in dropouts if hasattr(layers[name], "rate")]
+    rates = [layer.rate for layer in rated]
+    try:
+        for layer in rated:
+            layer.rate = 0.0
+        value, on_input, found = differentiate(model, inputs, variables, loss)
+        after = own_weights(model)
+    finally:
+        for layer, rate in zip(rated, rates, strict=True):
+            layer.rate = rate
+        for variable, before in kept:
+            variable.assign(before)
+    on_input = np.zeros_like(inputs) if on_input is None else np.asarray(on_input)
     named = {
         name: _value(0 * variable.value if gradient is None else gradient)
         for (name, variable), gradient in zip(known.items(), found, strict=True)
     }
-    return float(value), named, np.asarray(on_input).transpose(0, 3, 1, 2).copy()
+    return float(value), named, on_input.transpose(0, 3, 1, 2).copy(), after
 
 
 def _input(model: keras.Model, x: Array) -> Array:

@@ -82,32 +82,28 @@ def _loss(model: keras.Model, labels: Array) -> Loss:
     )
 
 
-def _tensorflow(
-    model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss, training: bool = True
-) -> Any:
+def _tensorflow(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
     tf = importlib.import_module("tensorflow")
     tensor = tf.convert_to_tensor(x)
     with tf.GradientTape() as tape:
         tape.watch(tensor)
-        value = loss(model(tensor, training=training))
+        value = loss(model(tensor, training=True))
     on_input, *found = tape.gradient(value, [tensor, *(v.value for v in variables)])
     return value, on_input, found
 
 
-def _torch(
-    model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss, training: bool = True
-) -> Any:
+def _torch(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
     torch = importlib.import_module("torch")
     tensor = torch.tensor(x, requires_grad=True)
-    value = loss(model(tensor, training=training))
-    found = torch.autograd.grad(value, [tensor, *(v.value for v in variables)])
+    value = loss(model(tensor, training=True))
+    found = torch.autograd.grad(
+        value, [tensor, *(v.value for v in variables)], materialize_grads=True
+    )
     on_input, *others = (each.cpu() for each in found)
     return value.detach(), on_input, others
 
 
-def _jax(
-    model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss, training: bool = True
-) -> Any:
+def _jax(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
     jax = importlib.import_module("jax")
     kept = [v for v in model.trainable_variables if not any(v is each for each in variables)]
     fixed = model.non_trainable_variables
@@ -120,7 +116,7 @@ def _jax(
             [held[id(v)] for v in model.trainable_variables],
             [v.value for v in fixed],
             x,
-            training=training,
+            training=True,
         )
         return loss(outputs), moved
 

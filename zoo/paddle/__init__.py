@@ -2,7 +2,7 @@
 
 import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
 from zoo.paddle.files import export
-from zoo.paddle.inspection import CONVENTION, differentiate, observe, own_weights
+from zoo.paddle.inspection import CONVENTION, differentiate, named_modules, observe, own_weights
 from zoo.paddle.model import build
 from zoo.paddle.running import features, forms, predict
 from zoo.paddle.training import cross_entropy, gradients, optimizing
@@ -19,6 +19,7 @@ __all__ = [
     "forms",
     "get_weights",
     "gradients",
+    "named_modules",
     "observe",
     "optimizing",
     "own_weights",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,7 +27,12 @@ def own_weights(model: nn.Layer) -> dict[str, Array]:
     return {name: array(value) for name, value in model.state_dict().items()}
 
 
-def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, Array]]:
+def named_modules(model: nn.Layer) -> dict[str, nn.Layer]:
+    """Path -> layer, of every one within a model; one of two names is there under both."""
+    return dict(model.named_sublayers(remove_duplicate=False))
+
+
+def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
     """Run a model in evaluation mode, and note what its layers give.
 
     Args:
@@ -35,55 +41,67 @@ def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[
         names: Paths of layers; those there are none of are passed over.
 
     Returns:
-        What the model returns, its tensors as NumPy's; and path -> value, for layers that ran.
+        What the model returns, its tensors as NumPy's; and path -> the values of all calls, for
+        layers that ran. Paths of one layer share one list.
     """
-    found: dict[str, Array] = {}
-    layers = dict(model.named_sublayers())
+    known, calls = named_modules(model), dict[int, list[Array]]()
+    wanted = {name: id(known[name]) for name in names if name in known}
 
-    def keep(name: str) -> Callable[..., None]:
-        def hook(layer: nn.Layer, inputs: Any, output: Any) -> None:
-            if isinstance(output, paddle.Tensor):
-                found[name] = array(output)
+    def keep(layer: nn.Layer, inputs: Any, output: Any) -> None:
+        if isinstance(output, paddle.Tensor):
+            # A copy: what is computed in place afterwards is not the layer's.
+            calls.setdefault(id(layer), []).append(array(output).copy())
 
-        return hook
-
-    hooks = [layers[n].register_forward_post_hook(keep(n)) for n in names if n in layers]
+    once = {wanted[name]: known[name] for name in wanted}
+    hooks = [layer.register_forward_post_hook(keep) for layer in once.values()]
     try:
         with evaluating(model):
             result = model(to_input(model, x))
     finally:
         for hook in hooks:
             hook.remove()
-    return mapped(result, array), found
+    return mapped(result, array), {n: calls[key] for n, key in wanted.items() if key in calls}
 
 
 def differentiate(
-    model: nn.Layer, x: Array, loss: Callable[[Any], Any]
-) -> tuple[float, dict[str, Array], Array]:
-    """Differentiate a loss in evaluation mode.
+    model: nn.Layer, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+    """Differentiate a loss in training mode, with dropouts that drop nothing.
 
     Args:
         model: It is left as it was.
         x: [N, C, H, W].
         loss: Of what the model returns.
+        dropouts: Paths of modules that are to drop nothing.
 
     Returns:
-        The loss; own name -> gradient, as the parameter lies; and the input's, NCHW.
+        The loss; own name -> gradient, as the parameter lies; the input's, NCHW; and own name ->
+        what parameters and running statistics then are.
     """
-    training = [layer for layer in model.sublayers(include_self=True) if layer.training]
-    model.eval()
+    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+    # Of batch norms: Paddle holds what they keep among the parameters.
+    kept = [(v, v.clone()) for v in model.state_dict().values() if v.stop_gradient]
+    known = named_modules(model)
+    model.train()
+    for name in dropouts:
+        known[name].training = False
     try:
         parameters = {n: p for n, p in model.named_parameters() if not p.stop_gradient}
         tensor = to_input(model, x)
         tensor.stop_gradient = False
-        value = loss(model(tensor))
+        with warnings.catch_warnings():  # Paddle's own batch norm warns of nothing wrong
+            warnings.filterwarnings("ignore", "When training, we now always track")
+            value = loss(model(tensor))
         found = paddle.grad(value, [tensor, *parameters.values()], allow_unused=True)
+        after = own_weights(model)
     finally:
-        for layer in training:
-            layer.training = True
+        for layer, mode in modes:
+            layer.training = mode
+        for value_of, before in kept:
+            value_of.set_value(before)
     likes = [tensor, *parameters.values()]
     on_input, *others = (
         np.zeros(like.shape) if each is None else array(each)
         for each, like in zip(found, likes, strict=True)
     )
-    return float(value), dict(zip(parameters, others, strict=True)), on_input
+    return float(value), dict(zip(parameters, others, strict=True)), on_input, after

@@ -1,7 +1,7 @@
 """The PyTorch backend: graphs as ``torch.nn.Module``, NCHW."""
 
 from zoo.torch.files import export
-from zoo.torch.inspection import CONVENTION, differentiate, observe, own_weights
+from zoo.torch.inspection import CONVENTION, differentiate, named_modules, observe, own_weights
 from zoo.torch.model import build
 from zoo.torch.running import features, forms, predict
 from zoo.torch.training import cross_entropy, gradients, optimizing
@@ -18,6 +18,7 @@ __all__ = [
     "forms",
     "get_weights",
     "gradients",
+    "named_modules",
     "observe",
     "optimizing",
     "own_weights",
