@@ -16,6 +16,7 @@ from rich.markup import escape
 from zoo.errors import InputError, ZooError
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
+INTERRUPTED = 130  # 128 + SIGINT
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -294,6 +295,38 @@ def test_a_report_comes_back_from_json(report):
     assert from_dict(found).to_html() == report.to_html()
 
 
+def test_no_empty_figures_of_steps_that_were_not_taken(report):
+    training = replace(report.training, steps=0, rates={}, drift={}, losses={"torch": {}})
+    gradients = replace(report, level="gradients", training=training)
+    found = json.loads(json.dumps(gradients.to_dict()))
+    assert set(found["training"]) == {"input_size", "batch", "seconds", "pairs", "problems"}
+    assert set(found["training"]["pairs"][0]) == {
+        "a", "b", "loss", "gradients", "of_input", "problems"
+    }  # fmt: skip
+    assert from_dict(found).to_dict() == found
+    assert "gradients in float64, batches of 4 digits" in str(gradients)
+
+
+def test_what_each_backend_has_of_its_own_is_a_row_of_it(report, browser, tmp_path):
+    """No table with a column for each backend, of which nearly every cell is empty."""
+    checks = [
+        Check("form", form, backend, 1e-15, 1e-12)
+        for backend, forms in {"torch": ("eager", "torch.compile"), "flax": ("eager", "nnx.jit")}.items()
+        for form in forms
+    ]  # fmt: skip
+    note = "PyTorch has no float16 kernel for the operation conv2d on this machine"
+    lacking = Check("precision", "float16", "torch", note=note, detail="RuntimeError: as it said")
+    shown = replace(report, checks=(*checks, lacking))
+    assert "PyTorch   eager 1.0e-15, torch.compile 1.0e-15" in str(shown)
+    (tmp_path / "page.html").write_text(shown.to_html())
+    opened(browser, tmp_path / "page.html")
+    text = browser.find_element("css selector", "body").text
+    assert "PyTorch 1.0e-15\neager 1.0e-15\ntorch.compile" in text
+    assert note in text
+    assert "as it said" not in text + str(shown)
+    assert shown.to_dict()["checks"][-1]["detail"] == "RuntimeError: as it said"
+
+
 def test_without_what_pages_are_made_with(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(zoo.BackendError, match=r"python -m pip install 'polyzoo\[report\]'"):
@@ -342,6 +375,21 @@ def test_many_models_go_on_where_they_were_cut_short(small_models, browser, tmp_
     assert [(r.model, known) for r, known in again] == [("vgg9", False), ("vgg9_bn", True)]
     other = everything.verify_all(["vgg9"], tmp_path, **{**options, "seed": 1})
     assert [known for _, known in other] == [False]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_an_interrupt_is_one_line(tmp_path):
+    command = [sys.executable, "-m", "zoo", "verify", "--all", "vgg9*", "--backends", "torch"]
+    running = subprocess.Popen(
+        [*command, "--output", str(tmp_path)], stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert running.stdout
+    running.stdout.readline()  # the first is done
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+    _, errors = running.communicate(timeout=60)
+    assert (running.returncode, errors) == (130, "cut short; run it again to go on\n")
+    assert (tmp_path / "vgg9.json").exists()
 
 
 def test_what_failed_is_proven_again(small_models, monkeypatch, tmp_path):

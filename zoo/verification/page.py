@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import BackendError
 from zoo.verification.results import Report
-from zoo.verification.terminal import KINDS, by_row, figure, notes
+from zoo.verification.terminal import KINDS, OWN, by_backend, by_row, figure, notes
 
 BEYOND = 7  # the shade of a cell with more than is allowed; up to that 0 to 6
 
@@ -57,7 +57,12 @@ def page(report: Report) -> str:
         matrix=_matrix(report),
         pictures=pictures,
         checks=[
-            (KINDS[kind], by_row(found, compared), notes(found))
+            (
+                KINDS[kind],
+                [] if kind in OWN else by_row(found, compared),
+                by_backend(found, titles) if kind in OWN else [],
+                notes(found),
+            )
             for kind, found in kinds.items()
             if found
         ],

@@ -153,6 +153,7 @@ class Check:
         allowed: The most it may be; None if it is only reported.
         node: Where it is furthest off.
         note: In words, what there is to say.
+        detail: What the framework itself said, word for word, where that is too much to print.
     """
 
     kind: str
@@ -162,6 +163,7 @@ class Check:
     allowed: float | None = None
     node: str = ""
     note: str = ""
+    detail: str = ""
 
     @property
     def passed(self) -> bool:
