@@ -163,12 +163,13 @@ LIMITS = {
 OPTIMIZERS: dict[tuple[str, str], str] = {
     ("paddle", "SGD"): "holds momentum and weight decay in float32",
     ("keras", "SGD"): (
-        "weight decay is decoupled: it does not go through the momentum; and the learning rate is "
-        "held in float32"
+        "decouples weight decay, which does not go through the momentum; and holds the learning "
+        "rate in float32"
     ),
     ("keras", "Adam"): (
-        "epsilon is added before the bias is corrected, the paper's epsilon-hat; and the learning "
-        "rate is held in float32"
+        "adds epsilon before the bias correction (the paper's epsilon-hat), not after, so that it "
+        "weighs about thirty times as much in the first step; and holds the learning rate in "
+        "float32"
     ),
 }
 

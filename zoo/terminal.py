@@ -22,6 +22,7 @@ _ARGUMENT = re.compile(
     r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model)=('[^']*'|\d+)"
 )
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
+INTERRUPTED = 130  # 128 + SIGINT
 out = Console(highlight=False, emoji=False)
 err = Console(stderr=True, highlight=False, emoji=False)
 

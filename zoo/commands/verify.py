@@ -14,7 +14,7 @@ import zoo
 from zoo.commands.common import Aux, Channels, Classes, Json, Seed, Size, options
 from zoo.errors import InputError, suggestion
 from zoo.files import write_text
-from zoo.terminal import check_writable, err, fail, out, print_json
+from zoo.terminal import INTERRUPTED, check_writable, err, fail, out, print_json
 
 
 def verify(
@@ -115,12 +115,16 @@ def _verify_all(
             command=" ".join(["zoo", *sys.argv[1:]]),
             progress=lambda message: status.update(escape(message)),
         )
-        for report, known in found:
-            reports.append(report)
-            if not as_json:
-                out.print(verdict(report) + ", as found before" * known, soft_wrap=True)
-                for problem in report.problems:
-                    out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
+        try:
+            for report, known in found:
+                reports.append(report)
+                if not as_json:
+                    out.print(verdict(report) + ", as found before" * known, soft_wrap=True)
+                    for problem in report.problems:
+                        out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
+        except KeyboardInterrupt:
+            err.print("cut short" + "; run it again to go on" * bool(folder))
+            raise typer.Exit(INTERRUPTED) from None
     passed = sum(report.passed for report in reports)
     if as_json:
         print_json([report.to_dict() for report in reports])

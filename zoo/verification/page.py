@@ -8,7 +8,9 @@ from typing import Any
 
 from zoo.errors import BackendError
 from zoo.verification.results import Report
-from zoo.verification.terminal import KINDS, by_row, figure, notes
+from zoo.verification.terminal import KINDS, OWN, by_backend, by_row, figure, notes
+
+BEYOND = 7  # the shade of a cell with more than is allowed; up to that 0 to 6
 
 
 def check() -> None:
@@ -37,23 +39,30 @@ def page(report: Report) -> str:
     titles = {result.backend: result.title for result in report.results}
     kinds = {kind: [c for c in report.checks if c.kind == kind] for kind in KINDS}
     compared = [result.backend for result in report.compared]
-    pictures: dict[str, Any] = dict.fromkeys(("depth", "losses", "apart", "drift"))
+    pictures: dict[str, Any] = dict.fromkeys(("depth", "training", "drift"))
     if compared:
         pictures["depth"] = plots.depth(report)
     training = report.training
     if training and training.losses and training.steps:
-        pictures["losses"] = [plots.losses(training, rule, titles) for rule in training.rates]
-        if training.pairs:
-            pictures["apart"] = [plots.differences(training, rule) for rule in training.rates]
+        rules = training.rates
+        pictures["training"] = [plots.losses(training, rule, titles) for rule in rules]
+        if training.pairs:  # beneath their losses
+            pictures["training"] += [plots.differences(training, rule, titles) for rule in rules]
         pictures["drift"] = plots.drift(training, titles)
     return _render(
         "report.html.jinja",
         report=report,
+        about=_about(report),
         titles=titles,
         matrix=_matrix(report),
         pictures=pictures,
         checks=[
-            (KINDS[kind], by_row(found, compared), notes(found))
+            (
+                KINDS[kind],
+                [] if kind in OWN else by_row(found, compared),
+                by_backend(found, titles) if kind in OWN else [],
+                notes(found),
+            )
             for kind, found in kinds.items()
             if found
         ],
@@ -71,11 +80,34 @@ def index(reports: Sequence[Report], command: str) -> str:
         HTML, which expects ``MODEL.html`` of each beside it.
     """
     backends = {r.backend: r.title for report in reports for r in report.results}
-    return _render("index.html.jinja", reports=reports, backends=backends, command=command)
+    trained = [r.training for r in reports if r.training and r.training.pairs]
+    return _render(
+        "index.html.jinja",
+        reports=reports,
+        backends=backends,
+        command=command,
+        gradients=bool(trained),
+        rules=list(dict.fromkeys(rule for t in trained if t.steps for rule in t.rates)),
+    )
+
+
+def _about(report: Report) -> str:
+    """What was proven, in words."""
+    height, width = report.options["input_size"]
+    words = [f"{height}x{width} pixels"]
+    for option, one, many in (
+        ("in_channels", "channel", "channels"),
+        ("num_classes", "class", "classes"),
+    ):
+        count = report.options[option]
+        words.append(f"{count:,} {one if count == 1 else many}")
+    if report.options["aux"] or "aux" in report.parameters:
+        words.append(f"{'with' if report.options['aux'] else 'without'} auxiliary heads")
+    return ", ".join(words)
 
 
 def _matrix(report: Report) -> list[tuple[str, list[tuple[str, str, int]]]]:
-    """Each against each: the worst node's error, which node that is, and a shade from 0 to 9."""
+    """Each against each: the worst node's error, which node that is, and a shade."""
     names = ["reference", *(result.backend for result in report.compared)]
     worst = {frozenset((pair.a, pair.b)): pair.worst for pair in report.pairs}
     worst |= {frozenset((r.backend, "reference")): r.worst for r in report.compared if r.worst}
@@ -93,12 +125,11 @@ def _matrix(report: Report) -> list[tuple[str, list[tuple[str, str, int]]]]:
 
 
 def _shade(error: float, report: Report) -> int:
-    """0 for no difference, 5 for all that is allowed, 9 for much more."""
-    if not math.isfinite(error):
-        return 9
-    if not error:
-        return 0
-    return max(0, min(9, round(5 + math.log10(error / report.tolerance))))
+    """By how near it is to all that is allowed: 0 up to a thousandth of it, 6 at it, 7 beyond."""
+    if not error <= report.tolerance:
+        return BEYOND
+    near = math.log10(error / report.tolerance) / 3 if error else -1.0
+    return round((BEYOND - 1) * max(0.0, 1 + near))
 
 
 def _render(name: str, **values: Any) -> str:
@@ -108,6 +139,7 @@ def _render(name: str, **values: Any) -> str:
 def _environment() -> Any:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup  # which Jinja brings
     except ImportError as error:
         raise _missing(error) from error
     environment = Environment(
@@ -118,6 +150,8 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
+    # A path name that may be broken at its dots.
+    environment.filters["broken"] = lambda name: Markup(".<wbr>").join(name.split("."))
     return environment
 
 

@@ -6,11 +6,13 @@ Lines and letters are in the page's own colour, so that they can be read on ligh
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from zoo.verification.results import Report, Training
 from zoo.verification.training import TRAINING
@@ -35,55 +37,58 @@ _STYLE: Any = {
     "legend.frameon": False,
 }
 _LEAST = 1e-17  # where no difference at all is drawn on a logarithmic scale
+_WHOLE, _HALF = (11.5, 3.4), (5.6, 3.2)  # inches: the page's width, and one of a pair's
 
 
 def depth(report: Report) -> str:
     """Draw the error of every node, in the order they are computed, for each backend."""
     with rc_context(_STYLE):
-        figure = Figure((9, 3.4))
+        figure = Figure(_WHOLE, layout="constrained")
         axes = figure.add_subplot()
         for i, result in enumerate(report.compared):
             places = range(1, len(result.errors) + 1)
             _line(axes, i, places, result.errors, result.title, marker=".", markersize=3)
         _allowed(axes, report.tolerance)
         axes.set(xlabel="node, in the order they are computed", ylabel="error", yscale="log")
+        _name_worst(axes, report)
         return _svg(figure, axes, "Error of every node against NumPy in float64")
 
 
 def losses(training: Training, rule: str, titles: Mapping[str, str]) -> str:
     """Draw the losses of all backends over the steps of a rule; they should be one line."""
     with rc_context(_STYLE):
-        figure = Figure((4.4, 3))
+        figure = Figure(_HALF, layout="constrained")
         axes = figure.add_subplot()
         for i, (backend, found) in enumerate(training.losses.items()):
             width = 4.5 - i if i < 4 else 1
             _line(axes, i, _steps(found[rule]), found[rule], titles[backend], linewidth=width)
-        axes.set(xlabel="step", ylabel="loss", title=rule)
+        axes.set(xlabel="step", ylabel="loss", title=f"{rule}: losses")
         return _svg(figure, axes, f"Training losses with {rule}")
 
 
-def differences(training: Training, rule: str) -> str:
+def differences(training: Training, rule: str, titles: Mapping[str, str]) -> str:
     """Draw how far each two backends' weights are apart after each step."""
     with rc_context(_STYLE):
-        figure = Figure((4.4, 3))
+        figure = Figure(_HALF, layout="constrained")
         axes = figure.add_subplot()
         for i, pair in enumerate(training.pairs):
-            found = [max(error, _LEAST) for error in pair.weights[rule]]
-            _line(axes, i, _steps(found), found, f"{pair.a} - {pair.b}")
+            label = f"{titles[pair.a]} \N{MINUS SIGN} {titles[pair.b]}"
+            _line(axes, i, _steps(pair.weights[rule]), pair.weights[rule], label)
         _allowed(axes, TRAINING)
-        axes.set(xlabel="step", ylabel="difference of weights", yscale="log", title=rule)
+        title = f"{rule}: differences of weights"
+        axes.set(xlabel="step", ylabel="difference", yscale="log", title=title)
         return _svg(figure, axes, f"Differences of weights with {rule}", columns=2)
 
 
 def drift(training: Training, titles: Mapping[str, str]) -> str:
     """Draw how far training in float32 goes from training in float64, in each backend."""
     with rc_context(_STYLE):
-        figure = Figure((4.4, 3))
+        figure = Figure(_HALF, layout="constrained")
         axes = figure.add_subplot()
         for i, (backend, found) in enumerate(training.drift.items()):
-            shown = [max(error, _LEAST) for error in found]
-            _line(axes, i, _steps(found), shown, titles[backend])
-        axes.set(xlabel="step", ylabel="float32 from float64", yscale="log")
+            _line(axes, i, _steps(found), found, titles[backend])
+        title = f"{next(iter(training.rates))}: float32 from float64"
+        axes.set(xlabel="step", ylabel="difference", yscale="log", title=title)
         return _svg(figure, axes, "Float32 from float64 in training")
 
 
@@ -91,6 +96,28 @@ def _allowed(axes: Any, most: float) -> None:
     axes.axhline(most, color=_INK, linewidth=1, linestyle=(0, (1, 2)))
     at = axes.get_yaxis_transform()
     axes.text(0.01, most, "allowed", transform=at, va="bottom", fontsize=9)
+
+
+def _name_worst(axes: Any, report: Report) -> None:
+    """Write the name of the node that is furthest off beside its point."""
+    known = [
+        (error, place, result.title)
+        for result in report.compared
+        for place, error in enumerate(result.errors, 1)
+        if math.isfinite(error)
+    ]
+    if not known:
+        return
+    error, place, title = max(known)
+    left = place > len(report.nodes) / 2  # towards the middle, where there is room
+    axes.annotate(
+        f"worst: {report.nodes[place - 1]}, {error:.1e} ({title})",
+        (place, max(error, _LEAST)),
+        (-4 if left else 4, 5),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        fontsize=9,
+    )
 
 
 def _line(
@@ -111,12 +138,12 @@ def _steps(values: Sequence[float]) -> range:
 
 def _svg(figure: Any, axes: Any, title: str, columns: int = 4) -> str:
     axes.grid(True)
-    axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=columns, fontsize=9, handlelength=3
-    )
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    axes.margins(y=0.1)
+    figure.legend(loc="outside lower center", ncols=columns, fontsize=9, handlelength=3)
     file = io.StringIO()
     metadata = {"Date": None, "Creator": None, "Title": title}
-    figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata=metadata)
+    figure.savefig(file, format="svg", transparent=True, metadata=metadata)
     text = file.getvalue()
     text = text[text.index("<svg") :].replace(_INK, "currentColor")
     return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)

@@ -77,11 +77,11 @@ class TrainingPair:
         loss: Relative difference of the first loss.
         gradients: The largest difference of any parameter's gradient over the largest gradient.
         of_input: The same of the gradient for the input.
-        rules: Rule -> that of any weight or statistic after the last step.
-        losses: Rule -> relative difference of the losses, step by step.
-        weights: Rule -> the largest difference of a sample of every weight and statistic over the
-            largest of them, step by step.
         problems: What is beyond what is allowed, in words.
+        rules: Rule -> that of any weight or statistic after the last step, of them all.
+        losses: Rule -> relative difference of the losses, step by step.
+        weights: Rule -> the largest difference of the weights and statistics that are kept of
+            each step (``Training.sampled``) over the largest of them, step by step.
     """
 
     a: str
@@ -89,40 +89,56 @@ class TrainingPair:
     loss: float
     gradients: Worst
     of_input: float
-    rules: Mapping[str, Worst]
-    losses: Mapping[str, tuple[float, ...]]
-    weights: Mapping[str, tuple[float, ...]]
     problems: tuple[str, ...]
+    rules: Mapping[str, Worst] = field(default_factory=dict)
+    losses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    weights: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Training:
     """The result of the levels ``gradients`` and ``training``.
 
+    What is of training only has a default, and is left out of JSON where there were no steps.
+
     Attributes:
         input_size: (height, width) that it was done at; smaller than the network's own, to save
             time and memory.
         batch: Examples in a batch.
+        seconds: Backend -> what it took.
+        pairs: One for each two backends.
+        problems: What went wrong, in words.
         steps: Of each rule; 0 if only gradients were compared.
         rates: Rule -> learning rate: the largest of those tried at which training does not blow
             a change of 1e-12 in the weights up, in the first backend; or the smallest.
         losses: Backend -> rule -> losses, step by step.
         drift: Backend -> how far SGD in float32 is from that backend's own in float64, step by
-            step: the largest difference of a sample of weights over the largest of them.
-        seconds: Backend -> what it took.
-        pairs: One for each two backends.
-        problems: What went wrong, in words.
+            step: the largest difference of the weights that are kept over the largest of them.
+        sampled: How many values were kept of each step: all, or of a large network a sample.
+        values: How many weights and statistics there are.
     """
 
     input_size: tuple[int, int]
     batch: int
-    steps: int
-    rates: Mapping[str, float]
-    losses: Mapping[str, Mapping[str, tuple[float, ...]]]
-    drift: Mapping[str, tuple[float, ...]]
     seconds: Mapping[str, float]
     pairs: tuple[TrainingPair, ...]
     problems: tuple[str, ...]
+    steps: int = 0
+    rates: Mapping[str, float] = field(default_factory=dict)
+    losses: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+    drift: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    sampled: int = 0
+    values: int = 0
+
+    @property
+    def kept(self) -> str:
+        """What the steps on the way were compared by, in words."""
+        if self.sampled < self.values:
+            return f"a sample of {self.sampled:,} of {self.values:,} weights and statistics"
+        return f"all {self.values:,} weights and statistics"
+
+
+_OF_STEPS = {"steps", "rates", "losses", "drift", "sampled", "values", "rules", "weights"}
 
 
 @dataclass(frozen=True)
@@ -137,6 +153,7 @@ class Check:
         allowed: The most it may be; None if it is only reported.
         node: Where it is furthest off.
         note: In words, what there is to say.
+        detail: What the framework itself said, word for word, where that is too much to print.
     """
 
     kind: str
@@ -146,6 +163,7 @@ class Check:
     allowed: float | None = None
     node: str = ""
     note: str = ""
+    detail: str = ""
 
     @property
     def passed(self) -> bool:
@@ -173,6 +191,7 @@ class Report:
         training: Of gradients and training, if that was asked for.
         checks: Of the level ``full``.
         notes: What a reader must know, such as a smaller input size than the network's own.
+        command: What does the same on the command line.
     """
 
     model: str
@@ -190,6 +209,7 @@ class Report:
     training: Training | None = None
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
+    command: str = ""
 
     @property
     def compared(self) -> tuple[BackendResult, ...]:
@@ -218,6 +238,10 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data for JSON; a figure there is none of is None."""
         plain: dict[str, Any] = _finite(asdict(self))
+        if self.training and not self.training.steps:
+            for part in (plain["training"], *plain["training"]["pairs"]):
+                for name in _OF_STEPS & part.keys():
+                    del part[name]
         return {"passed": self.passed, "problems": list(self.problems), **plain}
 
     def to_html(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rich import box
@@ -20,8 +20,11 @@ KINDS = {
     "form": "eager and compiled, float64: error of the outputs against NumPy",
     "precision": "lower precision: error of the worst node against the backend's own float64",
     "engine": "other engines, float32: error of the worst node against NumPy",
-    "optimizer": "the framework's own optimizers: distance from the written rule, of the way gone",
+    "optimizer": "the framework's own optimizers: how far its weights are from the written rule's, "
+    "as a part of how far training moved them",
 }
+#: kinds of which each backend has its own, so that a table with a column for each would be empty
+OWN = ("form", "engine")
 
 
 def told(report: Report) -> Group:
@@ -83,8 +86,8 @@ def _errors(report: Report) -> Table:
 def _training(found: Training) -> list[Any]:
     height, width = found.input_size
     trained = " and ".join(f"{name} ({rate:g})" for name, rate in found.rates.items())
-    what = f"and {found.steps} steps of {trained}" if found.steps else ""
-    title = f"gradients {what} in float64, batches of {found.batch} digits, {height}x{width}"
+    what = f" and {found.steps} steps of {trained}" if found.steps else ""
+    title = f"gradients{what} in float64, batches of {found.batch} digits, {height}x{width}"
     names = list(RULES) if found.steps else []
     table = _narrow(("difference", "loss", "gradients", "of input", *names), left=("difference",))
     for pair in found.pairs:
@@ -100,6 +103,11 @@ def _training(found: Training) -> list[Any]:
 
 def _checks(report: Report, checks: list[Check]) -> Table:
     titles = {r.backend: r.title for r in report.compared}
+    if checks[0].kind in OWN:
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for title, found in by_backend(checks, titles):
+            table.add_row(title, ", ".join(f"{what} {text}" for what, text in found))
+        return table
     table = _narrow(("", *titles.values()), left=("",))
     for what, cells in by_row(checks, titles):
         table.add_row(what, *cells)
@@ -110,9 +118,22 @@ def by_row(checks: Iterable[Check], backends: Iterable[str]) -> list[tuple[str, 
     """Lay checks out: a row for each that was looked at, a cell for each backend."""
     rows: dict[str, dict[str, str]] = {}
     for check in checks:
-        text = "no" if check.error is None else figure(check.error)
-        rows.setdefault(check.what, {})[check.backend] = text + " ✗" * (not check.passed)
+        rows.setdefault(check.what, {})[check.backend] = _told(check)
     return [(what, [cells.get(name, "") for name in backends]) for what, cells in rows.items()]
+
+
+def by_backend(
+    checks: Iterable[Check], titles: Mapping[str, str]
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Lay checks out: a row for each backend that was looked at, with (which, what was found)."""
+    rows: dict[str, list[tuple[str, str]]] = {}
+    for check in checks:
+        rows.setdefault(titles[check.backend], []).append((check.what, _told(check)))
+    return list(rows.items())
+
+
+def _told(check: Check) -> str:
+    return ("no" if check.error is None else figure(check.error)) + " ✗" * (not check.passed)
 
 
 def _noted(checks: Iterable[Check]) -> list[str]:
@@ -201,7 +222,7 @@ def _verdict(result: BackendResult, report: Report) -> str:
 _LINES: tuple[tuple[str, Cell], ...] = (
     ("version", _version),
     ("parameters", _count("plain")),
-    ("  with aux", _count("aux")),
+    ("  with heads", _count("aux")),
     ("output", _if_compared(_shape)),
     ("top-5 as reference", _top5),
     ("import", _seconds("import_s", 1)),

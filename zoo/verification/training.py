@@ -70,6 +70,8 @@ def compare(proof: Proof, steps: bool) -> Training:
         rates=rates or {},
         losses={backend: result["losses"] for backend, result in found.items()},
         drift={backend: tuple(result["drift"]) for backend, result in found.items()},
+        sampled=max((result["sampled"] for result in found.values()), default=0),
+        values=sum(parameter.size for parameter in graph.parameters),
         seconds={backend: result["seconds"] for backend, result in found.items()},
         pairs=pairs,
         problems=(*problems, *(problem for pair in pairs for problem in pair.problems)),
@@ -117,7 +119,7 @@ def _pair(
         for what, error, most in beyond
         if not error <= most
     )
-    return TrainingPair(a, b, loss, gradients, of_input, after, losses, weights, problems)
+    return TrainingPair(a, b, loss, gradients, of_input, problems, after, losses, weights)
 
 
 def _opened(folder: Path, backend: str, what: str) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,17 @@ def verify(
             enough memory for any input size, or a network without a classifier is to be trained.
     """
     name = os.fspath(name)
+    given: dict[str, Any] = {
+        "aux": aux,
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "input_size": input_size,
+        "backends": backends,
+        "dtype": dtype,
+        "level": level,
+        "seed": seed,
+        "image": image,
+    }
     wanted = registry.table() if backends is None else backends
     named = [wanted] if isinstance(wanted, str) else list(wanted)
     asked = {registry.resolve(backend).name: backend for backend in named}
@@ -98,12 +111,7 @@ def verify(
             f"level={level!r} holds backends against each other and needs two; of those asked for "
             f"there is {' and '.join(there) or 'none'}"
         )
-    options: dict[str, Any] = {
-        "aux": aux,
-        "num_classes": num_classes,
-        "in_channels": in_channels,
-        "input_size": input_size,
-    }
+    options = {key: given[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
     graph, notes = _fitting(name, options)
     for output, node in graph.output_nodes.items():
         if level != "forward" and len(node.shape) > 1:
@@ -161,7 +169,22 @@ def verify(
         training=trained,
         checks=checks,
         notes=notes,
+        command=_command(name, given),
     )
+
+
+def _command(name: str, given: Mapping[str, Any]) -> str:
+    """What does the same on the command line: options that are not what they are by default."""
+    words = ["zoo", "verify", name]
+    defaults = signature(verify).parameters
+    for option, value in given.items():
+        if value is None or value == defaults[option].default:
+            continue
+        words.append(f"--{option.replace('_', '-')}")
+        if isinstance(value, list | tuple):
+            value = ("x" if option == "input_size" else ",").join(map(str, value))
+        words += [] if value is True else [str(value)]
+    return shlex.join(words)
 
 
 def smaller(model: str, graph: Graph) -> tuple[int, int]:

@@ -6,6 +6,7 @@ a list of what :class:`zoo.verification.results.Check` holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def run(folder: Path, name: str, asked: str) -> dict[str, Any]:
         try:
             values = zoo.features(build(dtype), x, nodes)
         except Exception as failure:  # a kernel that the framework has not
-            found.append({"kind": "precision", "what": dtype, "note": _word(failure)})
+            found.append({"kind": "precision", "what": dtype, **_lacking(failure, name, dtype)})
             continue
         errors = {node: error(values[node], own[node]) for node in nodes}
         node = max(errors, key=lambda name: errors[name])
@@ -93,6 +94,25 @@ def _optimizer(trainer: Trainer, rule: str, rate: float, batches: Batches) -> li
         what = f"{rule}, {steps} step{'s' * (steps > 1)}"
         found.append({"kind": "optimizer", "what": what, "error": errors[node], "node": node})
     return found
+
+
+#: how frameworks say that they have no kernel, with its name
+_NO_KERNEL = re.compile(r"kernel `(\w+)` is not registered|\"(\w+)\" not implemented for")
+
+
+def _lacking(failure: Exception, backend: str, dtype: str) -> dict[str, str]:
+    """Why a network does not run in a dtype, in plain words where they are known."""
+    from zoo import backends
+
+    said = _word(failure)
+    kernel = _NO_KERNEL.search(str(failure))
+    if not kernel:
+        return {"note": said}
+    title, operation = backends.resolve(backend).title, kernel[1] or kernel[2]
+    return {
+        "note": f"{title} has no {dtype} kernel for the operation {operation} on this machine",
+        "detail": said,
+    }
 
 
 def _word(failure: Exception) -> str:

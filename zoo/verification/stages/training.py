@@ -1,7 +1,7 @@
 """Differentiates the training loss, and trains by each rule.
 
 Of job.json and batch*.npz it makes BACKEND.gradients.npz; BACKEND.RULE.npz, weights and statistics
-after the last step; and BACKEND.RULE.steps.npy, a sample of them after each.
+after the last step; and BACKEND.RULE.steps.npy, all of them or a sample after each.
 """
 
 from __future__ import annotations
@@ -32,19 +32,27 @@ def run(folder: Path, name: str, asked: str) -> dict[str, Any]:
     trainer = Trainer(backend, graph, job["seed"], "float64")
     loss, gradients, of_input = trainer.differentiate(*batches[0])
     np.savez(folder / f"{name}.gradients.npz", **dict[str, Any](gradients), input=of_input)
-    losses, drift = {}, []
+    losses, drift, sampled = {}, [], 0
     rates = job["rates"] or {rule: trainer.rate(rule, batches) for rule in job["rules"]}
     for rule, rate in rates.items():
         losses[rule], samples, weights = trainer.train(rule, rate, batches)
         np.savez(folder / f"{name}.{rule}.npz", **dict[str, Any](weights))
         np.save(folder / f"{name}.{rule}.steps.npy", samples)
+        sampled = samples.shape[1]
         if rule == job["rules"][0]:
             single = Trainer(backend, graph, job["seed"], "float32")
             _, rounded, _ = single.train(rule, rate, batches)
             largest = np.abs(samples).max(axis=1)
             drift = (np.abs(rounded - samples).max(axis=1) / largest).tolist()
     seconds = time.perf_counter() - start
-    return {"loss": loss, "losses": losses, "drift": drift, "seconds": seconds, "rates": rates}
+    return {
+        "loss": loss,
+        "losses": losses,
+        "drift": drift,
+        "sampled": sampled,
+        "seconds": seconds,
+        "rates": rates,
+    }
 
 
 def given(folder: Path) -> Batches:
@@ -59,7 +67,8 @@ def given(folder: Path) -> Batches:
 class Trainer:
     """A model that is trained by a rule of NumPy's, from the same start each time."""
 
-    SAMPLE = 64  # values of each array that are kept of every step
+    MOST = 1_000_000  # about so many values are kept of every step, which is 80 MB of ten
+    LEAST = 64  # of each array, or all it has, so that a bias is not passed over
     NUDGE = 1e-12  # by which weights are changed to see what becomes of it
     GROWTH = 1e3  # that a change may have come to after the last step
 
@@ -70,6 +79,7 @@ class Trainer:
         draw = initial.drawing(graph, seed, dtype=dtype)
         self.model = backend.build(graph, draw, dtype, seed)
         self.start = backend.get_weights(self.model)
+        self.every = -(-sum(value.size for value in self.start.values()) // self.MOST)
 
     def differentiate(self, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
         """Return the loss, its gradients by name, and the input's."""
@@ -103,7 +113,7 @@ class Trainer:
     def train(
         self, name: str, rate: float, batches: Batches
     ) -> tuple[list[float], Array, dict[str, Array]]:
-        """Take a step on each batch; returns losses, a sample of each step's weights, the last."""
+        """Take a step on each batch; returns losses, each step's weights or a sample, the last."""
         rule, losses, samples = rules.RULES[name](rate), [], []
         weights = {key: value.copy() for key, value in self.start.items()}
         self.backend.set_weights(self.model, weights)
@@ -115,9 +125,9 @@ class Trainer:
             self.backend.set_weights(self.model, weights)
             losses.append(loss)
             samples.append(np.concatenate([self.sample(value) for value in weights.values()]))
-        return losses, np.stack(samples).astype(np.float64), weights
+        return losses, np.stack(samples).astype(np.float64, copy=False), weights
 
     def sample(self, value: Array) -> Array:
-        """Take values of an array, evenly."""
-        every = max(1, value.size // self.SAMPLE)
-        return value.reshape(-1)[::every][: self.SAMPLE]
+        """Take all values of an array, or of a large network's some, evenly."""
+        every = max(1, min(self.every, value.size // self.LEAST))
+        return value.reshape(-1)[::every]
