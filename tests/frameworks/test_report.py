@@ -414,7 +414,7 @@ def test_what_failed_is_proven_again(small_models, monkeypatch, tmp_path):
         ([], "which model?"),
         (["vgg9", "--output", "x.txt"], "--output: expected a name in .json or .html"),
         (["--all", "--aux"], "--aux is for one model"),
-        (["--all", "nothing*"], "no model matches 'nothing*'"),
+        (["--all", "nothing*"], "no model that zoo ships matches 'nothing*'"),
         (["--all", "--output", "file"], "cannot be made"),
     ],
 )

@@ -542,20 +542,22 @@ def test_weights_that_do_not_fit(call, called, called_names, small):
 
 @pytest.mark.parametrize("double", [False, True])
 def test_a_step_of_training(double, make, spec, x, backend):
-    if backend == "paddle" and double:
-        pytest.skip("Paddle's own batch norm holds eps and momentum in float32")
-    own = {}
+    own, options = {}, {"names": NAMES, "level": "training"}
+    if backend == "paddle" and double:  # whose own batch norm holds eps and momentum in float32
+        with pytest.raises(AssertionError, match="part at stem.bn .* above 1.0e-12"):
+            assert_same(make(double=True), spec, x, **options)
+        options["tolerance"] = 1e-6
     if backend == "torch":  # whose own batch norm keeps another variance
         from zoo.torch.modules import BatchNorm
 
         own = {"norm": BatchNorm}
     model = make(double=double, **own)
     before = zoo.backends.of(model).own_weights(model)
-    assert_same(model, spec, x, names=NAMES, level="training")
+    assert_same(model, spec, x, **options)
     after = zoo.backends.of(model).own_weights(model)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())
     with pytest.raises(AssertionError, match=r"stem\.bn\.running_mean is off.*\n.* counts 0\.3, "):
-        assert_same(make(double=double, new=0.3, **own), spec, x, names=NAMES, level="training")
+        assert_same(make(double=double, new=0.3, **own), spec, x, **options)
 
 
 def test_the_unbiased_variance_is_named(spec, x):

@@ -105,7 +105,7 @@ def assert_same(
     comparison = Comparison(mine, graph, x, weights, tolerance)
     comparison.check(result, observed, _values_of(model_b, graph, x, weights))
     if numbers is not None:
-        check_training(mine, graph, x, weights, numbers, statistics=level == "training")
+        check_training(mine, graph, x, weights, numbers, level == "training", tolerance)
 
 
 def _input(given: Any) -> Array:

@@ -27,6 +27,7 @@ def check_training(
     weights: Mapping[str, Array],
     labels: Array,
     statistics: bool,
+    tolerance: float | None = None,
 ) -> None:
     """Hold the training loss, its gradients, and running statistics, against the spec's network's.
 
@@ -37,6 +38,7 @@ def check_training(
         weights: Canonical name -> array, of both.
         labels: Class numbers [N].
         statistics: Whether to compare running statistics as well.
+        tolerance: Of running statistics, where it is more than usual.
 
     Raises:
         AssertionError: It says what is off, by how much, and the reason where one is found.
@@ -78,6 +80,7 @@ def check_training(
                 f"allowed {most:.0e}"
             )
     if statistics:
+        most_kept = max(most_kept, tolerance or 0)
         own, aim = mine.weights(own_after), other.weights(after)
         for node in norms:
             check_statistics(node, own, aim, weights, len(x), most_kept, told)
