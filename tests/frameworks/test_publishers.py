@@ -96,8 +96,9 @@ def paddle_layer(model, x, dtype="float32"):
                 layer.train()
             model(tensor)
             for layer in norms:
-                factor = rng.uniform(0.5, 1.5, layer._variance.shape).astype(dtype)
-                layer._variance.set_value(layer._variance * paddle.to_tensor(factor))
+                variance = layer._variance.numpy()  # where a channel has few values, the layer's
+                factor = rng.uniform(0.5, 1.5, variance.shape)
+                layer._variance.set_value(((variance + variance.mean()) / 2 * factor).astype(dtype))
         model.eval()
         outputs = model(tensor)
     return arrays(outputs, lambda value: value.numpy())
@@ -189,14 +190,14 @@ def vgg_in_paddle(path, dtype):
     return x, outputs, {}
 
 
-def residual_in_paddle(name, path, dtype):
-    """Of a ResNet or a DenseNet, whose last map is then 3x3."""
+def in_paddle(name, side, path, dtype):
+    """A model of paddle.vision, for photographs of a side."""
     paddle = load_framework("paddle")
-    x = photographs(2, (3, 96, 96))
+    x = photographs(2, (3, side, side))
     model = getattr(paddle.vision.models, name)(num_classes=CLASSES)
     outputs = paddle_layer(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
-    return x, outputs, {"input_size": 96, "num_classes": CLASSES}
+    return x, outputs, {"input_size": side, "num_classes": CLASSES}
 
 
 def vgg_in_paddleclas(path, dtype):
@@ -208,15 +209,6 @@ def vgg_in_paddleclas(path, dtype):
     outputs = paddle_layer(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
-
-
-def inception_in_paddle(path, dtype):
-    paddle = load_framework("paddle")
-    x = photographs(2, (3, 139, 139))
-    model = paddle.vision.models.inception_v3(num_classes=CLASSES)
-    outputs = paddle_layer(model, x, dtype)
-    paddle.save(model.state_dict(), str(path))
-    return x, outputs, {"input_size": 139, "num_classes": CLASSES}
 
 
 def in_keras(name, side, path, dtype):
@@ -309,10 +301,10 @@ PUBLISHED = {
     "paddle googlenet": ("paddle", "googlenet_paddle", "g.pdparams", googlenet_paddle),
     "paddle vgg": ("paddle", "vgg11_bn", "v.pdparams", vgg_in_paddle),
     "paddle resnet": (
-        "paddle", "resnet50", "r.pdparams", functools.partial(residual_in_paddle, "resnet50")),
+        "paddle", "resnet50", "r.pdparams", functools.partial(in_paddle, "resnet50", 96)),
     "paddle densenet": (
         "paddle", "densenet121", "d.pdparams",
-        functools.partial(residual_in_paddle, "densenet121")),
+        functools.partial(in_paddle, "densenet121", 96)),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
     "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras vgg19": (
@@ -324,12 +316,42 @@ PUBLISHED = {
     "keras resnet": ("keras", "resnet50_keras", "r50.h5", functools.partial(in_keras, "ResNet50", 96)),
     "keras xception": (
         "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
-    "paddle inception": ("paddle", "inception_v3_paddle", "i3.pdparams", inception_in_paddle),
+    "paddle inception": (
+        "paddle", "inception_v3_paddle", "i3.pdparams",
+        functools.partial(in_paddle, "inception_v3", 139)),
+    "paddle resnext": (
+        "paddle", "resnext50_32x4d", "rx.pdparams",
+        functools.partial(in_paddle, "resnext50_32x4d", SIDE)),
+    "paddle alexnet": (
+        "paddle", "alexnet_paddle", "a.pdparams", functools.partial(in_paddle, "alexnet", 224)),
+    "paddle squeezenet": (
+        "paddle", "squeezenet1_0_paddle", "s0.pdparams",
+        functools.partial(in_paddle, "squeezenet1_0", SIDE)),
+    "paddle squeezenet 1.1": (
+        "paddle", "squeezenet1_1_paddle", "s1.pdparams",
+        functools.partial(in_paddle, "squeezenet1_1", SIDE)),
+    "paddle mobilenet": (
+        "paddle", "mobilenet_v1_paddle", "m1.pdparams",
+        functools.partial(in_paddle, "mobilenet_v1", SIDE)),
+    "paddle mobilenet v2": (
+        "paddle", "mobilenet_v2", "m2.pdparams", functools.partial(in_paddle, "mobilenet_v2", SIDE)),
+    "paddle mobilenet v3 small": (
+        "paddle", "mobilenet_v3_small", "m3s.pdparams",
+        functools.partial(in_paddle, "mobilenet_v3_small", 96)),
+    "paddle mobilenet v3 large": (
+        "paddle", "mobilenet_v3_large", "m3l.pdparams",
+        functools.partial(in_paddle, "mobilenet_v3_large", 96)),
+    "paddle shufflenet": (
+        "paddle", "shufflenet_v2_x0_5", "n.pdparams",
+        functools.partial(in_paddle, "shufflenet_v2_x0_5", SIDE)),
 }  # fmt: skip
 
 #: Networks of so many batch norms that with random weights PyTorch in float32 parts from itself in
 #: float64 by 1e-5 or so; these are compared in float64.
-MAGNIFYING = tuple(f"torchvision {name}" for name in ("efficientnet", "efficientnet v2", "mnasnet"))
+MAGNIFYING = (
+    "torchvision efficientnet", "torchvision efficientnet v2", "torchvision mnasnet",
+    "paddle mobilenet v2",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -412,8 +434,8 @@ def test_paddles_own_names_and_shapes(network):
     assert {place.names[0] for place in places.values()} == shapes.keys()
     for parameter in graph.parameters:
         place = places[parameter.name]
-        reverse = -1 if place.layout == "IO" else 1
-        assert shapes[place.names[0]] == parameter.shape[::reverse]
+        shape = parameter.shape[1::-1] if place.layout == "IO" else parameter.shape
+        assert shapes[place.names[0]] == shape
 
 
 @pytest.mark.parametrize(
