@@ -121,7 +121,8 @@ def test_a_hash_is_stated_as_the_publisher_states_it():
         if name == "torchvision":  # whose names end in the beginning of the SHA-256
             assert file.sha256 == re.search(r"-([0-9a-f]{8,})\.pth$", file.url)[1]
         elif file and name in ("keras", "paddle"):
-            assert len(file.md5) == 32
+            unstated = name == "keras" and network.startswith("mobilenet_v1")
+            assert unstated if file.md5 is None else len(file.md5) == 32
 
 
 def test_the_example_of_the_reference():

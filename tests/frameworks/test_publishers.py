@@ -272,6 +272,7 @@ KERAS_1 = {
 def save_in_keras(model, path):
     if path.name.startswith("legacy"):  # as the oldest of the published files are
         import h5py
+        import keras
 
         with h5py.File(path, "w") as file:
             for layer in model.layers:
@@ -280,6 +281,8 @@ def save_in_keras(model, path):
                 group = file.create_group(name)
                 for variable in layer.weights:
                     local = KERAS_1.get(variable.name, variable.name)
+                    if isinstance(layer, keras.layers.DepthwiseConv2D):  # which came with Keras 2
+                        local = f"depthwise_{variable.name}"
                     group.create_dataset(f"{name}_{local}_1:0", data=np.asarray(variable))
     elif path.name.endswith(".weights.h5"):
         model.save_weights(path)
@@ -350,6 +353,9 @@ PUBLISHED = {
     "keras resnet": ("keras", "resnet50_keras", "r50.h5", functools.partial(in_keras, "ResNet50", 96)),
     "keras xception": (
         "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
+    "keras mobilenet": (
+        "keras", "mobilenet_v1_0_5", "legacym1.h5",
+        functools.partial(in_keras, "MobileNet", 96, alpha=0.5)),
     "paddle inception": (
         "paddle", "inception_v3_paddle", "i3.pdparams",
         functools.partial(in_paddle, "inception_v3", 139)),
@@ -501,6 +507,7 @@ def test_paddles_own_names_and_shapes(network):
         ("InceptionV3", "inception_v3_keras", 75),
         ("ResNet50", "resnet50_keras", 32),
         ("Xception", "xception", 71),
+        ("MobileNet", "mobilenet_v1", 32),
     ],
 )
 def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):
