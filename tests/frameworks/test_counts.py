@@ -33,6 +33,7 @@ KERAS = {
     "mobilenet_v1_0_5": ("MobileNet", {"alpha": 0.5}),
     "mobilenet_v1_0_25": ("MobileNet", {"alpha": 0.25}),
     "mobilenet_v2": "MobileNetV2",
+    "mobilenet_v2_keras": "MobileNetV2",
     "mobilenet_v3_large": "MobileNetV3Large",
     "mobilenet_v3_small": "MobileNetV3Small",
     **{f"resnet{depth}": f"ResNet{depth}" for depth in (50, 101, 152)},

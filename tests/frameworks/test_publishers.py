@@ -356,6 +356,8 @@ PUBLISHED = {
     "keras mobilenet": (
         "keras", "mobilenet_v1_0_5", "legacym1.h5",
         functools.partial(in_keras, "MobileNet", 96, alpha=0.5)),
+    "keras mobilenet v2": (
+        "keras", "mobilenet_v2_keras", "m2.h5", functools.partial(in_keras, "MobileNetV2", 96)),
     "paddle inception": (
         "paddle", "inception_v3_paddle", "i3.pdparams",
         functools.partial(in_paddle, "inception_v3", 139)),
@@ -508,6 +510,7 @@ def test_paddles_own_names_and_shapes(network):
         ("ResNet50", "resnet50_keras", 32),
         ("Xception", "xception", 71),
         ("MobileNet", "mobilenet_v1", 32),
+        ("MobileNetV2", "mobilenet_v2_keras", 32),
     ],
 )
 def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):
