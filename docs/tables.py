@@ -67,10 +67,21 @@ def published() -> str:
             ", ".join(f"`.{suffix}`" for suffix in source.formats),
             "all" if len(known) == len(source.networks) else _by_family(known) or "none",
             *["exact"] * len(TITLES),
-            source.licence,
+            _licences(source),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _licences(source: sources.Source) -> str:
+    """A source's licence, or those of its networks by family."""
+    if not any(network.licence for network in source.networks.values()):
+        return source.licence
+    families: dict[str, dict[str, None]] = {}
+    for name, network in source.networks.items():
+        titles = families.setdefault(network.licence or source.licence, {})
+        titles[zoo.graph(name).about["title"]] = None
+    return ". ".join(f"{', '.join(titles)}: {licence}" for licence, titles in families.items())
 
 
 def _by_family(names: Iterable[str]) -> str:

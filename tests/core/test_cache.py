@@ -111,7 +111,14 @@ def test_without_a_network(publish, server, monkeypatch):
 
 
 def test_what_is_not_published():
-    with pytest.raises(InputError, match="torchvision publishes no 'vgg9' that zoo knows. It has:"):
+    with pytest.raises(InputError, match="timm publishes no 'nin_cifar10' that zoo knows. It has:"):
+        cache.fetch("timm", "nin_cifar10")
+    near = (
+        r"that zoo knows. Did you mean 'googlenet_torchvision'\? It also has: inception_v3, vgg11"
+    )
+    with pytest.raises(InputError, match=near):
+        cache.fetch("torchvision", "googlenet")
+    with pytest.raises(InputError, match="'vgg9' that zoo knows. Did you mean 'vgg19' or "):
         cache.fetch("torchvision", "vgg9")
     with pytest.raises(InputError, match="publishes no weights of vgg11, its code alone"):
         cache.fetch("paddle", "vgg11")

@@ -30,10 +30,11 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("published")
 
 
-def torch_module(model, x, spread=0.5):
+def torch_module(model, x, spread=0.5, own=1):
     """Random values for a PyTorch model; returns its outputs.
 
-    Variances are those of the input, times 1 - spread to 1 + spread.
+    Variances are those of the input, times 1 - spread to 1 + spread; with less of a channel's own,
+    the rest is the layer's mean.
     """
     torch = load_framework("torch")
     generator = torch.Generator().manual_seed(0)
@@ -60,6 +61,7 @@ def torch_module(model, x, spread=0.5):
             if name.endswith("running_var"):
                 shape = statistic.shape
                 factor = torch.rand(shape, generator=generator, dtype=statistic.dtype)
+                statistic.lerp_(statistic.mean(), 1 - own)
                 statistic.mul_(1 + spread * (2 * factor - 1))
         model.eval()
         outputs = model(torch.from_numpy(x).to(next(model.parameters()).dtype))
@@ -96,8 +98,9 @@ def paddle_layer(model, x, dtype="float32"):
                 layer.train()
             model(tensor)
             for layer in norms:
-                factor = rng.uniform(0.5, 1.5, layer._variance.shape).astype(dtype)
-                layer._variance.set_value(layer._variance * paddle.to_tensor(factor))
+                variance = layer._variance.numpy()  # where a channel has few values, the layer's
+                factor = rng.uniform(0.5, 1.5, variance.shape)
+                layer._variance.set_value(((variance + variance.mean()) / 2 * factor).astype(dtype))
         model.eval()
         outputs = model(tensor)
     return arrays(outputs, lambda value: value.numpy())
@@ -171,6 +174,18 @@ def efficient_in_torch(kind, name, path, dtype):
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
 
+def compact_in_torch(name, side, path, dtype):
+    torch = load_framework("torch")
+    from standins import compact_in_torch as standins
+
+    x = photographs(4, (3, side, side))
+    with torch.random.fork_rng():
+        model = standins.make(name, CLASSES).to(getattr(torch, dtype))
+        outputs = torch_module(model, x, spread=0.05, own=0.5)
+    torch.save(model.state_dict(), path)
+    return x, outputs, {"input_size": side, "num_classes": CLASSES}
+
+
 def googlenet_paddle(path, dtype):
     paddle = load_framework("paddle")
     x = photographs(2, (3, 224, 224))
@@ -189,14 +204,14 @@ def vgg_in_paddle(path, dtype):
     return x, outputs, {}
 
 
-def residual_in_paddle(name, path, dtype):
-    """Of a ResNet or a DenseNet, whose last map is then 3x3."""
+def in_paddle(name, side, path, dtype):
+    """A model of paddle.vision, for photographs of a side."""
     paddle = load_framework("paddle")
-    x = photographs(2, (3, 96, 96))
+    x = photographs(2, (3, side, side))
     model = getattr(paddle.vision.models, name)(num_classes=CLASSES)
     outputs = paddle_layer(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
-    return x, outputs, {"input_size": 96, "num_classes": CLASSES}
+    return x, outputs, {"input_size": side, "num_classes": CLASSES}
 
 
 def vgg_in_paddleclas(path, dtype):
@@ -210,25 +225,17 @@ def vgg_in_paddleclas(path, dtype):
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
 
-def inception_in_paddle(path, dtype):
-    paddle = load_framework("paddle")
-    x = photographs(2, (3, 139, 139))
-    model = paddle.vision.models.inception_v3(num_classes=CLASSES)
-    outputs = paddle_layer(model, x, dtype)
-    paddle.save(model.state_dict(), str(path))
-    return x, outputs, {"input_size": 139, "num_classes": CLASSES}
-
-
-def in_keras(name, side, path, dtype):
+def in_keras(name, side, path, dtype, **options):
     """A model of keras.applications, for photographs of a side, saved as the file's name says."""
     keras = load_framework("keras")
     x = photographs(2, (3, side, side))
     make = getattr(keras.applications, name)
-    model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES)
+    model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES, **options)
     rng = np.random.default_rng(0)
     for variable in model.variables:
         shape = tuple(variable.shape)
-        fan_in = np.prod(shape[:2] if "depthwise" in variable.path else shape[:-1])
+        depthwise = "depthwise" in variable.path or "_dw_" in variable.path
+        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
         values = rng.standard_normal(shape, np.float32)
         if variable.name == "gamma":
             variable.assign(1 + 0.1 * values)
@@ -245,8 +252,9 @@ def in_keras(name, side, path, dtype):
         variance = np.asarray(layer.moving_variance)  # where a channel has few values, the layer's
         factor = rng.uniform(0.5, 1.5, variance.shape)
         layer.moving_variance.assign((variance + variance.mean()) / 2 * factor)
-    *_, before, last = model.layers
-    logits = keras.Model(model.input, before.output).predict_on_batch(images) @ last.kernel
+    last = [layer for layer in model.layers if hasattr(layer, "kernel")][-1]
+    before = keras.Model(model.input, last.input).predict_on_batch(images)
+    logits = before.reshape(len(x), -1) @ np.asarray(last.kernel).reshape(-1, CLASSES)
     last.kernel.assign(last.kernel / np.std(logits))  # or the softmax would say 0 and 1 alone
     outputs = model.predict_on_batch(images)
     assert 0.01 < outputs.max() < 0.99
@@ -264,14 +272,17 @@ KERAS_1 = {
 def save_in_keras(model, path):
     if path.name.startswith("legacy"):  # as the oldest of the published files are
         import h5py
+        import keras
 
         with h5py.File(path, "w") as file:
             for layer in model.layers:
                 kind, number = re.fullmatch(r"(.+?)((?:_\d+)?)", layer.name).groups()
                 name = KERAS_1.get(kind, kind) + number
                 group = file.create_group(name)
-                for variable in layer.variables:
+                for variable in layer.weights:
                     local = KERAS_1.get(variable.name, variable.name)
+                    if isinstance(layer, keras.layers.DepthwiseConv2D):  # which came with Keras 2
+                        local = f"depthwise_{variable.name}"
                     group.create_dataset(f"{name}_{local}_1:0", data=np.asarray(variable))
     elif path.name.endswith(".weights.h5"):
         model.save_weights(path)
@@ -301,6 +312,24 @@ PUBLISHED = {
     "torchvision convnext": (
         "torchvision", "convnext_tiny", "n.pth",
         functools.partial(efficient_in_torch, "ConvNeXt", "convnext_tiny")),
+    "torchvision alexnet": (
+        "torchvision", "alexnet", "a.pth",
+        functools.partial(compact_in_torch, "alexnet", SIDE)),
+    "torchvision squeezenet": (
+        "torchvision", "squeezenet1_0", "s0.pth",
+        functools.partial(compact_in_torch, "squeezenet1_0", SIDE)),
+    "torchvision mobilenet v2": (
+        "torchvision", "mobilenet_v2", "m2.pth",
+        functools.partial(compact_in_torch, "mobilenet_v2", SIDE)),
+    "torchvision mobilenet v3 small": (
+        "torchvision", "mobilenet_v3_small", "m3s.pth",
+        functools.partial(compact_in_torch, "mobilenet_v3_small", 96)),
+    "torchvision shufflenet": (
+        "torchvision", "shufflenet_v2_x0_5", "sh.pth",
+        functools.partial(compact_in_torch, "shufflenet_v2_x0_5", SIDE)),
+    "torchvision regnet y": (
+        "torchvision", "regnet_y_400mf", "ry.pth",
+        functools.partial(compact_in_torch, "regnet_y_400mf", SIDE)),
     "timm vgg": (
         "timm", "vgg11_bn", "model.safetensors",
         functools.partial(vgg_in_torch, "TimmVgg", "vgg11_bn")),
@@ -309,10 +338,10 @@ PUBLISHED = {
     "paddle googlenet": ("paddle", "googlenet_paddle", "g.pdparams", googlenet_paddle),
     "paddle vgg": ("paddle", "vgg11_bn", "v.pdparams", vgg_in_paddle),
     "paddle resnet": (
-        "paddle", "resnet50", "r.pdparams", functools.partial(residual_in_paddle, "resnet50")),
+        "paddle", "resnet50", "r.pdparams", functools.partial(in_paddle, "resnet50", 96)),
     "paddle densenet": (
         "paddle", "densenet121", "d.pdparams",
-        functools.partial(residual_in_paddle, "densenet121")),
+        functools.partial(in_paddle, "densenet121", 96)),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
     "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras vgg19": (
@@ -324,12 +353,47 @@ PUBLISHED = {
     "keras resnet": ("keras", "resnet50_keras", "r50.h5", functools.partial(in_keras, "ResNet50", 96)),
     "keras xception": (
         "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
-    "paddle inception": ("paddle", "inception_v3_paddle", "i3.pdparams", inception_in_paddle),
+    "keras mobilenet": (
+        "keras", "mobilenet_v1_0_5", "legacym1.h5",
+        functools.partial(in_keras, "MobileNet", 96, alpha=0.5)),
+    "keras mobilenet v2": (
+        "keras", "mobilenet_v2_keras", "m2.h5", functools.partial(in_keras, "MobileNetV2", 96)),
+    "paddle inception": (
+        "paddle", "inception_v3_paddle", "i3.pdparams",
+        functools.partial(in_paddle, "inception_v3", 139)),
+    "paddle resnext": (
+        "paddle", "resnext50_32x4d", "rx.pdparams",
+        functools.partial(in_paddle, "resnext50_32x4d", SIDE)),
+    "paddle alexnet": (
+        "paddle", "alexnet_paddle", "a.pdparams", functools.partial(in_paddle, "alexnet", 224)),
+    "paddle squeezenet": (
+        "paddle", "squeezenet1_0_paddle", "s0.pdparams",
+        functools.partial(in_paddle, "squeezenet1_0", SIDE)),
+    "paddle squeezenet 1.1": (
+        "paddle", "squeezenet1_1_paddle", "s1.pdparams",
+        functools.partial(in_paddle, "squeezenet1_1", SIDE)),
+    "paddle mobilenet": (
+        "paddle", "mobilenet_v1_paddle", "m1.pdparams",
+        functools.partial(in_paddle, "mobilenet_v1", SIDE)),
+    "paddle mobilenet v2": (
+        "paddle", "mobilenet_v2", "m2.pdparams", functools.partial(in_paddle, "mobilenet_v2", SIDE)),
+    "paddle mobilenet v3 small": (
+        "paddle", "mobilenet_v3_small", "m3s.pdparams",
+        functools.partial(in_paddle, "mobilenet_v3_small", 96)),
+    "paddle mobilenet v3 large": (
+        "paddle", "mobilenet_v3_large", "m3l.pdparams",
+        functools.partial(in_paddle, "mobilenet_v3_large", 96)),
+    "paddle shufflenet": (
+        "paddle", "shufflenet_v2_x0_5", "n.pdparams",
+        functools.partial(in_paddle, "shufflenet_v2_x0_5", SIDE)),
 }  # fmt: skip
 
 #: Networks of so many batch norms that with random weights PyTorch in float32 parts from itself in
 #: float64 by 1e-5 or so; these are compared in float64.
-MAGNIFYING = tuple(f"torchvision {name}" for name in ("efficientnet", "efficientnet v2", "mnasnet"))
+MAGNIFYING = (
+    "torchvision efficientnet", "torchvision efficientnet v2", "torchvision mnasnet",
+    "torchvision regnet y", "paddle mobilenet v2",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -403,6 +467,29 @@ def of_paddle(network):
         return getattr(paddle.vision.models, name)(**options)
 
 
+COMPACT = ("alexnet", "squeezenet", "mobilenet", "shufflenet", "regnet")
+
+
+@pytest.mark.parametrize(
+    "network", [n for n in sources.source("torchvision").networks if n.startswith(COMPACT)]
+)
+def test_torchvisions_names_and_shapes(network):
+    torch = load_framework("torch")
+    from standins import compact_in_torch as standins
+
+    graph = zoo.graph(network)
+    table = sources.source("torchvision")
+    places = sources.places(table, graph)
+    with torch.device("meta"):
+        stored = standins.make(network, 1000).state_dict()
+    shapes = {
+        name: tuple(value.shape)
+        for name, value in stored.items()
+        if not sources.is_left_out(table, name)
+    }
+    assert {places[p.name].names[0]: p.shape for p in graph.parameters} == shapes
+
+
 @pytest.mark.parametrize("network", sources.source("paddle").networks)
 def test_paddles_own_names_and_shapes(network):
     table = sources.source("paddle")
@@ -412,8 +499,8 @@ def test_paddles_own_names_and_shapes(network):
     assert {place.names[0] for place in places.values()} == shapes.keys()
     for parameter in graph.parameters:
         place = places[parameter.name]
-        reverse = -1 if place.layout == "IO" else 1
-        assert shapes[place.names[0]] == parameter.shape[::reverse]
+        shape = parameter.shape[1::-1] if place.layout == "IO" else parameter.shape
+        assert shapes[place.names[0]] == shape
 
 
 @pytest.mark.parametrize(
@@ -422,6 +509,8 @@ def test_paddles_own_names_and_shapes(network):
         ("InceptionV3", "inception_v3_keras", 75),
         ("ResNet50", "resnet50_keras", 32),
         ("Xception", "xception", 71),
+        ("MobileNet", "mobilenet_v1", 32),
+        ("MobileNetV2", "mobilenet_v2_keras", 32),
     ],
 )
 def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):
@@ -439,7 +528,7 @@ def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_pa
         path = tmp_path / file
         save_in_keras(model, path)
         stored = readers.read(path)
-        ((table, which),) = sources.identify(path, stored)
+        (table, which), *_ = sources.identify(path, stored)
         assert which == network
         found.append(sources.canonical(table, network, path, stored, chosen))
     expected = {p.name: p.shape for p in zoo.graph(network, num_classes=CLASSES).parameters}

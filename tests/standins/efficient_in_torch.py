@@ -15,14 +15,14 @@ def convolution(inputs, outputs, kernel, act=nn.SiLU, stride=1, groups=1, eps=1e
 
 
 class Squeeze(nn.Module):
-    def __init__(self, channels, squeezed):
+    def __init__(self, channels, squeezed, act=nn.functional.silu, gate=torch.sigmoid):
         super().__init__()
         self.fc1 = nn.Conv2d(channels, squeezed, 1)
         self.fc2 = nn.Conv2d(squeezed, channels, 1)
+        self.act, self.gate = act, gate
 
     def forward(self, x):
-        squeezed = nn.functional.silu(self.fc1(x.mean((2, 3), keepdim=True)))
-        return torch.sigmoid(self.fc2(squeezed)) * x
+        return self.gate(self.fc2(self.act(self.fc1(x.mean((2, 3), keepdim=True))))) * x
 
 
 class Residual(nn.Module):

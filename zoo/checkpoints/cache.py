@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from pathlib import Path
@@ -36,8 +37,7 @@ def fetch(name: str, network: str) -> Path:
     """
     table = source(name)
     if network not in table.networks:
-        known = ", ".join(table.networks)
-        raise InputError(f"{table.title} publishes no {network!r} that zoo knows. It has: {known}.")
+        raise InputError(_unknown(table, network))
     file = table.networks[network].file
     if file is None:
         raise InputError(f"{table.title} publishes no weights of {network}, its code alone")
@@ -52,6 +52,16 @@ def fetch(name: str, network: str) -> Path:
     else:
         _download(table, file, path)
     return path
+
+
+def _unknown(table: Source, network: str) -> str:
+    """Say that a source has no such network, and first those that it may be meant for."""
+    variants = [name for name in table.networks if name.startswith(f"{network}_")]
+    near = variants or difflib.get_close_matches(network, table.networks, n=3, cutoff=0.6)
+    meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    rest = ", ".join(name for name in table.networks if name not in near)
+    has = f"It {'also ' if near else ''}has: {rest}."
+    return f"{table.title} publishes no {network!r} that zoo knows.{meant} {has}"
 
 
 def _download(table: Source, file: File, path: Path) -> None:

@@ -99,6 +99,7 @@ class Network(Strict):
         {}, description="of nodes by their names, stars allowed, where they are different"
     )
     file: File | None = None
+    licence: str | None = Field(None, description="where it is not the source's")
 
 
 class Source(Strict):
@@ -244,7 +245,8 @@ def canonical(
         if key is not None:
             arrays[parameter] = laid(stored[key], place, table.layouts.flatten == "HWC")
     arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in keys.values()})
-    origin = {"source": table.title, "file": path.name, "licence": table.licence}
+    licence = table.networks[name].licence or table.licence
+    origin = {"source": table.title, "file": path.name, "licence": licence}
     document: Any = network.document  # a graph says no more of it than that it is a mapping
     return Checkpoint(path.name, name, document, chosen, arrays, origin)
 
