@@ -18,9 +18,18 @@ def ways(ours, peer, name):
     batch = jnp.repeat(one, 4 if name == "vgg16" else 16, 0)
     planar = np.asarray(one).transpose(0, 3, 1, 2)
     jitted = forward(peer, one)
+
+    def plain(x):
+        peer.eval()
+        return peer(x)
+
     return {
         "forward, nnx.jit, batch 1": (forward(ours, one), jitted),
         f"forward, nnx.jit, batch {len(batch)}": (forward(ours, batch), forward(peer, batch)),
+        "predict against the plain call": (
+            lambda: zoo.predict(ours, planar),
+            lambda: np.array(plain(one)),
+        ),
         "predict against the nnx.jit call": (
             lambda: zoo.predict(ours, planar),
             lambda: np.array(jitted()),
