@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo import backends, initial
 from zoo.errors import InputError
+from zoo.labels import class_numbers
 from zoo.language import catalogue, graphs, options
 from zoo.network import Graph, Node, graph_of
 from zoo.weights import fitting
@@ -227,7 +228,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
     """
     backend, network = backends.of(model), graph_of(model)
     logits = network.named(outputs)[network.outputs[0].name]
-    numbers = _class_numbers(labels, *logits.shape)
+    numbers = class_numbers(labels, *logits.shape)
     return network.total_loss(
         outputs, lambda logits, weight: backend.cross_entropy(logits, numbers, weight)
     )
@@ -293,25 +294,6 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
     unique = list({node.name: node for node in wanted.values()}.values())
     found = backend.features(model, _checked(model, x), unique)
     return {name: found[node.name] for name, node in wanted.items()}
-
-
-def _class_numbers(labels: Any, batch: int | None, classes: int) -> Any:
-    """Refuse labels that frameworks would take for something else, each in its own way."""
-    if isinstance(labels, list | tuple | int):
-        labels = np.asarray(labels)
-    shape = list(labels.shape)
-    if len(shape) == 2 and shape[1] == 1:
-        labels, shape = labels[:, 0], shape[:1]
-    if len(shape) != 1 or (batch is not None and shape[0] not in (batch, None)):
-        one_hot = "; of one-hot labels take the argmax" if shape[1:] == [classes] else ""
-        raise InputError(f"expected labels of shape [{batch}], got {shape}{one_hot}")
-    if isinstance(labels, np.ndarray):
-        if labels.dtype.kind not in "iu":
-            raise InputError(f"expected labels that are integers, got {labels.dtype}")
-        if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-            wrong = next(int(n) for n in labels if not 0 <= n < classes)
-            raise InputError(f"expected labels from 0 to {classes - 1}, got {wrong}")
-    return labels
 
 
 def _checked(model: Any, x: Array) -> Array:

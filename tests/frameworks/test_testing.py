@@ -177,8 +177,8 @@ def test_a_right_model_passes(make, spec, x, backend, double):
     before = zoo.backends.of(model).own_weights(model)
     # Paddle's own batch norm holds eps in float32, which float64 shows.
     options = {"tolerance": 1e-10} if double and backend == "paddle" else {}
-    labels = np.array([4, 0, 2])
-    assert_same(model, spec, x, names=NAMES, level="gradients", labels=labels, **options)
+    for labels in (np.array([4, 0, 2]), [[4], [0], [2]]):
+        assert_same(model, spec, x, names=NAMES, level="gradients", labels=labels, **options)
     after = zoo.backends.of(model).own_weights(model)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())
     if backend in ("torch", "paddle"):
@@ -480,11 +480,11 @@ def test_inputs_that_do_not_fit(change, words, call, called, called_names, small
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ([1, 2], r"expected labels \[3\], one an example, got \[2\]"),
-        ([[1], [2], [3]], r"expected labels \[3\], one an example, got \[3, 1\]"),
-        ([1, 2, 5], "labels: expected 0 to 4, got 1 to 5"),
-        ([-1, 2, 3], "labels: expected 0 to 4, got -1 to 3"),
-        ([0.5, 1.0, 2.0], "expected class numbers as labels, got float64"),
+        ([1, 2], r"expected labels of shape \[3\], got \[2\]"),
+        ([[1, 2], [2, 3], [3, 4]], r"expected labels of shape \[3\], got \[3, 2\]"),
+        ([1, 2, 5], "expected labels from 0 to 4, got 5"),
+        ([-1, 2, 3], "expected labels from 0 to 4, got -1"),
+        ([0.5, 1.0, 2.0], "expected labels that are integers, got float64"),
     ],
 )
 def test_labels_that_do_not_fit(labels, words, call, called, called_names, small):

@@ -16,6 +16,7 @@ import numpy as np
 
 from zoo.api import Array, features, get_weights, set_weights
 from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo.labels import class_numbers
 from zoo.language import graphs
 from zoo.network import Graph, text_of
 from zoo.testing.comparison import Comparison
@@ -132,15 +133,7 @@ def _labels(labels: Any, graph: Graph, count: int) -> Array:
     classes = min(shape[0] for shape in shapes.values())
     if labels is None:
         return np.arange(count) % classes
-    numbers = np.asarray(labels)
-    if numbers.shape != (count,):
-        raise InputError(f"expected labels [{count}], one an example, got {list(numbers.shape)}")
-    if numbers.dtype.kind not in "iu":
-        raise InputError(f"expected class numbers as labels, got {numbers.dtype}")
-    if numbers.min() < 0 or numbers.max() >= classes:
-        raise InputError(
-            f"labels: expected 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}"
-        )
+    numbers: Array = class_numbers(np.asarray(labels), count, classes)
     return numbers
 
 
