@@ -1,9 +1,10 @@
-"""Loads frameworks once, and compares a backend's every node with the NumPy meaning."""
+"""What tests share: frameworks, a comparison of every node with the NumPy meaning, a browser."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from browsing import chromium
 from loading import load
 from photographs import photographs
 
@@ -47,3 +48,9 @@ def worst_node(framework, backend):
         return Worst(errors[name], name)
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium, which notes what it is asked for and what goes wrong."""
+    yield from chromium()

@@ -1,20 +1,17 @@
-"""The page of a proof, in a real browser, and many proofs that go on where they were cut short."""
+"""The page of a proof, in a real browser."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
 from dataclasses import replace
 from itertools import combinations
 
 import pytest
+from browsing import cells, opened
 
 import zoo
-from zoo.verification import everything, page
+from zoo.verification import page
 from zoo.verification.comparison import Worst
 from zoo.verification.results import Check, from_dict
 
@@ -37,46 +34,6 @@ def report(tmp_path_factory):
     path = tmp_path_factory.mktemp("specs") / "small.yaml"
     path.write_text(SPEC.format(name="small"))
     return zoo.verify(path, level="training", backends=["torch", "flax"])
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Headless Chromium, which notes what it is asked for and what goes wrong."""
-    binary = shutil.which("chromium") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if not (binary and driver):
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Chromium and its driver")
-        pytest.skip("needs Chromium and its driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in ("headless=new", "no-sandbox", "disable-gpu", "disable-background-networking",
-                 "disable-component-update", "disable-sync", "no-first-run"):  # fmt: skip
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield browser
-    browser.quit()
-
-
-def opened(browser, path, width=1100):
-    browser.get_log("performance")
-    browser.set_window_size(width, 900)
-    browser.get(path.as_uri())
-    asked = [
-        json.loads(entry["message"])["message"]["params"]["request"]["url"]
-        for entry in browser.get_log("performance")
-        if '"Network.requestWillBeSent"' in entry["message"]
-    ]
-    assert asked == [path.as_uri()], "a page of its own asks for nothing else"
-    assert not browser.get_log("browser"), "nothing goes wrong in it"
-
-
-def cells(browser, table):
-    rows = browser.find_elements("css selector", f"#{table} tbody tr")
-    return [[c.text for c in row.find_elements("css selector", "th, td")] for row in rows]
 
 
 @pytest.mark.parametrize("width", [1100, 400])
@@ -333,97 +290,3 @@ def test_without_what_pages_are_made_with(monkeypatch):
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(zoo.BackendError, match=r"python -m pip install 'polyzoo\[report\]'"):
         page.check()
-
-
-def run(folder, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "zoo", "verify", "--all", "vgg9*", "--backends", "torch",
-         "--level", "gradients", "--output", str(folder), *arguments],
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-
-
-@pytest.fixture
-def small_models(monkeypatch):
-    """Two of the zoo's own, small."""
-    right = everything.verify
-
-    def small(model, **options):
-        return right(model, **options, input_size=32, num_classes=5)
-
-    monkeypatch.setattr(everything, "verify", small)
-    return ["vgg9", "vgg9_bn"]
-
-
-def test_many_models_go_on_where_they_were_cut_short(small_models, browser, tmp_path):
-    told = []
-    options = {"backends": ["torch", "flax"], "progress": told.append}
-    first = everything.verify_all(small_models, tmp_path, **options)
-    report, known = next(first)
-    first.close()  # as a user's Ctrl-C does
-    assert (report.model, report.passed, known) == ("vgg9", True, False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["index.html", "vgg9.html", "vgg9.json"]
-    found = list(everything.verify_all(small_models, tmp_path, **options))
-    assert [(r.model, known) for r, known in found] == [("vgg9", True), ("vgg9_bn", False)]
-    assert found[0][0].to_dict() == report.to_dict()
-    opened(browser, tmp_path / "index.html")
-    assert browser.title == "2 of 2 models pass"
-    assert [row[0] for row in cells(browser, "models")] == small_models
-    browser.find_element("link text", "vgg9_bn").click()
-    assert browser.title == "vgg9_bn: PASS"
-    # Another level or a damaged file is no reason to trust what was found.
-    (tmp_path / "vgg9.json").write_text('{"key": 1, ')
-    again = everything.verify_all(small_models, tmp_path, **options)
-    assert [(r.model, known) for r, known in again] == [("vgg9", False), ("vgg9_bn", True)]
-    other = everything.verify_all(["vgg9"], tmp_path, **{**options, "seed": 1})
-    assert [known for _, known in other] == [False]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
-def test_an_interrupt_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "zoo", "verify", "--all", "vgg9*", "--backends", "torch"]
-    running = subprocess.Popen(
-        [*command, "--output", str(tmp_path)], stderr=subprocess.PIPE, text=True,
-        stdout=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    assert running.stdout
-    running.stdout.readline()  # the first is done
-    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-    _, errors = running.communicate(timeout=60)
-    assert (running.returncode, errors) == (130, "cut short; run it again to go on\n")
-    assert (tmp_path / "vgg9.json").exists()
-
-
-def test_what_failed_is_proven_again(small_models, monkeypatch, tmp_path):
-    options = {"backends": ["torch"]}
-    monkeypatch.setattr("zoo.verification.forward.TOLERANCES", {"float32": 1e-12})
-    monkeypatch.setattr("zoo.verification.forward.rounding", lambda *arguments: 0.0)
-    ((report, _),) = everything.verify_all(["vgg9"], tmp_path, **options)
-    assert not report.passed
-    monkeypatch.undo()
-    monkeypatch.setattr(
-        everything, "verify", lambda model, **o: zoo.verify(model, **o, input_size=32)
-    )
-    ((report, known),) = everything.verify_all(["vgg9"], tmp_path, **options)
-    assert (report.passed, known) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "which model?"),
-        (["vgg9", "--output", "x.txt"], "--output: expected a name in .json or .html"),
-        (["--all", "--aux"], "--aux is for one model"),
-        (["--all", "nothing*"], "no model that zoo ships matches 'nothing*'"),
-        (["--all", "--output", "file"], "cannot be made"),
-    ],
-)
-def test_mistakes_on_the_command_line(arguments, message, tmp_path):
-    (tmp_path / "file").write_text("")
-    done = subprocess.run(
-        [sys.executable, "-m", "zoo", "verify", *arguments],
-        capture_output=True, text=True, timeout=60, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr

@@ -13,9 +13,10 @@ import numpy as np
 from zoo import backends as registry
 from zoo.errors import InputError, SpecError
 from zoo.files import write_text
+from zoo.language import graphs
 from zoo.language.catalogue import load
-from zoo.verification import page
-from zoo.verification.results import Report, from_dict
+from zoo.verification import memory, page
+from zoo.verification.results import TOLERANCES, Report, from_dict
 from zoo.verification.verify import verify
 from zoo.verification.workers import Workers
 
@@ -37,7 +38,8 @@ def verify_all(
 
     A process for each backend does one model after another. What was found of a model is kept in
     the folder at once; when this is run again there, with nothing changed that could change the
-    result, models that passed are not proven again.
+    result, models that passed are not proven again. One that there is too little memory for is a
+    report that fails and says so.
 
     Args:
         models: Names of models that zoo ships.
@@ -69,13 +71,16 @@ def verify_all(
             known = report is not None
             if report is None:
                 about = f"{model} ({number} of {len(models)}): "
-                report = verify(
-                    model,
-                    aux=_has_heads(model),
-                    **settings,
-                    progress=_beginning(about, progress),
-                    workers=workers,
-                )
+                try:
+                    report = verify(
+                        model,
+                        aux=_has_heads(model),
+                        **settings,
+                        progress=_beginning(about, progress),
+                        workers=workers,
+                    )
+                except memory.NotEnoughMemoryError as error:  # which the next may need less of
+                    report = _unproven(model, dtype, level, seed, str(error))
                 if place:
                     kept = {"key": key, **report.to_dict()}
                     write_text(place / f"{model}.html", report.to_html())
@@ -92,12 +97,30 @@ def _beginning(words: str, progress: Progress) -> Progress:
 
 
 def _has_heads(model: str) -> bool:
-    from zoo.language import graphs
-
     try:
         return bool(graphs.graph(model).omitted)
     except SpecError:  # which verify tells of
         return False
+
+
+def _unproven(model: str, dtype: str, level: str, seed: int, reason: str) -> Report:
+    """A report of nothing, which says why."""
+    graph = graphs.graph(model, aux=_has_heads(model))
+    return Report(
+        model=model,
+        options=dict(graph.options),
+        dtype=dtype,
+        level=level,
+        tolerance=TOLERANCES[dtype],
+        seed=seed,
+        image="",
+        parameters={"aux" if graph.options["aux"] else "plain": graph.num_parameters},
+        nodes=(),
+        top5=(),
+        results=(),
+        pairs=(),
+        unproven=reason,
+    )
 
 
 def _made(folder: Path) -> Path:

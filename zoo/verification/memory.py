@@ -6,6 +6,7 @@ import math
 import os
 from pathlib import Path
 
+from zoo.errors import InputError
 from zoo.network import Graph
 
 #: what a container may take, and what it has taken, by the second and first version of cgroups
@@ -13,6 +14,10 @@ _LIMITS = {
     "/sys/fs/cgroup/memory.max": "memory.current",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes": "memory.usage_in_bytes",
 }
+
+
+class NotEnoughMemoryError(InputError):
+    """A proof takes more memory than there is, at any input size."""
 
 
 def available() -> int:
@@ -27,16 +32,21 @@ def available() -> int:
     return max(free, 0)
 
 
-def needed(graph: Graph, batch: int = 1, itemsize: int = 8) -> int:
+def needed(graph: Graph, itemsize: int) -> int:
     """Estimate how many bytes a proof of a network takes, in the worker or the parent.
 
-    The weights are held three times, as the model, as drawn and as given; the value of every node
-    twice, as the framework's and as NumPy's; and the largest convolution's windows once.
+    The weights are held up to four times, as the model, as drawn, as given and as laid out for the
+    framework; the value of every node twice in float64, as the framework's and as NumPy's; and the
+    largest convolution's windows once.
+
+    Args:
+        graph: The network.
+        itemsize: Bytes of a weight.
     """
     weights = sum(math.prod(p.shape) for p in graph.parameters)
     values = sum(math.prod(node.shape) for node in graph.nodes)
     windows = max((_windows(node.attributes, node.shape) for node in graph.nodes), default=0)
-    return itemsize * (3 * weights + batch * (2 * values + windows))
+    return 4 * itemsize * weights + 8 * (2 * values + windows)
 
 
 def _windows(attributes: object, shape: tuple[int, ...]) -> int:

@@ -192,6 +192,7 @@ class Report:
         checks: Of the level ``full``.
         notes: What a reader must know, such as a smaller input size than the network's own.
         command: What does the same on the command line.
+        unproven: Why nothing was compared, such as for want of memory; empty where it was.
     """
 
     model: str
@@ -210,6 +211,7 @@ class Report:
     checks: tuple[Check, ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
+    unproven: str = ""
 
     @property
     def compared(self) -> tuple[BackendResult, ...]:
@@ -219,7 +221,8 @@ class Report:
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that is wrong, in words."""
-        found = [f"{r.title}: {problem}" for r in self.results for problem in r.problems]
+        found = [self.unproven] if self.unproven else []
+        found += [f"{r.title}: {problem}" for r in self.results for problem in r.problems]
         found += self.training.problems if self.training else ()
         titles = {result.backend: result.title for result in self.results}
         for check in self.checks:

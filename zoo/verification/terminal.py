@@ -31,7 +31,8 @@ def told(report: Report) -> Group:
     """Lay out all of a report."""
     height, width = report.options["input_size"]
     heads = " with auxiliary heads" if report.options["aux"] else ""
-    title = f"{report.model}{heads}, {height}x{width}, {report.dtype}, on {report.image}"
+    title = f"{report.model}{heads}, {height}x{width}, {report.dtype}"
+    title += f", on {report.image}" * bool(report.image)
     parts: list[Any] = [f"[italic]{escape(title)}[/]", _backends(report)]
     if report.compared:
         parts += ["", _errors(report)]

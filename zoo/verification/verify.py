@@ -83,8 +83,9 @@ def verify(
     Raises:
         UnknownNameError: No such model, backend, dtype or level.
         SpecError: The spec is wrong.
-        InputError: The image cannot be read, an option has a value that cannot be, there is not
-            enough memory for any input size, or a network without a classifier is to be trained.
+        InputError: The image cannot be read, an option has a value that cannot be, or a network
+            without a classifier is to be trained.
+        NotEnoughMemoryError: There is too little for any input size; an InputError too.
     """
     name = os.fspath(name)
     given: dict[str, Any] = {
@@ -112,7 +113,8 @@ def verify(
             f"there is {' and '.join(there) or 'none'}"
         )
     options = {key: given[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
-    graph, notes = _fitting(name, options)
+    single = dtype == "float32" and level == "forward"  # gradients and training are float64's
+    graph, notes = _fitting(name, options, itemsize=4 if single else 8)
     for output, node in graph.output_nodes.items():
         if level != "forward" and len(node.shape) > 1:
             raise InputError(
@@ -198,13 +200,13 @@ def smaller(model: str, graph: Graph) -> tuple[int, int]:
     return own
 
 
-def _fitting(name: str, options: dict[str, Any]) -> tuple[Graph, tuple[str, ...]]:
+def _fitting(name: str, options: dict[str, Any], itemsize: int) -> tuple[Graph, tuple[str, ...]]:
     """The network at the largest input size whose proof fits into memory, and a note if it is not
     its own.
     """
     graph = graphs.graph(name, **options)
     free = 0.6 * memory.available()
-    if memory.needed(graph) <= free:
+    if memory.needed(graph, itemsize) <= free:
         return graph, ()
     height, width = graph.options["input_size"]
     for part in (0.75, 0.5, 0.35, 0.25, 0.15):
@@ -212,11 +214,11 @@ def _fitting(name: str, options: dict[str, Any]) -> tuple[Graph, tuple[str, ...]
         if not graphs.takes(name, **{**options, "input_size": size}):
             break
         less = graphs.graph(name, **{**options, "input_size": size})
-        if memory.needed(less) <= free:
+        if memory.needed(less, itemsize) <= free:
             why = f"at {size[0]}x{size[1]} instead of {height}x{width}, for want of memory"
             return less, (why,)
-    raise InputError(
-        f"{graph.name}: a proof takes about {memory.needed(graph) / 2**30:.1f} GiB, and "
+    raise memory.NotEnoughMemoryError(
+        f"{graph.name}: a proof takes about {memory.needed(graph, itemsize) / 2**30:.1f} GiB, and "
         f"{free / 2**30:.1f} GiB can be had; give a smaller input_size"
     )
 
