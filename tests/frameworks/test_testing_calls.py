@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from loading import load
 
+import zoo
 from zoo.errors import InputError
 from zoo.testing import assert_same
 
