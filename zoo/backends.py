@@ -238,7 +238,8 @@ def load(name: str) -> Backend:
         ) from error
     if str(name).lower() in ("tensorflow", "tf"):
         backend.require_engine("tensorflow")
-    return backend  # type: ignore[no-any-return]
+    loaded: Backend = backend
+    return loaded
 
 
 def of(model: object) -> Backend:

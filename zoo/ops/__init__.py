@@ -7,6 +7,7 @@ lists. :func:`run` computes a whole graph: the written meaning that every framew
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,7 @@ ALL: tuple[type[Op], ...] = (
 )
 
 #: op name -> class
-OPS: dict[str, type[Op]] = {op.model_fields["op"].annotation.__args__[0]: op for op in ALL}  # type: ignore[union-attr]
+OPS: dict[str, type[Op]] = {get_args(op.model_fields["op"].annotation)[0]: op for op in ALL}
 
 __all__ = ["ALL", "OPS", "Array", "Inferred", "Op", "ShapeError", "run", "steps"]
 

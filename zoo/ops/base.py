@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -45,6 +46,7 @@ class Op(Layer):
     #: How many inputs it takes: (least, most).
     arity: ClassVar[tuple[int, int]] = (1, 1)
 
+    @abstractmethod
     def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
         """Give the output's shape and everything else a builder must know.
 
@@ -55,9 +57,9 @@ class Op(Layer):
         Raises:
             ShapeError: The inputs do not fit.
         """
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         """Compute the operation in NumPy, in evaluation mode: its definition, without speed.
 
@@ -69,7 +71,6 @@ class Op(Layer):
         Returns:
             The output, in the dtype of the inputs.
         """
-        raise NotImplementedError
 
 
 def map_of(shape: Shape) -> tuple[int, int, int]:

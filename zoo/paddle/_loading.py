@@ -29,4 +29,4 @@ def own_symbols_first() -> Iterator[None]:
 
 if "paddle" not in sys.modules:
     with own_symbols_first():
-        import paddle  # noqa: F401
+        import paddle  # noqa: F401  (loaded for all who import it later)

@@ -91,6 +91,7 @@ class Stack(nn.Module):
         """Compute every step; the values that later steps still need are what remains."""
         values = {"input": x}
         for name, inputs, releases in self._program:
+            # PyTorch types children as optional; those that a program names are there.
             values[name] = self._modules[name](*[values[source] for source in inputs])  # type: ignore[misc]
             for source in releases:
                 del values[source]
@@ -114,6 +115,7 @@ class Network(Stack):
         self._returns = tuple((output.name, output.step) for output in graph.outputs)
         self._chain = self._chain and len(self._returns) == 1
 
+    # A block returns one tensor; the whole network a dict too, where it has heads.
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
         if tuple(x.shape[1:]) != self._expected:
             raise ValueError(self.zoo_graph.refusal(tuple(x.shape)))

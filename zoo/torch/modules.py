@@ -18,7 +18,8 @@ class PaddedConv2d(nn.Conv2d):
         return super().forward(F.pad(input, self.edges))
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, edges={self.edges}"  # type: ignore[no-untyped-call]
+        shown: str = super().extra_repr()  # type: ignore[no-untyped-call]  # PyTorch's has no types
+        return f"{shown}, edges={self.edges}"
 
 
 class PaddedMaxPool2d(nn.MaxPool2d):
