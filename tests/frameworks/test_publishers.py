@@ -230,7 +230,12 @@ def in_keras(name, side, path, dtype, **options):
     keras = load_framework("keras")
     x = photographs(2, (3, side, side))
     make = getattr(keras.applications, name)
-    model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES, **options)
+    usual = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(dtype)
+        model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES, **options)
+    finally:
+        keras.config.set_dtype_policy(usual)
     rng = np.random.default_rng(0)
     for variable in model.variables:
         shape = tuple(variable.shape)
@@ -241,7 +246,7 @@ def in_keras(name, side, path, dtype, **options):
             variable.assign(1 + 0.1 * values)
         elif not variable.name.startswith("moving"):
             variable.assign(values * ((2 / fan_in) ** 0.5 if len(shape) > 1 else 0.1))
-    images = x.transpose(0, 2, 3, 1)
+    images = x.transpose(0, 2, 3, 1).astype(dtype)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     for layer in norms:
         momentum, layer.momentum = layer.momentum, 0.0  # the batch's own statistics
@@ -360,7 +365,7 @@ PUBLISHED = {
         "keras", "mobilenet_v2_keras", "m2.h5", functools.partial(in_keras, "MobileNetV2", 96)),
     "paddle inception": (
         "paddle", "inception_v3_paddle", "i3.pdparams",
-        functools.partial(in_paddle, "inception_v3", 139)),
+        functools.partial(in_paddle, "inception_v3", 107)),
     "paddle resnext": (
         "paddle", "resnext50_32x4d", "rx.pdparams",
         functools.partial(in_paddle, "resnext50_32x4d", SIDE)),
@@ -388,11 +393,12 @@ PUBLISHED = {
         functools.partial(in_paddle, "shufflenet_v2_x0_5", SIDE)),
 }  # fmt: skip
 
-#: Networks of so many batch norms that with random weights PyTorch in float32 parts from itself in
-#: float64 by 1e-5 or so; these are compared in float64.
+#: Networks of so many batch norms that with random weights one framework in float32 parts from
+#: itself in float64 by 1e-5, more or less from processor to processor; compared in float64.
 MAGNIFYING = (
     "torchvision efficientnet", "torchvision efficientnet v2", "torchvision mnasnet",
-    "torchvision regnet y", "paddle mobilenet v2",
+    "torchvision regnet y", "paddle mobilenet v2", "keras inception", "keras mobilenet",
+    "keras mobilenet v2",
 )  # fmt: skip
 
 
