@@ -1,0 +1,390 @@
+"""Publishers' models: filled with random values, and saved in the publishers' own forms.
+
+Where a publisher's package is none of the tests', its stand-in saves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import re
+import warnings
+
+import numpy as np
+from loading import load
+from photographs import photographs
+
+SIDE = 64  # pixels of what need not be large: VGGs then have a last map of 2x2
+CLASSES = 10
+
+
+def torch_module(model, x, spread=0.5, own=1):
+    """Random values for a PyTorch model; returns its outputs.
+
+    Variances are those of the input, times 1 - spread to 1 + spread; with less of a channel's own,
+    the rest is the layer's mean.
+    """
+    torch = load_framework("torch")
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
+                fan_in = module.weight[0].numel()
+                module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+                if module.bias is not None:
+                    module.bias.normal_(0, 0.1, generator=generator)
+            if isinstance(module, torch.nn.BatchNorm2d | torch.nn.LayerNorm):
+                module.weight.uniform_(0.5, 1.5, generator=generator)
+                module.bias.normal_(0, 0.1, generator=generator)
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+            if hasattr(module, "layer_scale"):  # at its start it would hide the layers before it
+                module.layer_scale.uniform_(0.5, 1.5, generator=generator)
+        model.train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.eval()
+        model(torch.from_numpy(x).to(next(model.parameters()).dtype))
+        for name, statistic in model.named_buffers():  # those of the photograph, changed a little
+            if name.endswith("running_var"):
+                shape = statistic.shape
+                factor = torch.rand(shape, generator=generator, dtype=statistic.dtype)
+                statistic.lerp_(statistic.mean(), 1 - own)
+                statistic.mul_(1 + spread * (2 * factor - 1))
+        model.eval()
+        outputs = model(torch.from_numpy(x).to(next(model.parameters()).dtype))
+    return arrays(outputs, lambda value: value.numpy())
+
+
+def paddle_layer(model, x, dtype="float32"):
+    """Random values for a PaddlePaddle model; returns its outputs."""
+    paddle = load_framework("paddle")
+    rng = np.random.default_rng(0)
+    model.to(dtype=dtype)
+    norms = [
+        m for m in model.sublayers() if isinstance(m, paddle.nn.BatchNorm2D | paddle.nn.BatchNorm)
+    ]
+    for layer in model.sublayers():
+        weight = getattr(layer, "weight", None)
+        if isinstance(layer, paddle.nn.Conv2D | paddle.nn.Linear):
+            shape = weight.shape
+            fan_in = np.prod(shape[1:]) if len(shape) == 4 else shape[0]
+            values = rng.standard_normal(shape, np.float32) * (2 / fan_in) ** 0.5
+            weight.set_value(values.astype(dtype))
+            if layer.bias is not None:
+                layer.bias.set_value((0.1 * rng.standard_normal(layer.bias.shape)).astype(dtype))
+    for layer in norms:
+        layer.weight.set_value(rng.uniform(0.5, 1.5, layer.weight.shape).astype(dtype))
+        layer.bias.set_value((0.1 * rng.standard_normal(layer.bias.shape)).astype(dtype))
+        layer._momentum = 0.0  # the batch's own statistics
+    tensor = paddle.to_tensor(x.astype(dtype))
+    with paddle.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of training a batch norm
+        if norms:
+            model.eval()
+            for layer in norms:
+                layer.train()
+            model(tensor)
+            for layer in norms:
+                variance = layer._variance.numpy()  # where a channel has few values, the layer's
+                factor = rng.uniform(0.5, 1.5, variance.shape)
+                layer._variance.set_value(((variance + variance.mean()) / 2 * factor).astype(dtype))
+        model.eval()
+        outputs = model(tensor)
+    return arrays(outputs, lambda value: value.numpy())
+
+
+def arrays(outputs, numpy):
+    if isinstance(outputs, dict):
+        return {name: numpy(value) for name, value in outputs.items()}
+    if isinstance(outputs, tuple | list):  # Paddle's GoogLeNet always gives three
+        return dict(zip(("logits", "aux1", "aux2"), map(numpy, outputs), strict=True))
+    return {"logits": numpy(outputs)}
+
+
+def load_framework(name):
+    load(name)
+    return __import__(name)
+
+
+def googlenet_torchvision(path, dtype):
+    torch = load_framework("torch")
+    from standins.in_torch import GoogLeNet
+
+    x = photographs(3, (3, 224, 224))
+    with torch.random.fork_rng():
+        model = GoogLeNet().to(getattr(torch, dtype))
+        outputs = torch_module(model, x)
+        torch.save(model.state_dict(), path)
+    return x, outputs, {"aux": True}
+
+
+def inception_torchvision(path, dtype):
+    torch = load_framework("torch")
+    from standins.inception_in_torch import Inception3
+
+    x = photographs(3, (3, 299, 299))
+    with torch.random.fork_rng():
+        model = Inception3(CLASSES).to(getattr(torch, dtype))
+        outputs = torch_module(model, x)
+        torch.save(model.state_dict(), path)
+    return x, outputs, {"aux": True, "num_classes": CLASSES}
+
+
+def vgg_in_torch(kind, name, path, dtype):
+    torch = load_framework("torch")
+    from standins import in_torch
+
+    x = photographs(2, (3, SIDE, SIDE))
+    with torch.random.fork_rng():
+        model = getattr(in_torch, kind)(name, CLASSES, SIDE // 32).to(getattr(torch, dtype))
+        outputs = torch_module(model, x)
+    if path.suffix == ".safetensors":
+        from safetensors.torch import save_file
+
+        save_file(model.state_dict(), path)
+    else:
+        torch.save({"state_dict": model.state_dict()} if "wrapped" in path.name else
+                   model.state_dict(), path)  # fmt: skip
+    return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
+
+
+def efficient_in_torch(kind, name, path, dtype):
+    torch = load_framework("torch")
+    from standins import efficient_in_torch as standins
+
+    x = photographs(4, (3, SIDE, SIDE))
+    with torch.random.fork_rng():
+        model = getattr(standins, kind)(name, CLASSES).to(getattr(torch, dtype))
+        # Through so many batch norms, a larger spread lets values grow to a million.
+        outputs = torch_module(model, x, spread=0.05)
+    torch.save(model.state_dict(), path)
+    return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
+
+
+def compact_in_torch(name, side, path, dtype):
+    torch = load_framework("torch")
+    from standins import compact_in_torch as standins
+
+    x = photographs(4, (3, side, side))
+    with torch.random.fork_rng():
+        model = standins.make(name, CLASSES).to(getattr(torch, dtype))
+        outputs = torch_module(model, x, spread=0.05, own=0.5)
+    torch.save(model.state_dict(), path)
+    return x, outputs, {"input_size": side, "num_classes": CLASSES}
+
+
+def googlenet_paddle(path, dtype):
+    paddle = load_framework("paddle")
+    x = photographs(2, (3, 224, 224))
+    model = paddle.vision.models.googlenet()
+    outputs = paddle_layer(model, x, dtype)
+    paddle.save(model.state_dict(), str(path))
+    return x, outputs, {"aux": True}
+
+
+def vgg_in_paddle(path, dtype):
+    paddle = load_framework("paddle")
+    x = photographs(1, (3, 224, 224))
+    model = paddle.vision.models.vgg11(batch_norm=True)
+    outputs = paddle_layer(model, x, dtype)
+    paddle.save(model.state_dict(), str(path))
+    return x, outputs, {}
+
+
+def in_paddle(name, side, path, dtype):
+    """A model of paddle.vision, for photographs of a side."""
+    paddle = load_framework("paddle")
+    x = photographs(2, (3, side, side))
+    model = getattr(paddle.vision.models, name)(num_classes=CLASSES)
+    outputs = paddle_layer(model, x, dtype)
+    paddle.save(model.state_dict(), str(path))
+    return x, outputs, {"input_size": side, "num_classes": CLASSES}
+
+
+def vgg_in_paddleclas(path, dtype):
+    paddle = load_framework("paddle")
+    from standins.in_paddle import Vgg
+
+    x = photographs(2, (3, SIDE, SIDE))
+    model = Vgg([1, 1, 2, 2, 2], CLASSES, SIDE // 32)
+    outputs = paddle_layer(model, x, dtype)
+    paddle.save(model.state_dict(), str(path))
+    return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
+
+
+def in_keras(name, side, path, dtype, **options):
+    """A model of keras.applications, for photographs of a side, saved as the file's name says."""
+    keras = load_framework("keras")
+    x = photographs(2, (3, side, side))
+    make = getattr(keras.applications, name)
+    usual = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy(dtype)
+        model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES, **options)
+    finally:
+        keras.config.set_dtype_policy(usual)
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        shape = tuple(variable.shape)
+        depthwise = "depthwise" in variable.path or "_dw_" in variable.path
+        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
+        values = rng.standard_normal(shape, np.float32)
+        if variable.name == "gamma":
+            variable.assign(1 + 0.1 * values)
+        elif not variable.name.startswith("moving"):
+            variable.assign(values * ((2 / fan_in) ** 0.5 if len(shape) > 1 else 0.1))
+    images = x.transpose(0, 2, 3, 1).astype(dtype)
+    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
+    for layer in norms:
+        momentum, layer.momentum = layer.momentum, 0.0  # the batch's own statistics
+    if norms:
+        model(images, training=True)
+    for layer in norms:
+        layer.momentum = momentum
+        variance = np.asarray(layer.moving_variance)  # where a channel has few values, the layer's
+        factor = rng.uniform(0.5, 1.5, variance.shape)
+        layer.moving_variance.assign((variance + variance.mean()) / 2 * factor)
+    last = [layer for layer in model.layers if hasattr(layer, "kernel")][-1]
+    before = keras.Model(model.input, last.input).predict_on_batch(images)
+    logits = before.reshape(len(x), -1) @ np.asarray(last.kernel).reshape(-1, CLASSES)
+    last.kernel.assign(last.kernel / np.std(logits))  # or the softmax would say 0 and 1 alone
+    outputs = model.predict_on_batch(images)
+    assert 0.01 < outputs.max() < 0.99
+    save_in_keras(model, path)
+    return x, {"logits": outputs}, {"input_size": side, "num_classes": CLASSES}
+
+
+#: what Keras 1 called layers and variables: https://github.com/keras-team/keras/tree/1.2.2
+KERAS_1 = {
+    "conv2d": "convolution2d", "batch_normalization": "batchnormalization",
+    "kernel": "W", "bias": "b", "moving_mean": "running_mean", "moving_variance": "running_std",
+}  # fmt: skip
+
+
+def save_in_keras(model, path):
+    if path.name.startswith("legacy"):  # as the oldest of the published files are
+        import h5py
+        import keras
+
+        with h5py.File(path, "w") as file:
+            for layer in model.layers:
+                kind, number = re.fullmatch(r"(.+?)((?:_\d+)?)", layer.name).groups()
+                name = KERAS_1.get(kind, kind) + number
+                group = file.create_group(name)
+                for variable in layer.weights:
+                    local = KERAS_1.get(variable.name, variable.name)
+                    if isinstance(layer, keras.layers.DepthwiseConv2D):  # which came with Keras 2
+                        local = f"depthwise_{variable.name}"
+                    group.create_dataset(f"{name}_{local}_1:0", data=np.asarray(variable))
+    elif path.name.endswith(".weights.h5"):
+        model.save_weights(path)
+    else:
+        with contextlib.redirect_stderr(None):
+            model.save(path)
+
+
+#: source, network, file, what saves it, dtypes
+PUBLISHED = {
+    "torchvision googlenet": (
+        "torchvision", "googlenet_torchvision", "g.pth", googlenet_torchvision),
+    "torchvision inception": (
+        "torchvision", "inception_v3", "i.pth", inception_torchvision),
+    "torchvision vgg": (
+        "torchvision", "vgg11_bn", "wrapped.pth",
+        functools.partial(vgg_in_torch, "TorchvisionVgg", "vgg11_bn")),
+    "torchvision efficientnet": (
+        "torchvision", "efficientnet_b1", "b1.pth",
+        functools.partial(efficient_in_torch, "EfficientNet", "efficientnet_b1")),
+    "torchvision efficientnet v2": (
+        "torchvision", "efficientnet_v2_s", "v2.pth",
+        functools.partial(efficient_in_torch, "EfficientNet", "efficientnet_v2_s")),
+    "torchvision mnasnet": (
+        "torchvision", "mnasnet0_5", "m.pth",
+        functools.partial(efficient_in_torch, "MNASNet", "mnasnet0_5")),
+    "torchvision convnext": (
+        "torchvision", "convnext_tiny", "n.pth",
+        functools.partial(efficient_in_torch, "ConvNeXt", "convnext_tiny")),
+    "torchvision alexnet": (
+        "torchvision", "alexnet", "a.pth",
+        functools.partial(compact_in_torch, "alexnet", SIDE)),
+    "torchvision squeezenet": (
+        "torchvision", "squeezenet1_0", "s0.pth",
+        functools.partial(compact_in_torch, "squeezenet1_0", SIDE)),
+    "torchvision mobilenet v2": (
+        "torchvision", "mobilenet_v2", "m2.pth",
+        functools.partial(compact_in_torch, "mobilenet_v2", SIDE)),
+    "torchvision mobilenet v3 small": (
+        "torchvision", "mobilenet_v3_small", "m3s.pth",
+        functools.partial(compact_in_torch, "mobilenet_v3_small", 96)),
+    "torchvision shufflenet": (
+        "torchvision", "shufflenet_v2_x0_5", "sh.pth",
+        functools.partial(compact_in_torch, "shufflenet_v2_x0_5", SIDE)),
+    "torchvision regnet y": (
+        "torchvision", "regnet_y_400mf", "ry.pth",
+        functools.partial(compact_in_torch, "regnet_y_400mf", SIDE)),
+    "timm vgg": (
+        "timm", "vgg11_bn", "model.safetensors",
+        functools.partial(vgg_in_torch, "TimmVgg", "vgg11_bn")),
+    "timm vgg, plain": (
+        "timm", "vgg11", "pytorch_model.bin", functools.partial(vgg_in_torch, "TimmVgg", "vgg11")),
+    "paddle googlenet": ("paddle", "googlenet_paddle", "g.pdparams", googlenet_paddle),
+    "paddle vgg": ("paddle", "vgg11_bn", "v.pdparams", vgg_in_paddle),
+    "paddle resnet": (
+        "paddle", "resnet50", "r.pdparams", functools.partial(in_paddle, "resnet50", 96)),
+    "paddle densenet": (
+        "paddle", "densenet121", "d.pdparams",
+        functools.partial(in_paddle, "densenet121", 96)),
+    "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
+    "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(in_keras, "VGG16", SIDE)),
+    "keras vgg19": (
+        "keras", "vgg19_keras", "v19.weights.h5", functools.partial(in_keras, "VGG19", SIDE)),
+    "keras vgg16 whole": (
+        "keras", "vgg16_keras", "whole.h5", functools.partial(in_keras, "VGG16", SIDE)),
+    "keras inception": (
+        "keras", "inception_v3_keras", "i3.h5", functools.partial(in_keras, "InceptionV3", 75)),
+    "keras resnet": ("keras", "resnet50_keras", "r50.h5", functools.partial(in_keras, "ResNet50", 96)),
+    "keras xception": (
+        "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
+    "keras mobilenet": (
+        "keras", "mobilenet_v1_0_5", "legacym1.h5",
+        functools.partial(in_keras, "MobileNet", 96, alpha=0.5)),
+    "keras mobilenet v2": (
+        "keras", "mobilenet_v2_keras", "m2.h5", functools.partial(in_keras, "MobileNetV2", 96)),
+    "paddle inception": (
+        "paddle", "inception_v3_paddle", "i3.pdparams",
+        functools.partial(in_paddle, "inception_v3", 107)),
+    "paddle resnext": (
+        "paddle", "resnext50_32x4d", "rx.pdparams",
+        functools.partial(in_paddle, "resnext50_32x4d", SIDE)),
+    "paddle alexnet": (
+        "paddle", "alexnet_paddle", "a.pdparams", functools.partial(in_paddle, "alexnet", 224)),
+    "paddle squeezenet": (
+        "paddle", "squeezenet1_0_paddle", "s0.pdparams",
+        functools.partial(in_paddle, "squeezenet1_0", SIDE)),
+    "paddle squeezenet 1.1": (
+        "paddle", "squeezenet1_1_paddle", "s1.pdparams",
+        functools.partial(in_paddle, "squeezenet1_1", SIDE)),
+    "paddle mobilenet": (
+        "paddle", "mobilenet_v1_paddle", "m1.pdparams",
+        functools.partial(in_paddle, "mobilenet_v1", SIDE)),
+    "paddle mobilenet v2": (
+        "paddle", "mobilenet_v2", "m2.pdparams", functools.partial(in_paddle, "mobilenet_v2", SIDE)),
+    "paddle mobilenet v3 small": (
+        "paddle", "mobilenet_v3_small", "m3s.pdparams",
+        functools.partial(in_paddle, "mobilenet_v3_small", 96)),
+    "paddle mobilenet v3 large": (
+        "paddle", "mobilenet_v3_large", "m3l.pdparams",
+        functools.partial(in_paddle, "mobilenet_v3_large", 96)),
+    "paddle shufflenet": (
+        "paddle", "shufflenet_v2_x0_5", "n.pdparams",
+        functools.partial(in_paddle, "shufflenet_v2_x0_5", SIDE)),
+}  # fmt: skip
+
+#: Networks of so many batch norms that with random weights one framework in float32 parts from
+#: itself in float64 by 1e-5, more or less from processor to processor; compared in float64.
+MAGNIFYING = (
+    "torchvision efficientnet", "torchvision efficientnet v2", "torchvision mnasnet",
+    "torchvision regnet y", "paddle mobilenet v2", "keras inception", "keras mobilenet",
+    "keras mobilenet v2",
+)  # fmt: skip
