@@ -20,8 +20,8 @@ import numpy as np
 from run import BACKENDS, pair
 
 import zoo
-from zoo.checkpoints import conversion
-from zoo.layouts import outputs_last
+from zoo.api import conversion
+from zoo.graphs.layouts import outputs_last
 
 
 def ways(backend: str, folder: Path) -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import zoo
-from zoo import backends, ops
-from zoo.checkpoints import sources
+from zoo import ops
+from zoo.backend import registry
+from zoo.weights import sources
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-TITLES = {name: entry.title for name, entry in backends.TABLE.items()}
+TITLES = {name: entry.title for name, entry in registry.TABLE.items()}
 
 
 def models() -> str:
@@ -50,7 +51,7 @@ def operations() -> str:
         "|---" * (len(TITLES) + 1) + "|",
     ]
     for op in ops.OPS:
-        cells = [backends.LIMITS.get((name, op), "exact") for name in TITLES]
+        cells = [registry.LIMITS.get((name, op), "exact") for name in TITLES]
         lines.append(f"| `{op}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

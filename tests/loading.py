@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from zoo import backends
+from zoo.backend import registry
 
 
 def load(name: str):
@@ -13,11 +13,11 @@ def load(name: str):
 
     What a framework warns of while it is imported is not zoo's to answer for.
     """
-    if not backends.is_installed(backends.resolve(name)):
+    if not registry.is_installed(registry.resolve(name)):
         message = f"{name} is not installed"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message, allow_module_level=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return backends.load(name)
+        return registry.load(name)

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from zoo import image
+from zoo.data import images
 
 
 def photographs(batch: int, shape: tuple[int, int, int]) -> np.ndarray:
     """The shipped photograph, as it is, mirrored and upside down."""
-    one = image.load(image.default(), shape[1:], shape[0])
+    one = images.load(images.default(), shape[1:], shape[0])
     return np.concatenate([one, one[..., ::-1], one[..., ::-1, :]])[:batch]

@@ -14,22 +14,22 @@ __version__ = "0.1.0"
 
 # Loaded when first used: `import zoo` itself costs next to nothing.
 _HOMES = {
-    "build": "zoo.api",
-    "convert": "zoo.checkpoints.storage",
-    "features": "zoo.api",
-    "get_weights": "zoo.api",
-    "diff": "zoo.difference",
-    "draw": "zoo.drawing.draw",
-    "graph": "zoo.api",
-    "graph_of": "zoo.network",
-    "list_backends": "zoo.api",
-    "list_models": "zoo.api",
-    "load": "zoo.checkpoints.storage",
-    "loss": "zoo.api",
-    "predict": "zoo.api",
-    "preprocess": "zoo.api",
-    "save": "zoo.checkpoints.storage",
-    "set_weights": "zoo.api",
+    "build": "zoo.api.models",
+    "convert": "zoo.api.storage",
+    "features": "zoo.api.models",
+    "get_weights": "zoo.api.models",
+    "diff": "zoo.views.difference",
+    "draw": "zoo.views.drawing.draw",
+    "graph": "zoo.api.models",
+    "graph_of": "zoo.graphs.graph",
+    "list_backends": "zoo.api.models",
+    "list_models": "zoo.api.models",
+    "load": "zoo.api.storage",
+    "loss": "zoo.api.models",
+    "predict": "zoo.api.models",
+    "preprocess": "zoo.api.models",
+    "save": "zoo.api.storage",
+    "set_weights": "zoo.api.models",
     "verify": "zoo.verification.verify",
     "BackendError": "zoo.errors",
     "InputError": "zoo.errors",
@@ -37,40 +37,40 @@ _HOMES = {
     "UnknownNameError": "zoo.errors",
     "WeightsError": "zoo.errors",
     "ZooError": "zoo.errors",
-    "Graph": "zoo.network",
-    "Node": "zoo.network",
-    "Parameter": "zoo.network",
+    "Graph": "zoo.graphs.graph",
+    "Node": "zoo.graphs.graph",
+    "Parameter": "zoo.graphs.graph",
 }
 
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
-    from zoo.api import build as build
-    from zoo.api import features as features
-    from zoo.api import get_weights as get_weights
-    from zoo.api import graph as graph
-    from zoo.api import list_backends as list_backends
-    from zoo.api import list_models as list_models
-    from zoo.api import loss as loss
-    from zoo.api import predict as predict
-    from zoo.api import preprocess as preprocess
-    from zoo.api import set_weights as set_weights
-    from zoo.checkpoints.storage import convert as convert
-    from zoo.checkpoints.storage import load as load
-    from zoo.checkpoints.storage import save as save
-    from zoo.difference import diff as diff
-    from zoo.drawing.draw import draw as draw
+    from zoo.api.models import build as build
+    from zoo.api.models import features as features
+    from zoo.api.models import get_weights as get_weights
+    from zoo.api.models import graph as graph
+    from zoo.api.models import list_backends as list_backends
+    from zoo.api.models import list_models as list_models
+    from zoo.api.models import loss as loss
+    from zoo.api.models import predict as predict
+    from zoo.api.models import preprocess as preprocess
+    from zoo.api.models import set_weights as set_weights
+    from zoo.api.storage import convert as convert
+    from zoo.api.storage import load as load
+    from zoo.api.storage import save as save
     from zoo.errors import BackendError as BackendError
     from zoo.errors import InputError as InputError
     from zoo.errors import SpecError as SpecError
     from zoo.errors import UnknownNameError as UnknownNameError
     from zoo.errors import WeightsError as WeightsError
     from zoo.errors import ZooError as ZooError
-    from zoo.network import Graph as Graph
-    from zoo.network import Node as Node
-    from zoo.network import Parameter as Parameter
-    from zoo.network import graph_of as graph_of
+    from zoo.graphs.graph import Graph as Graph
+    from zoo.graphs.graph import Node as Node
+    from zoo.graphs.graph import Parameter as Parameter
+    from zoo.graphs.graph import graph_of as graph_of
     from zoo.verification.verify import verify as verify
+    from zoo.views.difference import diff as diff
+    from zoo.views.drawing.draw import draw as draw
 
 
 def __getattr__(name: str) -> Any:

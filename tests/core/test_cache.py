@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from zoo.checkpoints import cache, sources
 from zoo.errors import InputError, UnknownNameError, WeightsError
+from zoo.weights import cache, sources
 
 CONTENT = bytes(range(256)) * 5000
 

@@ -11,7 +11,7 @@ import pytest
 from tables import golden
 
 import zoo
-from zoo.tables import comma_separated, markdown
+from zoo.views.tables import comma_separated, markdown
 
 
 def command(*arguments, **environment):

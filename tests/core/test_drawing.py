@@ -20,9 +20,9 @@ from pictures import (
 )
 
 import zoo
-from zoo.drawing import columns, routing, svg, words
-from zoo.drawing.boxes import INPUT, Box, Frame
-from zoo.drawing.layout import WIDEST, text_width
+from zoo.views.drawing import columns, routing, svg, words
+from zoo.views.drawing.boxes import INPUT, Box, Frame
+from zoo.views.drawing.layout import WIDEST, text_width
 
 RESIDUAL = """
     stem: {op: conv, out_channels: 8, kernel_size: 3, padding: 1}

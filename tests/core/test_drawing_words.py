@@ -8,8 +8,8 @@ from pictures import SVG, Picture, is_box, is_small
 
 import zoo
 from zoo import ops
-from zoo.drawing import routing, svg, words
-from zoo.drawing.boxes import Box, Frame
+from zoo.views.drawing import routing, svg, words
+from zoo.views.drawing.boxes import Box, Frame
 
 
 def test_every_operation_has_a_colour():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoo.language.expressions import ExpressionError, evaluate, is_expression
+from zoo.ops.expressions import ExpressionError, evaluate, is_expression
 
 NAMES = {"a": 2, "b": False, "rates": [5, 6], "word": "x", "input": {"channels": 9}}
 

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from zoo.checkpoints import neutral
 from zoo.files import replacing
+from zoo.weights import zoo_file
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -56,12 +56,12 @@ WRITER = """
 import sys
 import numpy as np
 import zoo
-from zoo.checkpoints import neutral
+from zoo.weights import zoo_file
 graph = zoo.graph("vgg9", input_size=32, num_classes=3)
 for i in range(1, 1000):
     arrays = {p.name: np.full(p.shape, i, np.float32) for p in graph.parameters}
     print(i, flush=True)
-    neutral.write(sys.argv[1], graph, arrays)
+    zoo_file.write(sys.argv[1], graph, arrays)
 """
 
 
@@ -80,7 +80,7 @@ def test_killed_at_any_instant_the_old_file_is_whole(tmp_path):
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         writer.stdout.close()
-        checkpoint = neutral.read(path)
+        checkpoint = zoo_file.read(path)
         values = {float(stored.read().ravel()[0]) for stored in checkpoint.arrays.values()}
         checkpoint.verify()
         assert len(values) == 1, "parts of two files"

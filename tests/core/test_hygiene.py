@@ -111,7 +111,7 @@ FREE = [
     ".".join(("zoo", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
     for path in sorted(ROOT.rglob("*.py"))
     # The examples of the others need a framework; they run with the frameworks' tests.
-    if path.relative_to(ROOT).parts[0] not in (*FRAMEWORKS, "__main__.py", "__init__.py", "api.py")
+    if path.relative_to(ROOT).parts[0] not in (*FRAMEWORKS, "__main__.py", "__init__.py", "api")
     and path.name != "storage.py"
     and path.parent.name != "testing"
 ]

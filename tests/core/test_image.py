@@ -7,13 +7,13 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo import image
+from zoo.data import images
 from zoo.errors import InputError
 
 
 def test_the_usual_recipe_is_what_specs_say_by_themselves(spec_file):
     graph = zoo.graph(spec_file("a: {op: relu}"))
-    assert graph.preprocessing == dict(image.USUAL)
+    assert graph.preprocessing == dict(images.USUAL)
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
@@ -22,15 +22,15 @@ def test_16_bits_are_as_bright_as_8(kind, tmp_path):
     paths = [tmp_path / f"{bits}.{kind}" for bits in (8, 16)]
     Image.fromarray(grey.astype(np.uint8)).save(paths[0])
     Image.fromarray((grey * 257).astype(np.uint16)).save(paths[1])
-    eight, sixteen = (image.load(path, (8, 8)) for path in paths)
+    eight, sixteen = (images.load(path, (8, 8)) for path in paths)
     assert np.array_equal(eight, sixteen)
-    assert np.array_equal(image.load(Image.open(paths[1]), (8, 8)), eight)
+    assert np.array_equal(images.load(Image.open(paths[1]), (8, 8)), eight)
 
 
 def test_numbers_that_are_no_brightness_are_refused(tmp_path):
     Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "f.tiff")
     with pytest.raises(InputError, match="expected an image of 8 or 16 bits"):
-        image.load(tmp_path / "f.tiff", (4, 4))
+        images.load(tmp_path / "f.tiff", (4, 4))
 
 
 def by_hand(photo: Image.Image, size=224, shorter=256):
@@ -48,7 +48,7 @@ def by_hand(photo: Image.Image, size=224, shorter=256):
 
 @pytest.fixture(scope="module")
 def photo():
-    return Image.open(image.default()).convert("RGB")
+    return Image.open(images.default()).convert("RGB")
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -79,8 +79,8 @@ def test_keras_squeezes_and_turns_the_colours(photo):
 
 def test_a_path_an_image_and_an_array_are_one(photo):
     graph = zoo.graph("vgg16")
-    expected = zoo.preprocess(image.default(), graph)
-    assert np.array_equal(zoo.preprocess(str(image.default()), graph), expected)
+    expected = zoo.preprocess(images.default(), graph)
+    assert np.array_equal(zoo.preprocess(str(images.default()), graph), expected)
     assert np.array_equal(zoo.preprocess(photo, graph), expected)
     assert np.array_equal(zoo.preprocess(np.asarray(photo), graph), expected)
     with_alpha = np.asarray(photo.convert("RGBA"))
@@ -91,9 +91,9 @@ def test_a_path_an_image_and_an_array_are_one(photo):
 def test_other_sizes(size, photo):
     found = zoo.preprocess(photo, zoo.graph("googlenet", input_size=(240, 320)))
     assert found.shape == (1, 3, 240, 320)
-    assert image.load(photo, size).shape == (1, 3, *size)
+    assert images.load(photo, size).shape == (1, 3, *size)
     flat = Image.new("RGB", (37, 91), (255, 0, 0))
-    values = image.load(flat, size)
+    values = images.load(flat, size)
     assert values[0, 0] == pytest.approx((1 - 0.485) / 0.229, abs=1e-6)
 
 

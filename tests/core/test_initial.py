@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import initial
 from zoo.errors import InputError, UnknownNameError
+from zoo.weights import initial
 
 
 def drawn(name="googlenet", **options):

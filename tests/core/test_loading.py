@@ -10,11 +10,12 @@ import pytest
 from safetensors.numpy import save_file
 
 import zoo
-from zoo.checkpoints import conversion, loading, neutral, sources
+from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
-from zoo.weights import fitting
+from zoo.weights import loading, sources, zoo_file
+from zoo.weights.checking import fitting
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_weights_of_another_input_size(spec_file, tmp_path):
         tmp_path / "w.safetensors",
     )
     graph = zoo.graph(spec, input_size=(4, 5))
-    neutral.write(path, graph, {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters})
+    zoo_file.write(path, graph, {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters})
     checkpoint = loading.find(path, None, Chosen())
     with pytest.raises(
         WeightsError, match=r"They are of another input size: input_size=\(4, 5\) takes"
@@ -166,13 +167,13 @@ def test_from_a_publishers_file_to_zoos_without_a_framework(saved, tmp_path):
     target = tmp_path / "w.safetensors"
     graph, dtype = conversion.convert(str(saved()), target)
     assert (graph.name, dtype, graph.options["aux"]) == ("googlenet_paddle", "float32", True)
-    checkpoint = neutral.read(target)
+    checkpoint = zoo_file.read(target)
     assert checkpoint.origin["file"] == "w.pdparams"
     for i, name in enumerate(p.name for p in graph.parameters):
         assert (checkpoint.arrays[name].read() == i).all()
     plain, _ = conversion.convert(str(saved()), target, aux=False)
     assert not plain.options["aux"]
-    assert len(neutral.read(target).arrays) == 59
+    assert len(zoo_file.read(target).arrays) == 59
 
 
 def test_a_file_of_other_options_is_converted_with_those(tmp_path):
@@ -190,7 +191,7 @@ def test_a_file_of_other_options_is_converted_with_those(tmp_path):
     found, dtype = conversion.convert(str(tmp_path / "w.pdparams"), target, **options)
     assert (found.options["num_classes"], found.options["input_size"]) == (3, (32, 32))
     assert dtype == "float16"
-    assert neutral.read(target).graph().num_parameters == graph.num_parameters
+    assert zoo_file.read(target).graph().num_parameters == graph.num_parameters
 
 
 def test_adapted_kernels():

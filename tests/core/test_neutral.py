@@ -12,9 +12,9 @@ from damage import mutants
 from safetensors.numpy import load_file, save_file
 
 import zoo
-from zoo.checkpoints import neutral
-from zoo.difference import Difference
 from zoo.errors import InputError, WeightsError, ZooError
+from zoo.views.difference import Difference
+from zoo.weights import zoo_file
 
 SPEC = """
 conv: {op: conv, out_channels: 4, kernel_size: 3, bias: false}
@@ -39,13 +39,13 @@ def arrays(graph):
 @pytest.fixture
 def file(tmp_path, graph, arrays):
     path = tmp_path / "weights.safetensors"
-    neutral.write(path, graph, arrays)
+    zoo_file.write(path, graph, arrays)
     return path
 
 
 def everything(path):
     """What is in a file, its digest checked."""
-    checkpoint = neutral.read(path)
+    checkpoint = zoo_file.read(path)
     found = {name: stored.read() for name, stored in checkpoint.arrays.items()}
     checkpoint.verify()
     checkpoint.graph()
@@ -68,7 +68,7 @@ def test_names_layouts_and_metadata(file, graph, arrays):
 
 
 def test_the_file_knows_its_network(file, graph):
-    again = neutral.read(file).graph()
+    again = zoo_file.read(file).graph()
     assert not Difference(graph, again)
     assert again.classes == ("a", "b", "c", "d", "e")
     assert again.options == graph.options
@@ -79,7 +79,7 @@ def test_every_dtype_comes_back_bit_for_bit(dtype, tmp_path, graph, arrays):
     assert ml_dtypes.bfloat16  # which makes NumPy know the name
     given = {name: value.astype(dtype) for name, value in arrays.items()}
     given["conv.weight"].ravel()[:4] = [np.nan, np.inf, -0.0, 1e-7]
-    neutral.write(tmp_path / "w.safetensors", graph, given)
+    zoo_file.write(tmp_path / "w.safetensors", graph, given)
     for name, value in everything(tmp_path / "w.safetensors").items():
         assert value.dtype.name == dtype
         assert value.tobytes() == given[name].tobytes()
@@ -87,7 +87,7 @@ def test_every_dtype_comes_back_bit_for_bit(dtype, tmp_path, graph, arrays):
 
 def test_arrays_that_are_not_contiguous(tmp_path, graph, arrays):
     given = {name: np.asfortranarray(value) for name, value in arrays.items()}
-    neutral.write(tmp_path / "w.safetensors", graph, given)
+    zoo_file.write(tmp_path / "w.safetensors", graph, given)
     for name, value in everything(tmp_path / "w.safetensors").items():
         assert np.array_equal(value, arrays[name])
 
@@ -114,28 +114,28 @@ def test_a_file_of_another_format(file):
     path = file.with_name("later.safetensors")
     path.write_bytes(file.read_bytes().replace(b'"format":"1"', b'"format":"2"'))
     with pytest.raises(WeightsError, match="format '2' is not the 1 this zoo reads"):
-        neutral.read(path)
+        zoo_file.read(path)
 
 
 def test_a_safetensors_file_of_someone_else_is_not_zoos(tmp_path, arrays):
     path = tmp_path / "theirs.safetensors"
     save_file(arrays, path)
-    assert not neutral.is_neutral(path)
+    assert not zoo_file.is_neutral(path)
 
 
 def test_a_hostile_header(tmp_path):
     path = tmp_path / "w.safetensors"
     path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
     with pytest.raises(WeightsError, match="not a safetensors file, or damaged"):
-        neutral.read(path)
+        zoo_file.read(path)
     header = b"[" * 100_000
     path.write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(WeightsError, match="not a safetensors file, or damaged"):
-        neutral.read(path)
+        zoo_file.read(path)
 
 
 def test_where_it_cannot_be_written(tmp_path, graph, arrays):
     with pytest.raises(InputError, match=r"expected a name that ends in \.safetensors"):
-        neutral.write(tmp_path / "w.pt", graph, arrays)
+        zoo_file.write(tmp_path / "w.pt", graph, arrays)
     with pytest.raises(InputError, match="cannot be written: No such file or directory"):
-        neutral.write(tmp_path / "no" / "w.safetensors", graph, arrays)
+        zoo_file.write(tmp_path / "no" / "w.safetensors", graph, arrays)

@@ -6,7 +6,7 @@ import pytest
 from tables import COUNTS, INCEPTION_3A, golden
 
 import zoo
-from zoo.published import agrees
+from zoo.graphs.published import agrees
 
 #: Cells of the paper's Table 1 that do not follow from the architecture the paper states.
 WRONG = {

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from damage import mutants
 
-from zoo.checkpoints import pickles, readers
 from zoo.errors import WeightsError
+from zoo.weights import pickles, readers
 
 rng = np.random.default_rng(0)
 ARRAYS = {

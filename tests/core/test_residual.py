@@ -3,8 +3,8 @@
 import pytest
 
 import zoo
+from zoo.graphs.published import agrees
 from zoo.language import catalogue
-from zoo.published import agrees
 
 FAMILIES = ("resnet", "resnet_v2", "resnet_cifar", "densenet", "regnet")
 MODELS = [name for name, path in catalogue.shipped().items() if path.stem in FAMILIES]

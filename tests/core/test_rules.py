@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.verification import rules
+from zoo.training import rules
 
 
 def test_sgd_by_hand():

@@ -4,7 +4,7 @@ import pytest
 from tables import golden
 
 import zoo
-from zoo.published import agrees
+from zoo.graphs.published import agrees
 
 FAMILIES = ("efficientnet*", "mnasnet*", "convnext*")
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo.checkpoints import names as naming
-from zoo.checkpoints import sources
-from zoo.checkpoints.stored import Stored
 from zoo.language import document
 from zoo.language.options import Chosen
+from zoo.weights import names as naming
+from zoo.weights import sources
+from zoo.weights.checkpoint import Stored
 
 PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
 

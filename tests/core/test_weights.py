@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zoo.errors import WeightsError
-from zoo.weights import fitting
+from zoo.weights.checking import fitting
 
 EXPECTED = {"conv.weight": (4, 3, 1, 1), "conv.bias": (4,)}
 GOOD = {"conv.bias": np.zeros(4), "conv.weight": np.zeros((4, 3, 1, 1))}

@@ -14,13 +14,13 @@ import pytest
 from loading import load
 
 import zoo
-from zoo import image
-from zoo.checkpoints import cache
+from zoo.data import images
+from zoo.weights import cache
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("module", ["zoo", "zoo.api", "zoo.checkpoints.storage", "zoo.testing"])
+@pytest.mark.parametrize("module", ["zoo", "zoo.api.models", "zoo.api.storage", "zoo.testing"])
 def test_docstrings(module):
     load("torch")  # the framework that the examples take
     assert doctest.testmod(importlib.import_module(module)).failed == 0
@@ -58,7 +58,7 @@ def test_the_readmes_published_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paddle.save(paddle.vision.models.googlenet().state_dict(), "GoogLeNet_pretrained.pdparams")
     torch.save(GoogLeNet().state_dict(), "googlenet.pth")
-    shutil.copy(image.default(), "photo.jpg")
+    shutil.copy(images.default(), "photo.jpg")
     monkeypatch.setattr(cache, "fetch", lambda *_: tmp_path / "googlenet.pth")
     names = {"zoo": zoo}
     exec(blocks("README.md", "python")[2], names)

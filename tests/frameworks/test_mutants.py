@@ -15,8 +15,8 @@ import pytest
 from loading import load
 
 import zoo
-from zoo.network import Block
-from zoo.verification import rules
+from zoo.graphs.graph import Block
+from zoo.training import rules
 
 SPEC = """
 format: 1

@@ -14,9 +14,10 @@ from loading import load
 from publishing import CLASSES, MAGNIFYING, PUBLISHED, load_framework, save_in_keras
 
 import zoo
-from zoo.checkpoints import conversion, readers, sources
+from zoo.api import conversion
 from zoo.language import options
 from zoo.verification.comparison import error
+from zoo.weights import readers, sources
 
 
 @pytest.fixture(scope="module")

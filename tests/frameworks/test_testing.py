@@ -10,6 +10,7 @@ import pytest
 from loading import load
 
 import zoo
+from zoo.backend import registry
 from zoo.errors import InputError, UnknownNameError
 from zoo.testing import assert_same
 
@@ -174,12 +175,12 @@ def x():
 @pytest.mark.parametrize("double", [False, True])
 def test_a_right_model_passes(make, spec, x, backend, double):
     model = make(double=double)
-    before = zoo.backends.of(model).own_weights(model)
+    before = registry.of(model).own_weights(model)
     # Paddle's own batch norm holds eps in float32, which float64 shows.
     options = {"tolerance": 1e-10} if double and backend == "paddle" else {}
     for labels in (np.array([4, 0, 2]), [[4], [0], [2]]):
         assert_same(model, spec, x, names=NAMES, level="gradients", labels=labels, **options)
-    after = zoo.backends.of(model).own_weights(model)
+    after = registry.of(model).own_weights(model)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())
     if backend in ("torch", "paddle"):
         assert model.training, "its mode is its own"
@@ -254,9 +255,9 @@ def test_a_step_of_training(double, make, spec, x, backend):
 
         own = {"norm": BatchNorm}
     model = make(double=double, **own)
-    before = zoo.backends.of(model).own_weights(model)
+    before = registry.of(model).own_weights(model)
     assert_same(model, spec, x, **options)
-    after = zoo.backends.of(model).own_weights(model)
+    after = registry.of(model).own_weights(model)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())
     with pytest.raises(AssertionError, match=r"stem\.bn\.running_mean is off.*\n.* counts 0\.3, "):
         assert_same(make(double=double, new=0.3, **own), spec, x, **options)

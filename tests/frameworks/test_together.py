@@ -115,13 +115,14 @@ import os
 os.environ["KERAS_BACKEND"] = {engine!r}
 import numpy as np
 import zoo
-from zoo import backends, initial
-from zoo.verification import rules
+from zoo.backend import registry
+from zoo.weights import initial
+from zoo.training import rules
 graph = zoo.graph({path!r})
 x, labels = rules.batches(graph.input_shape, 4, 10)[0]
 found = []
 for name in ("torch", "keras"):
-    backend = backends.load(name)
+    backend = registry.load(name)
     model = backend.build(graph, initial.drawing(graph), "float32", 0)
     loss, gradients, of_input = backend.gradients(model, x, labels)
     found.append({{**gradients, "input": of_input, "loss": np.array(loss), **{{

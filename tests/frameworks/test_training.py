@@ -10,9 +10,11 @@ import pytest
 from loading import load
 
 import zoo
-from zoo import backends, initial, ops
+from zoo import ops
+from zoo.backend import registry
 from zoo.errors import BackendError, InputError
-from zoo.verification import rules
+from zoo.training import rules
+from zoo.weights import initial
 
 NETWORKS = {
     "googlenet": {"input_size": 80, "num_classes": 10, "aux": True},
@@ -142,7 +144,7 @@ def test_a_model_of_someone_else_has_no_such_loss():
 
 def trained(graph, backend, names=()):
     """Loss, gradients and statistics of one step in float64; and of ten, by each rule."""
-    module = backends.load(backend)
+    module = registry.load(backend)
     model = module.build(graph, initial.drawing(graph, dtype="float64"), "float64", 0)
     batches = rules.batches(graph.input_shape, 4, 10)
     start = module.get_weights(model)
@@ -204,7 +206,7 @@ def test_gradients_are_those_of_the_numpy_meaning(framework, backend):
     """Along a direction, by finite differences: an oracle that no framework has a part in."""
     graph = zoo.graph("googlenet", input_size=64, num_classes=10)
     x, labels = rules.batches(graph.input_shape, 2, 10)[0]
-    module = backends.load(backend)
+    module = registry.load(backend)
     plain = graph.without_dropout()
     model = module.build(plain, initial.drawing(plain, dtype="float64"), "float64", 0)
     weights = module.get_weights(model)
@@ -230,7 +232,7 @@ def test_the_models_mode_is_restored(framework, backend):
         model = zoo.build("vgg9_bn", backend, input_size=32, num_classes=10)
         model.eval()
         x, labels = rules.batches((3, 32, 32), 2, 10)[0]
-        backends.load(backend).gradients(model, x, labels)
+        registry.load(backend).gradients(model, x, labels)
         first = zoo.predict(model, x)
         assert np.array_equal(first, zoo.predict(model, x))
         if backend != "flax":

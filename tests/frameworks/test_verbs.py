@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import initial
 from zoo.errors import BackendError, InputError, UnknownNameError, WeightsError
+from zoo.weights import initial
 
 SMALL = {"num_classes": 7, "input_size": 32}  # of a VGG, so that it costs little
 

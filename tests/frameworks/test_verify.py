@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import backends, ops
+from zoo import ops
+from zoo.backend import registry
 from zoo.errors import UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned import conditioned
@@ -122,15 +123,15 @@ def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
 
 
 def test_a_missing_framework_is_a_row_and_fails_only_if_asked_for(monkeypatch):
-    there = backends.is_installed
-    monkeypatch.setattr(backends, "is_installed", lambda e: e.name == "torch" and there(e))
+    there = registry.is_installed
+    monkeypatch.setattr(registry, "is_installed", lambda e: e.name == "torch" and there(e))
     options = {"input_size": 32, "num_classes": 7}
     report = zoo.verify("vgg9", **options)
     assert report.passed
     assert [r.status for r in report.results] == ["compared", "missing", "missing", "missing"]
     assert "not installed" in str(report)
     assert not zoo.verify("vgg9", backends=["torch", "flax"], **options).passed
-    monkeypatch.setattr(backends, "is_installed", lambda e: False)
+    monkeypatch.setattr(registry, "is_installed", lambda e: False)
     assert not zoo.verify("vgg9", **options).passed, "nothing compared is nothing shown"
 
 

@@ -12,8 +12,9 @@ from loading import load
 from photographs import photographs
 
 import zoo
-from zoo import backends, image
-from zoo.checkpoints import conversion
+from zoo.api import conversion
+from zoo.backend import registry
+from zoo.data import images
 from zoo.errors import BackendError, InputError, UnknownNameError, WeightsError, ZooError
 from zoo.verification.conditioned import conditioned
 
@@ -139,7 +140,7 @@ def test_nothing_is_drawn_where_weights_are_given(tiny, framework, backend, tmp_
     def drawn(*_, **__):
         raise AssertionError("a random number was drawn")
 
-    monkeypatch.setattr("zoo.initial._integers", drawn)
+    monkeypatch.setattr("zoo.weights.initial._integers", drawn)
     with pytest.raises(AssertionError):
         zoo.build(tiny, backend)
     zoo.build(tiny, backend, weights=tmp_path / "w.safetensors")
@@ -290,7 +291,7 @@ def test_what_a_framework_itself_saves(tiny, framework, backend, tmp_path):
     """zoo convert writes each framework's own form, which that framework reads."""
     source = zoo.build(tiny, backend, seed=5)
     zoo.save(source, tmp_path / "w.safetensors")
-    path = tmp_path / f"w{backends.resolve(backend).suffix}"
+    path = tmp_path / f"w{registry.resolve(backend).suffix}"
     conversion.convert(str(tmp_path / "w.safetensors"), path)
     scope = {"m": zoo.build(tiny, backend, seed=6), "path": str(path)}
     imports = {
@@ -327,7 +328,7 @@ def test_the_command_line(tiny, tmp_path):
     done = command("convert", tmp_path / "w.safetensors", tmp_path / "w.pth")
     assert done.returncode == 0, done.stderr
     assert "tiny: 10 arrays of float32" in done.stdout
-    photo = image.default()
+    photo = images.default()
     done = command("predict", photo, "--weights", tmp_path / "w.safetensors", "--backend", "torch")
     assert done.returncode == 0, done.stderr
     assert {"ant", "bee", "cat", "dog", "eel"} <= set(done.stdout.split())

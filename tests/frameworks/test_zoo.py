@@ -16,9 +16,9 @@ from counting import count, is_large
 from loading import load
 
 import zoo
-from zoo.verification.breadth import photographs
 from zoo.verification.comparison import error
 from zoo.verification.conditioned import conditioned
+from zoo.verification.full import photographs
 from zoo.verification.verify import smaller
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from zoo.nested import mapped
+from zoo.backend.outputs import mapped
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -19,8 +19,8 @@ import numpy as np
 from flax import nnx
 
 from zoo.flax.weights import find
-from zoo.layouts import channels_first
-from zoo.network import Node, Shape
+from zoo.graphs.graph import Node, Shape
+from zoo.graphs.layouts import channels_first
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

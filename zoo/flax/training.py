@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from zoo.flax.weights import canonical, variables
-from zoo.network import Graph, graph_of
+from zoo.graphs.graph import Graph, graph_of
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -15,8 +15,8 @@ import numpy as np
 from flax import nnx
 
 from zoo.errors import BackendError
-from zoo.layouts import outputs_first, outputs_last
-from zoo.network import Graph, Node, Parameter, Shape
+from zoo.graphs.graph import Graph, Node, Parameter, Shape
+from zoo.graphs.layouts import outputs_first, outputs_last
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.backend.outputs import mapped
 from zoo.keras.training import ENGINES
-from zoo.nested import mapped
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -16,9 +16,9 @@ import numpy as np
 from keras import ops
 
 from zoo.errors import BackendError
+from zoo.graphs.graph import Node
 from zoo.keras import modules
 from zoo.keras.modules import LAST
-from zoo.network import Node
 
 
 def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:

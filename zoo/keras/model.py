@@ -12,9 +12,9 @@ import keras
 import numpy as np
 
 from zoo.errors import BackendError
+from zoo.graphs.graph import Block, Graph, Node, Parameter
 from zoo.keras.layers import LAYERS
 from zoo.keras.weights import VARIABLES, initializer_of, layer_name, native
-from zoo.network import Block, Graph, Node, Parameter
 from zoo.ops import OPS
 
 Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]

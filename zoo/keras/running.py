@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from zoo.errors import InputError
+from zoo.graphs.graph import Node, Shape
+from zoo.graphs.layouts import channels_first
 from zoo.keras.weights import layer_name, layouts
-from zoo.layouts import channels_first
-from zoo.network import Node, Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.graphs.graph import graph_of
 from zoo.keras.running import to_input
 from zoo.keras.weights import canonical, entries
-from zoo.network import graph_of
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Loss = Callable[[Any], Any]

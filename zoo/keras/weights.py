@@ -16,7 +16,7 @@ import ml_dtypes  # noqa: F401  (makes NumPy know the name bfloat16)
 import numpy as np
 from keras import layers
 
-from zoo.layouts import outputs_first, outputs_last
+from zoo.graphs.layouts import outputs_first, outputs_last
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Shape = tuple[int, ...]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import suggestion
-from zoo.language.fields import RESERVED_FIELDS
 from zoo.language.schema import Spec, Table, Use
 from zoo.language.scope import Scope
+from zoo.ops.fields import RESERVED_FIELDS
 
 MAX_BLOCK_DEPTH = 16
 

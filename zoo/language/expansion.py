@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from zoo import classes, published
+from zoo.data import classes
 from zoo.errors import InputError, suggestion
+from zoo.graphs import published
+from zoo.graphs.graph import Block, Graph, Node, Output, Shape, Step
 from zoo.language import arguments, nodes, options
 from zoo.language.document import Mapping
-from zoo.language.expressions import is_expression
-from zoo.language.fields import Layer
 from zoo.language.names import problem_with
 from zoo.language.nodes import Value
 from zoo.language.schema import Group, Spec, Use
 from zoo.language.scope import Scope
-from zoo.network import Block, Graph, Node, Output, Shape, Step
 from zoo.ops import Op
+from zoo.ops.expressions import is_expression
+from zoo.ops.fields import Layer
 
 MAX_LAYERS = 20_000  # blocks, and layers that are left out, included
 MAX_REPEAT = 1_000

@@ -7,11 +7,11 @@ import os
 from typing import Any
 
 from zoo.errors import SpecError
+from zoo.graphs.graph import Graph
 from zoo.language import catalogue, options
 from zoo.language.document import Mapping
 from zoo.language.expansion import expand
 from zoo.language.validation import validate
-from zoo.network import Graph
 
 
 def graph(

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from zoo.language.fields import Layer
+from zoo.graphs.graph import Node, Shape
 from zoo.language.scope import Scope
-from zoo.network import Node, Shape
 from zoo.ops import OPS, Op, ShapeError
+from zoo.ops.fields import Layer
 
 
 @dataclass(frozen=True, slots=True)

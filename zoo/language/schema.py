@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter
 
-from zoo.language.fields import (
+from zoo.ops import OPS
+from zoo.ops.fields import (
     Classes,
     Colours,
     Crop,
@@ -23,7 +24,6 @@ from zoo.language.fields import (
     Value,
     exactly,
 )
-from zoo.ops import OPS
 
 FORMAT = 1
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from zoo.language.document import Location, Mapping, error
-from zoo.language.expressions import ExpressionError, evaluate, is_expression
+from zoo.ops.expressions import ExpressionError, evaluate, is_expression
 
 
 @dataclass(frozen=True, slots=True)

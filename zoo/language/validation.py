@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from zoo.errors import suggestion
 from zoo.language import schema
 from zoo.language.document import Location, Mapping, error
-from zoo.language.fields import Strict
 from zoo.ops import OPS
+from zoo.ops.fields import Strict
 
 #: Words that pydantic's locations contain and files do not: the members of unions.
 _TAGS = frozenset({*OPS, "use", "group", "str", "list[str]", "[key]", "normal", "scaled"})

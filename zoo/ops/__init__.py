@@ -1,6 +1,6 @@
 """The operations of the spec language: for each its fields, its shape rule and its NumPy meaning.
 
-A builder gets a :class:`zoo.network.Node` and reads ``node.attributes``, which each class here
+A builder gets a :class:`zoo.graphs.graph.Node` and reads ``node.attributes``, which each class here
 lists. :func:`run` computes a whole graph: the written meaning that every framework is held to.
 """
 
@@ -12,7 +12,7 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
-from zoo.network import Graph
+from zoo.graphs.graph import Graph
 from zoo.ops.activations import (
     GELU,
     HardSigmoid,

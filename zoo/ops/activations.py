@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.network import Node, Shape
+from zoo.graphs.graph import Node, Shape
 from zoo.ops.base import Array, Inferred, Op
 
 

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.language.fields import Natural, Naturals, Naturals2, Positive
-from zoo.network import Node, Shape
+from zoo.graphs.graph import Node, Shape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
+from zoo.ops.fields import Natural, Naturals, Naturals2, Positive
 
 
 class Slice(Op):

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.language.fields import Boolean, Padding, Pair, Positive
-from zoo.network import Node, Parameter, Shape, text_of
+from zoo.graphs.graph import Node, Parameter, Shape, text_of
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
+from zoo.ops.fields import Boolean, Padding, Pair, Positive
 from zoo.ops.windows import pad, place, view
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.language.fields import Number, Rate
-from zoo.network import Node, Shape, text_of
+from zoo.graphs.graph import Node, Shape, text_of
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of
+from zoo.ops.fields import Number, Rate
 
 
 class Dropout(Op):

@@ -7,9 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.language.fields import Boolean, Number, Positive, Rate
-from zoo.network import Node, Parameter, Shape
+from zoo.graphs.graph import Node, Parameter, Shape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of
+from zoo.ops.fields import Boolean, Number, Positive, Rate
 
 
 class BatchNorm(Op):

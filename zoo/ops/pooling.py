@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zoo.language.fields import Boolean, Padding, Pair
-from zoo.network import Node, Shape
+from zoo.graphs.graph import Node, Shape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
+from zoo.ops.fields import Boolean, Padding, Pair
 from zoo.ops.windows import Windows, pad, place, view
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.network import text_of
+from zoo.graphs.graph import text_of
 from zoo.ops.base import Array, ShapeError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from zoo.nested import mapped
+from zoo.backend.outputs import mapped
 from zoo.paddle.running import array, evaluating, to_input
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]

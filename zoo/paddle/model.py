@@ -8,7 +8,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from zoo.network import Block, Graph, Parameter, Step
+from zoo.graphs.graph import Block, Graph, Parameter, Step
 from zoo.paddle import weights
 from zoo.paddle.layers import LAYERS
 

@@ -10,8 +10,8 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from zoo.nested import mapped
-from zoo.network import Node
+from zoo.backend.outputs import mapped
+from zoo.graphs.graph import Node
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

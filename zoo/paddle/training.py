@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from zoo.network import graph_of
+from zoo.graphs.graph import graph_of
 from zoo.paddle.modules import constant
 from zoo.paddle.running import to_input
 from zoo.paddle.weights import state, to_numpy

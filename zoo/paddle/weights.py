@@ -14,7 +14,7 @@ import paddle
 from paddle import nn
 from paddle.utils import dlpack
 
-from zoo.layouts import outputs_first, outputs_last
+from zoo.graphs.layouts import outputs_first, outputs_last
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo.api import Array, features, get_weights, set_weights
+from zoo.api.models import Array, features, get_weights, set_weights
+from zoo.data.labels import class_numbers
 from zoo.errors import InputError, UnknownNameError, suggestion
-from zoo.labels import class_numbers
+from zoo.graphs.graph import Graph, text_of
 from zoo.language import graphs
-from zoo.network import Graph, text_of
 from zoo.testing.comparison import Comparison
 from zoo.testing.handwritten import HandWritten
 from zoo.testing.training import check_training

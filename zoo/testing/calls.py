@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.api import Array
-from zoo.network import Graph, Node
+from zoo.api.models import Array
+from zoo.graphs.graph import Graph, Node
 from zoo.ops import OPS
 from zoo.ops.activations import Activation
 

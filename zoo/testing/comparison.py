@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from zoo import ops
-from zoo.api import Array
-from zoo.network import Graph, Node, text_of
+from zoo.api.models import Array
+from zoo.graphs.graph import Graph, Node, text_of
 from zoo.testing.calls import Seen
 from zoo.testing.handwritten import HandWritten
 from zoo.verification.comparison import error

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo import backends
-from zoo import weights as strict
-from zoo.api import Array
-from zoo.checkpoints import names as naming
-from zoo.checkpoints import sources
-from zoo.checkpoints.stored import Stored
+from zoo.api.models import Array
+from zoo.backend import registry
 from zoo.errors import InputError, UnknownNameError, WeightsError, suggestion
-from zoo.layouts import channels_first
-from zoo.network import Block, Graph, Node, text_of
+from zoo.graphs.graph import Block, Graph, Node, text_of
+from zoo.graphs.layouts import channels_first
 from zoo.testing.calls import Calls, Seen, seen
+from zoo.weights import checking, sources
+from zoo.weights import names as naming
+from zoo.weights.checkpoint import Stored
 
 
 @dataclass
@@ -27,7 +26,7 @@ class HandWritten:
     given: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        self.backend: Any = backends.of(self.model)
+        self.backend: Any = registry.of(self.model)
         self.title = type(self.model).__name__
         blocks = [name for name, _ in _blocks(self.graph.root, "")]
         known = [*(node.name for node in self.graph.nodes), *blocks]
@@ -145,7 +144,9 @@ class HandWritten:
         elif any(n in found and found[n].shape != shape for n, shape in expected.items()):
             hint = f"{self.graph.name} is made for inputs of {text_of(self.graph.input_shape)}."
         try:
-            strict.check(expected, shapes, (), f"the {what} of {self.title}", hint, self.graph.name)
+            checking.check(
+                expected, shapes, (), f"the {what} of {self.title}", hint, self.graph.name
+            )
         except WeightsError as problem:
             raise AssertionError(str(problem)) from None
         return found

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo.api import Array
+from zoo.api.models import Array
 from zoo.errors import InputError
-from zoo.network import Graph, Node
+from zoo.graphs.graph import Graph, Node
 from zoo.testing.comparison import by_output
 from zoo.testing.handwritten import HandWritten
 from zoo.verification.comparison import error

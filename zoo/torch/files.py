@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.checkpoints.stored import Array, Stored, told
 from zoo.errors import WeightsError
+from zoo.weights.checkpoint import Array, Stored, told
 
 
 def export(model: nn.Module, path: str) -> None:

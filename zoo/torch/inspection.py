@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zoo.nested import mapped
+from zoo.backend.outputs import mapped
 from zoo.torch.running import evaluating, to_input, to_numpy
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from zoo.network import Block, Graph, Parameter, Step
+from zoo.graphs.graph import Block, Graph, Parameter, Step
 from zoo.torch.layers import LAYERS, Factory
 
 Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]

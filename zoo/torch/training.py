@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from zoo.network import graph_of
+from zoo.graphs.graph import graph_of
 from zoo.torch.running import to_input, to_numpy
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]

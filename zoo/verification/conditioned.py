@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from zoo import ops
-from zoo.initial import uniform
-from zoo.network import Graph, Node, Parameter
+from zoo.graphs.graph import Graph, Node, Parameter
 from zoo.verification.comparison import error
+from zoo.weights.initial import uniform
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo import backends as registry
-from zoo.network import Graph
+from zoo.backend import registry
+from zoo.graphs.graph import Graph
 from zoo.verification.comparison import Worst, error, top
 from zoo.verification.conditioned import conditioned, rounding
 from zoo.verification.results import TOLERANCES, BackendResult, Pair

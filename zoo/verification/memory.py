@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from zoo.errors import InputError
-from zoo.network import Graph
+from zoo.graphs.graph import Graph
 
 #: what a container may take, and what it has taken, by the second and first version of cgroups
 _LIMITS = {

@@ -10,9 +10,9 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from zoo.training.rules import RULES
 from zoo.verification.comparison import Worst
 from zoo.verification.results import BackendResult, Check, Report, Training
-from zoo.verification.rules import RULES
 
 #: kind of check -> what its table is called
 KINDS = {

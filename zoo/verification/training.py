@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from zoo import backends as registry
-from zoo.network import Graph
-from zoo.verification import rules
+from zoo.backend import registry
+from zoo.graphs.graph import Graph
+from zoo.training import rules
 from zoo.verification.comparison import Worst
 from zoo.verification.forward import FLOAT64, Proof
 from zoo.verification.results import Training, TrainingPair

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from zoo import backends as registry
-from zoo import image as images
+from zoo.backend import registry
+from zoo.data import images
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
+from zoo.graphs.graph import Graph, text_of
 from zoo.language import graphs
 from zoo.language.catalogue import shipped
-from zoo.network import Graph, text_of
-from zoo.verification import breadth, memory, training
+from zoo.verification import full, memory, training
 from zoo.verification.forward import Case, Found, Proof
 from zoo.verification.results import TOLERANCES, Check, Report, Training
 from zoo.verification.workers import Workers
@@ -154,7 +154,7 @@ def verify(
             proof = Proof(path, model, small, ran, seed, processes, progress)
             trained = training.compare(proof, steps=level != "gradients")
             if level == "full":
-                checks = breadth.check(proof, trained.rates)
+                checks = full.check(proof, trained.rates)
     return Report(
         model=graph.name,
         options=options,

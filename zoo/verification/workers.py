@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from zoo import backends
+from zoo.backend import registry
 from zoo.verification.memory import available
 
 TIMEOUT = 1800  # seconds that one job may take
@@ -94,7 +94,7 @@ class Workers:
     def work(
         self,
         folder: Path,
-        entry: backends.Entry,
+        entry: registry.Entry,
         asked: str,
         stage: str,
         environment: Mapping[str, str] | None = None,
@@ -111,7 +111,7 @@ class Workers:
         Returns:
             What it found, or in words why it found nothing.
         """
-        if not backends.is_installed(entry):
+        if not registry.is_installed(entry):
             return "not installed"
         key = (entry.name, tuple(sorted((environment or {}).items())))
         if key not in self._alive:

@@ -26,9 +26,9 @@ def run(folder: Path, name: str, asked: str) -> dict[str, Any]:
     job = job_of(folder)
     fresh = not any(entry in sys.modules for entry in ("torch", "paddle", "keras", "flax"))
     import zoo
-    from zoo import backends
+    from zoo.backend import registry
 
-    backend, loading = _timed(lambda: backends.load(asked))
+    backend, loading = _timed(lambda: registry.load(asked))
     options = job["options"]
     model, building = _timed(
         lambda: zoo.build(job["model"], name, **options, seed=job["seed"], dtype=job["dtype"])
@@ -53,9 +53,9 @@ def run(folder: Path, name: str, asked: str) -> dict[str, Any]:
         second = zoo.build(job["model"], name, **options, seed=job["seed"], dtype=job["dtype"])
         parameters[other] = backend.count_parameters(second)
     engine = getattr(backend, "engine", None)  # Keras runs on one of several
-    packages = backends.resolve(name).packages
+    packages = registry.resolve(name).packages
     return {
-        "versions": backends.versions([packages[0], engine()] if engine else packages),
+        "versions": registry.versions([packages[0], engine()] if engine else packages),
         "parameters": parameters,
         "shapes": shapes,
         "output_shapes": {key: list(value.shape) for key, value in named.items()},

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.verification import rules
+from zoo.training import rules
 from zoo.verification.stages import job_of
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -22,11 +22,11 @@ Batches = list[tuple[Array, Array]]
 def run(folder: Path, name: str, asked: str) -> dict[str, Any]:
     """Do the job."""
     import zoo
-    from zoo import backends
+    from zoo.backend import registry
 
     start = time.perf_counter()
     job = job_of(folder)
-    backend = backends.load(asked)
+    backend = registry.load(asked)
     graph = zoo.graph(job["model"], **job["options"]).without_dropout()
     batches = given(folder)
     trainer = Trainer(backend, graph, job["seed"], "float64")
@@ -73,7 +73,7 @@ class Trainer:
     GROWTH = 1e3  # that a change may have come to after the last step
 
     def __init__(self, backend: Any, graph: Any, seed: int, dtype: str) -> None:
-        from zoo import initial
+        from zoo.weights import initial
 
         self.backend, self.graph = backend, graph
         draw = initial.drawing(graph, seed, dtype=dtype)

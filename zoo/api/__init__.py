@@ -1,0 +1,1 @@
+"""The public verbs; ``import zoo`` offers them all and imports no framework."""

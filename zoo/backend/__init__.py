@@ -1,0 +1,1 @@
+"""What a backend is, and the table of those there are."""

@@ -1,1 +1,0 @@
-"""Files of weights: zoo's own, and those that others publish."""

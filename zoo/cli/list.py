@@ -1,0 +1,107 @@
+"""``zoo list``: the models there are."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+import zoo
+from zoo.cli.common import Form, Format, JsonToo, format_of
+from zoo.cli.terminal import fail, out, print_json
+from zoo.graphs.graph import text_of
+from zoo.views import tables
+from zoo.weights.sources import sources
+
+_HEADINGS = ("model", "parameters", "MACs", "weights", "about")
+_RIGHT = (1, 2)
+_WIDE = 100  # columns from which on there is room for words
+
+
+def list_models(
+    pattern: Annotated[str | None, typer.Argument(help="Only these, such as 'vgg*'.")] = None,
+    form: Form = None,
+    as_json: JsonToo = False,
+) -> None:
+    """List the models, with their parameters, multiply-accumulates and who publishes weights."""
+    chosen = format_of(form, as_json)
+    names = zoo.list_models(pattern)
+    if pattern and not names:
+        fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
+    rows = [_listed(name) for name in names]
+    match chosen:
+        case Format.JSON:
+            print_json(rows)
+        case Format.CSV:
+            shaped = [
+                {**row, "input_shape": text_of(row["input_shape"]), "weights": _weights(row)}
+                for row in rows
+            ]
+            lines = [list(row.values()) for row in shaped]
+            print(tables.comma_separated(list(rows[0]), lines), end="")
+        case Format.MARKDOWN:
+            lines = [[*_cells(row), f"{row['paper']}, {row['year']}"] for row in rows]
+            print(tables.markdown((*_HEADINGS, "paper"), lines, _RIGHT))
+        case Format.TABLE:
+            _print_table(rows)
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the families, each below its paper."""
+    wide = out.width >= _WIDE
+    headings = _HEADINGS if wide else _HEADINGS[:-1]
+    cells = [_cells(row) for row in rows]
+    if not wide:
+        cells = [
+            [*c[:2], f"{row['macs'] / 1e6:,.1f} M", c[3]]
+            for c, row in zip(cells, rows, strict=True)
+        ]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    families = groupby(zip(rows, cells, strict=True), key=lambda pair: pair[0]["family"])
+    for number, (_, family) in enumerate(families):
+        listed = list(family)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not number)
+        for i, heading in enumerate(headings):
+            side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
+            words = heading in ("weights", "about")
+            least = None if words and not wide else min(widths[i], 24 if words else widths[i])
+            table.add_column(heading, justify=side, no_wrap=not words, min_width=least)
+        for _, row in listed:
+            table.add_row(*row)
+        first = listed[0][0]
+        paper = [escape(str(first[key])) for key in ("paper", "year", "url") if first[key]]
+        out.print()
+        out.print(", ".join([f"[bold]{escape(first['title'])}[/]", *paper]), soft_wrap=True)
+        out.print(table)
+    if not wide:
+        out.print(f"\nWhat each is: in a terminal of {_WIDE} columns, or with --format markdown.")
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    counts = [f"{row[count]:,}" for count in ("parameters", "macs")]
+    return [row["model"], *counts, _weights(row), row["about"] or ""]
+
+
+def _weights(row: dict[str, Any]) -> str:
+    return ", ".join(row["weights"])
+
+
+def _listed(name: str) -> dict[str, Any]:
+    graph = zoo.graph(name)
+    paper = graph.about["paper"]
+    return {
+        "model": name,
+        "family": graph.about["family"],
+        "title": graph.about["title"],
+        "about": graph.about["about"],
+        "input_shape": list(graph.input_shape),
+        "parameters": graph.num_parameters,
+        "macs": graph.macs,
+        "weights": [table.name for table in sources().values() if name in table.networks],
+        "year": paper.get("year"),
+        "paper": paper.get("title", ""),
+        "url": paper.get("url"),
+    }

@@ -1,1 +1,0 @@
-"""The commands of ``zoo``, one a module; ``zoo.cli`` assembles them."""

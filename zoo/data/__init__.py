@@ -1,0 +1,1 @@
+"""Photographs, labels and names of classes."""

@@ -1,0 +1,35 @@
+"""Names of classes."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+
+def names(stated: str | list[str] | None) -> tuple[str, ...]:
+    """Return the names that a spec's ``classes`` stands for.
+
+    Args:
+        stated: ``imagenet``, the 1000 classes of ILSVRC 2012 in their usual order;
+            ``imagenet_with_background``, a class that stands for none of them and then the 1000;
+            or the names themselves. None gives none.
+
+    Source: the first WordNet lemma of each synset, or a clearer one, as torchvision lists them
+    (BSD-3-Clause).
+
+    Example:
+        >>> names("imagenet")[281], names("imagenet_with_background")[:2], names(None)
+        ('tabby', ('background', 'tench'), ())
+    """
+    if stated is None:
+        return ()
+    if isinstance(stated, list):
+        return tuple(stated)
+    first = ("background",) if stated == "imagenet_with_background" else ()
+    return first + _imagenet()
+
+
+@functools.cache
+def _imagenet() -> tuple[str, ...]:
+    path = Path(__file__).parent / "imagenet.txt"
+    return tuple(path.read_text(encoding="utf-8").splitlines())

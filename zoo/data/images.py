@@ -1,0 +1,137 @@
+"""Photographs as the inputs that networks take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Source = str | Path | Image.Image | np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: How a photograph becomes an input where a spec says nothing else: as torchvision and timm do for
+#: ImageNet, and paddle.vision's transforms. (PaddleClas has the same numbers, but resizes with
+#: OpenCV, which does not smooth.) The fields are those of a spec's ``preprocessing``.
+USUAL: Mapping[str, Any] = {
+    "crop": 0.875,
+    "keep_aspect": True,
+    "interpolation": "bilinear",
+    "channels": "rgb",
+    "range": 1,
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+}
+
+MAX_PIXELS = 100_000_000
+
+
+def default() -> Path:
+    """Return the photograph that zoo ships: Chelsea the cat, by Stefan van der Walt, CC0."""
+    return Path(__file__).parent / "chelsea.jpg"
+
+
+def load(
+    image: Source, size: tuple[int, int], channels: int = 3, recipe: Mapping[str, Any] = USUAL
+) -> Array:
+    """Make a network's input of a photograph.
+
+    The photograph is resized so that the centre crop shows the recipe's part of it (for 224 and
+    the usual 0.875, its shorter side to 256), cropped, and normalised.
+
+    Args:
+        image: An image file that Pillow reads, a Pillow image, or an array of uint8 [H, W, 3],
+            [H, W, 4] or [H, W].
+        size: (height, width) of the result.
+        channels: 1 gives the luminance; beyond 3 the colours repeat.
+        recipe: A spec's ``preprocessing``.
+
+    Returns:
+        float32 [1, channels, height, width].
+
+    Raises:
+        InputError: The file cannot be read as an image, or is too large.
+
+    Example:
+        >>> load(default(), (224, 224)).shape
+        (1, 3, 224, 224)
+    """
+    from PIL import Image
+
+    photograph = _opened(image, "L" if channels == 1 else "RGB")
+    method = Image.Resampling[recipe["interpolation"].upper()]
+    shown = _cropped(photograph, size, recipe["crop"], recipe["keep_aspect"], method)
+    pixels = np.asarray(shown, np.float32).reshape(*size, -1) * np.float32(recipe["range"] / 255)
+    mean, std = np.array(recipe["mean"], np.float32), np.array(recipe["std"], np.float32)
+    if channels == 1:
+        mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+    normal = (pixels - mean) / std
+    order = [2, 1, 0] if recipe["channels"] == "bgr" and channels > 1 else range(normal.shape[2])
+    colours = [order[i % len(order)] for i in range(channels)]
+    return np.ascontiguousarray(normal[:, :, colours].transpose(2, 0, 1)[None])
+
+
+def _cropped(
+    photograph: Image.Image, size: tuple[int, int], part: float, keep: bool, by: Any
+) -> Image.Image:
+    """Resize, and cut the middle out."""
+    height, width = size
+    tall, wide = int(height / part), int(width / part)
+    if keep:
+        across, down = photograph.size
+        if wide * down > tall * across:  # the width is what just fits
+            tall = int(wide * down / across)
+        else:
+            wide = int(tall * across / down)
+    if tall * wide > MAX_PIXELS:
+        raise InputError(
+            f"an image of {photograph.width}x{photograph.height} is too narrow to crop"
+        )
+    resized = photograph.resize((wide, tall), by)
+    top, left = round((tall - height) / 2), round((wide - width) / 2)
+    return resized.crop((left, top, left + width, top + height))
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Scale grey of 16 bits, of which Pillow would cut all above 255 off."""
+    from PIL import Image
+
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image)
+    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
+        raise InputError(f"expected an image of 8 or 16 bits, got Pillow's mode {image.mode!r}")
+    return Image.fromarray((values / 257).round().astype(np.uint8))
+
+
+def _opened(image: Source, mode: str) -> Image.Image:
+    from PIL import Image, ImageOps
+
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)) or not image.size:
+            raise InputError(
+                f"expected an image of uint8 [H, W, 3], got {image.dtype} {list(image.shape)}"
+            )
+        image = Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        return _eight_bits(image).convert(mode)
+    try:
+        with Image.open(image) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise InputError(f"{image}: the image has more than {MAX_PIXELS:,} pixels")
+            return _eight_bits(ImageOps.exif_transpose(file)).convert(mode)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{image}: no such file") from None
+    except AttributeError:
+        raise InputError(f"expected an image, got {type(image).__name__}") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{image}: not an image that can be read ({error})") from None

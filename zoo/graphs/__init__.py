@@ -1,0 +1,1 @@
+"""The graph: what a spec means, with nothing left to guess."""

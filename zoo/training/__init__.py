@@ -1,0 +1,1 @@
+"""Written training rules, the same in every framework."""

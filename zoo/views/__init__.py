@@ -1,0 +1,1 @@
+"""Networks as people read them: summaries, differences, drawings."""

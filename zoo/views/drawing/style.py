@@ -1,0 +1,68 @@
+"""How a picture looks: its colours by family, for light and for dark pages, and its fonts."""
+
+from __future__ import annotations
+
+from zoo.views.drawing.layout import TEXT, TITLE
+from zoo.views.drawing.words import FAMILIES
+
+_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+#: For each family the fill and the edge of its boxes, on a light page and on a dark one. Fills
+#: are pale (dark) enough for black (white) text: a contrast of 7 to 1 or more.
+_COLOURS = (
+    ("#ffffff", "#57606a", "#161b22", "#9aa4af"),  # input and output
+    ("#e6e1f7", "#6b55b3", "#35295c", "#a894e8"),  # block
+    ("#d6e6fa", "#2f6fb7", "#173a5e", "#6fb0f2"),  # convolution
+    ("#fadadd", "#b8434e", "#5a2329", "#f08a94"),  # dense
+    ("#d5f0e0", "#2b8a57", "#174a30", "#63c793"),  # pooling
+    ("#fdf0c4", "#a17c0c", "#4d3d0a", "#dcb748"),  # normalisation
+    ("#fde2cc", "#c0641c", "#59300f", "#f0a061"),  # activation
+    ("#d3eef2", "#1f8494", "#12454d", "#59c2d1"),  # joining
+    ("#eceef0", "#6e7781", "#343b44", "#9aa4af"),  # regularisation
+    ("#f7e0f1", "#a83f89", "#55204a", "#e07fc4"),  # arranging
+)
+
+_PAGE = ("#ffffff", "#1f2328", "#59636e", "#57606a"), ("#0d1117", "#f0f6fc", "#9aa4af", "#9aa4af")
+
+
+def slug(family: str) -> str:
+    """A family's name as a class.
+
+    Example:
+        >>> slug("input and output")
+        'input-and-output'
+    """
+    return family.replace(" ", "-")
+
+
+def sheet() -> str:
+    """Return the style sheet; it reaches nothing outside a picture, as in a notebook's page."""
+    light = [(a, b) for a, b, _, _ in _COLOURS]
+    dark = [(a, b) for _, _, a, b in _COLOURS]
+    return "\n".join(
+        [
+            f".zoo-drawing text {{ font-family: {_FONTS}; font-size: {TEXT}px }}",
+            f".zoo-drawing .title {{ font-size: {TITLE}px; font-weight: 600 }}",
+            ".zoo-drawing .heading { font-size: 18px; font-weight: 600 }",
+            ".zoo-drawing .line { fill: none; stroke-width: 1.4 }",
+            ".zoo-drawing .frame > rect { fill: #808080; fill-opacity: 0.07; stroke: #8c959f }",
+            *_rules(_PAGE[0], light),
+            "@media (prefers-color-scheme: dark) {",
+            *_rules(_PAGE[1], dark),
+            "}",
+        ]
+    )
+
+
+def _rules(page: tuple[str, ...], colours: list[tuple[str, str]]) -> list[str]:
+    paper, ink, pale, stroke = page
+    rules = [
+        f".zoo-drawing .paper {{ fill: {paper} }}",
+        f".zoo-drawing text {{ fill: {ink} }}",
+        f".zoo-drawing .shape, .zoo-drawing .note {{ fill: {pale} }}",
+        f".zoo-drawing .line {{ stroke: {stroke} }}",
+        f".zoo-drawing .arrow {{ fill: {stroke} }}",
+    ]
+    for family, (fill, edge) in zip(FAMILIES, colours, strict=True):
+        rules.append(f".zoo-drawing .{slug(family)} > rect {{ fill: {fill}; stroke: {edge} }}")
+    return rules

@@ -1,0 +1,198 @@
+"""A laid-out network as SVG: text that can be selected, no scripts, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from xml.etree import ElementTree as ET
+
+from zoo.views.drawing import style
+from zoo.views.drawing.boxes import Box, Frame
+from zoo.views.drawing.layout import TEXT, Line, Place, shortened, text_width
+from zoo.views.drawing.words import FAMILIES
+
+_MARGIN, _CORNER, _HEAD = 20, 5, 5
+_ROW = 20  # of the legend
+_NARROWEST = 420  # a picture, so that its heading and legend have room
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+
+
+def write(place: Place, heading: str, facts: str, about: str) -> str:
+    """Write a picture.
+
+    Args:
+        place: The whole, with what is in it.
+        heading: What stands at its top.
+        facts: And below.
+        about: What it shows, for who cannot see it.
+
+    Returns:
+        An SVG document.
+    """
+    left, top, right, bottom = _extent(place)
+    room = max(right - left, _NARROWEST, text_width(heading, 18, bold=True))
+    keys, legend_height = _legend(place, room)
+    head = 58 + legend_height
+    width, height = room + 2 * _MARGIN, bottom - top + head + 2 * _MARGIN
+    size = {"width": _number(width), "height": _number(height)}
+    whole = {
+        "xmlns": "http://www.w3.org/2000/svg",
+        "viewBox": f"0 0 {size['width']} {size['height']}",
+        **size,
+        "style": "max-width: 100%; height: auto",
+        "class": "zoo-drawing",
+        "role": "img",
+        "aria-label": _clean(heading),
+    }
+    root = ET.Element("svg", whole)
+    ET.SubElement(root, "title").text = _clean(heading)
+    ET.SubElement(root, "desc").text = _clean(about)
+    ET.SubElement(root, "style").text = style.sheet()
+    ET.SubElement(root, "rect", {"class": "paper", **size})
+    _text(root, "heading", _MARGIN, _MARGIN + 16, heading)
+    _text(root, "note", _MARGIN, _MARGIN + 36, facts)
+    legend = ET.SubElement(root, "g", {"class": "legend", "transform": _moved(_MARGIN, 70)})
+    legend.extend(keys)
+    at = (_MARGIN - left + (room - (right - left)) / 2, _MARGIN + head - top)
+    network = ET.SubElement(root, "g", {"class": "network", "transform": _moved(*at)})
+    _draw(network, place, 0, 0)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _extent(place: Place) -> tuple[float, float, float, float]:
+    xs = [x for p in place.inside for x in (p.x - p.left, p.x + p.right)]
+    ys = [y for p in place.inside for y in (p.y, p.bottom)]
+    for line in place.lines:
+        xs += [x for x, _ in line.points]
+        ys += [y for _, y in line.points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _draw(parent: ET.Element, place: Place, x: float, y: float) -> None:
+    """Draw what is in a frame: frames below, then lines, then boxes."""
+    for inner in place.inside:
+        if isinstance(inner.item, Frame):
+            _frame(parent, inner, inner.item, x, y)
+    frames = {inner.item.name for inner in place.inside if isinstance(inner.item, Frame)}
+    for line in place.lines:
+        target = f"{line.target}.input" if line.target in frames else line.target
+        _line(parent, line, target, x, y)
+    for inner in place.inside:
+        if isinstance(inner.item, Box):
+            _box(parent, inner, inner.item, x + inner.x, y + inner.y)
+
+
+def _frame(parent: ET.Element, place: Place, frame: Frame, x: float, y: float) -> None:
+    x, y = x + place.x, y + place.y
+    group = ET.SubElement(parent, "g", {"class": "frame", "data-name": frame.name})
+    ET.SubElement(group, "title").text = _clean(frame.about)
+    _rectangle(group, place, x, y, 8)
+    _text(group, "title", x - place.left + 8, y + 15, frame.title)
+    _draw(group, place, x, y)
+
+
+def _box(parent: ET.Element, place: Place, box: Box, x: float, y: float) -> None:
+    kinds = f"box {style.slug(box.family)}"
+    group = ET.SubElement(parent, "g", {"class": kinds, "data-name": box.name})
+    ET.SubElement(group, "title").text = _clean(box.about)
+    _rectangle(group, place, x, y, 13 if box.family == "input and output" else 5)
+    _text(group, "title", x, y + (17 if box.words else 17.5), box.title, "middle")
+    if box.words:
+        _text(group, "words", x, y + 32, box.words, "middle")
+    if box.shape:
+        _text(group, "shape", x + 6, y + place.height + 13, box.shape)
+
+
+def _rectangle(parent: ET.Element, place: Place, x: float, y: float, corner: float) -> None:
+    sizes = {
+        "x": x - place.left,
+        "y": y,
+        "width": place.width,
+        "height": place.height,
+        "rx": corner,
+    }
+    ET.SubElement(parent, "rect", {key: _number(value) for key, value in sizes.items()})
+
+
+def _line(parent: ET.Element, line: Line, target: str, x: float, y: float) -> None:
+    points = list(_turns([(a + x, b + y) for a, b in line.points]))
+    data = {"data-from": line.source, "data-to": target}
+    ET.SubElement(parent, "path", {"class": "line", **data, "d": _rounded(points)})
+    if line.arrow:
+        x, y = points[-1]
+        tip = f"M{_number(x)} {_number(y)}l{-_HEAD * 0.8} {-_HEAD * 1.6}h{_HEAD * 1.6}z"
+        ET.SubElement(parent, "path", {"class": "arrow", "d": tip})
+
+
+def _turns(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """The points where a line begins, turns and ends."""
+    for i, point in enumerate(points):
+        if 0 < i < len(points) - 1:
+            (a, b), (c, d) = points[i - 1], points[i + 1]
+            if a == point[0] == c or b == point[1] == d:
+                continue
+        yield point
+
+
+def _rounded(points: Sequence[tuple[float, float]]) -> str:
+    """A path through points, its corners round."""
+    path = [f"M{_pair(points[0])}"]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        near, far = _towards(corner, before), _towards(corner, after)
+        path.append(f"L{_pair(near)}Q{_pair(corner)} {_pair(far)}")
+    return "".join([*path, f"L{_pair(points[-1])}"])
+
+
+def _towards(corner: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    dx, dy = other[0] - corner[0], other[1] - corner[1]
+    length = abs(dx) + abs(dy)  # one of them is 0
+    share = min(_CORNER, length / 2) / length if length else 0
+    return corner[0] + dx * share, corner[1] + dy * share
+
+
+def _legend(place: Place, room: float) -> tuple[list[ET.Element], float]:
+    """The families there are, in rows; and how high they are together."""
+    used = set(_families(place))
+    keys, x, y = [], 0.0, 0.0
+    for family in (name for name in FAMILIES if name in used):
+        wide = 18 + text_width(family, TEXT) + 18
+        if x and x + wide > room:
+            x, y = 0, y + _ROW
+        key = ET.Element("g", {"class": style.slug(family)})
+        ET.SubElement(key, "rect", x=_number(x), y=_number(y), width="12", height="12", rx="3")
+        _text(key, "note", x + 18, y + 10, family)
+        keys.append(key)
+        x += wide
+    return keys, y + _ROW + 8
+
+
+def _families(place: Place) -> Iterator[str]:
+    if isinstance(place.item, Box):
+        yield place.item.family
+    for inner in place.inside:
+        yield from _families(inner)
+
+
+def _text(
+    parent: ET.Element, kind: str, x: float, y: float, text: str, anchor: str = "start"
+) -> None:
+    place = {"class": kind, "x": _number(x), "y": _number(y), "text-anchor": anchor}
+    ET.SubElement(parent, "text", place).text = _clean(shortened(text) if kind != "note" else text)
+
+
+def _clean(text: str) -> str:
+    """A text without what XML cannot hold."""
+    return _CONTROL.sub("�", text)
+
+
+def _moved(x: float, y: float) -> str:
+    return f"translate({_number(x)} {_number(y)})"
+
+
+def _pair(point: tuple[float, float]) -> str:
+    return f"{_number(point[0])} {_number(point[1])}"
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 1):g}"

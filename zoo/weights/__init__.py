@@ -1,0 +1,1 @@
+"""Canonical weights: their checks, initial values, files and publishers."""

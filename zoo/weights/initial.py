@@ -1,0 +1,200 @@
+"""Initial weights that are the same, bit for bit, in every framework and on every machine.
+
+Each parameter has streams of its own: the raw integers of a SFC64 generator seeded with the SHA-256
+of (seed, model, parameter name, number of the stream). Only raw streams are promised stable between
+NumPy versions, so nothing here uses NumPy's distributions. Values are drawn once, in the canonical
+layout, on a grid that float32 holds exactly, so float64 weights are the same numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo.graphs.graph import Graph, Parameter
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+INITIALIZERS = ("he_uniform", "glorot_uniform", "paper", "native")
+DTYPES = ("float32", "float64", "float16", "bfloat16")
+
+_CHUNK = 1 << 17  # values a stream gives, few enough for a processor's cache
+_TOGETHER = 8  # streams that a thread draws at a time
+_AHEAD = 1 << 24  # values that may be drawn before they are asked for
+
+
+def drawing(
+    graph: Graph,
+    seed: int = 0,
+    init: str = "he_uniform",
+    dtype: str = "float32",
+    only: Container[str] | None = None,
+) -> Callable[[Parameter], Array]:
+    """Return a function that draws each parameter's initial value.
+
+    Args:
+        graph: The network; its name and parameter names are part of the seed.
+        seed: Any integer.
+        init: ``he_uniform``, U(+-sqrt(6 / fan_in)); ``glorot_uniform``,
+            U(+-sqrt(6 / (fan_in + fan_out))); or ``paper``, what the spec says its paper does.
+            Biases start at 0 unless the paper says otherwise, scales at 1.
+        dtype: Of the arrays.
+        only: Names of the parameters that will be asked for; all if not given.
+
+    Raises:
+        UnknownNameError: No such initialiser, or the spec states none of its paper's.
+        InputError: The seed is no integer.
+    """
+    check(init, dtype, seed)
+    if init == "paper" and not graph.initializers:
+        raise UnknownNameError(
+            f"{graph.name} states no initialisation of its paper; use init='he_uniform'"
+        )
+    wanted = [p for p in graph.parameters if only is None or p.name in only]
+    return _Drawing(graph, wanted, seed, init, dtype)
+
+
+def check(init: str, dtype: Any, seed: int) -> str:
+    """Refuse what is no initialiser, dtype or seed; return the dtype's name."""
+    dtype = _name_of(dtype)
+    for value, known, what in ((init, INITIALIZERS, "init"), (dtype, DTYPES, "dtype")):
+        if value not in known:
+            hint = suggestion(value, known) or f" Known: {', '.join(known)}."
+            raise UnknownNameError(f"Unknown {what} {value!r}.{hint}")
+    if type(seed) is not int:
+        raise InputError(f"seed must be an integer, got {seed!r}")
+    return str(dtype)
+
+
+def _name_of(dtype: Any) -> Any:
+    """The name of a dtype of NumPy's or of a framework's, such as ``torch.float64``."""
+    if dtype is None or isinstance(dtype, str):
+        return dtype
+    try:
+        return np.dtype(dtype).name
+    except TypeError:
+        return str(dtype).rpartition(".")[2]
+
+
+def uniform(graph: Graph, parameter: Parameter, seed: int, bound: float) -> Array:
+    """Draw one parameter's float32 values, uniform between -bound and bound."""
+    values = np.empty(parameter.size, np.float32)
+    for stream, part in _streams(f"{seed}|{graph.name}", parameter, values):
+        _uniform(bound, stream, part)
+    return values.reshape(parameter.shape)
+
+
+class _Drawing:
+    """Draws parameters when asked; threads draw those that will be asked for next."""
+
+    def __init__(
+        self, graph: Graph, wanted: Sequence[Parameter], seed: int, init: str, dtype: str
+    ) -> None:
+        self._key, self._init, self._dtype = f"{seed}|{graph.name}", init, _numpy(dtype)
+        self._paper = graph.initializers if init == "paper" else {}
+        self._waiting = [p for p in reversed(wanted) if p.constant is None]
+        self._begun: dict[str, tuple[Array, list[Future[None]]]] = {}
+        self._pool = ThreadPoolExecutor(max_workers=2)
+        self._look_ahead()
+
+    def __call__(self, parameter: Parameter) -> Array:
+        if parameter.constant is not None:
+            return np.full(parameter.shape, self._constant(parameter), self._dtype)
+        if parameter.name not in self._begun:
+            self._waiting = [p for p in self._waiting if p.name != parameter.name]
+            self._begin(parameter)
+        values, chunks = self._begun.pop(parameter.name)
+        self._look_ahead()
+        for chunk in chunks:
+            chunk.result()
+        return values.reshape(parameter.shape)
+
+    def _look_ahead(self) -> None:
+        while self._waiting and sum(len(values) for values, _ in self._begun.values()) < _AHEAD:
+            self._begin(self._waiting.pop())
+
+    def _begin(self, parameter: Parameter) -> None:
+        values = np.empty(parameter.size, self._dtype)
+        fill, streams = self._rule(parameter), _streams(self._key, parameter, values)
+
+        def draw(batch: Sequence[tuple[str, Array]]) -> None:
+            for stream, part in batch:
+                fill(stream, part)
+
+        batches = iter(lambda: list(islice(streams, _TOGETHER)), [])
+        begun = [self._pool.submit(draw, batch) for batch in batches]
+        self._begun[parameter.name] = values, begun
+
+    def _rule(self, parameter: Parameter) -> Callable[[str, Array], None]:
+        stated = self._stated(parameter)
+        if "std" in stated:
+            return partial(_normal, stated["mean"], stated["std"])
+        if "scale" in stated:
+            variance = stated["scale"] / parameter.fan_in
+            if stated["distribution"] == "normal":
+                return partial(_normal, 0.0, math.sqrt(variance))
+            return partial(_uniform, math.sqrt(3 * variance))
+        fan = parameter.fan_in + (parameter.fan_out if self._init == "glorot_uniform" else 0)
+        return partial(_uniform, math.sqrt(6 / fan))
+
+    def _constant(self, parameter: Parameter) -> float:
+        constant = parameter.constant
+        assert constant is not None
+        if constant == 0.0 and not parameter.name.endswith("running_mean"):
+            return float(self._stated(parameter).get("constant", constant))
+        return constant
+
+    def _stated(self, parameter: Parameter) -> Mapping[str, Any]:
+        """What the paper says of a parameter."""
+        return self._paper.get(parameter.name.rpartition(".")[2], {})
+
+
+def _streams(key: str, parameter: Parameter, values: Array) -> Iterator[tuple[str, Array]]:
+    """Yield the name of each of a parameter's streams, and the values it gives."""
+    for chunk, start in enumerate(range(0, parameter.size, _CHUNK)):
+        yield f"{key}|{parameter.name}|{chunk}", values[start : start + _CHUNK]
+
+
+def _uniform(bound: float, stream: str, out: Array) -> None:
+    """Fill with values uniform between -bound and bound."""
+    # Odd integers between -2^24 and 2^24: float32 holds each exactly, and their mean is 0.
+    odd = _integers(stream, len(out)).view("<i4")
+    odd >>= 7
+    odd |= 1
+    scale = np.float32(bound / 2**24)
+    if out.dtype == np.float32:
+        np.multiply(odd, scale, out=out, casting="unsafe", dtype=np.float32)
+    else:
+        out[:] = np.multiply(odd, scale, casting="unsafe", dtype=np.float32)
+
+
+def _normal(mean: float, std: float, stream: str, out: Array) -> None:
+    """Fill with values from a normal distribution (Box and Muller's method)."""
+    pairs = -(-len(out) // 2)
+    u = (_integers(stream, 2 * pairs) + 0.5) / 2**32
+    radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
+    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    out[:] = (mean + std * both[: len(out)]).astype(np.float32)
+
+
+def _integers(stream: str, count: int) -> Array:
+    """The first 32-bit integers of a stream, the same on machines of any byte order."""
+    key = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:16], "little")
+    raw = np.random.SFC64(key).random_raw(-(-count // 2))
+    return raw.astype("<u8", copy=False).view("<u4")[:count]
+
+
+def _numpy(dtype: str) -> Any:
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        return ml_dtypes.bfloat16
+    return np.dtype(dtype)
