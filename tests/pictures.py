@@ -4,7 +4,7 @@ import itertools
 import re
 from xml.etree import ElementTree as ET
 
-from zoo.graphs.graph import Block
+from zoo.graphs.blocks import Block
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -38,8 +38,8 @@ _HOMES = {
     "WeightsError": "zoo.errors",
     "ZooError": "zoo.errors",
     "Graph": "zoo.graphs.graph",
-    "Node": "zoo.graphs.graph",
-    "Parameter": "zoo.graphs.graph",
+    "Node": "zoo.graphs.nodes",
+    "Parameter": "zoo.graphs.nodes",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
     from zoo.errors import WeightsError as WeightsError
     from zoo.errors import ZooError as ZooError
     from zoo.graphs.graph import Graph as Graph
-    from zoo.graphs.graph import Node as Node
-    from zoo.graphs.graph import Parameter as Parameter
     from zoo.graphs.graph import graph_of as graph_of
+    from zoo.graphs.nodes import Node as Node
+    from zoo.graphs.nodes import Parameter as Parameter
     from zoo.verification.verify import verify as verify
     from zoo.views.difference import diff as diff
     from zoo.views.drawing.draw import draw as draw

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo.graphs.graph import Block
+from zoo.graphs.blocks import Block
 
 
 def test_the_picture_in_the_readme_is_todays():

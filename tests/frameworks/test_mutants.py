@@ -15,7 +15,7 @@ import pytest
 from loading import load
 
 import zoo
-from zoo.graphs.graph import Block
+from zoo.graphs.blocks import Block
 from zoo.training import rules
 
 SPEC = """

@@ -12,7 +12,8 @@ import numpy as np
 from zoo.backend import registry
 from zoo.data.labels import class_numbers
 from zoo.errors import InputError
-from zoo.graphs.graph import Graph, Node, graph_of
+from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.nodes import Node
 from zoo.language import catalogue, graphs, options
 from zoo.weights import initial
 from zoo.weights.checking import fitting

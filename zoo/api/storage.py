@@ -6,7 +6,8 @@ import os
 from typing import Any
 
 from zoo.backend import registry
-from zoo.graphs.graph import Graph, Parameter, graph_of
+from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.nodes import Parameter
 from zoo.language import options
 from zoo.weights import initial, loading, zoo_file
 from zoo.weights.checking import check, widest

@@ -20,7 +20,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from zoo.errors import BackendError, UnknownNameError, suggestion
-from zoo.graphs.graph import Graph, Node, Parameter, Shape
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -12,7 +12,7 @@ from rich.table import Table
 import zoo
 from zoo.cli.common import Form, Format, JsonToo, format_of
 from zoo.cli.terminal import fail, out, print_json
-from zoo.graphs.graph import text_of
+from zoo.graphs.shapes import text_of
 from zoo.views import tables
 from zoo.weights.sources import sources
 

@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from zoo.flax import modules
-from zoo.graphs.graph import Node
+from zoo.graphs.nodes import Node
 
 Layer = Callable[..., Any]
 

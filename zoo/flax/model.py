@@ -13,7 +13,9 @@ from flax import nnx
 from zoo.errors import BackendError
 from zoo.flax.layers import LAYERS
 from zoo.flax.weights import find, native, variables
-from zoo.graphs.graph import Block, Graph, Parameter, Step
+from zoo.graphs.blocks import Block, Step
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Parameter
 
 Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
 

@@ -19,8 +19,9 @@ import numpy as np
 from flax import nnx
 
 from zoo.flax.weights import find
-from zoo.graphs.graph import Node, Shape
 from zoo.graphs.layouts import channels_first
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -15,8 +15,10 @@ import numpy as np
 from flax import nnx
 
 from zoo.errors import BackendError
-from zoo.graphs.graph import Graph, Node, Parameter, Shape
+from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import outputs_first, outputs_last
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -9,157 +9,21 @@ numbers (top, bottom, left, right), every ceil is resolved, every node has a pat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import BackendError, InputError, UnknownNameError, suggestion
+from zoo.graphs import blocks
+from zoo.graphs.blocks import Block
+from zoo.graphs.exchange import Reader, plain, tuples
+from zoo.graphs.frozen import freeze
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Map, Shape
 
 if TYPE_CHECKING:
     from zoo.views.summary import Summary
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One array of a node: learnt (a weight) or kept (a running statistic).
-
-    Attributes:
-        name: Canonical name, ``<node>.<local name>``.
-        shape: Shape in the canonical layout.
-        constant: What it is filled with at the start; None for weights, which are drawn.
-        fan_in: Inputs that one output sums over; what initialisers scale by.
-        fan_out: Outputs that one input goes to.
-        trainable: False for running statistics.
-    """
-
-    name: str
-    shape: Shape
-    constant: float | None = None
-    fan_in: int = 0
-    fan_out: int = 0
-    trainable: bool = True
-
-    @property
-    def size(self) -> int:
-        """Number of values."""
-        size = 1
-        for n in self.shape:
-            size *= n
-        return size
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
-    """One operation.
-
-    Attributes:
-        name: Path name, unique in the graph.
-        op: Name of the operation, such as ``conv``.
-        inputs: Names of the nodes it reads; ``input`` is the network's own input.
-        input_shapes: Their shapes.
-        shape: Shape of its output.
-        attributes: What the operation needs to know; see ``zoo.ops``.
-        parameters: Its parameters, in order.
-        macs: Multiply-accumulates for one example; 0 for what is not counted in MACs.
-        layout: ``(C, H, W)`` if the output is a flattened map of that shape, still element by
-            element in its order: frameworks that compute in HWC hold it in HWC order.
-    """
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    input_shapes: tuple[Shape, ...]
-    shape: Shape
-    attributes: Mapping[str, Any]
-    parameters: tuple[Parameter, ...] = ()
-    macs: int = 0
-    layout: Shape | None = None
-
-    @property
-    def num_parameters(self) -> int:
-        """Number of trainable values."""
-        return sum(p.size for p in self.parameters if p.trainable)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """A child of a block and where its inputs come from.
-
-    Attributes:
-        name: Local name, unique in the block.
-        inputs: Local names of earlier steps, or ``input`` for the block's own input.
-        child: The node or inner block.
-        releases: Local names that no later step reads.
-    """
-
-    name: str
-    inputs: tuple[str, ...]
-    child: Node | Block
-    releases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Steps over one input with one output.
-
-    Attributes:
-        name: Path name; empty for the whole network.
-        kind: Name of the block in the spec, such as ``inception``.
-        steps: In an order in which they can be computed.
-        output: Local name of the step whose value is the block's output.
-        input_shape: Shape of its input.
-        shape: Shape of its output.
-    """
-
-    name: str
-    kind: str
-    steps: tuple[Step, ...]
-    output: str
-    input_shape: Shape
-    shape: Shape
-
-    @property
-    def nodes(self) -> Iterator[Node]:
-        """Every node inside, in order."""
-        for step in self.steps:
-            if isinstance(step.child, Block):
-                yield from step.child.nodes
-            else:
-                yield step.child
-
-    @property
-    def output_node(self) -> Node:
-        """The node whose value is the block's output."""
-        child = next(step.child for step in self.steps if step.name == self.output)
-        return child.output_node if isinstance(child, Block) else child
-
-    def __deepcopy__(self, memo: object) -> Block:
-        return self  # nothing in it can change, and a copy would not be equal
-
-    @cached_property
-    def program(self) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
-        """The steps without their children: (name, inputs, releases) of each."""
-        return tuple((step.name, step.inputs, step.releases) for step in self.steps)
-
-    @cached_property
-    def is_chain(self) -> bool:
-        """Whether each step reads just the one before it, and the last is the output."""
-        names = ["input", *(step.name for step in self.steps)]
-        chained = all(s.inputs == (n,) for s, n in zip(self.steps, names, strict=False))
-        return chained and self.output == names[-1]
-
-    @property
-    def num_parameters(self) -> int:
-        """Number of trainable values inside."""
-        return sum(node.num_parameters for node in self.nodes)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates inside, for one example."""
-        return sum(node.macs for node in self.nodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +33,21 @@ class Output:
     name: str
     step: str
     loss_weight: float = 1.0
+
+
+#: The version of the data that :meth:`Graph.to_dict` returns.
+FORMAT = 1
+
+#: The fields of a graph that are plain data.
+_PLAIN = (
+    "options",
+    "initializers",
+    "published",
+    "about",
+    "preprocessing",
+    "document",
+    "origin",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,13 +74,13 @@ class Graph:
         >>> import zoo
         >>> graph = zoo.graph("googlenet")
         >>> graph.num_parameters, graph.node("conv1").shape
-        (6998552, (64, 112, 112))
+        (6998552, Map(channels=64, height=112, width=112))
     """
 
     name: str
     root: Block
     outputs: tuple[Output, ...]
-    input_shape: Shape
+    input_shape: Map
     options: Mapping[str, Any]
     omitted: tuple[str, ...] = ()
     initializers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -211,6 +90,10 @@ class Graph:
     classes: tuple[str, ...] = ()
     document: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _PLAIN:
+            object.__setattr__(self, name, freeze(getattr(self, name)))
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -324,6 +207,35 @@ class Graph:
         """The same network whose dropouts drop nothing, for what must not depend on chance."""
         return replace(self, root=_without_dropout(self.root))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the graph as plain data, which ``json.dumps`` takes and :meth:`from_dict` reads.
+
+        Example:
+            >>> import json, zoo
+            >>> text = json.dumps(zoo.graph("vgg16").to_dict())
+            >>> Graph.from_dict(json.loads(text)).num_parameters
+            138357544
+        """
+        return {"zoo_graph": FORMAT, **plain(self)}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> Graph:
+        """Make a graph of what :meth:`to_dict` returned; nothing in it is trusted.
+
+        Raises:
+            InputError: The data is no graph, or is of another format version.
+        """
+        if not isinstance(data, Mapping) or "zoo_graph" not in data:
+            raise InputError("not a graph: expected a mapping with the key 'zoo_graph'")
+        version = data["zoo_graph"]
+        if type(version) is not int or version != FORMAT:
+            raise InputError(
+                f"a graph of format {version!r:.20}; this version of zoo reads {FORMAT}"
+            )
+        graph = _read(Reader({k: v for k, v in data.items() if k != "zoo_graph"}, "$"))
+        _check_names(graph)
+        return graph
+
     def __deepcopy__(self, memo: object) -> Graph:
         return self  # a graph never changes
 
@@ -360,11 +272,43 @@ def graph_of(model: Any) -> Graph:
     return network
 
 
-def text_of(shape: Shape) -> str:
-    """Write a shape as papers do.
+def _read(at: Reader) -> Graph:
+    own = at.fields(Graph)
+    shape = own["input_shape"].shape()
+    if not isinstance(shape, Map):
+        own["input_shape"].fail("the shape of a map")
+    return Graph(
+        name=own["name"].text(),
+        root=blocks.read(own["root"]),
+        outputs=tuple(map(_read_output, own["outputs"].items())),
+        input_shape=shape,
+        options={key: tuples(value) for key, value in own["options"].mapping().items()},
+        omitted=own["omitted"].texts(),
+        initializers=own["initializers"].mapping(),
+        published=own["published"].mapping(),
+        about=own["about"].mapping(),
+        preprocessing=own["preprocessing"].mapping(),
+        classes=own["classes"].texts(),
+        document=own["document"].mapping(),
+        origin=own["origin"].mapping(),
+    )
 
-    Example:
-        >>> text_of((64, 112, 112))
-        '64x112x112'
-    """
-    return "x".join(map(str, shape))
+
+def _read_output(at: Reader) -> Output:
+    own = at.fields(Output)
+    return Output(own["name"].text(), own["step"].text(), own["loss_weight"].number())
+
+
+def _check_names(graph: Graph) -> None:
+    """Refuse a graph in which something is read that is not there."""
+    seen = {"input"}
+    for node in graph.nodes:
+        if node.name in seen or not set(node.inputs) <= seen:
+            raise InputError(
+                f"not a graph: node {node.name!r:.60} is there twice, or reads what does not come "
+                "before it"
+            )
+        seen.add(node.name)
+    steps = {step.name for step in graph.root.steps}
+    if not graph.outputs or not {output.step for output in graph.outputs} <= steps:
+        raise InputError("not a graph: it has no outputs, or one comes from no step")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.graphs.graph import Shape
+from zoo.graphs.shapes import Shape
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

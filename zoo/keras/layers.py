@@ -16,7 +16,8 @@ import numpy as np
 from keras import ops
 
 from zoo.errors import BackendError
-from zoo.graphs.graph import Node
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Map
 from zoo.keras import modules
 from zoo.keras.modules import LAST
 
@@ -269,6 +270,7 @@ def select(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 
 def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+    assert isinstance(node.shape, Map)
     channels, height, width = node.shape
     groups = node.attributes["groups"]
 

@@ -12,7 +12,9 @@ import keras
 import numpy as np
 
 from zoo.errors import BackendError
-from zoo.graphs.graph import Block, Graph, Node, Parameter
+from zoo.graphs.blocks import Block
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node, Parameter
 from zoo.keras.layers import LAYERS
 from zoo.keras.weights import VARIABLES, initializer_of, layer_name, native
 from zoo.ops import OPS

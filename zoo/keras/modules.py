@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graphs.graph import Node
+from zoo.graphs.nodes import Node
 
 LAST = "channels_last"
 

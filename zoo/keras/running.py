@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from zoo.errors import InputError
-from zoo.graphs.graph import Node, Shape
 from zoo.graphs.layouts import channels_first
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape
 from zoo.keras.weights import layer_name, layouts
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]

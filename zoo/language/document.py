@@ -108,7 +108,8 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
 
 def place(document: Mapping, location: Location) -> tuple[str, int]:
     """Return file and line of the deepest part of ``location`` that exists in ``document``."""
-    file, line = document.file, document.line
+    # A graph keeps its spec as plain data, which knows no places.
+    file, line = getattr(document, "file", "<spec>"), getattr(document, "line", 1)
     value: Any = document
     for key in location:
         if isinstance(value, Mapping) and key in value:

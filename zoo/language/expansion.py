@@ -10,7 +10,10 @@ from typing import Any
 from zoo.data import classes
 from zoo.errors import InputError, suggestion
 from zoo.graphs import published
-from zoo.graphs.graph import Block, Graph, Node, Output, Shape, Step
+from zoo.graphs.blocks import Block, Step
+from zoo.graphs.graph import Graph, Output
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Map, Shape, named
 from zoo.language import arguments, nodes, options
 from zoo.language.document import Mapping
 from zoo.language.names import problem_with
@@ -73,7 +76,7 @@ class _Expander:
         for kind, figure in spec.published.items():
             at = Scope(self.document, self.model, "", ("published", kind), names)
             self.note("", kind, figure, at)
-        shape = (self.options["in_channels"], height, width)
+        shape = Map(self.options["in_channels"], height, width)
         scope = Scope(self.document, self.model, "", ("layers",), names)
         wanted = {output.layer: name for name, output in spec.outputs.items()}
         root, kept = self.block(
@@ -183,7 +186,12 @@ class _Expander:
                 at.fail("its output is read by no layer; name it in a later layer's 'from'")
         kept = {local[name].step for name in wanted or () if name in local} | {output}
         block = Block(
-            scope.path, kind, _with_releases(steps, kept), output, entry.shape, latest.shape
+            scope.path,
+            kind,
+            _with_releases(steps, kept),
+            output,
+            named(entry.shape),
+            named(latest.shape),
         )
         return block, local
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from zoo.graphs.graph import Node, Shape
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Map, Shape, named
 from zoo.language.scope import Scope
 from zoo.ops import OPS, Op, ShapeError
 from zoo.ops.fields import Layer
@@ -60,12 +61,12 @@ def make(op: Op, sources: Sequence[Value], at: Scope) -> Node:
         at.path,
         op.op,
         tuple(source.node for source in sources),
-        shapes,
-        found.shape,
+        tuple(map(named, shapes)),
+        named(found.shape),
         found.attributes,
         tuple(replace(p, name=f"{at.path}.{p.name}") for p in found.parameters),
         found.macs,
-        found.layout,
+        Map(*found.layout) if found.layout else None,
     )
 
 

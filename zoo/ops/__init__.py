@@ -1,6 +1,6 @@
 """The operations of the spec language: for each its fields, its shape rule and its NumPy meaning.
 
-A builder gets a :class:`zoo.graphs.graph.Node` and reads ``node.attributes``, which each class here
+A builder gets a :class:`zoo.graphs.nodes.Node` and reads ``node.attributes``, which each class here
 lists. :func:`run` computes a whole graph: the written meaning that every framework is held to.
 """
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.graphs.graph import Node, Shape
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape
 from zoo.ops.base import Array, Inferred, Op
 
 

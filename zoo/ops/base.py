@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from zoo.graphs.graph import Node, Parameter, Shape, text_of
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Shape, text_of
 from zoo.ops.fields import Layer
 
 Array = npt.NDArray[np.floating[Any]]
@@ -52,7 +53,7 @@ class Op(Layer):
 
         Args:
             inputs: Shapes of the inputs, without the batch.
-            layout: For a flattened map, its ``(C, H, W)``; see :class:`zoo.graphs.graph.Node`.
+            layout: For a flattened map, its ``(C, H, W)``; see :class:`zoo.graphs.nodes.Node`.
 
         Raises:
             ShapeError: The inputs do not fit.

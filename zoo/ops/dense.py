@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.graphs.graph import Node, Parameter, Shape, text_of
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Shape, text_of
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
 from zoo.ops.fields import Boolean, Padding, Pair, Positive
 from zoo.ops.windows import pad, place, view

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.graphs.graph import Node, Shape, text_of
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape, text_of
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of
 from zoo.ops.fields import Number, Rate
 

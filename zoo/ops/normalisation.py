@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from zoo.graphs.graph import Node, Parameter, Shape
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Shape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of
 from zoo.ops.fields import Boolean, Number, Positive, Rate
 

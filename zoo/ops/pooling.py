@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from zoo.graphs.graph import Node, Shape
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
 from zoo.ops.fields import Boolean, Padding, Pair
 from zoo.ops.windows import Windows, pad, place, view

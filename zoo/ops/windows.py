@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.graphs.graph import text_of
+from zoo.graphs.shapes import text_of
 from zoo.ops.base import Array, ShapeError
 
 

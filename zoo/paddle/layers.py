@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from paddle import nn
 
-from zoo.graphs.graph import Node
+from zoo.graphs.nodes import Node
 from zoo.paddle import modules
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from zoo.graphs.graph import Block, Graph, Parameter, Step
+from zoo.graphs.blocks import Block, Step
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Parameter
 from zoo.paddle import weights
 from zoo.paddle.layers import LAYERS
 

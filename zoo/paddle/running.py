@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 
 from zoo.backend.outputs import mapped
-from zoo.graphs.graph import Node
+from zoo.graphs.nodes import Node
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

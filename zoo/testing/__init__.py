@@ -17,7 +17,8 @@ import numpy as np
 from zoo.api.models import Array, features, get_weights, set_weights
 from zoo.data.labels import class_numbers
 from zoo.errors import InputError, UnknownNameError, suggestion
-from zoo.graphs.graph import Graph, text_of
+from zoo.graphs.graph import Graph
+from zoo.graphs.shapes import text_of
 from zoo.language import graphs
 from zoo.testing.comparison import Comparison
 from zoo.testing.handwritten import HandWritten

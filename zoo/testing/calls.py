@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.api.models import Array
-from zoo.graphs.graph import Graph, Node
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
 from zoo.ops import OPS
 from zoo.ops.activations import Activation
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from zoo import ops
 from zoo.api.models import Array
-from zoo.graphs.graph import Graph, Node, text_of
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import text_of
 from zoo.testing.calls import Seen
 from zoo.testing.handwritten import HandWritten
 from zoo.verification.comparison import error

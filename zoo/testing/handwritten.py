@@ -9,8 +9,11 @@ from typing import Any
 from zoo.api.models import Array
 from zoo.backend import registry
 from zoo.errors import InputError, UnknownNameError, WeightsError, suggestion
-from zoo.graphs.graph import Block, Graph, Node, text_of
+from zoo.graphs.blocks import Block
+from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import channels_first
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import text_of
 from zoo.testing.calls import Calls, Seen, seen
 from zoo.weights import checking, sources
 from zoo.weights import names as naming

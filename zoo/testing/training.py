@@ -10,7 +10,8 @@ import numpy as np
 
 from zoo.api.models import Array
 from zoo.errors import InputError
-from zoo.graphs.graph import Graph, Node
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
 from zoo.testing.comparison import by_output
 from zoo.testing.handwritten import HandWritten
 from zoo.verification.comparison import error

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from zoo.graphs.graph import Node
+from zoo.graphs.nodes import Node
 from zoo.torch import modules
 
 #: What every layer with parameters is made with: ``device`` and ``dtype``.

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from zoo.graphs.graph import Block, Graph, Parameter, Step
+from zoo.graphs.blocks import Block, Step
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Parameter
 from zoo.torch.layers import LAYERS, Factory
 
 Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from zoo import ops
-from zoo.graphs.graph import Graph, Node, Parameter
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node, Parameter
 from zoo.verification.comparison import error
 from zoo.weights.initial import uniform
 

@@ -17,7 +17,8 @@ import numpy as np
 from zoo.backend import registry
 from zoo.data import images
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
-from zoo.graphs.graph import Graph, text_of
+from zoo.graphs.graph import Graph
+from zoo.graphs.shapes import text_of
 from zoo.language import graphs
 from zoo.language.catalogue import shipped
 from zoo.verification import full, memory, training

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo import ops
-from zoo.graphs.graph import Graph, Node, Shape
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape
 
 #: Attributes that follow from others, which say it better.
 _DERIVED = frozenset({"symmetric", "counts", "windows", "layout", "num_features"})

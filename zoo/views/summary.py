@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from zoo.graphs.graph import Block, Graph, Node, Shape
+from zoo.graphs.blocks import Block
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
 from zoo.graphs.published import agrees
+from zoo.graphs.shapes import Shape
 from zoo.views import tables
 
 if TYPE_CHECKING:

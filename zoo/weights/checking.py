@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import WeightsError
-from zoo.graphs.graph import Shape, text_of
+from zoo.graphs.shapes import Shape, text_of
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import WeightsError, ZooError
-from zoo.graphs.graph import Graph, Shape
+from zoo.graphs.graph import Graph
+from zoo.graphs.shapes import Shape
 from zoo.language import graphs
 from zoo.language.document import Mapping as Document
 from zoo.language.options import Chosen

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import InputError, UnknownNameError, suggestion
-from zoo.graphs.graph import Graph, Parameter
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Parameter
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

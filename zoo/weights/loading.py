@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import InputError, WeightsError
-from zoo.graphs.graph import Graph, Parameter
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Parameter
 from zoo.language import graphs
-from zoo.language.document import merge
 from zoo.language.options import Chosen
 from zoo.weights import cache, checking, initial, readers, sources, zoo_file
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
@@ -261,8 +261,7 @@ def _with_what_goes_along(network: Graph, checkpoint: Checkpoint, own: Graph) ->
     """The network with the preprocessing that the weights were trained with, and their origin."""
     document = network.document
     if own.preprocessing != network.preprocessing:
-        own_document: Any = network.document  # which knows its lines, as merge wants it
-        document = merge(own_document, {"preprocessing": dict(own.preprocessing)})
+        document = {**document, "preprocessing": own.preprocessing}
     return replace(
         network, preprocessing=own.preprocessing, document=document, origin=checkpoint.origin
     )

@@ -16,8 +16,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from zoo.errors import UnknownNameError, WeightsError, suggestion
-from zoo.graphs.graph import Graph, Node, Shape
+from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import outputs_first
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape
 from zoo.language import catalogue
 from zoo.language.document import read
 from zoo.language.graphs import graph

@@ -23,7 +23,8 @@ import xxhash
 
 from zoo.errors import InputError, WeightsError, ZooError
 from zoo.files import replacing
-from zoo.graphs.graph import Graph, Shape
+from zoo.graphs.graph import Graph
+from zoo.graphs.shapes import Shape
 from zoo.language import document, options
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 

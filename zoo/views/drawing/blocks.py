@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from itertools import groupby, pairwise
 
-from zoo.graphs.graph import Block, Node
+from zoo.graphs.blocks import Block
+from zoo.graphs.nodes import Node
 from zoo.views.drawing.words import describe as describe_operation
 from zoo.views.drawing.words import family_of as family_of_operation
 from zoo.views.drawing.words import sides

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from zoo.graphs.graph import Block, Graph, Node, Step
+from zoo.graphs.blocks import Block, Step
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
 from zoo.views.drawing.blocks import branching, describe, family_of, is_small
 from zoo.views.drawing.runs import name_of, runs
 from zoo.views.drawing.words import details, shown

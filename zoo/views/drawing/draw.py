@@ -8,7 +8,8 @@ from typing import Any
 
 from zoo.errors import InputError
 from zoo.files import write_text
-from zoo.graphs.graph import Block, Graph, graph_of
+from zoo.graphs.blocks import Block
+from zoo.graphs.graph import Graph, graph_of
 from zoo.language.graphs import graph as graph_named
 from zoo.views.drawing import page, svg
 from zoo.views.drawing.boxes import Box, boxes

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import takewhile
 
-from zoo.graphs.graph import Block, Node, Step
+from zoo.graphs.blocks import Block, Step
+from zoo.graphs.nodes import Node
 
 
 def runs(block: Block, single: set[str]) -> list[list[Step]]:

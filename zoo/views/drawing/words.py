@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.graphs.graph import Block, Node, Shape
+from zoo.graphs.blocks import Block
+from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape
 
 #: Families of operations, in the order of the legend, and their operations. Every operation is in
 #: one; what is folded and more than one layer of weights is a ``block``.

@@ -1,0 +1,136 @@
+"""Graphs as plain data, for JSON: what files, other processes and other packages are given.
+
+The format has a version. A shape is written by the names of its axes, and everything else under
+the names that the classes of this package document.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from zoo.errors import InputError
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import KINDS, Map, NodeShape
+
+
+def plain(value: Any) -> Any:
+    """Return dataclasses, shapes, mappings and lists as dicts and lists, as JSON has them.
+
+    Example:
+        >>> plain({"shape": Map(64, 7, 7), "padding": (0, 1)})
+        {'shape': {'channels': 64, 'height': 7, 'width': 7}, 'padding': [0, 1]}
+    """
+    if isinstance(value, KINDS):
+        return value._asdict()
+    if dataclasses.is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+class Reader:
+    """A value of the data and where it stands; each method returns it as one kind of thing.
+
+    Raises:
+        InputError: It is something else; the message says where, and what was expected.
+    """
+
+    def __init__(self, value: Any, path: str) -> None:
+        self.value, self.path = value, path
+
+    def fail(self, expected: str) -> NoReturn:
+        raise InputError(f"not a graph: {self.path}: expected {expected}, got {self.value!r:.60}")
+
+    def __getitem__(self, key: str) -> Reader:
+        return Reader(self.value[key], f"{self.path}.{key}")
+
+    def items(self) -> list[Reader]:
+        """The items of a list."""
+        if not isinstance(self.value, list):
+            self.fail("a list")
+        return [Reader(item, f"{self.path}[{i}]") for i, item in enumerate(self.value)]
+
+    def fields(self, kind: type) -> dict[str, Reader]:
+        """The fields of a mapping that stands for a dataclass: all of them and no others."""
+        names = [field.name for field in dataclasses.fields(kind)]
+        if not isinstance(self.value, dict) or set(self.value) != set(names):
+            self.fail(f"a mapping of {', '.join(names)}")
+        return {name: self[name] for name in names}
+
+    def node(self) -> Node:
+        at = self.fields(Node)
+        layout = None if at["layout"].value is None else at["layout"].shape()
+        if layout is not None and not isinstance(layout, Map):
+            at["layout"].fail("the shape of a map, or null")
+        return Node(
+            name=at["name"].text(),
+            op=at["op"].text(),
+            inputs=at["inputs"].texts(),
+            input_shapes=tuple(item.shape() for item in at["input_shapes"].items()),
+            shape=at["shape"].shape(),
+            attributes={k: tuples(v) for k, v in at["attributes"].mapping().items()},
+            parameters=tuple(item.parameter() for item in at["parameters"].items()),
+            macs=at["macs"].count(),
+            layout=layout,
+        )
+
+    def parameter(self) -> Parameter:
+        at = self.fields(Parameter)
+        trainable = at["trainable"].value
+        if not isinstance(trainable, bool):
+            at["trainable"].fail("true or false")
+        constant = None if at["constant"].value is None else at["constant"].number()
+        return Parameter(
+            name=at["name"].text(),
+            shape=tuple(item.count(1) for item in at["shape"].items()),
+            constant=constant,
+            fan_in=at["fan_in"].count(),
+            fan_out=at["fan_out"].count(),
+            trainable=trainable,
+        )
+
+    def shape(self) -> NodeShape:
+        for kind in KINDS:
+            if isinstance(self.value, dict) and set(self.value) == set(kind._fields):
+                return kind(*(self[name].count(1) for name in kind._fields))
+        self.fail("a shape, such as {channels: 64, height: 56, width: 56} or {features: 1000}")
+
+    def mapping(self) -> dict[str, Any]:
+        if not isinstance(self.value, dict) or not all(isinstance(k, str) for k in self.value):
+            self.fail("a mapping")
+        return self.value
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            self.fail("text")
+        return self.value
+
+    def texts(self) -> tuple[str, ...]:
+        return tuple(item.text() for item in self.items())
+
+    def number(self) -> float:
+        if type(self.value) not in (int, float) or not math.isfinite(self.value):
+            self.fail("a number")
+        return float(self.value)
+
+    def count(self, least: int = 0) -> int:
+        if type(self.value) is not int or self.value < least:
+            self.fail(f"an integer of at least {least}")
+        return self.value
+
+
+def tuples(value: Any) -> Any:
+    """Lists are tuples again, as attributes and options have them; shapes have their names."""
+    if isinstance(value, list):
+        return tuple(map(tuples, value))
+    if isinstance(value, dict):
+        for kind in KINDS:
+            if set(value) == set(kind._fields):
+                return kind(**value)
+    return value

@@ -1,0 +1,79 @@
+"""Dicts and lists that cannot be changed, so that a graph can be shared by everyone who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+
+def _refuse(self: Any, *arguments: Any, **options: Any) -> NoReturn:
+    raise TypeError(f"a {type(self).__name__} cannot be changed; make a new one")
+
+
+class FrozenDict(dict[str, Any]):
+    """A dict that cannot be changed; equal to a plain one, and hashable if its values are."""
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+    def __copy__(self) -> FrozenDict:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FrozenDict:
+        return self
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
+        return FrozenDict, (dict(self),)
+
+
+class FrozenList(list[Any]):
+    """A list that cannot be changed; equal to a plain one, and hashable if its items are."""
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = clear = extend = insert = pop = _refuse
+    remove = reverse = sort = _refuse
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self))
+
+    def __copy__(self) -> FrozenList:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FrozenList:
+        return self
+
+    def __reduce__(self) -> tuple[type[FrozenList], tuple[list[Any]]]:
+        return FrozenList, (list(self),)
+
+
+def freeze(value: Any) -> Any:
+    """Return a value whose dicts and lists, however deep, cannot be changed.
+
+    Args:
+        value: Plain data: dicts, lists, tuples, and scalars.
+
+    Returns:
+        The value itself where nothing in it can change, otherwise a frozen copy.
+
+    Example:
+        >>> settings = freeze({"depths": [3, 4]})
+        >>> settings["depths"].append(5)
+        Traceback (most recent call last):
+        TypeError: a FrozenList cannot be changed; make a new one
+    """
+    if isinstance(value, FrozenDict | FrozenList):
+        return value
+    if isinstance(value, Mapping):
+        return FrozenDict({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return FrozenList(map(freeze, value))
+    if type(value) is tuple:
+        return tuple(map(freeze, value))
+    return value

@@ -1,0 +1,81 @@
+"""One operation of a graph, and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from zoo.graphs.frozen import freeze
+from zoo.graphs.shapes import Map, NodeShape, Shape, named
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One array of a node: learnt (a weight) or kept (a running statistic).
+
+    Attributes:
+        name: Canonical name, ``<node>.<local name>``.
+        shape: Shape in the canonical layout.
+        constant: What it is filled with at the start; None for weights, which are drawn.
+        fan_in: Inputs that one output sums over; what initialisers scale by.
+        fan_out: Outputs that one input goes to.
+        trainable: False for running statistics.
+    """
+
+    name: str
+    shape: Shape
+    constant: float | None = None
+    fan_in: int = 0
+    fan_out: int = 0
+    trainable: bool = True
+
+    @property
+    def size(self) -> int:
+        """Number of values."""
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: Path name, unique in the graph.
+        op: Name of the operation, such as ``conv``.
+        inputs: Names of the nodes it reads; ``input`` is the network's own input.
+        input_shapes: Their shapes.
+        shape: Shape of its output.
+        attributes: What the operation needs to know; see ``zoo.ops``.
+        parameters: Its parameters, in order.
+        macs: Multiply-accumulates for one example; 0 for what is not counted in MACs.
+        layout: ``(C, H, W)`` if the output is a flattened map of that shape, still element by
+            element in its order: frameworks that compute in HWC hold it in HWC order.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    input_shapes: tuple[NodeShape, ...]
+    shape: NodeShape
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    macs: int = 0
+    layout: Map | None = None
+
+    def __post_init__(self) -> None:
+        fix = object.__setattr__
+        fix(self, "attributes", freeze(self.attributes))
+        fix(self, "shape", named(self.shape))
+        fix(self, "input_shapes", tuple(map(named, self.input_shapes)))
+
+    def __deepcopy__(self, memo: object) -> Node:
+        return self  # nothing in it can change
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trainable values."""
+        return sum(p.size for p in self.parameters if p.trainable)

@@ -1,0 +1,57 @@
+"""Shapes whose axes have names. The batch axis is left out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+
+class Map(NamedTuple):
+    """The shape of a feature map.
+
+    Example:
+        >>> shape = Map(64, 112, 112)
+        >>> shape.channels, shape == (64, 112, 112)
+        (64, True)
+    """
+
+    channels: int
+    height: int
+    width: int
+
+
+class Vector(NamedTuple):
+    """The shape of a vector of features."""
+
+    features: int
+
+
+#: The shape of any array, a parameter's for one.
+Shape: TypeAlias = tuple[int, ...]
+
+#: What a node computes.
+NodeShape: TypeAlias = Map | Vector
+
+#: The kinds of shape that a node can have.
+KINDS: tuple[type[Map] | type[Vector], ...] = (Map, Vector)
+
+
+def named(shape: Shape) -> NodeShape:
+    """Give the axes of a node's shape their names.
+
+    Example:
+        >>> named((64, 112, 112)), named((1024,))
+        (Map(channels=64, height=112, width=112), Vector(features=1024))
+    """
+    if isinstance(shape, Map | Vector):
+        return shape
+    return Map(*shape) if len(shape) == 3 else Vector(*shape)
+
+
+def text_of(shape: Shape) -> str:
+    """Write a shape as papers do.
+
+    Example:
+        >>> text_of((64, 112, 112))
+        '64x112x112'
+    """
+    return "x".join(map(str, shape))
