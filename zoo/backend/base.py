@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from zoo.backend.description import Description
+from zoo.backend.operations import Operations
 from zoo.backend.parameters import Tensor
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph, graph_of
@@ -37,6 +38,8 @@ class Backend(ABC):
     description: ClassVar[Description]
     #: Whether the framework holds maps as [N, H, W, C] and flattens them in HWC order.
     channels_last: ClassVar[bool] = False
+    #: Operation -> function that makes a layer of a node; None if the backend needs no such table.
+    operations: ClassVar[Operations | None] = None
     #: How the framework's own layers name and lay out parameters; see ``parameters.convention``.
     CONVENTION: ClassVar[Mapping[str, Any]] = {}
 

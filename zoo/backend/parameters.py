@@ -55,6 +55,16 @@ class Tensor:
     axes: str = "C"
     layout: Map | None = None
 
+    @classmethod
+    def canonical(cls, handle: Any) -> Tensor:
+        """Make one of what is held in the canonical layout.
+
+        Args:
+            handle: Anything with a ``shape``.
+        """
+        shape = tuple(handle.shape)
+        return cls(handle, shape, {4: "OIHW", 2: "OI"}.get(len(shape), "C"))
+
     @property
     def canonical_shape(self) -> Shape:
         """Its shape in the canonical layout."""

@@ -32,7 +32,35 @@ def table() -> dict[str, Description]:
     """
     own = {known.name: known for known in map(_described, PACKAGES)}
     others = importlib.metadata.entry_points(group="zoo.backends")
-    return {**{e.name: _described(e.value, e.name) for e in others}, **own}
+    return {**{e.name: _described(e.value, e.name) for e in others}, **_registered, **own}
+
+
+#: Backends that were registered by name, without an entry point.
+_registered: dict[str, Description] = {}
+
+
+def register(package: str) -> Description:
+    """Add a backend that no entry point names, for this process.
+
+    Args:
+        package: A package with a ``DESCRIPTION``.
+
+    Returns:
+        The description.
+
+    Raises:
+        BackendError: The package cannot be imported, describes no backend, or takes the name of
+            one of zoo's own.
+    """
+    description = _described(package)
+    if description.name in {name.removeprefix("zoo.") for name in PACKAGES}:
+        if package in PACKAGES:
+            return description
+        raise BackendError(f"the name {description.name!r} is that of a backend of zoo's")
+    _registered[description.name] = description
+    table.cache_clear()
+    _loaded.cache_clear()
+    return description
 
 
 def resolve(name: str) -> Description:

@@ -11,6 +11,7 @@ from flax import nnx
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor, convention
 from zoo.flax import DESCRIPTION, files, model, observe, parameters, run, train
+from zoo.flax.operations import OPERATIONS
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 
@@ -20,6 +21,7 @@ class FlaxBackend(Backend):
 
     description = DESCRIPTION
     channels_last = True
+    operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "HWC")
 
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.Module:

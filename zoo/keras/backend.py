@@ -14,6 +14,7 @@ from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.keras import DESCRIPTION, files, model, parameters, run, train
+from zoo.keras.operations import OPERATIONS
 
 
 class KerasBackend(Backend):
@@ -21,6 +22,7 @@ class KerasBackend(Backend):
 
     description = DESCRIPTION
     channels_last = True
+    operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "HWC", ["*seed_generator_state"])
 
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> keras.Model:

@@ -13,12 +13,14 @@ from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor, convention
 from zoo.graphs.graph import Graph
 from zoo.paddle import DESCRIPTION, files, model, parameters, run, train
+from zoo.paddle.operations import OPERATIONS
 
 
 class PaddleBackend(Backend):
     """Models are ``paddle.nn.Layer``."""
 
     description = DESCRIPTION
+    operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW")
 
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Layer:

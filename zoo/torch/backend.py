@@ -13,6 +13,7 @@ from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor, convention
 from zoo.graphs.graph import Graph
 from zoo.torch import DESCRIPTION, files, model, parameters, run, train
+from zoo.torch.operations import OPERATIONS
 from zoo.weights.checkpoint import Stored
 
 
@@ -20,6 +21,7 @@ class TorchBackend(Backend):
     """Models are ``torch.nn.Module``."""
 
     description = DESCRIPTION
+    operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW", ["*.num_batches_tracked"])
 
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Module:

@@ -20,7 +20,7 @@ PARAMETERS: Table = {}
 def tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name."""
     return {
-        _private.canonical_name(name): Tensor(value.detach(), tuple(value.shape), _axes(value))
+        _private.canonical_name(name): Tensor.canonical(value.detach())
         for name, value in model.state_dict(keep_vars=True).items()
         if not name.endswith("num_batches_tracked")
     }
@@ -47,7 +47,3 @@ def from_numpy(array: Array) -> torch.Tensor:
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
-
-
-def _axes(tensor: torch.Tensor) -> str:
-    return {4: "OIHW", 2: "OI"}.get(tensor.dim(), "C")
