@@ -77,10 +77,10 @@ class Nested:
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        ({"x": Evil()}, "it names posix.mkdir, which is no array"),
-        ({"x": Nested()}, "it names builtins.getattr, which is no array"),
-        ({"x": np.array([{}, []], object)}, "dtype that weights have not"),
-        ({"x": np.array(["a"])}, "dtype that weights have not"),
+        ({"x": Evil()}, "it names posix.mkdir, which is not an array"),
+        ({"x": Nested()}, "it names builtins.getattr, which is not an array"),
+        ({"x": np.array([{}, []], object)}, "dtype that weights cannot have"),
+        ({"x": np.array(["a"])}, "dtype that weights cannot have"),
         ({"x": 3}, "x: expected an array, got int"),
         ([ARRAYS], "expected arrays by name, got list"),
         ({"x": np.ndarray}, "x: expected an array, got _Call"),
@@ -122,7 +122,7 @@ def test_a_pickle_lies_about_its_bytes(pdparams):
     good = path.read_bytes()
     at = good.index(bytes([pickle.BININT1[0], 4]))
     path.write_bytes(good[: at + 1] + b"\x05" + good[at + 2 :])
-    with pytest.raises(WeightsError, match="not as many bytes as its shape says"):
+    with pytest.raises(WeightsError, match="number of bytes of an array does not match its shape"):
         readers.read(path)
 
 
