@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 # Loaded when first used: `import zoo` itself costs next to nothing.
 _HOMES = {
     "build": "zoo.api.models",
-    "convert": "zoo.api.storage",
+    "convert": "zoo.api.conversion",
     "features": "zoo.api.models",
     "get_weights": "zoo.api.models",
     "diff": "zoo.views.difference",
@@ -45,6 +45,7 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from zoo.api.conversion import convert as convert
     from zoo.api.models import build as build
     from zoo.api.models import features as features
     from zoo.api.models import get_weights as get_weights
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from zoo.api.models import predict as predict
     from zoo.api.models import preprocess as preprocess
     from zoo.api.models import set_weights as set_weights
-    from zoo.api.storage import convert as convert
     from zoo.api.storage import load as load
     from zoo.api.storage import save as save
     from zoo.errors import BackendError as BackendError
