@@ -20,9 +20,9 @@ from pictures import (
 )
 
 import zoo
-from zoo.views.drawing import columns, routing, svg, words
-from zoo.views.drawing.boxes import INPUT, Box, Frame
+from zoo.views.drawing import columns, labels, routing, svg
 from zoo.views.drawing.layout import WIDEST, text_width
+from zoo.views.drawing.scene import INPUT, Box, Frame
 
 RESIDUAL = """
     stem: {op: conv, out_channels: 8, kernel_size: 3, padding: 1}
@@ -296,7 +296,7 @@ def test_the_legend_names_the_colours_in_use(case):
     used = {g.get("class") for g in picture.root.iter(f"{SVG}g") if is_box(g)}
     assert {f"box {key.get('class')}" for key in legend} == used
     assert [text.text for text in legend.iter(f"{SVG}text")] == [
-        family for family in words.FAMILIES if f"box {family.replace(' ', '-')}" in used
+        family for family in labels.FAMILIES if f"box {family.replace(' ', '-')}" in used
     ]
 
 

@@ -8,12 +8,23 @@ from pictures import SVG, Picture, is_box, is_small
 
 import zoo
 from zoo import ops
-from zoo.views.drawing import routing, svg, words
-from zoo.views.drawing.boxes import Box, Frame
+from zoo.views.drawing import labels, routing, svg
+from zoo.views.drawing.scene import Box, Frame
 
 
 def test_every_operation_has_a_colour():
-    assert set(ops.OPS) <= {op for family in words.FAMILIES.values() for op in family}
+    for name, op in ops.OPS.items():
+        known = isinstance(getattr(op, "family", None), str) or name in labels._FAMILY_OF
+        assert known and labels.family_of(name) in labels.FAMILIES, name
+
+
+def test_an_operation_may_state_its_family(monkeypatch):
+    class Prelu:
+        family = "activation"
+
+    monkeypatch.setitem(ops.OPS, "prelu", Prelu)
+    assert labels.family_of("prelu") == "activation"
+    assert labels.family_of("never_registered") == "arranging"
 
 
 def test_a_short_chain_is_told_in_its_order(spec_file):
