@@ -43,6 +43,12 @@ def test_it_is_data():
     summary = zoo.summary("googlenet")
     with pytest.raises(dataclasses.FrozenInstanceError):
         summary.model = "other"
+    with pytest.raises(TypeError, match="cannot be changed"):
+        summary.rows[0].published["params"] = "9K"
+    difference = zoo.diff("googlenet", "googlenet_bvlc")
+    with pytest.raises(TypeError, match="cannot be changed"):
+        difference.preprocessing["range"] = [1, 1]
+    assert {summary: difference}[zoo.summary("googlenet")] == difference
     found = json.loads(json.dumps(summary.to_dict()))
     assert found["model"] == "googlenet" and len(found["rows"]) == len(summary.rows)
     assert found["total"]["params"] == found["num_parameters"] == summary.num_parameters

@@ -62,7 +62,8 @@ class Graph:
         options: The options it was made with.
         omitted: Top-level names that the spec declares and these options leave out (aux heads).
         initializers: How the paper fills parameters, by local name, where it says so.
-        published: The paper's figures, by path name (empty for the whole network).
+        published: The paper's figures, by path name (empty for the whole network); see
+            ``zoo.graphs.published``.
         about: Title, paper, year and the like.
         preprocessing: How a photograph becomes an input; see ``zoo.data.images``.
         classes: What the outputs stand for; empty where the spec does not say.

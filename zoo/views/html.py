@@ -48,7 +48,7 @@ def _parts(table: Table) -> Iterator[str]:
     if table.notes:
         if table.notes_heading:
             yield f"<p>{_escaped(table.notes_heading)}</p>"
-        yield "<ul>"
+        yield '<ul style="overflow-wrap: anywhere">'
         for note in table.notes:
             details = f"<br><small>{_escaped(note.details)}</small>" if note.details else ""
             yield f"<li>{_escaped(note.text)}{details}</li>"

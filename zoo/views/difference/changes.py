@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo import ops
+from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.views.shapes import height_width_channels, value_text
@@ -142,7 +143,7 @@ def _change(
         name=name,
         kind=kind,
         op=" → ".join(dict.fromkeys(node.op for node in (before, after) if node)),
-        fields=fields,
+        fields=freeze(fields),
         reads=reads,
         shape=(_output(before), _output(after)),
         input=(_input(before), _input(after)),

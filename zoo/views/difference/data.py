@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from zoo.graphs.blocks import Block
+from zoo.graphs.exchange import plain
+from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.views.difference.changes import Change, changes
 
@@ -68,12 +70,14 @@ class DifferenceData:
             old=Totals(old.name, old.num_parameters, old.macs),
             new=Totals(new.name, new.num_parameters, new.macs),
             changes=found,
-            blocks=_block_totals(found, old, new),
-            preprocessing={
-                key: [before.get(key), after.get(key)]
-                for key in after
-                if before.get(key) != after.get(key)
-            },
+            blocks=freeze(_block_totals(found, old, new)),
+            preprocessing=freeze(
+                {
+                    key: [before.get(key), after.get(key)]
+                    for key in after
+                    if before.get(key) != after.get(key)
+                }
+            ),
             initial_weights_differ=old.initializers != new.initializers,
             every=every or len(found) <= _FEW,
         )
@@ -89,9 +93,9 @@ class DifferenceData:
             "models": [self.old.name, self.new.name],
             "num_parameters": [self.old.num_parameters, self.new.num_parameters],
             "macs": [self.old.macs, self.new.macs],
-            "preprocessing": dict(self.preprocessing),
+            "preprocessing": plain(self.preprocessing),
             "initial_weights_differ": self.initial_weights_differ,
-            "changes": [{**asdict(change), "words": change.words} for change in self.changes],
+            "changes": [{**plain(change), "words": change.words} for change in self.changes],
         }
 
 

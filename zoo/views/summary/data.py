@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from zoo.graphs.blocks import Block
+from zoo.graphs.exchange import plain
+from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.graphs.published import NOTES, agrees, problem_with
@@ -106,11 +108,11 @@ class SummaryData:
         return {
             "model": self.model,
             "input_shape": list(self.input_shape),
-            "options": {**self.options, "input_size": list(self.options["input_size"])},
+            "options": plain(self.options),
             "num_parameters": self.num_parameters,
             "macs": self.macs,
-            "rows": [asdict(row) for row in self.rows],
-            "total": asdict(self.total),
+            "rows": plain(self.rows),
+            "total": plain(self.total),
             "disagreements": self.disagreements,
         }
 
@@ -150,9 +152,9 @@ def _row(graph: Graph, child: Node | Block) -> Row:
         name=child.name,
         kind=child.kind if isinstance(child, Block) else child.op,
         **computed,
-        published=stated,
+        published=freeze(stated),
         disagreeing=disagreeing,
-        notes={figure: reasons[figure] for figure in disagreeing if figure in reasons},
+        notes=freeze({figure: reasons[figure] for figure in disagreeing if figure in reasons}),
     )
 
 

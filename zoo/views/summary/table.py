@@ -11,6 +11,7 @@ from zoo.views.tables import DISAGREES, Column, Note, Table, comma_separated
 
 #: The counts that papers state, with their headings.
 _COUNTS = (("params", "parameters"), ("ops", "MACs"))
+_NOTES_HEADING = f"{DISAGREES} Figures in the paper that differ from the computed ones:"
 _FIGURES = ("output", "depth", "params", "ops")
 
 
@@ -49,7 +50,7 @@ def _table(data: SummaryData, wide: bool) -> Table:
         columns=tuple(columns),
         rows=tuple(_cells(row, row.name, wide, with_paper) for row in data.rows),
         total=_cells(data.total, "total", wide, with_paper),
-        notes_heading=f"{DISAGREES} Figures of the paper that differ:" if notes else "",
+        notes_heading=_NOTES_HEADING if notes else "",
         notes=notes,
     )
 
