@@ -1,11 +1,14 @@
 """Summaries: what they accept, what they state, and how they are shown."""
 
+import ast
 import dataclasses
+import graphlib
 import html.parser
 import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -222,6 +225,23 @@ def test_data_does_not_know_how_it_is_shown():
         "import sys, zoo.views.summary.data, zoo.views.difference.data, zoo.views.drawing.scene\n"
         f"assert not {{'zoo.views.' + name for name in {pictures}}} & set(sys.modules)"
     )
+
+
+def test_views_import_each_other_in_one_direction():
+    root = Path(zoo.__file__).parent / "views"
+    imports = {}
+    for path in root.rglob("*.py"):
+        parts = ("zoo", "views", *path.relative_to(root).with_suffix("").parts)
+        name = ".".join(parts).removesuffix(".__init__")
+        froms = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.ImportFrom)]
+        names = {f"{n.module}.{alias.name}" for n in froms for alias in n.names}
+        imports[name] = names | {n.module for n in froms}
+    inside = {name: {n for n in found if n in imports} - {name} for name, found in imports.items()}
+    for name in inside:  # a package imports nothing, and so can be left out
+        if name + ".data" in inside or name == "zoo.views" or name + ".svg" in inside:
+            assert not inside[name]
+    order = list(graphlib.TopologicalSorter(inside).static_order())
+    assert len(order) == len(imports)
 
 
 def test_nothing_heavy_is_imported_to_look_at_a_network():

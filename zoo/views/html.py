@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Sequence
 
-from zoo.views.tables import DISAGREES, Column, Table, printable
+from zoo.views.printable import printable
+from zoo.views.tables import DISAGREES, Column, Table
 
 #: Styles stand in the elements: notebooks strip style sheets, and nothing else on the page changes.
 _FRAME = "max-width: 100%; overflow-x: auto"

@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from zoo.views.printable import printable
+
 #: Follows a figure that contradicts the computed one; renderings highlight it.
 DISAGREES = "≠"
 
 #: Characters that Markdown would interpret in a cell; it leaves ``_`` inside a word alone.
 _MARKDOWN_SYNTAX = re.compile(r"[\\`*|<\[\]~&]|(?<![^\W_])_|_(?![^\W_])")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -129,16 +130,6 @@ def comma_separated(headings: Sequence[str], rows: Iterable[Sequence[object]]) -
     writer.writerow(headings)
     writer.writerows(rows)
     return text.getvalue()
-
-
-def printable(text: str) -> str:
-    r"""Replace control characters, which could take over a terminal or a page.
-
-    Example:
-        >>> printable("a\x1b[31mb")
-        'a\ufffd[31mb'
-    """
-    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 def _line(cells: Iterable[str]) -> str:

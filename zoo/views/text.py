@@ -8,7 +8,8 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from zoo.views.tables import Table, printable
+from zoo.views.printable import printable
+from zoo.views.tables import Table
 
 #: Characters in a line where no terminal says how many it has.
 DEFAULT_WIDTH = 110

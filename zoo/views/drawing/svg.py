@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
@@ -10,11 +9,11 @@ from zoo.views.drawing import style
 from zoo.views.drawing.labels import FAMILIES
 from zoo.views.drawing.layout import TEXT, Line, Place, shortened, text_width
 from zoo.views.drawing.scene import Box, Frame
+from zoo.views.printable import printable
 
 _MARGIN, _CORNER, _HEAD = 20, 5, 5
 _ROW = 20  # height of a row of the legend
 _NARROWEST = 420  # width of a picture, so that its heading and legend have room
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 
 
 def write(place: Place, heading: str, facts: str, about: str) -> str:
@@ -42,11 +41,11 @@ def write(place: Place, heading: str, facts: str, about: str) -> str:
         "style": "max-width: 100%; height: auto",
         "class": "zoo-drawing",
         "role": "img",
-        "aria-label": _clean(heading),
+        "aria-label": printable(heading),
     }
     root = ET.Element("svg", whole)
-    ET.SubElement(root, "title").text = _clean(heading)
-    ET.SubElement(root, "desc").text = _clean(about)
+    ET.SubElement(root, "title").text = printable(heading)
+    ET.SubElement(root, "desc").text = printable(about)
     ET.SubElement(root, "style").text = style.sheet()
     ET.SubElement(root, "rect", {"class": "paper", **size})
     _text(root, "heading", _MARGIN, _MARGIN + 16, heading)
@@ -86,7 +85,7 @@ def _draw(parent: ET.Element, place: Place, x: float, y: float) -> None:
 def _frame(parent: ET.Element, place: Place, frame: Frame, x: float, y: float) -> None:
     x, y = x + place.x, y + place.y
     group = ET.SubElement(parent, "g", {"class": "frame", "data-name": frame.name})
-    ET.SubElement(group, "title").text = _clean(frame.tooltip)
+    ET.SubElement(group, "title").text = printable(frame.tooltip)
     _rectangle(group, place, x, y, 8)
     _text(group, "title", x - place.left + 8, y + 15, frame.title)
     _draw(group, place, x, y)
@@ -95,7 +94,7 @@ def _frame(parent: ET.Element, place: Place, frame: Frame, x: float, y: float) -
 def _box(parent: ET.Element, place: Place, box: Box, x: float, y: float) -> None:
     classes = f"box {style.slug(box.family)}"
     group = ET.SubElement(parent, "g", {"class": classes, "data-name": box.name})
-    ET.SubElement(group, "title").text = _clean(box.tooltip)
+    ET.SubElement(group, "title").text = printable(box.tooltip)
     _rectangle(group, place, x, y, 13 if box.family == "input and output" else 5)
     _text(group, "title", x, y + (17 if box.label else 17.5), box.title, "middle")
     if box.label:
@@ -178,14 +177,9 @@ def _text(
     parent: ET.Element, kind: str, x: float, y: float, text: str, anchor: str = "start"
 ) -> None:
     attributes = {"class": kind, "x": _number(x), "y": _number(y), "text-anchor": anchor}
-    ET.SubElement(parent, "text", attributes).text = _clean(
+    ET.SubElement(parent, "text", attributes).text = printable(
         shortened(text) if kind != "note" else text
     )
-
-
-def _clean(text: str) -> str:
-    """Replace characters that XML does not allow."""
-    return _CONTROL.sub("�", text)
 
 
 def _moved(x: float, y: float) -> str:
