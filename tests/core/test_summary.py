@@ -208,6 +208,28 @@ def test_what_a_foreign_graph_states_is_not_trusted():
     assert zoo.summary(zoo.Graph.from_dict(data)).disagreements == []
 
 
+@pytest.mark.parametrize("lost", ["attributes", "operations"])
+def test_a_foreign_graph_that_lacks_something_can_be_looked_at(lost):
+    data = zoo.graph("googlenet").to_dict()
+
+    def lose(block):
+        for step in block["steps"]:
+            child = step["child"]
+            if "steps" in child:
+                lose(child)
+            elif lost == "attributes":
+                child["attributes"] = {}
+            else:
+                child["op"] = "foreign"
+
+    lose(data["root"])
+    graph = zoo.Graph.from_dict(data)
+    for depth in (1, 2, None):
+        assert str(zoo.summary(graph, depth)) and str(zoo.draw(graph, depth=depth))
+    assert zoo.diff("googlenet_no_reduce", graph, every=True).to_markdown()
+    assert zoo.diff(graph, "googlenet_no_reduce").to_html()
+
+
 def test_a_wrong_value_is_quoted_in_part():
     assert len(problem_with("params", "9" * 100_000)) < 400
     assert len(problem_with("x" * 100_000, 1)) < 400

@@ -187,6 +187,8 @@ def _input(node: Node | None) -> str | None:
 
 def _is_default(op: str, key: str, value: Any) -> bool:
     """Whether an attribute has its default value, or follows from others."""
+    if op not in ops.OPS:
+        return False
     known = ops.OPS[op].model_fields.get(key)
     if known is None or key.startswith("in_"):
         return True

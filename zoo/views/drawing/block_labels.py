@@ -17,6 +17,8 @@ from zoo.views.shapes import value_text
 #: Characters that a box has room for.
 LONGEST = 40
 _SHORT_CHAIN = 4  # operations that a box lists one by one
+#: What a convolution's traits are read from; a graph from elsewhere may lack it.
+_CONV_FIELDS = {"kernel_size", "stride", "groups", "in_channels"}
 #: Families that accompany a main operation, as batch norm and activation do a convolution.
 _COMPANIONS = ("normalisation", "activation", "regularisation")
 
@@ -169,12 +171,13 @@ def _traits(block: Block) -> Iterator[str]:
     kernels, or that joins more than two of them, has no traits.
     """
     nodes = list(block.nodes)
-    windows = [n for n in nodes if n.op == "conv" and n.attributes["kernel_size"] != (1, 1)]
+    convs = [n for n in nodes if n.op == "conv" and not _CONV_FIELDS - n.attributes.keys()]
+    windows = [node for node in convs if node.attributes["kernel_size"] != (1, 1)]
     kernels = {tuple(node.attributes["kernel_size"]) for node in windows}
     if len(kernels) != 1 or any(n.op == "concat" and len(n.inputs) > 2 for n in nodes):
         return
     yield f" {value_text(kernels.pop())}"
-    strides = {max(n.attributes["stride"]) for n in nodes if n.op == "conv"}
+    strides = {max(node.attributes["stride"]) for node in convs}
     if max(strides) > 1:
         yield f" /{max(strides)}"
     groups = {n.attributes["groups"] for n in windows if n.attributes["groups"] > 1}

@@ -80,13 +80,13 @@ def label_of_operation(node: Node) -> str:
     attributes: Mapping[str, Any] = node.attributes
     label = _name(node.op)
     groups = attributes.get("groups", 1)
-    depthwise = node.op == "conv" and 1 < groups == attributes["in_channels"]
+    depthwise = node.op == "conv" and 1 < groups == attributes.get("in_channels")
     if depthwise:
         label = "depthwise conv"
     if "kernel_size" in attributes:
         label += f" {value_text(tuple(attributes['kernel_size']))}"
-        if tuple(attributes["stride"]) != (1, 1):
-            down, right = attributes["stride"]
+        down, right = attributes.get("stride", (1, 1))
+        if (down, right) != (1, 1):
             label += f" /{down}" if down == right else f" /{down}x{right}"
         if tuple(attributes.get("dilation", (1, 1))) != (1, 1):
             label += f", dilation {value_text(tuple(attributes['dilation']))}"
