@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 import zoo
-from zoo.cli.common import Aux, Channels, Classes, Json, Size, options
+from zoo.cli.common import (
+    Aux,
+    Channels,
+    Classes,
+    Form,
+    Format,
+    JsonToo,
+    Size,
+    format_of,
+    options,
+)
 from zoo.cli.terminal import out, print_json
 
 
@@ -23,14 +33,21 @@ def diff(
     every: Annotated[
         bool, typer.Option("--all", help="List every change, even where many are alike.")
     ] = False,
-    as_json: Json = False,
+    form: Form = None,
+    as_json: JsonToo = False,
 ) -> None:
     """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
+    output = format_of(form, as_json)
     chosen = options(aux, num_classes, in_channels, input_size)
     difference = zoo.diff(old, new, every=every, **chosen)
-    if as_json:
-        print_json(difference.to_dict())
-    else:
-        out.print(difference)
+    match output:
+        case Format.JSON:
+            print_json(difference.to_dict())
+        case Format.CSV:
+            print(difference.to_csv(), end="")
+        case Format.MARKDOWN:
+            print(difference.to_markdown())
+        case Format.TABLE:
+            out.print(difference)
     if difference:
         raise typer.Exit(1)
