@@ -1,4 +1,4 @@
-"""``zoo diff``: what two models differ in."""
+"""``zoo diff``: how two models differ."""
 
 from __future__ import annotations
 
@@ -7,27 +7,47 @@ from typing import Annotated
 import typer
 
 import zoo
-from zoo.cli.common import Aux, Channels, Classes, Json, Size, options
+from zoo.cli.common import (
+    Aux,
+    Channels,
+    Classes,
+    Form,
+    Format,
+    JsonToo,
+    Size,
+    format_of,
+    options,
+)
 from zoo.cli.terminal import out, print_json
 
 
 def diff(
-    old: Annotated[str, typer.Argument(metavar="MODEL", help="A name, or a YAML file.")],
-    new: Annotated[str, typer.Argument(metavar="MODEL", help="Another.")],
+    old: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name from 'zoo list', or a YAML file.")
+    ],
+    new: Annotated[str, typer.Argument(metavar="MODEL", help="Another model.")],
     aux: Aux = False,
     num_classes: Classes = None,
     in_channels: Channels = None,
     input_size: Size = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every node, also where many are alike.")
+        bool, typer.Option("--all", help="List every change, even where many are alike.")
     ] = False,
-    as_json: Json = False,
+    form: Form = None,
+    as_json: JsonToo = False,
 ) -> None:
-    """Show what two models differ in, node by node; the exit status is 1 if they do."""
-    found = zoo.diff(old, new, every=every, **options(aux, num_classes, in_channels, input_size))
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        out.print(found)
-    if found:
+    """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
+    output = format_of(form, as_json)
+    chosen = options(aux, num_classes, in_channels, input_size)
+    difference = zoo.diff(old, new, every=every, **chosen)
+    match output:
+        case Format.JSON:
+            print_json(difference.to_dict())
+        case Format.CSV:
+            print(difference.to_csv(), end="")
+        case Format.MARKDOWN:
+            print(difference.to_markdown())
+        case Format.TABLE:
+            out.print(difference)
+    if difference:
         raise typer.Exit(1)
