@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import Any
 
@@ -15,23 +14,19 @@ from zoo.weights.readers import Reader
 
 
 def native_reader(suffix: str) -> Reader | None:
-    """Return the reader of a framework's own files, from the backend whose files have a suffix.
+    """Return the reader of a framework's own files, from the backend that reads a suffix.
 
     Args:
         suffix: Such as ``.pth``.
 
     Returns:
-        The function ``read`` of the backend's module ``files``; None if there is no such backend.
+        The backend's method ``read``; None if no backend reads such files.
 
     Raises:
         BackendError: The framework is not installed.
     """
-    for entry in registry.table().values():
-        if entry.suffix == suffix:
-            registry.load(entry.name)  # explains what to install if the framework is missing
-            reader: Reader = importlib.import_module(f"{entry.module}.files").read
-            return reader
-    return None
+    backend = registry.of_file(suffix)
+    return backend.read if backend else None
 
 
 def find(weights: str | os.PathLike[str], name: str | None, chosen: Chosen) -> Checkpoint:
