@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 import pytest
+from conftest import BACKENDS
 from loading import load
 from publishing import CLASSES, MAGNIFYING, PUBLISHED, load_framework, save_in_keras
 
@@ -45,7 +46,17 @@ def softmax(logits):
     return powers / powers.sum(1, keepdims=True)
 
 
-@pytest.mark.parametrize("key", PUBLISHED)
+def cases():
+    """Every file in every framework: at each run one framework in turn, and each source in all."""
+    seen = set()
+    for number, (key, (source, *_)) in enumerate(PUBLISHED.items()):
+        for place, backend in enumerate(BACKENDS):
+            daily = source not in seen or place == number % len(BACKENDS)
+            yield pytest.param(key, backend, marks=[] if daily else pytest.mark.slow)
+        seen.add(source)
+
+
+@pytest.mark.parametrize(("key", "backend"), list(cases()), indirect=["backend"], scope="session")
 def test_zoo_gives_what_the_publisher_gives(key, published, framework, backend):
     source, network, *_ = PUBLISHED[key]
     dtype = "float64" if key in MAGNIFYING else "float32"
