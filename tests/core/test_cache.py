@@ -20,7 +20,7 @@ def server():
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requests.append(self.path)
             body = CONTENT[:-1000] if "short" in self.path else CONTENT
             self.send_response(404 if "missing" in self.path else 200)
             self.send_header("Content-Length", str(len(CONTENT)))
@@ -30,11 +30,11 @@ def server():
         def log_message(self, *_):
             pass
 
-    asked: list[str] = []
+    requests: list[str] = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
+    yield f"http://127.0.0.1:{server.server_port}", requests
     server.shutdown()
     thread.join()
     server.server_close()
@@ -86,16 +86,16 @@ def test_a_file_that_someone_put_there_is_checked_too(publish, server):
 
 
 @pytest.mark.parametrize(
-    ("name", "hashes", "told"),
+    ("name", "hashes", "message"),
     [
         ("vgg16.pth", {"sha256": "0" * 64}, "is not the file that was published"),
         ("missing.pth", {"sha256": SHA256}, "cannot be downloaded .* Put the file at .* yourself"),
         ("short.pth", {"sha256": SHA256}, "cannot be downloaded|not the file that was published"),
     ],
 )
-def test_nothing_wrong_is_kept(name, hashes, told, publish):
+def test_nothing_wrong_is_kept(name, hashes, message, publish):
     path = publish(name, **hashes)
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         cache.fetch("torchvision", "vgg16")
     assert not list(path.parent.iterdir())
 

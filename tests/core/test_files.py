@@ -22,8 +22,12 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_where_no_file_can_be(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    for path, told in ((tmp_path, "Is a dir"), (tmp_path / "loop", "Too many"), ("a\0", "Invalid")):
-        with pytest.raises(OSError, match=told), replacing(path):
+    for path, message in (
+        (tmp_path, "Is a dir"),
+        (tmp_path / "loop", "Too many"),
+        ("a\0", "Invalid"),
+    ):
+        with pytest.raises(OSError, match=message), replacing(path):
             pass
 
 

@@ -103,7 +103,7 @@ def test_other_numbers_of_channels(channels, photo):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (np.zeros((4, 4, 3)), r"expected an image as uint8 \[H, W, 3\], got float64 \[4, 4, 3\]"),
         (np.zeros((4, 4, 2), np.uint8), "expected an image as uint8"),
@@ -116,8 +116,8 @@ def test_other_numbers_of_channels(channels, photo):
     ],
     ids=["floats", "two channels", "empty", "number", "none", "missing", "text", "narrow"],
 )
-def test_what_is_no_image(given, told):
-    with pytest.raises(InputError, match=told):
+def test_what_is_no_image(given, message):
+    with pytest.raises(InputError, match=message):
         zoo.preprocess(given, zoo.graph("vgg16"))
 
 

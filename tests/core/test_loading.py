@@ -14,8 +14,9 @@ from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
-from zoo.weights import loading, sources, zoo_file
+from zoo.weights import loading, readers, sources, zoo_file
 from zoo.weights.checking import checked_arrays
+from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import slots_of, with_heads
 
 
@@ -95,7 +96,7 @@ def test_one_error_says_all_that_is_wrong(saved):
     ]
     with pytest.raises(
         WeightsError,
-        match=r"names of its 69 arrays are not those of any network that zoo knows as published by ",
+        match=r"names of its 69 arrays are not those of any network as published by paddle.vision or PaddleClas",
     ):
         loading.find(path, None, Chosen())
 
@@ -164,7 +165,7 @@ def test_what_is_no_source(saved, tmp_path):
         loading.find("", None, Chosen())
     save_file({"a.weight": np.zeros(3, np.float32)}, tmp_path / "x.safetensors")
     with pytest.raises(
-        WeightsError, match="arrays are not those of vgg9, and it is not .* for example: a.w"
+        WeightsError, match="no source that zoo knows publishes vgg9, .* for example: a.w"
     ):
         loading.find(tmp_path / "x.safetensors", "vgg9", Chosen())
 
@@ -214,3 +215,15 @@ def test_heads_that_this_input_is_too_small_for_are_known_all_the_same():
     assert left_out(graph) and all(name.startswith("aux.") for name in left_out(graph))
     whole = {p.name: p for p in zoo.graph("inception_v3", aux=True).parameters}
     assert sum(math.prod(whole[n].shape) for n in left_out(graph) if whole[n].trainable) == heads
+
+
+@pytest.mark.parametrize("suffix", [*readers.READERS, *readers.NATIVE])
+def test_a_file_of_any_form_with_unknown_names(suffix, tmp_path, monkeypatch):
+    stored = {"a.weight": Stored((3,), "float32", lambda: np.zeros(3))}
+    monkeypatch.setattr(readers, "read", lambda path, native: stored)
+    with pytest.raises(WeightsError) as caught:
+        loading.find(tmp_path / f"w{suffix}", None, Chosen())
+    assert "names of its 1 arrays are not those of any network as published by " in str(
+        caught.value
+    )
+    assert "for example: a.weight" in str(caught.value)

@@ -13,6 +13,7 @@ from damage import mutants
 
 from zoo.errors import WeightsError
 from zoo.weights import pickles, readers
+from zoo.weights.checkpoint import Stored
 
 rng = np.random.default_rng(0)
 ARRAYS = {
@@ -75,7 +76,7 @@ class Nested:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ({"x": Evil()}, "it names posix.mkdir, which is not an array"),
         ({"x": Nested()}, "it names builtins.getattr, which is not an array"),
@@ -87,8 +88,8 @@ class Nested:
     ],
     ids=["system", "getattr", "objects", "text", "number", "list", "class"],
 )
-def test_a_pickle_of_anything_else(value, told, pdparams):
-    with pytest.raises(WeightsError, match=told):
+def test_a_pickle_of_anything_else(value, message, pdparams):
+    with pytest.raises(WeightsError, match=message):
         readers.read(pdparams(value))
     assert not os.path.exists("/tmp/zoo-was-here")
 
@@ -212,7 +213,7 @@ def test_a_huge_array_costs_nothing_until_its_shape_is_right(tmp_path):
 
 @pytest.mark.parametrize("kind", ["pdparams", "h5"])
 def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdparams, hdf5):
-    """These forms have no checksum, so a changed value cannot be told; all else must be."""
+    """These forms have no checksum, so changed values cannot be detected; everything else must be."""
     good = pdparams(ARRAYS) if kind == "pdparams" else hdf5({**LATER, "fc.weight": "fc/kernel"})
     expected = {name: stored.shape for name, stored in readers.read(good).items()}
     # Around the values only: mutants of these are all alike.
@@ -238,7 +239,7 @@ def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdp
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         (
             "w.npz",
@@ -251,7 +252,7 @@ def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdp
         ("noise.safetensors", "not a safetensors file, or damaged"),
     ],
 )
-def test_no_file_of_weights_at_all(name, told, tmp_path):
+def test_no_file_of_weights_at_all(name, message, tmp_path):
     path = tmp_path / name
     if "folder" in name:
         path.mkdir()
@@ -259,7 +260,7 @@ def test_no_file_of_weights_at_all(name, told, tmp_path):
         path.write_bytes(bytes(range(256)) * 8)
     elif "missing" not in name:
         path.touch()
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         readers.read(path)
 
 
@@ -269,3 +270,34 @@ def test_a_pickle_is_read_where_it_lies(pdparams):
     data = memoryview(path.read_bytes())
     value = pickles.load(data)
     assert np.shares_memory(value["fc.weight"].array(), np.frombuffer(data, np.uint8))
+
+
+def test_a_framework_reads_its_own_form(tmp_path):
+    """The caller gives the framework's reader: none of zoo.weights imports a framework."""
+    path = tmp_path / "w.pt"
+    path.write_bytes(b"not empty")
+    with pytest.raises(WeightsError, match=r"w.pt: no backend of this zoo reads \.pt files"):
+        readers.read(path)
+    stored = Stored((4,), "float32", lambda: ARRAYS["conv.bias"])
+    requested = []
+
+    def native(suffix):
+        requested.append(suffix)
+        return lambda file: iter([(file.name, stored)])
+
+    assert readers.read(path, native) == {"w.pt": stored}
+    assert requested == [".pth"], "the framework's usual suffix"
+
+    def damaged(file):
+        raise RuntimeError("invalid header\nsecond line")
+
+    with pytest.raises(WeightsError) as caught:
+        readers.read(path, lambda suffix: damaged)
+    assert str(caught.value).endswith("not a PyTorch file of weights, or damaged (invalid header)")
+
+
+def test_names_in_errors_are_short_and_printable(pdparams):
+    with pytest.raises(WeightsError) as caught:
+        readers.read(pdparams({"\x1b[2J" + "a" * 1_000_000: 3}))
+    message = str(caught.value)
+    assert len(message) < 400 and message.isprintable()

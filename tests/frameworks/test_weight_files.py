@@ -260,14 +260,14 @@ def test_a_model_whose_layers_were_replaced(tmp_path):
 def test_words_that_are_wrong(tiny, framework, backend, tmp_path):
     path = tmp_path / "w.safetensors"
     zoo.save(zoo.build(tiny, backend), path)
-    for options, told in (
+    for options, message in (
         ({"head": "old"}, "head must be None or 'new', got 'old'"),
         ({"stem": "new"}, "stem must be None or 'adapt', got 'new'"),
         ({"dtype": "float8"}, "Unknown dtype 'float8'"),
     ):
-        with pytest.raises(ZooError, match=told):
+        with pytest.raises(ZooError, match=message):
             zoo.build(tiny, backend, weights=path, **options)
-        with pytest.raises(ZooError, match=told):
+        with pytest.raises(ZooError, match=message):
             zoo.load(path, backend, **options)
     with pytest.raises(InputError, match="give weights too"):
         zoo.build(tiny, backend, head="new")
@@ -332,7 +332,7 @@ def test_the_command_line(tiny, tmp_path):
     done = command("predict", photo, "--weights", tmp_path / "w.safetensors", "--backend", "torch")
     assert done.returncode == 0, done.stderr
     assert {"ant", "bee", "cat", "dog", "eel"} <= set(done.stdout.split())
-    for wrong, told in (
+    for wrong, message in (
         (["convert", tmp_path / "w.safetensors", tmp_path / "w.npz"], "one of .safetensors, .pth"),
         (["convert", tmp_path / "none.pth", tmp_path / "w.safetensors"], "no such file"),
         (["convert", "torchvision", tmp_path / "w.safetensors"], "the name of a model"),
@@ -341,5 +341,5 @@ def test_the_command_line(tiny, tmp_path):
     ):
         done = command(*wrong)
         assert done.returncode == 2
-        assert told in done.stderr.replace("\n", " ")
+        assert message in done.stderr.replace("\n", " ")
         assert "Traceback" not in done.stderr

@@ -14,13 +14,13 @@ from zoo.weights.readers import Reader
 
 
 def native_reader(suffix: str) -> Reader | None:
-    """Return the reader of a framework's own files, from the backend whose files have a suffix.
+    """Return the reader of a framework's own files, from the backend that reads a suffix.
 
     Args:
         suffix: Such as ``.pth``.
 
     Returns:
-        The backend's ``read``; None if there is no such backend.
+        The backend's method ``read``; None if no backend reads such files.
 
     Raises:
         BackendError: The framework is not installed.

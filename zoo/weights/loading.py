@@ -194,22 +194,28 @@ def _published(
 
 def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -> str:
     """Say what a file's names were compared with, and what to do."""
+    examples = ", ".join(map(shown, list(stored)[:3]))
     if name:
         publishers = [t.title for t in sources.sources().values() if name in t.networks]
-        what, advice = f"{name}", ""
+        if not publishers:
+            return (
+                f"{path}: not a file written by zoo.save, and no source that zoo knows publishes "
+                f"{name}, so its arrays cannot be matched. The file has, for example: {examples}."
+            )
+        network, advice = name, ""
     else:
         publishers = [table.title for table in identification.sources_of_format(path)]
-        what = "any network that zoo knows"
+        network = "any network"
         advice = (
             " If you know which network it is, give its name, too: the error then lists what does "
             "not fit."
         )
-    whose = f" as published by {' or '.join(publishers)}" if publishers else ""
+    *others, last = publishers or ["any source that zoo knows"]
+    whose = f"{', '.join(others)} or {last}" if others else last
     of_zoo = ", and it is not a file written by zoo.save" if path.suffix == ".safetensors" else ""
-    examples = ", ".join(map(shown, list(stored)[:3]))
     return (
-        f"{path}: the names of its {len(stored):,} arrays are not those of {what}{whose}{of_zoo}. "
-        f"The file has, for example: {examples}.{advice}"
+        f"{path}: the names of its {len(stored):,} arrays are not those of {network} as published "
+        f"by {whose}{of_zoo}. The file has, for example: {examples}.{advice}"
     )
 
 
