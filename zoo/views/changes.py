@@ -165,11 +165,11 @@ def _size(shape: Shape) -> str:
 
 def _goes_without_saying(op: str, key: str, value: Any) -> bool:
     """Whether an attribute is what the operation has if nothing is said, or follows from others."""
-    known = ops.OPS[op].model_fields.get(key)
+    known = ops.OPS[op].fields.get(key)
     if known is None or key.startswith("in_"):
         return True
     values = set(value) if isinstance(value, tuple) else {value}
-    return not known.is_required() and values == {known.default}
+    return not known.required and values == {known.default}
 
 
 def _text(value: Any) -> str:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.errors import UnknownNameError, WeightsError, suggestion
 from zoo.graphs.graph import Graph
@@ -24,12 +24,17 @@ from zoo.language import catalogue
 from zoo.language.document import read
 from zoo.language.graphs import graph
 from zoo.language.options import Chosen
-from zoo.ops.fields import Strict
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 from zoo.weights.names import Names, listed
 
 Layout = Literal["OIHW", "HWIO", "HWCM", "OI", "IO"]
+
+
+class Strict(BaseModel):
+    """Base of everything in a table: unknown fields are errors, nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=False)
 
 
 class Layouts(Strict):
