@@ -73,12 +73,13 @@ class Registry(Mapping[str, type[Op]]):
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Forget afterwards whatever is registered inside; for tests."""
-        before = dict(self._classes)
+        """Read entry points anew, and forget afterwards what was registered; for tests."""
+        before = self._classes, self._complete
+        self._classes, self._complete = dict(self._classes), False
         try:
             yield
         finally:
-            self._classes = before
+            self._classes, self._complete = before
 
 
 #: Name -> class of every operation.
