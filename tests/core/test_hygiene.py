@@ -67,10 +67,28 @@ def public_functions(path: Path) -> set[str]:
     }
 
 
+@pytest.mark.parametrize("op", ops.OPS)
 @pytest.mark.parametrize("folder", FRAMEWORKS)
-def test_every_operation_has_a_function_in_every_backend(folder):
-    missing = set(ops.OPS) - public_functions(ROOT / folder / "layers.py")
-    assert not missing, f"zoo/{folder}/layers.py lacks {sorted(missing)}"
+def test_every_operation_is_in_the_table_of_every_backend(folder, op):
+    file = ROOT / folder / "layers.py"
+    assert op in public_functions(file), f"{file} has no function {op}"
+    assert op in table(file), f"LAYERS of {file} lacks {op}, so building it ends in a KeyError"
+
+
+def table(path: Path) -> set[str]:
+    """Names of the operations in a backend's table, without importing its framework."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.AnnAssign) and node.target.id == "LAYERS":
+            (generator,) = node.value.generators
+            return {name.id for name in generator.iter.elts}
+    raise AssertionError(f"{path} has no table LAYERS")
+
+
+def test_a_table_that_lacks_an_operation_is_noticed(tmp_path):
+    text = (ROOT / "torch" / "layers.py").read_text()
+    path = tmp_path / "layers.py"
+    path.write_text(text.replace("        silu,\n", ""))
+    assert table(ROOT / "torch" / "layers.py") - table(path) == {"silu"}
 
 
 def python(code: str) -> str:
@@ -83,6 +101,11 @@ def test_import_zoo_imports_no_framework_and_hardly_anything():
     code = "import sys, zoo; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
     modules = set(python(code).split())
     assert not modules & {*ALL, "numpy", "pydantic", "yaml", "rich", "typer", "PIL"}
+
+
+def test_the_spec_language_does_without_pydantic():
+    code = "import sys, zoo.language.graphs; print(*(m for m in sys.modules if 'pydantic' in m))"
+    assert python(code) == ""
 
 
 def test_graphs_and_summaries_import_no_framework():

@@ -261,7 +261,7 @@ class Extension(Record):
     format = Field(VERSION)
     extends = Field(NAME, doc="a spec beside this one, or zoo's, whose family these models join")
     about = Field(OPTIONAL_TEXT, None)
-    models = Field(MappingOf(RecordOf(Variant), least=1))
+    models = Field(MappingOf(RecordOf(Variant), empty=False))
 
 
 def json_schema() -> str:

@@ -162,21 +162,21 @@ class ListOf(Kind[list[T]]):
 class MappingOf(Kind[Mapping[str, T]]):
     """A mapping whose values are of one kind."""
 
-    def __init__(self, kind: Kind[T], *, names: bool = True, least: int = 0) -> None:
+    def __init__(self, kind: Kind[T], *, names: bool = True, empty: bool = True) -> None:
         """Declare a mapping.
 
         Args:
             kind: Of each value.
             names: Whether the keys must be names: letters, digits and ``_``.
-            least: How many keys it has at least.
+            empty: Whether it may be empty.
         """
-        self.kind, self.names, self.least = kind, names, least
+        self.kind, self.names, self.empty = kind, names, empty
 
     def read(self, value: Any) -> dict[str, T]:
         if not isinstance(value, dict):
             raise Mismatch("expected a mapping", value)
-        if len(value) < self.least:
-            raise Mismatch(f"expected at least {self.least} of them")
+        if not value and not self.empty:
+            raise Mismatch("expected at least one entry, got none")
         items = {}
         for key, item in value.items():
             try:
@@ -195,7 +195,7 @@ class MappingOf(Kind[Mapping[str, T]]):
             schema |= {"additionalProperties": False}
         else:
             schema |= {"additionalProperties": values or True}
-        return schema | ({"minProperties": self.least} if self.least else {})
+        return schema if self.empty else schema | {"minProperties": 1}
 
 
 class Anything(Kind[Any]):

@@ -118,7 +118,9 @@ def max_pool(node: Node, factory: Factory) -> nn.Module:
 def avg_pool(node: Node, factory: Factory) -> nn.Module:
     at = node.attributes
     top, bottom, left, right = at["padding"]
-    if at["counts"] is None and (top, left) == (bottom, right):
+    height, width = at["kernel_size"]
+    native = top <= height // 2 and left <= width // 2  # PyTorch's own layer refuses more
+    if native and at["counts"] is None and (top, left) == (bottom, right):
         return nn.AvgPool2d(at["kernel_size"], at["stride"], (top, left))
     return modules.PaddedAvgPool2d(
         at["kernel_size"], at["stride"], at["padding"], at["counts"], factory
