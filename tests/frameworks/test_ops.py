@@ -75,3 +75,12 @@ def test_operation(op, framework, backend, tmp_path):
 
     check()
     assert compared >= 5
+
+
+def test_an_average_may_have_more_padding_than_half_its_kernel(framework, backend, spec_file):
+    """PyTorch's own layer refuses it."""
+    path = spec_file("p: {op: avg_pool, kernel_size: 3, stride: 1, padding: 2}")
+    x = np.random.default_rng(0).standard_normal((1, 3, 4, 4))
+    model = zoo.build(path, backend, input_size=4, dtype="float64")
+    expected = ops.run(zoo.graph(path, input_size=4), x, {})["logits"]
+    assert error(zoo.predict(model, x), expected) <= TOLERANCE

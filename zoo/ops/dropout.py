@@ -32,7 +32,7 @@ class _Dropping(Op):
         return Case(draw.integer(1, 3), [{"op": cls.op, "rate": 0.5}])
 
 
-@operation("dropout", family="regularisation", words=("Dropout1d",))
+@operation("dropout", family="regularisation")
 class Dropout(_Dropping):
     """In training drops values with probability `rate` and divides the others by 1 - rate.
 

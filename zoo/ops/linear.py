@@ -17,7 +17,7 @@ from zoo.ops.registry import operation
 @operation(
     "linear",
     family="dense",
-    words=("Dense", "fc", "FullyConnected", "fully_connected", "Gemm", "InnerProduct", "affine2d"),
+    words=("Dense", "fc", "FullyConnected", "fully_connected", "Gemm", "InnerProduct"),
 )
 class Linear(Op):
     """A fully connected layer, x Wᵀ + b, of a vector.

@@ -114,8 +114,10 @@ def hint(word: str) -> str | None:
         >>> hint("swish"), hint("Conv2D")
         ("It is called 'silu'.", "It is called 'conv'.")
     """
-    plain = frameworks.normalised(word)
+    whole, plain = word.lower(), frameworks.normalised(word)
     for name, cls in OPS.items():
-        if plain in {frameworks.normalised(each) for each in (name, *cls.words)}:
+        exact = whole in {each.lower() for each in (name, *cls.words)}
+        near = plain in {frameworks.normalised(each) for each in (name, *cls.words)}
+        if exact or (near and whole not in frameworks.ABSENT):  # Dropout2d is not dropout
             return f"It is called {name!r}."
-    return frameworks.ABSENT.get(plain)
+    return frameworks.ABSENT.get(whole) or frameworks.ABSENT.get(plain)

@@ -29,24 +29,24 @@ ABSENT: dict[str, str] = {
     "leakyrelu": f"{_NO} It is not 'relu', whose slope below 0 is 0.",
     "softmax": f"{_NO} A network gives logits; apply softmax to them.",
     **dict.fromkeys(
-        ("conv2dtranspose", "convtranspose", "convtranspose2d", "deconvolution", "deconv"),
+        ("conv2dtranspose", "convtranspose", "deconvolution", "deconv"),
         f"{_NO} It is not 'conv'.",
     ),
     **dict.fromkeys(
-        ("separableconv2d", "separableconv"),
+        ("separableconv", "separableconvolution"),
         f"{_NO} Write two 'conv', the first with groups equal to its input channels.",
     ),
     **dict.fromkeys(
-        ("globalmaxpooling", "globalmaxpooling2d", "globalmaxpool", "adaptivemaxpool"),
+        ("globalmaxpooling", "globalmaxpool", "adaptivemaxpool"),
         f"{_NO} It is not 'global_avg_pool'; 'max_pool' with the kernel_size of the map is the "
         "global maximum.",
     ),
     **dict.fromkeys(
-        ("spatialdropout", "spatialdropout2d", "dropout2d", "alphadropout", "gaussiandropout"),
+        "spatialdropout dropout1d dropout2d dropout3d alphadropout gaussiandropout".split(),
         f"{_NO} It is not 'dropout', which drops single values.",
     ),
     **dict.fromkeys(
-        ("zeropadding", "zeropadding2d", "zeropad", "zeropad2d", "pad", "pad2d"),
+        ("zeropadding", "zeropad", "pad"),
         "zoo pads in the layer that reads: 'padding' of 'conv', 'max_pool' and 'avg_pool'.",
     ),
     **dict.fromkeys(
@@ -57,7 +57,6 @@ ABSENT: dict[str, str] = {
         ("input", "inputlayer", "placeholder", "data"), "The input is not a layer; see 'options'."
     ),
     "identity": "Leave the layer out, or write 'when: false'.",
-    "linearactivation": "Leave the layer out, or write 'when: false'.",
     "sequential": "Write a group: 'layers' without 'op'.",
     "split": "Write one 'slice' for each part.",
     "crop": f"{_NO} 'slice' takes a range of channels.",
