@@ -2,8 +2,6 @@
 
 import importlib.util
 import json
-import sys
-import textwrap
 from pathlib import Path
 
 import jsonschema
@@ -24,59 +22,10 @@ from zoo.ops.grammar import Field
 from zoo.ops.registry import operation
 
 ROOT = Path(zoo.__file__).parent.parent
-PRELU = '''
-"""The parametric rectifier."""
-
-import numpy as np
-
-from zoo.graphs.nodes import Parameter
-from zoo.ops.base import Inferred, Op, ShapeError, channels_of, per_channel
-from zoo.ops.fields import NUMBER
-from zoo.ops.grammar import Field
-from zoo.ops.registry import operation
-
-
-@operation("prelu", family="activation", words=("PReLU", "ParametricReLU"))
-class PReLU(Op):
-    """x where x is positive, elsewhere x times a learnt slope of its channel.
-
-    Attributes of the node: num_features, init. Parameters: weight [channels].
-
-    Source: He et al., Delving Deep into Rectifiers, https://arxiv.org/abs/1502.01852
-    """
-
-    init = Field(NUMBER, 0.25, doc="the initial slope")
-
-    def infer(self, inputs, layout):
-        if layout:
-            raise ShapeError("a flattened map has no channels; put the layer before flatten")
-        channels, start = channels_of(inputs[0]), float(self.init)
-        attributes = {"num_features": channels, "init": start}
-        return Inferred(inputs[0], attributes, (Parameter("weight", (channels,), start),))
-
-    @staticmethod
-    def meaning(node, inputs, weights):
-        (x,) = inputs
-        return np.where(x >= 0, x, x * per_channel(weights["weight"], x))
-'''
 LAYERS = """
 c: {op: conv, out_channels: 4, kernel_size: 3}
 p: {op: prelu}
 """
-
-
-@pytest.fixture
-def prelu(tmp_path, monkeypatch):
-    """A package that adds an operation to zoo: one file, and the entry point that names it."""
-    (tmp_path / "prelu_for_zoo.py").write_text(textwrap.dedent(PRELU))
-    info = tmp_path / "prelu_for_zoo-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: prelu-for-zoo\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[zoo.operations]\nprelu = prelu_for_zoo\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with ops.OPS.restored():
-        yield "prelu"
-    sys.modules.pop("prelu_for_zoo", None)
 
 
 def test_a_new_operation_is_unknown_without_its_package(spec_file):

@@ -57,6 +57,9 @@ class Op(Layer):
     elementwise: ClassVar[bool] = False
     #: How many inputs it takes: (fewest, most).
     arity: ClassVar[tuple[int, int]] = (1, 1)
+    #: Backend -> ``module:function`` that makes the framework's layer of a node, for an operation
+    #: of another package; zoo's own are in each backend's ``operations.py``.
+    implementations: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
