@@ -15,9 +15,9 @@ from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import text_of
 from zoo.testing.calls import Seen
 from zoo.testing.handwritten import HandWritten
+from zoo.verification import tolerances
 from zoo.verification.comparison import error
 from zoo.verification.conditioned import rounding
-from zoo.verification.results import TOLERANCES
 
 
 @dataclass
@@ -38,9 +38,11 @@ class Comparison:
         double = kinds == {np.dtype(np.float64)}
         if self.tolerance is None:
             cost = 0.0 if double else rounding(self.graph, self.x, self.weights, self.reference)
-            usual = TOLERANCES["float64" if double else "float32"]
+            usual = tolerances.FORWARD["float64" if double else "float32"]
             # With NaN among the weights rounding has no cost, and nothing is within it.
-            self.tolerance = max(usual, 4 * cost) if np.isfinite(cost) else usual
+            self.tolerance = (
+                max(usual, tolerances.ROUNDING_FACTOR * cost) if np.isfinite(cost) else usual
+            )
 
     def check(self, result: Any, seen: Mapping[str, Seen], values: Mapping[str, Array]) -> None:
         """Compare every node in the order they are computed, and then what the models return.

@@ -14,11 +14,8 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.testing.comparison import by_output
 from zoo.testing.handwritten import HandWritten
+from zoo.verification import tolerances
 from zoo.verification.comparison import error
-from zoo.verification.training import GRADIENTS, TRAINING
-
-#: dtype -> the largest difference of a gradient, and of a running statistic, over the largest
-ALLOWED = {"float64": (GRADIENTS, TRAINING), "float32": (1e-4, 1e-4)}
 
 
 def check_training(
@@ -65,7 +62,8 @@ def check_training(
     value, own, of_input, own_after = backend.differentiate(mine.model, x, loss, mine.dropouts)
     wanted, aim, aim_of_input, after = backend.differentiate(theirs, x, loss, other.dropouts)
     told = f"{mine.title} is not {graph.name}: "
-    most, most_kept = ALLOWED["float64" if dtype == "float64" else "float32"]
+    kind = "float64" if dtype == "float64" else "float32"
+    most, most_kept = tolerances.GRADIENTS[kind], tolerances.TRAINING[kind]
     if not abs(value - wanted) <= most * abs(wanted):
         raise AssertionError(f"{told}in training its loss is {value:.6g}, the spec's {wanted:.6g}")
     own, aim = mine.gradients(own), other.gradients(aim)
