@@ -133,7 +133,8 @@ def _reason(
     if abs(found - share) > 1e-3 * share:
         said = (
             f".\nIt weighs the new value by {found:.3g}, the spec by {share:.3g}. PyTorch calls "
-            f"this momentum; in Paddle, Keras and Flax momentum weighs the old value, {1 - share:.3g}"
+            "this momentum; in Paddle, Keras and Flax momentum weighs the old value, "
+            f"{1 - share:.3g}"
         )
     count = examples * math.prod(node.shape[1:])
     batch = before[variance] + moved(aim, variance) / share
