@@ -3,7 +3,6 @@
 import importlib
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -193,16 +192,17 @@ def test_a_mistake_in_the_family_is_told_there(joining):
         zoo.graph(f"{joining}:wide")
 
 
-def test_proofs_need_no_other_file(joining, monkeypatch):
-    """What workers are given stands alone, whatever is beside them."""
+def test_workers_need_no_file(joining, monkeypatch):
+    """Workers are given a graph that stands alone."""
     verify = importlib.import_module("zoo.verification.verify")
     given = {}
 
-    def stop(folder, model, graph, *rest, **options):
-        given.update(json.loads(Path(model).read_text()))
+    def stop(folder, graph, *rest, **options):
+        given.update(json.loads(json.dumps(graph.to_dict())))
         raise InterruptedError
 
-    monkeypatch.setattr(verify.Case, "of", stop)
+    monkeypatch.setattr(verify.Case, "prepare", stop)
     with pytest.raises(InterruptedError):
         zoo.verify(f"{joining}:wide", backends="torch")
-    assert given["name"] == "wide" and "blocks_from" not in given
+    assert given["name"] == "wide" and "blocks_from" not in given["document"]
+    assert zoo.Graph.from_dict(given).nodes == zoo.graph(f"{joining}:wide").nodes

@@ -1,4 +1,4 @@
-"""Many proofs, one after another, that go on where they were cut short."""
+"""Many models, one after another, which resume after an interruption."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from browsing import cells, opened
 
 import zoo
-from zoo.verification import all_models, memory
+from zoo.verification import all_models, memory, tolerances
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def small_models(monkeypatch):
     return ["vgg9", "vgg9_bn"]
 
 
-def test_many_models_go_on_where_they_were_cut_short(small_models, browser, tmp_path):
+def test_many_models_resume_after_an_interruption(small_models, browser, tmp_path):
     told = []
     options = {"backends": ["torch", "flax"], "progress": told.append}
     first = all_models.verify_all(small_models, tmp_path, **options)
@@ -65,10 +65,10 @@ def test_an_interrupt_is_one_line(tmp_path):
     assert (tmp_path / "vgg9.json").exists()
 
 
-def test_what_failed_is_proven_again(small_models, monkeypatch, tmp_path):
+def test_what_failed_is_verified_again(small_models, monkeypatch, tmp_path):
     options = {"backends": ["torch"]}
-    monkeypatch.setattr("zoo.verification.forward.TOLERANCES", {"float32": 1e-12})
-    monkeypatch.setattr("zoo.verification.forward.rounding", lambda *arguments: 0.0)
+    monkeypatch.setitem(tolerances.FORWARD, "float32", 1e-12)
+    monkeypatch.setattr("zoo.verification.case.rounding", lambda *arguments: 0.0)
     ((report, _),) = all_models.verify_all(["vgg9"], tmp_path, **options)
     assert not report.passed
     monkeypatch.undo()
@@ -86,8 +86,8 @@ def test_too_little_memory_is_a_row_and_not_the_end(monkeypatch, browser, tmp_pa
     small, large = all_models.verify_all(["lenet5", "alexnet"], tmp_path, **options)
     assert small[0].passed and not large[0].passed
     (problem,) = large[0].problems
-    assert problem.startswith("alexnet: a proof takes about ")
-    assert "GiB can be had" in problem and problem in str(large[0])
+    assert problem.startswith("alexnet: verification needs about ")
+    assert "GiB is available" in problem and problem in str(large[0])
     opened(browser, tmp_path / "alexnet.html")
     assert browser.title == "alexnet: FAIL"
     assert problem in browser.find_element("css selector", "body").text
@@ -111,7 +111,7 @@ def test_a_float32_weight_is_half_as_large():
         (["vgg9", "--output", "x.txt"], "--output: expected a name in .json or .html"),
         (["--all", "--aux"], "--aux is for one model"),
         (["--all", "nothing*"], "no model that zoo ships matches 'nothing*'"),
-        (["--all", "--output", "file"], "cannot be made"),
+        (["--all", "--output", "file"], "cannot be created"),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message, tmp_path):

@@ -1,4 +1,4 @@
-"""Faults are seeded in each backend, one at a time: the proof finds each, and names the node.
+"""Faults are seeded in each backend, one at a time: verification finds each, and names the node.
 
 Most are made in the graph that a builder is given, or in the weights a model is filled with: that
 is what a mistake in a builder comes to. The reference and the verdict know nothing of them.
@@ -53,11 +53,20 @@ class InThisProcess:
 
     keep = True
 
-    def work(self, folder, entry, asked, stage, environment=None):
+    def capacity(self, needed):
+        return 1
+
+    def start(self, entry, environment=None):
+        pass
+
+    def close(self):
+        pass
+
+    def work(self, folder, entry, requested, stage, environment=None):
         module = importlib.import_module(f"zoo.verification.stages.{stage}")
         try:
-            return module.run(Path(folder), entry.name, asked)
-        except Exception as error:  # as a worker tells of it
+            return module.run(Path(folder), entry.name, requested)
+        except Exception as error:  # as a worker reports it
             return f"{type(error).__name__}: {error}"
 
 
@@ -84,7 +93,7 @@ def other(backend):
 class Fault:
     """A mistake: in a graph, in weights, or in the functions of a backend."""
 
-    node: str  # that the proof must name
+    node: str  # that the report must name
     graph: object = None  # of a graph, the wrong one
     weights: object = None  # changes canonical arrays in place
     level: str = "forward"
@@ -237,14 +246,14 @@ def few_steps(monkeypatch):
     monkeypatch.setattr(rules, "STEPS", 3)
 
 
-def prove(spec, backends, level="forward"):
+def verify(spec, backends, level="forward"):
     return zoo.verify(
         spec, aux=True, backends=backends, dtype="float64", level=level, workers=InThisProcess()
     )
 
 
 def test_without_a_fault_it_passes(spec, backend, framework, other):
-    report = prove(spec, [backend, other], "training")
+    report = verify(spec, [backend, other], "training")
     assert report.passed, str(report)
 
 
@@ -253,7 +262,7 @@ def test_every_fault_is_found_and_its_node_named(name, spec, backend, other, see
     fault = FAULTS[name]
     seeded(fault)
     backends = [backend] if fault.level == "forward" else [backend, other]
-    report = prove(spec, backends, fault.level)
+    report = verify(spec, backends, fault.level)
     assert not report.passed, "it survived"
     if fault.level == "forward":
         (result,) = report.results
@@ -270,7 +279,7 @@ def test_a_bf16_or_float32_model_for_a_float64_one_is_found(spec, backend, frame
     monkeypatch.setattr(
         framework, "build", lambda graph, draw, dtype, seed: right(graph, None, "float32", seed)
     )
-    report = prove(spec, [backend])
+    report = verify(spec, [backend])
     assert report.results[0].first.node == "stem"
 
 
@@ -285,5 +294,5 @@ def test_the_unbiased_variance_is_found(spec, framework, other, monkeypatch):
         "batch_norm",
         lambda node, factory: nn.BatchNorm2d(8, momentum=0.2, **factory),
     )
-    report = prove(spec, ["torch", other], "training")
+    report = verify(spec, ["torch", other], "training")
     assert "torch - flax: bn.running_var after SGD" in " ".join(report.training.problems)

@@ -1,4 +1,4 @@
-"""The page of a proof, in a real browser."""
+"""The page of a report, in a real browser."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 from browsing import cells, opened
 
 import zoo
-from zoo.verification import page
 from zoo.verification.comparison import Worst
-from zoo.verification.results import Check, from_dict
+from zoo.verification.rendering import page
+from zoo.verification.report import Report
+from zoo.verification.results import Check
 
 SPEC = """
 format: 1
@@ -137,14 +138,14 @@ def test_an_index_has_no_column_that_nothing_fills(report, browser, tmp_path):
 
     forward = replace(report, training=None)
     gradients = replace(report, training=replace(report.training, steps=0, rates={}))
-    names = ["model", "verdict", "parameters", "nodes", "input", "allowed", "PyTorch", "Flax NNX"]
+    names = ["model", "verdict", "parameters", "nodes", "input", "tolerance", "PyTorch", "Flax NNX"]
     assert heads(forward) == names
     assert heads(forward, gradients) == [*names, "gradients"]
     after = ["weights after SGD", "weights after Adam"]
     assert heads(forward, report) == [*names, "gradients", *after]
 
 
-def test_what_was_proven_in_words(report, browser, tmp_path):
+def test_what_was_verified_in_words(report, browser, tmp_path):
     heads = replace(report, options={**report.options, "aux": True, "input_size": (64, 80)})
     for shown, words in (
         (report, "24x24 pixels, 3 channels, 10 classes; float32, level training"),
@@ -249,19 +250,19 @@ def test_a_page_of_less(level, report, browser, tmp_path):
 
 def test_a_report_comes_back_from_json(report):
     found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert from_dict(found).to_dict() == found
-    assert from_dict(found).to_html() == report.to_html()
+    assert Report.from_dict(found).to_dict() == found
+    assert Report.from_dict(found).to_html() == report.to_html()
 
 
 def test_no_empty_figures_of_steps_that_were_not_taken(report):
     training = replace(report.training, steps=0, rates={}, drift={}, losses={"torch": {}})
     gradients = replace(report, level="gradients", training=training)
     found = json.loads(json.dumps(gradients.to_dict()))
-    assert set(found["training"]) == {"input_size", "batch", "seconds", "pairs", "problems"}
+    assert set(found["training"]) == {"input_size", "batch", "pairs", "problems"}
     assert set(found["training"]["pairs"][0]) == {
         "a", "b", "loss", "gradients", "of_input", "problems"
     }  # fmt: skip
-    assert from_dict(found).to_dict() == found
+    assert Report.from_dict(found).to_dict() == found
     assert "gradients in float64, batches of 4 digits" in str(gradients)
 
 
@@ -273,7 +274,9 @@ def test_what_each_backend_has_of_its_own_is_a_row_of_it(report, browser, tmp_pa
         for form in forms
     ]  # fmt: skip
     note = "PyTorch has no float16 kernel for the operation conv2d on this machine"
-    lacking = Check("precision", "float16", "torch", note=note, detail="RuntimeError: as it said")
+    lacking = Check(
+        "precision", "float16", "torch", note=note, limit=note, detail="RuntimeError: as it said"
+    )
     shown = replace(report, checks=(*checks, lacking))
     assert "PyTorch   eager 1.0e-15, torch.compile 1.0e-15" in str(shown)
     (tmp_path / "page.html").write_text(shown.to_html())

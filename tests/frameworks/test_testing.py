@@ -1,4 +1,4 @@
-"""Models written by hand in each framework, held against a spec, rightly and with faults."""
+"""Models written by hand in each framework, compared with a spec, without and with faults."""
 
 from __future__ import annotations
 
@@ -198,10 +198,13 @@ def test_it_is_held_against_a_model_of_another_framework(make, spec, x, backend)
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"relu": False}, ["part at fc2 (linear, 5)", "Without relu1 (relu, 16)", "left out"]),
-        ({"padding": 0}, ["part at right (conv, 4x8x8): ", " has 4x6x6 there"]),
-        ({"swapped": True}, ["part at fc1 (linear, 16)", "join (concat, 8x8x8), act (relu"]),
-        ({"eps": 1e-3}, ["part at stem.bn (batch_norm, 6x8x8)", "eps=1e-05", "before it agrees"]),
+        ({"relu": False}, ["diverge at fc2 (linear, 5)", "Without relu1 (relu, 16)", "left out"]),
+        ({"padding": 0}, ["diverge at right (conv, 4x8x8): ", " has 4x6x6 there"]),
+        ({"swapped": True}, ["diverge at fc1 (linear, 16)", "join (concat, 8x8x8), act (relu"]),
+        (
+            {"eps": 1e-3},
+            ["diverge at stem.bn (batch_norm, 6x8x8)", "eps=1e-05", "before it agrees"],
+        ),
     ],
     ids=["relu", "padding", "swapped", "eps"],
 )
@@ -210,7 +213,7 @@ def test_a_fault_is_named(fault, words, make, spec, x):
         assert_same(make(**fault), spec, x, names=NAMES)
     for word in words:
         assert word in str(told.value)
-    assert str(told.value).startswith("Mine is not tiny: they part at ")
+    assert str(told.value).startswith("Mine is not tiny: they diverge at ")
 
 
 def test_names_that_do_not_fit(make, spec, x):
@@ -221,7 +224,7 @@ def test_names_that_do_not_fit(make, spec, x):
         assert_same(model, spec, x, names={**NAMES, "stem.cnv": "c1"})
     with pytest.raises(UnknownNameError, match="Unknown level 'gradient'"):
         assert_same(model, spec, x, names=NAMES, level="gradient")
-    with pytest.raises(InputError, match="the second is what the first is held against"):
+    with pytest.raises(InputError, match="model_b must be a model that zoo built"):
         assert_same(model, model, x, names=NAMES)
     with pytest.raises(InputError, match="expected x"):
         assert_same(model, spec, x[0], names=NAMES)
@@ -239,7 +242,9 @@ def test_nan_in_both_is_a_difference(spec_file):
     model, x = nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), np.ones((2, 3, 2, 2), np.float32)
     assert_same(model, spec, x, names={"flatten": "0", "fc": "1"})
     model[1].bias.data[0] = float("nan")
-    with pytest.raises(AssertionError, match=r"part at fc \(linear, 4\): Sequential has NaN there"):
+    with pytest.raises(
+        AssertionError, match=r"diverge at fc \(linear, 4\): Sequential has NaN there"
+    ):
         assert_same(model, spec, x, names={"flatten": "0", "fc": "1"})
 
 
@@ -247,7 +252,7 @@ def test_nan_in_both_is_a_difference(spec_file):
 def test_a_step_of_training(double, make, spec, x, backend):
     own, options = {}, {"names": NAMES, "level": "training"}
     if backend == "paddle" and double:  # whose own batch norm holds eps and momentum in float32
-        with pytest.raises(AssertionError, match="part at stem.bn .* above 1.0e-12"):
+        with pytest.raises(AssertionError, match="diverge at stem.bn .* above 1.0e-12"):
             assert_same(make(double=True), spec, x, **options)
         options["tolerance"] = 1e-6
     if backend == "torch":  # whose own batch norm keeps another variance
@@ -259,7 +264,9 @@ def test_a_step_of_training(double, make, spec, x, backend):
     assert_same(model, spec, x, **options)
     after = registry.of(model).own_weights(model)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())
-    with pytest.raises(AssertionError, match=r"stem\.bn\.running_mean is off.*\n.* counts 0\.3, "):
+    with pytest.raises(
+        AssertionError, match=r"stem\.bn\.running_mean is off.*\n.* weighs the new value by 0\.3, "
+    ):
         assert_same(make(double=double, new=0.3, **own), spec, x, **options)
 
 
@@ -271,7 +278,9 @@ def test_the_unbiased_variance_is_named(spec, x):
     first, second = str(told.value).splitlines()
     assert "after a step of training stem.bn.running_var is off by" in first
     assert "the unbiased variance of a batch, 192/191 of the spec's, as PyTorch's own" in second
-    with pytest.raises(AssertionError, match=r"(?s)running_mean.* counts 0\.2, .*192/191 of the"):
+    with pytest.raises(
+        AssertionError, match=r"(?s)running_mean.* weighs the new value by 0\.2, .*192/191 of the"
+    ):
         assert_same(in_torch(new=0.2), spec, x, names=NAMES, level="training")
 
 
@@ -294,7 +303,7 @@ def test_one_value_of_each_channel(spec_file):
     names = {"flatten": "0", "fc": "1", "bn": "2"}
     x = np.random.default_rng(0).standard_normal((4, 3, 2, 2)).astype(np.float32)
     assert_same(model, spec, x, names=names, level="gradients")
-    with pytest.raises(InputError, match="bn has one value of each channel: give x more examples"):
+    with pytest.raises(InputError, match="bn sees one value per channel: give x more examples"):
         assert_same(model, spec, x[:1], names=names, level="gradients")
 
 
@@ -317,8 +326,10 @@ def test_the_tutorials_googlenet(capsys):
     example.main()
     told = capsys.readouterr().out
     assert "It is googlenet_tutorial" in told
-    assert "GoogLeNet is not googlenet_tutorial_relu: they part at aux1." in told
-    assert "Without aux1.conv.relu (relu, 128x1x1) the spec gives just that: it is left" in told
+    assert "GoogLeNet is not googlenet_tutorial_relu: they diverge at aux1." in told
+    assert (
+        "Without aux1.conv.relu (relu, 128x1x1) the spec computes exactly that: it is left" in told
+    )
     # At its full size it has the parameters that the tutorial's own summary tells.
     model = example.GoogLeNet()
     assert sum(int(p.size) for p in model.parameters()) == 13_378_280

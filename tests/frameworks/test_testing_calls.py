@@ -169,10 +169,10 @@ def test_a_module_called_twice(more, inplace, call, called, called_names, small)
 
 def test_a_module_called_once_too_few(call, called, called_names, small):
     both = {**called_names, "relu": "relu", "relu1": "relu"}
-    with pytest.raises(AssertionError, match=r"they part at relu1 \(relu, 96\)"):
+    with pytest.raises(AssertionError, match=r"they diverge at relu1 \(relu, 96\)"):
         assert_same(call(twice=False), called, small, names=both)
     # Where its name alone is like a node's, what is later tells.
-    with pytest.raises(AssertionError, match=r"(?s)part at drop .*Without relu1 \(relu, 96\)"):
+    with pytest.raises(AssertionError, match=r"(?s)diverge at drop .*Without relu1 \(relu, 96\)"):
         assert_same(call(twice=False), called, small, names=called_names)
 
 
@@ -207,12 +207,12 @@ def test_the_order_of_calls_is_not_that_of_the_spec(spec_file, small):
 def test_an_activation_inside(call, called, called_names, small, backend):
     inside = {**called_names, "relu1": "a"}
     assert_same(call(fused=True), called, small, names=inside, level="gradients")
-    with pytest.raises(AssertionError, match=r"they part at relu1 \(relu, 96\)"):
+    with pytest.raises(AssertionError, match=r"they diverge at relu1 \(relu, 96\)"):
         assert_same(call(twice=False), called, small, names=inside)
     if backend == "keras":  # a layer that says so itself
         assert_same(call(fused=True), called, small, names=called_names)
     else:
-        with pytest.raises(AssertionError, match=r"they part at fc1 \(linear, 96\)"):
+        with pytest.raises(AssertionError, match=r"they diverge at fc1 \(linear, 96\)"):
             assert_same(call(fused=True), called, small, names=called_names)
 
 
@@ -222,13 +222,17 @@ def test_an_activation_inside_that_the_spec_has_not(spec_file, small):
         CALLED.replace("relu1: {op: relu}\n", "relu1: {op: tanh}\n"),
         header="options: {num_classes: 5, input_size: 8}\n",
     )
-    with pytest.raises(AssertionError, match=r"(?s)part at relu1 \(tanh.*activation relu by its"):
+    with pytest.raises(
+        AssertionError, match=r"(?s)diverge at relu1 \(tanh.*built-in activation, relu"
+    ):
         assert_same(called_keras(fused=True), spec, small, names=CALLED_NAMES)
     spec = spec_file(
         CALLED.replace("relu1: {op: relu}\n", ""),
         header="options: {num_classes: 5, input_size: 8}\n",
     )
-    with pytest.raises(AssertionError, match=r"(?s)part at fc1 \(linear.*activation relu by its"):
+    with pytest.raises(
+        AssertionError, match=r"(?s)diverge at fc1 \(linear.*built-in activation, relu"
+    ):
         assert_same(called_keras(fused=True), spec, small, names=CALLED_NAMES)
 
 
@@ -249,7 +253,7 @@ def test_names_that_lead_nowhere(call, called, called_names, small):
         (lambda x: x[0], r"expected x \[N, C, H, W\], got \[3, 8, 8\]"),
         (lambda x: x[..., :7], r"inputs \[N, 3, 8, 8\], got \[3, 3, 8, 7\]"),
         (lambda x: x.astype(str), "x: expected numbers, got"),
-        (lambda x: [[1.0, 2.0], [1.0]], "lists of unlike lengths"),
+        (lambda x: [[1.0, 2.0], [1.0]], "lists of different lengths"),
     ],
     ids=["nan", "infinite", "empty", "one", "narrow", "words", "ragged"],
 )
@@ -285,10 +289,10 @@ def test_only_what_is_returned_differs(call, called, called_names, small):
     with pytest.raises(AssertionError) as told:
         assert_same(call(extra=True), called, small, names=called_names)
     first, second = str(told.value).splitlines()
-    assert "every node that was seen agrees, down to fc (linear, 5); only what it returns" in first
+    assert "every node compared agrees, up to fc (linear, 5); only what it returns" in first
     assert "error " in first
     assert second == "It is the softmax of fc, and the spec returns fc itself"
-    with pytest.raises(AssertionError, match=r"down to fc .*: error 1\.0e\+00 above"):
+    with pytest.raises(AssertionError, match=r"up to fc .*: error 1\.0e\+00 above"):
         assert_same(call(scale=2.0), called, small, names=called_names)
     with pytest.raises(AssertionError, match="has NaN there"):
         assert_same(call(scale=float("nan")), called, small, names=called_names)
@@ -302,7 +306,7 @@ def test_weights_that_do_not_fit(call, called, called_names, small):
     first, *_, last = str(told.value).splitlines()
     title = type(model).__name__
     assert first == f"the weights of {title} do not fit tiny:"
-    assert last == f"Say in names which module of {title} is which of the spec's."
+    assert last == f"Map the spec's names to modules of {title} with names."
     with pytest.raises(AssertionError) as told:
         assert_same(model, called, small[:, :2], names=called_names)
     assert str(told.value).splitlines()[-1] == "tiny is made for inputs of 2x8x8."

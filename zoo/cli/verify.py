@@ -58,7 +58,7 @@ def verify(
     ] = None,
 ) -> None:
     """Show that the frameworks hold the same network, at every node, on a photograph."""
-    from zoo.verification import page
+    from zoo.verification.rendering import page
 
     names = None if backends is None else [name.strip() for name in backends.split(",")]
     asked: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
@@ -98,7 +98,7 @@ def _verify_all(
     pattern: str | None, folder: Path | None, as_json: bool, asked: dict[str, Any]
 ) -> None:
     from zoo.verification.all_models import verify_all
-    from zoo.verification.terminal import verdict
+    from zoo.verification.rendering.terminal import verdict
 
     names = zoo.list_models(pattern)
     if not names:

@@ -1,9 +1,9 @@
-"""Holds models that people write by hand, in any framework, against a spec.
+"""Compares models written by hand, in any framework, with a spec.
 
     zoo.testing.assert_same(my_model, "googlenet", x, names={"conv1.conv": "stem", ...})
 
-The weights of the hand-written model are put into the spec's network by name, both compute the same
-input, and the first node at which they part is named.
+The weights of the hand-written model are copied into the spec's network by name, both compute the
+same input, and the first node at which they diverge is reported.
 """
 
 from __future__ import annotations
@@ -39,44 +39,45 @@ def assert_same(
     labels: Array | None = None,
     tolerance: float | None = None,
 ) -> None:
-    """Raise an AssertionError that names where a model parts from a spec's network.
+    """Raise an AssertionError that reports where a model diverges from a spec's network.
 
-    The weights of ``model_a`` are used for both; nothing of either model is changed. Every module
-    of ``model_a`` that ``names`` leads to is compared with the node or block of that name, in the
-    order they are computed, in evaluation mode. A module without weights that is merely called like
-    a node may be another: it tells where two part that differ later, and is no difference alone.
-    The rate of a dropout is compared where a module is mapped to it or called alike; a dropout that
-    is a function, or missing, cannot be seen, and only one that is a module is switched off.
+    The weights of ``model_a`` are used for both; neither model is changed. Every module of
+    ``model_a`` that ``names`` maps to a node or block is compared with it, in the order of
+    computation, in evaluation mode. A module without weights that merely has the name of a node may
+    be something else: it helps to locate a later difference, and is no difference by itself. The
+    rate of a dropout is compared if a module is mapped to it or has its name. A dropout that is a
+    function, or missing, cannot be seen, and only one that is a module is switched off.
 
     Args:
         model_a: A model of any framework, written by hand or built by zoo.
-        model_b: What it is to be: a model zoo built in any framework, a graph, or the name or YAML
-            file of one, which is then made for the size and channels of ``x``.
+        model_b: What to compare it with: a model that zoo built in any framework, a graph, or the
+            name or YAML file of one, which is then made for the size and channels of ``x``.
         x: [N, C, H, W], whatever the framework's own layout.
-        names: The spec's name of a node or block -> the path of the hand-written module (in Keras
-            the layer's name). What is under a block follows its own name; ``*`` stands for one
-            part of a name; the longest name that fits holds. Not needed for what is called alike.
-            A module that is called several times is held at every node that is mapped to it, in the
+        names: The spec's name of a node or block -> the path of the hand-written module (in Keras,
+            the layer's name). Nodes inside a block follow the block's mapping; ``*`` matches one
+            part of a name; the longest match wins. Names that are the same need no mapping. A
+            module that is called several times is compared with every node mapped to it, in the
             order of calls. Two names for one module, ``{"fc1": "a", "relu1": "a"}``, say that it
-            has the weights of the first and gives the value of the last; so has a Keras layer with
-            an activation of its own, without saying.
-        level: ``structure``, every parameter by name and shape; ``forward``, also every node and
-            output; ``gradients``, also the training loss and its gradient for every parameter and
-            the input, in training mode, with batch statistics and dropouts that drop nothing; or
-            ``training``, also the running statistics after one step of training. These show
-            another momentum, and the unbiased running variance of PyTorch's own batch norm, which
-            is not the spec's rule and is named as the reason. What is off by less than 1e-4 is seen
-            in a float64 model alone, which is held within 1e-8.
-        labels: Class numbers [N] for the loss; 0, 1, 2, ... if not given, from 0 again where there
-            are no more classes.
-        tolerance: The largest error of a node; if not given 1e-12 in float64, and in float32 1e-5
-            or four times what rounding costs NumPy on this network, if that is more.
+            has the weights of the first and returns the value of the last. A Keras layer with its
+            own activation is recognized without a mapping.
+        level: ``structure`` compares every parameter by name and shape; ``forward`` adds every node
+            and output; ``gradients`` adds the training loss and its gradient for every parameter
+            and the input, in training mode, with batch statistics and dropout off; ``training``
+            adds the running statistics after one training step. The last detects a different
+            momentum, and the unbiased running variance of PyTorch's own batch norm, which is not
+            the spec's rule; the message says so. Differences below 1e-4 are detected only in a
+            float64 model, where the tolerance is 1e-8.
+        labels: Class numbers [N] for the loss. By default 0, 1, 2, ..., starting at 0 again after
+            the last class.
+        tolerance: The largest error of a node. By default 1e-12 in float64, and in float32 1e-5 or
+            four times NumPy's own rounding error on this network, if that is more.
 
     Raises:
-        AssertionError: They differ; the message says where, by how much, and what lies before.
-        InputError: Neither is known to zoo, x or labels do not fit or are not finite, or ``names``
-            leads to no module.
-        UnknownNameError: ``names`` has a name that the spec has not, or there is no such level.
+        AssertionError: They differ; the message says where, by how much, and what comes before.
+        InputError: zoo knows neither of the models, x or labels do not fit or are not finite, or
+            ``names`` maps to no module.
+        UnknownNameError: ``names`` has a name that the spec does not have, or there is no such
+            level.
 
     Example:
         >>> import numpy as np, torch, zoo, zoo.testing
@@ -88,7 +89,7 @@ def assert_same(
         >>> zoo.testing.assert_same(mine, graph, x)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        AssertionError: Network is not vgg9: they part at stage2.conv1.relu (relu, 128x16x16): ...
+        AssertionError: Network is not vgg9: they diverge at stage2.conv1.relu (relu, ...
     """
     if level not in LEVELS:
         hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
@@ -113,8 +114,8 @@ def assert_same(
 def _input(given: Any) -> Array:
     try:
         x: Array = np.asarray(given)
-    except ValueError:  # lists of unlike lengths
-        raise InputError("expected x [N, C, H, W], got lists of unlike lengths") from None
+    except ValueError:  # lists of different lengths
+        raise InputError("expected x [N, C, H, W], got lists of different lengths") from None
     if x.ndim != 4:
         raise InputError(f"expected x [N, C, H, W], got {list(x.shape)}")
     if not x.size:
@@ -122,7 +123,7 @@ def _input(given: Any) -> Array:
     if x.dtype.kind not in "fiu":
         raise InputError(f"x: expected numbers, got {x.dtype}")
     if not np.isfinite(x).all():
-        raise InputError("x has NaN or infinite values, with which nothing can be compared")
+        raise InputError("x has NaN or infinite values, which cannot be compared")
     return x
 
 
@@ -145,8 +146,8 @@ def _graph(model: Any, x: Array) -> Graph:
         known = graphs.graph(os.fspath(known), in_channels=x.shape[1], input_size=size)
     if not isinstance(known, Graph):
         raise InputError(
-            "the second is what the first is held against: a model that zoo built, a graph, or the "
-            f"name of a spec; got {type(model).__name__}"
+            "model_b must be a model that zoo built, a graph, or the name of a spec; got "
+            f"{type(model).__name__}"
         )
     if x.shape[1:] != known.input_shape:
         raise InputError(known.refusal(x.shape))
@@ -156,7 +157,7 @@ def _graph(model: Any, x: Array) -> Graph:
 def _values_of(
     model: Any, graph: Graph, x: Array, weights: Mapping[str, Array]
 ) -> Mapping[str, Array]:
-    """What a model that zoo built has at every node, with these weights; it keeps its own."""
+    """The values of every node in a model that zoo built, with these weights; its own are kept."""
     if not hasattr(model, "zoo_graph"):
         return {}
     before = get_weights(model)

@@ -1,7 +1,7 @@
-"""Which node each call of a hand-written model's modules belongs to.
+"""Finds the node that each call of a hand-written model's modules belongs to.
 
-A module may be called several times, as one ``self.relu`` often is; and may give the value of a
-later node than the one whose weights it has, as a layer with an activation inside does.
+A module may be called several times, as one ``self.relu`` often is. It may also return the value of
+a later node than the one whose weights it has, as a layer with a built-in activation does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zoo.ops.activations import Activation
 
 @dataclass
 class Calls:
-    """What one module gave, call by call, and the spec's names that lead to it."""
+    """What one module returned, call by call, and the spec's names that map to it."""
 
     values: list[Array]
     module: Any
@@ -28,14 +28,14 @@ class Calls:
 
 @dataclass
 class Seen:
-    """What a hand-written model may have at a node.
+    """The values that a hand-written model may have at a node.
 
     Attributes:
-        values: Of each call of the module; in any order, for branches may be computed in any.
-        call: Which of them is the node's if each of the module's nodes had one, in order.
-        sure: Whether the user said so, or the module has the node's weights; else it is merely
-            called alike, which helps to find a difference and is none by itself.
-        inside: The activation that the module applies by itself; empty if there is none.
+        values: Of each call of the module, in any order, since branches may be computed in any.
+        call: Which of them belongs to the node if each of the module's nodes has one, in order.
+        sure: Whether the user mapped it, or the module has the node's weights. Otherwise it merely
+            has the same name, which helps to locate a difference and is none by itself.
+        inside: The module's built-in activation; empty if there is none.
     """
 
     values: list[Array]
@@ -45,15 +45,15 @@ class Seen:
 
 
 def seen(graph: Graph, said: Collection[str], modules: Iterable[Calls]) -> dict[str, Seen]:
-    """Say what is seen at each node.
+    """Assign values to nodes.
 
     Args:
-        graph: The spec's.
-        said: Names of nodes and blocks that the user gave.
-        modules: What the modules that ran gave.
+        graph: The spec's network.
+        said: Names of nodes and blocks that the user mapped.
+        modules: What the modules that ran returned.
 
     Returns:
-        Name of a node -> what the model may have there.
+        Name of a node -> the values that the model may have there.
     """
     found: dict[str, Seen] = {}
     order = {node.name: i for i, node in enumerate(graph.nodes)}
@@ -62,7 +62,7 @@ def seen(graph: Graph, said: Collection[str], modules: Iterable[Calls]) -> dict[
         nodes = {graph.node(name).name for name in sure or module.names}
         chosen = sorted(nodes, key=order.__getitem__)
         if len(chosen) > 1 and any(graph.node(name).parameters for name in chosen):
-            chosen = chosen[-1:]  # it holds the weights of one node, and gives the value of a later
+            chosen = chosen[-1:]  # it has the weights of one node, and returns the value of a later
         inside = ""
         if len(chosen) == 1 and graph.node(chosen[0]).parameters:
             inside = _activation(module.module)
@@ -72,14 +72,14 @@ def seen(graph: Graph, said: Collection[str], modules: Iterable[Calls]) -> dict[
         for i, name in enumerate(chosen):
             call = i if len(chosen) == len(module.values) else None
             before = found.get(name)
-            # A node's own module says more than a block's whose output it is.
+            # A node's own module is more specific than a block whose output it is.
             if before is None or (bool(sure), name in module.names) > (before.sure, False):
                 found[name] = Seen(list(module.values), call, bool(sure), inside)
     return found
 
 
 def _activation(module: Any) -> str:
-    """The activation that a layer applies by itself, in Keras' words; empty if there is none."""
+    """A layer's built-in activation, as Keras has it; empty if there is none."""
     activation = getattr(module, "activation", None)
     if not callable(activation):
         return ""
@@ -88,7 +88,7 @@ def _activation(module: Any) -> str:
 
 
 def _activation_after(graph: Graph, name: str) -> Node | None:
-    """The activation that is all that reads a node."""
+    """The activation that is the only reader of a node."""
     readers = [node for node in graph.nodes if name in node.inputs]
     if len(readers) != 1 or any(output.name == name for output in graph.output_nodes.values()):
         return None

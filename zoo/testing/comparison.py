@@ -1,4 +1,4 @@
-"""Holds what a hand-written model computes against a spec, and names where it parts."""
+"""Compares what a hand-written model computes with a spec, and reports where it diverges."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import text_of
 from zoo.testing.calls import Seen
 from zoo.testing.handwritten import HandWritten
+from zoo.verification import tolerances
 from zoo.verification.comparison import error
 from zoo.verification.conditioned import rounding
-from zoo.verification.results import TOLERANCES
 
 
 @dataclass
 class Comparison:
-    """Holds values of a hand-written model against those of the spec's network."""
+    """Compares values of a hand-written model with those of the spec's network."""
 
     mine: HandWritten
     graph: Graph
@@ -38,20 +38,22 @@ class Comparison:
         double = kinds == {np.dtype(np.float64)}
         if self.tolerance is None:
             cost = 0.0 if double else rounding(self.graph, self.x, self.weights, self.reference)
-            usual = TOLERANCES["float64" if double else "float32"]
-            # With NaN among the weights rounding has no cost, and nothing is within it.
-            self.tolerance = max(usual, 4 * cost) if np.isfinite(cost) else usual
+            usual = tolerances.FORWARD["float64" if double else "float32"]
+            # With NaN among the weights the rounding error is NaN.
+            self.tolerance = (
+                max(usual, tolerances.ROUNDING_FACTOR * cost) if np.isfinite(cost) else usual
+            )
 
     def check(self, result: Any, seen: Mapping[str, Seen], values: Mapping[str, Array]) -> None:
-        """Compare every node in the order they are computed, and then what the models return.
+        """Compare every node in the order of computation, and then what the models return.
 
         Args:
             result: What the hand-written model returned.
-            seen: What it may have at nodes.
-            values: What the spec's network has, where that is not NumPy's reading of it.
+            seen: The values it may have at nodes.
+            values: The spec's network's values, where they are not NumPy's.
 
         Raises:
-            AssertionError: It says the first node that is too far off.
+            AssertionError: Reports the first node whose error exceeds the tolerance.
         """
         assert self.tolerance is not None
         alike: AssertionError | None = None
@@ -66,12 +68,12 @@ class Comparison:
                 self.agreed.append(node)
                 continue
             own = best if each.call is None else each.call
-            parted = self._parted(node, each.values[own], far[own], each)
+            message = self._divergence(node, each.values[own], far[own], each)
             if each.sure:
-                raise alike or AssertionError(parted)
-            # Called alike, it may be quite another: it tells where, if there is a difference.
+                raise alike or AssertionError(message)
+            # With only the name in common, it may be another node: it locates a difference, if any.
             if each.call is not None and each.values[own].shape == aim.shape:
-                alike = alike or AssertionError(parted)
+                alike = alike or AssertionError(message)
         self._check_outputs(result, alike)
 
     def _check_outputs(self, result: Any, alike: AssertionError | None) -> None:
@@ -86,10 +88,10 @@ class Comparison:
 
     def _returned(self, name: str, node: Node, value: Array, far: float) -> str:
         if node not in self.agreed:
-            return self._parted(node, value, far, what=f"output {name}, ")
+            return self._divergence(node, value, far, what=f"output {name}, ")
         text = (
-            f"{self.mine.title} is not {self.graph.name}: every node that was seen agrees, down to "
-            f"{_told(node)}; only what it returns as {name} is not that: "
+            f"{self.mine.title} is not {self.graph.name}: every node compared agrees, up to "
+            f"{_described(node)}; only what it returns as {name} differs: "
             f"{self._apart(node, value, far)}"
         )
         logits = self.reference[node.name]
@@ -109,31 +111,33 @@ class Comparison:
                 return f"{whose} has {'NaN' if np.isnan(each).any() else 'infinity'} there"
         return f"error {far:.1e} above {self.tolerance:.1e}"
 
-    def _parted(
+    def _divergence(
         self, node: Node, value: Array, far: float, seen: Seen | None = None, what: str = ""
     ) -> str:
         between = self._between(node)
-        text = f"{self.mine.title} is not {self.graph.name}: they part at {what}{_told(node)}: "
-        text += self._apart(node, value, far)
+        text = f"{self.mine.title} is not {self.graph.name}: they diverge at "
+        text += f"{what}{_described(node)}: " + self._apart(node, value, far)
         culprit = self._left_out(node, between, value)
         if culprit:
-            text += f".\nWithout {_told(culprit)} the spec gives just that: it is left out"
+            text += (
+                f".\nWithout {_described(culprit)} the spec computes exactly that: it is left out"
+            )
         elif between:
-            listed = ", ".join(_told(each) for each in between)
-            text += f".\nBefore it the spec has, which no module was seen for: {listed}"
+            listed = ", ".join(_described(each) for each in between)
+            text += f".\nBefore it the spec has nodes that no module was compared with: {listed}"
         elif node.attributes:
             settings = ", ".join(f"{k}={v}" for k, v in node.attributes.items())
-            text += f".\nAll before it agrees. The spec has {node.op} with {settings}"
+            text += f".\nEverything before it agrees. The spec has {node.op} with {settings}"
         else:
-            text += ".\nAll before it agrees"
+            text += ".\nEverything before it agrees"
         if seen and seen.inside:
-            text += f".\nThe layer applies its activation {seen.inside} by itself"
+            text += f".\nThe layer has a built-in activation, {seen.inside}"
         if seen and not seen.sure:
-            text += f".\nThe module that is called {node.name} was taken for it"
+            text += f".\nThe module named {node.name} was assumed to be this node"
         return text
 
     def _between(self, node: Node) -> list[Node]:
-        """The nodes that lead to one, as far back as to those that were compared."""
+        """The nodes that lead to one, back to those that were compared."""
         compared = {each.name for each in self.agreed}
         wanted, found = set(node.inputs), []
         for each in reversed(self.graph.nodes):
@@ -143,7 +147,7 @@ class Comparison:
         return found[::-1]
 
     def _left_out(self, node: Node, between: Sequence[Node], value: Array) -> Node | None:
-        """The node without which the spec gives what the hand-written model does."""
+        """The node without which the spec computes what the hand-written model does."""
         assert self.tolerance is not None
         for each in (*between, node):
             if len(each.inputs) == 1 and each.input_shapes[0] == each.shape:
@@ -165,7 +169,7 @@ class Comparison:
 
 
 def by_output(result: Any, names: Sequence[str], title: str, network: str) -> dict[str, Any]:
-    """What a model returned, by the spec's names of outputs; a sequence is in their order."""
+    """Return a model's outputs by the spec's names; a sequence is in their order."""
     if isinstance(result, Mapping):
         found = dict(result)
     elif isinstance(result, list | tuple):
@@ -185,5 +189,5 @@ def by_output(result: Any, names: Sequence[str], title: str, network: str) -> di
     return found
 
 
-def _told(node: Node) -> str:
+def _described(node: Node) -> str:
     return f"{node.name} ({node.op}, {text_of(node.shape)})"

@@ -57,12 +57,12 @@ class HandWritten:
         self.last = convention["layouts"]["flatten"] == "HWC"
         rules = naming.rules(self.table.names(self.graph.name))
         paths = {name: path for name in known if (path := _path(name, rules))}
-        # What a given name leads to is not also what happens to be called alike.
+        # A module with a mapping is not also matched by its own name.
         matches = {name: [p.fullmatch(name) for p in mapped.values()] for name in paths}
         given = {name for name, found in matches.items() if any(found)}
         taken = {paths[name] for name in given}
         self.paths = {n: path for n, path in paths.items() if n in given or path not in taken}
-        #: what ``names`` speaks of itself, and not merely what is under it
+        #: what ``names`` maps itself, not merely what is under it
         self.said = {n for n in given if any(m and m.groups()[-1] is None for m in matches[n])}
         self.modules: Mapping[str, Any] = self.backend.named_modules(self.model)
         self._check_paths(paths)
@@ -78,11 +78,11 @@ class HandWritten:
 
     @property
     def unmade(self) -> bool:
-        """Whether there are layers whose weights are first made when they are called."""
+        """Whether there are layers whose weights are created at their first call."""
         return any(getattr(each, "built", True) is False for each in self.modules.values())
 
     def observed(self, x: Array) -> tuple[Any, dict[str, Seen]]:
-        """What the model returns, and the spec's name of a node -> what the model has there."""
+        """Return the model's outputs, and the spec's name of a node -> the values there."""
         result, found = self.backend.observe(self.model, x, set(self.paths.values()))
         together: dict[int, Calls] = {}
         for name, path in self.paths.items():
@@ -97,17 +97,17 @@ class HandWritten:
 
     @property
     def dropouts(self) -> list[str]:
-        """Paths of what drops values or examples in training, by what its class is called."""
+        """Paths of modules that drop values or examples in training, by the name of their class."""
         kinds = {path: type(each).__name__.lower() for path, each in self.modules.items()}
         return [p for p, kind in kinds.items() if "drop" in kind or kind == "stochasticdepth"]
 
     def check_rates(self) -> None:
-        """Compare the rates of dropouts that the spec's lead to, which no value shows."""
+        """Compare the rates of dropouts, which no value in evaluation mode shows."""
         for node in self.graph.nodes:
             wanted, path = node.attributes.get("rate"), self.paths.get(node.name)
             module = self.modules.get(path or "")
-            told = (getattr(module, name, None) for name in ("p", "rate", "drop_prob"))
-            rate = next((each for each in told if isinstance(each, int | float)), None)
+            rates = (getattr(module, name, None) for name in ("p", "rate", "drop_prob"))
+            rate = next((each for each in rates if isinstance(each, int | float)), None)
             if wanted is not None and rate is not None and abs(rate - wanted) > 1e-6:
                 raise AssertionError(
                     f"{self.title} is not {self.graph.name}: {path} drops at a rate of {rate:g}, "
@@ -119,7 +119,7 @@ class HandWritten:
         return self._placed(own or self.backend.own_weights(self.model), "weights")
 
     def gradients(self, found: Mapping[str, Array]) -> dict[str, Array]:
-        """The same of gradients."""
+        """The same for gradients."""
         return self._placed(found, "gradients", only_trainable=True)
 
     def canonical(self, value: Array, node: Node) -> Array:
@@ -144,7 +144,7 @@ class HandWritten:
         shapes = {name: (value.shape, value.dtype.name) for name, value in found.items()}
         hint = ""
         if kept and not expected.keys() <= found.keys():
-            hint = f"Say in names which module of {self.title} is which of the spec's."
+            hint = f"Map the spec's names to modules of {self.title} with names."
         elif any(n in found and found[n].shape != shape for n, shape in expected.items()):
             hint = f"{self.graph.name} is made for inputs of {text_of(self.graph.input_shape)}."
         try:

@@ -1,4 +1,4 @@
-"""Holds how a hand-written model trains against a spec's network in the same framework."""
+"""Compares the training of a hand-written model with a spec's network in the same framework."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.testing.comparison import by_output
 from zoo.testing.handwritten import HandWritten
+from zoo.verification import tolerances
 from zoo.verification.comparison import error
-from zoo.verification.training import GRADIENTS, TRAINING
-
-#: dtype -> the largest difference of a gradient, and of a running statistic, over the largest
-ALLOWED = {"float64": (GRADIENTS, TRAINING), "float32": (1e-4, 1e-4)}
 
 
 def check_training(
@@ -30,25 +27,25 @@ def check_training(
     statistics: bool,
     tolerance: float | None = None,
 ) -> None:
-    """Hold the training loss, its gradients, and running statistics, against the spec's network's.
+    """Compare the training loss, its gradients, and running statistics with the spec's network's.
 
     Args:
         mine: The hand-written model.
-        graph: The spec's.
+        graph: The spec's network.
         x: [N, C, H, W].
-        weights: Canonical name -> array, of both.
+        weights: Canonical name -> array, for both.
         labels: Class numbers [N].
         statistics: Whether to compare running statistics as well.
-        tolerance: Of running statistics, where it is more than usual.
+        tolerance: For running statistics, if it is larger than the usual one.
 
     Raises:
-        AssertionError: It says what is off, by how much, and the reason where one is found.
-        InputError: A batch norm has a single value of each channel, which has no variance.
+        AssertionError: They differ; says what, by how much, and why where a reason is found.
+        InputError: A batch norm sees one value per channel, which has no variance.
     """
     norms = [node for node in graph.nodes if node.op == "batch_norm"]
     for node in norms:
         if len(x) * math.prod(node.shape[1:]) == 1:
-            raise InputError(f"{node.name} has one value of each channel: give x more examples")
+            raise InputError(f"{node.name} sees one value per channel: give x more examples")
     backend = mine.backend
     dtype = next((value.dtype.name for value in weights.values()), "float32")
     theirs = backend.build(graph.without_dropout(), None, dtype, 0)
@@ -64,10 +61,13 @@ def check_training(
 
     value, own, of_input, own_after = backend.differentiate(mine.model, x, loss, mine.dropouts)
     wanted, aim, aim_of_input, after = backend.differentiate(theirs, x, loss, other.dropouts)
-    told = f"{mine.title} is not {graph.name}: "
-    most, most_kept = ALLOWED["float64" if dtype == "float64" else "float32"]
+    message = f"{mine.title} is not {graph.name}: "
+    kind = "float64" if dtype == "float64" else "float32"
+    most, most_kept = tolerances.GRADIENTS[kind], tolerances.TRAINING[kind]
     if not abs(value - wanted) <= most * abs(wanted):
-        raise AssertionError(f"{told}in training its loss is {value:.6g}, the spec's {wanted:.6g}")
+        raise AssertionError(
+            f"{message}in training its loss is {value:.6g}, the spec's {wanted:.6g}"
+        )
     own, aim = mine.gradients(own), other.gradients(aim)
     largest = max((float(np.abs(each).max()) for each in aim.values()), default=0.0)
     of_all = float(np.abs(aim_of_input).max())
@@ -77,14 +77,14 @@ def check_training(
         far = float(np.abs(own[name] - aim[name]).max()) / (scale or 1.0)
         if not far <= most:
             raise AssertionError(
-                f"{told}in training the gradient of {name} is off by {far:.1e} of the largest, "
+                f"{message}in training the gradient of {name} is off by {far:.1e} of the largest, "
                 f"allowed {most:.0e}"
             )
     if statistics:
         most_kept = max(most_kept, tolerance or 0)
         own, aim = mine.weights(own_after), other.weights(after)
         for node in norms:
-            check_statistics(node, own, aim, weights, len(x), most_kept, told)
+            check_statistics(node, own, aim, weights, len(x), most_kept, message)
 
 
 def check_statistics(
@@ -94,9 +94,9 @@ def check_statistics(
     before: Mapping[str, Array],
     examples: int,
     allowed: float,
-    told: str,
+    message: str,
 ) -> None:
-    """Hold a batch norm's running statistics after a step against the spec's rule, with the reason.
+    """Compare a batch norm's running statistics after a step with the spec's rule.
 
     Raises:
         AssertionError: They differ.
@@ -106,7 +106,7 @@ def check_statistics(
         far = error(own[name], aim[name])
         if not far <= allowed:
             raise AssertionError(
-                f"{told}after a step of training {name} is off by {far:.1e}, allowed "
+                f"{message}after a step of training {name} is off by {far:.1e}, allowed "
                 f"{allowed:.0e}{_reason(node, own, aim, before, examples)}"
             )
 
@@ -118,7 +118,7 @@ def _reason(
     before: Mapping[str, Array],
     examples: int,
 ) -> str:
-    """Why: running = before + share (batch - before), of another share or another variance."""
+    """Find why: in running = before + share (batch - before), another share or another variance."""
     share = float(node.attributes["momentum"])
     mean, variance = (f"{node.name}.{local}" for local in ("running_mean", "running_var"))
 
@@ -132,8 +132,9 @@ def _reason(
     said = ""
     if abs(found - share) > 1e-3 * share:
         said = (
-            f".\nIts new value counts {found:.3g}, the spec's {share:.3g}: PyTorch calls that the "
-            f"momentum; in Paddle, Keras and Flax momentum is the old value's, {1 - share:.3g}"
+            f".\nIt weighs the new value by {found:.3g}, the spec by {share:.3g}. PyTorch calls "
+            "this momentum; in Paddle, Keras and Flax momentum weighs the old value, "
+            f"{1 - share:.3g}"
         )
     count = examples * math.prod(node.shape[1:])
     batch = before[variance] + moved(aim, variance) / share

@@ -1,1 +1,1 @@
-"""Written training rules, the same in every framework."""
+"""Training rules written in NumPy, the same for every framework."""

@@ -1,8 +1,8 @@
-"""The written training rules that every framework's own gradients are put into.
+"""Training rules written in NumPy, applied to every framework's own gradients.
 
-Frameworks' optimizers of one name are not one function: Keras' Adam puts epsilon elsewhere, and
-holds the learning rate in float32. Here the rule is NumPy's, in the dtype of the weights, so what
-is compared is the gradients and the running statistics, step by step.
+Optimizers of the same name differ between frameworks: Keras' Adam puts epsilon elsewhere, and holds
+the learning rate in float32. Here the rule is NumPy's, in the dtype of the weights, so that only
+gradients and running statistics are compared, step by step.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def sgd(lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 1e-4) -> 
     """Make the rule v = momentum v + (g + weight_decay w), w = w - lr v.
 
     Returns:
-        A function that changes weights in place, given gradients and the number of the step from 1.
+        A function that updates weights in place, given gradients and the step's number, from 1.
 
     Example:
         >>> weights = {"w": np.array([1.0])}
@@ -49,7 +49,7 @@ def adam(lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float 
     """Make Adam's rule, as algorithm 1 of the paper states it.
 
     Returns:
-        A function that changes weights in place, given gradients and the number of the step from 1.
+        A function that updates weights in place, given gradients and the step's number, from 1.
 
     Source: Kingma and Ba, Adam, https://arxiv.org/abs/1412.6980
 
@@ -75,14 +75,14 @@ def adam(lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float 
     return step
 
 
-#: name -> makes the rule, of a learning rate
+#: name -> a function that makes the rule for a learning rate
 RULES: dict[str, Callable[[float], Rule]] = {"SGD": sgd, "Adam": adam}
 #: name -> learning rates to try, the usual one first
 RATES = {
     "SGD": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
     "Adam": (1e-3, 1e-4, 1e-5, 1e-6, 1e-7),
 }
-#: name -> what else the rule is made with, by its own defaults
+#: name -> the rule's other settings, its defaults
 SETTINGS = {
     "SGD": {"momentum": 0.9, "weight_decay": 1e-4},
     "Adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
@@ -90,15 +90,16 @@ SETTINGS = {
 
 
 def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[Array, Array]]:
-    """Make batches of real data: handwritten digits, enlarged to a network's input.
+    """Make batches of handwritten digits, enlarged to a network's input size.
 
     Args:
         shape: (channels, height, width) of the input.
         size: Examples in a batch, at most 16.
-        classes: The network's; digits beyond them begin at 0 again.
+        classes: Number of classes; labels of larger digits start at 0 again.
 
     Returns:
-        ``STEPS`` pairs of float32 [N, C, H, W], about of mean 0 and deviation 1, and labels [N].
+        ``STEPS`` pairs of images, float32 [N, C, H, W] with mean about 0 and standard deviation
+        about 1, and labels, int64 [N].
 
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
     Repository, CC BY 4.0; the first 160 of its test set.
@@ -109,16 +110,16 @@ def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[
         digits, labels = file["images"], file["labels"].astype(np.int64) % classes
     channels, height, width = shape
     noise = np.random.default_rng(0)
-    found = []
+    batches = []
     for start in range(0, STEPS * size, size):
         images = [
             Image.fromarray(digit * np.uint8(15)).resize((width, height), Image.Resampling.BILINEAR)
             for digit in digits[start : start + size]
         ]
         grey = (np.stack([np.asarray(image, np.float32) for image in images]) / 240 - 0.3) / 0.38
-        # Channels that are not all alike, so that none may stand for another; and a little noise,
-        # for among equal values of a window each framework's max pool takes another's gradient.
+        # Channels differ, so that a mistaken order shows. Noise avoids equal values in a window,
+        # among which each framework's max pooling passes the gradient to a different one.
         x = np.stack([np.roll(grey, c, axis=2) * (1 - 0.1 * c) for c in range(channels)], axis=1)
         x += np.float32(0.05) * noise.standard_normal(x.shape, np.float32)
-        found.append((np.ascontiguousarray(x), labels[start : start + size]))
-    return found
+        batches.append((np.ascontiguousarray(x), labels[start : start + size]))
+    return batches

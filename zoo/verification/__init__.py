@@ -1,10 +1,31 @@
-"""Shows that the frameworks hold the same network.
+"""Verifies that the frameworks compute the same network.
 
-Each backend runs in a process of its own, with the same weights, on the same photograph; every
-node is held against the NumPy float64 meaning of the graph, and against the other backends.
+Each backend runs in its own process, with the same weights, on the same photograph. Every node is
+compared with the NumPy float64 meaning of the graph, and with the other backends.
+
+The folders and files, from the bottom up: ``tolerances`` and ``comparison`` (what equal means),
+``results`` (plain data), ``stages``, ``worker`` and ``workers`` (processes), ``case``, ``training``
+and ``full`` (what is compared), ``rendering`` (how results look), ``report`` and ``verify``.
 """
 
-from zoo.verification.results import BackendResult, Report
-from zoo.verification.verify import verify
+from __future__ import annotations
 
-__all__ = ["BackendResult", "Report", "verify"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.verification.report import Report as Report
+    from zoo.verification.results import BackendResult as BackendResult
+
+__all__ = ["BackendResult", "Report"]
+
+
+def __getattr__(name: str) -> Any:  # workers import this package and need none of it
+    if name == "Report":
+        from zoo.verification.report import Report
+
+        return Report
+    if name == "BackendResult":
+        from zoo.verification.results import BackendResult
+
+        return BackendResult
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,8 @@
-"""What the difference between two values of a node is."""
+"""How the difference between two values of a node is measured."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,9 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
 def error(value: Array, reference: Array) -> float:
-    """Return max|value - reference| / max|reference|, over the whole node and never elementwise.
+    """Return max|value - reference| / max|reference| over the whole node, never elementwise.
 
-    Infinity where the shapes differ or a value is not finite, so that nothing passes by accident.
+    The error is infinite if the shapes differ or a value is not finite, so that neither can pass.
 
     Example:
         >>> error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
@@ -30,10 +31,26 @@ def error(value: Array, reference: Array) -> float:
 
 @dataclass(frozen=True)
 class Worst:
-    """The largest error of any node, and which node that is."""
+    """The largest error of any node, and the name of that node."""
 
     error: float
     node: str
+
+
+def worst(errors: Mapping[str, float]) -> Worst:
+    """Return the largest of these errors, and where it is.
+
+    Example:
+        >>> worst({"conv": 1e-7, "output:logits": 1e-6})
+        Worst(error=1e-06, node='output logits')
+    """
+    node = max(errors, key=lambda name: errors[name])
+    return readable(Worst(errors[node], node))
+
+
+def readable(place: Worst) -> Worst:
+    """Write the key of an output, ``output:logits``, as a reader should see it."""
+    return Worst(place.error, place.node.replace("output:", "output "))
 
 
 def top(logits: Array, count: int = 5) -> list[int]:

@@ -1,11 +1,11 @@
-"""Weights for proofs: with which a right network stays right in floating point.
+"""Weights for verification, with which a correct network stays accurate in floating point.
 
-Under arbitrary random statistics correct networks part, because values grow without bound and
-rounding with them; then a comparison says nothing. Here weights are scaled after He, biases are
-not zero, and each batch norm divides by about the size of what the reference has at that very node,
-with a scale in [0.5, 1.5]: every part of every operation matters, and nothing explodes. That size
-is taken over all channels, and what is subtracted is drawn and not the mean: else a channel that
-hardly varies, and values that lie close about their mean, cost a digit every few layers.
+With arbitrary random statistics correct networks diverge, because values grow without bound and
+rounding errors grow with them; then a comparison says nothing. Here weights are scaled after He,
+biases are not zero, and each batch norm divides by about the size of the reference's values at that
+node, with a scale in [0.5, 1.5]. Every part of every operation matters, and nothing explodes. The
+size is taken over all channels, and the mean that is subtracted is drawn, not measured: otherwise
+channels that hardly vary, with values close to their mean, would cost a digit every few layers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array]
     Args:
         graph: The network.
         x: float32 [N, C, H, W], on which batch norm statistics are calibrated.
-        seed: Of the weights.
+        seed: Random seed for the weights.
 
     Returns:
         Canonical name -> float32 array, and node name -> float64 array.
@@ -49,9 +49,9 @@ def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array]
 def rounding(
     graph: Graph, x: Array, weights: Mapping[str, Array], reference: Mapping[str, Array]
 ) -> float:
-    """Return the worst error of any node when NumPy itself computes the graph in float32.
+    """Return the worst error of any node when NumPy computes the graph in float32.
 
-    It is what rounding costs this very network: no framework can be asked to do much better.
+    This is what rounding costs on this network; no framework can do much better.
     """
     steps = ops.steps(graph, x, weights, np.float32)
     return max(error(value, reference[name]) for name, value in steps)
@@ -63,7 +63,7 @@ class _Weights:
         self.values: dict[str, Array] = {}
 
     def fill(self, node: Node, x: Array) -> dict[str, Array]:
-        """Draw a node's parameters; returns them by local name in float64."""
+        """Draw a node's parameters; return them by local name, in float64."""
         local: dict[str, Array] = {}
         for parameter in node.parameters:
             name = parameter.name.removeprefix(f"{node.name}.")
@@ -80,7 +80,7 @@ class _Weights:
             square = (x * x).mean(axis=(0, *range(2, x.ndim)))
             return np.asarray(0.3 * noise * np.sqrt(square))
         if name == "running_var":
-            # The layer's, not the channel's own, which in a hundred layers would blow rounding up
+            # Of the layer, not of each channel: over a hundred layers that would amplify rounding
             # a thousandfold.
             return np.asarray((x * x).mean() * (1 + 0.1 * noise))
         if name == "weight":

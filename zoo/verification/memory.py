@@ -1,4 +1,4 @@
-"""How much memory there is, and how much a network needs."""
+"""How much memory is available, and how much a verification needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 
-#: what a container may take, and what it has taken, by the second and first version of cgroups
+#: A container's limit and what it has used, for the second and first version of cgroups.
 _LIMITS = {
     "/sys/fs/cgroup/memory.max": "memory.current",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes": "memory.usage_in_bytes",
@@ -17,27 +17,27 @@ _LIMITS = {
 
 
 class NotEnoughMemoryError(InputError):
-    """A proof takes more memory than there is, at any input size."""
+    """A verification needs more memory than is available, at any input size."""
 
 
 def available() -> int:
-    """Return how many bytes can be had: of the machine, or of the container this runs in."""
+    """Return how many bytes are available, on the machine or in the container."""
     free = _meminfo()
     for limit, used in _LIMITS.items():
         try:
             taken = int(Path(limit).with_name(used).read_text()) - _cached(Path(limit).parent)
             free = min(free, int(Path(limit).read_text()) - taken)
-        except (OSError, ValueError):  # there is none, or it is "max"
+        except (OSError, ValueError):  # there is no limit, or it is "max"
             continue
     return max(free, 0)
 
 
 def needed(graph: Graph, itemsize: int) -> int:
-    """Estimate how many bytes a proof of a network takes, in the worker or the parent.
+    """Estimate how many bytes a verification of a network needs, in a worker or the parent.
 
-    The weights are held up to four times, as the model, as drawn, as given and as laid out for the
-    framework; the value of every node twice in float64, as the framework's and as NumPy's; and the
-    largest convolution's windows once.
+    The weights are held up to four times: in the model, as drawn, as given and as laid out for the
+    framework. The value of every node is held twice in float64: the framework's and NumPy's. The
+    windows of the largest convolution are held once.
 
     Args:
         graph: The network.
@@ -57,7 +57,7 @@ def _windows(attributes: object, shape: tuple[int, ...]) -> int:
 
 
 def _cached(group: Path) -> int:
-    """Pages of files, which the system lets go when memory is asked for."""
+    """Bytes of cached files, which the system frees when memory is needed."""
     lines = (group / "memory.stat").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 

@@ -1,14 +1,14 @@
-"""Does jobs of one backend in this process; started by :mod:`zoo.verification.workers`.
+"""Does the jobs of one backend in this process; started by :mod:`zoo.verification.workers`.
 
     python -m zoo.verification.worker BACKEND
 
-A job is a line of JSON on standard input, ``{"stage": ..., "folder": ..., "asked": ...}``; what it
-found is a line on standard output, ``{"found": {...}}`` or ``{"failed": "why"}``. What a framework
-prints goes to standard error. The stages are the modules of :mod:`zoo.verification.stages`; arrays
-go through files in the job's folder.
+A job is a line of JSON on standard input, ``{"stage": ..., "folder": ..., "requested": ...}``. The
+answer is a line on standard output, ``{"result": {...}}`` or ``{"failed": "why"}``. What a
+framework prints goes to standard error. The stages are the modules of
+:mod:`zoo.verification.stages`; arrays go through files in the job's folder.
 
-Being a process of its own, a crash is a row in the report; and it may set what a library must not,
-such as JAX's x64 flag.
+Because it is a separate process, a crash is a row in the report; and it may set what a library must
+not, such as JAX's x64 flag.
 """
 
 from __future__ import annotations
@@ -18,24 +18,34 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 
 def main(backend: str) -> None:
     """Do jobs until standard input ends."""
     results = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whoever prints must not be taken for a result
+    os.dup2(2, 1)  # what a framework prints must not be taken for a result
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    _preload(backend)
     for line in sys.stdin:
         job = json.loads(line)
-        stage = importlib.import_module(f"zoo.verification.stages.{job['stage']}")
         try:
-            answer = {"found": stage.run(Path(job["folder"]), backend, job["asked"])}
+            stage = importlib.import_module(f"zoo.verification.stages.{job['stage']}")
+            answer = {"result": stage.run(Path(job["folder"]), backend, job["requested"])}
         except Exception as error:  # a framework may raise anything; it is a row of the report
             traceback.print_exc()
             lines = [text for text in str(error).splitlines() if text.strip()] or [""]
             answer = {"failed": f"{type(error).__name__}: {lines[-1].strip()}"}
         results.write(json.dumps({**answer, "memory_mib": _memory()}) + "\n")
+
+
+def _preload(backend: str) -> None:
+    """Import the framework while the first job is still being prepared."""
+    from zoo.backend import registry
+
+    with suppress(Exception):  # the job will raise it again, and report it
+        registry.load(backend)
 
 
 def _memory() -> float:

@@ -1,17 +1,43 @@
-"""What a worker can be told to do, a module a stage, each with ``run(folder, backend, asked)``.
+"""The jobs that a worker can do: a module a stage, each with ``run(folder, backend, requested)``.
 
-``backend`` is its name, under which files are kept, and ``asked`` what the caller called it.
+``folder`` holds the job and receives the arrays that it makes; ``backend`` is the backend's name,
+which names its files; ``requested`` is what the caller called it (``tensorflow`` says more than
+``keras``). Each returns plain data.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.graphs.graph import Graph
+from zoo.weights import initial
 
-def job_of(folder: Path) -> dict[str, Any]:
-    """Read a job's ``job.json``; its input size is a tuple again."""
-    job: dict[str, Any] = json.loads((folder / "job.json").read_text())
-    size = tuple(job["options"]["input_size"])
-    return {**job, "options": {**job["options"], "input_size": size}}
+
+def write_job(folder: Path, **values: Any) -> None:
+    """Write a job's ``job.json``; graphs go into it as plain data.
+
+    Args:
+        folder: The job's folder, which exists.
+        **values: What the stage needs.
+    """
+    job = {k: v.to_dict() if isinstance(v, Graph) else v for k, v in values.items()}
+    (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+
+
+def read_job(folder: Path) -> dict[str, Any]:
+    """Read a job's ``job.json``, with its graphs made again."""
+    job: dict[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    return {
+        key: Graph.from_dict(value)
+        if isinstance(value, Mapping) and "zoo_graph" in value
+        else value
+        for key, value in job.items()
+    }
+
+
+def build(backend: Any, graph: Graph, dtype: str, seed: int) -> Any:
+    """Build a model with initial weights, as ``zoo.build`` does."""
+    return backend.build(graph, initial.drawing(graph, seed, dtype=dtype), dtype, seed % 2**31)

@@ -1,7 +1,8 @@
 """Runs a model in its other forms, in lower precision, and with the framework's own optimizers.
 
-Of job.json, input.npy, weights.npz, batch*.npz and reference.npz, the reference's outputs, it makes
-a list of what :class:`zoo.verification.results.Check` holds.
+Reads job.json, input.npy, weights.npz, batch*.npz and reference.npz, the reference's outputs.
+Returns the fields of :class:`zoo.verification.results.Check`. Whatever raises is a failed check,
+unless the backend's own table of limits gives a reason.
 """
 
 from __future__ import annotations
@@ -14,109 +15,122 @@ from typing import Any
 import numpy as np
 
 from zoo.training import rules
-from zoo.verification.comparison import error
-from zoo.verification.stages import job_of
-from zoo.verification.stages.training import Array, Batches, Trainer, given
+from zoo.verification.comparison import error, worst
+from zoo.verification.limits import form_limit, precision_limit
+from zoo.verification.stages import build, read_job
+from zoo.verification.stages.training import Array, Batches, Trainer, read_batches
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
+Checks = list[dict[str, Any]]
 
-def run(folder: Path, name: str, asked: str) -> dict[str, Any]:
+
+def run(folder: Path, name: str, requested: str) -> dict[str, Any]:
     """Do the job."""
     import zoo
     from zoo.backend import registry
 
-    job = job_of(folder)
-    backend = registry.load(asked)
+    job = read_job(folder)
+    backend: Any = registry.load(requested)
     x = np.load(folder / "input.npy")
     with np.load(folder / "weights.npz", allow_pickle=False) as file:
         weights = dict(file)
     with np.load(folder / "reference.npz", allow_pickle=False) as file:
         reference = dict(file)
 
-    def build(dtype: str) -> Any:
-        model = zoo.build(job["model"], name, **job["options"], seed=job["seed"], dtype=dtype)
+    def filled(dtype: str) -> Any:
+        model = build(backend, job["graph"], dtype, job["seed"])
         zoo.set_weights(model, weights)
         return model
 
-    model = build("float64")
-    found = _forms(backend, model, x, reference)
+    model = filled("float64")
+    checks = _forms(backend, name, model, x, reference)
     nodes = [node.name for node in zoo.graph_of(model).nodes]
-    own = zoo.features(model, x, nodes)
+    double = zoo.features(model, x, nodes)
     for dtype in PRECISIONS:
+        check: dict[str, Any] = {"kind": "precision", "what": dtype}
         try:
-            values = zoo.features(build(dtype), x, nodes)
-        except Exception as failure:  # a kernel that the framework has not
-            found.append({"kind": "precision", "what": dtype, **_lacking(failure, name, dtype)})
-            continue
-        errors = {node: error(values[node], own[node]) for node in nodes}
-        node = max(errors, key=lambda name: errors[name])
-        found.append({"kind": "precision", "what": dtype, "error": errors[node], "node": node})
-    graph = zoo.graph(job["model"], **job["options"]).without_dropout()
-    trainer = Trainer(backend, graph, job["seed"], "float64")
+            values = zoo.features(filled(dtype), x, nodes)
+        except Exception as failure:  # a framework may raise anything
+            check |= _without_kernel(failure, name, dtype, precision_limit(name, dtype))
+        else:
+            check |= _measured({node: error(values[node], double[node]) for node in nodes})
+        checks.append(check)
+    trainer = Trainer(backend, job["graph"].without_dropout(), job["seed"], "float64")
+    batches = read_batches(folder)
     for rule, rate in job["rates"].items():
-        found += _optimizer(trainer, rule, rate, given(folder))
-    return {"checks": found}
+        for steps in (1, len(batches)):
+            what = f"{rule}, {steps} step{'s' * (steps > 1)}"
+            check = {"kind": "optimizer", "what": what}
+            try:
+                check |= _measured(_optimizer(trainer, rule, rate, batches[:steps]))
+            except Exception as failure:  # a framework may raise anything
+                check |= {"note": summary(failure)}
+            checks.append(check)
+    return {"checks": checks}
 
 
-def _forms(
-    backend: Any, model: Any, x: Array, reference: Mapping[str, Array]
-) -> list[dict[str, Any]]:
-    found = []
+def _forms(backend: Any, name: str, model: Any, x: Array, reference: Mapping[str, Array]) -> Checks:
+    checks = []
     for form, function in backend.forms(model).items():
+        check: dict[str, Any] = {"kind": "form", "what": form}
         try:
             result = function(x)
-        except Exception as failure:  # a form that cannot be made here, as without a compiler
-            found.append({"kind": "form", "what": form, "note": _word(failure)})
-            continue
-        outputs = result if isinstance(result, dict) else {next(iter(reference)): result}
-        errors = {f"output {key}": error(outputs[key], aim) for key, aim in reference.items()}
-        node = max(errors, key=lambda name: errors[name])
-        found.append({"kind": "form", "what": form, "error": errors[node], "node": node})
-    return found
+        except Exception as failure:  # a framework may raise anything
+            check |= _stated(failure, form_limit(name, form))
+        else:
+            outputs = result if isinstance(result, dict) else {next(iter(reference)): result}
+            check |= _measured(
+                {f"output {key}": error(outputs[key], aim) for key, aim in reference.items()}
+            )
+        checks.append(check)
+    return checks
 
 
-def _optimizer(trainer: Trainer, rule: str, rate: float, batches: Batches) -> list[dict[str, Any]]:
-    """How far the framework's own optimizer is from the rule, after one step and after all."""
+def _optimizer(trainer: Trainer, rule: str, rate: float, batches: Batches) -> dict[str, float]:
+    """The difference of weights trained by the framework's own optimizer from the rule's."""
+    _, _, expected = trainer.train(rule, rate, batches)
+    trainer.backend.set_weights(trainer.model, trainer.start)
+    step = trainer.backend.optimizing(trainer.model, rule, {"lr": rate, **rules.SETTINGS[rule]})
+    for batch in batches:
+        step(*batch)
+    weights = trainer.backend.get_weights(trainer.model)
     trained = [parameter.name for parameter in trainer.graph.parameters if parameter.trainable]
-    found = []
-    for steps in (1, len(batches)):
-        _, _, aim = trainer.train(rule, rate, batches[:steps])
-        trainer.backend.set_weights(trainer.model, trainer.start)
-        step = trainer.backend.optimizing(trainer.model, rule, {"lr": rate, **rules.SETTINGS[rule]})
-        for batch in batches[:steps]:
-            step(*batch)
-        mine = trainer.backend.get_weights(trainer.model)
-        # Over how far training has moved them: over the weights themselves it would look small.
-        moved = max(float(np.abs(aim[key] - trainer.start[key]).max()) for key in trained)
-        errors = {key: float(np.abs(mine[key] - aim[key]).max()) / moved for key in trained}
-        node = max(errors, key=lambda name: errors[name])
-        what = f"{rule}, {steps} step{'s' * (steps > 1)}"
-        found.append({"kind": "optimizer", "what": what, "error": errors[node], "node": node})
-    return found
+    # Relative to how far training moved them: relative to the weights it would look small.
+    moved = max(float(np.abs(expected[key] - trainer.start[key]).max()) for key in trained)
+    return {key: float(np.abs(weights[key] - expected[key]).max()) / moved for key in trained}
+
+
+def _measured(errors: Mapping[str, float]) -> dict[str, Any]:
+    largest = worst(errors)
+    return {"error": largest.error, "node": largest.node}
 
 
 #: how frameworks say that they have no kernel, with its name
 _NO_KERNEL = re.compile(r"kernel `(\w+)` is not registered|\"(\w+)\" not implemented for")
 
 
-def _lacking(failure: Exception, backend: str, dtype: str) -> dict[str, str]:
-    """Why a network does not run in a dtype, in plain words where they are known."""
+def _without_kernel(failure: Exception, backend: str, dtype: str, limit: str) -> dict[str, str]:
+    """The same as :func:`_stated`, naming the missing kernel where it is known."""
     from zoo.backend import registry
 
-    said = _word(failure)
     kernel = _NO_KERNEL.search(str(failure))
     if not kernel:
-        return {"note": said}
+        return _stated(failure, limit)
     title, operation = registry.resolve(backend).title, kernel[1] or kernel[2]
-    return {
-        "note": f"{title} has no {dtype} kernel for the operation {operation} on this machine",
-        "detail": said,
-    }
+    reason = f"{title} has no {dtype} kernel for the operation {operation} on this machine"
+    return {"note": reason, "detail": summary(failure), "limit": limit}
 
 
-def _word(failure: Exception) -> str:
-    """The line of an error that says most, shortened."""
+def _stated(failure: Exception, limit: str) -> dict[str, str]:
+    """Report what raised: as a stated limit if there is one, otherwise as a failure."""
+    if limit:
+        return {"note": limit, "detail": summary(failure), "limit": limit}
+    return {"note": summary(failure)}
+
+
+def summary(failure: Exception) -> str:
+    """Return the type of an error and its most telling line, shortened."""
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     telling = [line for line in lines if "rror" in line or "not" in line]
     return f"{type(failure).__name__}: {(telling or lines or [''])[0][:200]}"

@@ -1,4 +1,4 @@
-"""A report as a web page of its own: no scripts, and nothing from any network."""
+"""Results as self-contained HTML pages, without scripts, which load nothing from a network."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.errors import BackendError
-from zoo.verification.results import Report
-from zoo.verification.terminal import KINDS, OWN, by_backend, by_row, figure, notes
+from zoo.verification.rendering.terminal import KINDS, OWN, by_backend, by_row, figure, notes
+from zoo.verification.results import Results
 
-BEYOND = 7  # the shade of a cell with more than is allowed; up to that 0 to 6
+BEYOND = 7  # the shade of a cell whose error exceeds the tolerance; 0 to 6 are within it
 
 
 def check() -> None:
-    """Find out whether pages can be made, before the work rather than after.
+    """Check that pages can be made, before the work rather than after it.
 
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
@@ -23,14 +23,14 @@ def check() -> None:
     _environment()
 
 
-def page(report: Report) -> str:
-    """Make the page of one proof.
+def page(report: Results) -> str:
+    """Make the page of one verification.
 
     Args:
-        report: What was found.
+        report: Its results.
 
     Returns:
-        HTML with style and pictures in it.
+        HTML with its style and plots inside.
 
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
@@ -46,7 +46,7 @@ def page(report: Report) -> str:
     if training and training.losses and training.steps:
         rules = training.rates
         pictures["training"] = [plots.losses(training, rule, titles) for rule in rules]
-        if training.pairs:  # beneath their losses
+        if training.pairs:  # below the losses
             pictures["training"] += [plots.differences(training, rule, titles) for rule in rules]
         pictures["drift"] = plots.drift(training, titles)
     return _render(
@@ -59,25 +59,25 @@ def page(report: Report) -> str:
         checks=[
             (
                 KINDS[kind],
-                [] if kind in OWN else by_row(found, compared),
-                by_backend(found, titles) if kind in OWN else [],
-                notes(found),
+                [] if kind in OWN else by_row(checks, compared),
+                by_backend(checks, titles) if kind in OWN else [],
+                notes(checks),
             )
-            for kind, found in kinds.items()
-            if found
+            for kind, checks in kinds.items()
+            if checks
         ],
     )
 
 
-def index(reports: Sequence[Report], command: str) -> str:
-    """Make the page that leads to those of many proofs.
+def index(reports: Sequence[Results], command: str) -> str:
+    """Make the page that links to those of many models.
 
     Args:
-        reports: What was found of each model.
-        command: What made it, to be told.
+        reports: The results of each model.
+        command: The command line to show.
 
     Returns:
-        HTML, which expects ``MODEL.html`` of each beside it.
+        HTML, which expects each model's ``MODEL.html`` in the same folder.
     """
     backends = {r.backend: r.title for report in reports for r in report.results}
     trained = [r.training for r in reports if r.training and r.training.pairs]
@@ -91,8 +91,8 @@ def index(reports: Sequence[Report], command: str) -> str:
     )
 
 
-def _about(report: Report) -> str:
-    """What was proven, in words."""
+def _about(report: Results) -> str:
+    """What was verified, in words."""
     height, width = report.options["input_size"]
     words = [f"{height}x{width} pixels"]
     for option, one, many in (
@@ -106,8 +106,8 @@ def _about(report: Report) -> str:
     return ", ".join(words)
 
 
-def _matrix(report: Report) -> list[tuple[str, list[tuple[str, str, int]]]]:
-    """Each against each: the worst node's error, which node that is, and a shade."""
+def _matrix(report: Results) -> list[tuple[str, list[tuple[str, str, int]]]]:
+    """All pairs: the worst node's error, its name, and a shade."""
     names = ["reference", *(result.backend for result in report.compared)]
     worst = {frozenset((pair.a, pair.b)): pair.worst for pair in report.pairs}
     worst |= {frozenset((r.backend, "reference")): r.worst for r in report.compared if r.worst}
@@ -115,17 +115,17 @@ def _matrix(report: Report) -> list[tuple[str, list[tuple[str, str, int]]]]:
     for a in names:
         cells = []
         for b in names:
-            found = worst.get(frozenset((a, b)))
-            if a == b or found is None:
+            place = worst.get(frozenset((a, b)))
+            if a == b or place is None:
                 cells.append(("", "", 0))
             else:
-                cells.append((figure(found.error), found.node, _shade(found.error, report)))
+                cells.append((figure(place.error), place.node, _shade(place.error, report)))
         rows.append((a, cells))
     return rows
 
 
-def _shade(error: float, report: Report) -> int:
-    """By how near it is to all that is allowed: 0 up to a thousandth of it, 6 at it, 7 beyond."""
+def _shade(error: float, report: Results) -> int:
+    """A shade by the error: 0 up to a thousandth of the tolerance, 6 at the tolerance, 7 above."""
     if not error <= report.tolerance:
         return BEYOND
     near = math.log10(error / report.tolerance) / 3 if error else -1.0
@@ -143,21 +143,21 @@ def _environment() -> Any:
     except ImportError as error:
         raise _missing(error) from error
     environment = Environment(
-        loader=PackageLoader("zoo.verification"),
+        loader=PackageLoader("zoo.verification.rendering"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
-    # A path name that may be broken at its dots.
+    # A path name in which a line may break at the dots.
     environment.filters["broken"] = lambda name: Markup(".<wbr>").join(name.split("."))
     return environment
 
 
 def _plots() -> Any:
     try:
-        from zoo.verification import plots
+        from zoo.verification.rendering import plots
     except ImportError as error:
         raise _missing(error) from error
     return plots
@@ -165,6 +165,6 @@ def _plots() -> Any:
 
 def _missing(error: ImportError) -> BackendError:
     return BackendError(
-        "a report as a page needs Jinja and Matplotlib: python -m pip install 'polyzoo[report]' "
+        "HTML reports need Jinja and Matplotlib: python -m pip install 'polyzoo[report]' "
         f"(could not import {error.name!r})"
     )

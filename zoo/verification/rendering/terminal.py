@@ -1,4 +1,4 @@
-"""A report as it is printed."""
+"""Results as tables in a terminal."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from rich.table import Table
 
 from zoo.training.rules import RULES
 from zoo.verification.comparison import Worst
-from zoo.verification.results import BackendResult, Check, Report, Training
+from zoo.verification.results import BackendResult, Check, Results, Training
 
-#: kind of check -> what its table is called
+#: kind of check -> the heading of its table
 KINDS = {
     "size": "other inputs, float64: error of the worst node against NumPy",
     "form": "eager and compiled, float64: error of the outputs against NumPy",
     "precision": "lower precision: error of the worst node against the backend's own float64",
     "engine": "other engines, float32: error of the worst node against NumPy",
-    "optimizer": "the framework's own optimizers: how far its weights are from the written rule's, "
-    "as a part of how far training moved them",
+    "optimizer": "the framework's own optimizers: difference of the weights from the written "
+    "rule's, relative to how far training moved them",
 }
-#: kinds of which each backend has its own, so that a table with a column for each would be empty
+#: kinds that differ between backends, so that a table with a column for each would be mostly empty
 OWN = ("form", "engine")
 
 
-def told(report: Report) -> Group:
-    """Lay out all of a report."""
+def render(report: Results) -> Group:
+    """Lay out all results."""
     height, width = report.options["input_size"]
     heads = " with auxiliary heads" if report.options["aux"] else ""
     title = f"{report.model}{heads}, {height}x{width}, {report.dtype}"
@@ -42,13 +42,13 @@ def told(report: Report) -> Group:
         parts += ["", *_training(report.training)]
     for kind, heading in KINDS.items():
         if checks := [check for check in report.checks if check.kind == kind]:
-            parts += ["", f"[italic]{heading}[/]", _checks(report, checks), *_noted(checks)]
+            parts += ["", f"[italic]{heading}[/]", _checks(report, checks), *_remarks(checks)]
     parts += ["", *(f"[red]✗[/red] {escape(problem)}" for problem in report.problems)]
     return Group(*parts, verdict(report))
 
 
-def verdict(report: Report) -> str:
-    """The last line, which says whether all is well."""
+def verdict(report: Results) -> str:
+    """The last line, which says whether the verification passed."""
     count = len(report.compared)
     colour, word = ("green", "PASS") if report.passed else ("red", "FAIL")
     text = (
@@ -58,10 +58,10 @@ def verdict(report: Report) -> str:
     if report.training:
         text += "; gradients"
         text += f", {report.training.steps} steps" if report.training.steps else ""
-    return text + (f"; {len(report.checks)} checks more" if report.checks else "")
+    return text + (f"; {len(report.checks)} further checks" if report.checks else "")
 
 
-def _backends(report: Report) -> Table:
+def _backends(report: Results) -> Table:
     table = Table()
     table.add_column("")
     for result in report.results:
@@ -73,8 +73,8 @@ def _backends(report: Report) -> Table:
     return table
 
 
-def _errors(report: Report) -> Table:
-    table = _narrow(("error", "logits", "worst node", "which is"), left=("error", "which is"))
+def _errors(report: Results) -> Table:
+    table = _narrow(("error", "logits", "worst node", "name"), left=("error", "name"))
     for result in report.compared:
         last = result is report.compared[-1]
         row = _row(f"{result.backend} - reference", result.logits_error, result.worst)
@@ -84,30 +84,30 @@ def _errors(report: Report) -> Table:
     return table
 
 
-def _training(found: Training) -> list[Any]:
-    height, width = found.input_size
-    trained = " and ".join(f"{name} ({rate:g})" for name, rate in found.rates.items())
-    what = f" and {found.steps} steps of {trained}" if found.steps else ""
-    title = f"gradients{what} in float64, batches of {found.batch} digits, {height}x{width}"
-    names = list(RULES) if found.steps else []
+def _training(training: Training) -> list[Any]:
+    height, width = training.input_size
+    trained = " and ".join(f"{name} ({rate:g})" for name, rate in training.rates.items())
+    what = f" and {training.steps} steps of {trained}" if training.steps else ""
+    title = f"gradients{what} in float64, batches of {training.batch} digits, {height}x{width}"
+    names = list(RULES) if training.steps else []
     table = _narrow(("difference", "loss", "gradients", "of input", *names), left=("difference",))
-    for pair in found.pairs:
+    for pair in training.pairs:
         errors = [pair.loss, pair.gradients.error, pair.of_input]
         errors += [pair.rules[name].error for name in names]
         table.add_row(f"{pair.a} - {pair.b}", *map(figure, errors))
     parts: list[Any] = [f"[italic]{title}[/]", table]
-    drifts = [f"{name} {drift[-1]:.0e}" for name, drift in found.drift.items() if drift]
+    drifts = [f"{name} {drift[-1]:.0e}" for name, drift in training.drift.items() if drift]
     if drifts:
-        parts.append(f"float32 from float64 after {found.steps} steps: {', '.join(drifts)}")
+        parts.append(f"float32 from float64 after {training.steps} steps: {', '.join(drifts)}")
     return parts
 
 
-def _checks(report: Report, checks: list[Check]) -> Table:
+def _checks(report: Results, checks: list[Check]) -> Table:
     titles = {r.backend: r.title for r in report.compared}
     if checks[0].kind in OWN:
         table = Table(box=None, show_header=False, pad_edge=False)
-        for title, found in by_backend(checks, titles):
-            table.add_row(title, ", ".join(f"{what} {text}" for what, text in found))
+        for title, results in by_backend(checks, titles):
+            table.add_row(title, ", ".join(f"{what} {text}" for what, text in results))
         return table
     table = _narrow(("", *titles.values()), left=("",))
     for what, cells in by_row(checks, titles):
@@ -116,49 +116,51 @@ def _checks(report: Report, checks: list[Check]) -> Table:
 
 
 def by_row(checks: Iterable[Check], backends: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Lay checks out: a row for each that was looked at, a cell for each backend."""
+    """Lay checks out: a row for each thing checked, a cell for each backend."""
     rows: dict[str, dict[str, str]] = {}
     for check in checks:
-        rows.setdefault(check.what, {})[check.backend] = _told(check)
+        rows.setdefault(check.what, {})[check.backend] = _result(check)
     return [(what, [cells.get(name, "") for name in backends]) for what, cells in rows.items()]
 
 
 def by_backend(
     checks: Iterable[Check], titles: Mapping[str, str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Lay checks out: a row for each backend that was looked at, with (which, what was found)."""
+    """Lay checks out: a row for each backend, with pairs of (what was checked, result)."""
     rows: dict[str, list[tuple[str, str]]] = {}
     for check in checks:
-        rows.setdefault(titles[check.backend], []).append((check.what, _told(check)))
+        rows.setdefault(titles[check.backend], []).append((check.what, _result(check)))
     return list(rows.items())
 
 
-def _told(check: Check) -> str:
-    return ("no" if check.error is None else figure(check.error)) + " ✗" * (not check.passed)
+def _result(check: Check) -> str:
+    if check.error is None:
+        return "not available" if check.limit else "failed ✗"
+    return figure(check.error) + " ✗" * (not check.passed)
 
 
-def _noted(checks: Iterable[Check]) -> list[str]:
+def _remarks(checks: Iterable[Check]) -> list[str]:
     return [f"{escape(about)}: {escape(note)}" for about, note in notes(checks)]
 
 
 def notes(checks: Iterable[Check]) -> list[tuple[str, str]]:
-    """What there is to say of checks: (which, in words), each once."""
-    found: dict[tuple[str, str], None] = {}
+    """The remarks on checks, each once, as pairs of (which check, remark)."""
+    remarks: dict[tuple[str, str], None] = {}
     for check in checks:
         if check.note:
             which = check.what.partition(",")[0]
             about = which if check.backend in which else f"{check.backend}, {which}"
-            found[about, check.note] = None
-    return list(found)
+            remarks[about, check.note] = None
+    return list(remarks)
 
 
 def figure(error: float | None) -> str:
-    """An error in two digits."""
+    """Write an error with two digits."""
     return "" if error is None else f"{error:.1e}"
 
 
 def _narrow(headings: Iterable[str], left: Iterable[str]) -> Table:
-    """A table so narrow that 80 columns hold the longest path names whole."""
+    """Make a table narrow enough to show the longest path names in 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for heading in headings:
         justify: Any = "left" if heading in left else "right"
@@ -170,7 +172,7 @@ def _row(label: str, logits: float | None, worst: Worst | None) -> tuple[str, ..
     return label, figure(logits), *((figure(worst.error), worst.node) if worst else ())
 
 
-Cell = Callable[[BackendResult, Report], str]
+Cell = Callable[[BackendResult, Results], str]
 
 
 def _if_compared(cell: Callable[[BackendResult], str]) -> Cell:
@@ -183,7 +185,7 @@ def _shape(result: BackendResult) -> str:
     return f"{count} of {shapes.pop()}" if count > 1 and len(shapes) == 1 else ", ".join(shapes)
 
 
-def _top5(result: BackendResult, report: Report) -> str:
+def _top5(result: BackendResult, report: Results) -> str:
     if result.status != "compared":
         return ""
     same = sum(a == b for a, b in zip(result.top5, report.top5, strict=False))
@@ -194,27 +196,11 @@ def _count(kind: str) -> Cell:
     return _if_compared(lambda r: f"{r.parameters[kind]:,}" if kind in r.parameters else "")
 
 
-def _seconds(attribute: str, digits: int) -> Cell:
-    def cell(result: BackendResult) -> str:
-        value = getattr(result, attribute)
-        return "" if value is None else f"{value:.{digits}f} s"
-
-    return _if_compared(cell)
-
-
-def _run(result: BackendResult) -> str:
-    return "" if result.run_s is None else f"{1000 * result.run_s:.0f} ms"
-
-
-def _memory(result: BackendResult) -> str:
-    return "" if result.peak_memory_mib is None else f"{result.peak_memory_mib:,.0f} MiB"
-
-
-def _version(result: BackendResult, report: Report) -> str:
+def _version(result: BackendResult, report: Results) -> str:
     return "\n".join(f"{name} {version}" for name, version in result.versions.items())
 
 
-def _verdict(result: BackendResult, report: Report) -> str:
+def _verdict(result: BackendResult, report: Results) -> str:
     if result.status == "missing":
         return "not installed"
     return "[red]FAIL[/red]" if result.problems else "[green]PASS[/green]"
@@ -225,12 +211,7 @@ _LINES: tuple[tuple[str, Cell], ...] = (
     ("parameters", _count("plain")),
     ("  with heads", _count("aux")),
     ("output", _if_compared(_shape)),
-    ("top-5 as reference", _top5),
-    ("import", _seconds("import_s", 1)),
-    ("build", _seconds("build_s", 2)),
-    ("first run", _seconds("first_run_s", 2)),
-    ("run", _if_compared(_run)),
-    ("peak memory", _if_compared(_memory)),
+    ("top-5 in common", _top5),
     ("verdict", _verdict),
 )
-_SECTION_ENDS = ("output", "top-5 as reference", "peak memory")
+_SECTION_ENDS = ("output", "top-5 in common")

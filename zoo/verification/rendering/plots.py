@@ -1,6 +1,6 @@
-"""Pictures of a report as SVG text, to stand in a page as they are.
+"""Plots of results as SVG text, to put into a page.
 
-Lines and letters are in the page's own colour, so that they can be read on light and on dark.
+Lines and letters have the page's own colour, so that they are readable on light and dark.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from zoo.verification.results import Report, Training
-from zoo.verification.training import TRAINING
+from zoo.verification import tolerances
+from zoo.verification.results import Results, Training
 
-#: of the backends, in their order; to be told apart by everyone (after Okabe and Ito)
+#: of the backends, in order; distinguishable with colour blindness (after Okabe and Ito)
 COLOURS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
-STYLES = ("-", "--", "-.", ":")  # so that lines that lie on each other can be seen
+STYLES = ("-", "--", "-.", ":")  # so that coinciding lines are visible
 _INK = "#010203"  # stands for the page's own colour
 _STYLE: Any = {
-    "svg.fonttype": "none",  # letters stay letters
-    "svg.hashsalt": "zoo",  # the same report gives the same picture
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "zoo",  # the same results give the same plot
     "font.size": 10,
     "text.color": _INK,
     "axes.edgecolor": _INK,
@@ -36,70 +36,70 @@ _STYLE: Any = {
     "grid.color": _INK,
     "legend.frameon": False,
 }
-_LEAST = 1e-17  # where no difference at all is drawn on a logarithmic scale
-_WHOLE, _HALF = (11.5, 3.4), (5.6, 3.2)  # inches: the page's width, and one of a pair's
+_LEAST = 1e-17  # where a difference of 0 is drawn on a logarithmic scale
+_WHOLE, _HALF = (11.5, 3.4), (5.6, 3.2)  # inches: the page's width, and about half of it
 
 
-def depth(report: Report) -> str:
-    """Draw the error of every node, in the order they are computed, for each backend."""
+def depth(report: Results) -> str:
+    """Plot the error of every node, in the order of computation, for each backend."""
     with rc_context(_STYLE):
         figure = Figure(_WHOLE, layout="constrained")
         axes = figure.add_subplot()
         for i, result in enumerate(report.compared):
             places = range(1, len(result.errors) + 1)
             _line(axes, i, places, result.errors, result.title, marker=".", markersize=3)
-        _allowed(axes, report.tolerance)
-        axes.set(xlabel="node, in the order they are computed", ylabel="error", yscale="log")
+        _tolerance(axes, report.tolerance)
+        axes.set(xlabel="node, in the order of computation", ylabel="error", yscale="log")
         _name_worst(axes, report)
         return _svg(figure, axes, "Error of every node against NumPy in float64")
 
 
 def losses(training: Training, rule: str, titles: Mapping[str, str]) -> str:
-    """Draw the losses of all backends over the steps of a rule; they should be one line."""
+    """Plot the losses of all backends over the steps of a rule; the lines should coincide."""
     with rc_context(_STYLE):
         figure = Figure(_HALF, layout="constrained")
         axes = figure.add_subplot()
-        for i, (backend, found) in enumerate(training.losses.items()):
+        for i, (backend, of_rules) in enumerate(training.losses.items()):
             width = 4.5 - i if i < 4 else 1
-            _line(axes, i, _steps(found[rule]), found[rule], titles[backend], linewidth=width)
+            _line(axes, i, _steps(of_rules[rule]), of_rules[rule], titles[backend], linewidth=width)
         axes.set(xlabel="step", ylabel="loss", title=f"{rule}: losses")
         return _svg(figure, axes, f"Training losses with {rule}")
 
 
 def differences(training: Training, rule: str, titles: Mapping[str, str]) -> str:
-    """Draw how far each two backends' weights are apart after each step."""
+    """Plot the difference of each two backends' weights after each step."""
     with rc_context(_STYLE):
         figure = Figure(_HALF, layout="constrained")
         axes = figure.add_subplot()
         for i, pair in enumerate(training.pairs):
             label = f"{titles[pair.a]} \N{MINUS SIGN} {titles[pair.b]}"
             _line(axes, i, _steps(pair.weights[rule]), pair.weights[rule], label)
-        _allowed(axes, TRAINING)
+        _tolerance(axes, tolerances.TRAINING["float64"])
         title = f"{rule}: differences of weights"
         axes.set(xlabel="step", ylabel="difference", yscale="log", title=title)
         return _svg(figure, axes, f"Differences of weights with {rule}", columns=2)
 
 
 def drift(training: Training, titles: Mapping[str, str]) -> str:
-    """Draw how far training in float32 goes from training in float64, in each backend."""
+    """Plot how far float32 training diverges from float64 training, in each backend."""
     with rc_context(_STYLE):
         figure = Figure(_HALF, layout="constrained")
         axes = figure.add_subplot()
-        for i, (backend, found) in enumerate(training.drift.items()):
-            _line(axes, i, _steps(found), found, titles[backend])
+        for i, (backend, values) in enumerate(training.drift.items()):
+            _line(axes, i, _steps(values), values, titles[backend])
         title = f"{next(iter(training.rates))}: float32 from float64"
         axes.set(xlabel="step", ylabel="difference", yscale="log", title=title)
         return _svg(figure, axes, "Float32 from float64 in training")
 
 
-def _allowed(axes: Any, most: float) -> None:
+def _tolerance(axes: Any, most: float) -> None:
     axes.axhline(most, color=_INK, linewidth=1, linestyle=(0, (1, 2)))
-    at = axes.get_yaxis_transform()
-    axes.text(0.01, most, "allowed", transform=at, va="bottom", fontsize=9)
+    transform = axes.get_yaxis_transform()
+    axes.text(0.01, most, "tolerance", transform=transform, va="bottom", fontsize=9)
 
 
-def _name_worst(axes: Any, report: Report) -> None:
-    """Write the name of the node that is furthest off beside its point."""
+def _name_worst(axes: Any, report: Results) -> None:
+    """Write the name of the node with the largest error beside its point."""
     known = [
         (error, place, result.title)
         for result in report.compared

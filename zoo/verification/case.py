@@ -1,0 +1,148 @@
+"""One network and one input: what the backends compute of it, and how far they are off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.backend import registry
+from zoo.graphs.graph import Graph
+from zoo.verification import tolerances
+from zoo.verification.comparison import Array, error, top, worst
+from zoo.verification.conditioned import conditioned, rounding
+from zoo.verification.context import FLOAT64
+from zoo.verification.results import Pair
+from zoo.verification.stages import write_job
+from zoo.verification.together import in_background
+from zoo.verification.workers import Workers
+
+#: What a worker returned, or in words why it returned nothing.
+Outcome = dict[str, Any] | str
+
+
+@dataclass
+class Case:
+    """One network, one input, and a folder in which its workers leave what they computed.
+
+    Attributes:
+        folder: The job's folder.
+        graph: The network.
+        counts: Trainable parameters, ``plain`` and, where there are heads, ``aux``.
+        dtype: What the backends compute in.
+        reference: Node -> its value by the NumPy meaning, float64.
+    """
+
+    folder: Path
+    graph: Graph
+    counts: Mapping[str, int]
+    dtype: str
+    reference: Mapping[str, Array]
+    _rounding: Future[float] | None = None
+
+    @classmethod
+    def prepare(
+        cls,
+        folder: Path,
+        graph: Graph,
+        x: Array,
+        dtype: str,
+        seed: int,
+        counterpart: Graph | None = None,
+    ) -> Case:
+        """Make weights, the reference and the job.
+
+        Args:
+            folder: The job's folder, which is made.
+            graph: The network.
+            x: float32 [N, C, H, W].
+            dtype: float32 or float64.
+            seed: Random seed for the weights.
+            counterpart: The same network with its auxiliary heads, or without; its parameters are
+                counted too.
+        """
+        folder.mkdir(exist_ok=True)
+        weights, reference = conditioned(graph, x, seed)
+        np.save(folder / "input.npy", x)
+        np.savez(folder / "weights.npz", **dict[str, Any](weights))
+        write_job(folder, graph=graph, counterpart=counterpart, dtype=dtype, seed=seed)
+        networks = [graph] if counterpart is None else [graph, counterpart]
+        counts = {"aux" if g.options["aux"] else "plain": g.num_parameters for g in networks}
+        cost = in_background(rounding, graph, x, weights, reference) if dtype == "float32" else None
+        return cls(folder, graph, counts, dtype, reference, cost)
+
+    @property
+    def tolerance(self) -> float:
+        """The largest error allowed at any node; in float32 it depends on the network."""
+        usual = tolerances.FORWARD[self.dtype]
+        if self._rounding is None:
+            return usual
+        return max(usual, tolerances.ROUNDING_FACTOR * self._rounding.result())
+
+    def run(
+        self,
+        workers: Workers,
+        backend: str,
+        requested: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Have one backend do the job; returns its result, or in words why there is none."""
+        double = self.environment(self.dtype, workers)
+        settings = {**double, **(environment or {})}
+        return workers.work(self.folder, registry.resolve(backend), requested, "forward", settings)
+
+    @staticmethod
+    def environment(dtype: str, workers: Workers) -> Mapping[str, str]:
+        """Variables that a process is started with."""
+        return FLOAT64 if dtype == "float64" or workers.keep else {}
+
+    def errors(self, backend: str) -> dict[str, float]:
+        """Node, or ``output:name``, -> error of what a backend computed against the reference."""
+        with np.load(self.folder / f"{backend}.npz", allow_pickle=False) as values:
+            return {
+                key: error(_value(values, key), self.reference[node])
+                for key, node in self._nodes().items()
+            }
+
+    def pairs(self, backends: Sequence[str]) -> tuple[Pair, ...]:
+        """Compare each two backends."""
+        files = {b: np.load(self.folder / f"{b}.npz", allow_pickle=False) for b in backends}
+        errors: dict[tuple[str, str], dict[str, float]] = {
+            pair: {} for pair in combinations(backends, 2)
+        }
+        for key in self._nodes():  # one node at a time, so that no more is held in memory
+            values = {backend: _value(file, key) for backend, file in files.items()}
+            for (a, b), of_pair in errors.items():
+                of_pair[key] = error(values[a], values[b])
+        for file in files.values():
+            file.close()
+        return tuple(
+            Pair(a, b, of_pair[self.logits], worst(of_pair)) for (a, b), of_pair in errors.items()
+        )
+
+    def top5(self, backend: str | None = None) -> tuple[int, ...]:
+        """Return the indices of a backend's five largest logits, or of the reference's."""
+        if backend is None:
+            return tuple(top(self.reference[self._nodes()[self.logits]]))
+        with np.load(self.folder / f"{backend}.npz", allow_pickle=False) as values:
+            return tuple(top(values[self.logits]))
+
+    @property
+    def logits(self) -> str:
+        """The key of the first output."""
+        return f"output:{self.graph.outputs[0].name}"
+
+    def _nodes(self) -> dict[str, str]:
+        """Key in a backend's file -> the node that it is, in the order of computation."""
+        nodes = {node.name: node.name for node in self.graph.nodes}
+        outputs = self.graph.output_nodes.items()
+        return nodes | {f"output:{name}": node.name for name, node in outputs}
+
+
+def _value(values: Mapping[str, Array], key: str) -> Array:
+    return values[key] if key in values else np.empty(0)

@@ -1,0 +1,20 @@
+"""What the backends state about their own limits, where a verification needs it."""
+
+from __future__ import annotations
+
+from zoo.backend import registry
+
+
+def form_limit(backend: str, form: str) -> str:
+    """Return the reason why a form of running may be unavailable; empty if none is stated."""
+    return registry.resolve(backend).form_limits.get(form, "")
+
+
+def precision_limit(backend: str, dtype: str) -> str:
+    """Return the reason why a dtype may be unavailable; empty if none is stated."""
+    return registry.resolve(backend).precision_limits.get(dtype, "")
+
+
+def optimizer_note(backend: str, rule: str) -> str:
+    """Return how the framework's own optimizer differs from the rule; empty if it does not."""
+    return registry.resolve(backend).optimizer_notes.get(rule, "")

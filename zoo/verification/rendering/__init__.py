@@ -1,0 +1,1 @@
+"""Renderings of a verification's results: terminal, HTML page and plots."""

@@ -1,0 +1,56 @@
+"""At which input sizes a network can be verified."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo.graphs.graph import Graph
+from zoo.language import graphs
+from zoo.verification import memory
+
+_SIDES = (64, 80, 96, 112, 128, 160, 192, 224)
+_PARTS = (0.75, 0.5, 0.35, 0.25, 0.15)  # of the network's own height and width
+
+
+def smaller(model: str, graph: Graph) -> tuple[int, int]:
+    """Return the smallest usual input size that a network can be made for, or its own."""
+    own: tuple[int, int] = tuple(graph.options["input_size"])
+    for side in _SIDES:
+        if side >= max(own):
+            break
+        if graphs.takes(model, **{**graph.options, "input_size": side}):
+            return side, side
+    return own
+
+
+def fitting(name: str, options: dict[str, Any], itemsize: int) -> tuple[Graph, tuple[str, ...]]:
+    """Make a network for the largest input size whose verification fits into memory.
+
+    Args:
+        name: A model that zoo ships, or a YAML file.
+        options: The options of :func:`zoo.graph`.
+        itemsize: Bytes of a weight.
+
+    Returns:
+        The graph, and notes for the report if it is not for the network's own size.
+
+    Raises:
+        NotEnoughMemoryError: No size fits.
+    """
+    graph = graphs.graph(name, **options)
+    free = 0.6 * memory.available()
+    if memory.needed(graph, itemsize) <= free:
+        return graph, ()
+    height, width = graph.options["input_size"]
+    for part in _PARTS:
+        size = (round(height * part), round(width * part))
+        if not graphs.takes(name, **{**options, "input_size": size}):
+            break
+        less = graphs.graph(name, **{**options, "input_size": size})
+        if memory.needed(less, itemsize) <= free:
+            note = f"at {size[0]}x{size[1]} instead of {height}x{width}, to fit into memory"
+            return less, (note,)
+    raise memory.NotEnoughMemoryError(
+        f"{graph.name}: verification needs about {memory.needed(graph, itemsize) / 2**30:.1f} GiB, "
+        f"and {free / 2**30:.1f} GiB is available; give a smaller input_size"
+    )

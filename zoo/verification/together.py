@@ -1,0 +1,72 @@
+"""Runs what may run at the same time, side by side."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def side_by_side(
+    task: Callable[[Item], Result],
+    items: Iterable[Item],
+    capacity: int,
+    announce: Callable[[Item], None],
+    interrupt: Callable[[], None],
+) -> dict[Item, Result]:
+    """Call a function for each item, some at the same time.
+
+    Args:
+        task: Called with an item, in a thread if ``capacity`` is more than 1.
+        items: In the order to start them.
+        capacity: How many may run at the same time.
+        announce: Called in this thread with an item that starts.
+        interrupt: Called if anything raises, a keyboard interrupt included; it must make running
+            tasks end soon.
+
+    Returns:
+        Item -> what ``task`` returned, in the order of the items.
+    """
+    order = list(items)
+    if capacity <= 1:
+        results = {}
+        for item in order:
+            announce(item)
+            results[item] = task(item)
+        return results
+    waiting = deque(order)
+    running: dict[Future[Result], Item] = {}
+    results = {}
+    with ThreadPoolExecutor(capacity) as pool:
+        try:
+            while waiting or running:
+                while waiting and len(running) < capacity:
+                    item = waiting.popleft()
+                    announce(item)
+                    running[pool.submit(task, item)] = item
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    results[running.pop(future)] = future.result()
+        except BaseException:  # or the pool would wait for every task
+            interrupt()
+            raise
+    return {item: results[item] for item in order}
+
+
+def in_background(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
+    """Call a function in a thread that does not keep the interpreter from ending."""
+    future: Future[Result] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return future
