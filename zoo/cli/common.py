@@ -1,30 +1,41 @@
-"""What several commands share: their arguments, and where weights came from in words."""
+"""What several commands share: their arguments, and the origin of weights in words."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from zoo.cli import completion
 from zoo.errors import InputError
-from zoo.graphs.graph import Graph
 
-Model = Annotated[str, typer.Argument(help="A name from 'zoo list', or a YAML file.")]
-Aux = Annotated[bool, typer.Option("--aux", help="With the auxiliary heads.")]
-Classes = Annotated[int | None, typer.Option("--num-classes", help="Outputs of the classifier.")]
-Channels = Annotated[int | None, typer.Option("--in-channels", help="Channels of the input.")]
+if TYPE_CHECKING:
+    from zoo.graphs.graph import Graph
+
+MODEL_HELP = "A name from 'zoo list', or a YAML file."
+
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help=MODEL_HELP, autocompletion=completion.models)
+]
+Aux = Annotated[bool, typer.Option("--aux", help="Include the auxiliary heads.")]
+Classes = Annotated[
+    int | None, typer.Option("--num-classes", help="Number of outputs of the classifier.")
+]
+Channels = Annotated[
+    int | None, typer.Option("--in-channels", help="Number of channels of the input.")
+]
 Size = Annotated[
-    str | None, typer.Option("--input-size", metavar="N|HxW", help="Of the input, in pixels.")
+    str | None, typer.Option("--input-size", metavar="N|HxW", help="Size of the input in pixels.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Depth = Annotated[int, typer.Option("--depth", min=1, help="How many levels of blocks to open.")]
 All = Annotated[bool, typer.Option("--all", help="Open every block.")]
-Seed = Annotated[int, typer.Option("--seed", help="Of the weights.")]
+Seed = Annotated[int, typer.Option("--seed", help="Random seed for the weights.")]
 
 
 class Format(StrEnum):
-    """What a table is printed as."""
+    """The format that a table is printed in."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -32,12 +43,12 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Form = Annotated[Format | None, typer.Option("--format", help="Of the table.")]
-JsonToo = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Form = Annotated[Format | None, typer.Option("--format", help="Format of the table.")]
+JsonToo = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 
 
 def format_of(form: Format | None, as_json: bool) -> Format:
-    """Return which of ``--format`` and ``--json`` was meant.
+    """Return the format that ``--format`` and ``--json`` ask for.
 
     Raises:
         InputError: They contradict each other.
@@ -50,10 +61,10 @@ def format_of(form: Format | None, as_json: bool) -> Format:
 def options(
     aux: bool, num_classes: int | None, in_channels: int | None, input_size: str | None
 ) -> dict[str, Any]:
-    """Return the options of a network as :func:`zoo.graph` takes them.
+    """Return the options of a network as the arguments of :func:`zoo.graph`.
 
     Raises:
-        InputError: ``input_size`` is no size.
+        InputError: ``input_size`` is not a size.
     """
     return {
         "aux": aux,
@@ -69,11 +80,13 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     height, by, width = text.lower().partition("x")
     sides = [height, width] if by else [height]
     if not all(side.isdecimal() and len(side) < 7 for side in sides):
-        raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {text!r}")
+        raise InputError(
+            f"--input-size: expected a number such as 224, or 240x320, got {text!r:.200}"
+        )
     return (int(height), int(width)) if by else int(height)
 
 
 def origin(graph: Graph) -> str:
-    """Where weights came from, in words."""
+    """Return where the weights of a network came from, in words."""
     known = [graph.origin[key] for key in ("source", "file", "licence") if graph.origin.get(key)]
-    return f"weights: {'; '.join(known)}" if known else "weights: of a file that zoo saved"
+    return f"weights: {'; '.join(known)}" if known else "weights: from a file that zoo saved"

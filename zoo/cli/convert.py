@@ -1,4 +1,4 @@
-"""``zoo convert``: weights in another form."""
+"""``zoo convert``: weights in another file format."""
 
 from __future__ import annotations
 
@@ -6,51 +6,70 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
+from zoo.cli import completion
 from zoo.cli.common import Channels, Classes, Json, Size, options, origin
-from zoo.cli.terminal import check_writable, err, out, print_json
+from zoo.cli.progress import progress
+from zoo.cli.terminal import check_writable, escape, out, print_json
 
 
 def convert(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="WEIGHTS", help="A file of weights, or a source such as 'torchvision'."
+            metavar="WEIGHTS",
+            help="A file of weights, or a source such as 'torchvision'.",
+            autocompletion=completion.sources,
         ),
     ],
     target: Annotated[
         Path,
         typer.Argument(
-            help="What to write: .safetensors for any framework; .pth, .pdparams, .keras or "
-            ".msgpack (Flax) for one."
+            metavar="TARGET",
+            help="File to write: .safetensors for any framework; .pth (PyTorch), .pdparams "
+            "(PaddlePaddle), .keras or .msgpack (Flax) for one.",
         ),
     ],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="A name, or a YAML file; not needed where the file knows."),
+        typer.Option(
+            "--model",
+            help="A name from 'zoo list', or a YAML file; not needed if the file names it.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     aux: Annotated[
         bool | None,
-        typer.Option("--aux/--no-aux", help="With the auxiliary heads; if there are any."),
+        typer.Option(
+            "--aux/--no-aux", help="Keep or drop the auxiliary heads; kept if the file has them."
+        ),
     ] = None,
     num_classes: Classes = None,
     in_channels: Channels = None,
     input_size: Size = None,
     head: Annotated[
-        str | None, typer.Option("--head", help="'new' for a classifier that starts anew.")
+        str | None,
+        typer.Option(
+            "--head",
+            help="'new' for a classifier with new random weights.",
+            autocompletion=completion.heads,
+        ),
     ] = None,
     stem: Annotated[
         str | None,
-        typer.Option("--stem", help="'adapt' to sum or repeat what reads the input's channels."),
+        typer.Option(
+            "--stem",
+            help="'adapt' to sum or repeat the first layer's weights for other --in-channels.",
+            autocompletion=completion.stems,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Put weights into another form: zoo's own, or a framework's."""
+    """Convert weights to another file format."""
     from zoo.api import conversion
 
     check_writable(target, "TARGET")
-    with err.status(escape(f"{source} to {target}")):
+    with progress(f"converting {source} to {target}"):
         chosen = options(False, num_classes, in_channels, input_size)
         chosen |= {"aux": aux, "head": head, "stem": stem}
         graph, dtype = conversion.convert(source, target, model, **chosen)

@@ -1,47 +1,66 @@
-"""The command line: one command a module of ``zoo.cli``.
+"""The command line: one command per module of ``zoo.cli``.
 
-Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
+Exit status: 0 for success, 1 when a comparison failed, 2 for a mistake of the user's.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
 
 import zoo
-from zoo.cli.convert import convert
-from zoo.cli.diff import diff
-from zoo.cli.draw import draw
-from zoo.cli.list import list_models
-from zoo.cli.predict import predict
-from zoo.cli.summary import summary
-from zoo.cli.terminal import out, run
-from zoo.cli.verify import verify
+from zoo.cli.lazy import SETTINGS, LazyCommand
+from zoo.cli.terminal import run
 
-app = typer.Typer(
-    name="zoo",
-    help="One architecture spec, four frameworks, provably the same network.",
-    epilog="A MODEL is a name from 'zoo list' or the path of a YAML file of your own.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+#: Name -> where its function is, and the first sentence of its help.
+COMMANDS = {
+    "list": ("zoo.cli.list:list_models", "List the models that zoo ships."),
+    "summary": (
+        "zoo.cli.summary:summary",
+        "Show a model's output shapes, parameters and MACs, beside the figures of its paper.",
+    ),
+    "draw": ("zoo.cli.draw:draw", "Draw a model as SVG: its blocks, and the shapes between them."),
+    "diff": ("zoo.cli.diff:diff", "Compare two models node by node."),
+    "verify": (
+        "zoo.cli.verify:verify",
+        "Verify that the frameworks compute the same values at every node.",
+    ),
+    "predict": ("zoo.cli.predict:predict", "Classify a photograph."),
+    "convert": ("zoo.cli.convert:convert", "Convert weights to another file format."),
+}
+
+_HELP = "One architecture spec, four frameworks, the same network."
+_EPILOG = (
+    "MODEL is a name from 'zoo list' or the path of a YAML file. 'zoo --install-completion' makes "
+    "your shell (bash, zsh or fish) complete the names of commands, models and backends."
 )
-app.command("list")(list_models)
-for command in (summary, draw, diff, verify, predict, convert):
-    app.command()(command)
+
+app = typer.Typer(name="zoo", help=_HELP, epilog=_EPILOG, **SETTINGS)
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(zoo.__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+
+
+def command_line() -> Any:
+    """Return the program as a command group, with every command in it."""
+    group: Any = get_command(app)
+    for name, (target, sentence) in COMMANDS.items():
+        group.add_command(LazyCommand(name, target, sentence))
+    return group
 
 
 def main() -> None:
     """Run the command line."""
-    run(app)
-
-
-@app.callback(invoke_without_command=True)
-def _version(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
-        out.print(zoo.__version__)
-        raise typer.Exit
+    run(command_line())

@@ -1,25 +1,33 @@
-"""``zoo predict``: what a model sees in a photograph."""
+"""``zoo predict``: the classes of a photograph."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 import zoo
+from zoo.cli import completion
 from zoo.cli.common import Channels, Classes, Json, Seed, Size, options, origin
-from zoo.cli.terminal import err, out, print_json
+from zoo.cli.progress import progress
+from zoo.cli.terminal import escape, out, print_json
 from zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from zoo.graphs.graph import Graph
 
 
 def predict(
-    image: Annotated[Path, typer.Argument(help="A photograph.")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", help="A name, or a YAML file; not needed where FILE knows."),
+        typer.Option(
+            "--model",
+            help="A name from 'zoo list', or a YAML file; not needed if the weights' file names "
+            "it.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     weights: Annotated[
         str | None,
@@ -27,12 +35,17 @@ def predict(
             "--weights",
             metavar="FILE|SOURCE",
             help="A file of weights, zoo's own or a publisher's, or a source such as "
-            "'torchvision'.",
+            "'torchvision'. Without it the model is untrained.",
+            autocompletion=completion.sources,
         ),
     ] = None,
     backend: Annotated[
         str | None,
-        typer.Option("--backend", help="The framework; the first installed if not given."),
+        typer.Option(
+            "--backend",
+            help="The framework to run in; by default the first one installed.",
+            autocompletion=completion.backend,
+        ),
     ] = None,
     num_classes: Classes = None,
     in_channels: Channels = None,
@@ -41,19 +54,19 @@ def predict(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Say what a model sees in a photograph; without weights, run it untrained."""
+    """Classify a photograph."""
     if not (model or weights):
         raise InputError("which model? Give --model, or --weights with a file that knows its own")
     chosen = options(False, num_classes, in_channels, input_size)
     backend = backend or next(iter(zoo.list_backends()), "torch")
-    with err.status(escape(f"{model or weights} in {backend}")):
+    with progress(f"running {model or weights} in {backend}"):
         if model:
             network = zoo.build(model, backend, **chosen, seed=seed, weights=weights)
         else:
             network = zoo.load(str(weights), backend, **chosen, seed=seed)
-        found = zoo.predict(network, zoo.preprocess(image, network))
+        outputs = zoo.predict(network, zoo.preprocess(image, network))
     graph = zoo.graph_of(network)
-    logits = found[graph.outputs[0].name] if isinstance(found, dict) else found
+    logits = outputs[graph.outputs[0].name] if isinstance(outputs, dict) else outputs
     classes = _classes(logits, graph, count, with_names=weights is not None)
     result = {
         "model": graph.name,
@@ -70,11 +83,11 @@ def predict(
     if weights:
         out.print(escape(origin(graph)), soft_wrap=True)
     else:
-        out.print(f"untrained weights of seed {seed}: the classes mean nothing yet")
+        out.print(f"untrained weights, seed {seed}: the classes mean nothing")
 
 
-def _classes(logits: Any, graph: zoo.Graph, count: int, with_names: bool) -> list[dict[str, Any]]:
-    """The classes with the largest logits; with their names where those mean something."""
+def _classes(logits: Any, graph: Graph, count: int, with_names: bool) -> list[dict[str, Any]]:
+    """Return the classes with the largest logits, named where the weights give them a meaning."""
     import numpy as np
 
     from zoo.verification.comparison import top
@@ -94,6 +107,8 @@ def _classes(logits: Any, graph: zoo.Graph, count: int, with_names: bool) -> lis
 
 
 def _print_classes(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
     table = Table()
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading == "name" else "right")

@@ -1,4 +1,4 @@
-"""``zoo verify``: the frameworks hold the same network."""
+"""``zoo verify``: whether the frameworks compute the same values."""
 
 from __future__ import annotations
 
@@ -8,43 +8,60 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 import zoo
+from zoo.cli import completion
 from zoo.cli.common import Aux, Channels, Classes, Json, Seed, Size, options
-from zoo.cli.terminal import INTERRUPTED, check_writable, err, fail, out, print_json
+from zoo.cli.progress import progress
+from zoo.cli.terminal import INTERRUPTED, check_writable, err, escape, fail, out, print_json
 from zoo.errors import InputError, suggestion
-from zoo.files import write_text
 
 
 def verify(
     model: Annotated[
         str | None,
-        typer.Argument(help="A name from 'zoo list', or a YAML file; with --all, a pattern."),
+        typer.Argument(
+            metavar="MODEL",
+            help="A name from 'zoo list', or a YAML file; with --all, a pattern such as 'vgg*'.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every model that zoo ships, one after another.")
+        bool, typer.Option("--all", help="Verify every model that zoo ships, one after another.")
     ] = False,
     aux: Aux = False,
     num_classes: Classes = None,
     in_channels: Channels = None,
     input_size: Size = None,
     backends: Annotated[
-        str | None, typer.Option("--backends", help="Which to compare, with commas between.")
+        str | None,
+        typer.Option(
+            "--backends",
+            help="Backends to compare, separated by commas; by default all installed ones.",
+            autocompletion=completion.backends,
+        ),
     ] = None,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="float32 (within 1e-5) or float64 (within 1e-12).")
+        str,
+        typer.Option(
+            "--dtype",
+            help="float32 (within 1e-5) or float64 (within 1e-12).",
+            autocompletion=completion.dtypes,
+        ),
     ] = "float32",
     level: Annotated[
         str,
         typer.Option(
             "--level",
-            help="forward, gradients (too), training (ten steps, too), or full (other sizes, "
-            "compiled forms, precisions, engines and optimizers, too).",
+            help="forward; gradients (also compares gradients); training (also ten training "
+            "steps); or full (also other input sizes, compiled forms, precisions, engines and "
+            "optimizers).",
+            autocompletion=completion.levels,
         ),
     ] = "forward",
     image: Annotated[
-        Path | None, typer.Option("--image", help="A photograph; one is shipped.")
+        Path | None,
+        typer.Option("--image", help="A photograph to run on; by default one that zoo ships."),
     ] = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -52,23 +69,30 @@ def verify(
         Path | None,
         typer.Option(
             "--output",
-            help="Also write the result to this file, .json or .html; with --all a folder, "
-            "where the next run goes on.",
+            help="Also write the report to this file, .json or .html. With --all, a folder for "
+            "all reports; a later run resumes there.",
         ),
     ] = None,
 ) -> None:
-    """Show that the frameworks hold the same network, at every node, on a photograph."""
+    """Verify that the frameworks compute the same values at every node."""
+    from zoo.files import write_text
     from zoo.verification import page
 
     names = None if backends is None else [name.strip() for name in backends.split(",")]
-    asked: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
+    settings: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
     chosen = options(aux, num_classes, in_channels, input_size)
     if every:
-        given: dict[str, Any] = {"--aux": aux, "--image": image, "--num-classes": num_classes}
-        given |= {"--in-channels": in_channels, "--input-size": input_size}
-        if wrong := [option for option, value in given.items() if value]:
-            raise InputError(f"{wrong[0]} is for one model; --all takes each as its spec has it")
-        _verify_all(model, save, as_json, asked)
+        options_of_one: dict[str, Any] = {
+            "--aux": aux,
+            "--image": image,
+            "--num-classes": num_classes,
+        }
+        options_of_one |= {"--in-channels": in_channels, "--input-size": input_size}
+        if wrong := [option for option, value in options_of_one.items() if value]:
+            raise InputError(
+                f"{wrong[0]} is for one model; --all verifies each as its spec defines it"
+            )
+        _verify_all(model, save, as_json, settings)
         return
     if model is None:
         raise InputError("which model? Give a name from 'zoo list', a YAML file, or --all")
@@ -78,24 +102,18 @@ def verify(
             raise InputError(f"--output: expected a name in .json or .html, got {save.name!r}")
         if save.suffix == ".html":
             page.check()
-    with err.status("reading the spec") as status:
-        report = zoo.verify(
-            model,
-            **chosen,
-            **asked,
-            image=image,
-            progress=lambda message: status.update(escape(message)),
-        )
-    found = json.dumps(report.to_dict(), indent=2) + "\n"
-    print(found, end="") if as_json else out.print(report)
+    with progress("reading the spec") as show:
+        report = zoo.verify(model, **chosen, **settings, image=image, progress=show)
+    as_text = json.dumps(report.to_dict(), indent=2) + "\n"
+    print(as_text, end="") if as_json else out.print(report)
     if save:
-        write_text(save, report.to_html() if save.suffix == ".html" else found)
+        write_text(save, report.to_html() if save.suffix == ".html" else as_text)
     if not report.passed:
         raise typer.Exit(1)
 
 
 def _verify_all(
-    pattern: str | None, folder: Path | None, as_json: bool, asked: dict[str, Any]
+    pattern: str | None, folder: Path | None, as_json: bool, settings: dict[str, Any]
 ) -> None:
     from zoo.verification.all_models import verify_all
     from zoo.verification.terminal import verdict
@@ -107,23 +125,23 @@ def _verify_all(
     if folder and folder.suffix in (".json", ".html"):
         raise InputError(f"--output: with --all expected a folder, got {folder.name!r}")
     reports = []
-    with err.status("reading the specs") as status:
-        found = verify_all(
+    with progress("reading the specs") as show:
+        results = verify_all(
             names,
             folder,
-            **asked,
+            **settings,
             command=" ".join(["zoo", *sys.argv[1:]]),
-            progress=lambda message: status.update(escape(message)),
+            progress=show,
         )
         try:
-            for report, known in found:
+            for report, known in results:
                 reports.append(report)
                 if not as_json:
-                    out.print(verdict(report) + ", as found before" * known, soft_wrap=True)
+                    out.print(verdict(report) + ", from an earlier run" * known, soft_wrap=True)
                     for problem in report.problems:
                         out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
         except KeyboardInterrupt:
-            err.print("cut short" + "; run it again to go on" * bool(folder))
+            err.print("interrupted" + "; run the same command to resume" * bool(folder))
             raise typer.Exit(INTERRUPTED) from None
     passed = sum(report.passed for report in reports)
     if as_json:
