@@ -1,4 +1,4 @@
-"""What a reader sees in a picture, and whether anything is in the way of anything else."""
+"""What a reader sees in a picture, and whether anything overlaps anything else."""
 
 import itertools
 import re
@@ -46,7 +46,7 @@ class Picture:
 
 
 def is_small(child) -> bool:
-    """Whether it is a short chain of operations, which is one box as long as others are folded."""
+    """Whether it is a short chain of operations, drawn as one box while others are folded."""
     if not isinstance(child, Block):
         return False
     plain = not any(isinstance(step.child, Block) for step in child.steps)
@@ -68,11 +68,11 @@ def rectangle(group) -> tuple[float, float, float, float]:
 
 
 def segments(path: str) -> list[tuple[float, float, float, float]]:
-    """The straight parts of a path whose corners are rounded, drawn out to the corners."""
+    """The straight parts of a path, extended to the corners that are rounded."""
     points = []
     for sign, rest in re.findall(r"([MLQ])([^MLQ]*)", path):
         where = numbers(rest)
-        points.append((where[0], where[1]))  # of a corner, the corner itself
+        points.append((where[0], where[1]))  # the corner itself
         if sign == "Q":
             points.append((where[2], where[3]))
     return [

@@ -18,7 +18,7 @@ _HOMES = {
     "convert": "zoo.api.storage",
     "features": "zoo.api.running",
     "get_weights": "zoo.api.models",
-    "diff": "zoo.views.difference",
+    "diff": "zoo.views.difference.diff",
     "draw": "zoo.views.drawing.draw",
     "graph": "zoo.language.graphs",
     "graph_of": "zoo.graphs.graph",
@@ -30,6 +30,7 @@ _HOMES = {
     "preprocess": "zoo.api.running",
     "save": "zoo.api.storage",
     "set_weights": "zoo.api.models",
+    "summary": "zoo.views.summary.summary",
     "verify": "zoo.verification.verify",
     "BackendError": "zoo.errors",
     "InputError": "zoo.errors",
@@ -37,9 +38,12 @@ _HOMES = {
     "UnknownNameError": "zoo.errors",
     "WeightsError": "zoo.errors",
     "ZooError": "zoo.errors",
+    "Difference": "zoo.views.difference.diff",
+    "Drawing": "zoo.views.drawing.draw",
     "Graph": "zoo.graphs.graph",
     "Node": "zoo.graphs.nodes",
     "Parameter": "zoo.graphs.nodes",
+    "Summary": "zoo.views.summary.summary",
 }
 
 __all__ = [*_HOMES, "__version__"]
@@ -69,8 +73,12 @@ if TYPE_CHECKING:
     from zoo.graphs.nodes import Parameter as Parameter
     from zoo.language.graphs import graph as graph
     from zoo.verification.verify import verify as verify
-    from zoo.views.difference import diff as diff
+    from zoo.views.difference.diff import Difference as Difference
+    from zoo.views.difference.diff import diff as diff
+    from zoo.views.drawing.draw import Drawing as Drawing
     from zoo.views.drawing.draw import draw as draw
+    from zoo.views.summary.summary import Summary as Summary
+    from zoo.views.summary.summary import summary as summary
 
 
 def __getattr__(name: str) -> Any:

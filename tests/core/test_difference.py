@@ -1,4 +1,4 @@
-"""What two networks differ in, in words and numbers."""
+"""Differences of two networks, in words and numbers."""
 
 import json
 import subprocess
@@ -10,22 +10,22 @@ import pytest
 import zoo
 
 
-def words(found):
-    return {change.name: (change.kind, change.words) for change in found.changes}
+def words(difference):
+    return {change.name: (change.kind, change.words) for change in difference.changes}
 
 
 def test_a_network_is_the_same_as_itself():
-    found = zoo.diff("googlenet", "googlenet")
-    assert not found
-    assert str(found) == "googlenet and googlenet are the same network"
+    difference = zoo.diff("googlenet", "googlenet")
+    assert not difference
+    assert str(difference) == "googlenet and googlenet are the same network"
 
 
 def test_two_files_of_one_name(spec_file, tmp_path):
     first = spec_file("conv: {op: conv, out_channels: 4, kernel_size: 3}\nflat: {op: flatten}")
     second = tmp_path / "again.yaml"
     second.write_text(Path(first).read_text().replace("kernel_size: 3", "kernel_size: 1"))
-    found = zoo.diff(first, second)
-    assert found.to_dict()["models"] == [first, str(second)]
+    difference = zoo.diff(first, second)
+    assert difference.to_dict()["models"] == [first, str(second)]
 
 
 def test_a_block_tells_what_it_comes_to():
@@ -43,12 +43,12 @@ def test_changes_of_rank_are_told_whole(spec_file, tmp_path):
 
 
 def test_initial_weights_alone():
-    assert not zoo.diff("googlenet", "googlenet_bvlc")  # whose initial weights alone are others
+    assert not zoo.diff("googlenet", "googlenet_bvlc")  # only their initial weights differ
 
 
 def test_the_lecture_notes_googlenet_lacks_one_convolution():
-    found = zoo.diff("googlenet", "googlenet_no_reduce")
-    reduce, relu = found.changes
+    difference = zoo.diff("googlenet", "googlenet_no_reduce")
+    reduce, relu = difference.changes
     assert (reduce.name, reduce.kind, reduce.op) == ("conv2.reduce.conv", "removed", "conv")
     assert reduce.parameters == (64 * 64 + 64, 0)
     assert reduce.macs == (56 * 56 * 64 * 64, 0)
@@ -57,34 +57,34 @@ def test_the_lecture_notes_googlenet_lacks_one_convolution():
 
 
 def test_torchvisions_googlenet_against_the_papers():
-    found = words(zoo.diff("googlenet", "googlenet_torchvision", aux=True))
-    assert found["inception3a.branch5x5.conv.conv"] == (
+    changes = words(zoo.diff("googlenet", "googlenet_torchvision", aux=True))
+    assert changes["inception3a.branch5x5.conv.conv"] == (
         "changed",
         "kernel_size 5x5 → 3x3, padding 2 → 1, bias true → false",
     )
-    assert found["inception3a.branch5x5.conv.bn"] == ("added", "added: eps 0.001")
-    assert found["norm1"] == ("removed", "removed")
-    assert found["pool4"] == ("changed", "kernel_size 3x3 → 2x2, padding [0, 1, 0, 1] → 0")
-    assert found["dropout"] == ("changed", "rate 0.4 → 0.2")
-    assert found["aux1.pool"][0] == "changed"
-    assert "conv1.relu" not in found  # it reads another node, but only because of the new one
+    assert changes["inception3a.branch5x5.conv.bn"] == ("added", "added: eps 0.001")
+    assert changes["norm1"] == ("removed", "removed")
+    assert changes["pool4"] == ("changed", "kernel_size 3x3 → 2x2, padding [0, 1, 0, 1] → 0")
+    assert changes["dropout"] == ("changed", "rate 0.4 → 0.2")
+    assert changes["aux1.pool"][0] == "changed"
+    assert "conv1.relu" not in changes  # it reads another node only because a new one is in between
 
 
 def test_what_only_follows_is_told_apart():
-    found = words(zoo.diff("googlenet", "googlenet_paddle", aux=True))
-    assert found["pool1"][0] == "changed"
-    assert found["inception3a.concat"] == ("follows", "28x28x256 → 27x27x256")
-    assert found["aux1.fc1"] == ("follows", "reads 2048 → 1152")
-    assert found["aux2.relu"] == ("removed", "removed")
+    changes = words(zoo.diff("googlenet", "googlenet_paddle", aux=True))
+    assert changes["pool1"][0] == "changed"
+    assert changes["inception3a.concat"] == ("follows", "28x28x256 → 27x27x256")
+    assert changes["aux1.fc1"] == ("follows", "reads 2048 → 1152")
+    assert changes["aux2.relu"] == ("removed", "removed")
 
 
 @pytest.mark.parametrize("name", ["googlenet_torchvision", "googlenet_paddle", "googlenet_slim"])
 def test_the_numbers_add_up(name):
-    found = zoo.diff("googlenet", name)
+    difference = zoo.diff("googlenet", name)
     for key in ("parameters", "macs"):
-        total = sum(new - old for old, new in (getattr(c, key) for c in found.changes))
+        total = sum(new - old for old, new in (getattr(c, key) for c in difference.changes))
         of = "num_parameters" if key == "parameters" else key
-        assert total == getattr(found.new, of) - getattr(found.old, of)
+        assert total == getattr(difference.new, of) - getattr(difference.old, of)
 
 
 def test_two_files_of_ones_own(spec_file, tmp_path):
@@ -94,10 +94,10 @@ def test_two_files_of_ones_own(spec_file, tmp_path):
         "format: 1\nname: other\nlayers:\n  a: {op: relu}\n  b: {op: relu}\n"
         "  c: {op: concat, from: [a, b]}\n"
     )
-    found = {change.name: change for change in zoo.diff(first, second).changes}
-    assert found["b"].words == "reads input → a"
-    assert found["c"].op == "add → concat"
-    assert set(found) == {"b", "c"}
+    changes = {change.name: change for change in zoo.diff(first, second).changes}
+    assert changes["b"].words == "reads input → a"
+    assert changes["c"].op == "add → concat"
+    assert set(changes) == {"b", "c"}
 
 
 def run(*arguments):
@@ -112,10 +112,13 @@ def run(*arguments):
 def test_the_command():
     assert run("vgg16", "vgg16").returncode == 0
     done = run("vgg16", "vgg16_paddleclas", "--json")
-    assert done.returncode == 1  # as diff has it
-    found = json.loads(done.stdout)
-    assert found["num_parameters"] == [138_357_544, 138_353_320]
-    assert {change["name"] for change in found["changes"]} >= {"stage1.conv1.conv", "downscale1"}
+    assert done.returncode == 1  # like diff(1)
+    difference = json.loads(done.stdout)
+    assert difference["num_parameters"] == [138_357_544, 138_353_320]
+    assert {change["name"] for change in difference["changes"]} >= {
+        "stage1.conv1.conv",
+        "downscale1",
+    }
     assert "*.bn (57)" in run("googlenet", "googlenet_bn").stdout
     every = run("googlenet", "googlenet_bn", "--all").stdout
     assert every.count("batch_norm added") == 57
@@ -124,26 +127,26 @@ def test_the_command():
 
 
 def test_the_rows_come_to_the_total():
-    found = zoo.diff("googlenet", "googlenet_paddle", aux=True)
+    difference = zoo.diff("googlenet", "googlenet_paddle", aux=True)
     for figure in ("parameters", "macs"):
-        deltas = [getattr(change, figure) for change in found.changes]
+        deltas = [getattr(change, figure) for change in difference.changes]
         total = {"parameters": "num_parameters", "macs": "macs"}[figure]
-        assert sum(b - a for a, b in deltas) == getattr(found.new, total) - getattr(
-            found.old, total
+        assert sum(b - a for a, b in deltas) == getattr(difference.new, total) - getattr(
+            difference.old, total
         )
-    assert "-1,835,008" in str(found)  # of fc1, which only follows
+    assert "-1,835,008" in str(difference)  # fc1, whose input size follows from the pools
 
 
 def test_what_was_added_is_told_to_a_program():
-    found = zoo.diff("vgg11", "vgg11_bn")
-    added = next(change for change in found.changes if change.op == "batch_norm")
+    difference = zoo.diff("vgg11", "vgg11_bn")
+    added = next(change for change in difference.changes if change.op == "batch_norm")
     assert added.fields["eps"] == (None, 1e-5)
 
 
 def test_another_preprocessing_is_told_of():
-    found = zoo.diff("googlenet", "googlenet_bvlc")
-    assert not found
-    assert found.to_dict()["preprocessing"]["channels"] == ["rgb", "bgr"]
-    assert "their preprocessing differs: " in str(found)
-    assert "mean [0.485, 0.456, 0.406]" in str(found).replace("\n", " ")
-    assert "their initial weights differ" in str(found)
+    difference = zoo.diff("googlenet", "googlenet_bvlc")
+    assert not difference
+    assert difference.to_dict()["preprocessing"]["channels"] == ["rgb", "bgr"]
+    assert "their preprocessing differs: " in str(difference)
+    assert "mean [0.485, 0.456, 0.406]" in str(difference).replace("\n", " ")
+    assert "their initial weights differ" in str(difference)

@@ -28,7 +28,7 @@ def test_the_verb(tmp_path):
         zoo.draw(graph, block="pool1")
     with pytest.raises(zoo.InputError, match="depth must be None or an integer of at least 1"):
         zoo.draw(graph, depth=0)
-    with pytest.raises(zoo.InputError, match="aux: a network that is built has its options"):
+    with pytest.raises(zoo.InputError, match="aux: a graph or a model already has its options"):
         zoo.draw(graph, aux=True)
     with pytest.raises(zoo.BackendError, match="does not know its graph"):
         zoo.draw(7)

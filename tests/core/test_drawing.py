@@ -1,4 +1,4 @@
-"""Pictures: what they show is the graph, and nothing in them is in the way of anything else."""
+"""Pictures: they show the graph, and nothing in them overlaps anything else."""
 
 import itertools
 import math
@@ -20,9 +20,9 @@ from pictures import (
 )
 
 import zoo
-from zoo.views.drawing import columns, routing, svg, words
-from zoo.views.drawing.boxes import INPUT, Box, Frame
+from zoo.views.drawing import columns, labels, routing, svg
 from zoo.views.drawing.layout import WIDEST, text_width
+from zoo.views.drawing.scene import INPUT, Box, Frame
 
 RESIDUAL = """
     stem: {op: conv, out_channels: 8, kernel_size: 3, padding: 1}
@@ -133,7 +133,7 @@ def test_nothing_is_in_the_way(case):
 
 
 def test_shapes_stand_free(case):
-    """As wide as text may be, a shape is in no box, and no line but its own passes through it."""
+    """However wide its text, a shape is outside of all boxes, and only its own line crosses it."""
     _, _, picture = case
     for name, text in picture.shapes.items():
         x, y = float(text.get("x")), float(text.get("y"))
@@ -180,7 +180,7 @@ def test_branches_stand_about_what_they_leave_and_join():
 
 
 def column_ends(name, depth, block=None) -> list[list[tuple[str, float, float]]]:
-    """Columns of a picture, from left to right: what is in each, name, top and bottom, downwards.
+    """Columns of a picture from left to right: name, top and bottom of each item, downwards.
 
     A line that goes up leads from one column to the next; what other lines join is in one.
     """
@@ -296,12 +296,12 @@ def test_the_legend_names_the_colours_in_use(case):
     used = {g.get("class") for g in picture.root.iter(f"{SVG}g") if is_box(g)}
     assert {f"box {key.get('class')}" for key in legend} == used
     assert [text.text for text in legend.iter(f"{SVG}text")] == [
-        family for family in words.FAMILIES if f"box {family.replace(' ', '-')}" in used
+        family for family in labels.FAMILIES if f"box {family.replace(' ', '-')}" in used
     ]
 
 
 def test_the_legend_is_evenly_spaced():
-    """By the widths of the letters, in the widest of the fonts there are."""
+    """Measured with the letters of the widest font."""
     letters = {"input and output": 88.1, "block": 27.9, "convolution": 61.2, "pooling": 38.7}
     legend = next(g for g in Picture(zoo.draw("resnet50").svg).root if g.get("class") == "legend")
     keys = {key.find(f"{SVG}text").text: float(key.find(f"{SVG}rect").get("x")) for key in legend}
@@ -336,7 +336,7 @@ def test_long_names_stay_bounded(spec_file):
 
 @st.composite
 def frames(draw, depth: int = 2, name: str = "net") -> Frame:
-    """Any network: every item reads some before it, and all lead to the output."""
+    """Any network in which items read earlier ones, and all lead to the output."""
     count = draw(st.integers(1, 7))
     items, lines = [], set()
     for i in range(count):

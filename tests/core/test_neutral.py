@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import zoo
 from zoo.errors import InputError, WeightsError, ZooError
-from zoo.views.difference import Difference
+from zoo.views.difference.diff import Difference
 from zoo.weights import zoo_file
 
 SPEC = """
@@ -69,7 +69,7 @@ def test_names_layouts_and_metadata(file, graph, arrays):
 
 def test_the_file_knows_its_network(file, graph):
     again = zoo_file.read(file).graph()
-    assert not Difference(graph, again)
+    assert not Difference.between(graph, again)
     assert again.classes == ("a", "b", "c", "d", "e")
     assert again.options == graph.options
 

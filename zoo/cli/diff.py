@@ -1,4 +1,4 @@
-"""``zoo diff``: what two models differ in."""
+"""``zoo diff``: how two models differ."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from zoo.cli.terminal import out, print_json
 
 
 def diff(
-    old: Annotated[str, typer.Argument(metavar="MODEL", help="A name, or a YAML file.")],
-    new: Annotated[str, typer.Argument(metavar="MODEL", help="Another.")],
+    old: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A name from 'zoo list', or a YAML file.")
+    ],
+    new: Annotated[str, typer.Argument(metavar="MODEL", help="Another model.")],
     aux: Aux = False,
     num_classes: Classes = None,
     in_channels: Channels = None,
     input_size: Size = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Every node, also where many are alike.")
+        bool, typer.Option("--all", help="List every change, even where many are alike.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what two models differ in, node by node; the exit status is 1 if they do."""
-    found = zoo.diff(old, new, every=every, **options(aux, num_classes, in_channels, input_size))
+    """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
+    chosen = options(aux, num_classes, in_channels, input_size)
+    difference = zoo.diff(old, new, every=every, **chosen)
     if as_json:
-        print_json(found.to_dict())
+        print_json(difference.to_dict())
     else:
-        out.print(found)
-    if found:
+        out.print(difference)
+    if difference:
         raise typer.Exit(1)

@@ -27,7 +27,7 @@ def draw(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", metavar="FILE.svg", help="Where to; standard output if not given."
+            "--output", metavar="FILE.svg", help="File to write; standard output if not given."
         ),
     ] = None,
     aux: Aux = False,
@@ -37,14 +37,16 @@ def draw(
     depth: Depth = 1,
     every_layer: All = False,
     block: Annotated[
-        str | None, typer.Option("--block", help="Draw this block alone, by its path name.")
+        str | None, typer.Option("--block", help="Draw only this block, given by its path name.")
     ] = None,
     columns: Annotated[
         int | None,
-        typer.Option("--columns", min=1, help="At most; as suits a page if not given."),
+        typer.Option(
+            "--columns", min=1, help="Largest number of columns; by default what suits a page."
+        ),
     ] = None,
 ) -> None:
-    """Draw a model's blocks as SVG, the shapes on the lines between them."""
+    """Draw a model as SVG: its blocks, and the shapes between them."""
     if output:
         check_writable(output)
     drawing = zoo.draw(
@@ -56,6 +58,6 @@ def draw(
         **options(aux, num_classes, in_channels, input_size),
     )
     if output:
-        out.print(escape(f"{model} in {output}"), soft_wrap=True)
+        out.print(escape(f"{model} drawn to {output}"), soft_wrap=True)
     else:
         print(drawing, end="")

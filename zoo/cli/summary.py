@@ -31,16 +31,19 @@ def summary(
     form: Form = None,
     as_json: JsonToo = False,
 ) -> None:
-    """Show a model's blocks: shapes, parameters and MACs, beside what its paper states."""
+    """Show a model's output shapes, parameters and MACs, beside the figures of its paper."""
     chosen = format_of(form, as_json)
-    graph = zoo.graph(model, **options(aux, num_classes, in_channels, input_size))
-    found = graph.summary(None if every_layer else depth)
+    result = zoo.summary(
+        model,
+        None if every_layer else depth,
+        **options(aux, num_classes, in_channels, input_size),
+    )
     match chosen:
         case Format.JSON:
-            print_json(found.to_dict())
+            print_json(result.to_dict())
         case Format.CSV:
-            print(found.to_csv(), end="")
+            print(result.to_csv(), end="")
         case Format.MARKDOWN:
-            print(found.to_markdown())
+            print(result.to_markdown())
         case Format.TABLE:
-            out.print(found)
+            out.print(result)

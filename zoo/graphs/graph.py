@@ -23,7 +23,7 @@ from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Map, Shape
 
 if TYPE_CHECKING:
-    from zoo.views.summary import Summary
+    import zoo
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Graph:
         options: The options it was made with.
         omitted: Top-level names that the spec declares and these options leave out (aux heads).
         initializers: How the paper fills parameters, by local name, where it says so.
-        published: The paper's figures, by path name (empty for the whole network).
+        published: The paper's figures, by path name (empty for the whole network); see
+            ``zoo.graphs.published``.
         about: Title, paper, year and the like.
         preprocessing: How a photograph becomes an input; see ``zoo.data.images``.
         classes: What the outputs stand for; empty where the spec does not say.
@@ -179,20 +180,18 @@ class Graph:
             first = first + other
         return first
 
-    def summary(self, depth: int | None = 1) -> Summary:
-        """A table of blocks with shapes, parameters, MACs and the paper's own figures.
+    def summary(self, depth: int | None = 1) -> zoo.Summary:
+        """Summarise the network; short for :func:`zoo.summary`.
 
         Args:
             depth: How many levels of blocks to open; None opens all.
 
         Raises:
-            InputError: ``depth`` is no such number.
+            InputError: ``depth`` is neither None nor a positive integer.
         """
-        from zoo.views.summary import Summary
+        import zoo  # the one place where a graph uses what is built above it
 
-        if depth is not None and (type(depth) is not int or depth < 1):
-            raise InputError(f"depth must be None or an integer of at least 1, got {depth!r}")
-        return Summary(self, depth)
+        return zoo.summary(self, depth)
 
     def refusal(self, shape: Shape, channels_last: bool = False) -> str:
         """What to tell a caller whose input does not have the shape the graph was made for."""

@@ -1,39 +1,74 @@
-"""Figures as papers print them, such as 159K, and whether computed ones bear them out."""
+"""Figures as papers print them, such as 159K, and whether computed ones agree with them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-_ROUNDED = re.compile(r"(\d+)(?:\.(\d+))?([KMG]?)")
+_ROUNDED = re.compile(r"(\d{1,15})(?:\.(\d{1,15}))?([KMG]?)")
 _KINDS = {
-    "output": (re.compile(r"\d+(x\d+)*"), "a size such as 28x28x256"),
-    "depth": (re.compile(r"\d+"), "a number of layers"),
+    "output": (re.compile(r"\d{1,9}(x\d{1,9}){0,3}"), "a size such as 28x28x256"),
+    "depth": (re.compile(r"\d{1,9}"), "a number of layers"),
     "params": (_ROUNDED, "a figure such as 159K or 1.5M"),
     "ops": (_ROUNDED, "a figure such as 159K or 1.5M"),
 }
+#: The figures that a spec may state of a block, a layer or the whole network.
+FIGURES = tuple(_KINDS)
+#: Beside them, why some contradict the computed ones: figure -> reason.
+NOTES = "notes"
+
+_LONGEST_NOTE = 300
 
 
 def problem_with(kind: str, figure: object) -> str | None:
-    """Say what is wrong with a published figure, or None if nothing is.
+    """Check one entry of ``published``: a figure, or the notes on figures.
+
+    Args:
+        kind: The entry's key: one of :data:`FIGURES`, or :data:`NOTES`.
+        figure: Its value.
+
+    Returns:
+        What is wrong with it, or None if nothing is.
 
     Example:
         >>> problem_with("params", "159K"), problem_with("params", "many")
         (None, "expected a figure such as 159K or 1.5M, got 'many'")
+        >>> problem_with("notes", {"params": "The row's own ops contradict it."})
+        >>> problem_with("notes", {"colour": "red"})
+        "notes: unknown kind of figure 'colour'. Known: output, depth, params, ops."
     """
+    if kind == NOTES:
+        return _problem_with_notes(figure)
     if kind not in _KINDS:
-        return f"unknown kind of figure {kind!r}. Known: {', '.join(_KINDS)}."
+        return f"unknown kind of figure {kind!r:.200}. Known: {', '.join((*FIGURES, NOTES))}."
     pattern, expected = _KINDS[kind]
-    return None if pattern.fullmatch(str(figure)) else f"expected {expected}, got {figure!r}"
+    if isinstance(figure, str | int | float) and pattern.fullmatch(str(figure)):
+        return None
+    return f"expected {expected}, got {figure!r:.200}"
+
+
+def _problem_with_notes(notes: object) -> str | None:
+    if not isinstance(notes, Mapping):
+        return f"{NOTES}: expected a mapping from a figure to a reason, got {notes!r:.200}"
+    for figure, reason in notes.items():
+        if figure not in FIGURES:
+            return f"{NOTES}: unknown kind of figure {figure!r:.200}. Known: {', '.join(FIGURES)}."
+        if not isinstance(reason, str) or not reason.isprintable():
+            return f"{NOTES}: expected a sentence on one line for {figure}, got {reason!r:.200}"
+        if not 0 < len(reason) <= _LONGEST_NOTE:
+            return f"{NOTES}: expected 1 to {_LONGEST_NOTE} characters for {figure}"
+    return None
 
 
 def agrees(computed: int, published: object) -> bool:
-    """Tell whether a computed figure bears out one that a paper rounds.
+    """Tell whether a computed figure agrees with one that a paper rounds.
 
-    It does within 1 %, or where the last digit the paper prints is rounded or cut off. K is read as
-    1000 or as 1024, whichever is nearer: papers use both. A whole number without a unit is exact.
+    It does if they differ by at most 1 %, or if the paper rounds or truncates its last digit. K is
+    read as 1000 or as 1024, whichever is nearer: papers use both. An integer without a unit has to
+    match exactly.
 
     Raises:
-        ValueError: The published figure is none.
+        ValueError: The published figure is malformed.
 
     Example:
         >>> agrees(163_696, "159K"), agrees(9_472, "2.7K"), agrees(138_357_544, "138M")
@@ -49,8 +84,9 @@ def agrees(computed: int, published: object) -> bool:
         return computed == int(whole)
     value = float(f"{whole}.{decimals or 0}")
     power = " KMG".index(unit) if unit else 0
-    digit = 10.0 ** -len(decimals) if unit else 0
-    return any(
-        abs(less := computed / base**power - value) <= value * 0.01 or -digit / 2 <= less < digit
-        for base in ((1000, 1024) if unit == "K" else (1000,))
-    )
+    last_digit = 10.0 ** -len(decimals) if unit else 0
+    for base in (1000, 1024) if unit == "K" else (1000,):
+        excess = computed / base**power - value
+        if abs(excess) <= value * 0.01 or -last_digit / 2 <= excess < last_digit:
+            return True
+    return False

@@ -1,6 +1,7 @@
-"""Pictures of networks; no framework is needed, nor any program.
+"""Pictures of networks as SVG; no framework and no other program is needed.
 
-A network is folded to boxes (``boxes``, ``runs``) that say what they are (``blocks``, ``words``).
-They are laid out in layers (``layout``), lines run between them (``routing``), a long picture is
-broken into columns (``columns``), and written as SVG (``svg``, ``style``).
+A network is folded (``folding``, ``repeats``) to a scene of boxes, frames and lines (``scene``),
+with labels for operations (``labels``) and for blocks (``block_labels``). The scene is laid out in
+layers (``layout``), lines are routed between them (``routing``), a long picture is broken into
+columns (``columns``) that fit a page (``page``), and all is written as SVG (``svg``, ``style``).
 """

@@ -1,7 +1,7 @@
-"""A long chain in columns: where only one line passes, it may go on at the top of the next.
+"""Breaks a long chain into columns, at places where only one line passes.
 
-That holds of the whole picture and of an open block in it, whose line then leaves under its last
-column. What is cut is shared out evenly, so that no column is left with a few boxes.
+That line continues at the top of the next column. An open block is broken like the whole picture;
+its line then leaves below its last column. The columns are about equally high.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from zoo.views.drawing.boxes import Box
 from zoo.views.drawing.layout import GAP, PAD, Line, Place
+from zoo.views.drawing.scene import Box
 
-_BELOW, _ABOVE = 24, 16  # from a column's end to where its line turns
+_BELOW, _ABOVE = 24, 16  # from the end of a column to where its line turns
 
 
 @dataclass(eq=False)
 class _Piece:
-    """What stays together: some layers, the lines among them, and the one that leaves them."""
+    """Layers that stay together, the lines among them, and the line that leaves them."""
 
     places: list[Place] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
@@ -57,11 +57,11 @@ class _Piece:
 
 
 def splits(whole: Place, most: int) -> list[list[_Piece]]:
-    """Share a picture's boxes out to columns.
+    """Distribute the boxes of a picture to columns.
 
     Args:
         whole: The picture, or an open block.
-        most: The most columns.
+        most: The largest number of columns.
 
     Returns:
         For one column, for two and so on, the most even way to fill them.
@@ -74,49 +74,49 @@ def splits(whole: Place, most: int) -> list[list[_Piece]]:
 
 
 def break_up(block: Place, tallest: float) -> None:
-    """Break an open block into as few columns as are no taller, if it can be; in place."""
+    """Break an open block into the fewest columns that are not taller, if possible; in place."""
     most = math.ceil(block.height / tallest) + 2
-    found = splits(block, most)
-    columns = next((s for s in found if max(c.height for c in s) <= tallest), found[-1])
+    ways = splits(block, most)
+    columns = next((way for way in ways if max(c.height for c in way) <= tallest), ways[-1])
     if len(columns) == 1:
         return
-    names = {place.item.name for place in block.inside}
+    names = {place.item.name for place in block.children}
     entry = next(line for line in block.lines if line.source not in names)
     exit_ = next(line for line in block.lines if line.target not in names)
     top = columns[0].top
     set_side_by_side(columns)
     middle = (columns[0].left + columns[-1].right) / 2
-    whole = _Piece(block.inside, block.lines)
+    whole = _Piece(block.children, block.lines)
     whole.move(-middle, top)
     block.height = whole.bottom + _BELOW + PAD
-    block.into, block.out = entry.points[0][0], exit_.points[-1][0]
-    exit_.points[-1] = (block.out, block.height)
+    block.entry_offset, block.exit_offset = entry.points[0][0], exit_.points[-1][0]
+    exit_.points[-1] = (block.exit_offset, block.height)
 
 
 def _pieces(whole: Place) -> list[_Piece]:
-    """Cut the picture wherever no more than one line passes."""
-    band_of: dict[str, int] = {}  # items that stand beside each other are in one band
+    """Cut the picture wherever only one line passes."""
+    band_of: dict[str, int] = {}  # items beside each other are in the same band
     reach = -math.inf
     band = -1
-    for place in sorted(whole.inside, key=lambda p: p.y):
+    for place in sorted(whole.children, key=lambda p: p.y):
         band += place.y >= reach
         reach = max(reach, place.bottom)
         band_of[place.item.name] = band
-    # A block's own input is above its first band, its output below its last.
+    # The input of the block is above its first band, and its output is below its last one.
     spans = [(band_of.get(x.source, -1), band_of.get(x.target, band + 1)) for x in whole.lines]
-    ends: dict[int, bool] = {}  # whether a band is of nothing but inputs or outputs
-    for place in whole.inside:
+    ends: dict[int, bool] = {}  # whether a band contains only inputs or outputs
+    for place in whole.children:
         number = band_of[place.item.name]
         ends[number] = ends.get(number, True) and _is_end(place)
     piece_of_band = [0]
     for i in range(band):
         passing = [(a, b) for a, b in spans if a <= i < b]
         cut = len(passing) == 1 and passing[0][0] >= 0 and passing[0][1] <= band
-        # The input stays with what reads it, an output with what it is of.
+        # The input stays with what reads it, and an output with its source.
         cut = cut and not (ends[i] and i == 0) and not ends[i + 1]
         piece_of_band.append(piece_of_band[-1] + cut)
     pieces = [_Piece() for _ in range(piece_of_band[-1] + 1)]
-    for place in whole.inside:
+    for place in whole.children:
         pieces[piece_of_band[band_of[place.item.name]]].places.append(place)
     for line, (a, b) in zip(whole.lines, spans, strict=True):
         above, below = piece_of_band[max(a, 0)], piece_of_band[min(b, band)]
@@ -132,11 +132,11 @@ def _is_end(place: Place) -> bool:
 
 
 def _even(tops: Sequence[float], bottoms: Sequence[float], most: int) -> list[list[int]]:
-    """Where columns end, for each number of them: the sum of their heights' squares is least."""
+    """For each number of columns, where they end so that their squared heights sum to least."""
     count = len(tops)
-    # Of the pieces before j in so many columns: the least sum, and where the columns end.
+    # For the pieces before j: the least sum with so many columns, and where these end.
     best: list[tuple[float, list[int]]] = [(0, []), *[(math.inf, [])] * count]
-    found = []
+    ways = []
     for _ in range(min(most, count)):
         best = [
             min(
@@ -144,18 +144,18 @@ def _even(tops: Sequence[float], bottoms: Sequence[float], most: int) -> list[li
                     (best[i][0] + (bottoms[j - 1] - tops[i]) ** 2, [*best[i][1], j])
                     for i in range(j)
                 ),
-                # Of ways as even as each other, the one with the shorter columns last.
+                # Among equally even ways, prefer the one whose last columns are shorter.
                 key=lambda way: (round(way[0], 3), [-end for end in way[1]]),
                 default=(math.inf, []),
             )
             for j in range(count + 1)
         ]
-        found.append(best[count][1])
-    return found
+        ways.append(best[count][1])
+    return ways
 
 
 def _joined(pieces: Sequence[_Piece]) -> _Piece:
-    """Pieces of one column as one."""
+    """Join the pieces of a column to one."""
     inner = [piece.leaving for piece in pieces[:-1] if piece.leaving]
     return _Piece(
         [place for piece in pieces for place in piece.places],
@@ -165,29 +165,29 @@ def _joined(pieces: Sequence[_Piece]) -> _Piece:
 
 
 def size(columns: Sequence[_Piece]) -> tuple[float, float]:
-    """How wide and how high columns are together, side by side."""
+    """Return the width and height of columns side by side."""
     width = sum(column.right - column.left + 2 * GAP for column in columns) - 2 * GAP
     turns = _BELOW + _ABOVE if len(columns) > 1 else 0
     return width, max(column.height for column in columns) + turns
 
 
 def set_side_by_side(columns: Sequence[_Piece]) -> None:
-    """Move columns to where they stand, and lead a line from each to the next.
+    """Move columns side by side, and route a line from each to the next.
 
-    The first stays where it is from left to right, and all begin at 0.
+    The first one keeps its x position. All of them start at y = 0.
     """
     right = columns[0].left
     leaving: Line | None = None
     start = (0.0, 0.0)
     for column in columns:
         column.move(right - column.left, -column.top)
-        at = {place.item.name: place for place in column.places}
+        by_name = {place.item.name: place for place in column.places}
         if leaving:
-            (x, y), gutter, end = start, right - GAP, at[leaving.target].entry
+            (x, y), gutter, end = start, right - GAP, by_name[leaving.target].entry
             turns = [(x, y), (x, y + _BELOW), (gutter, y + _BELOW), (gutter, -_ABOVE)]
-            leaving.points = [*turns, (end, -_ABOVE), (end, at[leaving.target].y)]
+            leaving.points = [*turns, (end, -_ABOVE), (end, by_name[leaving.target].y)]
         leaving = column.leaving
         if leaving:
-            source = at[leaving.source]
+            source = by_name[leaving.source]
             start = source.exit, source.bottom
         right = column.right + 2 * GAP

@@ -1,52 +1,75 @@
-"""The verb: a network as a picture."""
+"""``zoo.draw``: a network as a picture."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, Unpack
 
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.graphs.blocks import Block
-from zoo.graphs.graph import Graph, graph_of
-from zoo.language.graphs import graph as graph_named
+from zoo.graphs.graph import Graph
+from zoo.views.arguments import GraphOptions, check_positive, graph_to_show
 from zoo.views.drawing import page, svg
-from zoo.views.drawing.boxes import Box, boxes
-from zoo.views.drawing.layout import Place
-from zoo.views.drawing.words import shown
+from zoo.views.drawing.folding import fold
+from zoo.views.drawing.scene import Box, Frame
+from zoo.views.shapes import height_width_channels
 
 
+@dataclass(frozen=True, repr=False)
 class Drawing:
-    """A picture of a network, as SVG; a notebook shows it.
+    """A picture of a network; see :func:`draw`. A notebook shows it.
 
     Attributes:
-        svg: The document.
+        heading: Name of the model, and of the block if only that is drawn.
+        facts: Its input, parameters and MACs, in one line.
+        scene: What is drawn, as data.
+        columns: The largest number of columns; None for as many as suit a page.
     """
 
-    def __init__(
-        self,
+    heading: str
+    facts: str
+    scene: Frame
+    columns: int | None = None
+
+    @classmethod
+    def of(
+        cls,
         graph: Graph,
         depth: int | None = 1,
         block: str | None = None,
         columns: int | None = None,
-    ) -> None:
-        shown_block = graph.root if block is None else graph[block]
-        if not isinstance(shown_block, Block):
+    ) -> Self:
+        """Draw a graph; see :func:`draw`."""
+        drawn = graph.root if block is None else graph[block]
+        if not isinstance(drawn, Block):
             raise InputError(f"{block!r} of {graph.name} is one operation; give a block to draw")
-        place = page.fitted(boxes(graph, shown_block, depth), columns)
-        heading = graph.name if block is None else f"{graph.name}: {block}"
-        facts = (
-            f"input {shown(shown_block.input_shape)}, {shown_block.num_parameters:,} parameters, "
-            f"{shown_block.macs:,} MACs"
+        size = height_width_channels(drawn.input_shape)
+        return cls(
+            heading=graph.name if block is None else f"{graph.name}: {block}",
+            facts=f"input {size}, {drawn.num_parameters:,} parameters, {drawn.macs:,} MACs",
+            scene=fold(graph, drawn, depth),
+            columns=columns,
         )
-        self.svg = svg.write(place, heading, facts, f"{heading}: {facts}. {_told(place)}")
+
+    @cached_property
+    def svg(self) -> str:
+        """The picture as an SVG document."""
+        about = f"{self.heading}: {self.facts}. {_description(self.scene)}"
+        return svg.write(page.fitted(self.scene, self.columns), self.heading, self.facts, about)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is drawn as plain data for JSON."""
+        return {"heading": self.heading, "facts": self.facts, "scene": self.scene.to_dict()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture to a file.
 
         Raises:
-            InputError: It cannot be written, or its name ends in something else than ``.svg``.
+            InputError: The file cannot be written, or its name does not end in ``.svg``.
         """
         if Path(path).suffix.lower() != ".svg":
             raise InputError(f"{os.fspath(path)}: pictures are SVG; give a name ending in .svg")
@@ -58,57 +81,64 @@ class Drawing:
     def __str__(self) -> str:
         return self.svg
 
+    def __repr__(self) -> str:
+        return f"<Drawing of {self.heading}: {self.facts}>"
+
 
 def draw(
-    network: Any,
+    model: str | os.PathLike[str] | Graph | Any,
     path: str | os.PathLike[str] | None = None,
     *,
     depth: int | None = 1,
     block: str | None = None,
     columns: int | None = None,
-    **options: Any,
+    **options: Unpack[GraphOptions],
 ) -> Drawing:
     """Draw a network: its blocks, what each computes, and the shapes between them.
 
+    No framework is imported.
+
     Args:
-        network: A model zoo ships, the path of a YAML file, a graph, or a model that zoo built.
-        path: Where to save the picture, if anywhere.
-        depth: How many levels of blocks to show; None opens all.
-        block: Path name of a block, to draw that alone.
-        columns: In how many columns at most, every open block in one piece; without it, as many as
-            suit a page, long open blocks in columns too.
-        **options: Of :func:`zoo.graph`, for a name or a file.
+        model: The name of a model, the path of a YAML file, a graph, or a model that zoo built.
+        path: Where to save the picture; it is not saved if not given.
+        depth: How many levels of blocks to show; None shows all.
+        block: Path name of a block, to draw only that.
+        columns: The largest number of columns; open blocks then stay in one piece. By default the
+            number that suits a page, and long open blocks are broken into columns, too.
+        **options: Options of :func:`zoo.graph`, for a name or a file: aux, num_classes,
+            in_channels, input_size.
 
     Returns:
-        A drawing: a notebook shows it, ``str`` gives the SVG, and ``save`` writes it.
+        A drawing. A notebook shows it, ``str`` gives the SVG, ``save`` writes it to a file, and
+        ``to_dict`` returns what is drawn as data.
 
     Raises:
-        UnknownNameError: No such model or block.
-        InputError: An option cannot be, or the file cannot be written.
+        UnknownNameError: There is no such model or block.
+        SpecError: The spec is wrong or does not fit this input.
+        InputError: An option has an invalid value, or the file cannot be written.
+        BackendError: The model was not built by zoo.
 
     Example:
         >>> import zoo
         >>> drawing = zoo.draw("googlenet", depth=3, aux=True)
         >>> str(drawing)[:40]
         '<svg xmlns="http://www.w3.org/2000/svg" '
+        >>> zoo.draw("lenet5")
+        <Drawing of lenet5: input 32x32x1, 60,840 parameters, 326,520 MACs>
     """
-    if isinstance(network, (str, os.PathLike)):
-        graph = graph_named(network, **options)
-    elif options:
-        raise InputError(f"{', '.join(options)}: a network that is built has its options")
-    else:
-        graph = network if isinstance(network, Graph) else graph_of(network)
-    for name, value in (("depth", depth), ("columns", columns)):
-        if value is not None and (type(value) is not int or value < 1):
-            raise InputError(f"{name} must be None or an integer of at least 1, got {value!r}")
-    drawing = Drawing(graph, depth, block, columns)
+    graph = graph_to_show(model, options)
+    check_positive("depth", depth)
+    check_positive("columns", columns)
+    drawing = Drawing.of(graph, depth, block, columns)
     if path is not None:
         drawing.save(Path(path))
     return drawing
 
 
-def _told(place: Place) -> str:
-    """What is in a picture, in words."""
-    items = (inner.item for inner in place.inside)
-    steps = [f"{i.title} ({i.shape})" if isinstance(i, Box) and i.shape else i.title for i in items]
+def _description(scene: Frame) -> str:
+    """List what is in a picture, in words."""
+    steps = [
+        f"{item.title} ({item.shape})" if isinstance(item, Box) and item.shape else item.title
+        for item in scene.items
+    ]
     return f"In order: {', '.join(steps)}."

@@ -1,8 +1,8 @@
-"""Where boxes stand: in layers from top to bottom, each below what it reads.
+"""Positions of boxes: in layers from top to bottom, each below what it reads.
 
-A frame is laid out by itself, its frames inside it first, as a drawing of layers in the manner of
-Sugiyama, Tagawa and Toda (IEEE Trans. SMC 11, 1981), but for what long lines do: they go straight
-where nothing stands in their way, and around the boxes otherwise (``zoo.views.drawing.routing``).
+A frame is laid out after the frames in it, as a layered drawing (Sugiyama, Tagawa and Toda, IEEE
+Trans. SMC 11, 1981). Unlike there, a long line runs straight where nothing is in its way, and
+around the boxes otherwise; see ``zoo.views.drawing.routing``.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from zoo.views.drawing.blocks import LONGEST
-from zoo.views.drawing.boxes import INPUT, Box, Frame
+from zoo.views.drawing.block_labels import LONGEST
+from zoo.views.drawing.scene import INPUT, Box, Frame
 
 #: All in pixels of the picture.
-WIDEST = 1400  # a layer of many that would be wider goes on in the next
-_MANY = 7  # so many branches of a block stand side by side however wide they are
+WIDEST = 1400  # a layer of many items that would be wider continues in the next layer
+_MANY = 7  # up to this many items are side by side, however wide they are
 GAP = 22  # between boxes side by side
 LANE = 10  # between lines side by side
 PAD = 12  # between a frame and what is in it
 TITLE, TEXT = 12, 10.5  # font sizes
 _NARROWEST = 136  # of a box
-#: How wide letters are, by the font size, in the widest of the fonts that pictures ask for.
+#: Widths of letters relative to the font size, in the widest of the fonts that pictures ask for.
 _LETTERS = {
     letter: width
     for width, letters in (
@@ -41,7 +41,7 @@ _LETTERS = {
 
 @dataclass(eq=False)
 class Line:
-    """From one item to another, along points with right angles."""
+    """A line from one item to another, through points with right angles between them."""
 
     source: str
     target: str
@@ -51,110 +51,110 @@ class Line:
 
 @dataclass(eq=False)
 class Place:
-    """Where an item stands in its frame.
+    """The position of an item in its frame.
 
     Attributes:
-        item: A box or a frame.
-        left: How far it reaches to the left of its axis, along which lines enter.
-        right: And to the right.
-        height: From top to bottom.
-        into: How far right of its axis lines enter.
-        out: How far right of its axis lines leave.
-        x: Of the axis.
-        y: Of the top.
-        inside: What stands in a frame, from its axis and its top.
-        lines: In a frame.
+        item: The box or frame.
+        left: Its extent to the left of its axis, an upright line through it.
+        right: Its extent to the right of its axis.
+        height: Its extent from top to bottom.
+        entry_offset: How far to the right of its axis lines enter.
+        exit_offset: How far to the right of its axis lines leave.
+        x: Position of its axis in the frame around it.
+        y: Position of its top.
+        children: Positions of the items of a frame, relative to its axis and its top.
+        lines: The lines of a frame.
     """
 
     item: Box | Frame
     left: float
     right: float
     height: float
-    into: float = 0
-    out: float = 0
+    entry_offset: float = 0
+    exit_offset: float = 0
     x: float = 0
     y: float = 0
-    inside: list[Place] = field(default_factory=list)
+    children: list[Place] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
 
     @property
     def width(self) -> float:
-        """From left to right."""
+        """Its extent from left to right."""
         return self.left + self.right
 
     @property
     def entry(self) -> float:
-        """Where lines enter, from left to right."""
-        return self.x + self.into
+        """The x position at which lines enter."""
+        return self.x + self.entry_offset
 
     @property
     def exit(self) -> float:
-        """Where lines leave, from left to right."""
-        return self.x + self.out
+        """The x position at which lines leave."""
+        return self.x + self.exit_offset
 
     @property
     def bottom(self) -> float:
-        """Of the item, in its frame."""
+        """The y position of its lower edge."""
         return self.y + self.height
 
 
 def box(item: Box) -> Place:
-    """Make room for a box's words."""
-    wide = max(text_width(item.title, TITLE, bold=True), text_width(item.words, TEXT)) + 20
-    half = max(_NARROWEST, round(wide)) / 2
-    return Place(item, half, half, 40 if item.words else 26)
+    """Return a box with room for its text."""
+    width = max(text_width(item.title, TITLE, bold=True), text_width(item.label, TEXT)) + 20
+    half = max(_NARROWEST, round(width)) / 2
+    return Place(item, half, half, 40 if item.label else 26)
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Guess how wide a text is in whatever font a reader has; rather too wide than too narrow."""
+    """Estimate the width of a text in any of the fonts; rather too wide than too narrow."""
     width = sum(_LETTERS.get(letter, 0.64) for letter in shortened(text))
     return width * size * (1.13 if bold else 1)
 
 
 def shortened(text: str) -> str:
-    """A text that fits into a box."""
+    """Shorten a text so that it fits into a box."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def layers(frame: Frame, places: Sequence[Place]) -> list[list[int]]:
-    """Put each item into the first layer below all that it reads that has room for it.
+    """Put each item into the first layer with room for it below everything that it reads.
 
     Args:
-        frame: What is laid out.
-        places: Of its items; only widths are read.
+        frame: The frame that is laid out.
+        places: Places of its items; only their widths matter.
 
     Returns:
-        Positions of items, layer by layer.
+        For each layer the indices of its items.
     """
-    found: list[list[int]] = []
-    at = {INPUT: -1}
+    rows: list[list[int]] = []
+    layer_of = {INPUT: -1}
     for i, place in enumerate(places):
-        layer = 1 + max((at[source] for source, target in frame.lines if target == i), default=-1)
+        layer = 1 + max((layer_of[a] for a, b in frame.lines if b == i), default=-1)
         while (
-            layer < len(found)
-            and len(found[layer]) >= _MANY
-            and _width(found[layer], places) + place.width > WIDEST
+            layer < len(rows)
+            and len(rows[layer]) >= _MANY
+            and _width(rows[layer], places) + place.width > WIDEST
         ):
             layer += 1
-        found += [[] for _ in range(layer + 1 - len(found))]
-        found[layer].append(i)
-        at[i] = layer
-    return found
+        rows += [[] for _ in range(layer + 1 - len(rows))]
+        rows[layer].append(i)
+        layer_of[i] = layer
+    return rows
 
 
-def align(frame: Frame, places: Sequence[Place], found: list[list[int]]) -> None:
-    """Give every item its ``x``: under the middle of what it reads, if there is room.
+def align(frame: Frame, places: Sequence[Place], rows: list[list[int]]) -> None:
+    """Set the ``x`` of each item: below the middle of what it reads, if there is room.
 
-    What does not lead to the frame's output, such as an auxiliary head, makes way for what does,
-    to the right. The layers are put in order from left to right.
+    What does not lead to the frame's output, such as an auxiliary head, is moved to the right of
+    what does. The items of each layer are sorted from left to right.
     """
     main = leading(frame)
     above: list[int] = []
-    for layer in found:
+    for layer in rows:
         wanted = {}
         for i in layer:
             sources = {source for source, target in frame.lines if target == i}
-            # A shortcut from the frame's input says nothing of where the way leads.
+            # A shortcut from the frame's input says nothing about where the main path leads.
             near = sources - {INPUT} or sources
             wanted[i] = sum(places[s].x if s != INPUT else 0 for s in near) / max(len(near), 1)
         layer.sort(key=lambda i: (i not in main, wanted[i]))
@@ -170,7 +170,7 @@ def align(frame: Frame, places: Sequence[Place], found: list[list[int]]) -> None
 def _uncross(
     frame: Frame, places: Sequence[Place], above: Sequence[int], layer: Sequence[int]
 ) -> None:
-    """Move what stands just below another of a pair whose lines cross: they would run as one."""
+    """Move an item that is right below another one if their lines cross and would look like one."""
     short = [(a, b) for a, b in frame.lines if a in above and b in layer]
 
     def under(target: int, source: int) -> bool:
@@ -188,15 +188,15 @@ def _uncross(
 
 
 def spread(row: Sequence[Place], wanted: Sequence[float], weights: Sequence[float]) -> None:
-    """Place a row as near to where it wants to be as can be without overlaps.
+    """Move each item of a row as close to its wanted position as possible without overlaps.
 
-    The least squares solution, by pooling neighbours that would overlap (Ayer and others, Annals
-    of Mathematical Statistics 26, 1955).
+    This is the least squares solution, by pooling neighbours that would overlap (Ayer and others,
+    Annals of Mathematical Statistics 26, 1955).
     """
     offsets = [0.0]
     for before, place in pairwise(row):
         offsets.append(offsets[-1] + before.right + GAP + place.left)
-    pools: list[tuple[float, float, int]] = []  # mean, weight, how many
+    pools: list[tuple[float, float, int]] = []  # mean, weight, count
     for want, weight, offset in zip(wanted, weights, offsets, strict=True):
         mean, total, count = want - offset, weight, 1
         while pools and pools[-1][0] > mean:
@@ -206,17 +206,17 @@ def spread(row: Sequence[Place], wanted: Sequence[float], weights: Sequence[floa
         pools.append((mean, total, count))
     means = [mean for mean, _, count in pools for _ in range(count)]
     for place, mean, offset in zip(row, means, offsets, strict=True):
-        place.x = round(2 * (mean + offset)) / 2  # what differs by a hair is the same
+        place.x = round(2 * (mean + offset)) / 2  # nearly equal positions become equal
 
 
 def leading(frame: Frame) -> set[int]:
-    """What the frame's output depends on; in the whole picture, its first output."""
+    """Return what the frame's output depends on; for the whole picture, what the first one does."""
     ends = {target for _, target in frame.lines} - {source for source, _ in frame.lines}
-    found = {min(ends)}
+    main = {min(ends)}
     for source, target in sorted(frame.lines, reverse=True):
-        if target in found:
-            found.add(source)
-    return found
+        if target in main:
+            main.add(source)
+    return main
 
 
 def _width(layer: Sequence[int], places: Sequence[Place]) -> float:

@@ -1,8 +1,8 @@
-"""Where lines run: down from a box, across in the channel between two layers, down into the next.
+"""Routes of lines: down from a box, across in the channel between two layers, down to the next.
 
-A line that passes layers goes straight down through them where nothing stands in its way, from
-where it leaves or to where it arrives; otherwise beside them, in a lane of its own. Lines from one
-box share a track of a channel, as do those into one box, so that forks and joins are one stroke.
+A line that passes layers runs straight down where nothing is in its way, in line with its source
+or its target; otherwise beside the boxes, in a lane of its own. Lines from the same box share a
+track of a channel, and so do lines into the same box: a fork or a join is one stroke.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from zoo.views.drawing.boxes import INPUT, Box, Frame
 from zoo.views.drawing.columns import break_up
 from zoo.views.drawing.layout import (
     LANE,
@@ -25,16 +24,17 @@ from zoo.views.drawing.layout import (
     leading,
     text_width,
 )
+from zoo.views.drawing.scene import INPUT, Box, Frame
 
-TRACK = 9  # between lines one above the other
-_CLEAR = 10  # between a line that passes and a box
-_LABEL, _ARROW = 17, 15  # room in a channel for the shape, and for the arrow's head
-_HEADER = 22  # of a frame, for its title
+TRACK = 9  # between lines above each other
+_CLEAR = 10  # between a passing line and a box
+_LABEL, _ARROW = 17, 15  # room in a channel for the shape, and for the head of an arrow
+_HEADER = 22  # room for the title of a frame
 
 
 @dataclass
 class _Route:
-    """A line on its way: from layer ``first`` to layer ``last``, between them at ``x``."""
+    """A line from layer ``first`` to layer ``last``, which passes those in between at ``x``."""
 
     source: int
     target: int
@@ -45,8 +45,8 @@ class _Route:
     x: float = 0
 
     @property
-    def runs(self) -> list[tuple[int, str, float, float]]:
-        """Where it runs across: channel, the stroke it is part of, from, to."""
+    def crossings(self) -> list[tuple[int, str, float, float]]:
+        """Where it runs sideways: channel, which part of the line it is, start x, end x."""
         if self.last - self.first == 1:
             return [(self.last, "only", self.start, self.end)]
         return [
@@ -60,12 +60,12 @@ _Key = tuple[str, int]
 
 @dataclass
 class _Stroke:
-    """Lines that run across a channel as one.
+    """Lines that run along a channel as one stroke.
 
     Attributes:
-        above: Where they come from, across.
-        below: Where they go.
-        track: Of the channel, counted from the top.
+        above: The x positions at which lines come in from above.
+        below: The x positions at which they leave downwards.
+        track: Its track in the channel, counted from the top.
     """
 
     above: set[float] = field(default_factory=set)
@@ -77,18 +77,18 @@ class _Stroke:
         return min(mine) < max(others) + LANE and min(others) < max(mine) + LANE
 
     def must_be_over(self, other: _Stroke) -> bool:
-        """Whether the two would run along each other upright, were this one the lower."""
+        """Whether upright parts of the two would coincide if this one were lower."""
         return any(abs(a - b) < LANE for a in self.above for b in other.below)
 
 
 @dataclass
 class _Channel:
-    """The room above a layer, and the strokes that run there."""
+    """The space above a layer, and the strokes in it."""
 
     strokes: dict[_Key, _Stroke] = field(default_factory=dict)
 
-    def share_out(self) -> None:
-        """Give strokes tracks: those that leave over those that arrive, apart if they overlap."""
+    def assign_tracks(self) -> None:
+        """Set the tracks of strokes: leaving ones above arriving ones, overlapping ones apart."""
         waiting = [stroke for _, stroke in sorted(self.strokes.items(), key=lambda s: s[0])]
         placed: list[_Stroke] = []
         while waiting:
@@ -110,20 +110,20 @@ class _Channel:
 
 
 def frame(item: Frame, tallest: float = math.inf) -> Place:
-    """Lay out a frame and all that is in it.
+    """Lay out a frame and everything in it.
 
     Args:
         item: The frame.
-        tallest: An open block that is taller is broken into columns, where it can be.
+        tallest: An open block taller than this is broken into columns, if possible.
 
     Returns:
-        Its place, to be moved; what is inside stands about its axis, below its top.
+        Its place, which the caller moves. Its children are relative to its axis and its top.
     """
     places = [frame(i, tallest) if isinstance(i, Frame) else box(i) for i in item.items]
     rows = layers(item, places)
     align(item, places, rows)
     routes = _routes(item, places, rows)
-    _choose_ways(routes, places, rows)
+    _choose_lanes(routes, places, rows)
     channels, keys = _channels(routes, len(rows))
     tops, height = _stack(item, places, rows, channels)
     lines = [
@@ -135,7 +135,7 @@ def frame(item: Frame, tallest: float = math.inf) -> Place:
         )
         for k, route in enumerate(routes)
     ]
-    place = Place(item, 0, 0, height, inside=places, lines=lines)
+    place = Place(item, 0, 0, height, children=places, lines=lines)
     if item.title and height > tallest:
         break_up(place, tallest)
     _make_room(item, place)
@@ -143,39 +143,39 @@ def frame(item: Frame, tallest: float = math.inf) -> Place:
 
 
 def _routes(item: Frame, places: Sequence[Place], rows: Sequence[Sequence[int]]) -> list[_Route]:
-    at = {i: layer for layer, row in enumerate(rows) for i in row}
-    at |= {INPUT: -1, len(places): len(rows)}
+    layer_of = {i: layer for layer, row in enumerate(rows) for i in row}
+    layer_of |= {INPUT: -1, len(places): len(rows)}
     start = {i: place.exit for i, place in enumerate(places)} | {INPUT: 0.0}
     end = {i: place.entry for i, place in enumerate(places)} | {len(places): 0.0}
-    return [_Route(a, b, start[a], end[b], at[a], at[b], end[b]) for a, b in item.lines]
+    return [_Route(a, b, start[a], end[b], layer_of[a], layer_of[b], end[b]) for a, b in item.lines]
 
 
-def _choose_ways(
+def _choose_lanes(
     routes: Sequence[_Route], places: Sequence[Place], rows: Sequence[Sequence[int]]
 ) -> None:
-    """Decide where each line that passes layers does so; short ones first, nearest the boxes."""
-    ways: list[tuple[float, int, int, int]] = []  # x, layers from and to, source
+    """Set the ``x`` at which each long line passes layers; short ones first, next to the boxes."""
+    lanes: list[tuple[float, int, int, int]] = []  # x, first and last layer, source
 
     def free(x: float, route: _Route) -> bool:
         passed = [places[i] for row in rows[route.first + 1 : route.last] for i in row]
         if any(p.x - p.left - _CLEAR < x < p.x + p.right + _CLEAR for p in passed):
             return False
-        # Where it turns, others leave their boxes or arrive.
+        # Other lines leave or enter boxes in the channels where it turns.
         begin = [] if route.source == INPUT else rows[route.first]
         end = [] if route.target == len(places) else rows[route.last]
         others = [places[i].exit for i in begin if i != route.source]
         others += [places[i].entry for i in end if i != route.target]
         others += [
             other
-            for other, first, last, source in ways
+            for other, first, last, source in lanes
             if source != route.source and first <= route.last and route.first <= last
         ]
         return all(abs(x - other) >= LANE for other in others)
 
     def beside(route: _Route) -> float:
-        """Between boxes, or around them: whichever is the smallest detour."""
+        """Return the lane with the smallest detour, between boxes or around them."""
         passed = [places[i] for row in rows[route.first + 1 : route.last] for i in row]
-        ways = []
+        options = []
         for edge, step in [
             *((place.x + place.right + _CLEAR, LANE) for place in passed),
             *((place.x - place.left - _CLEAR, -LANE) for place in passed),
@@ -183,20 +183,20 @@ def _choose_ways(
             x = edge
             while not free(x, route):
                 x += step
-            ways.append(x)
-        return min(ways, key=lambda x: (abs(x - route.start) + abs(x - route.end), -x))
+            options.append(x)
+        return min(options, key=lambda x: (abs(x - route.start) + abs(x - route.end), -x))
 
     reach = {r.source: max(o.last for o in routes if o.source == r.source) for r in routes}
     long = [route for route in routes if route.last - route.first > 1]
     for route in sorted(long, key=lambda r: (reach[r.source] - r.first, r.source, -r.last)):
-        own = [x for x, _, _, source in ways if source == route.source]
+        own = [x for x, _, _, source in lanes if source == route.source]
         straight = [x for x in (*own, route.start, route.end) if free(x, route)]
         route.x = straight[0] if straight else beside(route)
-        ways.append((route.x, route.first, route.last, route.source))
+        lanes.append((route.x, route.first, route.last, route.source))
 
 
 def _channels(routes: Sequence[_Route], count: int) -> tuple[list[_Channel], list[list[_Key]]]:
-    """Say which strokes run in each channel, and of which strokes each line is."""
+    """Return the channels with their strokes, and for each line the keys of its strokes."""
     arriving: dict[int, int] = {}
     for route in routes:
         arriving[route.target] = arriving.get(route.target, 0) + 1
@@ -204,7 +204,7 @@ def _channels(routes: Sequence[_Route], count: int) -> tuple[list[_Channel], lis
     keys = []
     for route in routes:
         own = []
-        for number, part, a, b in route.runs:
+        for number, part, a, b in route.crossings:
             joins = part != "leaving" and arriving[route.target] > 1
             key: _Key = ("to", route.target) if joins else ("from", route.source)
             own.append(key)
@@ -214,7 +214,7 @@ def _channels(routes: Sequence[_Route], count: int) -> tuple[list[_Channel], lis
                 stroke.below.add(b)
         keys.append(own)
     for channel in channels:
-        channel.share_out()
+        channel.assign_tracks()
     return channels, keys
 
 
@@ -224,7 +224,7 @@ def _stack(
     rows: Sequence[Sequence[int]],
     channels: Sequence[_Channel],
 ) -> tuple[list[float], float]:
-    """Give every item its ``y``; return where each channel's tracks begin, and the whole height."""
+    """Set the ``y`` of each item; return where the tracks of each channel begin, and the height."""
     main = leading(item)
     y, tops = float(_HEADER if item.title else 0), []
     for layer, row in enumerate(rows):
@@ -251,7 +251,7 @@ def _points(
 ) -> list[tuple[float, float]]:
     y = 0.0 if route.source == INPUT else places[route.source].bottom
     points = [(route.start, y)]
-    for (channel, _, a, b), key in zip(route.runs, keys, strict=True):
+    for (channel, _, a, b), key in zip(route.crossings, keys, strict=True):
         if a != b:
             y = tops[channel] + TRACK * channels[channel].strokes[key].track
             points += [(a, y), (b, y)]
@@ -260,10 +260,12 @@ def _points(
 
 
 def _make_room(item: Frame, place: Place) -> None:
-    """Say how far a frame reaches about its axis."""
+    """Set the extent of a frame to the left and right of its axis."""
     xs = [x for line in place.lines for x, _ in line.points]
-    place.left = max(*(inner.left - inner.x for inner in place.inside), *(-x for x in xs), 0) + PAD
-    place.right = max(*(inner.right + inner.x for inner in place.inside), *xs, 0) + PAD
-    if item.title:  # which stands left of the line that comes in
+    place.left = (
+        max(*(inner.left - inner.x for inner in place.children), *(-x for x in xs), 0) + PAD
+    )
+    place.right = max(*(inner.right + inner.x for inner in place.children), *xs, 0) + PAD
+    if item.title:  # it is to the left of the line that enters
         room = text_width(item.title, TITLE, bold=True) + PAD
-        place.left, place.right = max(place.left, room - place.into), max(place.right, room)
+        place.left, place.right = max(place.left, room - place.entry_offset), max(place.right, room)

@@ -1,14 +1,14 @@
-"""How a picture looks: its colours by family, for light and for dark pages, and its fonts."""
+"""The style of a picture: colours by family, for light and dark pages, and fonts."""
 
 from __future__ import annotations
 
+from zoo.views.drawing.labels import FAMILIES
 from zoo.views.drawing.layout import TEXT, TITLE
-from zoo.views.drawing.words import FAMILIES
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-#: For each family the fill and the edge of its boxes, on a light page and on a dark one. Fills
-#: are pale (dark) enough for black (white) text: a contrast of 7 to 1 or more.
+#: For each family the fill and edge of its boxes on a light page, and on a dark page. The contrast
+#: of text on a fill is at least 7 to 1.
 _COLOURS = (
     ("#ffffff", "#57606a", "#161b22", "#9aa4af"),  # input and output
     ("#e6e1f7", "#6b55b3", "#35295c", "#a894e8"),  # block
@@ -26,7 +26,7 @@ _PAGE = ("#ffffff", "#1f2328", "#59636e", "#57606a"), ("#0d1117", "#f0f6fc", "#9
 
 
 def slug(family: str) -> str:
-    """A family's name as a class.
+    """Return the class name of a family.
 
     Example:
         >>> slug("input and output")
@@ -36,7 +36,7 @@ def slug(family: str) -> str:
 
 
 def sheet() -> str:
-    """Return the style sheet; it reaches nothing outside a picture, as in a notebook's page."""
+    """Return the style sheet. It affects nothing else on a page that shows the picture."""
     light = [(a, b) for a, b, _, _ in _COLOURS]
     dark = [(a, b) for _, _, a, b in _COLOURS]
     return "\n".join(

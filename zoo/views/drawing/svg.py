@@ -1,30 +1,29 @@
-"""A laid-out network as SVG: text that can be selected, no scripts, nothing from elsewhere."""
+"""Writes a picture as SVG: selectable text, no scripts, nothing loaded from elsewhere."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
 from zoo.views.drawing import style
-from zoo.views.drawing.boxes import Box, Frame
+from zoo.views.drawing.labels import FAMILIES
 from zoo.views.drawing.layout import TEXT, Line, Place, shortened, text_width
-from zoo.views.drawing.words import FAMILIES
+from zoo.views.drawing.scene import Box, Frame
+from zoo.views.printable import printable
 
 _MARGIN, _CORNER, _HEAD = 20, 5, 5
-_ROW = 20  # of the legend
-_NARROWEST = 420  # a picture, so that its heading and legend have room
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+_ROW = 20  # height of a row of the legend
+_NARROWEST = 420  # width of a picture, so that its heading and legend have room
 
 
 def write(place: Place, heading: str, facts: str, about: str) -> str:
     """Write a picture.
 
     Args:
-        place: The whole, with what is in it.
-        heading: What stands at its top.
-        facts: And below.
-        about: What it shows, for who cannot see it.
+        place: The laid-out picture.
+        heading: The line at its top.
+        facts: The line below.
+        about: A description for readers who cannot see it.
 
     Returns:
         An SVG document.
@@ -42,27 +41,27 @@ def write(place: Place, heading: str, facts: str, about: str) -> str:
         "style": "max-width: 100%; height: auto",
         "class": "zoo-drawing",
         "role": "img",
-        "aria-label": _clean(heading),
+        "aria-label": printable(heading),
     }
     root = ET.Element("svg", whole)
-    ET.SubElement(root, "title").text = _clean(heading)
-    ET.SubElement(root, "desc").text = _clean(about)
+    ET.SubElement(root, "title").text = printable(heading)
+    ET.SubElement(root, "desc").text = printable(about)
     ET.SubElement(root, "style").text = style.sheet()
     ET.SubElement(root, "rect", {"class": "paper", **size})
     _text(root, "heading", _MARGIN, _MARGIN + 16, heading)
     _text(root, "note", _MARGIN, _MARGIN + 36, facts)
     legend = ET.SubElement(root, "g", {"class": "legend", "transform": _moved(_MARGIN, 70)})
     legend.extend(keys)
-    at = (_MARGIN - left + (room - (right - left)) / 2, _MARGIN + head - top)
-    network = ET.SubElement(root, "g", {"class": "network", "transform": _moved(*at)})
+    origin = (_MARGIN - left + (room - (right - left)) / 2, _MARGIN + head - top)
+    network = ET.SubElement(root, "g", {"class": "network", "transform": _moved(*origin)})
     _draw(network, place, 0, 0)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _extent(place: Place) -> tuple[float, float, float, float]:
-    xs = [x for p in place.inside for x in (p.x - p.left, p.x + p.right)]
-    ys = [y for p in place.inside for y in (p.y, p.bottom)]
+    xs = [x for p in place.children for x in (p.x - p.left, p.x + p.right)]
+    ys = [y for p in place.children for y in (p.y, p.bottom)]
     for line in place.lines:
         xs += [x for x, _ in line.points]
         ys += [y for _, y in line.points]
@@ -70,15 +69,15 @@ def _extent(place: Place) -> tuple[float, float, float, float]:
 
 
 def _draw(parent: ET.Element, place: Place, x: float, y: float) -> None:
-    """Draw what is in a frame: frames below, then lines, then boxes."""
-    for inner in place.inside:
+    """Draw the contents of a frame: inner frames first, then lines, then boxes on top."""
+    for inner in place.children:
         if isinstance(inner.item, Frame):
             _frame(parent, inner, inner.item, x, y)
-    frames = {inner.item.name for inner in place.inside if isinstance(inner.item, Frame)}
+    frames = {inner.item.name for inner in place.children if isinstance(inner.item, Frame)}
     for line in place.lines:
         target = f"{line.target}.input" if line.target in frames else line.target
         _line(parent, line, target, x, y)
-    for inner in place.inside:
+    for inner in place.children:
         if isinstance(inner.item, Box):
             _box(parent, inner, inner.item, x + inner.x, y + inner.y)
 
@@ -86,20 +85,20 @@ def _draw(parent: ET.Element, place: Place, x: float, y: float) -> None:
 def _frame(parent: ET.Element, place: Place, frame: Frame, x: float, y: float) -> None:
     x, y = x + place.x, y + place.y
     group = ET.SubElement(parent, "g", {"class": "frame", "data-name": frame.name})
-    ET.SubElement(group, "title").text = _clean(frame.about)
+    ET.SubElement(group, "title").text = printable(frame.tooltip)
     _rectangle(group, place, x, y, 8)
     _text(group, "title", x - place.left + 8, y + 15, frame.title)
     _draw(group, place, x, y)
 
 
 def _box(parent: ET.Element, place: Place, box: Box, x: float, y: float) -> None:
-    kinds = f"box {style.slug(box.family)}"
-    group = ET.SubElement(parent, "g", {"class": kinds, "data-name": box.name})
-    ET.SubElement(group, "title").text = _clean(box.about)
+    classes = f"box {style.slug(box.family)}"
+    group = ET.SubElement(parent, "g", {"class": classes, "data-name": box.name})
+    ET.SubElement(group, "title").text = printable(box.tooltip)
     _rectangle(group, place, x, y, 13 if box.family == "input and output" else 5)
-    _text(group, "title", x, y + (17 if box.words else 17.5), box.title, "middle")
-    if box.words:
-        _text(group, "words", x, y + 32, box.words, "middle")
+    _text(group, "title", x, y + (17 if box.label else 17.5), box.title, "middle")
+    if box.label:
+        _text(group, "words", x, y + 32, box.label, "middle")
     if box.shape:
         _text(group, "shape", x + 6, y + place.height + 13, box.shape)
 
@@ -126,7 +125,7 @@ def _line(parent: ET.Element, line: Line, target: str, x: float, y: float) -> No
 
 
 def _turns(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """The points where a line begins, turns and ends."""
+    """Yield the points where a line starts, turns and ends."""
     for i, point in enumerate(points):
         if 0 < i < len(points) - 1:
             (a, b), (c, d) = points[i - 1], points[i + 1]
@@ -136,7 +135,7 @@ def _turns(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float
 
 
 def _rounded(points: Sequence[tuple[float, float]]) -> str:
-    """A path through points, its corners round."""
+    """Return a path through points, with rounded corners."""
     path = [f"M{_pair(points[0])}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         near, far = _towards(corner, before), _towards(corner, after)
@@ -152,38 +151,35 @@ def _towards(corner: tuple[float, float], other: tuple[float, float]) -> tuple[f
 
 
 def _legend(place: Place, room: float) -> tuple[list[ET.Element], float]:
-    """The families there are, in rows; and how high they are together."""
+    """Return the keys of the families in use, in rows, and their total height."""
     used = set(_families(place))
     keys, x, y = [], 0.0, 0.0
     for family in (name for name in FAMILIES if name in used):
-        wide = 18 + text_width(family, TEXT) + 18
-        if x and x + wide > room:
+        width = 18 + text_width(family, TEXT) + 18
+        if x and x + width > room:
             x, y = 0, y + _ROW
         key = ET.Element("g", {"class": style.slug(family)})
         ET.SubElement(key, "rect", x=_number(x), y=_number(y), width="12", height="12", rx="3")
         _text(key, "note", x + 18, y + 10, family)
         keys.append(key)
-        x += wide
+        x += width
     return keys, y + _ROW + 8
 
 
 def _families(place: Place) -> Iterator[str]:
     if isinstance(place.item, Box):
         yield place.item.family
-    for inner in place.inside:
+    for inner in place.children:
         yield from _families(inner)
 
 
 def _text(
     parent: ET.Element, kind: str, x: float, y: float, text: str, anchor: str = "start"
 ) -> None:
-    place = {"class": kind, "x": _number(x), "y": _number(y), "text-anchor": anchor}
-    ET.SubElement(parent, "text", place).text = _clean(shortened(text) if kind != "note" else text)
-
-
-def _clean(text: str) -> str:
-    """A text without what XML cannot hold."""
-    return _CONTROL.sub("�", text)
+    attributes = {"class": kind, "x": _number(x), "y": _number(y), "text-anchor": anchor}
+    ET.SubElement(parent, "text", attributes).text = printable(
+        shortened(text) if kind != "note" else text
+    )
 
 
 def _moved(x: float, y: float) -> str:

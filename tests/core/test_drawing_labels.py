@@ -1,4 +1,4 @@
-"""Pictures: what boxes say, what is folded to one, and what colours mean."""
+"""Pictures: labels of boxes, which blocks are folded to one, and what colours mean."""
 
 import textwrap
 from xml.etree import ElementTree as ET
@@ -8,15 +8,26 @@ from pictures import SVG, Picture, is_box, is_small
 
 import zoo
 from zoo import ops
-from zoo.views.drawing import routing, svg, words
-from zoo.views.drawing.boxes import Box, Frame
+from zoo.views.drawing import labels, routing, svg
+from zoo.views.drawing.scene import Box, Frame
 
 
 def test_every_operation_has_a_colour():
-    assert set(ops.OPS) <= {op for family in words.FAMILIES.values() for op in family}
+    for name, op in ops.OPS.items():
+        known = isinstance(getattr(op, "family", None), str) or name in labels._FAMILY_OF
+        assert known and labels.family_of(name) in labels.FAMILIES, name
 
 
-def test_a_short_chain_is_told_in_its_order(spec_file):
+def test_an_operation_may_state_its_family(monkeypatch):
+    class Prelu:
+        family = "activation"
+
+    monkeypatch.setitem(ops.OPS, "prelu", Prelu)
+    assert labels.family_of("prelu") == "activation"
+    assert labels.family_of("never_registered") == "arranging"
+
+
+def test_a_short_chain_is_labelled_in_its_order(spec_file):
     path = spec_file(
         """
         first: {layers: {conv: {op: conv, out_channels: 8, kernel_size: 3, stride: 2, groups: 4}, bn: {op: batch_norm}, relu: {op: relu}}}
@@ -30,8 +41,8 @@ def test_a_short_chain_is_told_in_its_order(spec_file):
     assert "max pool 3x2, depthwise conv 1x1" in texts
 
 
-def told(*arguments, **options) -> dict[str, tuple[str, str, str]]:
-    """What each box of a picture says, by its name: title, words, family."""
+def boxes_of(*arguments, **options) -> dict[str, tuple[str, str, str]]:
+    """Name -> title, label and family of each box of a picture."""
     root = Picture(zoo.draw(*arguments, **options).svg).root
     groups = [g for g in root.iter(f"{SVG}g") if g.get("data-name") is not None and is_box(g)]
     texts = {g.get("data-name"): {t.get("class"): t.text for t in g} for g in groups}
@@ -42,17 +53,17 @@ def told(*arguments, **options) -> dict[str, tuple[str, str, str]]:
 
 
 def test_a_block_of_one_main_operation_says_it_and_has_its_colour():
-    boxes = told("inception_module_naive", depth=2)
+    boxes = boxes_of("inception_module_naive", depth=2)
     assert boxes["inception.branch_pool"] == ("branch_pool", "max pool 3x3", "pooling")
     assert boxes["inception.branch3x3"] == ("branch3x3", "conv 3x3, relu", "convolution")
-    boxes = told("resnet50_v2")
+    boxes = boxes_of("resnet50_v2")
     assert boxes["norm"] == ("norm", "BN, relu", "normalisation")
 
 
 def test_a_block_that_convolves_and_pools_has_neither_colour():
     words = "BN, relu, conv 1x1, avg pool 2x2 /2"
-    assert told("densenet121")["transition1"] == ("transition1", words, "block")
-    assert told("googlenet", depth=2)["inception3a.branch_pool"][2] == "block"
+    assert boxes_of("densenet121")["transition1"] == ("transition1", words, "block")
+    assert boxes_of("googlenet", depth=2)["inception3a.branch_pool"][2] == "block"
 
 
 @pytest.mark.parametrize(
@@ -60,9 +71,9 @@ def test_a_block_that_convolves_and_pools_has_neither_colour():
     [("googlenet", 2), ("googlenet", 3), ("resnet50", 2), ("resnet50", 3), ("inception_v3", 2)],
 )
 def test_a_picture_has_one_level_of_detail(name, depth):
-    """Where some chain of a convolution and what belongs to it is folded, all are."""
+    """Either all chains of a convolution and its companions are folded, or none is."""
     graph = zoo.graph(name)
-    boxes = told(graph, depth=depth)
+    boxes = boxes_of(graph, depth=depth)
     shown = [
         graph[name] for name in boxes if name != "input" and " " not in name and "-" not in name
     ]
@@ -73,26 +84,26 @@ def test_a_picture_has_one_level_of_detail(name, depth):
 
 def test_the_deepest_level_shows_every_operation():
     assert str(zoo.draw("googlenet", depth=4)) == str(zoo.draw("googlenet", depth=None))
-    assert "inception3a.branch1x1.conv" in told("googlenet", block="inception3a", depth=3)
+    assert "inception3a.branch1x1.conv" in boxes_of("googlenet", block="inception3a", depth=3)
 
 
 def test_runs_of_equal_blocks_are_one_box():
-    boxes = told("inception_resnet_v2")
+    boxes = boxes_of("inception_resnet_v2")
     assert boxes["residual_b1-20"][0] == "residual_b1-20, × 20"
     assert boxes["residual_b1-20"][1] == "residual, 1,126,784 parameters each"
     assert "residual_c1-9" in boxes
     assert "residual_c10" in boxes  # without activation, so not one of them
     # Rates at which training drops blocks differ from block to block.
-    assert told("convnext_tiny", depth=2)["stage3.block1-9"][0] == "block1-9, × 9"
-    boxes = told("resnet50", depth=2)
+    assert boxes_of("convnext_tiny", depth=2)["stage3.block1-9"][0] == "block1-9, × 9"
+    boxes = boxes_of("resnet50", depth=2)
     assert {"layer2.block1", "layer2.block2-4"} <= boxes.keys()
 
 
-def test_runs_are_told_from_others():
-    """Not folded: other arguments, other shapes, and what another step reads."""
-    assert {"block7", "block8", "block9-10", "block11"} <= told("mobilenet_v3_large").keys()
-    assert {"mixed6b", "mixed6c-6d", "mixed6e"} <= told("inception_v3").keys()
-    names = [name for name in told("googlenet", aux=True) if name.startswith("inception")]
+def test_runs_are_kept_apart_from_others():
+    """Blocks with other arguments, other shapes or other readers are not folded together."""
+    assert {"block7", "block8", "block9-10", "block11"} <= boxes_of("mobilenet_v3_large").keys()
+    assert {"mixed6b", "mixed6c-6d", "mixed6e"} <= boxes_of("inception_v3").keys()
+    names = [name for name in boxes_of("googlenet", aux=True) if name.startswith("inception")]
     assert len(names) == 9
 
 
@@ -133,24 +144,24 @@ def test_what_ends_a_run_has_its_output(spec_file):
     ],
 )
 def test_a_folded_block_says_what_it_is_made_of(name, box, words):
-    assert told(name)[box][1] == words
+    assert boxes_of(name)[box][1] == words
 
 
-def test_blocks_of_a_kind_are_told_alike():
-    """Without its shortcut a block is a chain, and says yet what the others of its kind say."""
-    boxes = told("mobilenet_v2", depth=2)
+def test_blocks_of_a_kind_have_labels_alike():
+    """A block without a shortcut is a chain, but is labelled like the others of its kind."""
+    boxes = boxes_of("mobilenet_v2", depth=2)
     assert boxes["stage6.block1"][1] == "bottleneck 3x3 /2, relu6"
     assert boxes["stage7.block1"][1] == "bottleneck 3x3, relu6"
 
 
-def test_a_chain_too_long_for_its_box_is_told_shorter():
-    boxes = told("inception_v3", depth=2)
+def test_a_chain_too_long_for_its_box_is_labelled_shorter():
+    boxes = boxes_of("inception_v3", depth=2)
     words = "conv 1x1, 7x1, 1x7, 7x1, 1x7"
     assert boxes["mixed6b.branch_double7x7"][1] == words
 
 
 def test_grouped_convolutions_say_how_many_groups():
-    boxes = told("resnext50_32x4d", depth=2, block="layer1")
+    boxes = boxes_of("resnext50_32x4d", depth=2, block="layer1")
     assert boxes["layer1.block1.conv2"][1] == "conv 3x3, 32 groups, BN, relu"
 
 

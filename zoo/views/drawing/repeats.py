@@ -1,7 +1,8 @@
-"""Runs of equal blocks: one after another, alike in all but their weights."""
+"""Runs of repeated blocks: one after another, equal in all but their weights."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -10,22 +11,19 @@ from zoo.graphs.nodes import Node
 
 
 def runs(block: Block, single: set[str]) -> list[list[Step]]:
-    """Put steps that are equal blocks, each reading only the one before it, together.
+    """Group steps that are equal blocks, each reading only the one before it.
 
     Args:
-        block: Whose steps.
-        single: Names of steps that stand by themselves, such as operations.
+        block: The block whose steps are grouped.
+        single: Names of steps that are not grouped, such as operations.
 
     Returns:
-        All steps in their order, those that can be drawn as one in one list.
+        All steps in their order, in lists of those that are drawn as one box.
     """
-    readers: dict[str, int] = {}
+    readers = Counter(name for step in block.steps for name in step.inputs)
+    grouped: list[list[Step]] = []
     for step in block.steps:
-        for name in step.inputs:
-            readers[name] = readers.get(name, 0) + 1
-    found: list[list[Step]] = []
-    for step in block.steps:
-        before = found[-1][-1] if found else None
+        before = grouped[-1][-1] if grouped else None
         if (
             before
             and not {step.name, before.name} & single
@@ -33,18 +31,18 @@ def runs(block: Block, single: set[str]) -> list[list[Step]]:
             and readers[before.name] == 1
             and _equal(before.child, step.child)
         ):
-            found[-1].append(step)
+            grouped[-1].append(step)
         else:
-            found.append([step])
-    return found
+            grouped.append([step])
+    return grouped
 
 
-def name_of(run: Sequence[Step]) -> str:
-    """The path name of a run: ``block2-6`` of block2 to block6.
+def name_of_run(run: Sequence[Step]) -> str:
+    """Name a run by its first and last step.
 
     Example:
         >>> import zoo
-        >>> name_of(zoo.graph("resnet50")["layer1"].steps)
+        >>> name_of_run(zoo.graph("resnet50")["layer1"].steps)
         'layer1.block1-3'
     """
     first, last = run[0].child.name, run[-1].child.name
@@ -56,16 +54,13 @@ def name_of(run: Sequence[Step]) -> str:
 
 
 def _equal(one: Node | Block, other: Node | Block) -> bool:
-    """Whether two compute the same but for their weights, and what training drops."""
+    """Whether two compute the same, apart from their weights and their dropout rates."""
     if one.shape != other.shape:
         return False
     if isinstance(one, Block) and isinstance(other, Block):
-        same_kind = one.kind == other.kind and one.input_shape == other.input_shape
-        ways = [[(s.name, s.inputs) for s in block.steps] for block in (one, other)]
         return (
-            same_kind
-            and ways[0] == ways[1]
-            and one.output == other.output
+            (one.kind, one.input_shape, one.output) == (other.kind, other.input_shape, other.output)
+            and [(s.name, s.inputs) for s in one.steps] == [(s.name, s.inputs) for s in other.steps]
             and all(_equal(a.child, b.child) for a, b in zip(one.steps, other.steps, strict=True))
         )
     if isinstance(one, Node) and isinstance(other, Node):

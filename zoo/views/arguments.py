@@ -1,0 +1,58 @@
+"""What a view is asked to show: a name, a file, a graph or a model, and to which depth."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from zoo.errors import InputError
+from zoo.graphs.graph import Graph, graph_of
+from zoo.language.graphs import graph as graph_named
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class GraphOptions(TypedDict, total=False):
+    """The options that :func:`zoo.graph` takes, for a name or a file."""
+
+    aux: bool
+    num_classes: int | None
+    in_channels: int | None
+    input_size: int | tuple[int, int] | None
+
+
+def graph_to_show(model: Any, options: Mapping[str, Any]) -> Graph:
+    """Return the graph of whatever was given.
+
+    Args:
+        model: The name of a model, the path of a YAML file, a graph, or a model that zoo built.
+        options: Options for a name or a file; see :class:`GraphOptions`.
+
+    Raises:
+        UnknownNameError, SpecError: See :func:`zoo.graph`.
+        InputError: Options were given for a graph or a model, which already has its own.
+        BackendError: The model was not built by zoo.
+
+    Example:
+        >>> graph_to_show("vgg16", {"num_classes": 10}).num_parameters
+        134301514
+    """
+    if isinstance(model, str | os.PathLike):
+        return graph_named(model, **options)
+    if options:
+        raise InputError(
+            f"{', '.join(options)}: a graph or a model already has its options; give a name or a "
+            "file to choose them"
+        )
+    return model if isinstance(model, Graph) else graph_of(model)
+
+
+def check_positive(name: str, value: object) -> None:
+    """Check an option that is None or a positive integer.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if value is not None and (type(value) is not int or value < 1):
+        raise InputError(f"{name} must be None or an integer of at least 1, got {value!r:.200}")

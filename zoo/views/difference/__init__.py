@@ -1,0 +1,1 @@
+"""How two networks differ, node by node."""

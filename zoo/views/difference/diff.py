@@ -1,0 +1,72 @@
+"""``zoo.diff``: how two networks differ."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
+
+from zoo.graphs.graph import Graph
+from zoo.views.arguments import GraphOptions, graph_to_show
+from zoo.views.difference import table
+from zoo.views.difference.data import DifferenceData
+from zoo.views.display import ShownAsTable
+from zoo.views.tables import Table
+
+
+@dataclass(frozen=True, repr=False)
+class Difference(ShownAsTable, DifferenceData):
+    """How two networks differ; see :func:`diff`. It is false if they do not.
+
+    Printing it, a REPL and a notebook show a table. See ``DifferenceData`` for its fields.
+    """
+
+    def tables(self) -> Sequence[Table]:
+        """Return the table, in its only form."""
+        return (table.table(self),)
+
+
+def diff(
+    old: str | os.PathLike[str] | Graph | Any,
+    new: str | os.PathLike[str] | Graph | Any,
+    *,
+    every: bool = False,
+    **options: Unpack[GraphOptions],
+) -> Difference:
+    """Compare two networks node by node.
+
+    Nodes correspond if they have the same path name. No framework is imported.
+
+    Args:
+        old: The name of a model, the path of a YAML file, a graph, or a model that zoo built.
+        new: Another.
+        every: Whether the printed table has a row for every change. By default similar changes
+            are grouped if there are many.
+        **options: Options of :func:`zoo.graph` for both, if both are names or files: aux,
+            num_classes, in_channels, input_size.
+
+    Returns:
+        The changes, in the order of the networks; false if there are none.
+
+    Raises:
+        UnknownNameError: There is no such model.
+        SpecError: A spec is wrong or does not fit this input.
+        InputError: An option has an invalid value, or was given for a graph or a model.
+        BackendError: A model was not built by zoo.
+
+    Example:
+        >>> import zoo
+        >>> difference = zoo.diff("googlenet", "googlenet_no_reduce")
+        >>> [(change.name, change.kind) for change in difference.changes]
+        [('conv2.reduce.conv', 'removed'), ('conv2.reduce.relu', 'removed')]
+    """
+    first, second = graph_to_show(old, options), graph_to_show(new, options)
+    if first.name == second.name:  # networks of the same name in two files
+        first, second = _named_by_path(first, old), _named_by_path(second, new)
+    return Difference.between(first, second, every)
+
+
+def _named_by_path(graph: Graph, given: Any) -> Graph:
+    named = isinstance(given, str | os.PathLike)
+    return replace(graph, name=os.fspath(given)) if named else graph

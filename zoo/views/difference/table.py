@@ -1,0 +1,127 @@
+"""A difference as a table: change by change, or similar changes together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from zoo.views.difference.changes import Change
+from zoo.views.difference.data import DifferenceData
+from zoo.views.tables import Column, Note, Table
+
+_COLUMNS = (
+    Column("nodes", wraps=True, widest=34),
+    Column("difference", wraps=True),
+    Column("parameters", right=True),
+    Column("MACs", right=True),
+)
+
+
+def table(data: DifferenceData) -> Table:
+    """Return the difference as a table, or as one sentence if there is none."""
+    old, new = data.old, data.new
+    notes = tuple(map(Note, _notes(data)))
+    if not data.changes:
+        return Table(f"{old.name} and {new.name} are the same network", notes=notes)
+    return Table(
+        title=f"{old.name} → {new.name}",
+        columns=_COLUMNS,
+        rows=tuple(_each(data) if data.every else _grouped(data)),
+        total=(
+            *("total", ""),
+            f"{old.num_parameters:,}\n→ {new.num_parameters:,}",
+            f"{old.macs:,}\n→ {new.macs:,}",
+        ),
+        notes=notes,
+    )
+
+
+def _notes(data: DifferenceData) -> Iterator[str]:
+    """Differences that are outside of the networks."""
+    fields = [f"{key} {old} → {new}" for key, (old, new) in data.preprocessing.items()]
+    if fields:
+        yield f"their preprocessing differs: {', '.join(fields)}"
+    if data.initial_weights_differ:
+        yield "their initial weights differ if built with init='paper'"
+
+
+def _each(data: DifferenceData) -> Iterator[tuple[str, ...]]:
+    """A row for each change, below a row for each block around it."""
+    open_blocks: list[str] = []
+    for change in data.changes:
+        *blocks, name = change.name.split(".")
+        for depth in range(_shared(open_blocks, blocks), len(blocks)):
+            totals = data.blocks[".".join(blocks[: depth + 1])]
+            counts = (_old_and_new(*totals.num_parameters), _old_and_new(*totals.macs))
+            yield ("  " * depth + blocks[depth], "", *counts)
+        open_blocks = blocks
+        counts = (_old_and_new(*change.parameters), _old_and_new(*change.macs))
+        yield ("  " * len(blocks) + name, _sentence(change, change.words), *counts)
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many names two lists have in common from their start."""
+    count = 0
+    while count < min(len(one), len(other)) and one[count] == other[count]:
+        count += 1
+    return count
+
+
+def _grouped(data: DifferenceData) -> Iterator[tuple[str, ...]]:
+    """A row for all changes that read alike; those that only follow from others come last."""
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for follows in (False, True):
+        for change in data.changes:
+            if (change.kind == "follows") == follows:
+                words = f"and so {_resized(change)}" if follows else change.describe(channels=False)
+                groups.setdefault(("" if follows else change.op, words), []).append(change)
+    for (_, words), similar in groups.items():
+        first = similar[0]
+        text = words if first.kind == "follows" else _sentence(first, words)
+        if first.kind == "changed" and any(c.shape[0] != c.shape[1] for c in similar):
+            text += "; and other sizes"
+        yield (
+            _abridged([change.name for change in similar]),
+            text,
+            _signed(sum(new - old for old, new in (c.parameters for c in similar))),
+            _signed(sum(new - old for old, new in (c.macs for c in similar))),
+        )
+
+
+def _sentence(change: Change, words: str) -> str:
+    """Put the operation before a description of its change."""
+    if change.kind == "follows":
+        return f"and so {words}"
+    return f"{change.op}: {words}" if change.kind == "changed" and words else f"{change.op} {words}"
+
+
+def _resized(change: Change) -> str:
+    """What a change elsewhere means here: another height x width, or other channels."""
+    old, new = map(str, change.shape)
+    if old.count("x") == new.count("x") == 2:
+        old, new = (shape.rpartition("x")[0] for shape in (old, new))
+    return f"{old} → {new}" if old != new else "other channels"
+
+
+def _old_and_new(old: int, new: int) -> str:
+    if old == new:
+        return f"{old:,}" if old else ""
+    return f"{old:,} → {new:,}"
+
+
+def _abridged(names: Sequence[str]) -> str:
+    """One name, or what several have in common, such as ``inception*.relu (9)``."""
+    if len(names) == 1:
+        return names[0]
+    start = _common(names)
+    end = _common([name[len(start) :][::-1] for name in names])[::-1]
+    return f"{start}*{end} ({len(names)})"
+
+
+def _common(names: Sequence[str]) -> str:
+    """The characters that all names begin with."""
+    first, last = min(names), max(names)
+    return first[: next((i for i, c in enumerate(first) if c != last[i : i + 1]), len(first))]
+
+
+def _signed(number: int) -> str:
+    return f"{number:+,}" if number else ""

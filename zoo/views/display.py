@@ -1,0 +1,44 @@
+"""How a result that is a table shows itself: printed, in a REPL, with rich, and in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from zoo.views import html, tables, text
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
+
+
+class ShownAsTable:
+    """A base for results that are shown as a table."""
+
+    def tables(self) -> Sequence[tables.Table]:
+        """Return the table in several forms, the widest first."""
+        raise NotImplementedError
+
+    def to_markdown(self) -> str:
+        """Return the table in GitHub's Markdown."""
+        return tables.to_markdown(self.tables()[0])
+
+    def to_html(self) -> str:
+        """Return the table as an HTML fragment that needs nothing from elsewhere."""
+        return html.render(self.tables()[0])
+
+    def __str__(self) -> str:
+        return text.render(self.tables(), text.terminal_width())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.text import Text
+
+        shown = Text(text.render(self.tables(), options.max_width), no_wrap=True)
+        shown.highlight_regex(rf"\S+ {tables.DISAGREES}|^{tables.DISAGREES}", "red")
+        yield shown

@@ -1,0 +1,103 @@
+"""What an operation is called in a picture, and the family that its colour shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zoo import ops
+from zoo.graphs.blocks import Block
+from zoo.graphs.nodes import Node
+from zoo.views.shapes import height_width_channels, value_text
+
+#: Families of operations, in the order of the legend. A ``block`` is folded and contains more than
+#: one main operation.
+FAMILIES = (
+    "input and output",
+    "block",
+    "convolution",
+    "dense",
+    "pooling",
+    "normalisation",
+    "activation",
+    "joining",
+    "regularisation",
+    "arranging",
+)
+#: The family of an operation whose class does not state one.
+_FAMILY_OF = {
+    op: family
+    for family, names in {
+        "convolution": "conv",
+        "dense": "linear",
+        "pooling": "max_pool avg_pool global_avg_pool adaptive_avg_pool",
+        "normalisation": "batch_norm lrn layer_norm",
+        "activation": "relu relu6 sigmoid tanh hard_sigmoid hard_swish silu gelu",
+        "joining": "concat add multiply",
+        "regularisation": "dropout stochastic_depth",
+        "arranging": "flatten slice select channel_shuffle pad_channels scale affine",
+    }.items()
+    for op in names.split()
+}
+_SHORT = {"batch_norm": "batch norm", "lrn": "LRN", "max_pool": "max pool", "avg_pool": "avg pool"}
+
+
+def family_of(op: str) -> str:
+    """Return the family of an operation; ``arranging`` where none is known.
+
+    Example:
+        >>> family_of("conv"), family_of("relu")
+        ('convolution', 'activation')
+    """
+    stated = getattr(ops.OPS.get(op), "family", None)
+    family = stated if isinstance(stated, str) else _FAMILY_OF.get(op)
+    return family if family in FAMILIES else "arranging"
+
+
+def tooltip(child: Node | Block) -> str:
+    """Say what a tooltip has room for: name, output shape, operations, parameters and MACs."""
+    kind = child.kind if isinstance(child, Block) else _name(child.op)
+    inside = f"{sum(1 for _ in child.nodes)} operations" if isinstance(child, Block) else ""
+    parameters, macs = child.num_parameters, child.macs
+    facts = [
+        f"{child.name} ({kind})",
+        f"output {height_width_channels(child.shape)}",
+        inside,
+        f"{parameters:,} parameters" if parameters else "",
+        f"{macs:,} MACs" if macs else "",
+    ]
+    return ", ".join(filter(None, facts))
+
+
+def label_of_operation(node: Node) -> str:
+    """Say what an operation computes, in a few words.
+
+    Example:
+        >>> import zoo
+        >>> label_of_operation(zoo.graph("googlenet")["conv1.conv"])
+        'conv 7x7 /2'
+    """
+    attributes: Mapping[str, Any] = node.attributes
+    label = _name(node.op)
+    groups = attributes.get("groups", 1)
+    depthwise = node.op == "conv" and 1 < groups == attributes.get("in_channels")
+    if depthwise:
+        label = "depthwise conv"
+    if "kernel_size" in attributes:
+        label += f" {value_text(tuple(attributes['kernel_size']))}"
+        down, right = attributes.get("stride", (1, 1))
+        if (down, right) != (1, 1):
+            label += f" /{down}" if down == right else f" /{down}x{right}"
+        if tuple(attributes.get("dilation", (1, 1))) != (1, 1):
+            label += f", dilation {value_text(tuple(attributes['dilation']))}"
+    if node.op == "conv" and groups > 1 and not depthwise:
+        label += f", {groups} groups"
+    if "rate" in attributes:
+        label += f" {attributes['rate']:g}"
+    if "factor" in attributes:
+        label += f" by {attributes['factor']:g}"
+    return label
+
+
+def _name(op: str) -> str:
+    return _SHORT.get(op, op.replace("_", " "))
