@@ -6,13 +6,38 @@ spec. The short lists are written out for that reason; a test compares them with
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import click
+
+SHELLS = ("bash", "zsh", "fish")
 BACKENDS = ("torch", "paddle", "keras", "flax")
 LEVELS = ("forward", "gradients", "training", "full")
 DTYPES = ("float32", "float64")
 HEADS = ("new",)
 STEMS = ("adapt",)
+
+
+def completing(
+    words: Callable[[str], list[str]],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a function as ``shell_complete`` of an argument or option takes it."""
+    return lambda context, parameter, incomplete: words(incomplete)
+
+
+def script(shell: str) -> str:
+    """Return the script that makes a shell complete the arguments of ``zoo``.
+
+    Args:
+        shell: ``bash``, ``zsh`` or ``fish``.
+    """
+    from click.shell_completion import get_completion_class
+
+    from zoo.cli.main import program
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    return kind(program, {}, "zoo", "_ZOO_COMPLETE").source()
 
 
 def models(incomplete: str) -> list[str]:

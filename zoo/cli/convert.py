@@ -3,69 +3,63 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from zoo.cli import completion
-from zoo.cli.common import Channels, Classes, Json, Size, options, origin
+from zoo.cli.common import SETTINGS, json_option, options, origin, size_options
 from zoo.cli.progress import progress
 from zoo.cli.terminal import check_writable, escape, out, print_json
 
 
+@click.command("convert", context_settings=SETTINGS)
+@click.argument(
+    "source", metavar="WEIGHTS", shell_complete=completion.completing(completion.sources)
+)
+@click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="A name from 'zoo list', or a YAML file; not needed if the file names it.",
+    shell_complete=completion.completing(completion.models),
+)
+@click.option(
+    "--aux/--no-aux",
+    default=None,
+    help="Keep or drop the auxiliary heads; kept by default if the file has them.",
+)
+@size_options
+@click.option(
+    "--head",
+    metavar="new",
+    help="'new' for a classifier with new random weights.",
+    shell_complete=completion.completing(completion.heads),
+)
+@click.option(
+    "--stem",
+    metavar="adapt",
+    help="'adapt' to sum or repeat the first layer's weights for other --in-channels.",
+    shell_complete=completion.completing(completion.stems),
+)
+@json_option
 def convert(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="WEIGHTS",
-            help="A file of weights, or a source such as 'torchvision'.",
-            autocompletion=completion.sources,
-        ),
-    ],
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="TARGET",
-            help="File to write: .safetensors for any framework; .pth (PyTorch), .pdparams "
-            "(PaddlePaddle), .keras or .msgpack (Flax) for one.",
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="A name from 'zoo list', or a YAML file; not needed if the file names it.",
-            autocompletion=completion.models,
-        ),
-    ] = None,
-    aux: Annotated[
-        bool | None,
-        typer.Option(
-            "--aux/--no-aux", help="Keep or drop the auxiliary heads; kept if the file has them."
-        ),
-    ] = None,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    head: Annotated[
-        str | None,
-        typer.Option(
-            "--head",
-            help="'new' for a classifier with new random weights.",
-            autocompletion=completion.heads,
-        ),
-    ] = None,
-    stem: Annotated[
-        str | None,
-        typer.Option(
-            "--stem",
-            help="'adapt' to sum or repeat the first layer's weights for other --in-channels.",
-            autocompletion=completion.stems,
-        ),
-    ] = None,
-    as_json: Json = False,
+    source: str,
+    target: Path,
+    model: str | None,
+    aux: bool | None,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    head: str | None,
+    stem: str | None,
+    as_json: bool,
 ) -> None:
-    """Convert weights to another file format."""
+    """Convert weights to another file format.
+
+    WEIGHTS is a file, or a source such as 'torchvision', whose file is downloaded. TARGET is the
+    file to write: .safetensors for any framework, or .pth (PyTorch), .pdparams (PaddlePaddle),
+    .keras or .msgpack (Flax) for one.
+    """
     from zoo.api import conversion
 
     check_writable(target, "TARGET")

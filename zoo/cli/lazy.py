@@ -10,37 +10,30 @@ import functools
 import importlib
 from typing import Any
 
-import typer
-from typer.core import TyperCommand
-from typer.main import get_command
-
-#: Help is plain text: drawing it with rich would double what ``zoo --help`` costs.
-SETTINGS: dict[str, Any] = {
-    "rich_markup_mode": None,
-    "context_settings": {"help_option_names": ["-h", "--help"]},
-}
+import click
 
 
-class LazyCommand(TyperCommand):
+class LazyCommand(click.Command):
     """A command known by its name and one sentence until it is invoked.
 
     Args:
         name: What the user types.
-        target: Where its function is, as ``module:function``.
-        help: One sentence: the first of the function's docstring.
+        target: Where the command is, as ``module:attribute``.
+        sentence: The first sentence of its help.
     """
 
-    def __init__(self, name: str, target: str, help: str) -> None:
-        super().__init__(name, help=help, rich_markup_mode=None)
+    def __init__(self, name: str, target: str, sentence: str) -> None:
+        super().__init__(name, help=sentence, short_help=sentence)
         self.target = target
 
-    def make_context(self, *args: Any, **kwargs: Any) -> Any:
-        """Parse arguments as the command itself does, which is imported here."""
-        return self._command.make_context(*args, **kwargs)
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments with the command itself, which is imported here."""
+        return self.loaded.make_context(*args, **kwargs)
 
     @functools.cached_property
-    def _command(self) -> Any:
-        module, _, function = self.target.partition(":")
-        app = typer.Typer(add_completion=False, **SETTINGS)
-        app.command(self.name)(getattr(importlib.import_module(module), function))
-        return get_command(app)
+    def loaded(self) -> click.Command:
+        """The command itself."""
+        module, _, attribute = self.target.partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import typer
+import click
 
 import zoo
 from zoo.cli import completion
-from zoo.cli.common import Form, Format, JsonToo, format_of
+from zoo.cli.common import SETTINGS, Format, format_of, format_options
 from zoo.cli.terminal import escape, fail, out, print_json
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
@@ -17,22 +17,19 @@ _RIGHT = (1, 2)
 _WIDE = 100  # columns from which on there is room for sentences
 
 
-def list_models(
-    pattern: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="PATTERN",
-            help="Only the models that match, such as 'vgg*'.",
-            autocompletion=completion.models,
-        ),
-    ] = None,
-    form: Form = None,
-    as_json: JsonToo = False,
-) -> None:
+@click.command("list", context_settings=SETTINGS)
+@click.argument(
+    "pattern",
+    metavar="[PATTERN]",
+    required=False,
+    shell_complete=completion.completing(completion.models),
+)
+@format_options
+def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
     """List the models that zoo ships.
 
     Each with its number of parameters, its multiply-accumulates (MACs), and the sources that
-    publish weights for it.
+    publish weights for it. PATTERN selects models by their names, such as 'vgg*'.
     """
     from zoo.views import tables
 

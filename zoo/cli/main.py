@@ -5,13 +5,12 @@ Exit status: 0 for success, 1 when a comparison failed, 2 for a mistake of the u
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import typer
-from typer.main import get_command
+import click
 
 import zoo
-from zoo.cli.lazy import SETTINGS, LazyCommand
+from zoo.cli import completion
+from zoo.cli.common import MODEL_HELP, SETTINGS
+from zoo.cli.lazy import LazyCommand
 from zoo.cli.terminal import run
 
 #: Name -> where its function is, and the first sentence of its help.
@@ -31,36 +30,54 @@ COMMANDS = {
     "convert": ("zoo.cli.convert:convert", "Convert weights to another file format."),
 }
 
-_HELP = "One architecture spec, four frameworks, the same network."
-_EPILOG = (
-    "MODEL is a name from 'zoo list' or the path of a YAML file. 'zoo --install-completion' makes "
-    "your shell (bash, zsh or fish) complete the names of commands, models and backends."
+_EPILOG = f"""\
+{MODEL_HELP}
+
+\b
+Completion of commands, models and backends, written to a file that your shell reads:
+  bash  zoo --show-completion bash > ~/.local/share/bash-completion/completions/zoo
+  zsh   zoo --show-completion zsh > ~/.zfunc/_zoo
+  fish  zoo --show-completion fish > ~/.config/fish/completions/zoo.fish
+"""
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands in the order of the table, not of the alphabet."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    "zoo",
+    cls=_InOrder,
+    epilog=_EPILOG,
+    context_settings=SETTINGS,
+    invoke_without_command=True,
+    commands={name: LazyCommand(name, *rest) for name, rest in COMMANDS.items()},
 )
-
-app = typer.Typer(name="zoo", help=_HELP, epilog=_EPILOG, **SETTINGS)
-
-
-@app.callback(invoke_without_command=True)
-def _start(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
+@click.option("--version", is_flag=True, help="Print the version and exit.")
+@click.option(
+    "--show-completion",
+    "shell",
+    type=click.Choice(completion.SHELLS),
+    help="Print the script that makes a shell complete zoo's arguments, and exit.",
+)
+@click.pass_context
+def program(context: click.Context, version: bool, shell: str | None) -> None:
+    """One architecture spec, four frameworks, the same network in each."""
     if version:
-        typer.echo(zoo.__version__)
-        raise typer.Exit
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(2)
-
-
-def command_line() -> Any:
-    """Return the program as a command group, with every command in it."""
-    group: Any = get_command(app)
-    for name, (target, sentence) in COMMANDS.items():
-        group.add_command(LazyCommand(name, target, sentence))
-    return group
+        click.echo(zoo.__version__)
+    elif shell:
+        click.echo(completion.script(shell))
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
+        context.exit(2)
+    else:
+        return
+    context.exit()
 
 
 def main() -> None:
     """Run the command line."""
-    run(command_line())
+    run(program)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 import zoo
 from zoo.cli import completion
-from zoo.cli.common import Channels, Classes, Json, Seed, Size, options, origin
+from zoo.cli.common import SETTINGS, json_option, options, origin, seed_option, size_options
 from zoo.cli.progress import progress
 from zoo.cli.terminal import escape, out, print_json
 from zoo.errors import InputError
@@ -18,43 +18,54 @@ if TYPE_CHECKING:
     from zoo.graphs.graph import Graph
 
 
+@click.command("predict", context_settings=SETTINGS)
+@click.argument("image", metavar="IMAGE", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="A name from 'zoo list', or a YAML file; not needed if the weights' file names it.",
+    shell_complete=completion.completing(completion.models),
+)
+@click.option(
+    "--weights",
+    metavar="FILE|SOURCE",
+    help="A file of weights, zoo's own or a publisher's, or a source such as 'torchvision'. "
+    "Without it the model is untrained.",
+    shell_complete=completion.completing(completion.sources),
+)
+@click.option(
+    "--backend",
+    metavar="NAME",
+    help="The framework to run in; by default the first one installed.",
+    shell_complete=completion.completing(completion.backend),
+)
+@size_options
+@click.option(
+    "--top",
+    "count",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How many classes to show.",
+)
+@seed_option
+@json_option
 def predict(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photograph.")],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            help="A name from 'zoo list', or a YAML file; not needed if the weights' file names "
-            "it.",
-            autocompletion=completion.models,
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights",
-            metavar="FILE|SOURCE",
-            help="A file of weights, zoo's own or a publisher's, or a source such as "
-            "'torchvision'. Without it the model is untrained.",
-            autocompletion=completion.sources,
-        ),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option(
-            "--backend",
-            help="The framework to run in; by default the first one installed.",
-            autocompletion=completion.backend,
-        ),
-    ] = None,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    count: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
-    seed: Seed = 0,
-    as_json: Json = False,
+    image: Path,
+    model: str | None,
+    weights: str | None,
+    backend: str | None,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    count: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Classify a photograph."""
+    """Classify a photograph.
+
+    IMAGE is an image file.
+    """
     if not (model or weights):
         raise InputError("which model? Give --model, or --weights with a file that knows its own")
     chosen = options(False, num_classes, in_channels, input_size)

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-import typer
+import click
 
 from zoo.errors import InputError, ZooError
 
@@ -25,9 +25,6 @@ _ARGUMENT = re.compile(
 )
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 INTERRUPTED = 130  # 128 + SIGINT
-
-# Typer exports this subclass only; its base is click's UsageError, wherever click is kept.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 class _Deferred:
@@ -57,17 +54,18 @@ def escape(text: str) -> str:
     return escape(text)
 
 
-def run(program: Any) -> NoReturn:
+def run(program: click.Command) -> NoReturn:
     """Run a command group and exit; a mistake of the user's is one line and exit status 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports GPUs it looks for
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals that lack a character
+    stdout = sys.stdout
     try:
-        sys.exit(program.main(standalone_mode=False) or 0)
-    except _UsageError as error:
+        sys.exit(program.main(prog_name="zoo", standalone_mode=False) or 0)
+    except click.UsageError as error:
         fail(_usage(error))
-    except typer.Abort:
+    except click.Abort:
         raise SystemExit(INTERRUPTED) from None
     except ZooError as error:
         fail(str(error))
@@ -78,12 +76,12 @@ def run(program: Any) -> NoReturn:
     except OSError as error:  # such as a full disk behind the output
         fail(f"{error.filename or 'the output'}: {error.strerror or error}")
     except SystemExit as end:  # which is how a command ends
-        if _is_cut_short(end):
+        if _is_cut_short(stdout, end):
             raise SystemExit(CLOSED_PIPE) from None
         raise
 
 
-def _usage(error: Any) -> str:
+def _usage(error: click.UsageError) -> str:
     """Put what is wrong with a command line into one line, with where its help is."""
     message = " ".join(error.format_message().split())
     end = "" if message.endswith((".", "?")) else "."
@@ -91,15 +89,16 @@ def _usage(error: Any) -> str:
     return f"{message}{end} See '{command} --help'"
 
 
-def _is_cut_short(end: SystemExit) -> bool:
+def _is_cut_short(stdout: Any, end: SystemExit) -> bool:
     """Return whether the reader of a pipe has closed it; nothing more is written to it then."""
-    cut_short = isinstance(end.__context__, BrokenPipeError)
+    # After a BrokenPipeError rich exits from its handler; click exits with another sys.stdout.
+    cut_short = isinstance(end.__context__, BrokenPipeError) or sys.stdout is not stdout
     try:
-        sys.stdout.flush()
+        stdout.flush()
     except BrokenPipeError:
         cut_short = True
     if cut_short:  # Python flushes once more at its own end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
     return cut_short
 
 

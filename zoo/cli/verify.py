@@ -5,76 +5,102 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 import zoo
 from zoo.cli import completion
-from zoo.cli.common import Aux, Channels, Classes, Json, Seed, Size, options
+from zoo.cli.common import (
+    MODEL_HELP,
+    SETTINGS,
+    aux_option,
+    json_option,
+    options,
+    seed_option,
+    size_options,
+)
 from zoo.cli.progress import progress
 from zoo.cli.terminal import INTERRUPTED, check_writable, err, escape, fail, out, print_json
 from zoo.errors import InputError, suggestion
 
 
+@click.command(
+    "verify",
+    context_settings=SETTINGS,
+    epilog=f"{MODEL_HELP} With --all it is a pattern such as 'vgg*', or left out.",
+)
+@click.argument(
+    "model",
+    metavar="[MODEL]",
+    required=False,
+    shell_complete=completion.completing(completion.models),
+)
+@click.option(
+    "--all", "every", is_flag=True, help="Verify every model that zoo ships, one after another."
+)
+@aux_option
+@size_options
+@click.option(
+    "--backends",
+    metavar="NAMES",
+    help="Backends to compare, separated by commas; by default all installed ones.",
+    shell_complete=completion.completing(completion.backends),
+)
+@click.option(
+    "--dtype",
+    metavar="DTYPE",
+    default="float32",
+    show_default=True,
+    help="float32 (within 1e-5) or float64 (within 1e-12).",
+    shell_complete=completion.completing(completion.dtypes),
+)
+@click.option(
+    "--level",
+    metavar="LEVEL",
+    default="forward",
+    show_default=True,
+    help="forward; gradients (also compares gradients); training (also ten training steps); or "
+    "full (also other input sizes, compiled forms, precisions, engines and optimizers).",
+    shell_complete=completion.completing(completion.levels),
+)
+@click.option(
+    "--image",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A photograph to run on; by default one that zoo ships.",
+)
+@seed_option
+@json_option
+@click.option(
+    "--output",
+    "save",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Also write the report to this file, .json or .html. With --all, a folder for all "
+    "reports; a later run resumes there.",
+)
+@click.pass_context
 def verify(
-    model: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="MODEL",
-            help="A name from 'zoo list', or a YAML file; with --all, a pattern such as 'vgg*'.",
-            autocompletion=completion.models,
-        ),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Verify every model that zoo ships, one after another.")
-    ] = False,
-    aux: Aux = False,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    backends: Annotated[
-        str | None,
-        typer.Option(
-            "--backends",
-            help="Backends to compare, separated by commas; by default all installed ones.",
-            autocompletion=completion.backends,
-        ),
-    ] = None,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            "--dtype",
-            help="float32 (within 1e-5) or float64 (within 1e-12).",
-            autocompletion=completion.dtypes,
-        ),
-    ] = "float32",
-    level: Annotated[
-        str,
-        typer.Option(
-            "--level",
-            help="forward; gradients (also compares gradients); training (also ten training "
-            "steps); or full (also other input sizes, compiled forms, precisions, engines and "
-            "optimizers).",
-            autocompletion=completion.levels,
-        ),
-    ] = "forward",
-    image: Annotated[
-        Path | None,
-        typer.Option("--image", help="A photograph to run on; by default one that zoo ships."),
-    ] = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            help="Also write the report to this file, .json or .html. With --all, a folder for "
-            "all reports; a later run resumes there.",
-        ),
-    ] = None,
+    context: click.Context,
+    model: str | None,
+    every: bool,
+    aux: bool,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    backends: str | None,
+    dtype: str,
+    level: str,
+    image: Path | None,
+    seed: int,
+    as_json: bool,
+    save: Path | None,
 ) -> None:
-    """Verify that the frameworks compute the same values at every node."""
+    """Verify that the frameworks compute the same values at every node.
+
+    The exit status is 1 if they do not.
+    """
     from zoo.files import write_text
     from zoo.verification import page
 
@@ -82,17 +108,17 @@ def verify(
     settings: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
     chosen = options(aux, num_classes, in_channels, input_size)
     if every:
-        options_of_one: dict[str, Any] = {
+        single: dict[str, Any] = {
             "--aux": aux,
             "--image": image,
             "--num-classes": num_classes,
         }
-        options_of_one |= {"--in-channels": in_channels, "--input-size": input_size}
-        if wrong := [option for option, value in options_of_one.items() if value]:
+        single |= {"--in-channels": in_channels, "--input-size": input_size}
+        if wrong := [option for option, value in single.items() if value]:
             raise InputError(
                 f"{wrong[0]} is for one model; --all verifies each as its spec defines it"
             )
-        _verify_all(model, save, as_json, settings)
+        _verify_all(context, model, save, as_json, settings)
         return
     if model is None:
         raise InputError("which model? Give a name from 'zoo list', a YAML file, or --all")
@@ -109,11 +135,15 @@ def verify(
     if save:
         write_text(save, report.to_html() if save.suffix == ".html" else as_text)
     if not report.passed:
-        raise typer.Exit(1)
+        context.exit(1)
 
 
 def _verify_all(
-    pattern: str | None, folder: Path | None, as_json: bool, settings: dict[str, Any]
+    context: click.Context,
+    pattern: str | None,
+    folder: Path | None,
+    as_json: bool,
+    settings: dict[str, Any],
 ) -> None:
     from zoo.verification.all_models import verify_all
     from zoo.verification.terminal import verdict
@@ -142,7 +172,7 @@ def _verify_all(
                         out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
         except KeyboardInterrupt:
             err.print("interrupted" + "; run the same command to resume" * bool(folder))
-            raise typer.Exit(INTERRUPTED) from None
+            context.exit(INTERRUPTED)
     passed = sum(report.passed for report in reports)
     if as_json:
         print_json([report.to_dict() for report in reports])
@@ -151,4 +181,4 @@ def _verify_all(
     if folder and not as_json:
         out.print(escape(f"{folder / 'index.html'}"), soft_wrap=True)
     if passed < len(reports):
-        raise typer.Exit(1)
+        context.exit(1)
