@@ -6,6 +6,7 @@ import numpy as np
 from flax import nnx
 
 import zoo
+from zoo.graphs.shapes import Map
 
 
 def ready(model):
@@ -39,10 +40,10 @@ def ways(ours, peer, name):
 
 
 def permute():
-    from zoo.flax.weights import native
+    from zoo.backend.parameters import to_native
 
-    node = zoo.graph("vgg16").node("fc1")
-    jax.device_put(native(node, np.ones((4096, 25088), np.float32))).block_until_ready()
+    kernel = to_native(np.ones((4096, 25088), np.float32), "IO", Map(512, 7, 7))
+    jax.device_put(kernel).block_until_ready()
 
 
 call = nnx.jit(lambda model, x: model(x))

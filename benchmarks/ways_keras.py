@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 import zoo
+from zoo.graphs.shapes import Map
 
 
 def ready(model):
@@ -34,9 +35,9 @@ def ways(ours, peer, name):
 
 
 def permute():
-    from zoo.keras.weights import native
+    from zoo.backend.parameters import to_native
 
-    native(np.ones((4096, 25088), np.float32), (25088, 4096), (512, 7, 7))
+    to_native(np.ones((4096, 25088), np.float32), "IO", Map(512, 7, 7))
 
 
 def step(model, x):

@@ -13,7 +13,7 @@ from zoo.backend import registry
 from zoo.weights import sources
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-TITLES = {name: entry.title for name, entry in registry.TABLE.items()}
+TITLES = {name: registry.resolve(name).title for name in ("torch", "paddle", "keras", "flax")}
 
 
 def models() -> str:
@@ -51,7 +51,7 @@ def operations() -> str:
         "|---" * (len(TITLES) + 1) + "|",
     ]
     for op in ops.OPS:
-        cells = [registry.LIMITS.get((name, op), "exact") for name in TITLES]
+        cells = [registry.resolve(name).limits.get(op, "exact") for name in TITLES]
         lines.append(f"| `{op}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

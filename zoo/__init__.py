@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 # Loaded when first used: `import zoo` itself costs next to nothing.
 _HOMES = {
     "build": "zoo.api.models",
-    "convert": "zoo.api.storage",
+    "convert": "zoo.api.conversion",
     "features": "zoo.api.running",
     "get_weights": "zoo.api.models",
     "diff": "zoo.views.difference.diff",

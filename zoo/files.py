@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Writes files atomically: completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from zoo.errors import InputError
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path to write to, which then takes the place of ``path`` at once.
+    """Yield a temporary path to write to, which replaces ``path`` when the block ends.
 
-    Until then the old file is whole, and stays so if the writing fails or the process is killed.
-    A link is followed. What is no file, such as a device, is given as it is.
+    The old file stays intact until then, and also if the block raises or the process is killed.
+    Symbolic links are followed. A path that is not a regular file, such as a device, is yielded
+    itself.
 
     Args:
-        path: Where the file is wanted; its folder is there.
+        path: The file to replace or create; its folder must exist.
 
     Yields:
-        A path in the same folder that nothing has, which ends as ``path`` does.
+        A new, empty file in the same folder, with the same suffix.
 
     Raises:
-        OSError: It is a folder, or cannot be written to.
+        OSError: The path is a folder, or cannot be written to.
 
     Example:
         >>> import tempfile
@@ -38,9 +39,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     try:
         target = Path(path).resolve()
-    except RuntimeError:  # a link that leads to itself
+    except RuntimeError:  # a symbolic link to itself
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
-    except ValueError:  # a zero byte in its name
+    except ValueError:  # a null character in its name
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
     if target.is_dir():
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -54,19 +55,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         part.touch(exist_ok=False)
         mode = (target if target.exists() else part).stat().st_mode
         yield part
-        part.chmod(mode)  # libraries give files modes of their own
+        part.chmod(mode)  # libraries may have changed the mode
         with part.open("rb") as written:
-            os.fsync(written.fileno())  # or a crash of the machine could leave an empty file
+            os.fsync(written.fileno())  # so that a crash of the machine cannot leave an empty file
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text file whole or not at all, as UTF-8.
+    """Write a text file atomically, as UTF-8.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: The file cannot be written.
     """
     try:
         with replacing(path) as part:

@@ -20,7 +20,7 @@ def server():
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requests.append(self.path)
             body = CONTENT[:-1000] if "short" in self.path else CONTENT
             self.send_response(404 if "missing" in self.path else 200)
             self.send_header("Content-Length", str(len(CONTENT)))
@@ -30,11 +30,11 @@ def server():
         def log_message(self, *_):
             pass
 
-    asked: list[str] = []
+    requests: list[str] = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
+    yield f"http://127.0.0.1:{server.server_port}", requests
     server.shutdown()
     thread.join()
     server.server_close()
@@ -86,16 +86,16 @@ def test_a_file_that_someone_put_there_is_checked_too(publish, server):
 
 
 @pytest.mark.parametrize(
-    ("name", "hashes", "told"),
+    ("name", "hashes", "message"),
     [
         ("vgg16.pth", {"sha256": "0" * 64}, "is not the file that was published"),
-        ("missing.pth", {"sha256": SHA256}, "cannot be downloaded .* Put the file there yourself"),
+        ("missing.pth", {"sha256": SHA256}, "cannot be downloaded .* Put the file at .* yourself"),
         ("short.pth", {"sha256": SHA256}, "cannot be downloaded|not the file that was published"),
     ],
 )
-def test_nothing_wrong_is_kept(name, hashes, told, publish):
+def test_nothing_wrong_is_kept(name, hashes, message, publish):
     path = publish(name, **hashes)
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         cache.fetch("torchvision", "vgg16")
     assert not list(path.parent.iterdir())
 
@@ -107,7 +107,7 @@ def test_without_a_network(publish, server, monkeypatch):
     with pytest.raises(WeightsError) as caught:
         cache.fetch("torchvision", "vgg16")
     assert "Connection refused" in str(caught.value)
-    assert f"Put the file there yourself: {path}" in str(caught.value)
+    assert f"Put the file at {path} yourself" in str(caught.value)
 
 
 def test_what_is_not_published():
@@ -120,16 +120,16 @@ def test_what_is_not_published():
         cache.fetch("torchvision", "googlenet")
     with pytest.raises(InputError, match="'vgg9' that zoo knows. Did you mean 'vgg19' or "):
         cache.fetch("torchvision", "vgg9")
-    with pytest.raises(InputError, match="publishes no weights of vgg11, its code alone"):
+    with pytest.raises(InputError, match="publishes the code of vgg11, but no weights"):
         cache.fetch("paddle", "vgg11")
     with pytest.raises(UnknownNameError, match="Unknown source of weights 'tv'"):
         cache.fetch("tv", "vgg16")
-    with pytest.raises(WeightsError, match="no hash is known of timm's model.safetensors"):
+    with pytest.raises(WeightsError, match="no hash is known for timm's model.safetensors"):
         cache.fetch("timm", "vgg16")
 
 
 def test_a_download_without_end(publish, monkeypatch):
     publish(sha256=SHA256)
     monkeypatch.setattr(cache, "MAX_BYTES", 1000)
-    with pytest.raises(WeightsError, match="longer than 1,000 bytes"):
+    with pytest.raises(WeightsError, match="it has more than 1,000 bytes"):
         cache.fetch("torchvision", "vgg16")

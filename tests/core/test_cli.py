@@ -162,7 +162,7 @@ def test_help_and_version():
             "Unknown dtype 'int8' to verify in. Known: float32",
         ),
         (["verify", "vgg16", "--image", "none.jpg"], "none.jpg: no such file"),
-        (["verify", "vgg16", "--image", __file__], "not an image that can be read"),
+        (["verify", "vgg16", "--image", __file__], "cannot be read as an image"),
         (["predict", "none.jpg", "--model", "vgg9"], "none.jpg: no such file"),
         (["predict", "none.jpg"], "which model? Give --model, or --weights"),
         (["summary"], "Missing argument"),

@@ -7,6 +7,7 @@ import sys
 import click
 import pytest
 
+import zoo
 from zoo.backend import registry
 from zoo.cli import completion, progress, terminal
 from zoo.cli.main import COMMANDS, program

@@ -1,5 +1,7 @@
 """Differences of two networks, in words and numbers."""
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -122,6 +124,12 @@ def test_the_command():
     assert "*.bn (57)" in run("googlenet", "googlenet_bn").stdout
     every = run("googlenet", "googlenet_bn", "--all").stdout
     assert every.count("batch_norm added") == 57
+    lines = run("googlenet", "googlenet_no_reduce", "--format", "markdown").stdout.splitlines()
+    assert lines[0] == "| nodes | difference | parameters | MACs |"
+    assert "| &nbsp;&nbsp;&nbsp;&nbsp;conv | conv removed | 4,160 → 0 | 12,845,056 → 0 |" in lines
+    rows = list(csv.DictReader(io.StringIO(run("vgg11", "vgg11_bn", "--format=csv").stdout)))
+    assert rows[0]["name"] == "stage1.conv1.bn" and rows[0]["words"].startswith("added")
+    assert (rows[0]["old_shape"], rows[0]["new_parameters"]) == ("", "128")
     mistake = run("vgg16", "vgg61")
     assert mistake.returncode == 2 and mistake.stderr.startswith("error: Unknown model 'vgg61'")
 

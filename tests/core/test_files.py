@@ -1,16 +1,14 @@
 """A file is written whole or not at all, whatever happens meanwhile."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import pytest
 
 from zoo.files import replacing
-from zoo.weights import zoo_file
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -24,8 +22,12 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 def test_where_no_file_can_be(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    for path, told in ((tmp_path, "Is a dir"), (tmp_path / "loop", "Too many"), ("a\0", "Invalid")):
-        with pytest.raises(OSError, match=told), replacing(path):
+    for path, message in (
+        (tmp_path, "Is a dir"),
+        (tmp_path / "loop", "Too many"),
+        ("a\0", "Invalid"),
+    ):
+        with pytest.raises(OSError, match=message), replacing(path):
             pass
 
 
@@ -52,39 +54,25 @@ def test_a_link_stays_one(tmp_path):
     assert target.read_text() == "new"
 
 
-WRITER = """
-import sys
-import numpy as np
-import zoo
-from zoo.weights import zoo_file
-graph = zoo.graph("vgg9", input_size=32, num_classes=3)
-for i in range(1, 1000):
-    arrays = {p.name: np.full(p.shape, i, np.float32) for p in graph.parameters}
-    print(i, flush=True)
-    zoo_file.write(sys.argv[1], graph, arrays)
-"""
-
-
-def test_killed_at_any_instant_the_old_file_is_whole(tmp_path):
-    path = tmp_path / "weights.safetensors"
-    rng = random.Random(0)
-    seen = set()
-    for _ in range(8):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True
-        )
-        begun = int(writer.stdout.readline())
-        while begun < 2:  # there is an old file now
-            begun = int(writer.stdout.readline())
-        time.sleep(rng.uniform(0, 0.3))
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
-        checkpoint = zoo_file.read(path)
-        values = {float(stored.read().ravel()[0]) for stored in checkpoint.arrays.values()}
-        checkpoint.verify()
-        assert len(values) == 1, "parts of two files"
-        seen |= values
-        for part in tmp_path.glob(".*part*"):
-            part.unlink()
-    assert len(seen) > 1, "every writer was killed at the same place"
+def test_killed_at_any_instant_the_old_file_is_whole(tmp_path, spec_file):
+    """Each instant is a line of zoo's own code, or a number of bytes that are written."""
+    path = tmp_path / "folder" / "weights.safetensors"
+    path.parent.mkdir()
+    spec = spec_file("conv: {op: conv, out_channels: 64, kernel_size: 5}")
+    script = Path(__file__).parents[1] / "killed_writers.py"
+    done = subprocess.run(
+        [sys.executable, str(script), spec, str(path)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    old, new, killed, too_large = 11, 12, -signal.SIGKILL, -signal.SIGXFSZ
+    rows = [line.split() for line in done.stdout.splitlines()]
+    for kind, signal_ in (("line", killed), ("size", too_large)):
+        found = [(int(status), int(there)) for each, status, there in rows if each == kind]
+        *before, (last, there) = found
+        assert (last, there) == (0, new), "the last writer is not killed"
+        assert {status for status, _ in before} == {signal_}
+        contents = [there for _, there in before]
+        assert set(contents) <= {old, new}, "a damaged file, or parts of two"
+        assert contents == sorted(contents), "the old file came back"
+        assert contents.count(old) > 10
+    assert (killed, new) in [(int(a), int(b)) for _, a, b in rows], "no kill after the replacement"

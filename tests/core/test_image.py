@@ -29,7 +29,7 @@ def test_16_bits_are_as_bright_as_8(kind, tmp_path):
 
 def test_numbers_that_are_no_brightness_are_refused(tmp_path):
     Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "f.tiff")
-    with pytest.raises(InputError, match="expected an image of 8 or 16 bits"):
+    with pytest.raises(InputError, match="expected an image with 8 or 16 bits per value"):
         images.load(tmp_path / "f.tiff", (4, 4))
 
 
@@ -103,21 +103,21 @@ def test_other_numbers_of_channels(channels, photo):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
-        (np.zeros((4, 4, 3)), r"expected an image of uint8 \[H, W, 3\], got float64 \[4, 4, 3\]"),
-        (np.zeros((4, 4, 2), np.uint8), "expected an image of uint8"),
-        (np.zeros((0, 4, 3), np.uint8), "expected an image of uint8"),
+        (np.zeros((4, 4, 3)), r"expected an image as uint8 \[H, W, 3\], got float64 \[4, 4, 3\]"),
+        (np.zeros((4, 4, 2), np.uint8), "expected an image as uint8"),
+        (np.zeros((0, 4, 3), np.uint8), "expected an image as uint8"),
         (3, "expected an image, got int"),
         (None, "expected an image, got NoneType"),
         ("no.jpg", "no.jpg: no such file"),
-        (__file__, "not an image that can be read"),
+        (__file__, "cannot be read as an image"),
         (Image.new("L", (1, 1_000_000)), "too narrow to crop"),
     ],
     ids=["floats", "two channels", "empty", "number", "none", "missing", "text", "narrow"],
 )
-def test_what_is_no_image(given, told):
-    with pytest.raises(InputError, match=told):
+def test_what_is_no_image(given, message):
+    with pytest.raises(InputError, match=message):
         zoo.preprocess(given, zoo.graph("vgg16"))
 
 

@@ -43,7 +43,9 @@ def test_the_paper_of_vgg_and_none_of_googlenet():
     assert kernel.std() == pytest.approx(0.1, rel=0.01)
     assert abs(kernel.mean()) < 1e-3
     assert not values["fc1.bias"][1].any()
-    with pytest.raises(UnknownNameError, match="googlenet states no initialisation of its paper"):
+    with pytest.raises(
+        UnknownNameError, match="the spec of googlenet does not state its paper's initialisation"
+    ):
         initial.drawing(zoo.graph("googlenet"), init="paper")
 
 

@@ -14,20 +14,22 @@ from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
-from zoo.weights import loading, sources, zoo_file
-from zoo.weights.checking import fitting
+from zoo.weights import loading, readers, sources, zoo_file
+from zoo.weights.checking import checked_arrays
+from zoo.weights.checkpoint import Stored
+from zoo.weights.slots import slots_of, with_heads
 
 
 @pytest.fixture(scope="module")
 def paddles():
     """Arrays under paddle.vision's names of GoogLeNet, each of its own number."""
     table = sources.source("paddle")
-    graph = sources.whole(table, "googlenet_paddle")
+    graph = with_heads("googlenet_paddle")
     shapes = {p.name: p.shape for p in graph.parameters}
     found = {}
-    for i, (name, place) in enumerate(sources.places(table, graph).items()):
-        shape = shapes[name][::-1] if place.layout == "IO" else shapes[name]
-        found[place.names[0]] = np.full(shape, i, np.float32)
+    for i, (name, slot) in enumerate(slots_of(table, graph).items()):
+        shape = shapes[name][::-1] if slot.layout == "IO" else shapes[name]
+        found[slot.names[0]] = np.full(shape, i, np.float32)
     return found
 
 
@@ -73,7 +75,7 @@ def test_weights_of_another_input_size(spec_file, tmp_path):
     zoo_file.write(path, graph, {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters})
     checkpoint = loading.find(path, None, Chosen())
     with pytest.raises(
-        WeightsError, match=r"They are of another input size: input_size=\(4, 5\) takes"
+        WeightsError, match=r"They are for another input size: build with input_size=\(4, 5\)"
     ):
         loading.filling(checkpoint.graph(input_size=(4, 6)), checkpoint, dtype="float32")
 
@@ -92,7 +94,10 @@ def test_one_error_says_all_that_is_wrong(saved):
         "  + _fc_out.scale (paddle.vision's name)  3",
         "  ! conv1.conv.weight  expected 64x3x7x7, got 64x3x5x5",
     ]
-    with pytest.raises(WeightsError, match="names are those of no network that zoo knows"):
+    with pytest.raises(
+        WeightsError,
+        match=r"names of its 69 arrays are not those of any network as published by paddle.vision or PaddleClas",
+    ):
         loading.find(path, None, Chosen())
 
 
@@ -112,7 +117,7 @@ def test_what_looks_like_a_head_is_none(saved):
     shapes = {p.name: p.shape for p in graph.parameters}
     given = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     with pytest.raises(WeightsError, match=r"\+ aux1.junk  3"):
-        fitting(shapes, {**given, **heads}, left_out(graph))
+        checked_arrays(shapes, {**given, **heads}, left_out(graph))
 
 
 def test_values_that_are_no_weights(saved):
@@ -123,9 +128,9 @@ def test_values_that_are_no_weights(saved):
 def test_a_square_kernel_is_turned_by_its_table_not_by_its_shape(tmp_path):
     """fc2 is 4096x4096: only the table knows which way it lies."""
     source, graph = sources.source("paddle"), zoo.graph("vgg11")
-    places = sources.places(source, graph)
-    assert places["fc2.weight"].layout == "IO"
-    assert sources.places(sources.source("torchvision"), graph)["fc2.weight"].layout == "OI"
+    slots = slots_of(source, graph)
+    assert slots["fc2.weight"].layout == "IO"
+    assert slots_of(sources.source("torchvision"), graph)["fc2.weight"].layout == "OI"
 
 
 def test_another_network_of_the_same_source(saved):
@@ -154,24 +159,26 @@ def test_a_folder_of_a_sources_name_is_no_file(tmp_path, monkeypatch):
 def test_what_is_no_source(saved, tmp_path):
     with pytest.raises(UnknownNameError, match="Unknown source of weights 'padle'. Did you mean"):
         loading.find(f"padle:{saved()}", "googlenet_paddle", Chosen())
-    with pytest.raises(InputError, match="say which network of paddle's"):
+    with pytest.raises(InputError, match="paddle publishes several networks: give the name"):
         loading.find("paddle", None, Chosen())
     with pytest.raises(InputError, match="expected a path or a source of weights"):
         loading.find("", None, Chosen())
     save_file({"a.weight": np.zeros(3, np.float32)}, tmp_path / "x.safetensors")
-    with pytest.raises(WeightsError, match="no source that zoo knows for vgg9; it has such as a.w"):
+    with pytest.raises(
+        WeightsError, match="no source that zoo knows publishes vgg9, .* for example: a.w"
+    ):
         loading.find(tmp_path / "x.safetensors", "vgg9", Chosen())
 
 
 def test_from_a_publishers_file_to_zoos_without_a_framework(saved, tmp_path):
     target = tmp_path / "w.safetensors"
-    graph, dtype = conversion.convert(str(saved()), target)
+    graph, dtype = conversion.convert_file(str(saved()), target)
     assert (graph.name, dtype, graph.options["aux"]) == ("googlenet_paddle", "float32", True)
     checkpoint = zoo_file.read(target)
     assert checkpoint.origin["file"] == "w.pdparams"
     for i, name in enumerate(p.name for p in graph.parameters):
         assert (checkpoint.arrays[name].read() == i).all()
-    plain, _ = conversion.convert(str(saved()), target, aux=False)
+    plain, _ = conversion.convert_file(str(saved()), target, aux=False)
     assert not plain.options["aux"]
     assert len(zoo_file.read(target).arrays) == 59
 
@@ -179,16 +186,16 @@ def test_from_a_publishers_file_to_zoos_without_a_framework(saved, tmp_path):
 def test_a_file_of_other_options_is_converted_with_those(tmp_path):
     table, options = sources.source("paddle"), {"num_classes": 3, "input_size": 32}
     graph = zoo.graph("vgg11", **options)
-    places = sources.places(table, graph)
+    slots = slots_of(table, graph)
     arrays = {}
     for parameter in graph.parameters:
-        place = places[parameter.name]
-        shape = parameter.shape[::-1] if place.layout == "IO" else parameter.shape
-        arrays[place.names[0]] = np.zeros(shape, np.float16)
+        slot = slots[parameter.name]
+        shape = parameter.shape[::-1] if slot.layout == "IO" else parameter.shape
+        arrays[slot.names[0]] = np.zeros(shape, np.float16)
     with (tmp_path / "w.pdparams").open("wb") as file:
         pickle.dump(arrays, file, protocol=4)
     target = tmp_path / "w.safetensors"
-    found, dtype = conversion.convert(str(tmp_path / "w.pdparams"), target, **options)
+    found, dtype = conversion.convert_file(str(tmp_path / "w.pdparams"), target, **options)
     assert (found.options["num_classes"], found.options["input_size"]) == (3, (32, 32))
     assert dtype == "float16"
     assert zoo_file.read(target).graph().num_parameters == graph.num_parameters
@@ -208,3 +215,15 @@ def test_heads_that_this_input_is_too_small_for_are_known_all_the_same():
     assert left_out(graph) and all(name.startswith("aux.") for name in left_out(graph))
     whole = {p.name: p for p in zoo.graph("inception_v3", aux=True).parameters}
     assert sum(math.prod(whole[n].shape) for n in left_out(graph) if whole[n].trainable) == heads
+
+
+@pytest.mark.parametrize("suffix", [*readers.READERS, *readers.NATIVE])
+def test_a_file_of_any_form_with_unknown_names(suffix, tmp_path, monkeypatch):
+    stored = {"a.weight": Stored((3,), "float32", lambda: np.zeros(3))}
+    monkeypatch.setattr(readers, "read", lambda path, native: stored)
+    with pytest.raises(WeightsError) as caught:
+        loading.find(tmp_path / f"w{suffix}", None, Chosen())
+    assert "names of its 1 arrays are not those of any network as published by " in str(
+        caught.value
+    )
+    assert "for example: a.weight" in str(caught.value)

@@ -13,6 +13,7 @@ from damage import mutants
 
 from zoo.errors import WeightsError
 from zoo.weights import pickles, readers
+from zoo.weights.checkpoint import Stored
 
 rng = np.random.default_rng(0)
 ARRAYS = {
@@ -75,20 +76,20 @@ class Nested:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
-        ({"x": Evil()}, "it names posix.mkdir, which is no array"),
-        ({"x": Nested()}, "it names builtins.getattr, which is no array"),
-        ({"x": np.array([{}, []], object)}, "dtype that weights have not"),
-        ({"x": np.array(["a"])}, "dtype that weights have not"),
+        ({"x": Evil()}, "it names posix.mkdir, which is not an array"),
+        ({"x": Nested()}, "it names builtins.getattr, which is not an array"),
+        ({"x": np.array([{}, []], object)}, "dtype that weights cannot have"),
+        ({"x": np.array(["a"])}, "dtype that weights cannot have"),
         ({"x": 3}, "x: expected an array, got int"),
         ([ARRAYS], "expected arrays by name, got list"),
         ({"x": np.ndarray}, "x: expected an array, got _Call"),
     ],
     ids=["system", "getattr", "objects", "text", "number", "list", "class"],
 )
-def test_a_pickle_of_anything_else(value, told, pdparams):
-    with pytest.raises(WeightsError, match=told):
+def test_a_pickle_of_anything_else(value, message, pdparams):
+    with pytest.raises(WeightsError, match=message):
         readers.read(pdparams(value))
     assert not os.path.exists("/tmp/zoo-was-here")
 
@@ -122,7 +123,7 @@ def test_a_pickle_lies_about_its_bytes(pdparams):
     good = path.read_bytes()
     at = good.index(bytes([pickle.BININT1[0], 4]))
     path.write_bytes(good[: at + 1] + b"\x05" + good[at + 2 :])
-    with pytest.raises(WeightsError, match="not as many bytes as its shape says"):
+    with pytest.raises(WeightsError, match="number of bytes of an array does not match its shape"):
         readers.read(path)
 
 
@@ -173,7 +174,7 @@ def test_two_arrays_of_one_name(hdf5):
     path = hdf5(LATER)
     with h5py.File(path, "a") as file:
         file.create_dataset("conv/other/kernel", data=np.zeros((4, 3, 3, 3), np.float32))
-    with pytest.raises(WeightsError, match="two arrays in it are conv.kernel"):
+    with pytest.raises(WeightsError, match="two arrays have the name conv.kernel"):
         readers.read(path)
 
 
@@ -184,19 +185,23 @@ def test_hdf5_that_looks_elsewhere(tmp_path):
     with h5py.File(path, "w") as file:
         file["conv"] = h5py.ExternalLink(str(other), "/secret")
         file["model_weights"] = h5py.ExternalLink(str(other), "/")
-    with pytest.raises(WeightsError, match="there is no array in it"):
+    with pytest.raises(WeightsError, match="contains no arrays"):
         readers.read(path)
     (tmp_path / "raw").write_bytes(b"\0" * 16)
     with h5py.File(path, "w") as file:
         shape = {"shape": (4,), "dtype": "f4"}
         file.create_dataset("a/b", external=[(str(tmp_path / "raw"), 0, 16)], **shape)
-    with pytest.raises(WeightsError, match="expected an array of numbers of this file"):
+    with pytest.raises(
+        WeightsError, match="expected an array of floating-point values in this file"
+    ):
         readers.read(path)
     with h5py.File(path, "w") as file:
         layout = h5py.VirtualLayout(shape=(4,), dtype="f4")
         layout[:] = h5py.VirtualSource(str(other), "secret/secret", shape=(4,))
         file.create_virtual_dataset("a/b", layout)
-    with pytest.raises(WeightsError, match="expected an array of numbers of this file"):
+    with pytest.raises(
+        WeightsError, match="expected an array of floating-point values in this file"
+    ):
         readers.read(path)
 
 
@@ -208,7 +213,7 @@ def test_a_huge_array_costs_nothing_until_its_shape_is_right(tmp_path):
 
 @pytest.mark.parametrize("kind", ["pdparams", "h5"])
 def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdparams, hdf5):
-    """These forms have no checksum, so a changed value cannot be told; all else must be."""
+    """These forms have no checksum, so changed values cannot be detected; everything else must be."""
     good = pdparams(ARRAYS) if kind == "pdparams" else hdf5({**LATER, "fc.weight": "fc/kernel"})
     expected = {name: stored.shape for name, stored in readers.read(good).items()}
     # Around the values only: mutants of these are all alike.
@@ -234,9 +239,12 @@ def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdp
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
-        ("w.npz", r"expected a file of weights, which end in \.safetensors, \.pth"),
+        (
+            "w.npz",
+            r"expected a file of weights, with one of the suffixes \.safetensors, \.pdparams",
+        ),
         ("missing.pdparams", "no such file"),
         ("folder.pdparams", "a folder"),
         ("empty.h5", "expected a file of 1 to"),
@@ -244,7 +252,7 @@ def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdp
         ("noise.safetensors", "not a safetensors file, or damaged"),
     ],
 )
-def test_no_file_of_weights_at_all(name, told, tmp_path):
+def test_no_file_of_weights_at_all(name, message, tmp_path):
     path = tmp_path / name
     if "folder" in name:
         path.mkdir()
@@ -252,7 +260,7 @@ def test_no_file_of_weights_at_all(name, told, tmp_path):
         path.write_bytes(bytes(range(256)) * 8)
     elif "missing" not in name:
         path.touch()
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=message):
         readers.read(path)
 
 
@@ -262,3 +270,34 @@ def test_a_pickle_is_read_where_it_lies(pdparams):
     data = memoryview(path.read_bytes())
     value = pickles.load(data)
     assert np.shares_memory(value["fc.weight"].array(), np.frombuffer(data, np.uint8))
+
+
+def test_a_framework_reads_its_own_form(tmp_path):
+    """The caller gives the framework's reader: none of zoo.weights imports a framework."""
+    path = tmp_path / "w.pt"
+    path.write_bytes(b"not empty")
+    with pytest.raises(WeightsError, match=r"w.pt: no backend of this zoo reads \.pt files"):
+        readers.read(path)
+    stored = Stored((4,), "float32", lambda: ARRAYS["conv.bias"])
+    requested = []
+
+    def native(suffix):
+        requested.append(suffix)
+        return lambda file: iter([(file.name, stored)])
+
+    assert readers.read(path, native) == {"w.pt": stored}
+    assert requested == [".pth"], "the framework's usual suffix"
+
+    def damaged(file):
+        raise RuntimeError("invalid header\nsecond line")
+
+    with pytest.raises(WeightsError) as caught:
+        readers.read(path, lambda suffix: damaged)
+    assert str(caught.value).endswith("not a PyTorch file of weights, or damaged (invalid header)")
+
+
+def test_names_in_errors_are_short_and_printable(pdparams):
+    with pytest.raises(WeightsError) as caught:
+        readers.read(pdparams({"\x1b[2J" + "a" * 1_000_000: 3}))
+    message = str(caught.value)
+    assert len(message) < 400 and message.isprintable()

@@ -12,9 +12,10 @@ import pytest
 import zoo
 from zoo.language import document
 from zoo.language.options import Chosen
+from zoo.weights import identification, sources
 from zoo.weights import names as naming
-from zoo.weights import sources
 from zoo.weights.checkpoint import Stored
+from zoo.weights.slots import in_canonical_layout, published_checkpoint, slots_of, with_heads
 
 PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
 
@@ -22,19 +23,19 @@ PUBLISHED = [(name, network) for name, s in sources.sources().items() for networ
 @pytest.mark.parametrize(("name", "network"), PUBLISHED)
 def test_a_table_names_every_parameter_once(name, network):
     table = sources.source(name)
-    graph = sources.whole(table, network)
-    places = sources.places(table, graph)
-    assert places.keys() == {p.name for p in graph.parameters}
-    names = [key for place in places.values() for key in place.names]
+    graph = with_heads(network)
+    slots = slots_of(table, graph)
+    assert slots.keys() == {p.name for p in graph.parameters}
+    names = [key for slot in slots.values() for key in slot.names]
     assert len(names) == len(set(names))
     for parameter in graph.parameters:
-        assert (places[parameter.name].layout is None) == (len(parameter.shape) == 1)
+        assert (slots[parameter.name].layout is None) == (len(parameter.shape) == 1)
 
 
 def test_every_rule_of_a_table_is_of_use():
     for name, network in PUBLISHED:
         table = sources.source(name)
-        graph = sources.whole(table, network)
+        graph = with_heads(network)
         parameters = [p.name for p in graph.parameters]
         for ours, several in table.names(network).items():
             pattern = naming.pattern(ours)
@@ -52,8 +53,8 @@ def test_what_is_published_is_what_the_family_says():
 
 def names(source: str, network: str) -> set[str]:
     table = sources.source(source)
-    places = sources.places(table, sources.whole(table, network))
-    return {place.names[0] for place in places.values()}
+    slots = slots_of(table, with_heads(network))
+    return {slot.names[0] for slot in slots.values()}
 
 
 def test_torchvisions_names_of_a_vgg():
@@ -105,12 +106,12 @@ def test_networks_of_the_same_names_are_told_apart_by_their_shapes():
     table, alike = sources.source("torchvision"), {"resnet50", "resnext50_32x4d", "wide_resnet50_2"}
     for network in alike:
         graph = zoo.graph(network)
-        places = sources.places(table, graph)
+        slots = slots_of(table, graph)
         stored = {
-            places[p.name].names[0]: Stored(p.shape, "float32", lambda: pytest.fail("read"))
+            slots[p.name].names[0]: Stored(p.shape, "float32", lambda: pytest.fail("read"))
             for p in graph.parameters
         }
-        found = [name for _, name in sources.identify(Path("file.pth"), stored)]
+        found = [name for _, name in identification.identify(Path("file.pth"), stored)]
         assert found[0] == network
         assert set(found) == alike
 
@@ -135,14 +136,14 @@ def test_a_licence_is_that_of_the_network():
     table = sources.source("keras")
     for network, licence in (("vgg16_keras", "CC BY 4.0"), ("xception", "MIT")):
         file = Path(f"{network}.h5")
-        origin = sources.canonical(table, network, file, {}, Chosen()).origin
+        origin = published_checkpoint(table, network, file, {}, Chosen()).origin
         assert origin["licence"].startswith(f"{licence}")
 
 
 def test_what_a_table_leaves_out():
     table = sources.source("torchvision")
-    assert sources.is_left_out(table, "conv1.bn.num_batches_tracked")
-    assert not sources.is_left_out(table, "conv1.bn.running_mean")
+    assert table.leaves_out("conv1.bn.num_batches_tracked")
+    assert not table.leaves_out("conv1.bn.running_mean")
 
 
 def test_numbers_count_from_the_least_in_a_file():
@@ -163,11 +164,15 @@ def test_numbers_count_from_the_least_in_a_file():
 
 def test_a_file_lacks_no_number():
     table = sources.source("keras")
-    places = sources.places(table, zoo.graph("xception"))
-    keys = {place.names[0].replace("conv2d_", "conv2d_9") for place in places.values()}
-    assert sources._fits(table, "xception", dict.fromkeys(keys))
-    assert not sources._fits(table, "xception", dict.fromkeys(keys - {"conv2d_92.kernel"}))
-    assert not sources._fits(table, "xception", dict.fromkeys(keys | {"conv2d_95.kernel"}))
+    slots = slots_of(table, zoo.graph("xception"))
+    keys = {slot.names[0].replace("conv2d_", "conv2d_9") for slot in slots.values()}
+    assert identification.has_names_of(table, "xception", dict.fromkeys(keys))
+    assert not identification.has_names_of(
+        table, "xception", dict.fromkeys(keys - {"conv2d_92.kernel"})
+    )
+    assert not identification.has_names_of(
+        table, "xception", dict.fromkeys(keys | {"conv2d_95.kernel"})
+    )
 
 
 def test_the_rule_that_says_the_most_holds():
@@ -183,25 +188,25 @@ def test_a_depthwise_kernel_of_several_outputs_a_channel():
     """TensorFlow's [h, w, C, M] has channel c's output m at c * M + m, as its documentation says."""
     table = sources.source("keras")
     graph = zoo.graph("xception")
-    place = sources.places(table, graph)["block2.sepconv1.depthwise.weight"]
+    slot = slots_of(table, graph)["block2.sepconv1.depthwise.weight"]
     kernel = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-    laid = sources.laid(Stored(kernel.shape, "int64", lambda: kernel), place, True)
+    laid = in_canonical_layout(Stored(kernel.shape, "int64", lambda: kernel), slot)
     assert laid.shape == (20, 1, 2, 3)
     assert np.array_equal(laid.read()[3 * 5 + 2, 0], kernel[:, :, 3, 2])
 
 
 def test_a_linear_layer_over_channels_is_a_convolution_of_one_pixel():
-    places = sources.places(sources.source("torchvision"), zoo.graph("convnext_tiny"))
+    slots = slots_of(sources.source("torchvision"), zoo.graph("convnext_tiny"))
     weight = np.arange(4 * 3.0).reshape(4, 3)
-    place = places["stage2.block1.expand.weight"]
-    laid = sources.laid(Stored(weight.shape, "float64", lambda: weight), place, False)
+    slot = slots["stage2.block1.expand.weight"]
+    laid = in_canonical_layout(Stored(weight.shape, "float64", lambda: weight), slot)
     assert laid.shape == (4, 3, 1, 1)
     assert np.array_equal(laid.read()[:, :, 0, 0], weight)
 
 
 def test_a_vector_may_be_kept_with_axes_of_one():
-    places = sources.places(sources.source("torchvision"), zoo.graph("convnext_tiny"))
+    slots = slots_of(sources.source("torchvision"), zoo.graph("convnext_tiny"))
     scale = np.arange(3.0).reshape(3, 1, 1)
-    place = places["stage2.block1.scale.weight"]
-    laid = sources.laid(Stored(scale.shape, "float64", lambda: scale), place, False)
+    slot = slots["stage2.block1.scale.weight"]
+    laid = in_canonical_layout(Stored(scale.shape, "float64", lambda: scale), slot)
     assert laid.shape == laid.read().shape == (3,)

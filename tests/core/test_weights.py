@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from zoo.errors import WeightsError
-from zoo.weights.checking import fitting
+from zoo.weights.checking import checked_arrays
 
 EXPECTED = {"conv.weight": (4, 3, 1, 1), "conv.bias": (4,)}
 GOOD = {"conv.bias": np.zeros(4), "conv.weight": np.zeros((4, 3, 1, 1))}
 
 
 def test_what_fits_comes_back_in_the_models_order():
-    assert list(fitting(EXPECTED, GOOD)) == ["conv.weight", "conv.bias"]
+    assert list(checked_arrays(EXPECTED, GOOD)) == ["conv.weight", "conv.bias"]
 
 
 def test_one_error_lists_everything():
     given = {"conv.weight": np.zeros((3, 4, 1, 1)), "conv.scale": np.zeros(4)}
     with pytest.raises(WeightsError) as caught:
-        fitting(EXPECTED, given)
+        checked_arrays(EXPECTED, given)
     assert str(caught.value).splitlines() == [
         "the weights do not fit the model:",
         "  - conv.bias  4",
@@ -28,18 +28,18 @@ def test_one_error_lists_everything():
 
 def test_a_long_list_is_cut():
     with pytest.raises(WeightsError, match=r"- \.\.\. and 88 more"):
-        fitting({f"p{i}": (1,) for i in range(100)}, {})
+        checked_arrays({f"p{i}": (1,) for i in range(100)}, {})
 
 
 def test_only_declared_heads_are_left_out():
     given = {**GOOD, "aux1.fc.weight": np.zeros(3)}
-    assert "aux1.fc.weight" not in fitting(EXPECTED, given, omitted={"aux1.fc.weight"})
+    assert "aux1.fc.weight" not in checked_arrays(EXPECTED, given, omitted={"aux1.fc.weight"})
     with pytest.raises(WeightsError, match=r"\+ aux1.fc.weight  3"):
-        fitting(EXPECTED, given, omitted={"aux2.fc.weight"})
+        checked_arrays(EXPECTED, given, omitted={"aux2.fc.weight"})
     # An omitted name never hides what the model does need.
-    assert "conv.weight" in fitting(EXPECTED, GOOD, omitted={"conv.weight"})
+    assert "conv.weight" in checked_arrays(EXPECTED, GOOD, omitted={"conv.weight"})
 
 
 def test_values_must_be_floating_point():
     with pytest.raises(WeightsError, match="conv.bias: expected floating-point values, got int64"):
-        fitting(EXPECTED, {**GOOD, "conv.bias": np.zeros(4, np.int64)})
+        checked_arrays(EXPECTED, {**GOOD, "conv.bias": np.zeros(4, np.int64)})

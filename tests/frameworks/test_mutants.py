@@ -279,9 +279,9 @@ def test_the_unbiased_variance_is_found(spec, framework, other, monkeypatch):
     """PyTorch's own layer in the place of zoo's."""
     from torch import nn
 
-    layers = importlib.import_module("zoo.torch.layers")
+    operations = importlib.import_module("zoo.torch.operations")
     monkeypatch.setitem(
-        layers.LAYERS,
+        operations.OPERATIONS,
         "batch_norm",
         lambda node, factory: nn.BatchNorm2d(8, momentum=0.2, **factory),
     )

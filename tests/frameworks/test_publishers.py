@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 import pytest
+from conftest import BACKENDS
 from loading import load
 from publishing import CLASSES, MAGNIFYING, PUBLISHED, load_framework, save_in_keras
 
@@ -17,7 +18,8 @@ import zoo
 from zoo.api import conversion
 from zoo.language import options
 from zoo.verification.comparison import error
-from zoo.weights import readers, sources
+from zoo.weights import identification, readers, sources
+from zoo.weights.slots import published_checkpoint, slots_of, with_heads
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,17 @@ def softmax(logits):
     return powers / powers.sum(1, keepdims=True)
 
 
-@pytest.mark.parametrize("key", PUBLISHED)
+def cases():
+    """Every file in every framework: at each run one framework in turn, and each source in all."""
+    seen = set()
+    for number, (key, (source, *_)) in enumerate(PUBLISHED.items()):
+        for place, backend in enumerate(BACKENDS):
+            daily = source not in seen or place == number % len(BACKENDS)
+            yield pytest.param(key, backend, marks=[] if daily else pytest.mark.slow)
+        seen.add(source)
+
+
+@pytest.mark.parametrize(("key", "backend"), list(cases()), indirect=["backend"], scope="session")
 def test_zoo_gives_what_the_publisher_gives(key, published, framework, backend):
     source, network, *_ = PUBLISHED[key]
     dtype = "float64" if key in MAGNIFYING else "float32"
@@ -73,7 +85,7 @@ def test_a_publishers_file_becomes_zoos(key, other, published, tmp_path):
         model = zoo.build(network, other, weights=path, **options)
         zoo.save(model, target)
     else:
-        graph, dtype = conversion.convert(str(path), target)
+        graph, dtype = conversion.convert_file(str(path), target)
         assert (graph.name, dtype, graph.options["aux"]) == (network, "float32", True)
     model = zoo.load(target, other)
     assert zoo.graph_of(model).origin["source"] == sources.source(source).title
@@ -108,28 +120,26 @@ def test_torchvisions_names_and_shapes(network):
 
     graph = zoo.graph(network)
     table = sources.source("torchvision")
-    places = sources.places(table, graph)
+    slots = slots_of(table, graph)
     with torch.device("meta"):
         stored = standins.make(network, 1000).state_dict()
     shapes = {
-        name: tuple(value.shape)
-        for name, value in stored.items()
-        if not sources.is_left_out(table, name)
+        name: tuple(value.shape) for name, value in stored.items() if not table.leaves_out(name)
     }
-    assert {places[p.name].names[0]: p.shape for p in graph.parameters} == shapes
+    assert {slots[p.name].names[0]: p.shape for p in graph.parameters} == shapes
 
 
 @pytest.mark.parametrize("network", sources.source("paddle").networks)
 def test_paddles_own_names_and_shapes(network):
     table = sources.source("paddle")
-    graph = sources.whole(table, network)
-    places = sources.places(table, graph)
+    graph = with_heads(network)
+    slots = slots_of(table, graph)
     shapes = {name: tuple(value.shape) for name, value in of_paddle(network).state_dict().items()}
-    assert {place.names[0] for place in places.values()} == shapes.keys()
+    assert {slot.names[0] for slot in slots.values()} == shapes.keys()
     for parameter in graph.parameters:
-        place = places[parameter.name]
-        shape = parameter.shape[1::-1] if place.layout == "IO" else parameter.shape
-        assert shapes[place.names[0]] == shape
+        slot = slots[parameter.name]
+        shape = parameter.shape[1::-1] if slot.layout == "IO" else parameter.shape
+        assert shapes[slot.names[0]] == shape
 
 
 @pytest.mark.parametrize(
@@ -157,9 +167,9 @@ def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_pa
         path = tmp_path / file
         save_in_keras(model, path)
         stored = readers.read(path)
-        (table, which), *_ = sources.identify(path, stored)
+        (table, which), *_ = identification.identify(path, stored)
         assert which == network
-        found.append(sources.canonical(table, network, path, stored, chosen))
+        found.append(published_checkpoint(table, network, path, stored, chosen))
     expected = {p.name: p.shape for p in zoo.graph(network, num_classes=CLASSES).parameters}
     for checkpoint in found:
         assert {name: each.shape for name, each in checkpoint.arrays.items()} == expected

@@ -101,7 +101,7 @@ def test_labels_mean_the_same_everywhere(framework, backend):
     assert float(zoo.loss(model, outputs, column)) == pytest.approx(right, rel=1e-14)
     for labels, message in (
         ([1], r"expected labels of shape \[3\], got \[1\]"),
-        (np.eye(4)[:3], r"got \[3, 4\]; of one-hot labels take the argmax"),
+        (np.eye(4)[:3], r"got \[3, 4\]; take the argmax of one-hot labels"),
         ([0, 1, 99], "expected labels from 0 to 3, got 99"),
         ([-1, 0, 1], "expected labels from 0 to 3, got -1"),
         (np.array([0.5, 1, 2]), "integers, got float64"),

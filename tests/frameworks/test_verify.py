@@ -92,10 +92,10 @@ def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_pat
     """A worker whose ReLU is left out at one node, as if its builder had forgotten it."""
     broken = tmp_path / "sitecustomize.py"
     broken.write_text(
-        "import zoo.torch.layers as layers\n"
+        "from zoo.torch import operations\n"
         "from torch import nn\n"
-        "right = layers.LAYERS['relu']\n"
-        "layers.LAYERS['relu'] = lambda node, dtype: nn.Identity() if node.name == "
+        "right = operations.OPERATIONS['relu']\n"
+        "operations.OPERATIONS['relu'] = lambda node, dtype: nn.Identity() if node.name == "
         "'stage2.conv1.relu' else right(node, dtype)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -242,7 +242,7 @@ def test_a_wrong_gradient_is_found(spec_file, monkeypatch, tmp_path):
     (tmp_path / "shim" / "sitecustomize.py").write_text(
         "import sys\n"
         "if 'zoo.verification.worker' in ' '.join(sys.orig_argv) and 'torch' in sys.orig_argv:\n"
-        "    import zoo.torch.training as t\n"
+        "    import zoo.torch.train as t\n"
         "    right = t.cross_entropy\n"
         "    t.cross_entropy = lambda logits, labels, weight=1.0: 1.001 * right(logits, labels, weight)\n"
     )

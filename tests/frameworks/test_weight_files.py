@@ -87,7 +87,7 @@ def test_a_mapped_file_is_never_written_to(dtype, tiny, framework, backend, tmp_
     assert path.read_bytes() == saved
     assert_same_bits(zoo.get_weights(mapped), second)
     again = zoo.load(path, backend, mmap=True)
-    zoo.save(mapped, path)  # puts another file in the place of the one that is mapped
+    zoo.save(mapped, path)  # puts another file in the slot of the one that is mapped
     assert_same_bits(zoo.get_weights(again), first)
     assert_same_bits(zoo.get_weights(zoo.load(path, backend)), second)
 
@@ -182,7 +182,7 @@ def test_a_new_head(tiny, framework, backend, tmp_path):
         "the weights of w.safetensors do not fit the model:",
         "  ! fc.weight  expected 3x72, got 5x72",
         "  ! fc.bias  expected 3, got 5",
-        "They are the classifier's: num_classes=5 takes it, head='new' starts it anew.",
+        "These belong to the classifier: num_classes=5 keeps it, head='new' replaces it.",
     ]
     new = zoo.build(tiny, backend, num_classes=3, weights=path, head="new", seed=2)
     found, old = zoo.get_weights(new), zoo.get_weights(model)
@@ -260,14 +260,14 @@ def test_a_model_whose_layers_were_replaced(tmp_path):
 def test_words_that_are_wrong(tiny, framework, backend, tmp_path):
     path = tmp_path / "w.safetensors"
     zoo.save(zoo.build(tiny, backend), path)
-    for options, told in (
+    for options, message in (
         ({"head": "old"}, "head must be None or 'new', got 'old'"),
         ({"stem": "new"}, "stem must be None or 'adapt', got 'new'"),
         ({"dtype": "float8"}, "Unknown dtype 'float8'"),
     ):
-        with pytest.raises(ZooError, match=told):
+        with pytest.raises(ZooError, match=message):
             zoo.build(tiny, backend, weights=path, **options)
-        with pytest.raises(ZooError, match=told):
+        with pytest.raises(ZooError, match=message):
             zoo.load(path, backend, **options)
     with pytest.raises(InputError, match="give weights too"):
         zoo.build(tiny, backend, head="new")
@@ -292,7 +292,7 @@ def test_what_a_framework_itself_saves(tiny, framework, backend, tmp_path):
     source = zoo.build(tiny, backend, seed=5)
     zoo.save(source, tmp_path / "w.safetensors")
     path = tmp_path / f"w{registry.resolve(backend).suffix}"
-    conversion.convert(str(tmp_path / "w.safetensors"), path)
+    conversion.convert_file(str(tmp_path / "w.safetensors"), path)
     scope = {"m": zoo.build(tiny, backend, seed=6), "path": str(path)}
     imports = {
         "torch": "import torch",
@@ -332,14 +332,14 @@ def test_the_command_line(tiny, tmp_path):
     done = command("predict", photo, "--weights", tmp_path / "w.safetensors", "--backend", "torch")
     assert done.returncode == 0, done.stderr
     assert {"ant", "bee", "cat", "dog", "eel"} <= set(done.stdout.split())
-    for wrong, told in (
+    for wrong, message in (
         (["convert", tmp_path / "w.safetensors", tmp_path / "w.npz"], "one of .safetensors, .pth"),
         (["convert", tmp_path / "none.pth", tmp_path / "w.safetensors"], "no such file"),
-        (["convert", "torchvision", tmp_path / "w.safetensors"], "a model's name is needed"),
+        (["convert", "torchvision", tmp_path / "w.safetensors"], "the name of a model"),
         (["convert", tmp_path / "w.safetensors", tmp_path / "no" / "w.pth"], "there is no folder"),
         (["predict", photo, "--weights", tmp_path / "w.npz"], "expected a file of weights"),
     ):
         done = command(*wrong)
         assert done.returncode == 2
-        assert told in done.stderr.replace("\n", " ")
+        assert message in done.stderr.replace("\n", " ")
         assert "Traceback" not in done.stderr

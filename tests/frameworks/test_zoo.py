@@ -1,5 +1,7 @@
 """Every model that zoo ships, in every framework: counted, and compared at every node.
 
+The smallest of each family at every run, the others with ``-m slow``.
+
 At a small input size, where a network takes one: what it is made of does not depend on it. The
 counts of those whose dense layers do are held at their own size by test_models. Each framework is
 given its weights by the one before, and the last's are those of the first, bit for bit.
@@ -44,7 +46,20 @@ def small(name):
     return zoo.graph(name, input_size=smaller(name, zoo.graph(name)))
 
 
-@pytest.mark.parametrize("name", [n for n in zoo.list_models() if not is_large(small(n))])
+def models():
+    """Every model but the largest; all but the least costly of each family are slow."""
+    families = {}
+    for name in zoo.list_models():
+        graph = small(name)
+        if not is_large(graph):
+            families.setdefault(graph.about["family"], []).append((graph.macs, name))
+    for family in families.values():
+        least = min(family)
+        for each in family:
+            yield pytest.param(each[1], marks=[] if each == least else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", list(models()))
 def test_model(name, frameworks):
     graph = small(name)
     options = {"input_size": graph.options["input_size"]}

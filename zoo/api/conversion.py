@@ -1,20 +1,54 @@
-"""From a file of weights to a file of another form."""
+"""Converts models between frameworks, and files of weights between forms."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from zoo.api import checkpoints
+from zoo.api.storage import own_weights
 from zoo.backend import registry
 from zoo.errors import InputError
 from zoo.files import replacing
-from zoo.graphs.graph import Graph
+from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.nodes import Parameter
 from zoo.language import options
 from zoo.language.graphs import graph
+from zoo.language.options import Chosen
 from zoo.weights import loading, zoo_file
 from zoo.weights.checking import widest
+from zoo.weights.checkpoint import Array, Checkpoint
 
 
-def convert(
+def convert(model: Any, backend: str) -> Any:
+    """Build a model's network in another framework, with its weights and its dtype.
+
+    Args:
+        model: A model that zoo built, in any framework. It is not changed.
+        backend: As in :func:`zoo.build`.
+
+    Returns:
+        A new model, in the mode in which the framework creates models.
+
+    Raises:
+        BackendError: zoo did not build the model, or the framework cannot build its network.
+        WeightsError: The model's parameters no longer fit its network.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.convert(zoo.build("googlenet", "torch"), "torch")
+    """
+    network = graph_of(model)
+    arrays = own_weights(model, network)
+    dtype = widest(array.dtype.name for array in arrays.values())
+
+    def fill(parameter: Parameter) -> Array:
+        return arrays.pop(parameter.name).astype(dtype, copy=False)
+
+    return registry.load(backend).build(network, fill, dtype, 0)
+
+
+def convert_file(
     source: str,
     target: Path,
     name: str | None = None,
@@ -26,13 +60,14 @@ def convert(
     head: str | None = None,
     stem: str | None = None,
 ) -> tuple[Graph, str]:
-    """Write weights in the form that the target's name ends in.
+    """Write weights in the form that the target's suffix stands for.
 
     Args:
-        source: As in :func:`zoo.weights.loading.find`.
-        target: ``.safetensors``, which needs no framework; or what one calls its own.
-        name: The network; None if the file knows.
-        aux: Whether to keep auxiliary heads; if the file has them, if not given.
+        source: A file or a source of weights, as ``weights`` in :func:`zoo.build`.
+        target: The file to write: ``.safetensors``, which needs no framework, or a framework's own
+            form, such as ``.pth``.
+        name: The network; identified from the file by default.
+        aux: Whether to keep auxiliary heads; by default they are kept if the file has them.
         num_classes: As for :func:`zoo.build`.
         in_channels: As for :func:`zoo.build`.
         input_size: As for :func:`zoo.build`.
@@ -43,38 +78,45 @@ def convert(
         The network, and the dtype of its weights.
 
     Raises:
-        InputError: There is no such form, or the file cannot be written.
+        InputError: The suffix is unknown, or the file cannot be written.
         WeightsError: The weights are damaged, of another network, or do not fit.
     """
-    forms = {entry.suffix: entry.name for entry in registry.table().values() if entry.suffix}
+    backends = {entry.suffix: entry.name for entry in registry.table().values() if entry.suffix}
     suffix = target.suffix.lower()
-    if suffix != ".safetensors" and suffix not in forms:
-        known = ", ".join([".safetensors", *forms])
+    if suffix != ".safetensors" and suffix not in backends:
+        known = ", ".join([".safetensors", *backends])
         raise InputError(f"{target}: expected a name that ends in one of {known}")
     if name:
-        graph(name)  # a misspelt one is told of first
-    asked = options.checked(False, num_classes, in_channels, input_size)
-    checkpoint = loading.find(source, name, asked)
-    plain = checkpoint.graph(**asked._asdict())
-    if aux is None:
-        aux = any(key.partition(".")[0] in plain.omitted for key in checkpoint.arrays)
-    network = checkpoint.graph(**asked._replace(aux=aux)._asdict())
-    if name:
-        network = graph(name, **network.options)
-    dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
-    network, fill = loading.filling(network, checkpoint, dtype=dtype, head=head, stem=stem)
+        graph(name)  # reports a misspelt name before anything is downloaded
+    requested = options.checked(False, num_classes, in_channels, input_size)
+    checkpoint = checkpoints.find(source, name, requested)
+    with checkpoint.verified():
+        network = _network(checkpoint, name, requested, aux)
+        dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
+        network, fill = loading.filling(network, checkpoint, dtype=dtype, head=head, stem=stem)
+        if suffix == ".safetensors":
+            arrays = {parameter.name: fill(parameter) for parameter in network.parameters}
+        else:
+            backend = registry.load(backends[suffix])
+            model = backend.build(network, fill, dtype, 0)
     if suffix == ".safetensors":
-        arrays = {parameter.name: fill(parameter) for parameter in network.parameters}
-        checkpoint.verify()
         zoo_file.write(target, network, arrays)
         return network, dtype
-    backend = registry.load(forms[suffix])
-    model = backend.build(network, fill, dtype, 0)
-    checkpoint.verify()
     try:
         with replacing(target) as part:
             backend.export(model, str(part))
-    except (OSError, RuntimeError) as error:  # PyTorch's own of a full disk is the latter
+    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk by the latter
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(f"{target}: cannot be written: {reason}") from None
     return network, dtype
+
+
+def _network(
+    checkpoint: Checkpoint, name: str | None, requested: Chosen, aux: bool | None
+) -> Graph:
+    """Return the graph of a checkpoint's network with the options requested."""
+    if aux is None:
+        heads = checkpoint.graph(**requested._asdict()).omitted
+        aux = any(key.partition(".")[0] in heads for key in checkpoint.arrays)
+    network = checkpoint.graph(**requested._replace(aux=aux)._asdict())
+    return graph(name, **network.options) if name else network

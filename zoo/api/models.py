@@ -13,7 +13,7 @@ from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.language import graphs, options
 from zoo.weights import initial
-from zoo.weights.checking import fitting
+from zoo.weights.checking import checked_arrays
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -83,12 +83,20 @@ def build(
     )
     dtype = initial.check(init, dtype, seed)
     if weights is not None:
-        from zoo.api import storage
-        from zoo.weights import loading
+        from zoo.api import checkpoints
 
-        chosen = options.checked(**network.options)
-        checkpoint = loading.find(weights, network.name, chosen)
-        return storage.filled(network, checkpoint, backend, head, stem, seed, init, dtype)
+        checkpoint = checkpoints.find(weights, network.name, options.checked(**network.options))
+        with checkpoint.verified():
+            return checkpoints.build(
+                network,
+                checkpoint,
+                backend,
+                dtype=dtype,
+                head=head,
+                stem=stem,
+                seed=seed,
+                init=init,
+            )
     if head or stem:
         raise InputError("head and stem say how to use pretrained weights; give weights too")
     framework = registry.load(backend)
@@ -139,4 +147,4 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         raise InputError(f"expected weights by name, got {type(weights).__name__}")
     known = getattr(model, "zoo_graph", None)
     omitted = graphs.left_out(known) if isinstance(known, Graph) else ()
-    backend.set_weights(model, fitting(backend.shapes(model), weights, omitted))
+    backend.set_weights(model, checked_arrays(backend.shapes(model), weights, omitted))

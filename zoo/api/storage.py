@@ -1,17 +1,17 @@
-"""The verbs that move weights: between a model and a file, and between frameworks."""
+"""The verbs that move weights between a model and a file."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
+from zoo.api import checkpoints
 from zoo.backend import registry
 from zoo.graphs.graph import Graph, graph_of
-from zoo.graphs.nodes import Parameter
 from zoo.language import options
-from zoo.weights import initial, loading, zoo_file
+from zoo.weights import initial, zoo_file
 from zoo.weights.checking import check, widest
-from zoo.weights.checkpoint import Array, Checkpoint
+from zoo.weights.checkpoint import Array
 
 
 def load(
@@ -28,32 +28,32 @@ def load(
     stem: str | None = None,
     mmap: bool = False,
 ) -> Any:
-    """Build the network that a file of weights is of, with those weights.
+    """Build the network that a file of weights belongs to, with those weights.
 
     Args:
-        path: A file that :func:`save` made, in whatever framework; or a publisher's, whose network
-            is found by the names in it.
+        path: A file that :func:`save` wrote, in any framework; or a publisher's file, whose network
+            is identified by the names of its arrays.
         backend: As in :func:`build`.
-        aux: As in :func:`build`; as the file was saved if not given, as the other options are.
+        aux: As in :func:`build`. This and the following options default to those of the file.
         num_classes: As in :func:`build`.
         in_channels: As in :func:`build`.
         input_size: As in :func:`build`.
-        seed: As in :func:`build`; for dropout, and for a new head.
-        dtype: The file's own if not given.
+        seed: Random seed for dropout, and for a new head.
+        dtype: As in :func:`build`; the dtype of the file by default.
         head: As in :func:`build`.
         stem: As in :func:`build`.
-        mmap: Whether the model may keep a file that :func:`save` made mapped, as PyTorch's
+        mmap: Whether the model may map the file into memory, as PyTorch's
             ``torch.load(mmap=True)`` does, where the framework can use the file's layout. PyTorch
-            then loads in half the time and takes memory for what is touched alone. The file is
-            never written to, and :func:`save` may replace it; but if another program writes into
-            it, the model changes with it.
+            then loads in half the time, and only needs memory for what is used. zoo never writes
+            to the file, and :func:`save` may replace it; but if another program overwrites its
+            contents, the model changes with it. Works only with files that :func:`save` wrote.
 
     Returns:
-        The model, as :func:`build` gives it.
+        The model, as from :func:`build`.
 
     Raises:
-        WeightsError: The file is damaged, of no network that zoo knows, or does not fit.
-        BackendError: The framework is not installed, or cannot do what is asked.
+        WeightsError: The file is damaged, of a network that zoo does not know, or does not fit.
+        BackendError: The framework is not installed, or cannot build the network.
 
     Example:
         >>> import tempfile, zoo
@@ -62,30 +62,33 @@ def load(
         >>> zoo.load(path, "torch").inception3a.branch1x1.conv
         Conv2d(192, 64, kernel_size=(1, 1), stride=(1, 1))
     """
-    asked = options.checked(bool(aux), num_classes, in_channels, input_size)
-    checkpoint = loading.find(path, None, asked)
-    network = checkpoint.graph(**{**asked._asdict(), "aux": aux})
-    if dtype is None:
-        dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
-    dtype = initial.check("he_uniform", dtype, seed)
-    return filled(network, checkpoint, backend, head, stem, seed, "he_uniform", dtype, mmap)
+    requested = options.checked(bool(aux), num_classes, in_channels, input_size)
+    checkpoint = checkpoints.find(path, None, requested)
+    with checkpoint.verified():
+        network = checkpoint.graph(**{**requested._asdict(), "aux": aux})
+        if dtype is None:
+            dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
+        dtype = initial.check("he_uniform", dtype, seed)
+        return checkpoints.build(
+            network, checkpoint, backend, dtype=dtype, head=head, stem=stem, seed=seed, mmap=mmap
+        )
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
-    """Save a model's weights and running statistics for any framework.
+    """Save a model's weights and running statistics, for any framework to load.
 
-    The file is a ``.safetensors`` with canonical names and layouts, and holds the network's spec
-    and options too, so that :func:`load` needs nothing else. It is written whole or not at all: if
-    the process is killed, an older file of that name is as it was.
+    The file is a ``.safetensors`` with canonical names and layouts. It also holds the network's
+    spec and options, so :func:`load` needs nothing else. The file is replaced atomically: if the
+    process is killed, an older file of the same name is still intact.
 
     Args:
-        model: A model that zoo built, of any backend.
-        path: Ends in ``.safetensors``.
+        model: A model that zoo built, in any framework.
+        path: The file; its name ends in ``.safetensors``.
 
     Raises:
-        BackendError: The model was not built by zoo.
-        WeightsError: Its parameters are no longer those of the network it was built as; a layer was
-            replaced, perhaps.
+        BackendError: zoo did not build the model.
+        WeightsError: The model's parameters no longer fit its network, because a layer was
+            replaced, for example.
         InputError: The path cannot be written to.
 
     Example:
@@ -94,59 +97,22 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         >>> zoo.save(zoo.build("googlenet", "torch"), path)
     """
     network = graph_of(model)
-    zoo_file.write(path, network, _own_weights(model, network))
+    zoo_file.write(path, network, own_weights(model, network))
 
 
-def convert(model: Any, backend: str) -> Any:
-    """Build a model's network in another framework, with its weights and its dtype.
+def own_weights(model: Any, network: Graph) -> dict[str, Array]:
+    """Copy a model's weights, after checking that they are still those of its network.
 
     Args:
-        model: A model that zoo built, of any backend; it is not changed.
-        backend: As in :func:`build`.
+        model: A model of any backend.
+        network: The graph it was built from.
 
     Returns:
-        A new model, in the mode that the framework's models start in.
+        Canonical name -> array in the canonical layout.
 
     Raises:
-        BackendError: The model was not built by zoo, or the framework cannot do what it does.
-        WeightsError: Its parameters are no longer those of the network it was built as.
-
-    Example:
-        >>> import zoo
-        >>> model = zoo.convert(zoo.build("googlenet", "torch"), "torch")
+        WeightsError: They no longer fit the network.
     """
-    network = graph_of(model)
-    arrays = _own_weights(model, network)
-    dtype = widest(array.dtype.name for array in arrays.values())
-
-    def fill(parameter: Parameter) -> Array:
-        return arrays.pop(parameter.name).astype(dtype, copy=False)
-
-    return registry.load(backend).build(network, fill, dtype, 0)
-
-
-def filled(
-    network: Graph,
-    checkpoint: Checkpoint,
-    backend: str,
-    head: str | None,
-    stem: str | None,
-    seed: int,
-    init: str,
-    dtype: str,
-    mmap: bool = False,
-) -> Any:
-    """Build a network with a checkpoint's weights."""
-    network, fill = loading.filling(
-        network, checkpoint, dtype=dtype, head=head, stem=stem, seed=seed, init=init, mmap=mmap
-    )
-    model = registry.load(backend).build(network, fill, dtype, seed % 2**31)
-    checkpoint.verify()
-    return model
-
-
-def _own_weights(model: Any, network: Graph) -> dict[str, Array]:
-    """A model's weights, which must still be of its network."""
     arrays = registry.of(model).get_weights(model)
     check(
         {p.name: p.shape for p in network.parameters},

@@ -1,8 +1,8 @@
 """The table of backends; each framework is imported when it is first asked for, never before.
 
-A backend is a package with the functions of :class:`Backend`. Another package can add one through
-an entry point of the group ``zoo.backends`` whose name is the backend's and whose value is such a
-package.
+A backend is a package with a :class:`~zoo.backend.description.Description` called ``DESCRIPTION``.
+Another package can add one through an entry point of the group ``zoo.backends``, whose name is the
+backend's and whose value is such a package.
 """
 
 from __future__ import annotations
@@ -12,179 +12,58 @@ import importlib
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-
+from zoo.backend.base import Backend
+from zoo.backend.description import Description
 from zoo.errors import BackendError, UnknownNameError, suggestion
-from zoo.graphs.graph import Graph
-from zoo.graphs.nodes import Node, Parameter
-from zoo.graphs.shapes import Shape
 
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
-
-
-class Backend(Protocol):
-    """What ``zoo.torch``, ``zoo.paddle``, ``zoo.keras`` and ``zoo.flax`` each provide."""
-
-    #: how the framework's own layers hold what they have, in the words of a source of weights
-    CONVENTION: Mapping[str, Any]
-
-    def build(
-        self, graph: Graph, draw: Callable[[Parameter], Array] | None, dtype: str, seed: int
-    ) -> Any:
-        """Make the framework's own model of a graph."""
-
-    def shapes(self, model: Any) -> dict[str, Shape]:
-        """Canonical name -> canonical shape of every parameter and running statistic."""
-
-    def count_parameters(self, model: Any) -> int:
-        """Trainable values, counted in the framework's own way."""
-
-    def get_weights(self, model: Any) -> dict[str, Array]:
-        """Copies of every parameter and running statistic, in the canonical layout."""
-
-    def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
-        """Fill the model from canonical arrays whose names and shapes have been checked."""
-
-    def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
-        """The mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
-
-    def gradients(
-        self, model: Any, x: Array, labels: Array
-    ) -> tuple[float, dict[str, Array], Array]:
-        """The training loss of x, NCHW; its gradients by canonical name; and the input's."""
-
-    def export(self, model: Any, path: str) -> None:
-        """Save the model's weights as the framework itself does."""
-
-    def predict(self, model: Any, x: Array) -> Array | dict[str, Array]:
-        """Run in evaluation mode on NCHW; leave the model as it was."""
-
-    def forms(self, model: Any) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
-        """The ways to run a model, eager and compiled, each like ``predict`` of x."""
-
-    def optimizing(
-        self, model: Any, rule: str, settings: dict[str, float]
-    ) -> Callable[[Array, Array], None]:
-        """A step of the framework's own optimizer, a function of x, NCHW, and labels."""
-
-    def own_weights(self, model: Any) -> dict[str, Array]:
-        """Copies of every parameter and statistic of any model, by its own names, as they lie."""
-
-    def named_modules(self, model: Any) -> dict[str, Any]:
-        """Path -> module, of every one within any model."""
-
-    def observe(
-        self, model: Any, x: Array, names: Iterable[str]
-    ) -> tuple[Any, dict[str, list[Array]]]:
-        """What any model returns of x, NCHW, and what its modules of these names give, by calls."""
-
-    def differentiate(
-        self, model: Any, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
-    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
-        """A loss in training mode; its gradients by own names, the input's, and weights after."""
-
-    def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
-        """Values of nodes, in evaluation mode, NCHW or [N, features]."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row of the table."""
-
-    name: str
-    module: str  # the backend's own package
-    framework: str  # the module to import
-    title: str
-    packages: tuple[str, ...]  # distributions whose versions are reported, the main one first
-    extra: str = ""  # what to install zoo with
-    owners: tuple[str, ...] = ()  # top-level modules that the classes of its models come from
-    suffix: str = ""  # of the files that the framework itself saves weights in
-    #: another engine that it runs on -> the environment that chooses it
-    engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-TABLE: dict[str, Entry] = {
-    entry.name: entry
-    for entry in (
-        Entry("torch", "zoo.torch", "torch", "PyTorch", ("torch",), "torch", ("torch",), ".pth"),
-        Entry(
-            "paddle",
-            "zoo.paddle",
-            "paddle",
-            "PaddlePaddle",
-            ("paddlepaddle",),
-            "paddle",
-            ("paddle",),
-            ".pdparams",
-        ),
-        Entry(
-            "keras",
-            "zoo.keras",
-            "keras",
-            "Keras 3",
-            ("keras", "tensorflow"),
-            "keras",
-            ("keras",),
-            ".keras",
-            {name: {"KERAS_BACKEND": name} for name in ("jax", "torch")},
-        ),
-        Entry(
-            "flax",
-            "zoo.flax",
-            "flax",
-            "Flax NNX",
-            ("flax", "jax"),
-            "flax",
-            ("flax",),
-            ".msgpack",
-        ),
-    )
-}
-
-ALIASES = {
-    "pytorch": "torch",
-    "paddlepaddle": "paddle",
-    "tensorflow": "keras",
-    "tf": "keras",
-    "jax": "flax",
-    "nnx": "flax",
-}
-
-
-#: (backend, operation) -> what that framework cannot do exactly and is refused by name
-LIMITS = {
-    ("keras", "conv"): "exact, but for stride and dilation both above 1 with no common divisor",
-}
-
-#: (backend, rule) -> why the framework's own optimizer is another function than the written rule
-OPTIMIZERS: dict[tuple[str, str], str] = {
-    ("paddle", "SGD"): "holds momentum and weight decay in float32",
-    ("keras", "SGD"): (
-        "decouples weight decay, which does not go through the momentum; and holds the learning "
-        "rate in float32"
-    ),
-    ("keras", "Adam"): (
-        "adds epsilon before the bias correction (the paper's epsilon-hat), not after, so that it "
-        "weighs about thirty times as much in the first step; and holds the learning rate in "
-        "float32"
-    ),
-}
+#: zoo's own backends, in the order in which they are listed.
+PACKAGES = ("zoo.torch", "zoo.paddle", "zoo.keras", "zoo.flax")
 
 
 @functools.cache
-def table() -> dict[str, Entry]:
-    """Return every backend there is: zoo's own and those of other packages."""
+def table() -> dict[str, Description]:
+    """Return every backend there is: zoo's own and those of other packages.
+
+    Raises:
+        BackendError: Another package's entry point leads to no description of a backend.
+    """
+    own = {known.name: known for known in map(_described, PACKAGES)}
     others = importlib.metadata.entry_points(group="zoo.backends")
-    found = {e.name: Entry(e.name, e.value, e.value, e.name, ()) for e in others}
-    return {**found, **TABLE}
+    return {**{e.name: _described(e.value, e.name) for e in others}, **_registered, **own}
 
 
-def resolve(name: str) -> Entry:
+#: Backends that were registered by name, without an entry point.
+_registered: dict[str, Description] = {}
+
+
+def register(package: str) -> Description:
+    """Add a backend that no entry point names, for this process.
+
+    Args:
+        package: A package with a ``DESCRIPTION``.
+
+    Returns:
+        The description.
+
+    Raises:
+        BackendError: The package cannot be imported, describes no backend, or takes the name of
+            one of zoo's own.
+    """
+    description = _described(package)
+    if description.name in {name.removeprefix("zoo.") for name in PACKAGES}:
+        if package in PACKAGES:
+            return description
+        raise BackendError(f"the name {description.name!r} is that of a backend of zoo's")
+    _registered[description.name] = description
+    table.cache_clear()
+    _loaded.cache_clear()
+    return description
+
+
+def resolve(name: str) -> Description:
     """Find a backend by its name or an alias.
 
     Raises:
@@ -194,17 +73,17 @@ def resolve(name: str) -> Entry:
         >>> resolve("pytorch").name, resolve("jax").name
         ('torch', 'flax')
     """
-    known = str(name).lower()
-    entry = table().get(ALIASES.get(known, known))
-    if entry is None:
-        hint = suggestion(known, [*table(), *ALIASES]) or f" Known: {', '.join(table())}."
-        raise UnknownNameError(f"Unknown backend {name!r}.{hint}")
-    return entry
+    wanted = str(name).lower()
+    known = {alias: each for each in table().values() for alias in (each.name, *each.aliases)}
+    if wanted not in known:
+        hint = suggestion(wanted, known) or f" Known: {', '.join(table())}."
+        raise UnknownNameError(f"Unknown backend {name!r:.60}.{hint}")
+    return known[wanted]
 
 
-def is_installed(entry: Entry) -> bool:
+def is_installed(description: Description) -> bool:
     """Tell whether a framework can be imported, without importing it."""
-    return all(is_importable(module) for module in {entry.framework, *_engine(entry)})
+    return all(map(is_importable, (description.framework, *description.requires)))
 
 
 def is_importable(module: str) -> bool:
@@ -223,42 +102,40 @@ def load(name: str) -> Backend:
         BackendError: Its framework is not installed, or ``tensorflow`` was asked for by name and
             Keras runs on another engine.
     """
-    entry = resolve(name)
-    if _shadowed(entry):
-        raise BackendError(
-            f"'import {entry.framework}' would find zoo's own folder of that name: zoo/ is the "
-            "working directory, or on the path; start from another"
-        )
-    try:
-        backend: Any = importlib.import_module(entry.module)
-    except ImportError as error:
-        # keras imports its engine by itself, so the missing module may be another's.
-        missing = error.name or entry.framework
-        raise BackendError(
-            f"zoo's {entry.name} backend needs {entry.title}: python -m pip install "
-            f"'polyzoo[{entry.extra}]' (could not import {missing!r}: {error})"
-        ) from error
+    description = resolve(name)
+    backend = _loaded(description.name)
     if str(name).lower() in ("tensorflow", "tf"):
         backend.require_engine("tensorflow")
-    loaded: Backend = backend
-    return loaded
+    return backend
 
 
 def of(model: object) -> Backend:
     """Return the backend that a model belongs to, by the classes it inherits from.
 
     Raises:
-        BackendError: It is no model of a framework zoo knows.
+        BackendError: It is no model of a framework that zoo knows.
     """
-    known = {owner: e.name for e in table().values() for owner in e.owners or (e.framework,)}
     for cls in type(model).__mro__:  # nearest first: on PyTorch, a Keras model is a Module too
-        owner = cls.__module__.partition(".")[0]
-        if owner in known:
-            return load(known[owner])
+        for description in table().values():
+            if description.owns(cls.__module__):
+                return _loaded(description.name)
     raise BackendError(
-        f"expected a model of {', '.join(e.title for e in table().values())}, "
+        f"expected a model of {', '.join(each.title for each in table().values())}, "
         f"got {type(model).__name__}"
     )
+
+
+def of_file(suffix: str) -> Backend | None:
+    """Return the backend that reads its framework's own files of weights, if there is one.
+
+    Args:
+        suffix: What the file's name ends in, such as ``.pth``.
+
+    Raises:
+        BackendError: There is one, and its framework is not installed.
+    """
+    reader = next((each for each in table().values() if suffix in each.reads), None)
+    return _loaded(reader.name) if reader else None
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -272,20 +149,58 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _shadowed(entry: Entry) -> bool:
-    """Whether a folder of zoo's hides the framework, as from inside zoo/ it does."""
-    if entry.framework in sys.modules:
+@functools.cache
+def _loaded(name: str) -> Backend:
+    description = table()[name]
+    if _is_shadowed(description):
+        raise BackendError(
+            f"'import {description.framework}' would find zoo's own folder of that name: zoo/ is "
+            "the working directory, or on the path; start from another"
+        )
+    module, _, attribute = description.implementation.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), attribute)()
+    except ImportError as error:
+        # Keras imports its engine by itself, so the missing module may be another's.
+        missing = error.name or description.framework
+        install = f": python -m pip install '{description.install}'" if description.install else ""
+        raise BackendError(
+            f"zoo's {name} backend needs {description.title}{install} "
+            f"(could not import {missing!r}: {error})"
+        ) from error
+    except TypeError as error:  # an abstract method is missing
+        raise BackendError(f"the backend {name!r} is incomplete: {error}") from error
+    if not isinstance(made, Backend):
+        raise BackendError(
+            f"the backend {name!r} is incomplete: {description.implementation} is no "
+            "zoo.backend.base.Backend"
+        )
+    return made
+
+
+def _described(package: str, name: str = "") -> Description:
+    """Import a backend's package, which imports no framework, for its description."""
+    try:
+        description = getattr(importlib.import_module(package), "DESCRIPTION", None)
+    except ImportError as error:
+        raise BackendError(
+            f"the backend {name or package!r} cannot be imported from {package!r}: {error}"
+        ) from error
+    if not isinstance(description, Description) or (name and description.name != name):
+        raise BackendError(
+            f"the package {package!r} is no backend called {name!r}: it needs a DESCRIPTION, a "
+            "zoo.backend.description.Description of that name"
+        )
+    return description
+
+
+def _is_shadowed(description: Description) -> bool:
+    """Tell whether a folder of zoo's hides the framework, as from inside zoo/ it does."""
+    if description.framework in sys.modules:
         return False
     try:
-        found = importlib.util.find_spec(entry.framework)
+        spec = importlib.util.find_spec(description.framework)
     except (ImportError, ValueError):
         return False
-    here = Path(__file__).parent.parent
-    return (
-        found is not None and bool(found.origin) and Path(str(found.origin)).parent.parent == here
-    )
-
-
-def _engine(entry: Entry) -> tuple[str, ...]:
-    """What else must be there: Flax is on JAX; Keras' engine is the user's choice."""
-    return ("jax",) if entry.name == "flax" else ()
+    here = Path(__file__).resolve().parent.parent
+    return spec is not None and bool(spec.origin) and Path(str(spec.origin)).parent.parent == here

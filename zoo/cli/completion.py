@@ -25,15 +25,14 @@ def completing(
     return lambda context, parameter, incomplete: words(incomplete)
 
 
-def script(shell: str) -> str:
+def script(program: click.Command, shell: str) -> str:
     """Return the script that makes a shell complete the arguments of ``zoo``.
 
     Args:
+        program: The command line.
         shell: ``bash``, ``zsh`` or ``fish``.
     """
     from click.shell_completion import get_completion_class
-
-    from zoo.cli.main import program
 
     kind = get_completion_class(shell)
     assert kind is not None

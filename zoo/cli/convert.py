@@ -66,7 +66,7 @@ def convert(
     with progress(f"converting {source} to {target}"):
         chosen = options(False, num_classes, in_channels, input_size)
         chosen |= {"aux": aux, "head": head, "stem": stem}
-        graph, dtype = conversion.convert(source, target, model, **chosen)
+        graph, dtype = conversion.convert_file(source, target, model, **chosen)
     result = {
         "model": graph.name,
         "aux": graph.options["aux"],

@@ -6,7 +6,16 @@ import click
 
 import zoo
 from zoo.cli import completion
-from zoo.cli.common import MODEL_HELP, SETTINGS, aux_option, json_option, options, size_options
+from zoo.cli.common import (
+    MODEL_HELP,
+    SETTINGS,
+    Format,
+    aux_option,
+    format_of,
+    format_options,
+    options,
+    size_options,
+)
 from zoo.cli.terminal import out, print_json
 
 _MODELS = completion.completing(completion.models)
@@ -18,7 +27,7 @@ _MODELS = completion.completing(completion.models)
 @aux_option
 @size_options
 @click.option("--all", "every", is_flag=True, help="List every change, even where many are alike.")
-@json_option
+@format_options
 @click.pass_context
 def diff(
     context: click.Context,
@@ -29,14 +38,21 @@ def diff(
     in_channels: int | None,
     input_size: str | None,
     every: bool,
+    form: str | None,
     as_json: bool,
 ) -> None:
     """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
+    output = format_of(form, as_json)
     chosen = options(aux, num_classes, in_channels, input_size)
     difference = zoo.diff(old, new, every=every, **chosen)
-    if as_json:
-        print_json(difference.to_dict())
-    else:
-        out.print(difference)
+    match output:
+        case Format.JSON:
+            print_json(difference.to_dict())
+        case Format.CSV:
+            print(difference.to_csv(), end="")
+        case Format.MARKDOWN:
+            print(difference.to_markdown())
+        case Format.TABLE:
+            out.print(difference)
     if difference:
         context.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from typing import Any, Literal
 
@@ -37,7 +38,8 @@ def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
     names = zoo.list_models(pattern)
     if pattern and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
-    rows = [_listed(name) for name in names]
+    published = _published()
+    rows = [_listed(name, published.get(name, [])) for name in names]
     match chosen:
         case Format.JSON:
             print_json(rows)
@@ -103,9 +105,18 @@ def _weights(row: dict[str, Any]) -> str:
     return ", ".join(row["weights"])
 
 
-def _listed(name: str) -> dict[str, Any]:
-    from zoo.weights.sources import sources
+def _published() -> dict[str, list[str]]:
+    """Model -> the sources that publish weights of it, from the index of the sources' tables."""
+    from zoo.language import catalogue
 
+    index = json.loads((catalogue.folder() / "sources" / "counts.json").read_text("utf-8"))
+    found: dict[str, list[str]] = {}
+    for source, network, *_ in index["counts"]:
+        found.setdefault(network, []).append(source)
+    return found
+
+
+def _listed(name: str, weights: list[str]) -> dict[str, Any]:
     graph = zoo.graph(name)
     paper = graph.about["paper"]
     return {
@@ -116,7 +127,7 @@ def _listed(name: str) -> dict[str, Any]:
         "input_shape": list(graph.input_shape),
         "parameters": graph.num_parameters,
         "macs": graph.macs,
-        "weights": [table.name for table in sources().values() if name in table.networks],
+        "weights": weights,
         "year": paper.get("year"),
         "paper": paper.get("title", ""),
         "url": paper.get("url"),

@@ -69,7 +69,7 @@ def program(context: click.Context, version: bool, shell: str | None) -> None:
     if version:
         click.echo(zoo.__version__)
     elif shell:
-        click.echo(completion.script(shell))
+        click.echo(completion.script(context.command, shell))
     elif context.invoked_subcommand is None:
         click.echo(context.get_help())
         context.exit(2)

@@ -1,1 +1,1 @@
-"""Photographs, labels and names of classes."""
+"""Photographs, labels and class names."""

@@ -1,4 +1,4 @@
-"""Names of classes."""
+"""Class names."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 
 
 def names(stated: str | list[str] | None) -> tuple[str, ...]:
-    """Return the names that a spec's ``classes`` stands for.
+    """Return the class names that a spec's ``classes`` stands for.
 
     Args:
         stated: ``imagenet``, the 1000 classes of ILSVRC 2012 in their usual order;
-            ``imagenet_with_background``, a class that stands for none of them and then the 1000;
-            or the names themselves. None gives none.
+            ``imagenet_with_background``, a background class followed by those 1000; a list of
+            names; or None.
 
-    Source: the first WordNet lemma of each synset, or a clearer one, as torchvision lists them
+    Returns:
+        The names in the order of the outputs; none for None.
+
+    Source: the first WordNet lemma of each synset, or a clearer one, as listed by torchvision
     (BSD-3-Clause).
 
     Example:

@@ -1,4 +1,4 @@
-"""Photographs as the inputs that networks take."""
+"""Turns photographs into the inputs of networks."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-#: How a photograph becomes an input where a spec says nothing else: as torchvision and timm do for
-#: ImageNet, and paddle.vision's transforms. (PaddleClas has the same numbers, but resizes with
-#: OpenCV, which does not smooth.) The fields are those of a spec's ``preprocessing``.
+#: The preprocessing of networks whose spec states none: that of torchvision and timm for ImageNet,
+#: and of paddle.vision's transforms. (PaddleClas uses the same numbers, but resizes with OpenCV,
+#: which does not antialias.) The fields are those of a spec's ``preprocessing``.
 USUAL: Mapping[str, Any] = {
     "crop": 0.875,
     "keep_aspect": True,
@@ -34,30 +34,30 @@ MAX_PIXELS = 100_000_000
 
 
 def default() -> Path:
-    """Return the photograph that zoo ships: Chelsea the cat, by Stefan van der Walt, CC0."""
+    """Return the path of the photograph in zoo: Chelsea the cat, by Stefan van der Walt, CC0."""
     return Path(__file__).parent / "chelsea.jpg"
 
 
 def load(
     image: Source, size: tuple[int, int], channels: int = 3, recipe: Mapping[str, Any] = USUAL
 ) -> Array:
-    """Make a network's input of a photograph.
+    """Turn a photograph into the input of a network.
 
-    The photograph is resized so that the centre crop shows the recipe's part of it (for 224 and
-    the usual 0.875, its shorter side to 256), cropped, and normalised.
+    The photograph is resized, cropped at the centre, and normalised. The crop keeps the fraction
+    that the recipe states: with 0.875, an input of 224 is cropped from a shorter side of 256.
 
     Args:
         image: An image file that Pillow reads, a Pillow image, or an array of uint8 [H, W, 3],
             [H, W, 4] or [H, W].
-        size: (height, width) of the result.
-        channels: 1 gives the luminance; beyond 3 the colours repeat.
+        size: Height and width of the result.
+        channels: 1 for the luminance, 3 for the colours; with more, the colours repeat.
         recipe: A spec's ``preprocessing``.
 
     Returns:
         float32 [1, channels, height, width].
 
     Raises:
-        InputError: The file cannot be read as an image, or is too large.
+        InputError: The image cannot be read, is too large, or is too narrow to crop.
 
     Example:
         >>> load(default(), (224, 224)).shape
@@ -79,35 +79,37 @@ def load(
 
 
 def _cropped(
-    photograph: Image.Image, size: tuple[int, int], part: float, keep: bool, by: Any
+    photograph: Image.Image, size: tuple[int, int], fraction: float, keep_aspect: bool, method: Any
 ) -> Image.Image:
-    """Resize, and cut the middle out."""
+    """Resize a photograph and crop its centre."""
     height, width = size
-    tall, wide = int(height / part), int(width / part)
-    if keep:
+    tall, wide = int(height / fraction), int(width / fraction)
+    if keep_aspect:
         across, down = photograph.size
-        if wide * down > tall * across:  # the width is what just fits
+        if wide * down > tall * across:  # the width is the tighter one
             tall = int(wide * down / across)
         else:
             wide = int(tall * across / down)
     if tall * wide > MAX_PIXELS:
         raise InputError(
-            f"an image of {photograph.width}x{photograph.height} is too narrow to crop"
+            f"an image of {photograph.width}x{photograph.height} pixels is too narrow to crop"
         )
-    resized = photograph.resize((wide, tall), by)
+    resized = photograph.resize((wide, tall), method)
     top, left = round((tall - height) / 2), round((wide - width) / 2)
     return resized.crop((left, top, left + width, top + height))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey of 16 bits, of which Pillow would cut all above 255 off."""
+    """Scale a 16-bit grey image to 8 bits, where Pillow would clip values above 255."""
     from PIL import Image
 
     if not image.mode.startswith(("I", "F")):
         return image
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise InputError(f"expected an image of 8 or 16 bits, got Pillow's mode {image.mode!r}")
+        raise InputError(
+            f"expected an image with 8 or 16 bits per value, got Pillow's mode {image.mode!r}"
+        )
     return Image.fromarray((values / 257).round().astype(np.uint8))
 
 
@@ -117,7 +119,7 @@ def _opened(image: Source, mode: str) -> Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)) or not image.size:
             raise InputError(
-                f"expected an image of uint8 [H, W, 3], got {image.dtype} {list(image.shape)}"
+                f"expected an image as uint8 [H, W, 3], got {image.dtype} {list(image.shape)}"
             )
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):
@@ -134,4 +136,4 @@ def _opened(image: Source, mode: str) -> Image.Image:
     except AttributeError:
         raise InputError(f"expected an image, got {type(image).__name__}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{image}: not an image that can be read ({error})") from None
+        raise InputError(f"{image}: cannot be read as an image ({str(error)[:200]})") from None

@@ -1,4 +1,4 @@
-"""Class numbers as callers give them, to train with or to prove with."""
+"""Checks the class numbers that callers give."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from zoo.errors import InputError
 
 
 def class_numbers(labels: Any, batch: int | None, classes: int) -> Any:
-    """Refuse labels that frameworks would take for something else, each in its own way.
+    """Check labels, which frameworks would otherwise misinterpret in different ways.
 
     Args:
-        labels: [N] or [N, 1]: a list, NumPy's, or a framework's tensor, of which only the shape is
-            looked at, for its values may not be known yet.
-        batch: N; None while a framework does not know it.
-        classes: How many there are.
+        labels: [N] or [N, 1]: a list, a NumPy array, or a framework's tensor. Only the shape of a
+            tensor is checked, because its values may not be known yet.
+        batch: N; None if a framework does not know it yet.
+        classes: The number of classes.
 
     Returns:
-        The labels, [N].
+        The labels as [N].
 
     Raises:
-        InputError: They are no class numbers, one for each example.
+        InputError: The labels are not one class number for each example.
 
     Example:
         >>> class_numbers([[2], [0]], 2, 3)
@@ -34,7 +34,7 @@ def class_numbers(labels: Any, batch: int | None, classes: int) -> Any:
     if len(shape) == 2 and shape[1] == 1:
         labels, shape = labels[:, 0], shape[:1]
     if len(shape) != 1 or (batch is not None and shape[0] not in (batch, None)):
-        one_hot = "; of one-hot labels take the argmax" if shape[1:] == [classes] else ""
+        one_hot = "; take the argmax of one-hot labels" if shape[1:] == [classes] else ""
         raise InputError(f"expected labels of shape [{batch}], got {shape}{one_hot}")
     if isinstance(labels, np.ndarray):
         if labels.dtype.kind not in "iu":

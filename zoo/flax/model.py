@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
+from zoo.backend.base import Initial
 from zoo.errors import BackendError
-from zoo.flax.layers import LAYERS
-from zoo.flax.weights import find, native, variables
+from zoo.flax.operations import OPERATIONS
+from zoo.flax.parameters import find, tensors
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
-from zoo.graphs.nodes import Parameter
-
-Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
 
 
-def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nnx.Module:
+def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.Module:
     """Build a graph.
 
     Args:
@@ -41,8 +37,10 @@ def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nnx.Mod
     if draw is None:
         return nnx.jit(lambda rngs: Network(graph, kind, rngs))(rngs)
     model = Network(graph, kind, None)
-    for parameter, node, variable in variables(model):
-        variable.set_value(jax.device_put(native(node, draw(parameter))))
+    unfilled = tensors(model)
+    for parameter in graph.parameters:
+        tensor = unfilled[parameter.name]
+        tensor.handle.set_value(jax.device_put(tensor.to_native(draw(parameter))))
     for node in graph.nodes:
         layer = find(model, node.name)
         if isinstance(layer, nnx.Dropout):
@@ -108,4 +106,4 @@ def _child(step: Step, dtype: Any, rngs: nnx.Rngs | None) -> Any:
     child = step.child
     if isinstance(child, Block):
         return Stack(child, dtype, rngs)
-    return LAYERS[child.op](child, dtype, rngs)
+    return OPERATIONS[child.op](child, dtype, rngs)

@@ -1,54 +1,27 @@
 """The Keras 3 backend: graphs as functional ``keras.Model``, NHWC, on the engine Keras runs on."""
 
-import keras
+from zoo.backend.description import Description
 
-from zoo.errors import BackendError
-from zoo.keras.files import export
-from zoo.keras.inspection import CONVENTION, differentiate, named_modules, observe, own_weights
-from zoo.keras.model import build
-from zoo.keras.running import features, forms, predict
-from zoo.keras.training import cross_entropy, gradients, optimizing
-from zoo.keras.weights import count_parameters, get_weights, set_weights, shapes
-
-__all__ = [
-    "CONVENTION",
-    "build",
-    "count_parameters",
-    "cross_entropy",
-    "differentiate",
-    "engine",
-    "export",
-    "features",
-    "forms",
-    "get_weights",
-    "gradients",
-    "named_modules",
-    "observe",
-    "optimizing",
-    "own_weights",
-    "predict",
-    "require_engine",
-    "set_weights",
-    "shapes",
-]
-
-
-def engine() -> str:
-    """Return the name of the engine that Keras runs on: ``tensorflow``, ``jax`` or ``torch``."""
-    return str(keras.backend.backend())
-
-
-def require_engine(name: str) -> None:
-    """Insist on an engine, which Keras chooses once, when it is first imported.
-
-    Args:
-        name: ``tensorflow``, ``jax`` or ``torch``.
-
-    Raises:
-        BackendError: Keras runs on another.
-    """
-    if engine() != name:
-        raise BackendError(
-            f"Keras runs on {engine()} here: set the environment variable KERAS_BACKEND={name} "
-            "before the first import of keras, or build with backend='keras'"
-        )
+DESCRIPTION = Description(
+    name="keras",
+    title="Keras 3",
+    implementation="zoo.keras.backend:KerasBackend",
+    framework="keras",
+    packages=("keras", "tensorflow"),
+    aliases=("tensorflow", "tf"),
+    install="polyzoo[keras]",
+    suffix=".keras",
+    limits={"conv": "exact, but for stride and dilation both above 1 with no common divisor"},
+    optimizer_notes={
+        "SGD": (
+            "decouples weight decay, which does not go through the momentum; and holds the "
+            "learning rate in float32"
+        ),
+        "Adam": (
+            "adds epsilon before the bias correction (the paper's epsilon-hat), not after, so that "
+            "it weighs about thirty times as much in the first step; and holds the learning rate "
+            "in float32"
+        ),
+    },
+    engines={name: {"KERAS_BACKEND": name} for name in ("jax", "torch")},
+)

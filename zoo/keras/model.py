@@ -9,20 +9,18 @@ from dataclasses import replace
 from typing import Any
 
 import keras
-import numpy as np
 
+from zoo.backend.base import Initial
 from zoo.errors import BackendError
 from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node, Parameter
-from zoo.keras.layers import LAYERS
-from zoo.keras.weights import VARIABLES, initializer_of, layer_name, native
+from zoo.keras.operations import OPERATIONS
+from zoo.keras.parameters import initializer_of, layer_name, native
 from zoo.ops import OPS
 
-Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
 
-
-def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> keras.Model:
+def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> keras.Model:
     """Build a graph.
 
     Args:
@@ -58,7 +56,7 @@ class Stack:
     Only while building: Keras' functional models are flat, and hold blocks in their layers' names.
     """
 
-    def __init__(self, block: Block, dtype: str, seed: int, draw: Draw | None) -> None:
+    def __init__(self, block: Block, dtype: str, seed: int, draw: Initial | None) -> None:
         self.block, self.settings = block, (dtype, seed, draw)
 
     def __call__(self, x: Any) -> dict[str, Any]:
@@ -74,11 +72,12 @@ class Stack:
         return values
 
 
-def _lay(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Draw | None) -> Any:
+def _lay(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Initial | None) -> Any:
     x = inputs if OPS[node.op].arity[1] > 1 else inputs[0]
     named = replace(node, name=layer_name(node.name))
-    for layer in LAYERS[node.op](named, dtype, seed):
-        if draw is None or type(layer) not in VARIABLES:
+    *before, last = OPERATIONS[node.op](named, dtype, seed)
+    for layer in (*before, last):
+        if draw is None or layer is not last or not node.parameters:
             x = layer(x)
         else:
             with _starting(layer, node, draw):
@@ -87,24 +86,28 @@ def _lay(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Draw | None
 
 
 @contextmanager
-def _starting(layer: keras.Layer, node: Node, draw: Draw) -> Iterator[None]:
+def _starting(layer: keras.Layer, node: Node, draw: Initial) -> Iterator[None]:
     """Let a layer's variables start from drawn values while it is first called.
 
     Keras' own initialisers are put back then, so that the layer's config is an ordinary one.
     """
     usual = {}
     for parameter in node.parameters:
-        attribute = initializer_of(layer, parameter.name.rpartition(".")[2])
+        attribute = initializer_of(layer, node.op, parameter.name.rpartition(".")[2])
         usual[attribute] = getattr(layer, attribute)
-        setattr(layer, attribute, _drawn(parameter, node, draw))
+        setattr(layer, attribute, _drawn(layer, parameter, node, draw))
     yield
     for attribute, initializer in usual.items():
         setattr(layer, attribute, initializer)
 
 
-def _drawn(parameter: Parameter, node: Node, draw: Draw) -> Callable[..., Any]:
-    layout = node.attributes.get("layout")
-    return lambda shape, dtype=None, **_: native(draw(parameter), shape, layout)
+def _drawn(
+    layer: keras.Layer, parameter: Parameter, node: Node, draw: Initial
+) -> Callable[..., Any]:
+    name, layout = parameter.name.rpartition(".")[2], node.attributes.get("layout")
+    return lambda shape, dtype=None, **_: native(
+        draw(parameter), layer, node.op, name, shape, layout
+    )
 
 
 def _check(dtype: str) -> None:

@@ -1,29 +1,18 @@
 """The PaddlePaddle backend: graphs as ``paddle.nn.Layer``, NCHW."""
 
-import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
-from zoo.paddle.files import export
-from zoo.paddle.inspection import CONVENTION, differentiate, named_modules, observe, own_weights
-from zoo.paddle.model import build
-from zoo.paddle.running import features, forms, predict
-from zoo.paddle.training import cross_entropy, gradients, optimizing
-from zoo.paddle.weights import count_parameters, get_weights, set_weights, shapes
+from zoo.backend.description import Description
 
-__all__ = [
-    "CONVENTION",
-    "build",
-    "count_parameters",
-    "cross_entropy",
-    "differentiate",
-    "export",
-    "features",
-    "forms",
-    "get_weights",
-    "gradients",
-    "named_modules",
-    "observe",
-    "optimizing",
-    "own_weights",
-    "predict",
-    "set_weights",
-    "shapes",
-]
+_NO_KERNEL = "PaddlePaddle has no convolution of this precision on a CPU"
+
+DESCRIPTION = Description(
+    name="paddle",
+    title="PaddlePaddle",
+    implementation="zoo.paddle.backend:PaddleBackend",
+    framework="paddle",
+    packages=("paddlepaddle",),
+    aliases=("paddlepaddle",),
+    install="polyzoo[paddle]",
+    suffix=".pdparams",
+    precision_limits={"bfloat16": _NO_KERNEL, "float16": _NO_KERNEL},
+    optimizer_notes={"SGD": "holds momentum and weight decay in float32"},
+)

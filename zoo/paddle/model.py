@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
 import paddle
 from paddle import nn
 
+from zoo.backend.base import Initial
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
-from zoo.graphs.nodes import Parameter
-from zoo.paddle import weights
-from zoo.paddle.layers import LAYERS
-
-Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
+from zoo.paddle import _private, parameters
+from zoo.paddle.operations import OPERATIONS
 
 
-def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nn.Layer:
+def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Layer:
     """Build a graph.
 
     Args:
@@ -35,8 +30,9 @@ def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nn.Laye
     if draw is None:
         _initialize(model, seed)
     else:
-        for parameter in graph.parameters:
-            weights.fill(model, parameter.name, draw(parameter))
+        for node in graph.nodes:
+            for parameter in node.parameters:
+                parameters.fill(model, node.op, parameter.name, draw(parameter))
     return model.to(paddle.get_device(), dtype)
 
 
@@ -68,12 +64,12 @@ class Stack(nn.Layer):
     def _compute(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """Compute every step; the values that later steps still need are what remains."""
         if self._chain:
-            for child in self._sub_layers.values():
+            for child in _private.children(self).values():
                 x = child(x)
             return {self._result: x}
-        values = {"input": x}
+        values, children = {"input": x}, _private.children(self)
         for name, inputs, releases in self._program:
-            values[name] = self._sub_layers[name](*[values[source] for source in inputs])
+            values[name] = children[name](*[values[source] for source in inputs])
             for source in releases:
                 del values[source]
         return values
@@ -111,4 +107,4 @@ def _child(step: Step, dtype: str) -> nn.Layer:
     child = step.child
     if isinstance(child, Block):
         return Stack(child, dtype)
-    return LAYERS[child.op](child, dtype)
+    return OPERATIONS[child.op](child, dtype)

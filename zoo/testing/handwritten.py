@@ -18,6 +18,7 @@ from zoo.testing.calls import Calls, Seen, seen
 from zoo.weights import checking, sources
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Stored
+from zoo.weights.slots import Slot, in_canonical_layout, slots_of
 
 
 @dataclass
@@ -130,12 +131,12 @@ class HandWritten:
     def _placed(
         self, own: Mapping[str, Array], what: str, only_trainable: bool = False
     ) -> dict[str, Array]:
-        kept = {k: v for k, v in own.items() if not sources.is_left_out(self.table, k)}
+        kept = {k: v for k, v in own.items() if not self.table.leaves_out(k)}
         found: dict[str, Array] = {}
-        for name, place in sources.places(self.table, self.graph).items():
-            key = next((key for key in place.names if key in kept), None)
+        for name, slot in slots_of(self.table, self.graph).items():
+            key = next((key for key in slot.names if key in kept), None)
             if key is not None:
-                found[name] = _laid(kept.pop(key), place, self.last)
+                found[name] = _in_canonical_layout(kept.pop(key), slot)
         found.update({f"{key} ({self.title}'s name)": value for key, value in kept.items()})
         expected = {
             p.name: p.shape for p in self.graph.parameters if not only_trainable or p.trainable
@@ -169,6 +170,6 @@ def _path(name: str, rules: list[naming.Rule]) -> str | None:
     return found[0].removesuffix(".") if found else None
 
 
-def _laid(value: Array, place: sources.Place, flattened_last: bool) -> Array:
+def _in_canonical_layout(value: Array, slot: Slot) -> Array:
     stored = Stored(value.shape, value.dtype.name, lambda: value)
-    return sources.laid(stored, place, flattened_last).read()
+    return in_canonical_layout(stored, slot).read()

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from zoo.errors import WeightsError
-from zoo.weights.checkpoint import Array, Stored, told
+from zoo.weights.checkpoint import Array, Stored, reporting_damage
 
 
 def export(model: nn.Module, path: str) -> None:
@@ -78,7 +78,7 @@ def _check_sums(path: Path) -> None:
 
 def _stored(path: Path, tensor: torch.Tensor) -> Stored:
     def read() -> Array:
-        with told(path, "a PyTorch file of weights"):
+        with reporting_damage(path, "a PyTorch file of weights"):
             value = tensor.clone(memory_format=torch.contiguous_format)
             if value.dtype == torch.bfloat16:
                 return value.view(torch.int16).numpy().view("bfloat16")

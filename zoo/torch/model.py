@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from zoo.backend.base import Initial
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
-from zoo.graphs.nodes import Parameter
-from zoo.torch.layers import LAYERS, Factory
+from zoo.torch import _private
+from zoo.torch.operations import OPERATIONS, Factory
+from zoo.torch.parameters import from_numpy
 
-Draw = Callable[[Parameter], "np.ndarray[tuple[int, ...], np.dtype[np.floating]]"]
 
-
-def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nn.Module:
+def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Module:
     """Build a graph.
 
     Args:
@@ -41,7 +39,7 @@ def build(graph: Graph, draw: Draw | None, dtype: str, seed: int = 0) -> nn.Modu
         model = Network(graph, {**factory, "device": "meta"})
     for parameter in graph.parameters:
         path, _, name = parameter.name.rpartition(".")
-        _fill(model.get_submodule(path), name, _tensor(draw(parameter)))
+        _private.fill(model.get_submodule(path), name, from_numpy(draw(parameter)))
     return model
 
 
@@ -55,21 +53,6 @@ class _Unfilled(TorchFunctionMode):
         if getattr(function, "__module__", "") == "torch.nn.init":
             return kwargs["tensor"] if "tensor" in kwargs else args[0]
         return function(*args, **kwargs)
-
-
-def _fill(module: nn.Module, name: str, value: torch.Tensor) -> None:
-    if name in module._parameters:
-        module._parameters[name] = nn.Parameter(value)  # setattr would ask much first
-    else:
-        module._buffers[name] = value
-        module.num_batches_tracked = torch.zeros((), dtype=torch.long)
-
-
-def _tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> torch.Tensor:
-    """Share a NumPy array's memory; bfloat16, which NumPy lacks, travels as its bits."""
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
 
 
 class Stack(nn.Module):
@@ -91,10 +74,9 @@ class Stack(nn.Module):
 
     def _compute(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Compute every step; the values that later steps still need are what remains."""
-        values = {"input": x}
+        values, children = {"input": x}, _private.children(self)
         for name, inputs, releases in self._program:
-            # PyTorch types children as optional; those that a program names are there.
-            values[name] = self._modules[name](*[values[source] for source in inputs])  # type: ignore[misc]
+            values[name] = children[name](*[values[source] for source in inputs])
             for source in releases:
                 del values[source]
         return values
@@ -133,4 +115,5 @@ def _child(step: Step, factory: Factory) -> nn.Module:
     child = step.child
     if isinstance(child, Block):
         return Stack(child, factory)
-    return LAYERS[child.op](child, factory)
+    layer: nn.Module = OPERATIONS[child.op](child, factory)
+    return layer

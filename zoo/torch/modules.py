@@ -78,19 +78,27 @@ class BatchNorm(nn.BatchNorm2d):
             return super().forward(input)
         assert self.running_mean is not None and self.running_var is not None
         assert self.momentum is not None and self.num_batches_tracked is not None
-        # Copies: autograd keeps what the kernel was given, so that may not be changed afterwards.
-        mean, variance = self.running_mean.clone(), self.running_var.clone()
-        out = F.batch_norm(
-            input, mean, variance, self.weight, self.bias, True, self.momentum, self.eps
-        )
-        with torch.no_grad():
-            # PyTorch added momentum * the unbiased variance, which is n / (n - 1) of the biased.
-            added = variance - (1 - self.momentum) * self.running_var
-            count = input.numel() // input.shape[1]
-            self.running_mean.copy_(mean)
-            self.running_var.copy_(variance - added / count)
+        # PyTorch adds momentum * the unbiased variance, which is n / (n - 1) of the biased one, so
+        # the old value is scaled before and the sum after. Through .data, since autograd keeps the
+        # buffer that the kernel was given and would refuse it if it saw it change.
+        count = input.numel() // input.shape[1]
+        correction = (count - 1) / count if count > 1 else 1.0  # PyTorch refuses a single value
+        variance = self.running_var.data
+        variance.div_(correction)
+        try:
+            return F.batch_norm(
+                input,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                True,
+                self.momentum,
+                self.eps,
+            )
+        finally:
+            variance.mul_(correction)
             self.num_batches_tracked.add_(1)
-        return out
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
         if input.dim() not in (2, 4):

@@ -92,7 +92,7 @@ def _others(proof: Proof, rates: Mapping[str, float]) -> list[Check]:
             continue
         for raw in result["checks"]:
             allowed = case.tolerance if raw["kind"] == "form" and "error" in raw else None
-            why = registry.OPTIMIZERS.get((backend, raw["what"].partition(",")[0]), "")
+            why = registry.resolve(backend).optimizer_notes.get(raw["what"].partition(",")[0], "")
             noted = {"note": why, **raw} if raw["kind"] == "optimizer" else raw
             found.append(Check(backend=backend, allowed=allowed, **noted))
     return _held_to_the_best(found)

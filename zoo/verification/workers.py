@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from zoo.backend import registry
+from zoo.backend.description import Description
 from zoo.verification.memory import available
 
 TIMEOUT = 1800  # seconds that one job may take
@@ -94,7 +95,7 @@ class Workers:
     def work(
         self,
         folder: Path,
-        entry: registry.Entry,
+        entry: Description,
         asked: str,
         stage: str,
         environment: Mapping[str, str] | None = None,

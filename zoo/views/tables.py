@@ -109,13 +109,14 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Iter
 
 
 def escaped(text: str) -> str:
-    r"""Escape a text so that Markdown shows it literally, on one line.
+    r"""Escape a text so that Markdown shows it literally, on one line, with its indentation.
 
     Example:
         >>> escaped("branch_pool *")
         'branch_pool \\*'
     """
-    return _MARKDOWN_SYNTAX.sub(r"\\\g<0>", " ".join(printable(text).split()))
+    indent = "&nbsp;" * (len(text) - len(text.lstrip(" ")))
+    return indent + _MARKDOWN_SYNTAX.sub(r"\\\g<0>", " ".join(printable(text).split()))
 
 
 def comma_separated(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

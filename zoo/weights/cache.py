@@ -1,4 +1,4 @@
-"""Publishers' files, downloaded once and kept where every framework finds them."""
+"""Downloads publishers' files once, checks their hashes, and keeps them in a cache folder."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from typing import Any
 from zoo.errors import InputError, WeightsError
 from zoo.weights.sources import File, Source, source
 
-MAX_BYTES = 2_000_000_000  # of a download
+MAX_BYTES = 2_000_000_000  # the largest download
 
 
 def folder() -> Path:
-    """Return where files are kept: ``ZOO_CACHE``, or the user's cache folder."""
+    """Return the cache folder: ``ZOO_CACHE``, or zoo's folder in the user's cache."""
     import platformdirs
 
     return Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_path("zoo", False))
 
 
 def fetch(name: str, network: str) -> Path:
-    """Return a source's file of a network's weights, downloaded if need be.
+    """Return the file with a network's weights, downloading it if necessary.
 
     Args:
         name: A source of ``spec/sources``.
-        network: A network that it publishes.
+        network: A network that the source publishes.
 
     Returns:
-        The file, whose hash has been found right.
+        The path of the file. Its hash is correct.
 
     Raises:
-        InputError: The source does not publish that network.
-        WeightsError: It cannot be downloaded, or is not what was published; what to do is said.
+        InputError: The source does not publish weights of that network.
+        WeightsError: The file cannot be downloaded, or its hash is wrong. The message says what to
+            do.
     """
     table = source(name)
     if network not in table.networks:
         raise InputError(_unknown(table, network))
     file = table.networks[network].file
     if file is None:
-        raise InputError(f"{table.title} publishes no weights of {network}, its code alone")
+        raise InputError(f"{table.title} publishes the code of {network}, but no weights")
     path = folder() / table.name / file.name
     if file.hash is None:
         raise WeightsError(
-            f"no hash is known of {table.title}'s {file.name}, so zoo does not download it: do so "
-            f"yourself from {file.url}, and give its path: weights='{table.name}:PATH'"
+            f"no hash is known for {table.title}'s {file.name}, so zoo does not download it. "
+            f"Download it from {file.url} and give its path: weights='{table.name}:PATH'"
         )
     if path.is_file():
         _check(path, file)
@@ -55,13 +56,13 @@ def fetch(name: str, network: str) -> Path:
 
 
 def _unknown(table: Source, network: str) -> str:
-    """Say that a source has no such network, and first those that it may be meant for."""
+    """Say that a source has no such network, listing similar names first."""
     variants = [name for name in table.networks if name.startswith(f"{network}_")]
     near = variants or difflib.get_close_matches(network, table.networks, n=3, cutoff=0.6)
     meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     rest = ", ".join(name for name in table.networks if name not in near)
     has = f"It {'also ' if near else ''}has: {rest}."
-    return f"{table.title} publishes no {network!r} that zoo knows.{meant} {has}"
+    return f"{table.title} publishes no {network!r:.200} that zoo knows.{meant} {has}"
 
 
 def _download(table: Source, file: File, path: Path) -> None:
@@ -75,16 +76,16 @@ def _download(table: Source, file: File, path: Path) -> None:
 
     logger = pooch.get_logger()
     level = logger.level
-    logger.setLevel("ERROR")  # the progress bar says it all
+    logger.setLevel("ERROR")  # the progress bar is enough
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         pooch.retrieve(file.url, known_hash=None, fname=path.name, path=path.parent, downloader=get)
     except WeightsError:
         raise
-    except (OSError, ValueError) as error:  # the network's errors are among them
+    except (OSError, ValueError) as error:  # which include errors of the network
         raise WeightsError(
-            f"{file.url} cannot be downloaded ({_reason(error)}). Put the file there yourself: "
-            f"{path}, or give the path where you have it: weights='...'"
+            f"{file.url} cannot be downloaded ({_reason(error)}). Put the file at {path} yourself, "
+            "or give the path of your copy: weights='PATH'"
         ) from None
     finally:
         logger.setLevel(level)
@@ -94,16 +95,16 @@ def _check(path: Path, file: File) -> None:
     assert file.hash is not None
     kind, expected = file.hash
     with path.open("rb") as opened:
-        found = hashlib.file_digest(opened, kind).hexdigest()
-    if not found.startswith(expected):
+        actual = hashlib.file_digest(opened, kind).hexdigest()
+    if not actual.startswith(expected):
         raise WeightsError(
-            f"{path} is not the file that was published: its {kind} is {found}, expected "
-            f"{expected}{'...' if len(found) > len(expected) else ''}; delete it and try again"
+            f"{path} is not the file that was published: its {kind} is {actual}, expected "
+            f"{expected}{'...' if len(actual) > len(expected) else ''}. Delete it and try again"
         )
 
 
 def _reason(error: Exception) -> str:
-    """The first cause of an error that the network has wrapped several times."""
+    """Return the text of the first cause of an error, which libraries wrap several times."""
     reason: BaseException = error
     while inner := reason.__cause__ or reason.__context__:
         reason = inner
@@ -111,7 +112,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Progress:
-    """A progress bar for pooch, which asks for these attributes; ends a download without end."""
+    """A progress bar with the interface that pooch expects; stops a download that is too long."""
 
     def __init__(self, title: str) -> None:
         from rich.console import Console
@@ -148,10 +149,10 @@ class _Progress:
     def update(self, count: int) -> None:
         self._done += count
         if self._done > MAX_BYTES:
-            raise WeightsError(f"the download is longer than {MAX_BYTES:,} bytes: stopped")
+            raise WeightsError(f"the download was stopped: it has more than {MAX_BYTES:,} bytes")
         self._bar.advance(self._task, count)
 
-    def reset(self) -> None:  # after which pooch counts the whole once more
+    def reset(self) -> None:  # pooch then adds the total once more
         self._done = 0
         self._bar.update(self._task, completed=0)
 

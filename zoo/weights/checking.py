@@ -1,4 +1,4 @@
-"""Holds weights against what a model expects: strictly, and with one readable error."""
+"""Checks weights against what a model expects, and reports all differences in one error."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 #: dtypes that weights can have, the widest first
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-_SHOWN = 12  # lines of each kind in an error
+_MAX_LINES = 12  # of each kind in an error
+_MAX_NAME = 100  # characters of a name in an error
 
 
-def fitting(
+def checked_arrays(
     expected: Mapping[str, Shape], given: Mapping[str, Array], omitted: Collection[str] = ()
 ) -> dict[str, Array]:
-    """Return the given weights that a model takes, in its order.
+    """Return the arrays that a model needs, in its order, after checking names and shapes.
 
     Args:
         expected: Canonical name -> shape.
         given: Canonical name -> array.
-        omitted: Names (of auxiliary heads) that may be given too and are left out.
+        omitted: Names (of auxiliary heads) that may be given too; their arrays are dropped.
 
     Raises:
-        WeightsError: What is missing (-), unexpected (+), or of another shape (!).
+        WeightsError: Arrays are missing (-), unexpected (+), or have another shape (!).
 
     Example:
-        >>> fitting({"a": (2,)}, {"b": np.zeros(2)})
+        >>> checked_arrays({"a": (2,)}, {"b": np.zeros(2)})
         Traceback (most recent call last):
         zoo.errors.WeightsError: the weights do not fit the model:
           - a  2
@@ -55,23 +56,23 @@ def check(
     hint: str = "",
     whose: str = "the model",
 ) -> None:
-    """Refuse weights that do not fit.
+    """Check names, shapes and dtypes of weights.
 
     Args:
         expected: Canonical name -> shape.
         given: Canonical name -> shape and dtype.
         omitted: Names (of auxiliary heads) that may be given too.
-        what: What does not fit, for the message.
-        hint: What to do, to end it with.
-        whose: What they do not fit, for the message.
+        what: What is being checked, for the message.
+        hint: What to do, for the end of the message.
+        whose: What the weights are for, for the message.
 
     Raises:
-        WeightsError: What is missing (-), unexpected (+), or of another shape (!).
+        WeightsError: Arrays are missing (-), unexpected (+), or have another shape (!).
     """
     problems = [
         [f"- {n}  {text_of(s)}" for n, s in expected.items() if n not in given],
         [
-            f"+ {n}  {text_of(s)}"
+            f"+ {shown(n)}  {text_of(s)}"
             for n, (s, _) in given.items()
             if n not in expected and n not in omitted
         ],
@@ -82,8 +83,8 @@ def check(
         ],
     ]
     for lines in problems:
-        if len(lines) > _SHOWN:
-            lines[_SHOWN:] = [f"{lines[0][0]} ... and {len(lines) - _SHOWN} more"]
+        if len(lines) > _MAX_LINES:
+            lines[_MAX_LINES:] = [f"{lines[0][0]} ... and {len(lines) - _MAX_LINES} more"]
     if any(problems):
         listed = "\n".join(f"  {line}" for lines in problems for line in lines)
         raise WeightsError(f"{what} do not fit {whose}:\n{listed}" + (hint and f"\n{hint}"))
@@ -92,14 +93,26 @@ def check(
             raise WeightsError(f"{name}: expected floating-point values, got {given[name][1]}")
 
 
+def shown(name: object) -> str:
+    """Return a file's name of an array as an error quotes it: printable, and not too long.
+
+    Example:
+        >>> shown("conv.weight"), shown("a\\x1b[2J"), len(shown("a" * 1000))
+        ('conv.weight', 'a\\ufffd[2J', 103)
+    """
+    text = str(name)
+    cut = text if len(text) <= _MAX_NAME else f"{text[:_MAX_NAME]}..."
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in cut)
+
+
 def widest(dtypes: Iterable[str]) -> str:
-    """Return the narrowest dtype that holds all values of these.
+    """Return the narrowest dtype that holds the values of all of these exactly.
 
     Example:
         >>> widest(["float16", "float32"]), widest(["float16", "bfloat16"])
         ('float32', 'float32')
     """
-    found = set(dtypes)
-    if found == {"float16", "bfloat16"}:  # neither holds the other
+    given = set(dtypes)
+    if given == {"float16", "bfloat16"}:  # neither holds the values of the other
         return "float32"
-    return next((dtype for dtype in DTYPES if dtype in found), "float32")
+    return next((dtype for dtype in DTYPES if dtype in given), "float32")

@@ -1,4 +1,4 @@
-"""Arrays in a file, of which name, shape and dtype are known before they are read."""
+"""Arrays in a file: their names, shapes and dtypes are known before their values are read."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Stored:
 
     Attributes:
         shape: Its shape.
-        dtype: Its dtype's name.
-        read: Gives it, in memory that nobody else holds.
-        mapped: Gives it in pages of the file itself, which are copied when they are written to;
-            None where a file cannot be mapped.
+        dtype: The name of its dtype.
+        read: Returns the array in newly allocated memory.
+        mapped: Returns the array as pages of the file, which are copied when they are written to.
+            None if the file cannot be mapped.
     """
 
     shape: Shape
@@ -43,14 +43,14 @@ class Checkpoint:
     """A network's weights in a file, under canonical names and in canonical layouts.
 
     Attributes:
-        title: What to call it in a message.
+        title: What to call the file in a message.
         model: The network's name.
-        document: Its spec.
-        chosen: The options that the weights are for.
+        document: The network's spec.
+        chosen: The options that the network is built with unless others are given.
         arrays: Canonical name -> array.
-        origin: ``source``, ``file`` and ``licence``, as far as they are known.
-        verify: Raises WeightsError if the file is not as it was written, where that can be told;
-            to be called when the arrays have been read.
+        origin: ``source``, ``file`` and ``licence``, where known.
+        verify: Raises WeightsError if the file is damaged, as far as that can be detected. It is
+            cheap only after all arrays have been read.
     """
 
     title: str
@@ -62,27 +62,47 @@ class Checkpoint:
     verify: Callable[[], None] = lambda: None
 
     def graph(self, **changes: Any) -> Graph:
-        """Make the network's graph, with these options changed."""
+        """Return the network's graph, with some options changed; None changes nothing."""
         given = {key: value for key, value in changes.items() if value is not None}
         return graphs.graph_of_document(self.model, self.document, self.chosen._replace(**given))
 
+    @contextmanager
+    def verified(self) -> Iterator[None]:
+        """Verify the file after the code that uses it, whether or not that code raises.
+
+        A damaged byte can change a name, a shape or an option, so the code may fail with an error
+        that misleads. If the file is damaged, that is reported instead.
+
+        Raises:
+            WeightsError: The file is damaged.
+        """
+        try:
+            yield
+        except ZooError:
+            self.verify()
+            raise
+        self.verify()
+
 
 @contextmanager
-def told(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a library says of a damaged file into one line.
+def reporting_damage(path: Path, kind: str) -> Iterator[None]:
+    """Report any error that a library raises for a damaged file as one line.
+
+    Args:
+        path: The file.
+        kind: What it should be, such as ``an HDF5 file of weights``.
 
     Raises:
-        WeightsError: In place of any error but zoo's own.
+        WeightsError: In place of any error that is not zoo's own.
     """
     try:
         yield
     except ZooError:
         raise
     except MemoryError:
-        raise WeightsError(
-            f"{path}: not {what}, or damaged (it asks for too much memory)"
-        ) from None
-    except Exception as error:  # there is no end to what a damaged file makes a library raise
-        words = "" if isinstance(error, KeyError) else str(error).strip().partition("\n")[0][:200]
-        reason = words or type(error).__name__
-        raise WeightsError(f"{path}: not {what}, or damaged ({reason})") from None
+        reason = "it requires too much memory"
+        raise WeightsError(f"{path}: not {kind}, or damaged ({reason})") from None
+    except Exception as error:  # a damaged file can make a library raise anything
+        text = "" if isinstance(error, KeyError) else str(error).strip().partition("\n")[0][:200]
+        reason = text or type(error).__name__
+        raise WeightsError(f"{path}: not {kind}, or damaged ({reason})") from None

@@ -1,9 +1,9 @@
 """Initial weights that are the same, bit for bit, in every framework and on every machine.
 
-Each parameter has streams of its own: the raw integers of a SFC64 generator seeded with the SHA-256
-of (seed, model, parameter name, number of the stream). Only raw streams are promised stable between
-NumPy versions, so nothing here uses NumPy's distributions. Values are drawn once, in the canonical
-layout, on a grid that float32 holds exactly, so float64 weights are the same numbers.
+Each parameter has its own random streams: the raw integers of an SFC64 generator seeded with the
+SHA-256 of (seed, model, parameter name, number of the stream). NumPy guarantees only raw streams to
+be the same in all its versions, so NumPy's distributions are not used here. Values are drawn in the
+canonical layout, on a grid that float32 represents exactly: float64 weights have the same values.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 INITIALIZERS = ("he_uniform", "glorot_uniform", "paper", "native")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-_CHUNK = 1 << 17  # values a stream gives, few enough for a processor's cache
-_TOGETHER = 8  # streams that a thread draws at a time
-_AHEAD = 1 << 24  # values that may be drawn before they are asked for
+_CHUNK = 1 << 17  # values of a stream, few enough for a processor's cache
+_BATCH = 8  # streams that a thread draws in one task
+_AHEAD = 1 << 24  # values that may be drawn before they are needed
 
 
 def drawing(
@@ -43,40 +43,60 @@ def drawing(
 
     Args:
         graph: The network; its name and parameter names are part of the seed.
-        seed: Any integer.
+        seed: Random seed; any integer.
         init: ``he_uniform``, U(+-sqrt(6 / fan_in)); ``glorot_uniform``,
-            U(+-sqrt(6 / (fan_in + fan_out))); or ``paper``, what the spec says its paper does.
-            Biases start at 0 unless the paper says otherwise, scales at 1.
-        dtype: Of the arrays.
-        only: Names of the parameters that will be asked for; all if not given.
+            U(+-sqrt(6 / (fan_in + fan_out))); or ``paper``, the initialisation that the spec quotes
+            from its paper. Biases start at 0 unless the paper says otherwise, and scales at 1.
+        dtype: The dtype of the arrays.
+        only: Names of the parameters that will be drawn; all by default.
+
+    Returns:
+        A function from a parameter to its array, in the canonical layout.
 
     Raises:
-        UnknownNameError: No such initialiser, or the spec states none of its paper's.
-        InputError: The seed is no integer.
+        UnknownNameError: There is no such initialiser or dtype, or the spec does not state its
+            paper's initialisation.
+        InputError: The seed is not an integer.
+
+    Example:
+        >>> from zoo.language.graphs import graph
+        >>> network = graph("vgg11")
+        >>> drawing(network, seed=1)(network.parameters[0]).shape
+        (64, 3, 3, 3)
     """
     check(init, dtype, seed)
     if init == "paper" and not graph.initializers:
         raise UnknownNameError(
-            f"{graph.name} states no initialisation of its paper; use init='he_uniform'"
+            f"the spec of {graph.name} does not state its paper's initialisation; use "
+            "init='he_uniform'"
         )
     wanted = [p for p in graph.parameters if only is None or p.name in only]
     return _Drawing(graph, wanted, seed, init, dtype)
 
 
 def check(init: str, dtype: Any, seed: int) -> str:
-    """Refuse what is no initialiser, dtype or seed; return the dtype's name."""
+    """Check an initialiser, a dtype and a seed, and return the dtype's name.
+
+    Raises:
+        UnknownNameError: There is no such initialiser or dtype.
+        InputError: The seed is not an integer.
+
+    Example:
+        >>> check("he_uniform", np.float16, 0)
+        'float16'
+    """
     dtype = _name_of(dtype)
-    for value, known, what in ((init, INITIALIZERS, "init"), (dtype, DTYPES, "dtype")):
+    for value, known, option in ((init, INITIALIZERS, "init"), (dtype, DTYPES, "dtype")):
         if value not in known:
             hint = suggestion(value, known) or f" Known: {', '.join(known)}."
-            raise UnknownNameError(f"Unknown {what} {value!r}.{hint}")
+            raise UnknownNameError(f"Unknown {option} {value!r:.200}.{hint}")
     if type(seed) is not int:
-        raise InputError(f"seed must be an integer, got {seed!r}")
+        raise InputError(f"seed must be an integer, got {seed!r:.200}")
     return str(dtype)
 
 
 def _name_of(dtype: Any) -> Any:
-    """The name of a dtype of NumPy's or of a framework's, such as ``torch.float64``."""
+    """Return the name of NumPy's or a framework's dtype, such as ``torch.float64``."""
     if dtype is None or isinstance(dtype, str):
         return dtype
     try:
@@ -94,7 +114,7 @@ def uniform(graph: Graph, parameter: Parameter, seed: int, bound: float) -> Arra
 
 
 class _Drawing:
-    """Draws parameters when asked; threads draw those that will be asked for next."""
+    """Returns the values of a parameter, while threads draw those of the next ones."""
 
     def __init__(
         self, graph: Graph, wanted: Sequence[Parameter], seed: int, init: str, dtype: str
@@ -130,7 +150,7 @@ class _Drawing:
             for stream, part in batch:
                 fill(stream, part)
 
-        batches = iter(lambda: list(islice(streams, _TOGETHER)), [])
+        batches = iter(lambda: list(islice(streams, _BATCH)), [])
         begun = [self._pool.submit(draw, batch) for batch in batches]
         self._begun[parameter.name] = values, begun
 
@@ -154,19 +174,19 @@ class _Drawing:
         return constant
 
     def _stated(self, parameter: Parameter) -> Mapping[str, Any]:
-        """What the paper says of a parameter."""
+        """Return what the paper says about a parameter."""
         return self._paper.get(parameter.name.rpartition(".")[2], {})
 
 
 def _streams(key: str, parameter: Parameter, values: Array) -> Iterator[tuple[str, Array]]:
-    """Yield the name of each of a parameter's streams, and the values it gives."""
+    """Yield the name of each of a parameter's streams, and the values to fill from it."""
     for chunk, start in enumerate(range(0, parameter.size, _CHUNK)):
         yield f"{key}|{parameter.name}|{chunk}", values[start : start + _CHUNK]
 
 
 def _uniform(bound: float, stream: str, out: Array) -> None:
     """Fill with values uniform between -bound and bound."""
-    # Odd integers between -2^24 and 2^24: float32 holds each exactly, and their mean is 0.
+    # Odd integers between -2^24 and 2^24: float32 represents each exactly, and their mean is 0.
     odd = _integers(stream, len(out)).view("<i4")
     odd >>= 7
     odd |= 1
@@ -178,7 +198,7 @@ def _uniform(bound: float, stream: str, out: Array) -> None:
 
 
 def _normal(mean: float, std: float, stream: str, out: Array) -> None:
-    """Fill with values from a normal distribution (Box and Muller's method)."""
+    """Fill with values from a normal distribution (the Box-Muller transform)."""
     pairs = -(-len(out) // 2)
     u = (_integers(stream, 2 * pairs) + 0.5) / 2**32
     radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
@@ -187,7 +207,7 @@ def _normal(mean: float, std: float, stream: str, out: Array) -> None:
 
 
 def _integers(stream: str, count: int) -> Array:
-    """The first 32-bit integers of a stream, the same on machines of any byte order."""
+    """Return the first 32-bit integers of a stream, the same for any byte order."""
     key = int.from_bytes(hashlib.sha256(stream.encode()).digest()[:16], "little")
     raw = np.random.SFC64(key).random_raw(-(-count // 2))
     return raw.astype("<u8", copy=False).view("<u4")[:count]

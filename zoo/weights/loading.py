@@ -1,4 +1,4 @@
-"""From what a caller calls weights to the values of a network's parameters."""
+"""Opens the weights that a caller names, and fills a network's parameters from them."""
 
 from __future__ import annotations
 
@@ -15,40 +15,54 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.language import graphs
 from zoo.language.options import Chosen
-from zoo.weights import cache, checking, initial, readers, sources, zoo_file
+from zoo.weights import cache, checking, identification, initial, readers, sources, zoo_file
+from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
+from zoo.weights.slots import published_checkpoint
 
 Weights = str | os.PathLike[str]
 
 
-def find(weights: Weights, name: str | None, chosen: Chosen) -> Checkpoint:
-    """Open what a caller calls weights.
+def find(
+    weights: Weights,
+    name: str | None,
+    chosen: Chosen,
+    native: readers.Native = readers.no_native,
+) -> Checkpoint:
+    """Open the weights that a caller names.
 
     Args:
         weights: The path of a file; ``<source>``, whose file is downloaded; or
-            ``<source>:<path>``, a file that is of that source.
-        name: The network they are for; None if the file is to say.
+            ``<source>:<path>``, a file of that source.
+        name: The network that they are for; None to identify it from the file.
         chosen: The options that the network is wanted with.
+        native: Gives the reader of a form that only its own framework reads.
+
+    Returns:
+        The checkpoint. Use it within ``with checkpoint.verified()``.
 
     Raises:
-        UnknownNameError, InputError, WeightsError: It is none, or is not of that network.
+        UnknownNameError: There is no source of that name.
+        InputError: ``weights`` is neither a path nor a source, or the network has to be named.
+        WeightsError: The file is missing or damaged, or is of another network.
     """
     text = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
     if not text:
         raise InputError(f"expected a path or a source of weights, got {weights!r:.60}")
     if text in sources.sources() and not os.path.isfile(text):
         if name is None:
-            raise InputError(f"say which network of {text}'s: a model's name is needed")
-        return _published(cache.fetch(text, name), sources.source(text), name, chosen)
+            raise InputError(f"{text} publishes several networks: give the name of a model, too")
+        return _published(cache.fetch(text, name), sources.source(text), name, chosen, native)
     before, colon, rest = text.partition(":")
     if colon and len(before) > 1 and not os.path.isfile(text):  # one letter is a Windows drive
-        return _published(Path(rest), sources.source(before), name, chosen)
+        return _published(Path(rest), sources.source(before), name, chosen, native)
     path = Path(text)
-    if path.suffix.lower() == ".safetensors" and os.path.isfile(path) and zoo_file.is_neutral(path):
-        return zoo_file.read(path)
-    if not os.path.exists(path) and not path.suffix:
+    if path.suffix.lower() == ".safetensors" and os.path.isfile(path):
+        if zoo_file.is_zoo_file(path):
+            return zoo_file.read(path)
+    elif not os.path.exists(path) and not path.suffix:
         sources.source(text)  # a misspelt source, perhaps
-    return _published(path, None, name, chosen)
+    return _published(path, None, name, chosen, native)
 
 
 def filling(
@@ -62,67 +76,73 @@ def filling(
     init: str = "he_uniform",
     mmap: bool = False,
 ) -> tuple[Graph, Callable[[Parameter], Array]]:
-    """Say with what a checkpoint fills each parameter of a network.
+    """Prepare to fill a network's parameters from a checkpoint.
 
     Args:
-        network: What is to be built.
+        network: The network to build.
         checkpoint: The weights.
-        dtype: Of the arrays.
-        head: ``new`` for a classifier that starts anew.
-        stem: ``adapt`` to sum or repeat the first convolution over its input channels.
-        seed: For a new head.
-        init: For a new head, as for :func:`zoo.build`; zoo's own in place of ``native``.
+        dtype: The dtype of the arrays.
+        head: ``new`` to initialise the classifier anew.
+        stem: ``adapt`` to sum or repeat the kernel of the first convolution over its input
+            channels.
+        seed: Random seed for a new head.
+        init: Initialiser for a new head, as for :func:`zoo.build`; ``native`` means zoo's own.
         mmap: Whether arrays may be pages of the file.
 
     Returns:
-        The graph, with what goes with the weights; and a function that gives each value.
+        The graph, with the preprocessing and origin that belong to the weights; and a function
+        that returns the value of each parameter.
 
     Raises:
-        InputError: ``head`` or ``stem`` is none.
-        WeightsError: They do not fit, or are of a network that computes something else.
+        InputError: ``head`` or ``stem`` has an unknown value.
+        WeightsError: The weights do not fit, or are of a network that computes something else.
     """
     for option, given, word in (("head", head, "new"), ("stem", stem, "adapt")):
         if given not in (None, word):
-            raise InputError(f"{option} must be None or {word!r}, got {given!r}")
+            raise InputError(f"{option} must be None or {word!r}, got {given!r:.60}")
     own = _same_network(network, checkpoint)
     stored = checkpoint.arrays
     expected = {p.name: p.shape for p in network.parameters}
     if head or stem or any(n not in stored or stored[n].shape != s for n, s in expected.items()):
-        new = _depending(network, checkpoint, "num_classes")
-        first = _depending(network, checkpoint, "in_channels")
+        of_head = _depending(network, checkpoint, "num_classes")
+        of_stem = _depending(network, checkpoint, "in_channels")
     else:
-        new, first = set(), set()
-    for name in first & stored.keys() & expected.keys() if stem else ():
-        expected[name] = _unadapted(expected[name], stored[name].shape)
+        of_head, of_stem = set(), set()
+    for name in of_stem & stored.keys() & expected.keys() if stem else ():
+        expected[name] = _before_adapting(expected[name], stored[name].shape)
     if head:
-        expected = {name: shape for name, shape in expected.items() if name not in new}
+        expected = {name: shape for name, shape in expected.items() if name not in of_head}
+    hint = ""
+    if any(n not in stored or stored[n].shape != s for n, s in expected.items()):
+        hint = _size_hint(network, checkpoint, expected)
+        hint = hint or _hint(expected, stored, of_head, of_stem)
     checking.check(
         expected,
-        {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in new)},
+        {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in of_head)},
         graphs.left_out(network),
         f"the weights of {checkpoint.title}",
-        _sized(network, checkpoint, expected) or _hint(expected, stored, new, first),
+        hint,
     )
     init = "he_uniform" if init == "native" else init
-    draw_new = initial.drawing(network, seed, init, dtype, new) if head else None
+    draw = initial.drawing(network, seed, init, dtype, of_head) if head else None
 
     def value(parameter: Parameter) -> Array:
-        if draw_new and parameter.name in new:
-            return draw_new(parameter)
-        found = stored[parameter.name]
-        array = found.mapped() if mmap and found.mapped else found.read()
+        if draw and parameter.name in of_head:
+            return draw(parameter)
+        source = stored[parameter.name]
+        array = source.mapped() if mmap and source.mapped else source.read()
         if array.shape != parameter.shape:
             array = adapted(array, parameter.shape[1])
         return array.astype(dtype, copy=False)
 
-    return _with_what_goes_along(network, checkpoint, own), value
+    return _with_origin(network, checkpoint, own), value
 
 
 def adapted(kernel: Array, channels: int) -> Array:
-    """Make a kernel [out, in, h, w] read another number of channels.
+    """Adapt a kernel [out, in, h, w] to another number of input channels.
 
-    For one channel the kernel is summed over those it had; for more it is repeated, and scaled so
-    that it sums to as much.
+    For one channel the kernel is summed over its channels; for more it is repeated, and scaled so
+    that its sum stays the same.
 
     Source: timm, ``adapt_input_conv``.
 
@@ -132,59 +152,75 @@ def adapted(kernel: Array, channels: int) -> Array:
         >>> adapted(np.array([[[[1.0]], [[2.0]], [[3.0]]]]), 4).ravel()
         array([0.75, 1.5 , 2.25, 0.75])
     """
-    had = kernel.shape[1]
+    before = kernel.shape[1]
     if channels == 1:
         return np.asarray(kernel.sum(axis=1, keepdims=True, dtype=kernel.dtype))
-    repeated = kernel[:, np.arange(channels) % had]
-    return np.asarray(repeated * kernel.dtype.type(had / channels))
+    repeated = kernel[:, np.arange(channels) % before]
+    return np.asarray(repeated * kernel.dtype.type(before / channels))
 
 
 def _published(
-    path: Path, table: sources.Source | None, name: str | None, chosen: Chosen
+    path: Path,
+    table: sources.Source | None,
+    name: str | None,
+    chosen: Chosen,
+    native: readers.Native,
 ) -> Checkpoint:
     """Open a publisher's file."""
-    stored = readers.read(path)
-    found = sources.identify(path, stored)
+    stored = readers.read(path, native)
+    if name is not None:  # if the names are those of the network, no other one has to be tried
+        for each in [table] if table else identification.sources_of_format(path):
+            if name in each.networks and identification.has_names_of(each, name, stored):
+                return published_checkpoint(each, name, path, stored, chosen)
+    matches = identification.identify(path, stored)
     if table:
-        found = [(each, network) for each, network in found if each is table]
-    if name is not None and not any(network == name for _, network in found):
-        if found:
-            other, network = found[0]
+        matches = [match for match in matches if match[0] is table]
+    if name is not None:
+        if matches:
+            other, network = matches[0]
             raise WeightsError(
                 f"{path} holds {other.title}'s {network}, which is another network than {name}; "
                 f"build {network!r}"
             )
-        table = table or _nearest(path, name, stored)
-        if table is None or name not in table.networks:
-            raise WeightsError(
-                f"{path}: its names are those of no source that zoo knows for {name}; it has such "
-                f"as {', '.join(list(stored)[:3])}"
+        nearest = table or identification.closest(name, stored)
+        if nearest is None or name not in nearest.networks:
+            raise WeightsError(_unknown_names(path, name, stored))
+        return published_checkpoint(nearest, name, path, stored, chosen)
+    if not matches:
+        raise WeightsError(_unknown_names(path, None, stored))
+    first, network = matches[0]
+    return published_checkpoint(first, network, path, stored, chosen)
+
+
+def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -> str:
+    """Say what a file's names were compared with, and what to do."""
+    examples = ", ".join(map(shown, list(stored)[:3]))
+    if name:
+        publishers = [t.title for t in sources.sources().values() if name in t.networks]
+        if not publishers:
+            return (
+                f"{path}: not a file written by zoo.save, and no source that zoo knows publishes "
+                f"{name}, so its arrays cannot be matched. The file has, for example: {examples}."
             )
-        found = [(table, name)]
-    if not found:
-        raise WeightsError(
-            f"{path}: its names are those of no network that zoo knows; it has such as "
-            f"{', '.join(list(stored)[:3])}. If it is of one, name that: what does not fit is told"
+        network, advice = name, ""
+    else:
+        publishers = [table.title for table in identification.sources_of_format(path)]
+        network = "any network"
+        advice = (
+            " If you know which network it is, give its name, too: the error then lists what does "
+            "not fit."
         )
-    first, network = next(pair for pair in found if name in (None, pair[1]))
-    return sources.canonical(first, network, path, stored, chosen)
-
-
-def _nearest(path: Path, name: str, stored: Mapping[str, Stored]) -> sources.Source | None:
-    """The source whose names of a network a file has most of, if any."""
-
-    def known(table: sources.Source) -> int:
-        places = sources.places(table, sources.whole(table, name))
-        keys = table.in_table(name, stored)
-        return sum(key in keys for place in places.values() for key in place.names)
-
-    tables = [t for t in sources.sources().values() if name in t.networks]
-    best = max(tables, key=known, default=None)
-    return best if best and known(best) else None
+    *others, last = publishers or ["any source that zoo knows"]
+    whose = f"{', '.join(others)} or {last}" if others else last
+    of_zoo = ", and it is not a file written by zoo.save" if path.suffix == ".safetensors" else ""
+    return (
+        f"{path}: the names of its {len(stored):,} arrays are not those of {network} as published "
+        f"by {whose}{of_zoo}. The file has, for example: {examples}.{advice}"
+    )
 
 
 def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
-    """The checkpoint's own network with these options; refused if it computes something else."""
+    """Return the checkpoint's own network with these options, if it computes the same."""
     if network.document == checkpoint.document:
         return network
     own = checkpoint.graph(**network.options)
@@ -194,14 +230,14 @@ def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
         names = ", ".join(different[:4]) + (", ..." if len(different) > 4 else "")
         raise WeightsError(
             f"{checkpoint.title} holds weights of {own.name}, which computes something else than "
-            f"{network.name} at {len(different)} nodes: {names}. zoo.load gives {own.name}; for "
-            "the arrays as they are: zoo.set_weights(model, safetensors.numpy.load_file(path))"
+            f"{network.name} at {len(different)} nodes: {names}. zoo.load builds {own.name}; to "
+            "use the arrays anyway: zoo.set_weights(model, safetensors.numpy.load_file(path))"
         )
     return own
 
 
 def _computed(network: Graph) -> Iterator[tuple[str, Any]]:
-    """What each node computes in evaluation: dropout and the like are the training's business."""
+    """Yield what each node computes in evaluation, where dropout does nothing."""
     dropped: dict[str, str] = {}
     for node in network.nodes:
         inputs = tuple(dropped.get(name, name) for name in node.inputs)
@@ -213,38 +249,38 @@ def _computed(network: Graph) -> Iterator[tuple[str, Any]]:
 
 
 def _depending(network: Graph, checkpoint: Checkpoint, option: str) -> set[str]:
-    """The parameters whose shape depends on an option: the classifier's, or the first layer's."""
+    """Return the parameters whose shape depends on an option: the classifier's, or the stem's."""
     other = checkpoint.graph(**{**network.options, option: network.options[option] + 1})
     shapes = {p.name: p.shape for p in other.parameters}
     return {p.name for p in network.parameters if shapes.get(p.name) != p.shape}
 
 
-def _unadapted(expected: tuple[int, ...], stored: tuple[int, ...]) -> tuple[int, ...]:
+def _before_adapting(expected: tuple[int, ...], stored: tuple[int, ...]) -> tuple[int, ...]:
     if len(expected) == len(stored) == 4 and expected[0] == stored[0]:
         return (expected[0], stored[1], *expected[2:])
     return expected
 
 
 def _hint(
-    expected: Mapping[str, Any], stored: Mapping[str, Stored], new: set[str], first: set[str]
+    expected: Mapping[str, Any], stored: Mapping[str, Stored], of_head: set[str], of_stem: set[str]
 ) -> str:
     wrong = {n for n, shape in expected.items() if n in stored and stored[n].shape != shape}
     if not wrong or any(n not in stored for n in expected):
         return ""
-    if wrong <= new:
+    if wrong <= of_head:
         count = stored[min(wrong, key=len)].shape[0]
         return (
-            f"They are the classifier's: num_classes={count} takes it, head='new' starts it anew."
+            f"These belong to the classifier: num_classes={count} keeps it, head='new' replaces it."
         )
-    if wrong <= first:
-        return "They read the input: stem='adapt' sums or repeats them over its channels."
-    if wrong <= new | first:
-        return "head='new' starts the classifier anew, stem='adapt' adapts what reads the input."
+    if wrong <= of_stem:
+        return "These read the input: stem='adapt' sums or repeats them over its channels."
+    if wrong <= of_head | of_stem:
+        return "head='new' replaces the classifier; stem='adapt' adapts what reads the input."
     return ""
 
 
-def _sized(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:
-    """Say which input size the weights are of, if that is what does not fit."""
+def _size_hint(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:
+    """Say which input size the weights are for, if that is why they do not fit."""
     own = checkpoint.graph(**{**network.options, "input_size": None})
     shapes = {p.name: p.shape for p in own.parameters}
     stored = checkpoint.arrays
@@ -254,11 +290,11 @@ def _sized(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) 
         return ""
     height, width = own.options["input_size"]
     size = height if height == width else (height, width)
-    return f"They are of another input size: input_size={size} takes them."
+    return f"They are for another input size: build with input_size={size}."
 
 
-def _with_what_goes_along(network: Graph, checkpoint: Checkpoint, own: Graph) -> Graph:
-    """The network with the preprocessing that the weights were trained with, and their origin."""
+def _with_origin(network: Graph, checkpoint: Checkpoint, own: Graph) -> Graph:
+    """Return the network with the preprocessing and the origin of the weights."""
     document = network.document
     if own.preprocessing != network.preprocessing:
         document = {**document, "preprocessing": own.preprocessing}

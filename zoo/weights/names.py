@@ -1,4 +1,4 @@
-"""From zoo's names to a source's, by the rules of its table."""
+"""Translates zoo's names into a source's names by the rules of its table."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ Names = str | list[str]  # one, or several of which a file has one
 
 
 def listed(names: Names) -> list[str]:
-    """One name, or several, as a list."""
+    """Return one name, or several, as a list."""
     return [names] if isinstance(names, str) else names
 
 
 def pattern(ours: str) -> re.Pattern[str]:
-    """Make a pattern of a block's, node's or parameter's name, and of all that is under it.
+    """Compile a pattern that matches a block, node or parameter, and everything below it.
 
     Example:
         >>> pattern("conv*").fullmatch("conv2.bn").groups()
@@ -28,7 +28,7 @@ Rule = tuple[re.Pattern[str], list[str]]
 
 
 def rules(names: Mapping[str, list[str]]) -> list[Rule]:
-    """Make rules of a table's names, those first that say the most."""
+    """Compile the names of a table to rules, the most specific first."""
     ordered = sorted(names.items(), key=lambda item: -len(item[0].replace("*", "")))
     return [(pattern(ours), theirs) for ours, theirs in ordered]
 
@@ -36,17 +36,17 @@ def rules(names: Mapping[str, list[str]]) -> list[Rule]:
 def translated(
     name: str, known: Iterable[Rule], words: Mapping[str, str], local: str, theirs: list[str]
 ) -> tuple[str, ...] | None:
-    """Translate a parameter's name.
+    """Translate the name of a parameter.
 
     Args:
-        name: zoo's.
+        name: zoo's name.
         known: The table's rules.
-        words: What a star stands for -> the source's word for it, where it has another.
+        words: What a star matches -> the source's word for it, where that differs.
         local: The last part of the name, such as ``weight``.
-        theirs: What the source calls that.
+        theirs: The source's names for that part.
 
     Returns:
-        The source's names, of which a file has one; None if no rule holds.
+        The source's names, of which a file has one; None if no rule matches.
 
     Example:
         >>> known = rules({"stem.conv*": ["b_*"], "*.bn.weight": ["*.g"]})
@@ -60,40 +60,45 @@ def translated(
             *stars, rest = match.groups()
             for star in stars:
                 word = words.get(star, star)
-                several = [filled(each, word) for each in several]
-            if rest is None:  # the rule is of this very parameter
+                several = [with_word(each, word) for each in several]
+            if rest is None:  # the rule names this very parameter
                 return tuple(several)
-            under = rest.removesuffix(local)
-            return tuple(f"{each}{under}{own}" for each in several for own in theirs)
+            between = rest.removesuffix(local)
+            return tuple(f"{each}{between}{last}" for each in several for last in theirs)
     return None
 
 
-#: A star, and by how much its number is less or more than zoo's.
+#: A star, and what to add to its number.
 _STAR = re.compile(r"\*([-+]\d+)?")
 
 
-def filled(theirs: str, word: str) -> str:
-    """Put what a star stands for in place of the first, counted on where the name says so.
+def with_word(theirs: str, word: str) -> str:
+    """Replace the first star of a source's name, adding to its number where the name says so.
 
     Example:
-        >>> filled("layer*.*-1.conv", "2"), filled("conv*+1_block*", "2")
+        >>> with_word("layer*.*-1.conv", "2"), with_word("conv*+1_block*", "2")
         ('layer2.*-1.conv', 'conv3_block*')
     """
 
-    def counted(found: re.Match[str]) -> str:
-        return str(int(word) + int(found[1])) if found[1] else word
+    def replacement(star: re.Match[str]) -> str:
+        return str(int(word) + int(star[1])) if star[1] else word
 
-    return _STAR.sub(counted, theirs, count=1)
+    return _STAR.sub(replacement, theirs, count=1)
 
 
 def counted_from_one(keys: Iterable[str], kinds: Iterable[str]) -> dict[str, str]:
-    """Count layers of a kind from 1, whose numbers go on through a session, as Keras' do.
+    """Renumber layers so that those of each kind are counted from 1.
 
-    It calls the first ``conv2d``, its second version ``conv2d_1``, and a later model's start where
-    the one before ended. The least number in a file stands for 1.
+    Keras numbers layers throughout a session: it calls the first ``conv2d`` and the next
+    ``conv2d_1``, and a second model continues where the first ended. The least number in a file
+    becomes 1.
+
+    Args:
+        keys: The names in a file.
+        kinds: The kinds of layer that are numbered.
 
     Returns:
-        Name with such a number -> the file's own, of every array.
+        Renumbered name -> name in the file, for every array.
 
     Example:
         >>> counted_from_one(["conv_7.kernel", "conv_8.kernel"], ["conv"])
@@ -102,10 +107,10 @@ def counted_from_one(keys: Iterable[str], kinds: Iterable[str]) -> dict[str, str
     names = {key: key for key in keys}
     for kind in kinds:
         numbered = re.compile(re.escape(kind) + r"(?:_([1-9]\d{0,8}))?(\..+)")
-        found = {key: match for key in names if (match := numbered.fullmatch(key))}
-        first = min((int(match[1] or 0) for match in found.values()), default=0)
-        for key in found:
+        matches = {key: match for key in names if (match := numbered.fullmatch(key))}
+        first = min((int(match[1] or 0) for match in matches.values()), default=0)
+        for key in matches:
             del names[key]
-        for key, match in found.items():
+        for key, match in matches.items():
             names[f"{kind}_{int(match[1] or 0) - first + 1}{match[2]}"] = key
     return names

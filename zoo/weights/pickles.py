@@ -1,9 +1,9 @@
-"""Reads the arrays of a pickle without running what it says.
+"""Reads the arrays in a pickle without running any code from it.
 
-PaddlePaddle saves its weights as a pickled dict of NumPy arrays. Here a pickle can make numbers,
-text, tuples, lists, dicts, and inert records of the arrays and dtypes it describes; whatever else
-it names is an error. No function of NumPy's sees what a hostile file says: an array is made from
-a record only once its dtype, shape and number of bytes have been found to agree.
+PaddlePaddle saves weights as a pickled dict of NumPy arrays. Here a pickle can only create numbers,
+text, tuples, lists, dicts, and inert records of the arrays and dtypes that it describes; any other
+name in it is an error. NumPy never sees unchecked data: an array is made from a record only after
+its dtype, shape and number of bytes have been checked against each other.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes  # noqa: F401  (makes NumPy know the name bfloat16)
+import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-#: dtype in a pickle -> NumPy's; PaddlePaddle writes bfloat16 as its bits
+#: dtype in a pickle -> NumPy's; PaddlePaddle writes the bits of bfloat16 as uint16
 _DTYPES = {"f2": "f2", "f4": "f4", "f8": "f8", "i4": "i4", "i8": "i8", "u2": "bfloat16"}
 _MAX_DIMENSIONS = 8
-_COPIED = 1 << 16  # bytes that are copied when read; longer ones stay where they are
+_COPIED = 1 << 16  # shorter parts are copied, longer ones stay in the file's memory
 
 
 def load(data: memoryview) -> Any:
     """Read a pickle of arrays in plain containers.
 
     Args:
-        data: The whole file; large arrays stay where they are in it.
+        data: The whole file; large arrays are views of it.
 
     Returns:
-        What it holds, arrays being :class:`Pickled`.
+        The contents, with arrays as :class:`Pickled`.
 
     Raises:
-        pickle.UnpicklingError: It names what it may not, or is none.
-        Exception: Whatever a damaged one makes Python's own reader stumble over.
+        pickle.UnpicklingError: It contains a name that is not allowed, or is not a pickle.
+        Exception: Anything that Python's own reader raises for a damaged pickle.
     """
     file: Any = _Bytes(data)
     return _Reader(file).load()
@@ -53,23 +53,23 @@ class Pickled:
         self.state = state
 
     def array(self) -> Array:
-        """Make the array, over the file's own bytes.
+        """Return the array, as a view of the file's bytes.
 
         Raises:
-            ValueError: The description does not hold together.
+            ValueError: The description is inconsistent.
         """
         match self.state:
             case (int(), tuple(shape), _Dtype() as dtype, bool(by_columns), data):
                 kind = dtype.numpy()
             case _:
-                raise ValueError("an array is described wrongly")
+                raise ValueError("the description of an array is not valid")
         if not all(type(n) is int and n >= 0 for n in shape) or len(shape) > _MAX_DIMENSIONS:
-            raise ValueError("an array has a shape that cannot be")
+            raise ValueError("the shape of an array is not valid")
         if (
             not isinstance(data, bytes | memoryview)
             or len(data) != math.prod(shape) * kind.itemsize
         ):
-            raise ValueError("an array has not as many bytes as its shape says")
+            raise ValueError("the number of bytes of an array does not match its shape")
         return np.frombuffer(data, kind).reshape(shape, order="F" if by_columns else "C")
 
 
@@ -87,12 +87,12 @@ class _Dtype:
     def numpy(self) -> np.dtype[Any]:
         order = self.state[1] if isinstance(self.state, tuple) and len(self.state) > 1 else "<"
         if not isinstance(self.kind, str) or self.kind not in _DTYPES or order not in ("<", "|"):
-            raise ValueError("an array has a dtype that weights have not")
+            raise ValueError("an array has a dtype that weights cannot have")
         return np.dtype(_DTYPES[self.kind])
 
 
 class _Call:
-    """Stands for a function of NumPy's: a pickle can call it, and change nothing of it."""
+    """Stands in for a function of NumPy: a pickle can call it, but cannot change it."""
 
     __slots__ = ("make",)
 
@@ -103,13 +103,13 @@ class _Call:
         return self.make(*arguments)
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("it changes what is no array")
+        raise pickle.UnpicklingError("it changes something that is not an array")
 
 
 def _encoded(text: Any, encoding: Any) -> bytes:
-    """Bytes, as pickles had them before there was an opcode for bytes."""
+    """Return bytes as pickles encoded them before there was an opcode for bytes."""
     if encoding != "latin1" or not isinstance(text, str):
-        raise pickle.UnpicklingError("it encodes what is no array")
+        raise pickle.UnpicklingError("it encodes something that is not an array")
     return text.encode("latin-1")
 
 
@@ -135,7 +135,7 @@ _OPCODES = (
 ).split()
 
 
-# Not the reader in C, which takes a number in a pickle for the length of a list and fills memory.
+# Not the reader in C, which allocates as much memory as a number in the pickle says.
 class _Reader(pickle._Unpickler):
     dispatch = {
         code: pickle._Unpickler.dispatch[code]
@@ -146,22 +146,24 @@ class _Reader(pickle._Unpickler):
         try:
             return _KNOWN[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is no array") from None
+            raise pickle.UnpicklingError(
+                f"it names {module:.100}.{name:.100}, which is not an array"
+            ) from None
 
 
 class _Bytes:
-    """Memory, to be read as a file is."""
+    """Memory with the interface of a file."""
 
     def __init__(self, data: memoryview) -> None:
-        self.data, self.at = data, 0
+        self.data, self.position = data, 0
 
     def read(self, size: int) -> bytes | memoryview:
-        start, self.at = self.at, self.at + size
-        if size < 0 or self.at > len(self.data):
-            raise EOFError("the file ends too early")
-        part = self.data[start : self.at]
+        start, self.position = self.position, self.position + size
+        if size < 0 or self.position > len(self.data):
+            raise EOFError("the file is cut short")
+        part = self.data[start : self.position]
         return bytes(part) if size < _COPIED else part
 
     def readline(self) -> bytes:
-        line = bytes(self.data[self.at : self.at + 1000]).partition(b"\n")[0] + b"\n"
+        line = bytes(self.data[self.position : self.position + 1000]).partition(b"\n")[0] + b"\n"
         return bytes(self.read(len(line)))

@@ -1,74 +1,81 @@
-"""Opens the files that others publish; no code in them is run."""
+"""Opens publishers' files of weights. No code in them is run."""
 
 from __future__ import annotations
 
-import importlib
 import mmap
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from zoo.backend import registry
 from zoo.errors import WeightsError
-from zoo.weights import pickles
-from zoo.weights.checkpoint import Array, Stored, told
+from zoo.weights import pickles, zoo_file
+from zoo.weights.checking import shown
+from zoo.weights.checkpoint import Array, Stored, reporting_damage
 
 MAX_BYTES = 20_000_000_000
 MAX_TENSORS = 20_000
 
+#: From a file to its arrays, by name.
+Reader: TypeAlias = Callable[[Path], Iterator[tuple[str, Stored]]]
 
-def read(path: Path) -> dict[str, Stored]:
-    """Open a file of arrays by what its name ends in.
+#: From the suffix of a framework's own files to that framework's reader, or None if there is none.
+Native: TypeAlias = Callable[[str], Reader | None]
+
+
+def no_native(suffix: str) -> Reader | None:
+    """Offer no framework's reader: only files that need no framework can then be read."""
+    return None
+
+
+def read(path: Path, native: Native = no_native) -> dict[str, Stored]:
+    """Open a file of arrays, in the form that its suffix says.
 
     Args:
         path: A ``.safetensors``, ``.pth``, ``.pt``, ``.bin``, ``.pdparams``, ``.h5`` or ``.hdf5``.
+        native: Gives the reader of a form that only its own framework reads, such as ``.pth``.
 
     Returns:
-        The file's own name -> array. In HDF5 a name is ``<layer>.<variable>``.
+        Name in the file -> array. In HDF5 a name is ``<layer>.<variable>``.
 
     Raises:
-        WeightsError: It cannot be read, or is no such file.
-        BackendError: PyTorch, which reads its own files, is not installed.
+        WeightsError: The file is missing, damaged, too large, or of another form.
+        BackendError: The framework that reads the file is not installed.
     """
     suffix = path.suffix.lower()
-    if suffix not in READERS:
-        known = ", ".join(READERS)
-        raise WeightsError(f"{path}: expected a file of weights, which end in {known}")
+    if suffix not in READERS and suffix not in NATIVE:
+        known = ", ".join([*READERS, *NATIVE])
+        raise WeightsError(f"{path}: expected a file of weights, with one of the suffixes {known}")
     try:
         size = path.stat().st_size if path.is_file() else None
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from None
     if size is None:
-        what = "a folder" if path.is_dir() else "no such file"
-        raise WeightsError(f"{path}: {what}")
+        problem = "a folder, expected a file" if path.is_dir() else "no such file"
+        raise WeightsError(f"{path}: {problem}")
     if not size or size > MAX_BYTES:
         raise WeightsError(f"{path}: expected a file of 1 to {MAX_BYTES:,} bytes, got {size:,}")
-    found = READERS[suffix](path)
-    if not found:
-        raise WeightsError(f"{path}: there is no array in it")
-    if len(found) > MAX_TENSORS:
-        raise WeightsError(f"{path}: more than {MAX_TENSORS:,} arrays")
-    return found
+    arrays = READERS[suffix](path) if suffix in READERS else _framework_file(path, suffix, native)
+    if not arrays:
+        raise WeightsError(f"{path}: the file contains no arrays")
+    if len(arrays) > MAX_TENSORS:
+        raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
+    return arrays
 
 
-def _safetensors(path: Path) -> dict[str, Stored]:
-    from zoo.weights import zoo_file
-
-    return zoo_file.arrays(path)
-
-
-def _torch(path: Path) -> dict[str, Stored]:
-    registry.load("torch")
-    files = importlib.import_module("zoo.torch.files")
-    with told(path, "a PyTorch file of weights"):
-        return dict(files.read(path))
+def _framework_file(path: Path, suffix: str, native: Native) -> dict[str, Stored]:
+    usual_suffix, kind = NATIVE[suffix]
+    reader = native(usual_suffix)
+    if reader is None:
+        raise WeightsError(f"{path}: no backend of this zoo reads {suffix} files")
+    with reporting_damage(path, kind):
+        return dict(reader(path))
 
 
 def _paddle(path: Path) -> dict[str, Stored]:
-    with path.open("rb") as file, told(path, "a PaddlePaddle file of weights"):
+    with path.open("rb") as file, reporting_damage(path, "a PaddlePaddle file of weights"):
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         value = pickles.load(memoryview(mapped))
         if not isinstance(value, dict):
@@ -83,7 +90,8 @@ def _of_array(path: Path, name: Any, value: Any) -> Stored:
     if isinstance(value, tuple) and len(value) == 2:  # a tensor that was saved with its name
         value = value[1]
     if not isinstance(value, pickles.Pickled):
-        raise WeightsError(f"{path}: {name}: expected an array, got {type(value).__name__}")
+        kind = type(value).__name__
+        raise WeightsError(f"{path}: {shown(name)}: expected an array, got {kind}")
     array = value.array()
     return Stored(array.shape, array.dtype.name, lambda: np.array(array, order="C"))
 
@@ -91,21 +99,21 @@ def _of_array(path: Path, name: Any, value: Any) -> Stored:
 def _hdf5(path: Path) -> dict[str, Stored]:
     import h5py
 
-    with told(path, "an HDF5 file of weights"):
+    with reporting_damage(path, "an HDF5 file of weights"):
         file = h5py.File(path, "r")
         root = file
-        for inner in ("model_weights", "layers"):  # beside them is what an optimizer keeps
+        for inner in ("model_weights", "layers"):  # the optimizer's state is beside them
             if isinstance(file.get(inner, getlink=True), h5py.HardLink):
                 root = file[inner]
-        found: dict[str, Stored] = {}
+        arrays: dict[str, Stored] = {}
         for name, stored in _of_group(path, root):
-            if name in found:
-                raise WeightsError(f"{path}: two arrays in it are {name}")
-            found[name] = stored
-        return found
+            if name in arrays:
+                raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
+            arrays[name] = stored
+        return arrays
 
 
-#: As Keras 1 called a variable: the layer's own name, what it is, and a number.
+#: Keras 1's name of a variable: the layer's name, the kind of variable, and a number.
 _KERAS_1 = re.compile(
     r"(?:.+_)?(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)(?:_\d+)?"
 )
@@ -126,16 +134,18 @@ def _of_group(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:
         if dataset.parent.name.endswith("/vars"):  # .weights.h5 numbers layers, and names them
             layer = str(dataset.parent.attrs.get("name", layer))
         variable = variable.partition(":")[0]
-        old = _KERAS_1.fullmatch(variable)
+        keras_1 = _KERAS_1.fullmatch(variable)
         if dataset.dtype.kind != "f" or dataset.is_virtual or dataset.external:
-            raise WeightsError(f"{path}: {name}: expected an array of numbers of this file")
-        key = f"{layer}.{old[1] if old else variable}"
+            raise WeightsError(
+                f"{path}: {shown(name)}: expected an array of floating-point values in this file"
+            )
+        key = f"{layer}.{keras_1[1] if keras_1 else variable}"
         yield key, Stored(tuple(dataset.shape), dataset.dtype.name, _reading(path, dataset))
 
 
 def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
     def read() -> Array:
-        with told(path, "an HDF5 file of weights"):
+        with reporting_damage(path, "an HDF5 file of weights"):
             array = np.empty(dataset.shape, dataset.dtype.newbyteorder("="))
             if array.size:
                 dataset.read_direct(array)
@@ -144,12 +154,16 @@ def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
     return read
 
 
+#: Suffix -> reader, for forms that need no framework.
 READERS: dict[str, Callable[[Path], dict[str, Stored]]] = {
-    ".safetensors": _safetensors,
-    ".pth": _torch,
-    ".pt": _torch,
-    ".bin": _torch,
+    ".safetensors": zoo_file.arrays,
     ".pdparams": _paddle,
     ".h5": _hdf5,
     ".hdf5": _hdf5,
 }
+
+_PYTORCH = (".pth", "a PyTorch file of weights")
+
+#: Suffix -> the framework's usual suffix for the same form, and what such a file is called, for
+#: forms that need their framework.
+NATIVE = {".pth": _PYTORCH, ".pt": _PYTORCH, ".bin": _PYTORCH}

@@ -1,58 +1,61 @@
-"""The publishers' own names, read from the tables in ``spec/sources``, one table a source.
+"""The publishers' tables in ``spec/sources``, one for each source of weights.
 
-A table says by which names a publisher calls the nodes of a network, how its arrays lie, which it
-leaves out, and where the file is. Names are matched by name alone: never by order or by shape.
+A table states which names a publisher gives to the nodes of a network, how its arrays are laid
+out, which arrays have no counterpart in zoo, and where the file is. Arrays are matched by name
+only, never by order or by shape.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from zoo.errors import UnknownNameError, WeightsError, suggestion
-from zoo.graphs.graph import Graph
-from zoo.graphs.layouts import outputs_first
+from zoo.errors import UnknownNameError, suggestion
 from zoo.graphs.nodes import Node
-from zoo.graphs.shapes import Shape
 from zoo.language import catalogue
 from zoo.language.document import read
-from zoo.language.graphs import graph
-from zoo.language.options import Chosen
-from zoo.ops.fields import Strict
 from zoo.weights import names as naming
-from zoo.weights.checkpoint import Array, Checkpoint, Stored
 from zoo.weights.names import Names, listed
 
 Layout = Literal["OIHW", "HWIO", "HWCM", "OI", "IO"]
 
 
-class Layouts(Strict):
+class _Strict(BaseModel):
+    """Base of everything in a table: unknown fields are errors, and nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Layouts(_Strict):
     """The order of the axes of kernels, and of a map that was flattened for a linear layer.
 
-    HWCM is of depthwise convolutions alone: height, width, the channel, and which of its outputs.
+    HWCM is for depthwise convolutions only: height, width, channel, and multiplier.
     """
 
     conv: Layout
-    depthwise: Layout | None = Field(None, description="where it is not that of conv")
+    depthwise: Layout | None = Field(None, description="if it differs from that of conv")
     linear: Layout
     flatten: Literal["CHW", "HWC"]
 
     def of(self, node: Node) -> Layout | None:
-        """The layout of a node's kernel; None if it has none."""
-        at = node.attributes
-        if self.depthwise and node.op == "conv" and 1 < at["groups"] == at["in_channels"]:
+        """Return the layout of a node's kernel, or None if it has none."""
+        attributes = node.attributes
+        if (
+            self.depthwise
+            and node.op == "conv"
+            and 1 < attributes["groups"] == attributes["in_channels"]
+        ):
             return self.depthwise
         return {"conv": self.conv, "linear": self.linear}.get(node.op)
 
 
-class File(Strict):
-    """Where a publisher's file is, and its hash: all of an MD5, or a SHA-256's beginning."""
+class File(_Strict):
+    """Where a publisher's file is, and its hash: a whole MD5, or the first digits of a SHA-256."""
 
     url: str = Field(pattern=r"^https://")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{8,64}$")
@@ -68,43 +71,43 @@ class File(Strict):
 
     @property
     def name(self) -> str:
-        """What the publisher calls it."""
+        """The publisher's name of the file."""
         return self.url.rpartition("/")[2]
 
 
-class Numbered(Strict):
-    """Layers that a source names by a kind and a number, as its code makes them."""
+class Numbered(_Strict):
+    """Layers that a source names by kind and number, in the order in which its code makes them."""
 
     names: dict[str, Names] = Field(description="zoo's name in each layer: the kind, or kinds")
     layers: list[str] = Field(description="zoo's names of layers: number 1, 2, ...")
 
     @property
     def kinds(self) -> list[str]:
-        """The source's words that numbers follow."""
+        """The source's words that are followed by a number."""
         return [kind for kinds in self.names.values() for kind in listed(kinds)]
 
 
-class Network(Strict):
+class Network(_Strict):
     """A network that a source publishes."""
 
     about: str | None = None
-    like: str | None = Field(None, description="a source whose names of this network hold here")
+    like: str | None = Field(None, description="a source that uses the same names for this network")
     names: dict[str, Names] = Field(
         {}, description="zoo's name of a block, node or parameter: the source's, one or several"
     )
-    words: dict[str, str] = Field({}, description="what a star stands for: the source's word")
+    words: dict[str, str] = Field({}, description="what a star matches: the source's word for it")
     numbered: Numbered | None = None
     parameters: dict[str, dict[str, list[str]]] = Field(
-        {}, description="of operations, where they are not the source's usual"
+        {}, description="names of parameters, where they differ from the source's usual ones"
     )
     layouts: dict[str, Layout] = Field(
-        {}, description="of nodes by their names, stars allowed, where they are different"
+        {}, description="names of nodes, stars allowed: their layout, where it differs"
     )
     file: File | None = None
-    licence: str | None = Field(None, description="where it is not the source's")
+    licence: str | None = Field(None, description="if it differs from the source's")
 
 
-class Source(Strict):
+class Source(_Strict):
     """A table of ``spec/sources``."""
 
     format: Literal[1]
@@ -113,17 +116,17 @@ class Source(Strict):
     about: str | None = None
     url: str
     licence: str
-    formats: list[str] = Field(description="what names of its files end in")
+    formats: list[str] = Field(description="suffixes of its files, without the dot")
     layouts: Layouts
     parameters: dict[str, dict[str, list[str]]] = Field(
         {}, description="operation: zoo's name of a parameter: the source's, one or several"
     )
-    left_out: list[str] = Field([], description="patterns of names that have no place in zoo")
+    left_out: list[str] = Field([], description="patterns of names without a counterpart in zoo")
     outputs: Literal["logits", "softmax"] = "logits"
     networks: dict[str, Network]
 
     def network(self, name: str) -> Network:
-        """A network, with what it takes over from another source."""
+        """Return a network, with what it shares with that of another source."""
         own = self.networks[name]
         if not own.like:
             return own
@@ -137,7 +140,10 @@ class Source(Strict):
         )
 
     def names(self, network: str) -> dict[str, list[str]]:
-        """zoo's name of a block, node or parameter -> the source's, of which a file has one."""
+        """Return zoo's name of a block, node or parameter -> the source's names.
+
+        A file has one of the source's names.
+        """
         table = self.network(network)
         names = {ours: listed(theirs) for ours, theirs in table.names.items()}
         if table.numbered:
@@ -146,189 +152,44 @@ class Source(Strict):
                     names[f"{layer}.{ours}"] = [f"{kind}_{number}" for kind in listed(kinds)]
         return names
 
-    def in_table(self, network: str, keys: Iterable[str]) -> dict[str, str]:
-        """By which name a network's table knows an array -> the file's own, of all not left out."""
+    def leaves_out(self, key: str) -> bool:
+        """Tell whether an array has no counterpart in zoo, by its name."""
+        return any(fnmatchcase(key, pattern) for pattern in self.left_out)
+
+    def kept(self, keys: Iterable[str]) -> list[str]:
+        """Return the names in a file without those that the table leaves out."""
+        return [key for key in keys if not self.leaves_out(key)]
+
+    def table_names(self, network: str, keys: Iterable[str]) -> dict[str, str]:
+        """Return the name in a network's table -> the name in the file.
+
+        Args:
+            network: The network.
+            keys: The names in the file, without those that the table leaves out.
+        """
         numbered = self.network(network).numbered
-        kept = (key for key in keys if not is_left_out(self, key))
-        return naming.counted_from_one(kept, numbered.kinds if numbered else ())
+        return naming.counted_from_one(keys, numbered.kinds if numbered else ())
+
+
+def folder() -> Path:
+    """Return the folder of the tables."""
+    return catalogue.folder() / "sources"
 
 
 @functools.cache
 def sources() -> dict[str, Source]:
     """Return every source by its name."""
-    found = {}
-    for path in sorted((catalogue.folder() / "sources").glob("*.yaml")):
-        source = Source.model_validate(read(path))
-        found[source.name] = source
-    return found
+    tables = (Source.model_validate(read(path)) for path in sorted(folder().glob("*.yaml")))
+    return {table.name: table for table in tables}
 
 
 def source(name: str) -> Source:
     """Return a source.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError: There is no source of that name.
     """
     if name not in sources():
         hint = suggestion(name, sources()) or f" Known: {', '.join(sources())}."
-        raise UnknownNameError(f"Unknown source of weights {name!r}.{hint}")
+        raise UnknownNameError(f"Unknown source of weights {name[:200]!r}.{hint}")
     return sources()[name]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where one of zoo's parameters is in a source's file: under one of several names."""
-
-    names: tuple[str, ...]
-    node: Node
-    layout: Layout | None  # None for vectors
-
-
-def places(table: Source, network: Graph) -> dict[str, Place]:
-    """Say where a source keeps each parameter of a network.
-
-    Args:
-        table: The source.
-        network: One of its networks, with every head it can have.
-
-    Returns:
-        Canonical name -> place.
-
-    Raises:
-        WeightsError: The table does not name a node.
-    """
-    own = table.network(network.name)
-    rules = naming.rules(table.names(network.name))
-    called = {**table.parameters, **own.parameters}
-    found = {}
-    for node in network.nodes:
-        different = (theirs for ours, theirs in own.layouts.items() if fnmatchcase(node.name, ours))
-        kernel = next(different, table.layouts.of(node))
-        for parameter in node.parameters:
-            local = parameter.name.removeprefix(f"{node.name}.")
-            theirs = called.get(node.op, {}).get(local, [local])
-            names = naming.translated(parameter.name, rules, own.words, local, theirs)
-            if names is None:
-                raise WeightsError(
-                    f"{table.title}'s table has no name for {network.name}'s {parameter.name}"
-                )
-            layout = kernel if len(parameter.shape) > 1 else None
-            found[parameter.name] = Place(names, node, layout)
-    return found
-
-
-def whole(table: Source, name: str) -> Graph:
-    """Make the graph of a source's network with every head it can have."""
-    plain = graph(name)
-    return graph(name, aux=True) if plain.omitted else plain
-
-
-def canonical(
-    table: Source, name: str, path: Path, stored: Mapping[str, Stored], chosen: Chosen
-) -> Checkpoint:
-    """Put a source's arrays under zoo's names and in its layouts.
-
-    Args:
-        table: The source.
-        name: The network.
-        path: The file, for messages.
-        stored: The file's own name -> array.
-        chosen: The options that the network is wanted with.
-
-    Returns:
-        The checkpoint; what the table leaves out is not in it, what it does not know is, under the
-        source's own name.
-    """
-    network = whole(table, name)
-    keys = table.in_table(name, stored)
-    arrays: dict[str, Stored] = {}
-    for parameter, place in places(table, network).items():
-        key = next((keys.pop(known) for known in place.names if known in keys), None)
-        if key is not None:
-            arrays[parameter] = laid(stored[key], place, table.layouts.flatten == "HWC")
-    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in keys.values()})
-    licence = table.networks[name].licence or table.licence
-    origin = {"source": table.title, "file": path.name, "licence": licence}
-    document: Any = network.document  # a graph says no more of it than that it is a mapping
-    return Checkpoint(path.name, name, document, chosen, arrays, origin)
-
-
-def identify(path: Path, stored: Mapping[str, Stored]) -> list[tuple[Source, str]]:
-    """Find the networks whose names a file has, all and no others; auxiliary heads may lack.
-
-    Networks that differ in widths alone have the same names: the one whose shapes the file has most
-    of comes first.
-    """
-    found = [
-        (table, name)
-        for table in sources().values()
-        if path.suffix.lower().lstrip(".") in table.formats
-        for name in table.networks
-        if _fits(table, name, stored)
-    ]
-    if len(found) > 1:
-        found.sort(key=lambda pair: -_shapes_had(pair[0], pair[1], stored))
-    return found
-
-
-def is_left_out(table: Source, key: str) -> bool:
-    """Tell whether a source's table leaves an array out."""
-    return any(fnmatchcase(key, pattern) for pattern in table.left_out)
-
-
-def _fits(table: Source, name: str, stored: Mapping[str, Stored]) -> bool:
-    known = places(table, whole(table, name))
-    omitted = graph(name).omitted
-    keys = table.in_table(name, stored).keys()
-    needed = [p.names for n, p in known.items() if n.partition(".")[0] not in omitted]
-    every = {key for place in known.values() for key in place.names}
-    return keys <= every and all(any(key in keys for key in names) for names in needed)
-
-
-def _shapes_had(table: Source, name: str, stored: Mapping[str, Stored]) -> int:
-    """Count the parameters of a network that a file has, in their shapes."""
-    network = whole(table, name)
-    shapes = {p.name: p.shape for p in network.parameters}
-    keys = table.in_table(name, stored)
-    return sum(
-        laid(stored[keys[known]], place, flattened_last=False).shape == shapes[parameter]
-        for parameter, place in places(table, network).items()
-        for known in place.names
-        if known in keys
-    )
-
-
-def laid(stored: Stored, place: Place, flattened_last: bool) -> Stored:
-    """Return an array in the canonical layout: [out, in, h, w], or [out, in] in CHW order."""
-    layout, shape = place.layout, stored.shape
-    linear = place.node.op == "linear"
-    if layout is None and shape[1:].count(1) == len(shape) - 1:  # a vector, such as [C, 1, 1]
-        return Stored(shape[:1], stored.dtype, lambda: stored.read().reshape(-1))
-    if layout in ("OI", "IO") and not linear and len(shape) == 2:  # a 1x1 convolution by its place
-        kernel = (*(shape if layout == "OI" else shape[::-1]), 1, 1)
-
-        def read_linear() -> Array:
-            return (stored.read() if layout == "OI" else stored.read().T).reshape(kernel)
-
-        return Stored(kernel, stored.dtype, read_linear)
-    if layout is None or len(layout) != len(shape):  # the shape is found wrong when all are
-        return stored
-    if linear and layout == "OIHW":  # a convolution over the whole map
-        flat = (shape[0], shape[1] * shape[2] * shape[3])
-        return Stored(flat, stored.dtype, lambda: stored.read().reshape(flat))
-    if layout[0] == "O":
-        return stored
-    if layout == "HWCM":
-        window, outputs = shape[:2], shape[2] * shape[3]
-
-        def read_depthwise() -> Array:
-            return outputs_first(stored.read().reshape(*window, 1, outputs))
-
-        return Stored((outputs, 1, *window), stored.dtype, read_depthwise)
-    order: Shape = (*shape[:-3:-1], *shape[:-2])
-    flat_map = place.node.attributes.get("layout") if flattened_last and linear else None
-
-    def read() -> Array:
-        return outputs_first(stored.read(), flat_map)
-
-    return Stored(order, stored.dtype, read)

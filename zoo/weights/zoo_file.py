@@ -1,8 +1,8 @@
 """zoo's own file of weights: ``.safetensors`` with canonical names and layouts.
 
-Its metadata holds the network (``model``, ``spec``, ``options``), where the weights came from
-(``origin``), the ``format``'s version, and a ``digest`` of every byte of the file, by which a
-damaged one is refused. The digest guards against accidents; it is not a signature.
+The metadata holds the network (``model``, ``spec``, ``options``), where the weights came from
+(``origin``), the version of the ``format``, and a ``digest`` of every byte of the file, which
+detects damage. The digest guards against accidents; it is not a signature.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401  (makes NumPy know the name bfloat16)
+import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 import xxhash
 
@@ -31,17 +31,18 @@ from zoo.weights.checkpoint import Array, Checkpoint, Stored
 FORMAT = "1"
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
-_PIECE = 1 << 22  # bytes that are copied and hashed at a time, while a processor's cache holds them
+_KEYS = frozenset(("format", "model", "options", "spec", "origin", "digest"))
+_PIECE = 1 << 22  # bytes copied and hashed at a time, so that they stay in a processor's cache
 _MAX_HEADER = 10_000_000
-_KEY = b'"digest":"%b"'
-_UNSIGNED = b"0" * 32  # what stands for the digest while it is computed
+_DIGEST = b'"digest":"%b"'
+_NO_DIGEST = b"0" * 32  # in place of the digest while it is computed
 
 
 def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array]) -> None:
-    """Write a network's weights; the old file, if any, stays whole until the new one is.
+    """Write a network's weights. An older file stays intact until the new one is complete.
 
     Args:
-        path: Ends in ``.safetensors``.
+        path: The file; its name ends in ``.safetensors``.
         graph: The network.
         arrays: Canonical name -> array in the canonical layout.
 
@@ -59,62 +60,67 @@ def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array
         "options": json.dumps(graph.options),
         "spec": json.dumps(graph.document, ensure_ascii=False),
         "origin": json.dumps(dict(graph.origin), ensure_ascii=False),
-        "digest": _UNSIGNED.decode(),
+        "digest": _NO_DIGEST.decode(),
     }
-    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
         with replacing(path) as part:
-            save_file(whole, part, metadata=metadata)
-            _sign(part)
+            save_file(contiguous, part, metadata=metadata)
+            _add_digest(part)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    except SafetensorError as error:  # such as of a full disk
+    except SafetensorError as error:  # a full disk, for example
         raise InputError(f"{path}: cannot be written: {error}") from None
 
 
-def is_neutral(path: Path) -> bool:
-    """Tell whether a .safetensors file is zoo's own.
+def is_zoo_file(path: Path) -> bool:
+    """Tell whether zoo wrote a ``.safetensors`` file, even if a byte of it has changed since.
 
     Raises:
-        WeightsError: It is no such file at all.
+        WeightsError: It is not a safetensors file, or damaged.
     """
-    metadata = _Contents(path).metadata
-    return {"format", "model", "spec", "digest"} <= metadata.keys()
+    # Others write a "format" too. Half of the keys are enough: damage may have changed one.
+    return len(_KEYS & _Contents(path).metadata.keys()) >= 3
 
 
 def read(path: Path) -> Checkpoint:
-    """Open a file that :func:`write` made; arrays are read when they are asked for.
+    """Open a file written by :func:`write`. Its arrays are read on demand.
+
+    Use the checkpoint within ``with checkpoint.verified()``: it reports a damaged file as such.
 
     Raises:
-        WeightsError: It is damaged, of a later format, or not zoo's.
+        WeightsError: The file is damaged, of a later format, or not one of zoo's.
     """
     contents = _Contents(path)
-    stated = contents.metadata
-    if stated.get("format") != FORMAT:
-        given = stated.get("format", "")
-        raise WeightsError(f"{path}: format {given!r:.20} is not the {FORMAT} this zoo reads")
-    try:
-        model, digest = stated["model"], stated["digest"]
-        chosen = options.checked(**json.loads(stated["options"]))
-        origin = {str(key): str(value) for key, value in json.loads(stated["origin"]).items()}
-        spec = document.parse(stated["spec"], f"{path}: spec")
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        said = f" ({error})" if isinstance(error, ZooError) else ""
-        raise WeightsError(f"{path}: not a file that zoo saved, or damaged{said}") from None
+    metadata = contents.metadata
+    digest = metadata.get("digest", "")
     reader = _Reader(contents)
 
     def verify() -> None:
         if reader.digest(digest) != digest:
-            raise WeightsError(f"{path}: damaged: its digest is not that of its bytes")
+            raise WeightsError(f"{path}: damaged: the contents do not match the file's digest")
 
+    stated = metadata.get("format", "")
+    if stated != FORMAT:
+        version = f"format {stated!r:.20} is not the {FORMAT} this zoo reads"
+        raise WeightsError(f"{path}: damaged, or saved by a later version of zoo: {version}")
+    try:
+        model = metadata["model"]
+        chosen = options.checked(**json.loads(metadata["options"]))
+        origin = {str(key): str(value) for key, value in json.loads(metadata["origin"]).items()}
+        spec = document.parse(metadata["spec"], f"{path}: spec")
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        verify()
+        reason = f" ({error})" if isinstance(error, ZooError) else ""
+        raise WeightsError(f"{path}: not a file that zoo saved, or damaged{reason}") from None
     return Checkpoint(path.name, model, spec, chosen, reader.arrays(), origin, verify)
 
 
 def arrays(path: Path) -> dict[str, Stored]:
-    """Open any .safetensors file for its arrays alone.
+    """Open any ``.safetensors`` file, and ignore its metadata.
 
     Raises:
-        WeightsError: It is damaged.
+        WeightsError: It is not a safetensors file, or damaged.
     """
     return _Reader(_Contents(path)).arrays()
 
@@ -123,17 +129,17 @@ def arrays(path: Path) -> dict[str, Stored]:
 class _Tensor:
     dtype: str
     shape: Shape
-    start: int  # of its bytes in the file
+    start: int  # of its bytes, in the file
     end: int
 
     def pieces(self) -> list[slice]:
-        """The parts of the file that are hashed one by one."""
+        """Return the parts of the file that are hashed separately."""
         starts = range(self.start, self.end, _PIECE)
         return [slice(start, min(start + _PIECE, self.end)) for start in starts]
 
 
 class _Contents:
-    """What the header of a .safetensors file says, once its own library has found it sound."""
+    """The header of a .safetensors file, accepted by the format's own library."""
 
     def __init__(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open
@@ -147,30 +153,30 @@ class _Contents:
                 self.header = file.read(length)
             with safe_open(path, framework="np"):
                 pass
-            stated = json.loads(self.header)
+            header = json.loads(self.header)
         except OSError as error:
             raise WeightsError(f"{path}: {error.strerror or error}") from None
         except WeightsError:
             raise
         except (SafetensorError, ValueError, RecursionError) as error:
-            reason = error if isinstance(error, SafetensorError) else "its header"
+            reason = error if isinstance(error, SafetensorError) else "the header is not valid"
             raise WeightsError(f"{path}: not a safetensors file, or damaged ({reason})") from None
-        self.metadata: dict[str, str] = stated.pop("__metadata__", None) or {}
+        self.metadata: dict[str, str] = header.pop("__metadata__", None) or {}
         self.tensors: dict[str, _Tensor] = {}
-        for name, tensor in stated.items():
+        for name, tensor in header.items():
             start, end = (8 + length + offset for offset in tensor["data_offsets"])
             self.tensors[name] = _Tensor(tensor["dtype"], tuple(tensor["shape"]), start, end)
 
 
 class _Reader:
-    """Copies tensors out of a file, and hashes them as they pass; or gives the file's own pages."""
+    """Copies tensors out of a file and hashes them on the way, or maps them."""
 
     def __init__(self, contents: _Contents) -> None:
         self.contents = contents
         with contents.path.open("rb") as file:
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # never written back
         self.bytes = np.frombuffer(mapped, np.uint8)
-        self.hashes: dict[int, bytes] = {}  # of the pieces that have passed, by where they start
+        self.hashes: dict[int, bytes] = {}  # of the pieces read so far, by their start
         self.pool = ThreadPoolExecutor(max_workers=2)
 
     def arrays(self) -> dict[str, Stored]:
@@ -204,29 +210,30 @@ class _Reader:
         return read
 
     def digest(self, stated: str) -> str:
-        """Digest the file: its header, as it is without the digest it states, and its pieces."""
+        """Compute the digest of the header, without the digest stated in it, and of the tensors."""
 
-        def pass_(piece: slice) -> None:
+        def hash_(piece: slice) -> None:
             if piece.start not in self.hashes:
                 self.hashes[piece.start] = _hash(self.bytes[piece])
 
         tensors = self.contents.tensors.values()
-        list(self.pool.map(pass_, itertools.chain.from_iterable(t.pieces() for t in tensors)))
-        header = self.contents.header
-        whole = xxhash.xxh3_128(header.replace(_KEY % stated.encode(), _KEY % _UNSIGNED))
+        list(self.pool.map(hash_, itertools.chain.from_iterable(t.pieces() for t in tensors)))
+        value = stated.encode(errors="replace")
+        header = self.contents.header.replace(_DIGEST % value, _DIGEST % _NO_DIGEST)
+        total = xxhash.xxh3_128(header)
         for _, piece in sorted(self.hashes.items()):
-            whole.update(piece)
-        return whole.hexdigest()
+            total.update(piece)
+        return total.hexdigest()
 
 
 def _hash(piece: Array) -> bytes:
     return xxhash.xxh3_128_digest(piece.data)
 
 
-def _sign(path: Path) -> None:
-    """Put a file's digest into its header, for which a place was kept."""
+def _add_digest(path: Path) -> None:
+    """Write a file's digest into its header, in the room reserved for it."""
     contents = _Contents(path)
-    digest = _Reader(contents).digest(_UNSIGNED.decode())
+    digest = _Reader(contents).digest(_NO_DIGEST.decode())
     with path.open("r+b") as file:
-        file.seek(8 + contents.header.index(_KEY % _UNSIGNED))
-        file.write(_KEY % digest.encode())
+        file.seek(8 + contents.header.index(_DIGEST % _NO_DIGEST))
+        file.write(_DIGEST % digest.encode())

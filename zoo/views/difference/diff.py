@@ -26,6 +26,16 @@ class Difference(ShownAsTable, DifferenceData):
         """Return the table, in its only form."""
         return (table.table(self),)
 
+    def to_csv(self) -> str:
+        """Return every change as CSV, with old and new values in columns of their own.
+
+        Example:
+            >>> import zoo
+            >>> print(zoo.diff("vgg9", "vgg9").to_csv().strip())
+            name,kind,op,words,old_shape,new_shape,old_parameters,new_parameters,old_macs,new_macs
+        """
+        return table.to_csv(self)
+
 
 def diff(
     old: str | os.PathLike[str] | Graph | Any,

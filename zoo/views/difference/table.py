@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from zoo.views.difference.changes import Change
 from zoo.views.difference.data import DifferenceData
-from zoo.views.tables import Column, Note, Table
+from zoo.views.tables import Column, Note, Table, comma_separated
 
 _COLUMNS = (
     Column("nodes", wraps=True, widest=34),
@@ -32,6 +32,22 @@ def table(data: DifferenceData) -> Table:
             f"{old.macs:,}\n→ {new.macs:,}",
         ),
         notes=notes,
+    )
+
+
+def to_csv(data: DifferenceData) -> str:
+    """Write every change as CSV, with old and new values in columns of their own."""
+    pairs = ("shape", "parameters", "macs")
+    headings = [f"{when}_{name}" for name in pairs for when in ("old", "new")]
+    return comma_separated(
+        ["name", "kind", "op", "words", *headings],
+        [
+            [
+                *(change.name, change.kind, change.op, change.words),
+                *("" if value is None else value for p in pairs for value in getattr(change, p)),
+            ]
+            for change in data.changes
+        ],
     )
 
 

@@ -8,7 +8,6 @@ adds is to look whether the model is still made of the same objects.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from operator import is_
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,31 +17,31 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from zoo.flax.weights import find
+from zoo.backend.base import Array, Outputs
+from zoo.flax import _private
+from zoo.flax.parameters import find
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
-
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 #: model -> its forward pass, and the one that last gave features
 _predicting: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
 _observing: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
 
 
-def predict(model: nnx.Module, x: Array) -> Array | dict[str, Array]:
+def predict(model: nnx.Module, x: Array) -> Outputs:
     """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
     result, _ = _forward(_predicting, model, ())(model, x)
     return _named(model, result)
 
 
-def forms(model: nnx.Module) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
+def forms(model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
     """Return the ways to run a model, by name: functions of x like :func:`predict`."""
     evaluating = nnx.merge(*nnx.split(model))
     evaluating.eval()
     jitted = nnx.jit(lambda model, x: model(x))
 
-    def run(function: Callable[..., Any], x: Array) -> Array | dict[str, Array]:
+    def run(function: Callable[..., Any], x: Array) -> Outputs:
         dtype = next((v.dtype for v in _variables(model)), x.dtype)
         return _named(model, function(np.asarray(x, dtype).transpose(0, 2, 3, 1)))
 
@@ -68,7 +67,7 @@ class Forward:
 
     def __init__(self, model: nnx.Module, names: tuple[str, ...], old: Forward | None) -> None:
         root, *self._parts = _parts(model)  # all that the model consists of, but for itself
-        self._contents = [_content(part) for part in (root, *self._parts)]
+        self._contents = [_private.content(part) for part in (root, *self._parts)]
         self._variables = _variables(model)
         evaluating = nnx.merge(*nnx.split(model))
         evaluating.eval()
@@ -79,19 +78,20 @@ class Forward:
         else:
             abstract = jax.eval_shape(lambda: state)
             pure = _pure(self._graphdef, abstract, names)
-            self._compiled = jax.jit(pure, compiler_options=None if names else _products())
+            options = None if names else _private.compiler_options()
+            self._compiled = jax.jit(pure, compiler_options=options)
 
     def fits(self, model: nnx.Module, names: tuple[str, ...]) -> bool:
         """Tell whether the model still consists of the same objects; values may have changed."""
         return names == self._names and all(
-            len(now := _content(part)) == len(then) and all(map(is_, now, then))
+            len(now := _private.content(part)) == len(then) and all(map(is_, now, then))
             for part, then in zip((model, *self._parts), self._contents, strict=True)
         )
 
     def __call__(self, model: nnx.Module, x: Array) -> tuple[Any, dict[str, jax.Array]]:
         weights = (v.dtype for v in self._variables if isinstance(v, nnx.Param))
         dtype = next(weights, getattr(model, "_dtype", None))  # which a net without weights keeps
-        values = [variable.get_raw_value() for variable in self._variables]
+        values = [_private.raw(variable) for variable in self._variables]
         return self._compiled(values, np.asarray(x, dtype))
 
 
@@ -104,28 +104,13 @@ def _forward(
     return known
 
 
-@cache
-def _products() -> dict[str, Any] | None:
-    """Let XLA take its library of matrix products on a CPU, which most networks gain a quarter by.
-
-    It is not yet what XLA takes by itself, and not every jaxlib has it: None where it has not.
-    """
-    options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
-    trial = np.zeros((8, 8), np.float32)
-    try:
-        jax.jit(jnp.dot, compiler_options=options)(trial, trial)
-    except jax.errors.JaxRuntimeError:
-        return None
-    return options
-
-
 def _pure(graphdef: Any, state: Any, names: tuple[str, ...]) -> Any:
     """Return the forward pass as a function of the Variables' values and x [N, C, H, W]."""
 
     def forward(values: list[jax.Array], x: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
         model = nnx.merge(graphdef, state, copy=True)  # its own, so it may be changed
         for variable, value in zip(_variables(model), values, strict=True):
-            variable.set_raw_value(value)
+            _private.set_raw(variable, value)
         found: dict[str, jax.Array] = {}
         for name in names:
             _observe(model, name, found)
@@ -162,11 +147,6 @@ def _parts(model: nnx.Module) -> list[nnx.Pytree]:
     return list(found.values())
 
 
-def _content(part: nnx.Pytree) -> list[Any]:
-    """The values of a part's attributes, but for Flax's own notes, which nnx.jit writes anew."""
-    return [value for name, value in vars(part).items() if not name.startswith("_pytree__")]
-
-
 def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
     """A model's Variables in an order that its structure alone determines, each once."""
     found = {
@@ -178,7 +158,7 @@ def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
     return list(found.values())
 
 
-def _named(model: nnx.Module, result: Any) -> Array | dict[str, Array]:
+def _named(model: nnx.Module, result: Any) -> Outputs:
     """What a model gave, as NumPy arrays, in the order it was built with."""
     graph = getattr(model, "zoo_graph", None)
     layouts = {name: node.layout for name, node in graph.output_nodes.items()} if graph else {}

@@ -13,8 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 import zoo
 from zoo.errors import InputError, WeightsError, ZooError
+from zoo.language.options import Chosen
 from zoo.views.difference.diff import Difference
-from zoo.weights import zoo_file
+from zoo.weights import loading, zoo_file
 
 SPEC = """
 conv: {op: conv, out_channels: 4, kernel_size: 3, bias: false}
@@ -43,13 +44,18 @@ def file(tmp_path, graph, arrays):
     return path
 
 
-def everything(path):
-    """What is in a file, its digest checked."""
+def arrays_in(path):
     checkpoint = zoo_file.read(path)
-    found = {name: stored.read() for name, stored in checkpoint.arrays.items()}
-    checkpoint.verify()
-    checkpoint.graph()
-    return found
+    with checkpoint.verified():
+        return {name: stored.read() for name, stored in checkpoint.arrays.items()}
+
+
+def loaded(path):
+    """The arrays of a file, as a caller of zoo.load gets them."""
+    checkpoint = loading.find(path, None, Chosen())
+    with checkpoint.verified():
+        network, fill = loading.filling(checkpoint.graph(), checkpoint, dtype="float32")
+        return {parameter.name: fill(parameter) for parameter in network.parameters}
 
 
 def test_names_layouts_and_metadata(file, graph, arrays):
@@ -80,7 +86,7 @@ def test_every_dtype_comes_back_bit_for_bit(dtype, tmp_path, graph, arrays):
     given = {name: value.astype(dtype) for name, value in arrays.items()}
     given["conv.weight"].ravel()[:4] = [np.nan, np.inf, -0.0, 1e-7]
     zoo_file.write(tmp_path / "w.safetensors", graph, given)
-    for name, value in everything(tmp_path / "w.safetensors").items():
+    for name, value in arrays_in(tmp_path / "w.safetensors").items():
         assert value.dtype.name == dtype
         assert value.tobytes() == given[name].tobytes()
 
@@ -88,7 +94,7 @@ def test_every_dtype_comes_back_bit_for_bit(dtype, tmp_path, graph, arrays):
 def test_arrays_that_are_not_contiguous(tmp_path, graph, arrays):
     given = {name: np.asfortranarray(value) for name, value in arrays.items()}
     zoo_file.write(tmp_path / "w.safetensors", graph, given)
-    for name, value in everything(tmp_path / "w.safetensors").items():
+    for name, value in arrays_in(tmp_path / "w.safetensors").items():
         assert np.array_equal(value, arrays[name])
 
 
@@ -97,17 +103,80 @@ def test_no_damaged_file_is_taken(file):
     for damaged in mutants(file.read_bytes(), 1200, seed=0):
         path.write_bytes(damaged)
         with pytest.raises(ZooError):
-            everything(path)
+            loaded(path)
 
 
-def test_each_bit_of_the_values_counts(file):
+def regions(content):
+    """Name of each part of a file -> the positions of its bytes."""
+    end = 8 + struct.unpack("<Q", content[:8])[0]
+    header = content[8:end]
+    found = {"length": range(8), "values": range(end, len(content), 53)}
+    metadata = json.loads(header)["__metadata__"]
+    for key, value in metadata.items():
+        start = 8 + header.index(f'"{key}":'.encode())
+        written = start + len(f'"{key}":'), len(json.dumps(value, ensure_ascii=False).encode())
+        found[f"{key}'s name"] = range(start, written[0] + 1)
+        found[key] = range(written[0], sum(written), 7 if key == "spec" else 1)
+    braces = 8 + header.index(b"}")  # where the metadata, written first, ends
+    first = min(min(positions) for name, positions in found.items() if "'" in name)
+    found["start"] = range(8, first)
+    found["tensors"] = range(8 + header.index(b'},"') if b'},"' in header else braces, end, 3)
+    return found
+
+
+REGIONS = [
+    "length", "start", "format's name", "format", "model's name", "model", "options's name",
+    "options", "spec's name", "spec", "origin's name", "origin", "digest's name", "digest",
+    "tensors", "values",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_a_damaged_byte_is_reported_as_damage(region, file):
+    """Never as names, shapes, options or a spec that do not fit."""
     good = file.read_bytes()
-    start = 8 + struct.unpack("<Q", good[:8])[0]
+    assert regions(good).keys() == set(REGIONS)
     path = file.with_name("damaged.safetensors")
-    for at in range(start, len(good), 97):
-        path.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        with pytest.raises(WeightsError, match="damaged: its digest is not that of its bytes"):
-            everything(path)
+    for position in regions(good)[region]:
+        for flipped in (1 << position % 8, 1 << (position + 3) % 8):
+            damaged = bytearray(good)
+            damaged[position] ^= flipped
+            path.write_bytes(damaged)
+            with pytest.raises(WeightsError, match="damaged") as caught:
+                loaded(path)
+            first_line = str(caught.value).partition("\n")[0]
+            assert "damaged" in first_line.removeprefix(str(path)), (position, flipped)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"model":"tiny"', b'"model":"tidy"'),
+        (b'\\"num_classes\\": 5', b'\\"num_classes\\": 6'),
+        (b'\\"out_channels\\": 4', b'\\"out_channels\\": 8'),
+        (b'\\"conv\\": {', b'\\"cnov\\": {'),
+        (b'"fc.bias"', b'"fc.bais"'),
+        (b'"dtype":"F32"', b'"dtype":"I32"'),
+        (b'"model":', b'"nodel":'),
+        (b'"digest":', b'"digets":'),
+        (b'"format":', b'"fornat":'),
+    ],
+)
+def test_damage_that_would_mislead(before, after, file):
+    """Each would otherwise be reported as another network, other names or other shapes."""
+    good = file.read_bytes()
+    assert before in good and len(before) == len(after)
+    path = file.with_name("damaged.safetensors")
+    path.write_bytes(good.replace(before, after, 1))
+    with pytest.raises(WeightsError, match=r"damaged.safetensors: .*damaged"):
+        loaded(path)
+
+
+def test_an_intact_file_that_does_not_fit_is_not_called_damaged(file):
+    checkpoint = loading.find(file, None, Chosen())
+    with pytest.raises(WeightsError, match=r"! fc.weight") as caught, checkpoint.verified():
+        loading.filling(checkpoint.graph(num_classes=7), checkpoint, dtype="float32")
+    assert "damaged" not in str(caught.value)
 
 
 def test_a_file_of_another_format(file):
@@ -120,7 +189,7 @@ def test_a_file_of_another_format(file):
 def test_a_safetensors_file_of_someone_else_is_not_zoos(tmp_path, arrays):
     path = tmp_path / "theirs.safetensors"
     save_file(arrays, path)
-    assert not zoo_file.is_neutral(path)
+    assert not zoo_file.is_zoo_file(path)
 
 
 def test_a_hostile_header(tmp_path):

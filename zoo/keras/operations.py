@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.backend.operations import Operations
 from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map
@@ -22,21 +23,35 @@ from zoo.keras import modules
 from zoo.keras.modules import LAST
 
 
+def _activation(name: str) -> Callable[[Node, str, int], list[keras.Layer]]:
+    """Return a function that makes Keras' own activation of that name."""
+    return lambda node, dtype, seed: [keras.layers.Activation(name, dtype=dtype, name=node.name)]
+
+
+#: operation -> function of a node, the dtype's name and the seed
+OPERATIONS = Operations(
+    "keras",
+    "Keras",
+    **{name: _activation(name) for name in ("relu", "relu6", "sigmoid", "tanh", "silu")},
+)
+
+
+@OPERATIONS.register
 def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
-    stride, dilation, groups = at["stride"], at["dilation"], at["groups"]
+    attrs = node.attributes
+    stride, dilation, groups = attrs["stride"], attrs["dilation"], attrs["groups"]
     edges, padding = modules.padding(node)
     # Keras has no strided and dilated convolution; what it skips can be left out of the input.
     step = tuple(map(math.gcd, stride, dilation))
     if max(step) > 1:
-        edges, padding = at["padding"], "valid"
+        edges, padding = attrs["padding"], "valid"
         stride, dilation = (
             tuple(a // b for a, b in zip(p, step, strict=True)) for p in (stride, dilation)
         )
     if max(stride) > 1 and max(dilation) > 1:
         raise BackendError(
-            f"{node.name}: Keras has no convolution of stride {list(at['stride'])} and dilation "
-            f"{list(at['dilation'])}; use another backend"
+            f"{node.name}: Keras has no convolution of stride {list(attrs['stride'])} and dilation "
+            f"{list(attrs['dilation'])}; use another backend"
         )
     before: list[keras.Layer] = []
     if any(edges):
@@ -49,17 +64,17 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         "padding": padding,
         "data_format": LAST,
         "dilation_rate": dilation,
-        "use_bias": at["bias"],
+        "use_bias": attrs["bias"],
         "dtype": dtype,
         "name": node.name,
     }
     # TensorFlow's own depthwise kernels: 30 times faster than groups, but for equal strides only.
-    if groups == at["in_channels"] > 1 and stride[0] == stride[1]:
+    if groups == attrs["in_channels"] > 1 and stride[0] == stride[1]:
         return [
             *before,
             keras.layers.DepthwiseConv2D(
-                at["kernel_size"],
-                depth_multiplier=at["out_channels"] // groups,
+                attrs["kernel_size"],
+                depth_multiplier=attrs["out_channels"] // groups,
                 depthwise_initializer=_glorot(node, seed),
                 **options,
             ),
@@ -67,8 +82,8 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [
         *before,
         keras.layers.Conv2D(
-            at["out_channels"],
-            at["kernel_size"],
+            attrs["out_channels"],
+            attrs["kernel_size"],
             groups=groups,
             kernel_initializer=_glorot(node, seed),
             **options,
@@ -76,12 +91,13 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     ]
 
 
+@OPERATIONS.register
 def linear(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
+    attrs = node.attributes
     return [
         keras.layers.Dense(
-            at["out_features"],
-            use_bias=at["bias"],
+            attrs["out_features"],
+            use_bias=attrs["bias"],
             kernel_initializer=_glorot(node, seed),
             dtype=dtype,
             name=node.name,
@@ -89,101 +105,95 @@ def linear(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     ]
 
 
+@OPERATIONS.register
 def batch_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
+    attrs = node.attributes
     return [
         keras.layers.BatchNormalization(
             axis=-1,
-            momentum=1 - at["momentum"],  # Keras' is the weight of the old value
-            epsilon=at["eps"],
-            center=at["shift"],
-            scale=at["scale"],
+            momentum=1 - attrs["momentum"],  # Keras' is the weight of the old value
+            epsilon=attrs["eps"],
+            center=attrs["shift"],
+            scale=attrs["scale"],
             dtype=dtype,
             name=node.name,
         )
     ]
 
 
+@OPERATIONS.register
 def layer_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
-    options = {"center": at["shift"], "scale": at["scale"], "dtype": dtype, "name": node.name}
-    return [keras.layers.LayerNormalization(axis=-1, epsilon=at["eps"], **options)]
+    attrs = node.attributes
+    options = {
+        "center": attrs["shift"],
+        "scale": attrs["scale"],
+        "dtype": dtype,
+        "name": node.name,
+    }
+    return [keras.layers.LayerNormalization(axis=-1, epsilon=attrs["eps"], **options)]
 
 
+@OPERATIONS.register
 def affine(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
+    attrs = node.attributes
     axes = "abcd"[: len(node.shape) + 1]
     channels, *size = node.shape
     return [
         keras.layers.EinsumDense(
             f"{axes},{axes[-1]}->{axes}",
             (*size, channels),
-            bias_axes=axes[-1] if at["shift"] else None,
-            kernel_initializer=keras.initializers.Constant(at["scale_init"]),
+            bias_axes=axes[-1] if attrs["shift"] else None,
+            kernel_initializer=keras.initializers.Constant(attrs["scale_init"]),
             dtype=dtype,
             name=node.name,
         )
     ]
 
 
+@OPERATIONS.register
 def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
+    attrs = node.attributes
     channel = np.arange(node.shape[0])
-    near = abs(channel[:, None] - channel) <= at["size"] // 2
-    band = (near * (at["alpha"] / at["size"])).astype(dtype)[None, None]
+    near = abs(channel[:, None] - channel) <= attrs["size"] // 2
+    band = (near * (attrs["alpha"] / attrs["size"])).astype(dtype)[None, None]
 
     def normalise(x: Any) -> Any:
         # Summing over neighbours as a 1x1 convolution with a band is what TensorFlow's own kernel
         # does, several times faster than adding slices; so are roots, or exp of log, than power.
-        scale = at["k"] + ops.conv(ops.square(x), band, data_format=LAST)
-        if at["beta"] == 0.75:
+        scale = attrs["k"] + ops.conv(ops.square(x), band, data_format=LAST)
+        if attrs["beta"] == 0.75:
             root = ops.sqrt(scale)
             return x / (root * ops.sqrt(root))
-        return x * ops.exp(-at["beta"] * ops.log(scale))
+        return x * ops.exp(-attrs["beta"] * ops.log(scale))
 
     return [modules.named(node, dtype, normalise)]
 
 
-def relu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [keras.layers.Activation("relu", dtype=dtype, name=node.name)]
-
-
-def relu6(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [keras.layers.Activation("relu6", dtype=dtype, name=node.name)]
-
-
-def sigmoid(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [keras.layers.Activation("sigmoid", dtype=dtype, name=node.name)]
-
-
-def tanh(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [keras.layers.Activation("tanh", dtype=dtype, name=node.name)]
-
-
-def silu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [keras.layers.Activation("silu", dtype=dtype, name=node.name)]
-
-
+@OPERATIONS.register
 def hard_sigmoid(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Keras' own, whose 1 / 6 goes through float32.
     return [modules.named(node, dtype, lambda x: ops.relu6(x + 3) / 6)]
 
 
+@OPERATIONS.register
 def hard_swish(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [modules.named(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)]
 
 
+@OPERATIONS.register
 def gelu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Keras' own, whose root of 2 goes through float32.
     root = np.sqrt(2).astype(dtype)
     return [modules.named(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)]
 
 
+@OPERATIONS.register
 def dropout(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     rate = node.attributes["rate"]
     return [keras.layers.Dropout(rate, seed=_seed(node, seed), dtype=dtype, name=node.name)]
 
 
+@OPERATIONS.register
 def stochastic_depth(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     whole = (None, *(1 for _ in node.shape))
     rate = node.attributes["rate"]
@@ -191,6 +201,7 @@ def stochastic_depth(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Dropout(rate, noise_shape=whole, **options)]
 
 
+@OPERATIONS.register
 def max_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     edges, padding = modules.padding(node)
     layer = modules.pool(keras.layers.MaxPooling2D, node, padding, dtype)
@@ -204,9 +215,10 @@ def max_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [modules.named(node, dtype, pool)]
 
 
+@OPERATIONS.register
 def avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
-    kernel, edges, counts = at["kernel_size"], at["padding"], at["counts"]
+    attrs = node.attributes
+    kernel, edges, counts = attrs["kernel_size"], attrs["padding"], attrs["counts"]
     layer = modules.pool(keras.layers.AveragePooling2D, node, "valid", dtype)
     if counts is None:
         return [modules.zeros(node, edges, dtype), layer] if any(edges) else [layer]
@@ -218,12 +230,14 @@ def avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [modules.named(node, dtype, pool)]
 
 
+@OPERATIONS.register
 def global_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [
         keras.layers.GlobalAveragePooling2D(LAST, keepdims=True, dtype=dtype, name=node.name),
     ]
 
 
+@OPERATIONS.register
 def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Keras' own layer: in a compiled function it asks for a window larger than the map.
     rows, columns = (
@@ -237,38 +251,46 @@ def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [modules.named(node, dtype, pool)]
 
 
+@OPERATIONS.register
 def scale(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Rescaling, which takes its factor through float32.
     factor = np.asarray(node.attributes["factor"]).astype(dtype)
     return [modules.named(node, dtype, lambda x: x * factor)]
 
 
+@OPERATIONS.register
 def flatten(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Flatten(LAST, dtype=dtype, name=node.name)]
 
 
+@OPERATIONS.register
 def concat(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Concatenate(axis=-1, dtype=dtype, name=node.name)]
 
 
+@OPERATIONS.register
 def add(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Add(dtype=dtype, name=node.name)]
 
 
+@OPERATIONS.register
 def multiply(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [keras.layers.Multiply(dtype=dtype, name=node.name)]
 
 
+@OPERATIONS.register
 def slice(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    at = node.attributes
-    return [modules.named(node, dtype, lambda x: x[..., at["start"] : at["stop"]])]
+    attrs = node.attributes
+    return [modules.named(node, dtype, lambda x: x[..., attrs["start"] : attrs["stop"]])]
 
 
+@OPERATIONS.register
 def select(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     numbers = np.array(node.attributes["channels"])
     return [modules.named(node, dtype, lambda x: ops.take(x, numbers, axis=-1))]
 
 
+@OPERATIONS.register
 def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     assert isinstance(node.shape, Map)
     channels, height, width = node.shape
@@ -281,46 +303,10 @@ def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     return [modules.named(node, dtype, shuffle)]
 
 
+@OPERATIONS.register
 def pad_channels(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     widths = ((0, 0), (0, 0), (0, 0), node.attributes["padding"])
     return [modules.named(node, dtype, lambda x: ops.pad(x, widths))]
-
-
-#: op name -> function
-LAYERS: dict[str, Callable[[Node, str, int], list[keras.Layer]]] = {
-    function.__name__: function
-    for function in (
-        conv,
-        linear,
-        batch_norm,
-        layer_norm,
-        affine,
-        lrn,
-        relu,
-        relu6,
-        sigmoid,
-        tanh,
-        hard_sigmoid,
-        hard_swish,
-        silu,
-        gelu,
-        dropout,
-        stochastic_depth,
-        max_pool,
-        avg_pool,
-        global_avg_pool,
-        adaptive_avg_pool,
-        scale,
-        flatten,
-        concat,
-        add,
-        multiply,
-        slice,
-        select,
-        channel_shuffle,
-        pad_channels,
-    )
-}
 
 
 def _glorot(node: Node, seed: int) -> keras.Initializer:

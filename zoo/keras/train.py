@@ -1,19 +1,25 @@
-"""Losses and gradients of Keras models, on whichever engine Keras runs."""
+"""Losses, gradients and optimizers of Keras, on whichever engine it runs."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from zoo.graphs.graph import graph_of
-from zoo.keras.running import to_input
-from zoo.keras.weights import canonical, entries
+from zoo.backend.base import Array
+from zoo.keras import parameters
+from zoo.keras.run import (
+    any_input,
+    named_modules,
+    named_variables,
+    own_weights,
+    to_input,
+    value_of,
+)
 
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Loss = Callable[[Any], Any]
 
 
@@ -28,58 +34,77 @@ def cross_entropy(logits: Any, labels: Any, weight: float = 1.0) -> Any:
     return keras.ops.where(known, loss, keras.ops.convert_to_tensor(np.nan, dtype=logits.dtype))
 
 
-def gradients(model: keras.Model, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
-    """Differentiate the training loss, in training mode.
+def gradients(model: keras.Model, x: Array, loss: Loss) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate a loss in training mode; running statistics are updated.
 
     Args:
-        model: Its running statistics move on, as in training.
+        model: A model that zoo built.
         x: [N, C, H, W].
-        labels: Class numbers [N].
+        loss: A function of what the model returns.
 
     Returns:
-        The loss; canonical name -> gradient, in the canonical layout; and the input's, NCHW.
+        The loss; canonical name -> gradient, in the canonical layout; and the input's gradient,
+        [N, C, H, W].
     """
-    known = {n: e for n, e in entries(model).items() if e.variable.trainable}
-    variables = [entry.variable for entry in known.values()]
+    trained = {n: t for n, t in parameters.tensors(model).items() if t.handle.trainable}
+    variables = [tensor.handle for tensor in trained.values()]
     differentiate = ENGINES[keras.backend.backend()]
-    inputs = to_input(model, x)
-    value, on_input, found = differentiate(model, inputs, variables, _loss(model, labels))
+    value, on_input, found = differentiate(model, to_input(model, x), variables, loss)
     named = {
-        name: canonical(entry, np.asarray(gradient))
-        for (name, entry), gradient in zip(known.items(), found, strict=True)
+        name: tensor.to_canonical(np.asarray(gradient))
+        for (name, tensor), gradient in zip(trained.items(), found, strict=True)
     }
     return float(value), named, np.asarray(on_input).transpose(0, 3, 1, 2).copy()
 
 
-def optimizing(model: keras.Model, rule: str, settings: dict[str, float]) -> Callable[..., None]:
-    """Return a step of Keras' own optimizer: a function of x [N, C, H, W] and labels [N].
+def differentiate(
+    model: keras.Model, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+    """Differentiate a loss; see :meth:`zoo.backend.base.Backend.differentiate`."""
+    known = {name: variable for name, variable in named_variables(model) if variable.trainable}
+    variables = list(known.values())
+    differentiate = ENGINES[keras.backend.backend()]
+    inputs = any_input(model, x)
+    layers, kept = named_modules(model), [(v, value_of(v.value)) for v in model.variables]
+    rated = [layers[name] for name in dropouts if hasattr(layers[name], "rate")]
+    rates = [layer.rate for layer in rated]
+    try:
+        for layer in rated:
+            layer.rate = 0.0
+        value, on_input, found = differentiate(model, inputs, variables, loss)
+        after = own_weights(model)
+    finally:
+        for layer, rate in zip(rated, rates, strict=True):
+            layer.rate = rate
+        for variable, before in kept:
+            variable.assign(before)
+    on_input = np.zeros_like(inputs) if on_input is None else np.asarray(on_input)
+    named = {
+        name: value_of(0 * variable.value if gradient is None else gradient)
+        for (name, variable), gradient in zip(known.items(), found, strict=True)
+    }
+    return float(value), named, on_input.transpose(0, 3, 1, 2).copy(), after
 
-    Args:
-        model: What it trains.
-        rule: ``SGD`` or ``Adam``.
-        settings: ``lr``, and ``momentum`` and ``weight_decay``, or ``beta1``, ``beta2``, ``eps``.
-    """
-    at = dict(settings)
-    lr = at.pop("lr")
+
+def optimizing(
+    model: keras.Model, rule: str, settings: Mapping[str, float]
+) -> Callable[[Array, Loss], None]:
+    """Return a step of Keras' own optimizer: a function of x [N, C, H, W] and a loss."""
+    lr = settings["lr"]
     if rule == "SGD":
-        optimizer = keras.optimizers.SGD(lr, **at)
+        momentum, decay = settings["momentum"], settings["weight_decay"]
+        optimizer = keras.optimizers.SGD(lr, momentum, weight_decay=decay)
     else:
-        betas = {"beta_1": at["beta1"], "beta_2": at["beta2"]}
-        optimizer = keras.optimizers.Adam(lr, **betas, epsilon=at["eps"])
+        betas = {"beta_1": settings["beta1"], "beta_2": settings["beta2"]}
+        optimizer = keras.optimizers.Adam(lr, **betas, epsilon=settings["eps"])
     variables = model.trainable_variables
     differentiate = ENGINES[keras.backend.backend()]
 
-    def step(x: Array, labels: Array) -> None:
-        _, _, found = differentiate(model, to_input(model, x), variables, _loss(model, labels))
+    def step(x: Array, loss: Loss) -> None:
+        _, _, found = differentiate(model, to_input(model, x), variables, loss)
         optimizer.apply(found, variables)
 
     return step
-
-
-def _loss(model: keras.Model, labels: Array) -> Loss:
-    return lambda outputs: graph_of(model).total_loss(
-        outputs, lambda logits, weight: cross_entropy(logits, labels, weight)
-    )
 
 
 def _tensorflow(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:

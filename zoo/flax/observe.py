@@ -1,8 +1,8 @@
-"""Looks into modules that zoo did not build."""
+"""Looks into modules, whether or not zoo built them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -10,25 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from zoo.backend.base import Array
 from zoo.backend.outputs import mapped
-
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
-
-#: How Flax's own layers hold what they have, in the words of a source of weights.
-CONVENTION: dict[str, Any] = {
-    "layouts": {"conv": "HWIO", "linear": "IO", "flatten": "HWC"},
-    "parameters": {
-        "conv": {"weight": ["kernel"]},
-        "linear": {"weight": ["kernel"]},
-        "layer_norm": {"weight": ["scale"]},
-        "batch_norm": {"weight": ["scale"], "running_mean": ["mean"], "running_var": ["var"]},
-    },
-}
 
 
 def own_weights(model: nnx.Module) -> dict[str, Array]:
     """Copy every parameter and running statistic, under the model's own names and as it lies."""
-    return _named(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    return named(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
 
 
 def named_modules(model: nnx.Module) -> dict[str, Any]:
@@ -50,53 +38,23 @@ def observe(
         What the model returns, its arrays as NumPy's; and path -> the values of all calls,
         NHWC, for modules that ran.
     """
-    copy = _copy(model)
+    copy = copied(model)
     copy.eval()
     found: dict[str, list[Array]] = {}
     # What is within others first: it has its place no more once they have been replaced.
     for name in sorted(names, key=lambda name: -name.count(".")):
         _note(copy, name, found)
-    result = mapped(copy(_input(model, x)), np.asarray)
+    result = mapped(copy(to_input(model, x)), np.asarray)
     return result, {name: values for name, values in found.items() if values}
 
 
-def differentiate(
-    model: nnx.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
-) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
-    """Differentiate a loss in training mode, with dropouts that drop nothing.
-
-    Args:
-        model: It is left as it was.
-        x: [N, C, H, W].
-        loss: Of what the model returns.
-        dropouts: Paths of modules that are to drop nothing.
-
-    Returns:
-        The loss; own name -> gradient, as the parameter lies; the input's, NCHW; and own name ->
-        what parameters and running statistics then are.
-    """
-    training = _copy(model)
-    training.train()
-    known = named_modules(training)
-    for name in dropouts:
-        known[name].deterministic = True
-    graphdef, weights, rest = nnx.split(training, nnx.Param, ...)
-
-    def compute(weights: Any, x: jax.Array) -> Any:
-        moving = nnx.merge(graphdef, weights, rest, copy=True)
-        return loss(moving(x)), nnx.state(moving, nnx.BatchStat)
-
-    graded = jax.value_and_grad(compute, (0, 1), has_aux=True)
-    (value, moved), (found, on_input) = graded(weights, _input(model, x))
-    after = {**_named(weights), **_named(moved)}
-    return float(value), _named(found), np.asarray(on_input).transpose(0, 3, 1, 2), after
-
-
-def _copy(model: nnx.Module) -> nnx.Module:
+def copied(model: nnx.Module) -> nnx.Module:
+    """Return a copy of a model, with Variables of its own."""
     return nnx.merge(*nnx.split(model), copy=True)
 
 
-def _input(model: nnx.Module, x: Array) -> jax.Array:
+def to_input(model: nnx.Module, x: Array) -> jax.Array:
+    """Copy x [N, C, H, W] to JAX as NHWC, in the model's dtype."""
     leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
     return jnp.asarray(x.transpose(0, 2, 3, 1), leaves[0].dtype if leaves else x.dtype)
 
@@ -153,6 +111,7 @@ def _child(parent: Any, name: str) -> Any:
         return None
 
 
-def _named(state: Any) -> dict[str, Array]:
+def named(state: Any) -> dict[str, Array]:
+    """Return a state's values by their paths."""
     flat = nnx.to_flat_state(state)
     return {".".join(map(str, path)): np.array(variable[...]) for path, variable in flat}

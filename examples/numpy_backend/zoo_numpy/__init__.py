@@ -1,0 +1,13 @@
+"""A backend for zoo: networks that NumPy computes. It runs them, and does not train them."""
+
+from zoo.backend.description import Description
+
+DESCRIPTION = Description(
+    name="numpy",
+    title="NumPy",
+    implementation="zoo_numpy.backend:NumpyBackend",
+    framework="numpy",
+    packages=("numpy",),
+    owners=("zoo_numpy",),
+    precision_limits={"bfloat16": "NumPy has no bfloat16"},
+)

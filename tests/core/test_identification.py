@@ -1,0 +1,159 @@
+"""Which network a file is of: found by names, without building graphs that cannot be it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zoo.weights import counts, identification, slots, sources
+from zoo.weights.checkpoint import Stored
+
+PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
+
+
+def arrays_of(source, network):
+    """A file's arrays under the first of a source's names, in canonical layouts."""
+    all_slots = slots.published_slots(source, network).values()
+    return {slot.names[0]: Stored(slot.shape, "float32", pytest.fail) for slot in all_slots}
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """The networks whose slots, and so graphs, are made from here on."""
+    names = []
+    original = slots.slots_of
+
+    def slots_of(table, network, heads=()):
+        names.append(network.name)
+        return original(table, network, heads)
+
+    monkeypatch.setattr(slots, "slots_of", slots_of)
+    slots.published_slots.cache_clear()
+    return names
+
+
+@pytest.fixture
+def without_index(monkeypatch):
+    """As if a spec had been changed since the index was generated."""
+    monkeypatch.setattr(counts, "specs_hash", lambda: "another")
+    counts._read.cache_clear()
+    yield
+    counts._read.cache_clear()
+
+
+def test_the_index_is_up_to_date():
+    assert counts.path().read_text(encoding="utf-8") == counts.generate(), (
+        "python -m zoo.weights.counts"
+    )
+    assert counts._read(), "the index is not used"
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_every_network_is_found_among_those_of_its_names(index, request):
+    if not index:
+        request.getfixturevalue("without_index")
+        assert not counts._read()
+    by_names = {}
+    for source, network in PUBLISHED:
+        names = frozenset(arrays_of(source, network))
+        by_names.setdefault((sources.source(source).formats[0], names), []).append(network)
+    for source, network in PUBLISHED:
+        suffix, arrays = sources.source(source).formats[0], arrays_of(source, network)
+        matches = identification.identify(Path(f"file.{suffix}"), arrays)
+        expected = set(by_names[suffix, frozenset(arrays)])
+        if len(expected) == 1:  # where names are the same, those of other sources come, too
+            assert {name for _, name in matches} == expected, (source, network)
+        else:
+            assert {name for _, name in matches} >= expected
+
+
+@pytest.mark.parametrize(
+    ("network", "alike"),
+    [
+        ("vgg16", {"vgg16"}),
+        ("efficientnet_b4", {"efficientnet_b4"}),
+        ("resnet50", {"resnet50", "resnext50_32x4d", "wide_resnet50_2"}),
+    ],
+)
+def test_only_graphs_of_the_same_number_of_arrays_are_built(network, alike, built):
+    arrays = arrays_of("torchvision", network)
+    slots.published_slots.cache_clear()
+    built.clear()
+    matches = identification.identify(Path("file.pth"), arrays)
+    assert matches[0][1] == network
+    assert set(built) == alike
+    assert len(built) == len(alike), "a graph was built twice"
+    identification.identify(Path("file.pth"), arrays)
+    assert len(built) == len(alike), "a graph was built again"
+
+
+@pytest.mark.parametrize("index", [True, False])
+@pytest.mark.parametrize("suffix", ["pth", "safetensors", "h5", "pdparams"])
+def test_unknown_names_are_refused_without_graphs(suffix, index, built, request):
+    if not index:
+        request.getfixturevalue("without_index")
+    names = {f"encoder.{i}.weight": Stored((3,), "float32", pytest.fail) for i in range(20_000)}
+    assert identification.identify(Path(f"file.{suffix}"), names) == []
+    may_start_with_anything = {
+        network
+        for table in sources.sources().values()
+        for network in table.networks
+        if any(each.startswith("*") for names in table.names(network).values() for each in names)
+    }
+    assert set(built) <= (set() if index else may_start_with_anything)
+    assert len(built) <= 5
+
+
+def test_one_strange_name_is_enough(built, without_index):
+    arrays = arrays_of("torchvision", "resnet50")
+    arrays["head.weight"] = arrays.pop("fc.weight")
+    built.clear()
+    assert identification.identify(Path("file.pth"), arrays) == []
+    assert built == []
+    arrays["fc.weight"] = arrays.pop("head.weight")
+    arrays["a." * 1_000_000] = arrays.pop("fc.bias")
+    assert identification.identify(Path("file.pth"), arrays) == []
+    assert built == []
+
+
+def test_a_missing_array_is_enough(built):
+    arrays = arrays_of("torchvision", "resnet50")
+    del arrays["fc.bias"]
+    built.clear()
+    assert identification.identify(Path("file.pth"), arrays) == []
+    assert built == []
+
+
+def test_an_index_that_is_out_of_date_is_not_used(tmp_path, monkeypatch, without_index):
+    wrong = tmp_path / "counts.json"
+    wrong.write_text(counts.path().read_text().replace(", 32, 32]", ", 33, 33]"))
+    monkeypatch.setattr(counts, "path", lambda: wrong)
+    assert counts.allow("torchvision", "vgg16", 32)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"specs": 3}', "\0", '{"counts": [[1]]}'])
+def test_a_damaged_index_is_not_used(text, tmp_path, monkeypatch, without_index):
+    monkeypatch.setattr(counts, "path", lambda: tmp_path / "counts.json")
+    assert counts.allow("torchvision", "vgg16", 1)
+    (tmp_path / "counts.json").write_text(text.replace("3", f'"{counts.specs_hash()}"'))
+    assert counts.allow("torchvision", "vgg16", 1)
+
+
+def test_the_hash_depends_on_every_file(tmp_path, monkeypatch):
+    before = counts.specs_hash()
+    for each in (counts.catalogue.folder(), counts.folder()):
+        target = tmp_path / ("sources" if each == counts.folder() else ".")
+        target.mkdir(exist_ok=True)
+        for file in each.glob("*.yaml"):
+            (target / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(counts.catalogue, "folder", lambda: tmp_path)
+    monkeypatch.setattr(counts, "folder", lambda: tmp_path / "sources")
+    assert counts.specs_hash() == before
+    for name in ("vgg.yaml", "sources/timm.yaml"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content + b"\n")
+        assert counts.specs_hash() != before
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "new.yaml").touch()
+    assert counts.specs_hash() != before

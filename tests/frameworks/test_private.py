@@ -1,0 +1,110 @@
+"""What zoo takes of the frameworks that they do not promise is still there: a test for each."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from loading import load
+
+import zoo
+
+ROOT = Path(zoo.__file__).parent
+
+
+@pytest.mark.parametrize("folder", ["torch", "paddle", "keras", "flax"])
+def test_private_names_stand_in_one_file(folder):
+    """Attributes of other objects that begin with an underscore."""
+    for path in (ROOT / folder).glob("*.py"):
+        if path.name in ("_private.py", "_loading.py"):
+            continue
+        tree = ast.parse(path.read_text())
+        own = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and of_self(n)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+                dunder = node.attr.startswith("__") or of_self(node)
+                module = getattr(node.value, "id", "") == "_private"
+                assert dunder or module or node.attr in own or node.attr == "_dtype", (
+                    f"{path.name}:{node.lineno}: {node.attr}"
+                )
+
+
+def of_self(node: ast.Attribute) -> bool:
+    return getattr(node.value, "id", "") in ("self", "old", "known")
+
+
+def test_torch():
+    load("torch")
+    import torch
+    from torch import nn
+
+    private = importlib.import_module("zoo.torch._private")
+    module = nn.Sequential(nn.BatchNorm2d(3))
+    assert private.children(module) == dict(module.named_children())
+    weight, mean = torch.ones(3) * 2, torch.ones(3) * 3
+    private.fill(module[0], "weight", weight)
+    private.fill(module[0], "running_mean", mean)
+    assert dict(module[0].named_parameters())["weight"].data_ptr() == weight.data_ptr()
+    assert dict(module[0].named_buffers())["running_mean"] is mean
+    compiled = torch.compile(module, backend="eager")
+    assert private.unwrapped(compiled) is module
+    assert {private.canonical_name(n) for n in compiled.state_dict()} == set(module.state_dict())
+
+
+def test_paddle():
+    load("paddle")
+    import paddle
+    from paddle import nn
+
+    private = importlib.import_module("zoo.paddle._private")
+    layer = nn.Sequential(nn.BatchNorm2D(3))
+    assert private.children(layer) == dict(layer.named_children())
+    names = [name for name, _ in private.parameters(layer[0])]
+    assert sorted(names) == ["_mean", "_variance", "bias", "weight"]
+    with paddle.LazyGuard():
+        lazy = nn.Linear(2, 3)
+    private.fill(lazy, "weight", paddle.to_tensor(np.arange(6, dtype="float32").reshape(2, 3)))
+    assert lazy.weight.numpy().tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_keras():
+    load("keras")
+    import keras
+
+    private = importlib.import_module("zoo.keras._private")
+    x = keras.Input((4,))
+    inner = keras.Model(x, keras.layers.Dense(3)(x))
+    y = keras.Input((4,))
+    out = inner(y)
+    assert private.output_of(inner) is out
+    assert private.input_of(inner) is y
+    assert private.is_functional(inner)
+    assert not private.is_functional(keras.layers.Dense(3))
+    norm = keras.layers.BatchNormalization()
+    norm.build((None, 4))
+    assert [v.name for v in private.own_variables(norm)][:4] == [
+        "gamma",
+        "beta",
+        "moving_mean",
+        "moving_variance",
+    ]
+
+
+def test_flax():
+    load("flax")
+    import jax.numpy as jnp
+    from flax import nnx
+
+    private = importlib.import_module("zoo.flax._private")
+    layer = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+    assert any(value is layer.kernel for value in private.content(layer))
+    before = len(private.content(layer))
+    nnx.jit(lambda m, x: m(x))(layer, jnp.ones((1, 2)))
+    assert len(private.content(layer)) == before
+    private.set_raw(layer.bias, jnp.ones(3))
+    assert (private.raw(layer.bias) == 1).all()
+    options = private.compiler_options()
+    assert options is None or len(options) == 1

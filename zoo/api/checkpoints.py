@@ -1,0 +1,72 @@
+"""Opens files of weights, those of frameworks included, and builds models with them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from zoo.backend import registry
+from zoo.graphs.graph import Graph
+from zoo.language.options import Chosen
+from zoo.weights import loading
+from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.readers import Reader
+
+
+def native_reader(suffix: str) -> Reader | None:
+    """Return the reader of a framework's own files, from the backend that reads a suffix.
+
+    Args:
+        suffix: Such as ``.pth``.
+
+    Returns:
+        The backend's method ``read``; None if no backend reads such files.
+
+    Raises:
+        BackendError: The framework is not installed.
+    """
+    backend = registry.of_file(suffix)
+    return backend.read if backend else None
+
+
+def find(weights: str | os.PathLike[str], name: str | None, chosen: Chosen) -> Checkpoint:
+    """Open the weights that a caller names; see :func:`zoo.weights.loading.find`."""
+    return loading.find(weights, name, chosen, native_reader)
+
+
+def build(
+    network: Graph,
+    checkpoint: Checkpoint,
+    backend: str,
+    *,
+    dtype: str,
+    head: str | None = None,
+    stem: str | None = None,
+    seed: int = 0,
+    init: str = "he_uniform",
+    mmap: bool = False,
+) -> Any:
+    """Build a network in a framework with a checkpoint's weights.
+
+    Args:
+        network: The network.
+        checkpoint: The weights; use it within ``with checkpoint.verified()``.
+        backend: As in :func:`zoo.build`.
+        dtype: The dtype of the model.
+        head: As in :func:`zoo.build`.
+        stem: As in :func:`zoo.build`.
+        seed: Random seed for dropout, and for a new head.
+        init: Initialiser for a new head.
+        mmap: As in :func:`zoo.load`.
+
+    Returns:
+        The framework's model.
+
+    Raises:
+        WeightsError: The weights do not fit.
+        BackendError: The framework is not installed, or cannot build the network.
+    """
+    network, fill = loading.filling(
+        network, checkpoint, dtype=dtype, head=head, stem=stem, seed=seed, init=init, mmap=mmap
+    )
+    return registry.load(backend).build(network, fill, dtype, seed % 2**31)

@@ -1,0 +1,235 @@
+"""What a backend is: a few duties, and what follows from them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+
+from zoo.backend.description import Description
+from zoo.backend.operations import Operations
+from zoo.backend.parameters import Tensor
+from zoo.errors import BackendError
+from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.layouts import channels_first
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Shape
+from zoo.weights.checkpoint import Stored
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+Outputs = Array | dict[str, Array]
+#: Gives a parameter's value in the canonical layout, as an array that nobody else holds.
+Initial = Callable[[Parameter], Array]
+
+
+class Backend(ABC):
+    """A framework as zoo uses it.
+
+    Duties: :meth:`build`; :meth:`tensors`, :meth:`to_numpy` and :meth:`assign` for weights;
+    :meth:`observe` to run a model. Everything that ``zoo.build``, ``predict``, ``features``,
+    ``get_weights`` and ``set_weights`` need follows from these. :meth:`differentiate` and
+    :meth:`cross_entropy` add losses and gradients; the other methods may be given where the
+    framework has a faster way, or something of its own. What a backend lacks is refused by name.
+    """
+
+    #: What the backend says of itself.
+    description: ClassVar[Description]
+    #: Whether the framework holds maps as [N, H, W, C] and flattens them in HWC order.
+    channels_last: ClassVar[bool] = False
+    #: Operation -> function that makes a layer of a node; None if the backend needs no such table.
+    operations: ClassVar[Operations | None] = None
+    #: How the framework's own layers name and lay out parameters; see ``parameters.convention``.
+    CONVENTION: ClassVar[Mapping[str, Any]] = {}
+
+    # Duties
+
+    @abstractmethod
+    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> Any:
+        """Build the framework's own model of a graph.
+
+        Args:
+            graph: The network; the model keeps it as ``zoo_graph``.
+            draw: Gives each parameter's initial value, in ``dtype``; None for the framework's own
+                initialisers.
+            dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
+            seed: For the framework's own initialisers and for dropout.
+        """
+
+    @abstractmethod
+    def tensors(self, model: Any) -> Mapping[str, Tensor]:
+        """Return every parameter and running statistic of a model by its canonical name."""
+
+    @abstractmethod
+    def to_numpy(self, handle: Any) -> Array:
+        """Return a tensor's value as NumPy has it, bfloat16 as ``ml_dtypes`` has it."""
+
+    @abstractmethod
+    def assign(self, handle: Any, array: Array) -> None:
+        """Give a tensor another value, of its own shape; its dtype and device stay."""
+
+    @abstractmethod
+    def observe(
+        self, model: Any, x: Array, names: Iterable[str]
+    ) -> tuple[Any, dict[str, list[Array]]]:
+        """Run any model of the framework in evaluation mode, and note what its modules return.
+
+        Args:
+            model: It is left as it was.
+            x: [N, C, H, W], cast to the model's dtype.
+            names: Paths of modules; those that the model has none of are passed over.
+
+        Returns:
+            What the model returns, its tensors as NumPy's; and path -> the values of all calls, in
+            the framework's layout, for modules that ran. Paths of one module share one list.
+        """
+
+    # What follows
+
+    def shapes(self, model: Any) -> dict[str, Shape]:
+        """Return the canonical shape of every parameter and running statistic by name."""
+        return {name: tensor.canonical_shape for name, tensor in self.tensors(model).items()}
+
+    def get_weights(self, model: Any) -> dict[str, Array]:
+        """Copy every parameter and running statistic, in the canonical layout."""
+        return {
+            name: tensor.to_canonical(self.to_numpy(tensor.handle))
+            for name, tensor in self.tensors(model).items()
+        }
+
+    def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
+        """Fill a model from canonical arrays whose names and shapes have been checked."""
+        for name, tensor in self.tensors(model).items():
+            self.assign(tensor.handle, tensor.to_native(np.asarray(weights[name])))
+
+    def count_parameters(self, model: Any) -> int:
+        """Count the trainable values in the framework's own way, where it has one."""
+        trained = {p.name for p in graph_of(model).parameters if p.trainable}
+        return sum(
+            int(np.prod(tensor.shape))
+            for name, tensor in self.tensors(model).items()
+            if name in trained
+        )
+
+    def predict(self, model: Any, x: Array) -> Outputs:
+        """Run a model in evaluation mode on x [N, C, H, W]; it is left as it was.
+
+        Returns:
+            Logits [N, classes], or a dict of them; bfloat16 as float32.
+        """
+        result: Outputs
+        result, _ = self.observe(model, x, ())
+        if not self.channels_last:
+            return result
+        nodes = graph_of(model).output_nodes
+        if isinstance(result, Mapping):
+            return {name: self._canonical(result[name], node) for name, node in nodes.items()}
+        return self._canonical(result, next(iter(nodes.values())))
+
+    def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
+        """Return the values of nodes in evaluation mode, [N, C, H, W] or [N, features]."""
+        _, values = self.observe(model, x, [node.name for node in nodes])
+        return {node.name: self._canonical(values[node.name][-1], node) for node in nodes}
+
+    def _canonical(self, value: Array, node: Node) -> Array:
+        return channels_first(value, node.layout) if self.channels_last else value
+
+    def forms(self, model: Any) -> dict[str, Callable[[Array], Outputs]]:
+        """Return the ways to run a model, eager and compiled, each a function like ``predict``."""
+        return {"eager": lambda x: self.predict(model, x)}
+
+    # Capabilities that a backend may lack
+
+    def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
+        """Return the mean cross-entropy of logits [N, classes] and labels [N], weighted."""
+        self.lacks("has no losses")
+
+    def differentiate(
+        self, model: Any, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+        """Differentiate a loss of any model of the framework, in training mode.
+
+        Args:
+            model: It is left as it was.
+            x: [N, C, H, W].
+            loss: A function of what the model returns.
+            dropouts: Paths of modules that are to drop nothing.
+
+        Returns:
+            The loss; the model's own name -> gradient, in the framework's layout; the input's
+            gradient [N, C, H, W]; and own name -> parameters and running statistics after the pass.
+        """
+        self.lacks("computes no gradients")
+
+    def gradients(
+        self, model: Any, x: Array, labels: Array
+    ) -> tuple[float, dict[str, Array], Array]:
+        """Differentiate the training loss of a model that zoo built.
+
+        Args:
+            model: Its running statistics are updated, as in training; its mode is restored.
+            x: [N, C, H, W].
+            labels: Class numbers [N].
+
+        Returns:
+            The loss; canonical name -> gradient, in the canonical layout; and the input's
+            gradient, [N, C, H, W].
+        """
+        self.lacks("computes no gradients")
+
+    def total_loss(self, model: Any, outputs: Any, labels: Any) -> Any:
+        """Return the loss that a network is trained with, auxiliary heads by their weights."""
+        return graph_of(model).total_loss(
+            outputs, lambda logits, weight: self.cross_entropy(logits, labels, weight)
+        )
+
+    def optimizing(
+        self, model: Any, rule: str, settings: Mapping[str, float]
+    ) -> Callable[[Array, Array], None]:
+        """Return a step of the framework's own optimizer: a function of x [N, C, H, W] and labels.
+
+        Args:
+            model: The model to train.
+            rule: ``SGD`` or ``Adam``.
+            settings: ``lr``, and ``momentum`` and ``weight_decay``, or ``beta1``, ``beta2``,
+                ``eps``.
+        """
+        self.lacks("has no optimizers")
+
+    def export(self, model: Any, path: str) -> None:
+        """Save a model's weights in the framework's own format."""
+        self.lacks("has no file format of its own")
+
+    def read(self, path: Any) -> Iterator[tuple[str, Stored]]:
+        """Open a file of weights in the framework's own format; yields name and array."""
+        self.lacks("reads no files")
+
+    def own_weights(self, model: Any) -> dict[str, Array]:
+        """Copy every parameter and statistic of any model, under its own names and layouts."""
+        self.lacks("looks into no models but zoo's")
+
+    def named_modules(self, model: Any) -> dict[str, Any]:
+        """Return every module within any model by its path."""
+        self.lacks("looks into no models but zoo's")
+
+    def engine(self) -> str | None:
+        """Return the name of the package that the framework computes with, if it has a choice."""
+        return None
+
+    def require_engine(self, name: str) -> None:
+        """Insist on the engine that the framework runs on.
+
+        Raises:
+            BackendError: It runs on another.
+        """
+        if self.engine() != name:
+            self.lacks(f"does not run on {name}")
+
+    def lacks(self, what: str) -> NoReturn:
+        """Refuse what the backend cannot do.
+
+        Raises:
+            BackendError: Always.
+        """
+        raise BackendError(f"zoo's {self.description.name} backend {what}; use another backend")

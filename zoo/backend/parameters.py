@@ -1,0 +1,147 @@
+"""A backend's table of parameters, and what follows from it: layouts both ways.
+
+Every backend has one table, ``PARAMETERS``: operation -> canonical name -> :class:`Slot`, the
+framework's own name and the order of the axes there. What is not in it bears its canonical name
+and is held in the canonical layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from zoo.graphs.layouts import outputs_first, outputs_last
+from zoo.graphs.shapes import Map, Shape
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+class Slot(NamedTuple):
+    """Where a framework's layer keeps a parameter.
+
+    Attributes:
+        name: The layer's own name for it.
+        axes: ``OIHW`` or ``HWIO`` for a convolution's kernel, ``HWCM`` for a depthwise one's,
+            ``OI`` or ``IO`` for a linear layer's, ``C`` for a vector.
+    """
+
+    name: str
+    axes: str = "C"
+
+
+Table = Mapping[str, Mapping[str, Slot]]
+
+#: The canonical layout of each operation's kernel.
+CANONICAL = {"conv": "OIHW", "linear": "OI"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A parameter or running statistic of a model.
+
+    Attributes:
+        handle: What the framework holds it in: a tensor, a Variable.
+        shape: Its shape there.
+        axes: The order of its axes there; see :class:`Slot`.
+        layout: ``(C, H, W)`` if it is a linear layer's kernel whose inputs are a flattened map
+            held in HWC order.
+    """
+
+    handle: Any
+    shape: Shape
+    axes: str = "C"
+    layout: Map | None = None
+
+    @classmethod
+    def canonical(cls, handle: Any) -> Tensor:
+        """Make one of what is held in the canonical layout.
+
+        Args:
+            handle: Anything with a ``shape``.
+        """
+        shape = tuple(handle.shape)
+        return cls(handle, shape, {4: "OIHW", 2: "OI"}.get(len(shape), "C"))
+
+    @property
+    def canonical_shape(self) -> Shape:
+        """Its shape in the canonical layout."""
+        shape = tuple(self.shape)
+        match self.axes:
+            case "HWIO" | "IO":
+                return (*shape[:-3:-1], *shape[:-2])
+            case "HWCM":
+                return (shape[2] * shape[3], 1, *shape[:2])
+            case "C":
+                return tuple(n for n in shape if n > 1) or shape[:1]
+            case _:
+                return shape
+
+    def to_canonical(self, array: Array) -> Array:
+        """Copy an array of the framework's layout to the canonical one.
+
+        Args:
+            array: Of the tensor's shape: its value, or its gradient.
+        """
+        if self.axes in ("OIHW", "OI", "C"):
+            return np.array(array, order="C").reshape(self.canonical_shape)
+        outputs, inputs, *window = self.canonical_shape
+        return outputs_first(array.reshape(*window, inputs, outputs), self.layout)
+
+    def to_native(self, array: Array) -> Array:
+        """Lay a canonical array out as the framework holds it, in memory of its own."""
+        return to_native(array, self.axes, self.layout).reshape(self.shape)
+
+
+def to_native(array: Array, axes: str, layout: Map | None = None) -> Array:
+    """Copy a canonical array to another order of axes.
+
+    Args:
+        array: A kernel [O, I, H, W] or [O, I], or a vector.
+        axes: See :class:`Slot`.
+        layout: See :class:`Tensor`.
+
+    Example:
+        >>> to_native(np.zeros((64, 3, 7, 5)), "HWIO").shape
+        (7, 5, 3, 64)
+    """
+    if axes in ("OIHW", "OI", "C"):
+        return array.copy()
+    return outputs_last(array, layout)
+
+
+def slot(table: Table, op: str, name: str) -> Slot:
+    """Return where a backend keeps a parameter.
+
+    Args:
+        table: The backend's.
+        op: The operation.
+        name: The parameter's canonical local name, such as ``weight``.
+    """
+    axes = CANONICAL.get(op, "C") if name == "weight" else "C"
+    return table.get(op, {}).get(name, Slot(name, axes))
+
+
+def convention(table: Table, flatten: str, left_out: Iterable[str] = ()) -> dict[str, Any]:
+    """Return a table as a source of weights states one, to read models that people wrote by hand.
+
+    Args:
+        table: The backend's.
+        flatten: ``CHW`` or ``HWC``: the order in which the framework flattens a map.
+        left_out: Patterns of names that have no place in zoo.
+    """
+    layouts = {op: slot(table, op, "weight").axes for op in ("conv", "linear")}
+    if "depthwise" in table:
+        layouts["depthwise"] = table["depthwise"]["weight"].axes
+    parameters = {
+        op: {name: [where.name] for name, where in slots.items() if where.name != name}
+        for op, slots in table.items()
+        if op != "depthwise"
+    }
+    return {
+        "layouts": {**layouts, "flatten": flatten},
+        "parameters": {op: slots for op, slots in parameters.items() if slots},
+        "left_out": list(left_out),
+    }

@@ -1,0 +1,81 @@
+"""Flax as zoo uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import jax
+from flax import nnx
+
+from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.parameters import Tensor, convention
+from zoo.flax import DESCRIPTION, files, model, observe, parameters, run, train
+from zoo.flax.operations import OPERATIONS
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
+
+
+class FlaxBackend(Backend):
+    """Models are ``flax.nnx.Module``."""
+
+    description = DESCRIPTION
+    channels_last = True
+    operations = OPERATIONS
+    CONVENTION = convention(parameters.PARAMETERS, "HWC")
+
+    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.Module:
+        return model.build(graph, draw, dtype, seed)
+
+    def tensors(self, model: nnx.Module) -> dict[str, Tensor]:
+        return parameters.tensors(model)
+
+    def to_numpy(self, handle: nnx.Variable[Any]) -> Array:
+        return parameters.to_numpy(handle)
+
+    def assign(self, handle: nnx.Variable[Any], array: Array) -> None:
+        parameters.assign(handle, array)
+
+    def count_parameters(self, model: nnx.Module) -> int:
+        return sum(value.size for value in jax.tree.leaves(nnx.state(model, nnx.Param)))
+
+    def observe(
+        self, model: nnx.Module, x: Array, names: Iterable[str]
+    ) -> tuple[Any, dict[str, list[Array]]]:
+        return observe.observe(model, x, names)
+
+    def predict(self, model: nnx.Module, x: Array) -> Outputs:
+        return run.predict(model, x)
+
+    def features(self, model: nnx.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
+        return run.features(model, x, nodes)
+
+    def forms(self, model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
+        return run.forms(model)
+
+    def cross_entropy(self, logits: jax.Array, labels: Any, weight: float = 1.0) -> jax.Array:
+        return train.cross_entropy(logits, labels, weight)
+
+    def differentiate(
+        self, model: nnx.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+        return train.differentiate(model, x, loss, dropouts)
+
+    def gradients(
+        self, model: nnx.Module, x: Array, labels: Array
+    ) -> tuple[float, dict[str, Array], Array]:
+        return train.gradients(model, x, labels, self.total_loss)
+
+    def optimizing(
+        self, model: nnx.Module, rule: str, settings: Mapping[str, float]
+    ) -> Callable[[Array, Array], None]:
+        return train.optimizing(model, rule, settings, self.total_loss)
+
+    def export(self, model: nnx.Module, path: str) -> None:
+        files.export(model, path)
+
+    def own_weights(self, model: nnx.Module) -> dict[str, Array]:
+        return observe.own_weights(model)
+
+    def named_modules(self, model: nnx.Module) -> dict[str, Any]:
+        return observe.named_modules(model)

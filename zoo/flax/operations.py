@@ -1,0 +1,179 @@
+"""One function an operation: a node as a Flax layer.
+
+With ``rngs`` its parameters are drawn by Flax's own initialisers. Without, they are to be filled:
+then nothing is drawn or compiled, and dropout is to be given its stream. What holds neither weights
+nor random numbers is a plain function with settings: Flax walks every module at every nnx.jit call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from zoo.backend.operations import Operations, attributes
+from zoo.flax import modules
+from zoo.graphs.nodes import Node
+
+Layer = Callable[..., Any]
+
+
+#: operation -> function of a node, the dtype, and ``nnx.Rngs`` or None
+OPERATIONS = Operations(
+    "flax",
+    "Flax NNX",
+    relu=attributes(lambda: modules.Activation(nnx.relu)),
+    relu6=attributes(lambda: modules.Activation(nnx.relu6)),
+    sigmoid=attributes(lambda: modules.Activation(nnx.sigmoid)),
+    tanh=attributes(lambda: modules.Activation(nnx.tanh)),
+    hard_sigmoid=attributes(lambda: modules.Activation(nnx.hard_sigmoid)),
+    hard_swish=attributes(lambda: modules.Activation(nnx.hard_swish)),
+    silu=attributes(lambda: modules.Activation(nnx.silu)),
+    gelu=attributes(lambda: modules.Activation(modules.gelu)),
+    lrn=attributes(modules.LRN, "size", "alpha", "beta", "k"),
+    global_avg_pool=attributes(modules.GlobalAvgPool),
+    adaptive_avg_pool=attributes(modules.AdaptiveAvgPool, "windows"),
+    scale=attributes(modules.Scale, "factor"),
+    flatten=attributes(modules.Flatten),
+    concat=attributes(modules.Concat),
+    add=attributes(modules.Add),
+    multiply=attributes(modules.Multiply),
+    slice=attributes(modules.Slice, "start", "stop"),
+    select=attributes(modules.Select, "channels"),
+    channel_shuffle=attributes(modules.ChannelShuffle, "groups"),
+    pad_channels=attributes(modules.PadChannels, "padding"),
+)
+
+
+@OPERATIONS.register
+def conv(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    attrs = node.attributes
+    return nnx.Conv(
+        attrs["in_channels"],
+        attrs["out_channels"],
+        attrs["kernel_size"],  # a tuple: one number would be a one-dimensional convolution
+        attrs["stride"],
+        padding=_pairs(attrs["padding"]),
+        kernel_dilation=attrs["dilation"],
+        feature_group_count=attrs["groups"],
+        use_bias=attrs["bias"],
+        dtype=dtype,
+        param_dtype=dtype,
+        **_initial(rngs),
+    )
+
+
+@OPERATIONS.register
+def linear(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    attrs = node.attributes
+    return nnx.Linear(
+        attrs["in_features"],
+        attrs["out_features"],
+        use_bias=attrs["bias"],
+        dtype=dtype,
+        param_dtype=dtype,
+        **_initial(rngs),
+    )
+
+
+@OPERATIONS.register
+def batch_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    if rngs is None:  # shapes only: Flax would compile something for each width
+        layer: nnx.BatchNorm = nnx.eval_shape(lambda: _batch_norm(node, dtype, Keyless()))
+        return layer
+    return _batch_norm(node, dtype, rngs)
+
+
+def _batch_norm(node: Node, dtype: Any, rngs: Any) -> nnx.BatchNorm:
+    attrs = node.attributes
+    layer = (nnx.BatchNorm if dtype.itemsize >= 4 else modules.HalfBatchNorm)(
+        attrs["num_features"],
+        momentum=1 - attrs["momentum"],  # in Flax the weight of the old value
+        epsilon=attrs["eps"],
+        use_scale=attrs["scale"],
+        use_bias=attrs["shift"],
+        use_fast_variance=False,  # E[x^2] - E[x]^2 cancels
+        dtype=dtype,
+        param_dtype=dtype,
+        rngs=rngs,
+    )
+    # Flax makes the statistics float32 whatever param_dtype says.
+    layer.mean.set_value(layer.mean[...].astype(dtype))
+    layer.var.set_value(layer.var[...].astype(dtype))
+    return layer
+
+
+@OPERATIONS.register
+def layer_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    attrs = node.attributes
+    make = partial(
+        nnx.LayerNorm,
+        attrs["num_features"],
+        epsilon=attrs["eps"],
+        use_scale=attrs["scale"],
+        use_bias=attrs["shift"],
+        use_fast_variance=False,  # E[x^2] - E[x]^2 cancels
+        dtype=dtype,
+        param_dtype=dtype,
+    )
+    if rngs is None:  # shapes only: Flax would compile something for each width
+        layer: nnx.LayerNorm = nnx.eval_shape(lambda: make(rngs=Keyless()))
+        return layer
+    return make(rngs=rngs)
+
+
+@OPERATIONS.register
+def affine(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    attrs = node.attributes
+    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"], dtype)
+
+
+@OPERATIONS.register
+def dropout(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    return nnx.Dropout(node.attributes["rate"], rngs=rngs)
+
+
+@OPERATIONS.register
+def stochastic_depth(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
+    axes = tuple(range(1, len(node.shape) + 1))
+    return nnx.Dropout(node.attributes["rate"], broadcast_dims=axes, rngs=rngs)
+
+
+@OPERATIONS.register
+def max_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    attrs = node.attributes
+    return modules.MaxPool(attrs["kernel_size"], attrs["stride"], _pairs(attrs["padding"]))
+
+
+@OPERATIONS.register
+def avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    attrs = node.attributes
+    return modules.AvgPool(
+        attrs["kernel_size"], attrs["stride"], _pairs(attrs["padding"]), attrs["counts"]
+    )
+
+
+class Keyless:
+    """Stands for ``nnx.Rngs`` where no initialiser uses its key."""
+
+    def params(self) -> None:
+        return None
+
+
+def _pairs(padding: tuple[int, int, int, int]) -> modules.Pairs:
+    top, bottom, left, right = padding
+    return (top, bottom), (left, right)
+
+
+def _initial(rngs: nnx.Rngs | None) -> dict[str, Any]:
+    if rngs is None:
+        return {"rngs": Keyless(), "kernel_init": _unfilled, "bias_init": _unfilled}
+    return {"rngs": rngs}
+
+
+def _unfilled(key: None, shape: tuple[int, ...], dtype: Any, *_: Any) -> Any:
+    """Stand for values to come: JAX would compile something for each shape."""
+    return np.broadcast_to(np.zeros((), dtype), shape)

@@ -1,0 +1,94 @@
+"""Keras as zoo uses it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.parameters import Tensor, convention
+from zoo.errors import BackendError
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
+from zoo.keras import DESCRIPTION, files, model, parameters, run, train
+from zoo.keras.operations import OPERATIONS
+
+
+class KerasBackend(Backend):
+    """Models are functional ``keras.Model``."""
+
+    description = DESCRIPTION
+    channels_last = True
+    operations = OPERATIONS
+    CONVENTION = convention(parameters.PARAMETERS, "HWC", ["*seed_generator_state"])
+
+    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> keras.Model:
+        return model.build(graph, draw, dtype, seed)
+
+    def tensors(self, model: keras.Model) -> dict[str, Tensor]:
+        return parameters.tensors(model)
+
+    def to_numpy(self, handle: keras.Variable) -> Array:
+        return parameters.to_numpy(handle)
+
+    def assign(self, handle: keras.Variable, array: Array) -> None:
+        parameters.assign(handle, array)
+
+    def count_parameters(self, model: keras.Model) -> int:
+        return sum(math.prod(variable.shape) for variable in model.trainable_variables)
+
+    def observe(
+        self, model: keras.Model, x: Array, names: Iterable[str]
+    ) -> tuple[Any, dict[str, list[Array]]]:
+        return run.observe(model, x, names)
+
+    def predict(self, model: keras.Model, x: Array) -> Outputs:
+        return run.predict(model, x)
+
+    def features(self, model: keras.Model, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
+        return run.features(model, x, nodes)
+
+    def forms(self, model: keras.Model) -> dict[str, Callable[[Array], Outputs]]:
+        return run.forms(model)
+
+    def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
+        return train.cross_entropy(logits, labels, weight)
+
+    def differentiate(
+        self, model: keras.Model, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+        return train.differentiate(model, x, loss, dropouts)
+
+    def gradients(
+        self, model: keras.Model, x: Array, labels: Array
+    ) -> tuple[float, dict[str, Array], Array]:
+        return train.gradients(model, x, lambda outputs: self.total_loss(model, outputs, labels))
+
+    def optimizing(
+        self, model: keras.Model, rule: str, settings: Mapping[str, float]
+    ) -> Callable[[Array, Array], None]:
+        step = train.optimizing(model, rule, settings)
+        return lambda x, labels: step(x, lambda outputs: self.total_loss(model, outputs, labels))
+
+    def export(self, model: keras.Model, path: str) -> None:
+        files.export(model, path)
+
+    def own_weights(self, model: keras.Model) -> dict[str, Array]:
+        return run.own_weights(model)
+
+    def named_modules(self, model: keras.Model) -> dict[str, keras.Layer]:
+        return run.named_modules(model)
+
+    def engine(self) -> str:
+        return str(keras.backend.backend())
+
+    def require_engine(self, name: str) -> None:
+        if self.engine() != name:
+            raise BackendError(
+                f"Keras runs on {self.engine()} here: set the environment variable "
+                f"KERAS_BACKEND={name} before the first import of keras, or build with "
+                "backend='keras'"
+            )

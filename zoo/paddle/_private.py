@@ -1,0 +1,31 @@
+"""What zoo takes of PaddlePaddle that PaddlePaddle does not promise; tests watch each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import paddle
+from paddle import nn
+
+
+def children(layer: nn.Layer) -> dict[str, Any]:
+    """Return a layer's sublayers by name, without the checks of ``named_children``."""
+    return layer._sub_layers
+
+
+def parameters(layer: nn.Layer) -> Iterator[tuple[str, paddle.Tensor]]:
+    """Return a layer's own parameters, under the names that it holds them by.
+
+    A batch norm holds its running statistics among them, as ``_mean`` and ``_variance``.
+    """
+    for name, value in layer._parameters.items():
+        if value is not None:
+            yield name, value
+
+
+def fill(layer: nn.Layer, name: str, value: paddle.Tensor) -> None:
+    """Give a parameter that was made under ``LazyGuard`` the memory of a tensor."""
+    parameter = layer._parameters[name]
+    value._share_underline_tensor_to(parameter)
+    parameter._init_func = parameter._init_op_creator = None

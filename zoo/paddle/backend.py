@@ -1,0 +1,85 @@
+"""PaddlePaddle as zoo uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
+import paddle
+from paddle import nn
+
+from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.parameters import Tensor, convention
+from zoo.graphs.graph import Graph
+from zoo.paddle import DESCRIPTION, files, model, parameters, run, train
+from zoo.paddle.operations import OPERATIONS
+
+
+class PaddleBackend(Backend):
+    """Models are ``paddle.nn.Layer``."""
+
+    description = DESCRIPTION
+    operations = OPERATIONS
+    CONVENTION = convention(parameters.PARAMETERS, "CHW")
+
+    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Layer:
+        return model.build(graph, draw, dtype, seed)
+
+    def tensors(self, model: nn.Layer) -> dict[str, Tensor]:
+        return parameters.tensors(model)
+
+    def to_numpy(self, handle: paddle.Tensor) -> Array:
+        return parameters.to_numpy(handle)
+
+    def assign(self, handle: paddle.Tensor, array: Array) -> None:
+        parameters.assign(handle, array)
+
+    def count_parameters(self, model: nn.Layer) -> int:
+        return sum(int(p.size) for p in model.parameters() if not p.stop_gradient)
+
+    def observe(
+        self, model: nn.Layer, x: Array, names: Iterable[str]
+    ) -> tuple[Any, dict[str, list[Array]]]:
+        return run.observe(model, x, names)
+
+    def forms(self, model: nn.Layer) -> dict[str, Callable[[Array], Outputs]]:
+        return run.forms(model)
+
+    def cross_entropy(
+        self, logits: paddle.Tensor, labels: Any, weight: float = 1.0
+    ) -> paddle.Tensor:
+        return train.cross_entropy(logits, labels, weight)
+
+    def differentiate(
+        self, model: nn.Layer, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+        return train.differentiate(model, x, loss, dropouts)
+
+    def gradients(
+        self, model: nn.Layer, x: Array, labels: Array
+    ) -> tuple[float, dict[str, Array], Array]:
+        return train.gradients(model, x, lambda outputs: self.total_loss(model, outputs, labels))
+
+    def optimizing(
+        self, model: nn.Layer, rule: str, settings: Mapping[str, float]
+    ) -> Callable[[Array, Array], None]:
+        optimizer = train.optimizer(model, rule, settings)
+
+        def step(x: Array, labels: Array) -> None:
+            model.train()
+            outputs = model(run.to_input(model, x))
+            self.total_loss(model, outputs, labels).backward()
+            optimizer.step()
+            optimizer.clear_grad()
+
+        return step
+
+    def export(self, model: nn.Layer, path: str) -> None:
+        files.export(model, path)
+
+    def own_weights(self, model: nn.Layer) -> dict[str, Array]:
+        return run.own_weights(model)
+
+    def named_modules(self, model: nn.Layer) -> dict[str, nn.Layer]:
+        return run.named_modules(model)

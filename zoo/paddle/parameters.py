@@ -1,0 +1,86 @@
+"""Where PaddlePaddle's layers keep their parameters.
+
+Names and layouts are the canonical ones but for two things: a batch norm's running statistics are
+called ``_mean`` and ``_variance``, and a linear layer's weight is [in, out].
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import paddle
+from paddle import nn
+from paddle.utils import dlpack
+
+from zoo.backend.parameters import CANONICAL, Array, Slot, Table, Tensor, slot, to_native
+from zoo.paddle import _private
+
+#: operation -> canonical name -> Paddle's own name and axes
+PARAMETERS: Table = {
+    "linear": {"weight": Slot("weight", "IO")},
+    "batch_norm": {"running_mean": Slot("_mean"), "running_var": Slot("_variance")},
+}
+
+_CANONICAL_NAMES = {
+    where.name: name for slots in PARAMETERS.values() for name, where in slots.items()
+}
+
+
+def tensors(model: nn.Layer) -> dict[str, Tensor]:
+    """Return every parameter and running statistic by its canonical name."""
+    found = {}
+    for path, layer in model.named_sublayers(include_self=True):
+        for own, value in _private.parameters(layer):
+            name = _CANONICAL_NAMES.get(own, own)
+            shape = tuple(value.shape)
+            axes = slot(PARAMETERS, _op(layer), name).axes if len(shape) > 1 else "C"
+            found[f"{path}.{name}".removeprefix(".")] = Tensor(value, shape, axes)
+    return found
+
+
+def fill(model: nn.Layer, op: str, name: str, array: Array) -> None:
+    """Give a parameter that has no memory yet the memory of an array, which nobody else holds.
+
+    Args:
+        model: The network.
+        op: The operation whose parameter it is.
+        name: The parameter's canonical name.
+        array: Its value in the canonical layout.
+    """
+    path, _, local = name.rpartition(".")
+    where = slot(PARAMETERS, op, local)
+    if where.axes not in ("C", *CANONICAL.values()):
+        array = to_native(array, where.axes)
+    _private.fill(model.get_sublayer(path), where.name, from_numpy(array, share=True))
+
+
+def to_numpy(tensor: paddle.Tensor) -> Array:
+    """Copy a tensor's value."""
+    array: Array = tensor.numpy()
+    if tensor.dtype == paddle.bfloat16:  # comes as its bits
+        import ml_dtypes
+
+        return array.view(ml_dtypes.bfloat16)
+    return array
+
+
+def assign(tensor: paddle.Tensor, array: Array) -> None:
+    """Copy an array in; the tensor keeps its dtype and device."""
+    with paddle.no_grad():
+        tensor.set_value(from_numpy(array).astype(tensor.dtype))
+
+
+def from_numpy(array: Array, share: bool = False) -> paddle.Tensor:
+    """Make a tensor of an array, on the CPU.
+
+    Args:
+        array: The values.
+        share: Whether the tensor may take over the array's memory.
+    """
+    if array.dtype.name == "bfloat16":
+        return paddle.to_tensor(array.view(np.uint16), place="cpu")
+    return dlpack.from_dlpack(array) if share else paddle.to_tensor(array, place="cpu")
+
+
+def _op(layer: nn.Layer) -> str:
+    """Return the operation of a layer that has a kernel."""
+    return "linear" if isinstance(layer, nn.Linear) else "conv"

@@ -1,0 +1,277 @@
+"""Checks that a backend does what backends promise: anyone's, one claim after another.
+
+    python -m zoo.testing.conformance PACKAGE
+
+``PACKAGE`` is a package with a ``DESCRIPTION``; see :mod:`zoo.backend.registry`. A capability that
+a backend lacks is no failure if it is refused by name, that is, by a ``BackendError``. The exit
+status is 0 if every claim holds, 1 if one does not, and 2 if there is no such backend.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import zoo
+from zoo import ops
+from zoo.backend import registry
+from zoo.backend.base import Backend
+from zoo.errors import BackendError, InputError, WeightsError, ZooError
+from zoo.graphs.graph import Graph
+from zoo.verification.comparison import error
+from zoo.verification.conditioned import conditioned
+
+#: The largest error of a node in float64, over the largest value of that node.
+TOLERANCE = 1e-12
+#: The largest error of a gradient along a direction, against a difference quotient of the loss.
+GRADIENT_TOLERANCE = 1e-6
+
+#: Networks that together have every operation, at sizes that cost little.
+NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("lenet5", {}),
+    ("googlenet", {"input_size": 64, "num_classes": 10}),
+    ("vgg9", {"input_size": 32, "num_classes": 10}),
+    ("alexnet", {"input_size": 64, "num_classes": 10}),
+    ("resnet20", {}),
+    ("mobilenet_v2", {"input_size": 64, "num_classes": 10}),
+    ("densenet121", {"input_size": 64, "num_classes": 10}),
+    ("mobilenet_v3_small", {"input_size": 64, "num_classes": 10}),
+    ("shufflenet_v2_x0_5", {"input_size": 64, "num_classes": 10}),
+    ("convnext_tiny", {"input_size": 64, "num_classes": 10}),
+    ("efficientnet_b0", {"input_size": 64, "num_classes": 10}),
+)
+
+PASSED, LACKING, FAILED = "passed", "not supported", "failed"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One claim of a backend, and what became of it.
+
+    Attributes:
+        claim: What is promised, in words.
+        status: ``passed``, ``not supported`` (and refused by name) or ``failed``.
+        note: What there is to say of it.
+    """
+
+    claim: str
+    status: str
+    note: str = ""
+
+
+def check(package: str) -> Iterator[Result]:
+    """Check a backend.
+
+    Args:
+        package: A package with a ``DESCRIPTION``.
+
+    Yields:
+        A result for each claim.
+
+    Raises:
+        BackendError: There is no such backend, or its framework is not installed.
+    """
+    description = registry.register(package)
+    if not registry.is_installed(description):
+        raise BackendError(f"{description.title} is not installed")
+    name, backend = description.name, registry.load(description.name)
+    for claim, test in _CLAIMS.items():
+        yield _result(claim, partial(test, name))
+    for network, options in NETWORKS:
+        claim = f"every node of {network} within {TOLERANCE:g} of the NumPy meaning, float64"
+        yield _result(claim, partial(_compare, name, backend, network, options))
+    yield _result("every operation is built, or refused by name", partial(_operations, backend))
+    yield _result("gradients agree with difference quotients", partial(_gradients, name, backend))
+
+
+def _result(claim: str, test: Callable[[], str | None]) -> Result:
+    try:
+        note = test()
+    except BackendError as refusal:
+        return Result(claim, LACKING, str(refusal))
+    except Exception as failure:  # whatever a backend raises is its failure
+        return Result(claim, FAILED, f"{type(failure).__name__}: {failure}"[:300])
+    return Result(claim, PASSED, note or "")
+
+
+def _small(backend: str, **options: Any) -> Any:
+    return zoo.build("lenet5_modern", backend, **options)
+
+
+def _initial_weights(backend: str) -> None:
+    model = _small(backend, seed=3)
+    from zoo.weights import initial
+
+    graph = zoo.graph_of(model)
+    draw = initial.drawing(graph, 3)
+    weights = zoo.get_weights(model)
+    _require(list(weights) == [p.name for p in graph.parameters], "names in the graph's order")
+    for parameter in graph.parameters:
+        same = np.array_equal(weights[parameter.name], draw(parameter))
+        _require(same, f"{parameter.name} bit for bit as it was drawn")
+
+
+def _round_trip(backend: str) -> None:
+    model, other = _small(backend, seed=1), _small(backend, seed=2)
+    weights = zoo.get_weights(model)
+    zoo.set_weights(other, weights)
+    for name, value in zoo.get_weights(other).items():
+        _require(np.array_equal(value, weights[name]), f"{name} bit for bit as it was set")
+    value = weights[next(iter(weights))]
+    value += 1
+    changed = np.array_equal(zoo.get_weights(model)[next(iter(weights))], value)
+    _require(not changed, "get_weights to return copies")
+
+
+def _strict(backend: str) -> None:
+    model = _small(backend)
+    weights = zoo.get_weights(model)
+    name = next(iter(weights))
+    for wrong in (
+        {k: v for k, v in weights.items() if k != name},
+        {**weights, "another": weights[name]},
+        {**weights, name: weights[name][..., :1]},
+    ):
+        try:
+            zoo.set_weights(model, wrong)
+        except WeightsError:
+            continue
+        _require(False, "weights that do not fit to be refused")
+
+
+def _predicts(backend: str) -> None:
+    model = _small(backend)
+    x = np.random.default_rng(0).random((2, *zoo.graph_of(model).input_shape), np.float32)
+    outputs = zoo.predict(model, x)
+    assert isinstance(outputs, np.ndarray), "expected an array of logits"
+    _require(outputs.shape == (2, 10), "logits [2, 10]")
+    again = zoo.predict(model, x)
+    _require(isinstance(again, np.ndarray) and np.array_equal(again, outputs), "the same again")
+    try:
+        zoo.predict(model, x[:, :, 1:])
+    except InputError:
+        return
+    _require(False, "an input of another size to be refused")
+
+
+def _several_outputs(backend: str) -> None:
+    model = zoo.build("googlenet", backend, aux=True, num_classes=4)
+    shape = zoo.graph_of(model).input_shape
+    outputs = zoo.predict(model, np.zeros((1, *shape), np.float32))
+    _require(list(outputs) == ["logits", "aux1", "aux2"], "a dict of logits, aux1, aux2, in order")
+
+
+def _saves(backend: str) -> None:
+    model = _small(backend, seed=1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        zoo.save(model, path)
+        again = zoo.get_weights(zoo.load(path, backend))
+    for name, value in zoo.get_weights(model).items():
+        _require(np.array_equal(again[name], value), f"{name} bit for bit as it was saved")
+
+
+_CLAIMS: dict[str, Callable[[str], str | None]] = {
+    "initial weights are zoo's, bit for bit": _initial_weights,
+    "weights come back bit for bit": _round_trip,
+    "weights that do not fit are refused": _strict,
+    "predict takes NCHW, and refuses another size": _predicts,
+    "several outputs are a dict, in order": _several_outputs,
+    "models are saved and loaded": _saves,
+}
+
+
+def _compare(name: str, backend: Backend, network: str, options: dict[str, Any]) -> str:
+    graph = zoo.graph(network, **options)
+    x = np.random.default_rng(0).random((2, *graph.input_shape), np.float32)
+    weights, reference = conditioned(graph, x)
+    model = zoo.build(network, name, **options, dtype="float64")
+    zoo.set_weights(model, weights)
+    values = backend.features(model, x, graph.nodes)
+    errors = {node: error(values[node], reference[node]) for node in values}
+    worst = max(errors, key=lambda node: errors[node])
+    _require(errors[worst] <= TOLERANCE, f"{worst} within {TOLERANCE:g}, got {errors[worst]:.1e}")
+    return f"largest error {errors[worst]:.1e}, at {worst}"
+
+
+def _operations(backend: Backend) -> str:
+    """Look each operation up in the backend's own table, where it has one."""
+    table = getattr(backend, "operations", None)
+    if table is None:
+        return "it has no table of operations"
+    refused = []
+    for op in ops.OPS:
+        try:
+            table[op]
+        except BackendError:
+            refused.append(op)
+    return f"refused: {', '.join(refused)}" if refused else ""
+
+
+def _gradients(name: str, backend: Backend) -> str:
+    graph = zoo.graph("lenet5_modern")
+    generator = np.random.default_rng(0)
+    x = generator.random((2, *graph.input_shape))
+    labels = np.array([1, 4])
+    model = zoo.build("lenet5_modern", name, dtype="float64")
+    weights = zoo.get_weights(model)
+    loss, gradients, on_input = backend.gradients(model, x, labels)
+    direction = {key: generator.standard_normal(weights[key].shape) for key in gradients}
+    slope = sum(float((gradients[key] * direction[key]).sum()) for key in gradients)
+    step = 1e-6
+    ahead, behind = (
+        _loss(
+            graph, x, {**weights, **{k: weights[k] + s * direction[k] for k in direction}}, labels
+        )
+        for s in (step, -step)
+    )
+    quotient = (ahead - behind) / (2 * step)
+    apart = abs(slope - quotient) / abs(quotient)
+    _require(abs(loss - _loss(graph, x, weights, labels)) <= 1e-10 * abs(loss), "the right loss")
+    _require(on_input.shape == x.shape, f"the input's gradient {list(x.shape)}")
+    _require(apart <= GRADIENT_TOLERANCE, f"the slope within {GRADIENT_TOLERANCE:g}: {apart:.1e}")
+    return f"relative error {apart:.1e}"
+
+
+def _loss(graph: Graph, x: Any, weights: Any, labels: Any) -> float:
+    """The cross-entropy of the NumPy meaning, in float64."""
+    (logits,) = ops.run(graph, x, weights).values()
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return float(-log_softmax[np.arange(len(labels)), labels].mean())
+
+
+def _require(holds: bool, expected: str) -> None:
+    if not holds:
+        raise AssertionError(f"expected {expected}")
+
+
+def main(arguments: list[str]) -> int:
+    """Check the backend of a package, print what holds, and return the exit status."""
+    if len(arguments) != 1:
+        print("usage: python -m zoo.testing.conformance PACKAGE", file=sys.stderr)
+        return 2
+    os.environ.setdefault("JAX_ENABLE_X64", "1")  # or JAX would make float32 of float64
+    failed = 0
+    try:
+        for result in check(arguments[0]):
+            failed += result.status == FAILED
+            note = f"  ({result.note})" if result.note else ""
+            print(f"{result.status:13}  {result.claim}{note}", flush=True)
+    except ZooError as wrong:
+        print(f"error: {wrong}", file=sys.stderr)
+        return 2
+    print(f"{failed} of the claims do not hold" if failed else "every claim holds")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

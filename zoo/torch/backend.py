@@ -1,0 +1,86 @@
+"""PyTorch as zoo uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.parameters import Tensor, convention
+from zoo.graphs.graph import Graph
+from zoo.torch import DESCRIPTION, files, model, parameters, run, train
+from zoo.torch.operations import OPERATIONS
+from zoo.weights.checkpoint import Stored
+
+
+class TorchBackend(Backend):
+    """Models are ``torch.nn.Module``."""
+
+    description = DESCRIPTION
+    operations = OPERATIONS
+    CONVENTION = convention(parameters.PARAMETERS, "CHW", ["*.num_batches_tracked"])
+
+    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Module:
+        return model.build(graph, draw, dtype, seed)
+
+    def tensors(self, model: nn.Module) -> dict[str, Tensor]:
+        return parameters.tensors(model)
+
+    def to_numpy(self, handle: torch.Tensor) -> Array:
+        return parameters.to_numpy(handle)
+
+    def assign(self, handle: torch.Tensor, array: Array) -> None:
+        parameters.assign(handle, array)
+
+    def count_parameters(self, model: nn.Module) -> int:
+        return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+    def observe(
+        self, model: nn.Module, x: Array, names: Iterable[str]
+    ) -> tuple[Any, dict[str, list[Array]]]:
+        return run.observe(model, x, names)
+
+    def forms(self, model: nn.Module) -> dict[str, Callable[[Array], Outputs]]:
+        return run.forms(model)
+
+    def cross_entropy(self, logits: torch.Tensor, labels: Any, weight: float = 1.0) -> torch.Tensor:
+        return train.cross_entropy(logits, labels, weight)
+
+    def differentiate(
+        self, model: nn.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+    ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+        return train.differentiate(model, x, loss, dropouts)
+
+    def gradients(
+        self, model: nn.Module, x: Array, labels: Array
+    ) -> tuple[float, dict[str, Array], Array]:
+        return train.gradients(model, x, lambda outputs: self.total_loss(model, outputs, labels))
+
+    def optimizing(
+        self, model: nn.Module, rule: str, settings: Mapping[str, float]
+    ) -> Callable[[Array, Array], None]:
+        optimizer = train.optimizer(model, rule, settings)
+
+        def step(x: Array, labels: Array) -> None:
+            optimizer.zero_grad()
+            outputs = model.train()(run.to_input(model, x))
+            self.total_loss(model, outputs, labels).backward()
+            optimizer.step()
+
+        return step
+
+    def export(self, model: nn.Module, path: str) -> None:
+        files.export(model, path)
+
+    def read(self, path: Path) -> Iterator[tuple[str, Stored]]:
+        return files.read(path)
+
+    def own_weights(self, model: nn.Module) -> dict[str, Array]:
+        return run.own_weights(model)
+
+    def named_modules(self, model: nn.Module) -> dict[str, nn.Module]:
+        return run.named_modules(model)

@@ -1,0 +1,49 @@
+"""Where PyTorch's layers keep their parameters.
+
+PyTorch's own layouts are the canonical ones, so the table is empty: names are state_dict keys and
+arrays are held as they are. Only ``num_batches_tracked`` has no counterpart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from zoo.backend.parameters import Array, Table, Tensor
+from zoo.torch import _private
+
+#: operation -> canonical name -> PyTorch's own name and axes
+PARAMETERS: Table = {}
+
+
+def tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Return every parameter and running statistic by its canonical name."""
+    return {
+        _private.canonical_name(name): Tensor.canonical(value.detach())
+        for name, value in model.state_dict(keep_vars=True).items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def to_numpy(tensor: torch.Tensor) -> Array:
+    """Return a tensor's value; of one on the CPU the memory is shared."""
+    tensor = tensor.detach().cpu()
+    if tensor.dtype == torch.bfloat16:
+        import ml_dtypes
+
+        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    return tensor.numpy()
+
+
+def assign(tensor: torch.Tensor, array: Array) -> None:
+    """Copy an array in; the tensor keeps its dtype and device."""
+    with torch.no_grad():
+        tensor.copy_(from_numpy(array))
+
+
+def from_numpy(array: Array) -> torch.Tensor:
+    """Share an array's memory; bfloat16, which PyTorch does not take from NumPy, as its bits."""
+    if array.dtype.name == "bfloat16":
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)

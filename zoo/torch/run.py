@@ -1,0 +1,94 @@
+"""Runs PyTorch modules on NumPy arrays, in evaluation mode and without gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.backend.base import Array, Outputs
+from zoo.backend.outputs import mapped
+from zoo.torch import _private
+
+
+def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
+    """Run a model and note its modules' values; see :meth:`zoo.backend.base.Backend.observe`."""
+    calls: dict[nn.Module, list[Array]] = {}
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            calls.setdefault(module, []).append(to_numpy(output.detach()))
+
+    observed = _chosen(model, names)
+    # Hooks are not called inside a compiled module.
+    runnable = _private.unwrapped(model) if observed else model
+    hooks = [each.register_forward_hook(keep) for each in dict.fromkeys(observed.values())]
+    try:
+        with evaluating(model):
+            result = runnable(to_input(model, x))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    values = {name: calls[module] for name, module in observed.items() if module in calls}
+    return mapped(result, to_numpy), values
+
+
+def forms(model: nn.Module) -> dict[str, Callable[[Array], Outputs]]:
+    """Return the ways to run a model, eager and compiled, by name."""
+    compiled = torch.compile(model)
+
+    def run(function: Callable[..., Any], x: Array) -> Outputs:
+        with evaluating(model):
+            result: Outputs = mapped(function(to_input(model, x)), to_numpy)
+        return result
+
+    return {"eager": lambda x: run(model, x), "torch.compile": lambda x: run(compiled, x)}
+
+
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Return every module within a model by its path; one of two names is there under both."""
+    return {n: m for n, m in model.named_modules(remove_duplicate=False) if n}
+
+
+def own_weights(model: nn.Module) -> dict[str, Array]:
+    """Copy every parameter and running statistic under the model's own name and layout."""
+    return {name: to_numpy(value.detach()) for name, value in model.state_dict().items()}
+
+
+def _chosen(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    wanted = list(names)
+    known = named_modules(_private.unwrapped(model)) if wanted else {}
+    return {name: known[name] for name in wanted if name in known}
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put every module in evaluation mode, and each back in the mode it was in."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def to_input(model: nn.Module, x: Array) -> torch.Tensor:
+    """Copy x to the model's device and dtype, channels last: twice as fast on a CPU."""
+    like = next(model.parameters(), None)
+    if like is None:  # a network without weights knows what it was built for
+        tensor = torch.tensor(x).to(getattr(model, "_dtype", torch.float32))
+    else:
+        tensor = torch.tensor(x).to(like.device, like.dtype)
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+def to_numpy(value: torch.Tensor) -> Array:
+    """Copy a tensor; bfloat16, which NumPy lacks, as float32."""
+    if value.dtype == torch.bfloat16:
+        value = value.float()
+    return value.contiguous().cpu().numpy().copy()

@@ -1,0 +1,90 @@
+"""Losses, gradients and optimizers of PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from zoo.backend.base import Array
+from zoo.torch import _private
+from zoo.torch.run import named_modules, own_weights, to_input, to_numpy
+
+
+def cross_entropy(logits: torch.Tensor, labels: Any, weight: float = 1.0) -> torch.Tensor:
+    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+    numbers = torch.as_tensor(labels, dtype=torch.long, device=logits.device)
+    return weight * F.cross_entropy(logits, numbers)
+
+
+def gradients(
+    model: nn.Module, x: Array, loss: Callable[[Any], torch.Tensor]
+) -> tuple[float, dict[str, Array], Array]:
+    """Differentiate a loss in training mode; running statistics are updated.
+
+    Args:
+        model: Its mode is restored.
+        x: [N, C, H, W].
+        loss: A function of what the model returns.
+
+    Returns:
+        The loss; canonical name -> gradient; and the input's gradient, [N, C, H, W].
+    """
+    with _training(model):
+        value, found, on_input = _differentiate(model, x, loss)
+    return value, {_private.canonical_name(name): g for name, g in found.items()}, on_input
+
+
+def differentiate(
+    model: nn.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
+) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
+    """Differentiate a loss; see :meth:`zoo.backend.base.Backend.differentiate`."""
+    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    known = named_modules(model)
+    with _training(model):
+        for name in dropouts:
+            known[name].training = False
+        try:
+            value, found, on_input = _differentiate(model, x, loss)
+            after = own_weights(model)
+        finally:
+            for name, buffer in model.named_buffers():
+                buffer.data.copy_(kept[name])
+    return value, found, on_input, after
+
+
+def optimizer(model: nn.Module, rule: str, settings: Mapping[str, float]) -> torch.optim.Optimizer:
+    """Make PyTorch's own optimizer; see :meth:`zoo.backend.base.Backend.optimizing`."""
+    weights, lr = model.parameters(), settings["lr"]
+    if rule == "SGD":
+        momentum, decay = settings["momentum"], settings["weight_decay"]
+        return torch.optim.SGD(weights, lr, momentum, weight_decay=decay)
+    betas = settings["beta1"], settings["beta2"]
+    return torch.optim.Adam(weights, lr, betas, settings["eps"])
+
+
+def _differentiate(
+    model: nn.Module, x: Array, loss: Callable[[Any], torch.Tensor]
+) -> tuple[float, dict[str, Array], Array]:
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    tensor = to_input(model, x).requires_grad_()
+    value = loss(model(tensor))
+    found = torch.autograd.grad(value, [tensor, *parameters.values()], materialize_grads=True)
+    on_input, *others = (to_numpy(each.detach()) for each in found)
+    return value.item(), dict(zip(parameters, others, strict=True)), on_input
+
+
+@contextmanager
+def _training(model: nn.Module) -> Iterator[None]:
+    """Put every module in training mode, and each back in the mode it was in."""
+    modes = {module: module.training for module in model.modules()}
+    model.train()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

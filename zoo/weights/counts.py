@@ -1,0 +1,85 @@
+"""How many arrays each published network has: an index that saves building most graphs.
+
+The index is generated from the specs and the publishers' tables, and is used only while the hash
+of all of them is the one in the index. It is never needed for a right answer: a network whose count
+does not fit cannot have a file's names. To generate it anew::
+
+    python -m zoo.weights.counts
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from zoo.files import write_text
+from zoo.language import catalogue
+from zoo.weights import slots
+from zoo.weights.sources import folder, sources
+
+#: source -> network -> the least and the largest number of arrays
+Counts = Mapping[str, Mapping[str, tuple[int, int]]]
+
+
+def path() -> Path:
+    """Return the path of the index."""
+    return folder() / "counts.json"
+
+
+def allow(source: str, network: str, count: int) -> bool:
+    """Tell whether a file with this many arrays can be of a network.
+
+    Args:
+        source: The name of the source.
+        network: The name of the network.
+        count: The number of arrays, without those that the source's table leaves out.
+
+    Returns:
+        False only if the index is up to date and excludes it.
+    """
+    limits = _read().get(source, {}).get(network)
+    return limits is None or limits[0] <= count <= limits[1]
+
+
+def generate() -> str:
+    """Return the text of the index, from the graphs of all published networks."""
+    lines = []
+    for table in sources().values():
+        for network in table.networks:
+            all_slots = slots.published_slots(table.name, network).values()
+            required = sum(not slot.optional for slot in all_slots)
+            lines.append(f'  ["{table.name}", "{network}", {required}, {len(all_slots)}]')
+    rows = ",\n".join(lines)
+    return f'{{"specs": "{specs_hash()}", "counts": [\n{rows}\n]}}\n'
+
+
+def specs_hash() -> str:
+    """Return a hash of every shipped spec and every publisher's table."""
+    total = hashlib.sha256()
+    for each in (catalogue.folder(), folder()):
+        for file in sorted(each.glob("*.yaml")):
+            content = file.read_bytes()
+            total.update(f"{file.name} {len(content)}\n".encode() + content)
+    return total.hexdigest()
+
+
+@functools.cache
+def _read() -> Counts:
+    """Read the index; empty if it is missing, damaged or out of date."""
+    try:
+        index = json.loads(path().read_text(encoding="utf-8"))
+        if index["specs"] != specs_hash():
+            return {}
+        counts: dict[str, dict[str, tuple[int, int]]] = {}
+        for source, network, least, most in index["counts"]:
+            counts.setdefault(source, {})[network] = int(least), int(most)
+        return counts
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+if __name__ == "__main__":
+    write_text(path(), generate())

@@ -1,0 +1,194 @@
+"""Where a source's file keeps each parameter of a network, and how to read it from there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import WeightsError
+from zoo.graphs.graph import Graph
+from zoo.graphs.layouts import outputs_first
+from zoo.graphs.shapes import Shape
+from zoo.language.graphs import graph
+from zoo.language.options import Chosen
+from zoo.weights import names as naming
+from zoo.weights.checkpoint import Array, Checkpoint, Stored
+from zoo.weights.sources import Layout, Source, source
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one parameter in the files of a source.
+
+    Attributes:
+        names: The source's names for it, of which a file has one.
+        shape: Its canonical shape.
+        layout: The order of a kernel's axes in the file; None for vectors.
+        op: The operation that it belongs to.
+        flattened: ``(C, H, W)`` if it is the kernel of a linear layer that reads a flattened map,
+            and the source flattens maps in HWC order.
+        optional: Whether it belongs to an auxiliary head, which a file need not have.
+    """
+
+    names: tuple[str, ...]
+    shape: Shape
+    layout: Layout | None
+    op: str
+    flattened: Shape | None = None
+    optional: bool = False
+
+
+def slots_of(table: Source, network: Graph, heads: Collection[str] = ()) -> dict[str, Slot]:
+    """Find where a source keeps each parameter of a network.
+
+    Args:
+        table: The source.
+        network: The graph of one of its networks.
+        heads: Top-level names of the auxiliary heads.
+
+    Returns:
+        Canonical name -> slot, in the graph's order.
+
+    Raises:
+        WeightsError: The table has no name for a parameter.
+    """
+    own = table.network(network.name)
+    rules = naming.rules(table.names(network.name))
+    local_names = {**table.parameters, **own.parameters}
+    channels_last = table.layouts.flatten == "HWC"
+    slots = {}
+    for node in network.nodes:
+        matching = (each for name, each in own.layouts.items() if fnmatchcase(node.name, name))
+        layout = next(matching, table.layouts.of(node))
+        flattened = None
+        if channels_last and node.op == "linear":
+            flattened = node.attributes.get("layout")
+        for parameter in node.parameters:
+            local = parameter.name.removeprefix(f"{node.name}.")
+            theirs = local_names.get(node.op, {}).get(local, [local])
+            names = naming.translated(parameter.name, rules, own.words, local, theirs)
+            if names is None:
+                raise WeightsError(
+                    f"{table.title}'s table has no name for {network.name}'s {parameter.name}"
+                )
+            is_kernel = len(parameter.shape) > 1
+            slots[parameter.name] = Slot(
+                names,
+                parameter.shape,
+                layout if is_kernel else None,
+                node.op,
+                flattened if is_kernel else None,
+                parameter.name.partition(".")[0] in heads,
+            )
+    return slots
+
+
+@functools.cache
+def published_slots(source_name: str, network: str) -> Mapping[str, Slot]:
+    """Return the slots of a network that a source publishes, with every auxiliary head.
+
+    Args:
+        source_name: The name of the source.
+        network: The name of the network.
+
+    Returns:
+        Canonical name -> slot. It is made once in a process.
+    """
+    heads = graph(network).omitted
+    return slots_of(source(source_name), with_heads(network), heads)
+
+
+def with_heads(network: str) -> Graph:
+    """Return the graph of a shipped network with every auxiliary head it can have."""
+    plain = graph(network)
+    return graph(network, aux=True) if plain.omitted else plain
+
+
+def published_checkpoint(
+    table: Source, network: str, path: Path, stored: Mapping[str, Stored], chosen: Chosen
+) -> Checkpoint:
+    """Give a source's arrays their canonical names and layouts.
+
+    Args:
+        table: The source.
+        network: The network.
+        path: The file, for messages.
+        stored: Name in the file -> array.
+        chosen: The options that the network is wanted with.
+
+    Returns:
+        The checkpoint. It lacks the arrays that the table leaves out. Arrays that the table does
+        not know are in it under the source's own names.
+    """
+    remaining = table.table_names(network, table.kept(stored))
+    arrays: dict[str, Stored] = {}
+    for parameter, slot in published_slots(table.name, network).items():
+        key = next((remaining.pop(name) for name in slot.names if name in remaining), None)
+        if key is not None:
+            arrays[parameter] = in_canonical_layout(stored[key], slot)
+    unknown = remaining.values()
+    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in unknown})
+    licence = table.networks[network].licence or table.licence
+    origin = {"source": table.title, "file": path.name, "licence": licence}
+    document: Any = graph(network).document  # a graph types it as any mapping
+    return Checkpoint(path.name, network, document, chosen, arrays, origin)
+
+
+def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
+    """Return an array of a file in the canonical layout.
+
+    Args:
+        stored: The array.
+        slot: Its slot.
+
+    Returns:
+        The array as [out, in, h, w], or as [out, in] with inputs in CHW order. An array whose
+        number of axes does not match its slot is returned as it is, for the check of shapes to
+        report.
+    """
+    layout, shape = slot.layout, stored.shape
+    linear = slot.op == "linear"
+    if layout is None and shape[1:].count(1) == len(shape) - 1:  # a vector, such as [C, 1, 1]
+        return Stored(shape[:1], stored.dtype, lambda: stored.read().reshape(-1))
+    if layout in ("OI", "IO") and not linear and len(shape) == 2:
+        return _pointwise(stored, layout)
+    if layout is None or len(layout) != len(shape):
+        return stored
+    if linear and layout == "OIHW":  # a convolution over the whole map
+        flat = (shape[0], shape[1] * shape[2] * shape[3])
+        return Stored(flat, stored.dtype, lambda: stored.read().reshape(flat))
+    if layout[0] == "O":
+        return stored
+    if layout == "HWCM":
+        return _depthwise(stored)
+
+    def read() -> Array:
+        return outputs_first(stored.read(), slot.flattened)
+
+    return Stored((*shape[:-3:-1], *shape[:-2]), stored.dtype, read)
+
+
+def _pointwise(stored: Stored, layout: str) -> Stored:
+    """A linear layer's kernel as that of a 1x1 convolution."""
+    outputs, inputs = stored.shape if layout == "OI" else stored.shape[::-1]
+    shape = (outputs, inputs, 1, 1)
+
+    def read() -> Array:
+        kernel = stored.read()
+        return (kernel if layout == "OI" else kernel.T).reshape(shape)
+
+    return Stored(shape, stored.dtype, read)
+
+
+def _depthwise(stored: Stored) -> Stored:
+    """A depthwise kernel [h, w, channels, multiplier] as [channels * multiplier, 1, h, w]."""
+    window, outputs = stored.shape[:2], stored.shape[2] * stored.shape[3]
+
+    def read() -> Array:
+        return outputs_first(stored.read().reshape(*window, 1, outputs))
+
+    return Stored((outputs, 1, *window), stored.dtype, read)
