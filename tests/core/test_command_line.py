@@ -91,14 +91,21 @@ def test_words_are_completed_at_no_cost(line, expected):
 
 @pytest.mark.parametrize("before", ["summary", "draw", "diff vgg16", "verify", "list"])
 def test_names_of_models_are_completed(before):
-    words, _ = completed(f"zoo {before} vgg19")
+    words, modules = completed(f"zoo {before} vgg19")
     assert words == zoo.list_models("vgg19*")
+    assert not modules & HEAVY
 
 
 def test_what_is_completed_is_all_there_is():
     assert set(completion.backends("")) == set(registry.table())
     assert tuple(LEVELS) == completion.LEVELS
     assert tuple(TOLERANCES) == completion.DTYPES
+
+
+def test_a_list_reads_no_spec_and_builds_no_graph():
+    modules, printed = imported("list", "vgg1*", "--format", "csv")
+    assert printed.startswith("model,family,")
+    assert not modules & HEAVY
 
 
 @pytest.mark.parametrize("shell", completion.SHELLS)

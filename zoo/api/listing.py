@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 
+from zoo.api import index
+
 
 def list_models(pattern: str | None = None) -> list[str]:
     """List the models that zoo ships.
@@ -19,9 +21,7 @@ def list_models(pattern: str | None = None) -> list[str]:
         >>> zoo.list_models("vgg1?_bn")
         ['vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'vgg19_bn']
     """
-    from zoo.language import catalogue
-
-    names = list(catalogue.shipped())
+    names = list(index.read() or _from_specs())
     return names if pattern is None else fnmatch.filter(names, pattern)
 
 
@@ -36,3 +36,9 @@ def list_backends() -> list[str]:
     from zoo.backend import registry
 
     return [name for name, entry in registry.table().items() if registry.is_installed(entry)]
+
+
+def _from_specs() -> list[str]:
+    from zoo.language import catalogue
+
+    return list(catalogue.shipped())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from typing import Any, Literal
 
 import click
 
 import zoo
+from zoo.api import index
 from zoo.cli import completion
 from zoo.cli.common import SETTINGS, Format, format_of, format_options
 from zoo.cli.terminal import escape, fail, out, print_json
@@ -38,8 +38,8 @@ def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
     names = zoo.list_models(pattern)
     if pattern and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
-    published = _published()
-    rows = [_listed(name, published.get(name, [])) for name in names]
+    entries = index.read() or {}
+    rows = [entries.get(name) or index.entry(name) for name in names]
     match chosen:
         case Format.JSON:
             print_json(rows)
@@ -103,32 +103,3 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _weights(row: dict[str, Any]) -> str:
     return ", ".join(row["weights"])
-
-
-def _published() -> dict[str, list[str]]:
-    """Model -> the sources that publish weights of it, from the index of the sources' tables."""
-    from zoo.language import catalogue
-
-    index = json.loads((catalogue.folder() / "sources" / "counts.json").read_text("utf-8"))
-    found: dict[str, list[str]] = {}
-    for source, network, *_ in index["counts"]:
-        found.setdefault(network, []).append(source)
-    return found
-
-
-def _listed(name: str, weights: list[str]) -> dict[str, Any]:
-    graph = zoo.graph(name)
-    paper = graph.about["paper"]
-    return {
-        "model": name,
-        "family": graph.about["family"],
-        "title": graph.about["title"],
-        "about": graph.about["about"],
-        "input_shape": list(graph.input_shape),
-        "parameters": graph.num_parameters,
-        "macs": graph.macs,
-        "weights": weights,
-        "year": paper.get("year"),
-        "paper": paper.get("title", ""),
-        "url": paper.get("url"),
-    }
