@@ -1,19 +1,27 @@
-"""Writes the generated tables of the README: python docs/tables.py [--check]."""
+"""Writes the generated tables of the documentation: python docs/tables.py [--check].
+
+They stand between markers in README.md and spec/README.md.
+"""
 
 from __future__ import annotations
 
+import inspect
+import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import zoo
 from zoo import ops
 from zoo.backend import registry
+from zoo.ops.grammar import Field
 from zoo.weights import sources
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 TITLES = {name: registry.resolve(name).title for name in ("torch", "paddle", "keras", "flax")}
+LANGUAGE = README.parent / "spec" / "README.md"
 
 
 def models() -> str:
@@ -56,6 +64,27 @@ def operations() -> str:
     return "\n".join(lines)
 
 
+def language() -> str:
+    """Every operation with its fields and its meaning, as the spec language has it."""
+    lines = ["| op | fields (default) | meaning |", "|---|---|---|"]
+    for name, op in ops.OPS.items():
+        fields = ", ".join(map(_field, op.own_fields().values()))
+        lines.append(f"| `{name}` | {fields} | {_first_paragraph(op)} |")
+    return "\n".join(lines)
+
+
+def _field(field: Field[Any]) -> str:
+    """A field's name with its default and what else is said of it."""
+    default = "" if field.required or field.default is None else json.dumps(field.default)
+    notes = ", ".join(filter(None, (default.replace("e-0", "e-"), field.doc)))
+    return f"`{field.key}` ({notes})" if notes else f"`{field.key}`"
+
+
+def _first_paragraph(op: type[ops.Op]) -> str:
+    paragraph, _, _ = inspect.cleandoc(op.__doc__ or "").partition("\n\n")
+    return paragraph.replace("\n", " ").replace("|", "\\|").removesuffix(".")
+
+
 def published() -> str:
     """Every source of weights by framework; each cell is a test of tests/frameworks."""
     headings = ["source", "networks", "files", "downloaded", *TITLES.values(), "licence"]
@@ -90,20 +119,31 @@ def _by_family(names: Iterable[str]) -> str:
     return ", ".join(f"{title} ({count})" for title, count in Counter(titles).items())
 
 
-def rendered(text: str) -> str:
-    """The README with its tables made anew."""
-    tables = {"models": models, "largest": largest, "sources": published, "operations": operations}
-    for name, make in tables.items():
-        table = make()
+#: File -> its tables: marker -> what makes the text between.
+TABLES: dict[Path, dict[str, Callable[[], str]]] = {
+    README: {
+        "models": models,
+        "largest": largest,
+        "sources": published,
+        "operations": operations,
+    },
+    LANGUAGE: {"operations": language},
+}
+
+
+def rendered(path: Path) -> str:
+    """The text of a file with its tables made anew."""
+    text = path.read_text()
+    for name, make in TABLES[path].items():
         before, _, rest = text.partition(f"<!-- {name} -->\n")
         _, _, after = rest.partition(f"<!-- /{name} -->\n")
-        text = f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->\n{after}"
+        text = f"{before}<!-- {name} -->\n{make()}\n<!-- /{name} -->\n{after}"
     return text
 
 
 if __name__ == "__main__":
-    old = README.read_text()
-    new = rendered(old)
+    texts = {path: rendered(path) for path in TABLES}
     if "--check" in sys.argv:
-        sys.exit(new != old)
-    README.write_text(new)
+        sys.exit(any(text != path.read_text() for path, text in texts.items()))
+    for path, text in texts.items():
+        path.write_text(text)

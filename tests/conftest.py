@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
+from adding import prelu as prelu
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
 

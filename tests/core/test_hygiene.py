@@ -85,6 +85,13 @@ def test_every_operation_is_registered_in_every_backend(folder):
     assert not unknown, f"zoo/{folder}/operations.py has unknown {unknown}"
 
 
+def test_a_table_that_lacks_an_operation_is_noticed(tmp_path):
+    text = (ROOT / "torch" / "operations.py").read_text()
+    path = tmp_path / "operations.py"
+    path.write_text(text.replace("    silu=attributes(nn.SiLU),\n", ""))
+    assert registered(ROOT / "torch" / "operations.py") - registered(path) == {"silu"}
+
+
 def python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -95,6 +102,11 @@ def test_import_zoo_imports_no_framework_and_hardly_anything():
     code = "import sys, zoo; print(*sorted({m.partition('.')[0] for m in sys.modules}))"
     modules = set(python(code).split())
     assert not modules & {*ALL, "numpy", "pydantic", "yaml", "rich", "click", "PIL"}
+
+
+def test_the_spec_language_does_without_pydantic():
+    code = "import sys, zoo.language.graphs; print(*(m for m in sys.modules if 'pydantic' in m))"
+    assert python(code) == ""
 
 
 def test_graphs_and_summaries_import_no_framework():

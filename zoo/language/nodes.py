@@ -1,4 +1,4 @@
-"""Makes a node of an operation: its expressions computed, its shapes inferred."""
+"""Makes the node of an operation: computes its expressions and infers its shapes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from zoo.graphs.nodes import Node
-from zoo.graphs.shapes import Map, Shape, named
+from zoo.graphs.shapes import Map, NodeShape
 from zoo.language.scope import Scope
-from zoo.ops import OPS, Op, ShapeError
-from zoo.ops.fields import Layer
+from zoo.ops import Op, ShapeError
+from zoo.ops.grammar import Mismatch, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,62 +21,61 @@ class Value:
         step: The local step that computes it, or ``input``.
         node: The node that computes it, as a path name, or ``input``.
         shape: Without the batch.
-        layout: (C, H, W) of a flattened map.
+        layout: The map that a vector was flattened from.
     """
 
     step: str
     node: str
-    shape: Shape
-    layout: Shape | None = None
+    shape: NodeShape
+    layout: Map | None = None
 
 
-def make(op: Op, sources: Sequence[Value], at: Scope) -> Node:
+def make(op: Op, sources: Sequence[Value], scope: Scope) -> Node:
     """Make the node of an operation.
 
     Args:
-        op: As the spec writes it.
+        op: As the spec has it.
         sources: What it reads.
-        at: Where it stands.
+        scope: Where it is.
 
     Raises:
-        SpecError: The operation cannot be done on these shapes, or a value came out that it does
-            not take.
+        SpecError: The operation does not fit these shapes, or an expression gave a value that it
+            does not take.
     """
     least, most = op.arity
     if not least <= len(sources) <= most:
         takes = f"{least} input" if most == least else f"{least} to {most} inputs"
-        at.fail(f"{op.op} takes {takes}, got {len(sources)}")
-    op = _computed(op, at)
+        scope.fail(f"{op.op} takes {takes}, got {len(sources)}")
+    op = _computed(op, scope)
     layouts = {source.layout for source in sources}
     if len(layouts) > 1:
-        at.fail("it joins flattened maps of different shapes; join the maps, then flatten")
+        scope.fail("it joins flattened maps of different shapes; join the maps, then flatten")
     shapes = tuple(source.shape for source in sources)
     try:
-        found = op.infer(shapes, layouts.pop())
+        inferred = op.infer(shapes, layouts.pop())
     except ShapeError as error:
-        at.fail(str(error))
+        scope.fail(str(error))
     return Node(
-        at.path,
+        scope.path,
         op.op,
         tuple(source.node for source in sources),
-        tuple(map(named, shapes)),
-        named(found.shape),
-        found.attributes,
-        tuple(replace(p, name=f"{at.path}.{p.name}") for p in found.parameters),
-        found.macs,
-        Map(*found.layout) if found.layout else None,
+        shapes,
+        inferred.shape,
+        inferred.attributes,
+        tuple(replace(p, name=f"{scope.path}.{p.name}") for p in inferred.parameters),
+        inferred.macs,
+        inferred.layout,
     )
 
 
-def _computed(op: Op, at: Scope) -> Op:
-    """Compute an operation's expressions and check the values that came out."""
-    own = {key: value for key, value in op if key not in Layer.model_fields}
-    values: dict[str, Any] = {key: at.compute(value, key) for key, value in own.items()}
-    if values == own:
+def _computed(op: Op, scope: Scope) -> Op:
+    """Compute an operation's expressions and check the values that they gave."""
+    written = op.given()
+    values: dict[str, Any] = {key: scope.compute(value, key) for key, value in written.items()}
+    if values == written:
         return op
     try:
-        return OPS[op.op].model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = str(first["loc"][0])
-        at.fail(f"{first['msg']}, got {values[key]!r} from {own[key]!r}", key)
+        return type(op).read(values)
+    except Mismatch as mismatch:
+        key = str(mismatch.location[0])
+        scope.fail(f"{mismatch} from {quoted(written[key])}", key)

@@ -1,235 +1,280 @@
-"""The grammar of a spec file, as types; the JSON Schema that editors use is made from it."""
+"""The grammar of a spec file; the JSON Schema that editors use is generated from it."""
 
 from __future__ import annotations
 
-import functools
 import json
-import operator
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter
-
+from zoo.errors import suggestion
 from zoo.ops import OPS
 from zoo.ops.fields import (
-    Classes,
-    Colours,
-    Crop,
-    Deviations,
+    ANYTHING,
+    CLASSES,
+    COLOURS,
+    CROP,
+    DEVIATIONS,
+    MAPPING,
+    NUMBER,
+    PLAIN_BOOLEAN,
+    PLAIN_COUNT,
+    PLAIN_INTEGER,
+    PLAIN_NUMBER,
+    PLAIN_SIZE,
+    TEXT,
+    VALUE,
     Layer,
-    Number,
-    PlainCount,
-    PlainNumber,
-    PlainSize,
-    Strict,
-    Value,
     exactly,
 )
+from zoo.ops.grammar import (
+    NAME,
+    Field,
+    Kind,
+    ListOf,
+    MappingOf,
+    Mismatch,
+    Nullable,
+    Record,
+    RecordOf,
+    one_of,
+    quoted,
+)
+from zoo.ops.registry import hint
 
 FORMAT = 1
 
-if TYPE_CHECKING:
-    Version: TypeAlias = int
-else:
-    Version = exactly(FORMAT, f"{FORMAT}, the format version this zoo reads")
+VERSION = exactly(FORMAT, f"{FORMAT}, the format version this zoo reads")
+OPTIONAL_TEXT: Kind[str | None] = Nullable(TEXT)
+NOTHING: Mapping[str, Any] = {}
 
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+class AnyLayer(Kind[Layer]):
+    """An operation, the use of a block, or a group."""
+
+    def read(self, value: Any) -> Layer:
+        if not isinstance(value, dict):
+            raise Mismatch("expected a mapping", value)
+        if "op" not in value:
+            return Use.read(value) if "block" in value else Group.read(value)
+        name = value["op"]
+        if not isinstance(name, str) or name not in OPS:
+            raise Mismatch(f"unknown op {_name(name)}.{_right_word(name)}")
+        return OPS[name].read(value)
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        kinds: list[type[Record]] = [*OPS.values(), Use, Group]
+        return {"anyOf": [kind.schema(definitions) for kind in kinds]}
+
+
+LAYERS: Kind[Mapping[str, Layer]] = MappingOf(AnyLayer())
+
+
+def _name(name: Any) -> str:
+    """Show what stands where the name of an operation should."""
+    return quoted(name) if isinstance(name, str | dict) else f"{name!r:.60}"
+
+
+def _right_word(name: Any) -> str:
+    if isinstance(name, str) and (right := hint(name)):
+        return f" {right}"
+    return suggestion(name, OPS) or f" Known: {', '.join(OPS)}."
 
 
 class Use(Layer):
     """The use of a block; every field not listed here is an argument of the block."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    extra = True
 
-    block: str = Field(description="name of a block of this file")
-    table: str | None = Field(
-        None, description="name of a table whose row of this layer's name gives more arguments"
-    )
+    block = Field(TEXT, doc="the name of a block of this file")
+    table = Field(OPTIONAL_TEXT, None, doc="a table whose row of this layer's name gives arguments")
 
     @property
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> Mapping[str, Any]:
         """The arguments as written."""
-        return self.model_extra or {}
+        return self.given_extra
+
+    @classmethod
+    def _definition(cls, definitions: dict[str, Any]) -> dict[str, Any]:
+        return super()._definition(definitions) | {"not": {"required": ["op"]}}
 
 
 class Group(Layer):
     """Layers in sequence under one name, for a branch that is not worth a block."""
 
-    layers: Layers
+    layers = Field(LAYERS)
+
+    @classmethod
+    def unknown(cls, key: str) -> str:
+        if key == "<<" or not key.isidentifier():
+            return super().unknown(key)
+        return f"unknown field.{suggestion(key, [*cls.fields, 'op', 'block'])}"
+
+    @classmethod
+    def missing(cls, key: str) -> Mismatch:
+        return Mismatch(
+            "expected one of op (an operation), block (the use of one) or layers (a group)"
+        )
 
 
-def _kind(value: Any) -> str:
-    if not isinstance(value, dict):
-        return "group"
-    if "op" in value:
-        return value["op"] if value["op"] in list(OPS) else "unknown"
-    return "use" if "block" in value else "group"
-
-
-_members: list[Any] = [Annotated[op, Tag(name)] for name, op in OPS.items()]
-_members += [Annotated[Use, Tag("use")], Annotated[Group, Tag("group")]]
-if TYPE_CHECKING:
-    Layers: TypeAlias = dict[str, Layer]
-else:
-    AnyLayer = Annotated[functools.reduce(operator.or_, _members), Discriminator(_kind)]
-    Layers = dict[Name, AnyLayer]
-
-
-class Paper(Strict):
+class Paper(Record):
     """Where an architecture comes from."""
 
-    title: str
-    authors: str
-    year: int
-    url: str
-    venue: str | None = None
+    title = Field(TEXT)
+    authors = Field(TEXT)
+    year = Field(PLAIN_INTEGER)
+    url = Field(TEXT)
+    venue = Field(OPTIONAL_TEXT, None)
 
 
-class Options(Strict):
+class Options(Record):
     """What a network is built for unless the caller says otherwise."""
 
-    num_classes: PlainCount = 1000
-    in_channels: PlainCount = 3
-    input_size: PlainSize = 224
+    num_classes = Field(PLAIN_COUNT, 1000)
+    in_channels = Field(PLAIN_COUNT, 3)
+    input_size = Field(PLAIN_SIZE, 224)
 
 
-class Table(Strict):
+class Table(Record):
     """Rows of arguments, each named after the layer it belongs to."""
 
-    columns: list[str]
-    published: list[str] = Field([], description="columns that state results, not arguments")
-    rows: dict[Name, list[Value]]
+    columns = Field(ListOf(TEXT))
+    published = Field(ListOf(TEXT), [], doc="columns that state results, not arguments")
+    rows = Field(MappingOf(ListOf(VALUE)))
 
 
-class BlockDef(Strict):
+class BlockDef(Record):
     """A block: layers with parameters."""
 
-    about: str | None = None
-    parameters: dict[Name, Value] = Field(
-        {}, description="name: default; null where it must be given"
-    )
-    layers: Layers
+    about = Field(OPTIONAL_TEXT, None)
+    parameters = Field(MappingOf(VALUE), NOTHING, doc="name: default; null where it must be given")
+    layers = Field(LAYERS)
 
 
-class OutputDef(Strict):
+class OutputDef(Record):
     """A result of the network."""
 
-    layer: str = Field(alias="from")
-    loss_weight: Number = 1.0
+    layer = Field(TEXT, key="from")
+    loss_weight = Field(NUMBER, 1.0)
 
 
-class Normal(Strict):
+class Normal(Record):
     """A normal distribution."""
 
-    mean: PlainNumber = 0.0
-    std: PlainNumber
+    mean = Field(PLAIN_NUMBER, 0.0)
+    std = Field(PLAIN_NUMBER)
 
 
-class VarianceScaling(Strict):
+class VarianceScaling(Record):
     """A distribution whose variance is the scale divided by the number of inputs."""
 
-    distribution: Literal["uniform", "normal"]
-    scale: PlainNumber = 1.0
+    distribution = Field(one_of("uniform", "normal"))
+    scale = Field(PLAIN_NUMBER, 1.0)
 
 
-if TYPE_CHECKING:
-    InitialWeight: TypeAlias = Normal | VarianceScaling
-else:
-    InitialWeight = Annotated[
-        Annotated[Normal, Tag("normal")] | Annotated[VarianceScaling, Tag("scaled")],
-        Discriminator(
-            lambda v: "scaled" if isinstance(v, dict) and "distribution" in v else "normal"
-        ),
-    ]
+class InitialWeight(Kind[Normal | VarianceScaling]):
+    """One of the two ways to draw weights."""
+
+    def read(self, value: Any) -> Normal | VarianceScaling:
+        scaled = isinstance(value, dict) and "distribution" in value
+        return VarianceScaling.read(value) if scaled else Normal.read(value)
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        return {"anyOf": [Normal.schema(definitions), VarianceScaling.schema(definitions)]}
 
 
-class Initializers(Strict):
+class Initializers(Record):
     """How the paper fills parameters before training."""
 
-    about: str | None = None
-    weight: InitialWeight
-    bias: PlainNumber = 0.0
+    about = Field(OPTIONAL_TEXT, None)
+    weight = Field(InitialWeight())
+    bias = Field(PLAIN_NUMBER, 0.0)
 
 
-class Preprocessing(Strict):
-    """How a photograph becomes an input; what ImageNet's networks usually take if not given."""
+class Preprocessing(Record):
+    """How a photograph becomes an input; by default, what most ImageNet networks take."""
 
-    about: str | None = None
-    crop: Crop = Field(
-        0.875, description="the part of the resized photograph that the centre crop shows, each way"
+    about = Field(OPTIONAL_TEXT, None)
+    crop = Field(
+        CROP, 0.875, doc="the part of the resized photograph that the centre crop shows, each way"
     )
-    keep_aspect: bool = Field(True, description="false where resizing squeezes it to that shape")
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
-    channels: Literal["rgb", "bgr"] = Field("rgb", description="their order in the input")
-    range: PlainCount = Field(1, description="pixels run from 0 to this before mean and std")
-    mean: Colours = Field([0.485, 0.456, 0.406], description="of red, green, blue; subtracted")
-    std: Deviations = Field([0.229, 0.224, 0.225], description="of red, green, blue; divided by")
+    keep_aspect = Field(
+        PLAIN_BOOLEAN, True, doc="if false, resizing squeezes the photograph to the input's shape"
+    )
+    interpolation = Field(one_of("nearest", "bilinear", "bicubic"), "bilinear")
+    channels = Field(one_of("rgb", "bgr"), "rgb", doc="their order in the input")
+    range = Field(PLAIN_COUNT, 1, doc="pixels run from 0 to this before mean and std")
+    mean = Field(COLOURS, [0.485, 0.456, 0.406], doc="of red, green, blue; subtracted")
+    std = Field(DEVIATIONS, [0.229, 0.224, 0.225], doc="of red, green, blue; divided by")
 
 
-class Variant(Strict):
+class Variant(Record):
     """A named model: what it changes in its family. Mappings merge; everything else replaces."""
 
-    about: str | None = None
-    source: str | None = None
-    base: str | None = Field(None, description="another model of the family to start from")
-    settings: dict[Name, Value] = {}
-    options: dict[str, Any] = {}
-    tables: dict[Name, Any] = {}
-    blocks: dict[Name, Any] = {}
-    layers: dict[Name, Any] = {}
-    outputs: dict[Name, Any] = {}
-    initializers: dict[str, Any] = {}
-    preprocessing: dict[str, Any] = {}
-    classes: Classes = None
-    published: dict[str, Any] = {}
+    about = Field(OPTIONAL_TEXT, None)
+    source = Field(OPTIONAL_TEXT, None)
+    base = Field(OPTIONAL_TEXT, None, doc="another model of the family to start from")
+    settings = Field(MappingOf(VALUE), NOTHING)
+    options = Field(MAPPING, NOTHING)
+    tables = Field(MappingOf(ANYTHING), NOTHING)
+    blocks = Field(MappingOf(ANYTHING), NOTHING)
+    layers = Field(MappingOf(ANYTHING), NOTHING)
+    outputs = Field(MappingOf(ANYTHING), NOTHING)
+    initializers = Field(MAPPING, NOTHING)
+    preprocessing = Field(MAPPING, NOTHING)
+    classes = Field(CLASSES, None)
+    published = Field(MAPPING, NOTHING)
 
 
-class Spec(Strict):
+class Spec(Record):
     """A spec file: one family of networks."""
 
-    format: Version
-    name: Name
-    title: str | None = None
-    about: str | None = None
-    paper: Paper | None = None
-    options: Options = Options()
-    settings: dict[Name, Value] = Field({}, description="values that any expression may read")
-    initializers: Initializers | None = None
-    preprocessing: Preprocessing = Preprocessing()
-    classes: Classes = Field(None, description="what the classifier's outputs stand for")
-    published: dict[str, Any] = {}
-    tables: dict[Name, Table] = {}
-    blocks_from: Name | None = Field(
-        None,
-        description="a spec beside this one, or zoo's, whose blocks this may use as well",
+    format = Field(VERSION)
+    name = Field(NAME)
+    title = Field(OPTIONAL_TEXT, None)
+    about = Field(OPTIONAL_TEXT, None)
+    paper = Field(Nullable(RecordOf(Paper)), None)
+    options = Field(RecordOf(Options), Options())
+    settings = Field(MappingOf(VALUE), NOTHING, doc="values that any expression may read")
+    initializers = Field(Nullable(RecordOf(Initializers)), None)
+    preprocessing = Field(RecordOf(Preprocessing), Preprocessing())
+    classes = Field(CLASSES, None, doc="what the classifier's outputs stand for")
+    published = Field(MAPPING, NOTHING)
+    tables = Field(MappingOf(RecordOf(Table)), NOTHING)
+    blocks_from = Field(
+        Nullable(NAME), None, doc="a spec beside this one, or zoo's, whose blocks this one may use"
     )
-    blocks: dict[Name, BlockDef] = {}
-    layers: Layers
-    outputs: dict[Name, OutputDef] = Field(
-        {}, description="name: the layer it comes from; the last layer, as logits, if not given"
+    blocks = Field(MappingOf(RecordOf(BlockDef)), NOTHING)
+    layers = Field(LAYERS)
+    outputs = Field(
+        MappingOf(RecordOf(OutputDef)),
+        NOTHING,
+        doc="name: the layer it comes from; by default the last layer, as logits",
     )
-    models: dict[Name, Variant] = Field({}, description="named variants; the family alone if none")
+    models = Field(
+        MappingOf(RecordOf(Variant)), NOTHING, doc="named variants; by default the family alone"
+    )
 
 
-class Extension(Strict):
+class Extension(Record):
     """A spec file of more models of a family that another file holds."""
 
-    format: Version
-    extends: Name = Field(
-        description="a spec beside this one, or zoo's, whose family these models join"
-    )
-    about: str | None = None
-    models: dict[Name, Variant] = Field(min_length=1)
+    format = Field(VERSION)
+    extends = Field(NAME, doc="a spec beside this one, or zoo's, whose family these models join")
+    about = Field(OPTIONAL_TEXT, None)
+    models = Field(MappingOf(RecordOf(Variant), empty=False))
 
 
 def json_schema() -> str:
     """Return the JSON Schema of a spec file, as text."""
-    schema = TypeAdapter(Spec | Extension).json_schema(by_alias=True)
-    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    return json.dumps(schema, indent=1) + "\n"
+    definitions: dict[str, Any] = {}
+    files = [Spec.schema(definitions), Extension.schema(definitions)]
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": dict(sorted(definitions.items())),
+        "anyOf": files,
+    }
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
-
-for _model in (Group, BlockDef, Spec, Extension):
-    _model.model_rebuild()
 
 if __name__ == "__main__":  # python -m zoo.language.schema > spec/spec.schema.json
     print(json_schema(), end="")

@@ -4,120 +4,129 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
 
 from zoo.graphs.nodes import Node
-from zoo.graphs.shapes import Shape
+from zoo.graphs.shapes import Map, NodeShape
 from zoo.ops.base import Array, Inferred, Op
+from zoo.ops.cases import Case, Draw, boolean
+from zoo.ops.composite import Composite
+from zoo.ops.registry import operation
 
 
 class Activation(Op):
-    """What every activation is: no fields, no attributes, and the shape of its input."""
+    """What all activations share: no fields, no attributes, and the shape of the input."""
 
     elementwise = True
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         return Inferred(inputs[0], layout=layout)
 
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        """On maps and on flattened ones, of values well beyond where a function bends."""
+        layers: list[dict[str, Any]] = [{"op": "scale", "factor": 5}, {"op": cls.op}]
+        if boolean(draw):
+            layers = [{"op": "flatten"}, *layers, {"op": "linear", "out_features": 2}]
+        return Case(draw.integer(1, 3), layers)
 
+
+@operation("relu", family="activation", words=("ReLU", "rectifier"))
 class ReLU(Activation):
     """max(x, 0)."""
-
-    op: Literal["relu"]
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return np.maximum(inputs[0], 0)
 
 
+@operation("relu6", family="activation", words=("ReLU6",))
 class ReLU6(Activation):
     """min(max(x, 0), 6)."""
-
-    op: Literal["relu6"]
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return np.clip(inputs[0], 0, 6)
 
 
+@operation("sigmoid", family="activation", words=("logistic",))
 class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
-    op: Literal["sigmoid"]
-
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        return sigmoid(inputs[0])
+        # without ever taking the exponential of a large number
+        (x,) = inputs
+        small = np.exp(-np.abs(x))
+        return np.asarray(np.where(x >= 0, x.dtype.type(1), small) / (1 + small))
 
 
+@operation("tanh", family="activation")
 class Tanh(Activation):
     """The hyperbolic tangent."""
-
-    op: Literal["tanh"]
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return np.tanh(inputs[0])
 
 
+@operation("hard_sigmoid", family="activation")
 class HardSigmoid(Activation):
-    """relu6(x + 3) / 6. (Of Keras 2 and TensorFlow there is another, of slope 0.2.)
+    """relu6(x + 3) / 6. (The one of Keras 2 and of TensorFlow has a slope of 0.2.)
 
     Source: Howard et al., Searching for MobileNetV3, https://arxiv.org/abs/1905.02244
     """
-
-    op: Literal["hard_sigmoid"]
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return np.asarray(np.clip(inputs[0] + 3, 0, 6) / 6)
 
 
-class HardSwish(Activation):
-    """x relu6(x + 3) / 6.
+class Gated(Composite, Activation):
+    """An activation that is its input times another activation of it."""
+
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        return Composite.infer(self, inputs, layout)
+
+
+@operation("hard_swish", family="activation", words=("hardswish", "hard_silu"))
+class HardSwish(Gated):
+    """x times hard_sigmoid(x).
 
     Source: Howard et al., Searching for MobileNetV3, https://arxiv.org/abs/1905.02244
     """
 
-    op: Literal["hard_swish"]
+    expands = {
+        "gate": {"op": "hard_sigmoid"},
+        "product": {"op": "multiply", "from": ["input", "gate"]},
+    }
 
-    @staticmethod
-    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        return np.asarray(inputs[0] * np.clip(inputs[0] + 3, 0, 6) / 6)
 
-
-class SiLU(Activation):
-    """x sigmoid(x), also called swish.
+@operation("silu", family="activation", words=("SiLU", "swish", "swish1"))
+class SiLU(Gated):
+    """x times sigmoid(x), also called swish.
 
     Source: Ramachandran et al., Searching for Activation Functions,
     https://arxiv.org/abs/1710.05941
     """
 
-    op: Literal["silu"]
+    expands = {
+        "gate": {"op": "sigmoid"},
+        "product": {"op": "multiply", "from": ["input", "gate"]},
+    }
 
-    @staticmethod
-    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        return np.asarray(inputs[0] * sigmoid(inputs[0]))
 
-
+@operation("gelu", family="activation")
 class GELU(Activation):
     """x times the normal distribution's cumulative function: x / 2 (1 + erf(x / sqrt 2)).
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units, https://arxiv.org/abs/1606.08415
     """
 
-    op: Literal["gelu"]
-
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         (x,) = inputs
         erf = np.vectorize(math.erf, otypes=[x.dtype])
         return np.asarray(x * (1 + erf(x / math.sqrt(2))) / 2)
-
-
-def sigmoid(x: Array) -> Array:
-    """Compute 1 / (1 + exp(-x)) without ever taking the exponential of a large number."""
-    small = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, x.dtype.type(1), small) / (1 + small))

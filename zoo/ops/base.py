@@ -1,4 +1,4 @@
-"""What an operation is: fields, a shape rule and a meaning."""
+"""What an operation is: fields, a shape rule, a meaning in NumPy, and how to test it."""
 
 from __future__ import annotations
 
@@ -11,53 +11,69 @@ import numpy as np
 import numpy.typing as npt
 
 from zoo.graphs.nodes import Node, Parameter
-from zoo.graphs.shapes import Shape, text_of
+from zoo.graphs.shapes import Map, NodeShape, Vector, text_of
+from zoo.ops import words
+from zoo.ops.cases import Case, Draw
 from zoo.ops.fields import Layer
+from zoo.ops.grammar import Field
 
 Array = npt.NDArray[np.floating[Any]]
 
 
 class ShapeError(ValueError):
-    """Inputs do not fit an operation; the expansion adds which node, file and line."""
+    """Inputs do not fit an operation; the expansion adds the node, the file and the line."""
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """What an operation makes of its inputs: all that a node needs beside its name."""
+    """What an operation makes of its inputs: everything a node needs besides its name."""
 
-    shape: Shape
+    shape: NodeShape
     attributes: Mapping[str, Any] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     macs: int = 0
-    layout: Shape | None = None
+    layout: Map | None = None
 
 
 class Op(Layer):
     """An operation of the spec language.
 
-    A subclass declares ``op: Literal["its_name"]``, its fields, how it infers shapes, and what it
-    means. The fields are resolved by the time ``infer`` is called: no expressions are left.
+    A subclass is registered with :func:`zoo.ops.registry.operation`. It declares its fields, infers
+    shapes, and says what it means. When ``infer`` is called, every expression has been computed.
+    The first paragraph of its docstring is its line in the documentation.
     """
 
-    op: str
+    tags = frozenset({"op"})
 
-    #: Whether each value of the output depends on the same value of the input alone, so that a
-    #: flattened map passes through in whatever order it is held.
+    #: Its name in specs. This and the next two are set by the registration.
+    op: ClassVar[str]
+    #: The family that its colour shows in drawings; one of ``zoo.ops.registry.FAMILIES``.
+    family: ClassVar[str]
+    #: What frameworks call it, in any case: ``("Conv2D", "Conv2d")``.
+    words: ClassVar[tuple[str, ...]] = ()
+
+    #: Whether each value of the output depends only on the same value of the input, so that a
+    #: flattened map can pass through in whatever order a framework holds it.
     elementwise: ClassVar[bool] = False
-    #: How many inputs it takes: (least, most).
+    #: How many inputs it takes: (fewest, most).
     arity: ClassVar[tuple[int, int]] = (1, 1)
+    #: Backend -> ``module:function`` that makes the framework's layer of a node, for an operation
+    #: of another package; zoo's own are in each backend's ``operations.py``.
+    implementations: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        """Give the output's shape and everything else a builder must know.
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        """Return the output's shape and everything else that a builder must know.
 
         Args:
             inputs: Shapes of the inputs, without the batch.
-            layout: For a flattened map, its ``(C, H, W)``; see :class:`zoo.graphs.nodes.Node`.
+            layout: The map that a vector was flattened from, if it was; see
+                :class:`zoo.graphs.nodes.Node`.
 
         Raises:
             ShapeError: The inputs do not fit.
         """
+        raise NotImplementedError
 
     @staticmethod
     @abstractmethod
@@ -66,19 +82,86 @@ class Op(Layer):
 
         Args:
             node: The node.
-            inputs: One array an input, batch first, NCHW or [N, features].
+            inputs: One array for each input, batch first, NCHW or [N, features].
             weights: Local parameter name -> array.
 
         Returns:
             The output, in the dtype of the inputs.
         """
+        raise NotImplementedError
+
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        """Draw a small network to test the operation with, in every framework.
+
+        An operation with required fields, or whose fields change what it computes, has its own.
+
+        Args:
+            draw: Chooses the numbers.
+        """
+        return Case(draw.integer(1, 3), [{"op": cls.op}])
+
+    @classmethod
+    def unknown(cls, key: str) -> str:
+        if key == "block":
+            return "a layer is an operation (op) or the use of a block (block), not both"
+        hint = words.field(cls.op, key, cls.fields)
+        return f"unknown field. {hint}" if hint else super().unknown(key)
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields of its own that were given, as they were given."""
+        own = self.own_fields()
+        return {f.key: self.__dict__[name] for name, f in own.items() if name in self.__dict__}
+
+    @classmethod
+    def own_fields(cls) -> dict[str, Field[Any]]:
+        """Return the fields that not every layer has, by attribute."""
+        return {f.name: f for key, f in cls.fields.items() if key not in Layer.fields}
+
+    @classmethod
+    def _definition(cls, definitions: dict[str, Any]) -> dict[str, Any]:
+        definition = super()._definition(definitions)
+        definition["properties"] = {"op": {"const": cls.op}, **definition["properties"]}
+        definition["required"] = ["op", *definition["required"]]
+        return definition
 
 
-def map_of(shape: Shape) -> tuple[int, int, int]:
-    """Return a shape that must be a map's."""
-    if len(shape) != 3:
+def map_of(shape: NodeShape) -> Map:
+    """Return a shape that must be a map's.
+
+    Raises:
+        ShapeError: It is of another kind.
+    """
+    if not isinstance(shape, Map):
         raise ShapeError(f"expected a map (channels, height, width), got {text_of(shape)}")
-    return shape[0], shape[1], shape[2]
+    return shape
+
+
+def vector_of(shape: NodeShape) -> Vector:
+    """Return a shape that must be a vector's; see :func:`map_of`."""
+    if not isinstance(shape, Vector):
+        raise ShapeError(f"expected a vector, got {text_of(shape)}; put a flatten before it")
+    return shape
+
+
+def channels_of(shape: NodeShape) -> int:
+    """Return the number of channels of a map, or of features of a vector."""
+    return shape.channels if isinstance(shape, Map) else shape.features
+
+
+def with_channels(shape: NodeShape, channels: int) -> NodeShape:
+    """Return a shape with another number of channels or features."""
+    return shape._replace(channels=channels) if isinstance(shape, Map) else Vector(channels)
+
+
+def per_channel(values: Array, x: Array) -> Array:
+    """Shape one value for each channel so that it broadcasts over a batch of maps or vectors.
+
+    Example:
+        >>> per_channel(np.ones(3), np.ones((2, 3, 4, 4))).shape
+        (3, 1, 1)
+    """
+    return values.reshape(-1, *(1,) * (x.ndim - 2))
 
 
 def pair(value: int | Sequence[int]) -> tuple[int, int]:

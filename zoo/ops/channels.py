@@ -3,54 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
 from zoo.graphs.nodes import Node
-from zoo.graphs.shapes import Shape
+from zoo.graphs.shapes import Map, NodeShape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
-from zoo.ops.fields import Natural, Naturals, Naturals2, Positive
+from zoo.ops.cases import Case, Draw, integers
+from zoo.ops.fields import BEFORE_AFTER, NATURAL, NATURALS, POSITIVE
+from zoo.ops.grammar import Field
+from zoo.ops.registry import operation
 
 
+@operation("slice", family="arranging", words=("narrow",))
 class Slice(Op):
-    """The channels from start to before stop. Attributes of the node: start, stop."""
+    """The channels from `start` up to, but without, `stop`.
 
-    op: Literal["slice"]
-    start: Natural = 0
-    stop: Positive
+    Attributes of the node: start, stop.
+    """
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        channels, *size = map_of(inputs[0])
+    start = Field(NATURAL, 0)
+    stop = Field(POSITIVE)
+
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        shape = map_of(inputs[0])
+        channels = shape.channels
         if not self.start < self.stop <= channels:
             raise ShapeError(
                 f"there are channels 0 to {channels}, not from {self.start} to {self.stop}"
             )
-        at = {"start": self.start, "stop": self.stop}
-        return Inferred((self.stop - self.start, *size), at)
+        attributes = {"start": self.start, "stop": self.stop}
+        return Inferred(shape._replace(channels=self.stop - self.start), attributes)
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return inputs[0][:, node.attributes["start"] : node.attributes["stop"]]
 
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        channels = draw.integer(2, 6)
+        start = draw.integer(0, channels - 1)
+        stop = draw.integer(start + 1, channels)
+        return Case(channels, [{"op": cls.op, "start": start, "stop": stop}])
 
+
+@operation("select", family="arranging", words=("index_select",))
 class Select(Op):
-    """The channels of the given numbers, in that order. Attributes of the node: channels."""
+    """The channels of the given numbers, in that order.
 
-    op: Literal["select"]
-    channels: Naturals
+    Attributes of the node: channels.
+    """
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        channels, *size = map_of(inputs[0])
-        if beyond := [number for number in self.channels if number >= channels]:
-            raise ShapeError(f"there is no channel {beyond[0]}; the last is {channels - 1}")
-        return Inferred((len(self.channels), *size), {"channels": tuple(self.channels)})
+    channels = Field(NATURALS)
+
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        shape = map_of(inputs[0])
+        last = shape.channels - 1
+        if beyond := [number for number in self.channels if number > last]:
+            raise ShapeError(f"there is no channel {beyond[0]}; the last is {last}")
+        channels = tuple(self.channels)
+        return Inferred(shape._replace(channels=len(channels)), {"channels": channels})
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return inputs[0][:, node.attributes["channels"]]
 
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        channels = draw.integer(1, 5)
+        chosen = integers(draw, 0, channels - 1, draw.integer(1, 7))
+        return Case(channels, [{"op": cls.op, "channels": chosen}])
 
+
+@operation("channel_shuffle", family="arranging", words=("ShuffleChannel", "shuffle_channels"))
 class ChannelShuffle(Op):
     """The first channel of each group, then the second of each, and so on.
 
@@ -59,13 +84,12 @@ class ChannelShuffle(Op):
     Source: Zhang et al., ShuffleNet, https://arxiv.org/abs/1707.01083
     """
 
-    op: Literal["channel_shuffle"]
-    groups: Positive
+    groups = Field(POSITIVE)
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         channels, *_ = map_of(inputs[0])
         if channels % self.groups:
-            raise ShapeError(f"{channels} channels are no multiple of {self.groups} groups")
+            raise ShapeError(f"{channels} channels are not a multiple of {self.groups} groups")
         return Inferred(inputs[0], {"groups": self.groups})
 
     @staticmethod
@@ -74,21 +98,31 @@ class ChannelShuffle(Op):
         order = np.arange(x.shape[1]).reshape(groups, -1).T.ravel()
         return x[:, order]
 
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        groups = draw.integer(1, 4)
+        return Case(groups * draw.integer(1, 3), [{"op": cls.op, "groups": groups}])
 
+
+@operation("pad_channels", family="arranging")
 class PadChannels(Op):
-    """Channels of zeros before and after those there are.
+    """Adds channels of zeros before and after those of the input.
 
     Attributes of the node: padding, (before, after).
     """
 
-    op: Literal["pad_channels"]
-    padding: Naturals2
+    padding = Field(BEFORE_AFTER, doc="a number or [before, after]")
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        channels, *size = map_of(inputs[0])
-        padding = pair(self.padding)
-        return Inferred((sum(padding) + channels, *size), {"padding": padding})
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        shape, padding = map_of(inputs[0]), pair(self.padding)
+        channels = shape.channels + sum(padding)
+        return Inferred(shape._replace(channels=channels), {"padding": padding})
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return np.pad(inputs[0], ((0, 0), node.attributes["padding"], (0, 0), (0, 0)))
+
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        padding = draw.choice(([1, 2], [0, 3], 1))
+        return Case(draw.integer(1, 3), [{"op": cls.op, "padding": padding}])

@@ -3,46 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from zoo.graphs.nodes import Node
-from zoo.graphs.shapes import Shape
+from zoo.graphs.shapes import Map, NodeShape, Shape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
-from zoo.ops.fields import Boolean, Padding, Pair
+from zoo.ops.cases import Case, Draw, boolean, integers, padding
+from zoo.ops.fields import BOOLEAN, PADDING, PAIR
+from zoo.ops.grammar import Field, Nullable
+from zoo.ops.registry import operation
 from zoo.ops.windows import Windows, pad, place, view
 
 
 class _Pool(Op):
-    kernel_size: Pair
-    stride: Pair | None = None
-    padding: Padding = 0
-    ceil_mode: Boolean = False
+    kernel_size = Field(PAIR)
+    stride = Field(Nullable(PAIR), None, doc="the kernel's size if not given")
+    padding = Field(PADDING, 0)
+    ceil_mode = Field(BOOLEAN, False)
 
-    def _place(self, shape: Shape) -> tuple[Windows, dict[str, Any]]:
-        _, height, width = map_of(shape)
+    def _place(self, shape: Map) -> tuple[Windows, dict[str, Any]]:
         kernel = pair(self.kernel_size)
         stride = pair(self.kernel_size if self.stride is None else self.stride)
-        at = place((height, width), kernel, stride, self.padding, ceil_mode=self.ceil_mode)
-        if any(p >= k for p, k in zip(at.stated, (kernel[0],) * 2 + (kernel[1],) * 2, strict=True)):
-            raise ShapeError(f"padding {list(at.stated)} leaves a window with nothing but padding")
-        return at, {"kernel_size": kernel, "stride": stride, "padding": at.padding}
+        size = shape.height, shape.width
+        windows = place(size, kernel, stride, self.padding, ceil_mode=self.ceil_mode)
+        extents = (kernel[0],) * 2 + (kernel[1],) * 2
+        if any(p >= k for p, k in zip(windows.stated, extents, strict=True)):
+            stated = list(windows.stated)
+            raise ShapeError(f"padding {stated} leaves a window with nothing but padding")
+        return windows, {"kernel_size": kernel, "stride": stride, "padding": windows.padding}
+
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        layer = {
+            "op": cls.op,
+            "kernel_size": integers(draw, 1, 4, 2),
+            "stride": integers(draw, 1, 3, 2),
+            "padding": padding(draw, 2),
+            "ceil_mode": boolean(draw),
+        }
+        return Case(draw.integer(1, 3), [layer])
 
 
+@operation("max_pool", family="pooling", words=("MaxPooling2D", "MaxPool2d", "max_pooling"))
 class MaxPool(_Pool):
     """The largest value of each window; padding never wins.
 
     Attributes of the node: kernel_size, stride, padding, and symmetric: ``(pad height, pad width,
-    ceil_mode)`` with which PyTorch's and Paddle's own layer lays the same windows, or None.
+    ceil_mode)`` with which PyTorch's and Paddle's own layer has the same windows, or None.
     """
 
-    op: Literal["max_pool"]
-
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        at, attributes = self._place(inputs[0])
-        attributes["symmetric"] = _symmetric(inputs[0][1:], at, **attributes)
-        return Inferred((inputs[0][0], *at.size), attributes)
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        shape = map_of(inputs[0])
+        windows, attributes = self._place(shape)
+        attributes["symmetric"] = _symmetric(shape[1:], windows, **attributes)
+        return Inferred(Map(shape.channels, *windows.size), attributes)
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
@@ -50,76 +66,91 @@ class MaxPool(_Pool):
         return np.asarray(view(padded, node.attributes).max(axis=(4, 5)))
 
 
+@operation(
+    "avg_pool",
+    family="pooling",
+    words=("AveragePooling2D", "AvgPool2d", "AveragePool", "mean_pool"),
+)
 class AvgPool(_Pool):
-    """The mean of each window.
+    """The mean of each window; what `ceil_mode` adds beyond the padding is never counted.
 
     Attributes of the node: kernel_size, stride, padding, and counts: how many values each window
     divides by, as one tuple for the rows and one for the columns (their product is the divisor),
-    or None where that is the kernel's area everywhere. Stated padding counts if
-    ``count_include_pad``; what ``ceil_mode`` adds beyond it never does.
+    or None where that is the kernel's area everywhere.
     """
 
-    op: Literal["avg_pool"]
-    count_include_pad: Boolean = True
+    count_include_pad = Field(BOOLEAN, True)
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        at, attributes = self._place(inputs[0])
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        shape = map_of(inputs[0])
+        windows, attributes = self._place(shape)
         kernel, stride = attributes["kernel_size"], attributes["stride"]
         counts = []
-        for axis in (0, 1):
-            low, high = at.stated[2 * axis : 2 * axis + 2]
-            if self.count_include_pad:
-                begin, end = 0, low + inputs[0][1 + axis] + high
-            else:
-                begin, end = low, low + inputs[0][1 + axis]
-            starts = [i * stride[axis] for i in range(at.size[axis])]
+        for axis, length in enumerate((shape.height, shape.width)):
+            low, high = windows.stated[2 * axis : 2 * axis + 2]
+            begin, end = (0, low + length + high) if self.count_include_pad else (low, low + length)
+            starts = [i * stride[axis] for i in range(windows.size[axis])]
             counts.append(tuple(min(s + kernel[axis], end) - max(s, begin) for s in starts))
         full = all(c == k for axis, k in zip(counts, kernel, strict=True) for c in axis)
         attributes["counts"] = None if full else tuple(counts)
-        return Inferred((inputs[0][0], *at.size), attributes)
+        return Inferred(Map(shape.channels, *windows.size), attributes)
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        at, (x,) = node.attributes, inputs
-        total = view(pad(x, at["padding"]), at).sum(axis=(4, 5))
-        kernel, counts = at["kernel_size"], at["counts"]
+        attributes, (x,) = node.attributes, inputs
+        total = view(pad(x, attributes["padding"]), attributes).sum(axis=(4, 5))
+        kernel, counts = attributes["kernel_size"], attributes["counts"]
         area = np.outer(*counts).astype(x.dtype) if counts else x.dtype.type(kernel[0] * kernel[1])
         return np.asarray(total / area)
 
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        channels, (layer,) = super().cases(draw)
+        return Case(channels, [{**layer, "count_include_pad": boolean(draw)}])
 
+
+@operation(
+    "global_avg_pool",
+    family="pooling",
+    words=("GlobalAveragePooling2D", "GlobalAveragePool", "GlobalAvgPool2d"),
+)
 class GlobalAvgPool(Op):
-    """The mean of each channel, as a map of one pixel. No attributes."""
+    """The mean of each channel, as a map of one pixel.
 
-    op: Literal["global_avg_pool"]
+    No attributes.
+    """
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
-        channels, _, _ = map_of(inputs[0])
-        return Inferred((channels, 1, 1))
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        return Inferred(Map(map_of(inputs[0]).channels, 1, 1))
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         return np.asarray(inputs[0].mean(axis=(2, 3), keepdims=True))
 
 
+@operation(
+    "adaptive_avg_pool",
+    family="pooling",
+    words=("AdaptiveAvgPool2d", "AdaptiveAveragePooling2D", "AdaptiveAveragePool"),
+)
 class AdaptiveAvgPool(Op):
     """The mean of each of a given number of windows, which together cover the map.
 
-    Window i of n spans from floor(i * size / n) to ceil((i + 1) * size / n), as PyTorch has it.
+    Window i of n spans from floor(i * size / n) to ceil((i + 1) * size / n), as in PyTorch.
     Attributes of the node: output_size, and windows: (begin, end) of each, as one tuple for the
     rows and one for the columns.
     """
 
-    op: Literal["adaptive_avg_pool"]
-    output_size: Pair
+    output_size = Field(PAIR)
 
-    def infer(self, inputs: Sequence[Shape], layout: Shape | None) -> Inferred:
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         channels, *size = map_of(inputs[0])
         output = pair(self.output_size)
         windows = tuple(
             tuple((i * n // count, -(-(i + 1) * n // count)) for i in range(count))
             for n, count in zip(size, output, strict=True)
         )
-        return Inferred((channels, *output), {"output_size": output, "windows": windows})
+        return Inferred(Map(channels, *output), {"output_size": output, "windows": windows})
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
@@ -127,23 +158,27 @@ class AdaptiveAvgPool(Op):
         means = [[inputs[0][:, :, a:b, c:d].mean(axis=(2, 3)) for c, d in columns] for a, b in rows]
         return np.asarray(means).transpose(2, 3, 0, 1)
 
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        return Case(draw.integer(1, 3), [{"op": cls.op, "output_size": integers(draw, 1, 5, 2)}])
+
 
 def _symmetric(
     size: Shape,
-    at: Windows,
+    windows: Windows,
     kernel_size: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int, int, int],
 ) -> tuple[int, int, bool] | None:
-    """Find the symmetric padding and rounding that lay the same windows, if there are any.
+    """Find the symmetric padding and rounding that give the same windows, if there are any.
 
-    What lies beyond the end of the map never wins a maximum, so only where the windows begin and
+    What lies beyond the end of the map never is the maximum, so only where the windows begin and
     how many there are matters. The frameworks take at most half a kernel of padding.
     """
     pads = (padding[0], padding[2])
     if any(p > k // 2 for p, k in zip(pads, kernel_size, strict=True)):
         return None
-    axes = list(zip(size, pads, kernel_size, stride, at.size, strict=True))
+    axes = list(zip(size, pads, kernel_size, stride, windows.size, strict=True))
     if all((n + 2 * p - k) // s + 1 == out for n, p, k, s, out in axes):
         return (*pads, False)
     if all(-(-(n + 2 * p - k) // s) + 1 == out for n, p, k, s, out in axes):

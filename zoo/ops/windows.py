@@ -1,4 +1,4 @@
-"""The arithmetic that convolutions and pools share: padding, rounding, and windows in NumPy."""
+"""What convolutions and pools share: padding, rounding, and windows in NumPy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from zoo.ops.base import Array, ShapeError
 
 @dataclass(frozen=True)
 class Windows:
-    """How windows lie over one map.
+    """Where the windows of a layer are on its map.
 
     Attributes:
         padding: (top, bottom, left, right), the ceil extension included.
-        stated: The same, as the spec states it: without the ceil extension.
+        stated: The padding that the spec states, without the ceil extension.
         size: (height, width) of the output.
     """
 
@@ -37,9 +37,9 @@ def place(
 ) -> Windows:
     """Resolve padding and rounding.
 
-    ``same`` is TensorFlow's: an output of ceil(size / stride), the odd pixel at the end.
-    With ``ceil_mode`` a last window that would start beyond the input and its leading padding is
-    dropped, as Caffe and PyTorch do.
+    ``same`` is TensorFlow's rule: an output of ceil(size / stride), the odd pixel at the end.
+    With ``ceil_mode``, a last window that would start beyond the input and its leading padding is
+    dropped, as in Caffe and PyTorch.
 
     Raises:
         ShapeError: The window is larger than the padded input.

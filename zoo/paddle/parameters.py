@@ -11,26 +11,23 @@ import paddle
 from paddle import nn
 from paddle.utils import dlpack
 
-from zoo.backend.parameters import CANONICAL, Array, Slot, Table, Tensor, slot, to_native
+from zoo.backend.parameters import CANONICAL, Array, Slot, Tensor, slot, to_native
 from zoo.paddle import _private
 
 #: operation -> canonical name -> Paddle's own name and axes
-PARAMETERS: Table = {
+PARAMETERS: dict[str, dict[str, Slot]] = {
     "linear": {"weight": Slot("weight", "IO")},
     "batch_norm": {"running_mean": Slot("_mean"), "running_var": Slot("_variance")},
-}
-
-_CANONICAL_NAMES = {
-    where.name: name for slots in PARAMETERS.values() for name, where in slots.items()
 }
 
 
 def tensors(model: nn.Layer) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name."""
+    canonical = {w.name: name for slots in PARAMETERS.values() for name, w in slots.items()}
     found = {}
     for path, layer in model.named_sublayers(include_self=True):
         for own, value in _private.parameters(layer):
-            name = _CANONICAL_NAMES.get(own, own)
+            name = canonical.get(own, own)
             shape = tuple(value.shape)
             axes = slot(PARAMETERS, _op(layer), name).axes if len(shape) > 1 else "C"
             found[f"{path}.{name}".removeprefix(".")] = Tensor(value, shape, axes)

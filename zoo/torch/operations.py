@@ -110,7 +110,9 @@ def max_pool(node: Node, factory: Factory) -> nn.Module:
 def avg_pool(node: Node, factory: Factory) -> nn.Module:
     attrs = node.attributes
     top, bottom, left, right = attrs["padding"]
-    if attrs["counts"] is None and (top, left) == (bottom, right):
+    height, width = attrs["kernel_size"]
+    native = top <= height // 2 and left <= width // 2  # PyTorch's own layer refuses more
+    if native and attrs["counts"] is None and (top, left) == (bottom, right):
         return nn.AvgPool2d(attrs["kernel_size"], attrs["stride"], (top, left))
     return modules.PaddedAvgPool2d(
         attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counts"], factory

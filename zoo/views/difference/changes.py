@@ -189,8 +189,8 @@ def _is_default(op: str, key: str, value: Any) -> bool:
     """Whether an attribute has its default value, or follows from others."""
     if op not in ops.OPS:
         return False
-    known = ops.OPS[op].model_fields.get(key)
+    known = ops.OPS[op].fields.get(key)
     if known is None or key.startswith("in_"):
         return True
     values = set(value) if isinstance(value, tuple) else {value}
-    return not known.is_required() and values == {known.default}
+    return not known.required and values == {known.default}

@@ -1,0 +1,120 @@
+"""An operation that another package adds to zoo: PReLU, and one function for each backend."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import pytest
+
+from zoo import ops
+
+PRELU = '''
+"""The parametric rectifier."""
+
+import numpy as np
+
+from zoo.graphs.nodes import Parameter
+from zoo.ops.base import Inferred, Op, ShapeError, channels_of, per_channel
+from zoo.ops.fields import NUMBER
+from zoo.ops.grammar import Field
+from zoo.ops.registry import operation
+
+
+@operation("prelu", family="activation", words=("PReLU", "ParametricReLU"))
+class PReLU(Op):
+    """x where x is positive, elsewhere x times a learnt slope of its channel.
+
+    Attributes of the node: num_features, init. Parameters: weight [channels].
+
+    Source: He et al., Delving Deep into Rectifiers, https://arxiv.org/abs/1502.01852
+    """
+
+    implementations = {
+        backend: f"prelu_for_zoo_in_{backend}:prelu" for backend in ("torch", "paddle", "keras", "flax")
+    }
+    init = Field(NUMBER, 0.25, doc="the initial slope")
+
+    def infer(self, inputs, layout):
+        if layout:
+            raise ShapeError("a flattened map has no channels; put the layer before flatten")
+        channels, start = channels_of(inputs[0]), float(self.init)
+        attributes = {"num_features": channels, "init": start}
+        return Inferred(inputs[0], attributes, (Parameter("weight", (channels,), start),))
+
+    @staticmethod
+    def meaning(node, inputs, weights):
+        (x,) = inputs
+        return np.where(x >= 0, x, x * per_channel(weights["weight"], x))
+'''
+
+IN_TORCH = """
+from torch import nn
+
+
+def prelu(node, factory):
+    return nn.PReLU(node.attributes["num_features"], node.attributes["init"], **factory)
+"""
+
+IN_PADDLE = """
+from paddle import nn
+
+from zoo.backend.parameters import Slot
+from zoo.paddle.parameters import PARAMETERS
+
+PARAMETERS["prelu"] = {"weight": Slot("_weight")}
+
+
+def prelu(node, dtype):
+    return nn.PReLU(node.attributes["num_features"], node.attributes["init"])
+"""
+
+IN_KERAS = """
+import keras
+
+from zoo.backend.parameters import Slot
+from zoo.keras.parameters import PARAMETERS
+
+PARAMETERS["prelu"] = {"weight": Slot("alpha")}
+
+
+def prelu(node, dtype, seed):
+    axes = list(range(1, len(node.shape)))
+    return [keras.layers.PReLU(shared_axes=axes, dtype=dtype, name=node.name)]
+"""
+
+IN_FLAX = """
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+
+class PReLU(nnx.Module):
+    def __init__(self, features, init, dtype):
+        self.weight = nnx.Param(np.full(features, init, dtype))
+
+    def __call__(self, x):
+        return jnp.where(x >= 0, x, x * self.weight[...])
+
+
+def prelu(node, dtype, rngs):
+    return PReLU(node.attributes["num_features"], node.attributes["init"], dtype)
+"""
+
+
+@pytest.fixture
+def prelu(tmp_path, monkeypatch):
+    """A package that adds an operation to zoo: one file, and the entry point that names it."""
+    (tmp_path / "prelu_for_zoo.py").write_text(textwrap.dedent(PRELU))
+    functions = {"torch": IN_TORCH, "paddle": IN_PADDLE, "keras": IN_KERAS, "flax": IN_FLAX}
+    for backend, text in functions.items():
+        (tmp_path / f"prelu_for_zoo_in_{backend}.py").write_text(text)
+    info = tmp_path / "prelu_for_zoo-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: prelu-for-zoo\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.operations]\nprelu = prelu_for_zoo\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with ops.OPS.restored():
+        yield "prelu"
+    for name in [name for name in sys.modules if name.startswith("prelu_for_zoo")]:
+        del sys.modules[name]

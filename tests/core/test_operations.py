@@ -1,0 +1,265 @@
+"""An operation is registered once, and everything else about it follows."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import zoo
+from zoo import ops
+from zoo.errors import SpecError
+from zoo.graphs.shapes import Map, Vector
+from zoo.language import schema
+from zoo.ops import registry, words
+from zoo.ops.base import Op
+from zoo.ops.cases import Generator
+from zoo.ops.composite import Composite, expanded
+from zoo.ops.fields import POSITIVE
+from zoo.ops.grammar import Field
+from zoo.ops.registry import operation
+
+ROOT = Path(zoo.__file__).parent.parent
+LAYERS = """
+c: {op: conv, out_channels: 4, kernel_size: 3}
+p: {op: prelu}
+"""
+
+
+def test_a_new_operation_is_unknown_without_its_package(spec_file):
+    with pytest.raises(SpecError, match="unknown op 'prelu'. zoo has no such operation."):
+        zoo.graph(spec_file(LAYERS))
+
+
+def test_a_new_operation_has_shapes_parameters_and_a_meaning(prelu, spec_file):
+    graph = zoo.graph(spec_file(LAYERS), in_channels=3, input_size=5)
+    node = graph.node("p")
+    assert node.shape == Map(4, 3, 3)
+    assert [(p.name, p.shape, p.constant) for p in node.parameters] == [("p.weight", (4,), 0.25)]
+    x = np.random.default_rng(0).standard_normal((2, 3, 5, 5))
+    weights = {p.name: np.ones(p.shape) for p in graph.parameters}
+    weights["p.weight"] = np.array([0.0, 0.5, 1.0, 2.0])
+    values = dict(ops.steps(graph, x, weights))
+    slopes = np.array([0.0, 0.5, 1.0, 2.0])[:, None, None]
+    assert np.array_equal(values["p"], np.where(values["c"] < 0, slopes * values["c"], values["c"]))
+    with pytest.raises(SpecError, match="put the layer before flatten"):
+        zoo.graph(spec_file("f: {op: flatten}\np: {op: prelu}"))
+
+
+def test_a_new_operation_is_in_the_schema_the_tables_and_the_colours(prelu):
+    validator = jsonschema.Draft202012Validator(json.loads(schema.json_schema()))
+    document = {"format": 1, "name": "x", "layers": {"p": {"op": "prelu", "init": 0.1}}}
+    validator.validate(document)
+    document["layers"]["p"] = {"op": "prelu", "slope": 0.1}
+    assert not validator.is_valid(document)
+    line = "| `prelu` | `init` (0.25, the initial slope) | x where x is positive, elsewhere x "
+    assert line in tables().language()
+    assert "| `prelu` |" in tables().operations()
+    assert ops.OPS["prelu"].family == "activation"
+
+
+def test_a_new_operation_is_tested_and_suggested(prelu, spec_file):
+    case = ops.OPS["prelu"].cases(Generator(seed=0))
+    assert case.document()["layers"] == {"n0": {"op": "prelu"}}
+    with pytest.raises(SpecError, match="unknown op 'ParametricReLU'. It is called 'prelu'."):
+        zoo.graph(spec_file("p: {op: ParametricReLU}"))
+
+
+# What the backends need for it, one function each, goes here.
+
+
+def tables():
+    spec = importlib.util.spec_from_file_location("tables_of_docs", ROOT / "docs" / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_table_of_the_spec_language_is_current():
+    module = tables()
+    assert module.rendered(module.LANGUAGE) == module.LANGUAGE.read_text(), "python docs/tables.py"
+
+
+@pytest.mark.parametrize("name", ops.OPS)
+def test_every_operation_is_complete(name):
+    op = ops.OPS[name]
+    assert op.op == name
+    assert op.family in registry.FAMILIES
+    assert op.__doc__
+    assert op.__doc__.partition("\n\n")[0].endswith((".", ".)"))
+    required = [field.key for field in op.own_fields().values() if field.required]
+    stated = op.cases.__func__ is not Op.cases.__func__
+    assert stated or not required, f"{name} has required fields and no cases"
+    for seed in range(5):
+        case = op.cases(Generator(seed))
+        document = case.document()
+        assert name in {layer.get("op") for layer in document["layers"].values()}
+        schema.Spec.read(document)
+
+
+def test_an_operation_is_registered_once_and_with_a_known_family():
+    with pytest.raises(ValueError, match="operation 'relu' is already registered"):
+        operation("relu", family="activation")(type("Other", (Op,), {}))
+    with pytest.raises(ValueError, match="other: unknown family 'odd'. Known: convolution, dense"):
+        operation("other", family="odd")(type("Other", (Op,), {}))
+    assert "other" not in ops.OPS
+
+
+def test_operations_cannot_be_changed():
+    conv = ops.OPS["conv"].read({"op": "conv", "out_channels": 8, "kernel_size": 3})
+    assert (conv.out_channels, conv.stride, conv.op) == (8, 1, "conv")
+    for change in ("out_channels", "stride", "other"):
+        with pytest.raises(AttributeError, match="a Conv cannot be changed"):
+            setattr(conv, change, 2)
+    with pytest.raises(AttributeError, match="a Conv cannot be changed"):
+        del conv.out_channels
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        ("swish", "It is called 'silu'."),
+        ("Conv2D", "It is called 'conv'."),
+        ("fc", "It is called 'linear'."),
+        ("Gemm", "It is called 'linear'."),
+        ("InnerProduct", "It is called 'linear'."),
+        ("BatchNormalization", "It is called 'batch_norm'."),
+        ("BatchNorm2D", "It is called 'batch_norm'."),
+        ("MaxPooling2D", "It is called 'max_pool'."),
+        ("GlobalAveragePooling2D", "It is called 'global_avg_pool'."),
+        ("Concatenate", "It is called 'concat'."),
+        ("LeakyReLU", "zoo has no such operation. It is not 'relu'"),
+        ("ELU", "zoo has no such operation."),
+        ("mish", "zoo has no such operation."),
+        ("GroupNorm", "zoo has no such operation."),
+        ("Conv2DTranspose", "zoo has no such operation. It is not 'conv'."),
+        ("GlobalMaxPooling2D", "It is not 'global_avg_pool'"),
+        ("Dropout2d", "It is not 'dropout', which drops single values."),
+        ("cnv", "Did you mean 'conv'?"),
+    ],
+)
+def test_frameworks_words_for_operations(op, message, spec_file):
+    with pytest.raises(SpecError) as caught:
+        zoo.graph(spec_file(f"x: {{op: {op}}}"))
+    assert f"$.layers.x: unknown op '{op}'. " in str(caught.value)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("op", "field", "message"),
+    [
+        ("conv", "filters", "It is called 'out_channels'."),
+        ("conv", "num_filters", "It is called 'out_channels'."),
+        ("conv", "strides", "It is called 'stride'."),
+        ("conv", "dilation_rate", "It is called 'dilation'."),
+        ("conv", "use_bias", "It is called 'bias'."),
+        ("conv", "activation", "An activation is a layer of its own"),
+        ("conv", "in_channels", "It follows from the layer's input; leave it out."),
+        ("conv", "pads", "in another order"),
+        ("conv", "kernal_size", "Did you mean 'kernel_size'?"),
+        ("linear", "units", "It is called 'out_features'."),
+        ("batch_norm", "epsilon", "It is called 'eps'."),
+        ("batch_norm", "decay", "momentum is 1 - decay"),
+        ("max_pool", "pool_size", "It is called 'kernel_size'."),
+        ("dropout", "p", "It is called 'rate'."),
+        ("dropout", "keep_prob", "rate is 1 - keep_prob"),
+        ("lrn", "depth_radius", "size is 2 * depth_radius + 1. TensorFlow does not divide alpha"),
+        ("avg_pool", "exclusive", "the opposite of 'count_include_pad'"),
+        ("concat", "axis", "Inputs are joined along channels"),
+    ],
+)
+def test_frameworks_words_for_fields(op, field, message, spec_file):
+    with pytest.raises(SpecError) as caught:
+        zoo.graph(spec_file(f"x: {{op: {op}, {field}: 1}}"))
+    assert f"$.layers.x.{field}: unknown field. " in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_the_tables_of_words_are_in_the_form_that_is_looked_up():
+    fields = {word for _, word in words._NOTES} | words._FIELDS.keys()
+    for word in words.ABSENT.keys() | fields:
+        assert words.normalised(word) in (word, word.removesuffix("2d"))
+    own = {words.normalised(word) for op in ops.OPS.values() for word in (op.op, *op.words)}
+    assert not own & words.ABSENT.keys()
+    known = {key for op in ops.OPS.values() for key in op.fields}
+    assert {name for names in words._FIELDS.values() for name in names} <= known
+
+
+@pytest.fixture
+def gate():
+    """A composite with a field and parameters: squeeze-and-excitation in one operation."""
+    with ops.OPS.restored():
+
+        @operation("squeeze_excite", family="arranging")
+        class SqueezeExcite(Composite):
+            """Each channel times a gate computed from the means of all."""
+
+            reduction = Field(POSITIVE, 2)
+            expands = {
+                "pool": {"op": "global_avg_pool"},
+                "reduce": {
+                    "op": "conv",
+                    "out_channels": "$input.channels // $reduction",
+                    "kernel_size": 1,
+                },
+                "relu": {"op": "relu"},
+                "expand": {
+                    "op": "conv",
+                    "out_channels": "$input.channels * $reduction",
+                    "kernel_size": 1,
+                },
+                "gate": {"op": "sigmoid"},
+                "product": {"op": "multiply", "from": ["input", "gate"]},
+            }
+
+        yield SqueezeExcite
+
+
+def test_a_composite_is_its_layers_under_one_name(gate, spec_file):
+    short = zoo.graph(spec_file("se: {op: squeeze_excite, reduction: 4}"), in_channels=8)
+    (node,) = short.nodes
+    assert node.attributes == {"reduction": 4}
+    assert [p.name for p in node.parameters] == [
+        f"se.{layer}.{kind}" for layer in ("reduce", "expand") for kind in ("weight", "bias")
+    ]
+    inner = expanded(node)
+    assert [each.name for each in inner] == [
+        f"se.{name}" for name in ("pool", "reduce", "relu", "expand", "gate", "product")
+    ]
+    assert inner[-1].inputs == ("input", "se.gate")
+    assert inner[-1].shape == node.shape
+    assert sum(each.macs for each in inner) == node.macs
+    assert tuple(p for each in inner for p in each.parameters) == node.parameters
+    long = zoo.graph(
+        spec_file(
+            """
+            se:
+              layers:
+                pool: {op: global_avg_pool}
+                reduce: {op: conv, out_channels: 2, kernel_size: 1}
+                relu: {op: relu}
+                expand: {op: conv, out_channels: 8, kernel_size: 1}
+                gate: {op: sigmoid}
+                product: {op: multiply, from: [input, gate]}
+            """,
+            file="long.yaml",
+        ),
+        in_channels=8,
+    )
+    random = np.random.default_rng(0)
+    weights = {p.name: random.standard_normal(p.shape) for p in short.parameters}
+    assert weights.keys() == {p.name for p in long.parameters}
+    x = random.standard_normal((2, 8, *short.input_shape[1:]))
+    expected = ops.run(long, x, weights)["logits"]
+    assert np.array_equal(ops.run(short, x, weights)["logits"], expected)
+
+
+def test_composites_of_zoo_mean_what_their_layers_do(spec_file):
+    for name, inner in (("silu", "sigmoid"), ("hard_swish", "hard_sigmoid")):
+        assert issubclass(ops.OPS[name], Composite)
+        graph = zoo.graph(spec_file(f"f: {{op: flatten}}\nx: {{op: {name}}}"), input_size=4)
+        assert graph.node("x").shape == Vector(48)
+        assert graph.node("x").layout == Map(3, 4, 4)
+        assert [node.op for node in expanded(graph.node("x"))] == [inner, "multiply"]

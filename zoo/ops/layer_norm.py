@@ -1,0 +1,67 @@
+"""Layer normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.shapes import Map, NodeShape
+from zoo.ops.base import Array, Inferred, Op, ShapeError, channels_of, per_channel
+from zoo.ops.batch_norm import norm_case
+from zoo.ops.cases import Case, Draw
+from zoo.ops.fields import BOOLEAN, NUMBER
+from zoo.ops.grammar import Field
+from zoo.ops.registry import operation
+
+
+@operation(
+    "layer_norm", family="normalisation", words=("LayerNormalization", "LayerNormalisation", "ln")
+)
+class LayerNorm(Op):
+    """Normalises the channels at each position of a map, or the features of a vector.
+
+    By their mean and biased variance, in training as in evaluation. Attributes of the node:
+    num_features, eps, scale, shift. Parameters: weight if scale, bias if shift, each [channels].
+
+    Source: Ba et al., Layer Normalization, https://arxiv.org/abs/1607.06450
+    """
+
+    eps = Field(NUMBER, 1e-5)
+    scale = Field(BOOLEAN, True)
+    shift = Field(BOOLEAN, True)
+
+    def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
+        if layout:
+            raise ShapeError(
+                "a layer norm of a flattened map is not defined; put it before flatten"
+            )
+        if self.eps <= 0:
+            raise ShapeError(f"eps must be above 0, got {self.eps}")
+        channels = channels_of(inputs[0])
+        parameters = [
+            *([Parameter("weight", (channels,), 1.0)] if self.scale else []),
+            *([Parameter("bias", (channels,), 0.0)] if self.shift else []),
+        ]
+        attributes = {
+            "num_features": channels,
+            "eps": float(self.eps),
+            "scale": self.scale,
+            "shift": self.shift,
+        }
+        return Inferred(inputs[0], attributes, tuple(parameters))
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        (x,) = inputs
+        own = {name: per_channel(value, x) for name, value in weights.items()}
+        variance = x.var(axis=1, keepdims=True) + x.dtype.type(node.attributes["eps"])
+        out = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(variance)
+        if "weight" in own:
+            out = out * own["weight"]
+        return np.asarray(out + own["bias"] if "bias" in own else out)
+
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        return norm_case(cls.op, draw)

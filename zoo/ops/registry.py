@@ -1,0 +1,123 @@
+"""The table of operations. Each is registered once, where it is defined.
+
+zoo's own operations are the modules of this package. Another package adds its own through an entry
+point of the group ``zoo.operations``, whose value is a module that registers them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeVar
+
+from zoo.ops import words as frameworks
+from zoo.ops.base import Op
+
+GROUP = "zoo.operations"
+
+#: Families of operations, in the order of the documentation. Drawings give each a colour.
+FAMILIES = (
+    *("convolution", "dense", "normalisation", "activation", "regularisation"),
+    *("pooling", "arranging", "joining"),
+)
+
+Class = TypeVar("Class", bound=type[Op])
+
+
+class Registry(Mapping[str, type[Op]]):
+    """Operations by name, family by family.
+
+    Entry points are read when a name is unknown or all names are wanted, not before: that takes
+    longer than making a graph.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._classes: dict[str, type[Op]] = {}
+        self._complete = False
+
+    def add(self, operation: type[Op]) -> None:
+        """Add an operation.
+
+        Raises:
+            ValueError: The name is taken, or the family is unknown.
+        """
+        name = operation.op
+        if name in self._classes:
+            raise ValueError(f"operation {name!r} is already registered: {self._classes[name]}")
+        if operation.family not in FAMILIES:
+            known = ", ".join(FAMILIES)
+            raise ValueError(f"{name}: unknown family {operation.family!r}. Known: {known}.")
+        self._classes[name] = operation
+
+    def _load_entry_points(self) -> None:
+        if not self._complete:
+            self._complete = True
+            import importlib.metadata  # costs a tenth of NumPy
+
+            for entry in importlib.metadata.entry_points(group=GROUP):
+                entry.load()
+
+    def __getitem__(self, name: str) -> type[Op]:
+        if name not in self._classes:
+            self._load_entry_points()
+        return self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        self._load_entry_points()
+        return iter(sorted(self._classes, key=lambda n: FAMILIES.index(self._classes[n].family)))
+
+    def __len__(self) -> int:
+        self._load_entry_points()
+        return len(self._classes)
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Read entry points anew, and forget afterwards what was registered; for tests."""
+        before = self._classes, self._complete
+        self._classes, self._complete = dict(self._classes), False
+        try:
+            yield
+        finally:
+            self._classes, self._complete = before
+
+
+#: Name -> class of every operation.
+OPS = Registry()
+
+
+def operation(name: str, *, family: str, words: tuple[str, ...] = ()) -> Callable[[Class], Class]:
+    """Register an operation under its name.
+
+    Args:
+        name: What specs call it: ``batch_norm``.
+        family: One of ``FAMILIES``.
+        words: What frameworks call it, so that whoever writes that is told the name. Upper and
+            lower case, ``_`` and a final ``2d`` do not matter.
+
+    Raises:
+        ValueError: The name is taken, or the family is unknown.
+    """
+
+    def register(cls: Class) -> Class:
+        cls.op, cls.family, cls.words = name, family, words
+        OPS.add(cls)
+        return cls
+
+    return register
+
+
+def hint(word: str) -> str | None:
+    """Say what an unknown operation is called in zoo, or that zoo has none; None if unknown.
+
+    Example:
+        >>> hint("swish"), hint("Conv2D")
+        ("It is called 'silu'.", "It is called 'conv'.")
+    """
+    whole, plain = word.lower(), frameworks.normalised(word)
+    for name, cls in OPS.items():
+        exact = whole in {each.lower() for each in (name, *cls.words)}
+        near = plain in {frameworks.normalised(each) for each in (name, *cls.words)}
+        if exact or (near and whole not in frameworks.ABSENT):  # Dropout2d is not dropout
+            return f"It is called {name!r}."
+    return frameworks.ABSENT.get(whole) or frameworks.ABSENT.get(plain)
