@@ -1,9 +1,9 @@
-"""One declarative architecture spec, four frameworks, provably the same network.
+"""One declarative architecture spec, four frameworks, the same network in each.
 
     >>> import zoo
     >>> model = zoo.build("googlenet", backend="torch")  # or "paddle", "keras", "flax"
 
-A spec is data; a graph is what it means; a builder turns a graph into a framework's own model.
+A spec is data; a graph is its meaning; a builder turns a graph into a framework's own model.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ __version__ = "0.1.0"
 _HOMES = {
     "build": "zoo.api.models",
     "convert": "zoo.api.conversion",
-    "features": "zoo.api.models",
+    "features": "zoo.api.running",
     "get_weights": "zoo.api.models",
     "diff": "zoo.views.difference.diff",
     "draw": "zoo.views.drawing.draw",
-    "graph": "zoo.api.models",
+    "graph": "zoo.language.graphs",
     "graph_of": "zoo.graphs.graph",
-    "list_backends": "zoo.api.models",
-    "list_models": "zoo.api.models",
+    "list_backends": "zoo.api.listing",
+    "list_models": "zoo.api.listing",
     "load": "zoo.api.storage",
-    "loss": "zoo.api.models",
-    "predict": "zoo.api.models",
-    "preprocess": "zoo.api.models",
+    "loss": "zoo.api.running",
+    "predict": "zoo.api.running",
+    "preprocess": "zoo.api.running",
     "save": "zoo.api.storage",
     "set_weights": "zoo.api.models",
     "summary": "zoo.views.summary.summary",
@@ -49,19 +49,18 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
-    from zoo.api.conversion import convert as convert
-    from zoo.api.models import build as build
-    from zoo.api.models import features as features
+    from zoo.api.listing import list_backends as list_backends
+    from zoo.api.listing import list_models as list_models
     from zoo.api.models import get_weights as get_weights
-    from zoo.api.models import graph as graph
-    from zoo.api.models import list_backends as list_backends
-    from zoo.api.models import list_models as list_models
-    from zoo.api.models import loss as loss
-    from zoo.api.models import predict as predict
-    from zoo.api.models import preprocess as preprocess
     from zoo.api.models import set_weights as set_weights
-    from zoo.api.storage import load as load
+    from zoo.api.running import features as features
+    from zoo.api.running import loss as loss
+    from zoo.api.running import predict as predict
+    from zoo.api.running import preprocess as preprocess
     from zoo.api.storage import save as save
+    from zoo.api.typed import build as build
+    from zoo.api.typed import convert as convert
+    from zoo.api.typed import load as load
     from zoo.errors import BackendError as BackendError
     from zoo.errors import InputError as InputError
     from zoo.errors import SpecError as SpecError
@@ -72,6 +71,7 @@ if TYPE_CHECKING:
     from zoo.graphs.graph import graph_of as graph_of
     from zoo.graphs.nodes import Node as Node
     from zoo.graphs.nodes import Parameter as Parameter
+    from zoo.language.graphs import graph as graph
     from zoo.verification.verify import verify as verify
     from zoo.views.difference.diff import Difference as Difference
     from zoo.views.difference.diff import diff as diff

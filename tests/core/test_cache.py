@@ -100,6 +100,12 @@ def test_nothing_wrong_is_kept(name, hashes, message, publish):
     assert not list(path.parent.iterdir())
 
 
+def test_a_download_is_a_line_where_there_is_no_terminal(publish, capsys):
+    publish(md5=MD5)
+    cache.fetch("torchvision", "vgg16")
+    assert "downloading " in capsys.readouterr().err
+
+
 def test_without_a_network(publish, server, monkeypatch):
     path = publish(sha256=SHA256)
     file = sources.source("torchvision").networks["vgg16"].file

@@ -20,7 +20,9 @@ from zoo.weights import cache
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("module", ["zoo", "zoo.api.models", "zoo.api.storage", "zoo.testing"])
+@pytest.mark.parametrize(
+    "module", ["zoo", "zoo.api.models", "zoo.api.running", "zoo.api.storage", "zoo.testing"]
+)
 def test_docstrings(module):
     load("torch")  # the framework that the examples take
     assert doctest.testmod(importlib.import_module(module)).failed == 0

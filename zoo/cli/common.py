@@ -1,30 +1,38 @@
-"""What several commands share: their arguments, and where weights came from in words."""
+"""What several commands share: their arguments, and the origin of weights in words."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import typer
+import click
 
+from zoo.cli import completion
 from zoo.errors import InputError
-from zoo.graphs.graph import Graph
 
-Model = Annotated[str, typer.Argument(help="A name from 'zoo list', or a YAML file.")]
-Aux = Annotated[bool, typer.Option("--aux", help="With the auxiliary heads.")]
-Classes = Annotated[int | None, typer.Option("--num-classes", help="Outputs of the classifier.")]
-Channels = Annotated[int | None, typer.Option("--in-channels", help="Channels of the input.")]
-Size = Annotated[
-    str | None, typer.Option("--input-size", metavar="N|HxW", help="Of the input, in pixels.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Depth = Annotated[int, typer.Option("--depth", min=1, help="How many levels of blocks to open.")]
-All = Annotated[bool, typer.Option("--all", help="Open every block.")]
-Seed = Annotated[int, typer.Option("--seed", help="Of the weights.")]
+if TYPE_CHECKING:
+    from zoo.graphs.graph import Graph
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+MODEL_HELP = "MODEL is a name from 'zoo list', or the path of a YAML file."
+
+#: Settings of every command, and of the program.
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+model_argument = click.argument(
+    "model", metavar="MODEL", shell_complete=completion.completing(completion.models)
+)
+aux_option = click.option("--aux", is_flag=True, help="Include the auxiliary heads.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+seed_option = click.option(
+    "--seed", default=0, show_default=True, help="Random seed for the weights."
+)
 
 
 class Format(StrEnum):
-    """What a table is printed as."""
+    """The format that a table is printed in."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -32,28 +40,60 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Form = Annotated[Format | None, typer.Option("--format", help="Of the table.")]
-JsonToo = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+def size_options(command: Function) -> Function:
+    """Add ``--num-classes``, ``--in-channels`` and ``--input-size`` to a command."""
+    for option in (
+        click.option("--input-size", metavar="N|HxW", help="Size of the input in pixels."),
+        click.option("--in-channels", type=int, help="Number of channels of the input."),
+        click.option("--num-classes", type=int, help="Number of outputs of the classifier."),
+    ):
+        command = option(command)
+    return command
 
 
-def format_of(form: Format | None, as_json: bool) -> Format:
-    """Return which of ``--format`` and ``--json`` was meant.
+def depth_options(command: Function) -> Function:
+    """Add ``--depth`` and ``--all`` to a command that shows blocks."""
+    command = click.option("--all", "every_layer", is_flag=True, help="Open every block.")(command)
+    return click.option(
+        "--depth",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="How many levels of blocks to open.",
+    )(command)
+
+
+def format_options(command: Function) -> Function:
+    """Add ``--format`` and ``--json`` to a command that prints a table."""
+    command = click.option("--json", "as_json", is_flag=True, help="Short for --format json.")(
+        command
+    )
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice([each.value for each in Format]),
+        help="Format of the table.",
+    )(command)
+
+
+def format_of(form: str | None, as_json: bool) -> Format:
+    """Return the format that ``--format`` and ``--json`` ask for.
 
     Raises:
         InputError: They contradict each other.
     """
     if as_json and form not in (None, Format.JSON):
         raise InputError(f"--json and --format {form}: give one of them")
-    return Format.JSON if as_json else form or Format.TABLE
+    return Format.JSON if as_json else Format(form or Format.TABLE)
 
 
 def options(
     aux: bool, num_classes: int | None, in_channels: int | None, input_size: str | None
 ) -> dict[str, Any]:
-    """Return the options of a network as :func:`zoo.graph` takes them.
+    """Return the options of a network as the arguments of :func:`zoo.graph`.
 
     Raises:
-        InputError: ``input_size`` is no size.
+        InputError: ``input_size`` is not a size.
     """
     return {
         "aux": aux,
@@ -69,11 +109,12 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
     height, by, width = text.lower().partition("x")
     sides = [height, width] if by else [height]
     if not all(side.isdecimal() and len(side) < 7 for side in sides):
-        raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {text!r}")
+        shown = f"{text!r:.200}"
+        raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {shown}")
     return (int(height), int(width)) if by else int(height)
 
 
 def origin(graph: Graph) -> str:
-    """Where weights came from, in words."""
+    """Return where the weights of a network came from, in words."""
     known = [graph.origin[key] for key in ("source", "file", "licence") if graph.origin.get(key)]
-    return f"weights: {'; '.join(known)}" if known else "weights: of a file that zoo saved"
+    return f"weights: {'; '.join(known)}" if known else "weights: from a file that zoo saved"

@@ -1,56 +1,69 @@
-"""``zoo convert``: weights in another form."""
+"""``zoo convert``: weights in another file format."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-from rich.markup import escape
+import click
 
-from zoo.cli.common import Channels, Classes, Json, Size, options, origin
-from zoo.cli.terminal import check_writable, err, out, print_json
+from zoo.cli import completion
+from zoo.cli.common import SETTINGS, json_option, options, origin, size_options
+from zoo.cli.progress import progress
+from zoo.cli.terminal import check_writable, escape, out, print_json
 
 
+@click.command("convert", context_settings=SETTINGS)
+@click.argument(
+    "source", metavar="WEIGHTS", shell_complete=completion.completing(completion.sources)
+)
+@click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="A name from 'zoo list', or a YAML file; not needed if the file names it.",
+    shell_complete=completion.completing(completion.models),
+)
+@click.option(
+    "--aux/--no-aux",
+    default=None,
+    help="Keep or drop the auxiliary heads; kept by default if the file has them.",
+)
+@size_options
+@click.option(
+    "--head",
+    metavar="new",
+    help="'new' for a classifier with new random weights.",
+    shell_complete=completion.completing(completion.heads),
+)
+@click.option(
+    "--stem",
+    metavar="adapt",
+    help="'adapt' to sum or repeat the first layer's weights for other --in-channels.",
+    shell_complete=completion.completing(completion.stems),
+)
+@json_option
 def convert(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="WEIGHTS", help="A file of weights, or a source such as 'torchvision'."
-        ),
-    ],
-    target: Annotated[
-        Path,
-        typer.Argument(
-            help="What to write: .safetensors for any framework; .pth, .pdparams, .keras or "
-            ".msgpack (Flax) for one."
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="A name, or a YAML file; not needed where the file knows."),
-    ] = None,
-    aux: Annotated[
-        bool | None,
-        typer.Option("--aux/--no-aux", help="With the auxiliary heads; if there are any."),
-    ] = None,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    head: Annotated[
-        str | None, typer.Option("--head", help="'new' for a classifier that starts anew.")
-    ] = None,
-    stem: Annotated[
-        str | None,
-        typer.Option("--stem", help="'adapt' to sum or repeat what reads the input's channels."),
-    ] = None,
-    as_json: Json = False,
+    source: str,
+    target: Path,
+    model: str | None,
+    aux: bool | None,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    head: str | None,
+    stem: str | None,
+    as_json: bool,
 ) -> None:
-    """Put weights into another form: zoo's own, or a framework's."""
+    """Convert weights to another file format.
+
+    WEIGHTS is a file, or a source such as 'torchvision', whose file is downloaded. TARGET is the
+    file to write: .safetensors for any framework, or .pth (PyTorch), .pdparams (PaddlePaddle),
+    .keras or .msgpack (Flax) for one.
+    """
     from zoo.api import conversion
 
     check_writable(target, "TARGET")
-    with err.status(escape(f"{source} to {target}")):
+    with progress(f"converting {source} to {target}"):
         chosen = options(False, num_classes, in_channels, input_size)
         chosen |= {"aux": aux, "head": head, "stem": stem}
         graph, dtype = conversion.convert_file(source, target, model, **chosen)

@@ -2,39 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 import zoo
+from zoo.cli import completion
 from zoo.cli.common import (
-    Aux,
-    Channels,
-    Classes,
-    Form,
+    MODEL_HELP,
+    SETTINGS,
     Format,
-    JsonToo,
-    Size,
+    aux_option,
     format_of,
+    format_options,
     options,
+    size_options,
 )
 from zoo.cli.terminal import out, print_json
 
+_MODELS = completion.completing(completion.models)
 
+
+@click.command("diff", context_settings=SETTINGS, epilog=MODEL_HELP)
+@click.argument("old", metavar="MODEL", shell_complete=_MODELS)
+@click.argument("new", metavar="MODEL", shell_complete=_MODELS)
+@aux_option
+@size_options
+@click.option("--all", "every", is_flag=True, help="List every change, even where many are alike.")
+@format_options
+@click.pass_context
 def diff(
-    old: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A name from 'zoo list', or a YAML file.")
-    ],
-    new: Annotated[str, typer.Argument(metavar="MODEL", help="Another model.")],
-    aux: Aux = False,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="List every change, even where many are alike.")
-    ] = False,
-    form: Form = None,
-    as_json: JsonToo = False,
+    context: click.Context,
+    old: str,
+    new: str,
+    aux: bool,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    every: bool,
+    form: str | None,
+    as_json: bool,
 ) -> None:
     """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
     output = format_of(form, as_json)
@@ -50,4 +55,4 @@ def diff(
         case Format.TABLE:
             out.print(difference)
     if difference:
-        raise typer.Exit(1)
+        context.exit(1)

@@ -3,48 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-from rich.markup import escape
+import click
 
 import zoo
 from zoo.cli.common import (
-    All,
-    Aux,
-    Channels,
-    Classes,
-    Depth,
-    Model,
-    Size,
+    MODEL_HELP,
+    SETTINGS,
+    aux_option,
+    depth_options,
+    model_argument,
     options,
+    size_options,
 )
-from zoo.cli.terminal import check_writable, out
+from zoo.cli.terminal import check_writable, escape, out
 
 
+@click.command("draw", context_settings=SETTINGS, epilog=MODEL_HELP)
+@model_argument
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.svg",
+    help="File to write; standard output if not given.",
+)
+@aux_option
+@size_options
+@depth_options
+@click.option("--block", metavar="NAME", help="Draw only this block, given by its path name.")
+@click.option(
+    "--columns",
+    type=click.IntRange(min=1),
+    help="Largest number of columns; by default what suits a page.",
+)
 def draw(
-    model: Model,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", metavar="FILE.svg", help="File to write; standard output if not given."
-        ),
-    ] = None,
-    aux: Aux = False,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    depth: Depth = 1,
-    every_layer: All = False,
-    block: Annotated[
-        str | None, typer.Option("--block", help="Draw only this block, given by its path name.")
-    ] = None,
-    columns: Annotated[
-        int | None,
-        typer.Option(
-            "--columns", min=1, help="Largest number of columns; by default what suits a page."
-        ),
-    ] = None,
+    model: str,
+    output: Path | None,
+    aux: bool,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    depth: int,
+    every_layer: bool,
+    block: str | None,
+    columns: int | None,
 ) -> None:
     """Draw a model as SVG: its blocks, and the shapes between them."""
     if output:

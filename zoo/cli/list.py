@@ -1,43 +1,55 @@
-"""``zoo list``: the models there are."""
+"""``zoo list``: the models that zoo ships."""
 
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-import typer
-from rich.markup import escape
-from rich.table import Table
+import click
 
 import zoo
-from zoo.cli.common import Form, Format, JsonToo, format_of
-from zoo.cli.terminal import fail, out, print_json
-from zoo.graphs.shapes import text_of
-from zoo.views import tables
-from zoo.weights.sources import sources
+from zoo.api import index
+from zoo.cli import completion
+from zoo.cli.common import SETTINGS, Format, format_of, format_options
+from zoo.cli.terminal import escape, fail, out, print_json
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
 _RIGHT = (1, 2)
-_WIDE = 100  # columns from which on there is room for words
+_WIDE = 100  # columns from which on there is room for sentences
 
 
-def list_models(
-    pattern: Annotated[str | None, typer.Argument(help="Only these, such as 'vgg*'.")] = None,
-    form: Form = None,
-    as_json: JsonToo = False,
-) -> None:
-    """List the models, with their parameters, multiply-accumulates and who publishes weights."""
+@click.command("list", context_settings=SETTINGS)
+@click.argument(
+    "pattern",
+    metavar="[PATTERN]",
+    required=False,
+    shell_complete=completion.completing(completion.models),
+)
+@format_options
+def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
+    """List the models that zoo ships.
+
+    Each with its number of parameters, its multiply-accumulates (MACs), and the sources that
+    publish weights for it. PATTERN selects models by their names, such as 'vgg*'.
+    """
+    from zoo.views import tables
+
     chosen = format_of(form, as_json)
     names = zoo.list_models(pattern)
     if pattern and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
-    rows = [_listed(name) for name in names]
+    entries = index.read() or {}
+    rows = [entries.get(name) or index.entry(name) for name in names]
     match chosen:
         case Format.JSON:
             print_json(rows)
         case Format.CSV:
             shaped = [
-                {**row, "input_shape": text_of(row["input_shape"]), "weights": _weights(row)}
+                {
+                    **row,
+                    "input_shape": "x".join(map(str, row["input_shape"])),
+                    "weights": _weights(row),
+                }
                 for row in rows
             ]
             lines = [list(row.values()) for row in shaped]
@@ -51,6 +63,8 @@ def list_models(
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     """Print the families, each below its paper."""
+    from rich.table import Table
+
     wide = out.width >= _WIDE
     headings = _HEADINGS if wide else _HEADINGS[:-1]
     cells = [_cells(row) for row in rows]
@@ -77,7 +91,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         out.print(", ".join([f"[bold]{escape(first['title'])}[/]", *paper]), soft_wrap=True)
         out.print(table)
     if not wide:
-        out.print(f"\nWhat each is: in a terminal of {_WIDE} columns, or with --format markdown.")
+        out.print(
+            f"\nDescriptions are shown in a terminal of {_WIDE} columns, or with --format markdown."
+        )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -87,21 +103,3 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _weights(row: dict[str, Any]) -> str:
     return ", ".join(row["weights"])
-
-
-def _listed(name: str) -> dict[str, Any]:
-    graph = zoo.graph(name)
-    paper = graph.about["paper"]
-    return {
-        "model": name,
-        "family": graph.about["family"],
-        "title": graph.about["title"],
-        "about": graph.about["about"],
-        "input_shape": list(graph.input_shape),
-        "parameters": graph.num_parameters,
-        "macs": graph.macs,
-        "weights": [table.name for table in sources().values() if name in table.networks],
-        "year": paper.get("year"),
-        "paper": paper.get("title", ""),
-        "url": paper.get("url"),
-    }

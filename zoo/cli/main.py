@@ -1,47 +1,83 @@
-"""The command line: one command a module of ``zoo.cli``.
+"""The command line: one command per module of ``zoo.cli``.
 
-Exit status: 0 all is right, 1 a comparison failed, 2 a user's mistake.
+Exit status: 0 for success, 1 when a comparison failed, 2 for a mistake of the user's.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 import zoo
-from zoo.cli.convert import convert
-from zoo.cli.diff import diff
-from zoo.cli.draw import draw
-from zoo.cli.list import list_models
-from zoo.cli.predict import predict
-from zoo.cli.summary import summary
-from zoo.cli.terminal import out, run
-from zoo.cli.verify import verify
+from zoo.cli import completion
+from zoo.cli.common import MODEL_HELP, SETTINGS
+from zoo.cli.lazy import LazyCommand
+from zoo.cli.terminal import run
 
-app = typer.Typer(
-    name="zoo",
-    help="One architecture spec, four frameworks, provably the same network.",
-    epilog="A MODEL is a name from 'zoo list' or the path of a YAML file of your own.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+#: Name -> where its function is, and the first sentence of its help.
+COMMANDS = {
+    "list": ("zoo.cli.list:list_models", "List the models that zoo ships."),
+    "summary": (
+        "zoo.cli.summary:summary",
+        "Show a model's output shapes, parameters and MACs, beside the figures of its paper.",
+    ),
+    "draw": ("zoo.cli.draw:draw", "Draw a model as SVG: its blocks, and the shapes between them."),
+    "diff": ("zoo.cli.diff:diff", "Compare two models node by node."),
+    "verify": (
+        "zoo.cli.verify:verify",
+        "Verify that the frameworks compute the same values at every node.",
+    ),
+    "predict": ("zoo.cli.predict:predict", "Classify a photograph."),
+    "convert": ("zoo.cli.convert:convert", "Convert weights to another file format."),
+}
+
+_EPILOG = f"""\
+{MODEL_HELP}
+
+\b
+Completion of commands, models and backends, written to a file that your shell reads:
+  bash  zoo --show-completion bash > ~/.local/share/bash-completion/completions/zoo
+  zsh   zoo --show-completion zsh > ~/.zfunc/_zoo
+  fish  zoo --show-completion fish > ~/.config/fish/completions/zoo.fish
+"""
+
+
+class _InOrder(click.Group):
+    """A group that lists its commands in the order of the table, not of the alphabet."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    "zoo",
+    cls=_InOrder,
+    epilog=_EPILOG,
+    context_settings=SETTINGS,
+    invoke_without_command=True,
+    commands={name: LazyCommand(name, *rest) for name, rest in COMMANDS.items()},
 )
-app.command("list")(list_models)
-for command in (summary, draw, diff, verify, predict, convert):
-    app.command()(command)
+@click.option("--version", is_flag=True, help="Print the version and exit.")
+@click.option(
+    "--show-completion",
+    "shell",
+    type=click.Choice(completion.SHELLS),
+    help="Print the script that makes a shell complete zoo's arguments, and exit.",
+)
+@click.pass_context
+def program(context: click.Context, version: bool, shell: str | None) -> None:
+    """One architecture spec, four frameworks, the same network in each."""
+    if version:
+        click.echo(zoo.__version__)
+    elif shell:
+        click.echo(completion.script(context.command, shell))
+    elif context.invoked_subcommand is None:
+        click.echo(context.get_help())
+        context.exit(2)
+    else:
+        return
+    context.exit()
 
 
 def main() -> None:
     """Run the command line."""
-    run(app)
-
-
-@app.callback(invoke_without_command=True)
-def _version(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    if version:
-        out.print(zoo.__version__)
-        raise typer.Exit
+    run(program)

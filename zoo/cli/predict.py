@@ -1,59 +1,83 @@
-"""``zoo predict``: what a model sees in a photograph."""
+"""``zoo predict``: the classes of a photograph."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-from rich.markup import escape
-from rich.table import Table
+import click
 
 import zoo
-from zoo.cli.common import Channels, Classes, Json, Seed, Size, options, origin
-from zoo.cli.terminal import err, out, print_json
+from zoo.cli import completion
+from zoo.cli.common import SETTINGS, json_option, options, origin, seed_option, size_options
+from zoo.cli.progress import progress
+from zoo.cli.terminal import escape, out, print_json
 from zoo.errors import InputError
 
+if TYPE_CHECKING:
+    from zoo.graphs.graph import Graph
 
+
+@click.command("predict", context_settings=SETTINGS)
+@click.argument("image", metavar="IMAGE", type=click.Path(path_type=Path))
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="A name from 'zoo list', or a YAML file; not needed if the weights' file names it.",
+    shell_complete=completion.completing(completion.models),
+)
+@click.option(
+    "--weights",
+    metavar="FILE|SOURCE",
+    help="A file of weights, zoo's own or a publisher's, or a source such as 'torchvision'. "
+    "Without it the model is untrained.",
+    shell_complete=completion.completing(completion.sources),
+)
+@click.option(
+    "--backend",
+    metavar="NAME",
+    help="The framework to run in; by default the first one installed.",
+    shell_complete=completion.completing(completion.backend),
+)
+@size_options
+@click.option(
+    "--top",
+    "count",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="How many classes to show.",
+)
+@seed_option
+@json_option
 def predict(
-    image: Annotated[Path, typer.Argument(help="A photograph.")],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="A name, or a YAML file; not needed where FILE knows."),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights",
-            metavar="FILE|SOURCE",
-            help="A file of weights, zoo's own or a publisher's, or a source such as "
-            "'torchvision'.",
-        ),
-    ] = None,
-    backend: Annotated[
-        str | None,
-        typer.Option("--backend", help="The framework; the first installed if not given."),
-    ] = None,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    count: Annotated[int, typer.Option("--top", min=1, help="How many classes to show.")] = 5,
-    seed: Seed = 0,
-    as_json: Json = False,
+    image: Path,
+    model: str | None,
+    weights: str | None,
+    backend: str | None,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    count: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Say what a model sees in a photograph; without weights, run it untrained."""
+    """Classify a photograph.
+
+    IMAGE is an image file.
+    """
     if not (model or weights):
         raise InputError("which model? Give --model, or --weights with a file that knows its own")
     chosen = options(False, num_classes, in_channels, input_size)
     backend = backend or next(iter(zoo.list_backends()), "torch")
-    with err.status(escape(f"{model or weights} in {backend}")):
+    with progress(f"running {model or weights} in {backend}"):
         if model:
             network = zoo.build(model, backend, **chosen, seed=seed, weights=weights)
         else:
             network = zoo.load(str(weights), backend, **chosen, seed=seed)
-        found = zoo.predict(network, zoo.preprocess(image, network))
+        outputs = zoo.predict(network, zoo.preprocess(image, network))
     graph = zoo.graph_of(network)
-    logits = found[graph.outputs[0].name] if isinstance(found, dict) else found
+    logits = outputs[graph.outputs[0].name] if isinstance(outputs, dict) else outputs
     classes = _classes(logits, graph, count, with_names=weights is not None)
     result = {
         "model": graph.name,
@@ -70,11 +94,11 @@ def predict(
     if weights:
         out.print(escape(origin(graph)), soft_wrap=True)
     else:
-        out.print(f"untrained weights of seed {seed}: the classes mean nothing yet")
+        out.print(f"untrained weights, seed {seed}: the classes mean nothing")
 
 
-def _classes(logits: Any, graph: zoo.Graph, count: int, with_names: bool) -> list[dict[str, Any]]:
-    """The classes with the largest logits; with their names where those mean something."""
+def _classes(logits: Any, graph: Graph, count: int, with_names: bool) -> list[dict[str, Any]]:
+    """Return the classes with the largest logits, named where the weights give them a meaning."""
     import numpy as np
 
     from zoo.verification.comparison import top
@@ -94,6 +118,8 @@ def _classes(logits: Any, graph: zoo.Graph, count: int, with_names: bool) -> lis
 
 
 def _print_classes(rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
     table = Table()
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading == "name" else "right")

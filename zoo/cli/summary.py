@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import click
+
 import zoo
 from zoo.cli.common import (
-    All,
-    Aux,
-    Channels,
-    Classes,
-    Depth,
-    Form,
+    MODEL_HELP,
+    SETTINGS,
     Format,
-    JsonToo,
-    Model,
-    Size,
+    aux_option,
+    depth_options,
     format_of,
+    format_options,
+    model_argument,
     options,
+    size_options,
 )
 from zoo.cli.terminal import out, print_json
 
 
+@click.command("summary", context_settings=SETTINGS, epilog=MODEL_HELP)
+@model_argument
+@aux_option
+@size_options
+@depth_options
+@format_options
 def summary(
-    model: Model,
-    aux: Aux = False,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    depth: Depth = 1,
-    every_layer: All = False,
-    form: Form = None,
-    as_json: JsonToo = False,
+    model: str,
+    aux: bool,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    depth: int,
+    every_layer: bool,
+    form: str | None,
+    as_json: bool,
 ) -> None:
     """Show a model's output shapes, parameters and MACs, beside the figures of its paper."""
     chosen = format_of(form, as_json)

@@ -2,39 +2,71 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from rich.console import Console
-from rich.markup import escape
+import click
 
 from zoo.errors import InputError, ZooError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _QUOTE = "'"
 _ARGUMENT = re.compile(
     r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model)=('[^']*'|\d+)"
 )
-CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell tells it
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 INTERRUPTED = 130  # 128 + SIGINT
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
 
 
-def run(app: Callable[[], Any]) -> None:
-    """Run a command line; a user's mistake is one line and exit status 2."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow tells of GPUs it looks for
+class _Deferred:
+    """A rich console that is imported when something is printed on it."""
+
+    def __init__(self, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @functools.cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, highlight=False, emoji=False)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._console, name)
+
+
+out = cast("Console", _Deferred(stderr=False))
+err = cast("Console", _Deferred(stderr=True))
+
+
+def escape(text: str) -> str:
+    """Protect a text from being read as rich's markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def run(program: click.Command) -> NoReturn:
+    """Run a command group and exit; a mistake of the user's is one line and exit status 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports GPUs it looks for
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that has no letter for a sign
+            stream.reconfigure(errors="replace")  # for terminals that lack a character
+    stdout = sys.stdout
     try:
-        app()
+        sys.exit(program.main(prog_name="zoo", standalone_mode=False) or 0)
+    except click.UsageError as error:
+        fail(_usage(error))
+    except click.Abort:
+        raise SystemExit(INTERRUPTED) from None
     except ZooError as error:
         fail(str(error))
     except MemoryError:
@@ -44,30 +76,39 @@ def run(app: Callable[[], Any]) -> None:
     except OSError as error:  # such as a full disk behind the output
         fail(f"{error.filename or 'the output'}: {error.strerror or error}")
     except SystemExit as end:  # which is how a command ends
-        if _is_cut_short(end):
+        if _is_cut_short(stdout, end):
             raise SystemExit(CLOSED_PIPE) from None
         raise
 
 
-def _is_cut_short(end: SystemExit) -> bool:
-    """Tell whether the reader of a pipe has had enough; nothing more is written to it then."""
-    cut_short = isinstance(end.__context__, BrokenPipeError)
+def _usage(error: click.UsageError) -> str:
+    """Put what is wrong with a command line into one line, with where its help is."""
+    message = " ".join(error.format_message().split())
+    end = "" if message.endswith((".", "?")) else "."
+    command = error.ctx.command_path if error.ctx else "zoo"
+    return f"{message}{end} See '{command} --help'"
+
+
+def _is_cut_short(stdout: Any, end: SystemExit) -> bool:
+    """Return whether the reader of a pipe has closed it; nothing more is written to it then."""
+    # After a BrokenPipeError rich exits from its handler; click exits with another sys.stdout.
+    cut_short = isinstance(end.__context__, BrokenPipeError) or sys.stdout is not stdout
     try:
-        sys.stdout.flush()
+        stdout.flush()
     except BrokenPipeError:
         cut_short = True
     if cut_short:  # Python flushes once more at its own end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
     return cut_short
 
 
 def print_json(value: Any) -> None:
-    """Print a result for a program."""
+    """Print a result as JSON, for other programs."""
     print(json.dumps(value, indent=2))
 
 
 def check_writable(path: Path, argument: str = "--output") -> None:
-    """Refuse a place that cannot be written to before the work is done, not after."""
+    """Refuse a path that cannot be written to before the work is done, not after."""
     if not path.name or path.is_dir():
         raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
     if not path.parent.is_dir():
@@ -80,13 +121,13 @@ def check_writable(path: Path, argument: str = "--output") -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """End with a user's mistake: one line, and exit status 2."""
+    """Print a mistake of the user's in one line, and exit with status 2."""
     err.print(f"[bold red]error:[/] {escape(as_options(message))}", soft_wrap=True)
     raise SystemExit(2)
 
 
 def as_options(message: str) -> str:
-    """Put a message's Python arguments as the options of a command.
+    """Rewrite the Python arguments in a message as options of a command.
 
     Example:
         >>> as_options("num_classes=1000 takes it, head='new' starts it anew")

@@ -1,74 +1,124 @@
-"""``zoo verify``: the frameworks hold the same network."""
+"""``zoo verify``: whether the frameworks compute the same values."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-from rich.markup import escape
+import click
 
 import zoo
-from zoo.cli.common import Aux, Channels, Classes, Json, Seed, Size, options
-from zoo.cli.terminal import INTERRUPTED, check_writable, err, fail, out, print_json
+from zoo.cli import completion
+from zoo.cli.common import (
+    MODEL_HELP,
+    SETTINGS,
+    aux_option,
+    json_option,
+    options,
+    seed_option,
+    size_options,
+)
+from zoo.cli.progress import progress
+from zoo.cli.terminal import INTERRUPTED, check_writable, err, escape, fail, out, print_json
 from zoo.errors import InputError, suggestion
-from zoo.files import write_text
 
 
+@click.command(
+    "verify",
+    context_settings=SETTINGS,
+    epilog=f"{MODEL_HELP} With --all it is a pattern such as 'vgg*', or left out.",
+)
+@click.argument(
+    "model",
+    metavar="[MODEL]",
+    required=False,
+    shell_complete=completion.completing(completion.models),
+)
+@click.option(
+    "--all", "every", is_flag=True, help="Verify every model that zoo ships, one after another."
+)
+@aux_option
+@size_options
+@click.option(
+    "--backends",
+    metavar="NAMES",
+    help="Backends to compare, separated by commas; by default all installed ones.",
+    shell_complete=completion.completing(completion.backends),
+)
+@click.option(
+    "--dtype",
+    metavar="DTYPE",
+    default="float32",
+    show_default=True,
+    help="float32 (within 1e-5) or float64 (within 1e-12).",
+    shell_complete=completion.completing(completion.dtypes),
+)
+@click.option(
+    "--level",
+    metavar="LEVEL",
+    default="forward",
+    show_default=True,
+    help="forward; gradients (also compares gradients); training (also ten training steps); or "
+    "full (also other input sizes, compiled forms, precisions, engines and optimizers).",
+    shell_complete=completion.completing(completion.levels),
+)
+@click.option(
+    "--image",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A photograph to run on; by default one that zoo ships.",
+)
+@seed_option
+@json_option
+@click.option(
+    "--output",
+    "save",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Also write the report to this file, .json or .html. With --all, a folder for all "
+    "reports; a later run resumes there.",
+)
+@click.pass_context
 def verify(
-    model: Annotated[
-        str | None,
-        typer.Argument(help="A name from 'zoo list', or a YAML file; with --all, a pattern."),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Every model that zoo ships, one after another.")
-    ] = False,
-    aux: Aux = False,
-    num_classes: Classes = None,
-    in_channels: Channels = None,
-    input_size: Size = None,
-    backends: Annotated[
-        str | None, typer.Option("--backends", help="Which to compare, with commas between.")
-    ] = None,
-    dtype: Annotated[
-        str, typer.Option("--dtype", help="float32 (within 1e-5) or float64 (within 1e-12).")
-    ] = "float32",
-    level: Annotated[
-        str,
-        typer.Option(
-            "--level",
-            help="forward, gradients (too), training (ten steps, too), or full (other sizes, "
-            "compiled forms, precisions, engines and optimizers, too).",
-        ),
-    ] = "forward",
-    image: Annotated[
-        Path | None, typer.Option("--image", help="A photograph; one is shipped.")
-    ] = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            help="Also write the result to this file, .json or .html; with --all a folder, "
-            "where the next run goes on.",
-        ),
-    ] = None,
+    context: click.Context,
+    model: str | None,
+    every: bool,
+    aux: bool,
+    num_classes: int | None,
+    in_channels: int | None,
+    input_size: str | None,
+    backends: str | None,
+    dtype: str,
+    level: str,
+    image: Path | None,
+    seed: int,
+    as_json: bool,
+    save: Path | None,
 ) -> None:
-    """Show that the frameworks hold the same network, at every node, on a photograph."""
+    """Verify that the frameworks compute the same values at every node.
+
+    The exit status is 1 if they do not.
+    """
+    from zoo.files import write_text
     from zoo.verification.rendering import page
 
     names = None if backends is None else [name.strip() for name in backends.split(",")]
-    asked: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
+    settings: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
     chosen = options(aux, num_classes, in_channels, input_size)
     if every:
-        given: dict[str, Any] = {"--aux": aux, "--image": image, "--num-classes": num_classes}
-        given |= {"--in-channels": in_channels, "--input-size": input_size}
-        if wrong := [option for option, value in given.items() if value]:
-            raise InputError(f"{wrong[0]} is for one model; --all takes each as its spec has it")
-        _verify_all(model, save, as_json, asked)
+        single: dict[str, Any] = {
+            "--aux": aux,
+            "--image": image,
+            "--num-classes": num_classes,
+        }
+        single |= {"--in-channels": in_channels, "--input-size": input_size}
+        if wrong := [option for option, value in single.items() if value]:
+            raise InputError(
+                f"{wrong[0]} is for one model; --all verifies each as its spec defines it"
+            )
+        _verify_all(context, model, save, as_json, settings)
         return
     if model is None:
         raise InputError("which model? Give a name from 'zoo list', a YAML file, or --all")
@@ -78,24 +128,22 @@ def verify(
             raise InputError(f"--output: expected a name in .json or .html, got {save.name!r}")
         if save.suffix == ".html":
             page.check()
-    with err.status("reading the spec") as status:
-        report = zoo.verify(
-            model,
-            **chosen,
-            **asked,
-            image=image,
-            progress=lambda message: status.update(escape(message)),
-        )
-    found = json.dumps(report.to_dict(), indent=2) + "\n"
-    print(found, end="") if as_json else out.print(report)
+    with progress("reading the spec") as show:
+        report = zoo.verify(model, **chosen, **settings, image=image, progress=show)
+    as_text = json.dumps(report.to_dict(), indent=2) + "\n"
+    print(as_text, end="") if as_json else out.print(report)
     if save:
-        write_text(save, report.to_html() if save.suffix == ".html" else found)
+        write_text(save, report.to_html() if save.suffix == ".html" else as_text)
     if not report.passed:
-        raise typer.Exit(1)
+        context.exit(1)
 
 
 def _verify_all(
-    pattern: str | None, folder: Path | None, as_json: bool, asked: dict[str, Any]
+    context: click.Context,
+    pattern: str | None,
+    folder: Path | None,
+    as_json: bool,
+    settings: dict[str, Any],
 ) -> None:
     from zoo.verification.all_models import verify_all
     from zoo.verification.rendering.terminal import verdict
@@ -107,24 +155,24 @@ def _verify_all(
     if folder and folder.suffix in (".json", ".html"):
         raise InputError(f"--output: with --all expected a folder, got {folder.name!r}")
     reports = []
-    with err.status("reading the specs") as status:
-        found = verify_all(
+    with progress("reading the specs") as show:
+        results = verify_all(
             names,
             folder,
-            **asked,
+            **settings,
             command=" ".join(["zoo", *sys.argv[1:]]),
-            progress=lambda message: status.update(escape(message)),
+            progress=show,
         )
         try:
-            for report, known in found:
+            for report, known in results:
                 reports.append(report)
                 if not as_json:
-                    out.print(verdict(report) + ", as found before" * known, soft_wrap=True)
+                    out.print(verdict(report) + ", from an earlier run" * known, soft_wrap=True)
                     for problem in report.problems:
                         out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
         except KeyboardInterrupt:
-            err.print("cut short" + "; run it again to go on" * bool(folder))
-            raise typer.Exit(INTERRUPTED) from None
+            err.print("interrupted" + "; run the same command to resume" * bool(folder))
+            context.exit(INTERRUPTED)
     passed = sum(report.passed for report in reports)
     if as_json:
         print_json([report.to_dict() for report in reports])
@@ -133,4 +181,4 @@ def _verify_all(
     if folder and not as_json:
         out.print(escape(f"{folder / 'index.html'}"), soft_wrap=True)
     if passed < len(reports):
-        raise typer.Exit(1)
+        context.exit(1)

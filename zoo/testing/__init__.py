@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.api.models import Array, features, get_weights, set_weights
+from zoo.api.models import Array, get_weights, set_weights
+from zoo.api.running import features
 from zoo.data.labels import class_numbers
 from zoo.errors import InputError, UnknownNameError, suggestion
 from zoo.graphs.graph import Graph

@@ -127,10 +127,13 @@ class _Progress:
         console = Console(stderr=True)
         columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
         self._bar = Progress(*columns, TimeRemainingColumn(), transient=True, console=console)
+        self._title = title
         self._task = self._bar.add_task(title, total=None)
         self._total = self._done = 0
 
     def __enter__(self) -> _Progress:
+        if not self._bar.console.is_terminal:  # the bar would not show in a log
+            self._bar.console.print(f"downloading {self._title}", markup=False, soft_wrap=True)
         self._bar.start()
         return self
 

@@ -1,0 +1,135 @@
+"""What the command line imports, completes and reports, command by command."""
+
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+
+import zoo
+from zoo.backend import registry
+from zoo.cli import completion, progress, terminal
+from zoo.cli.main import COMMANDS, program
+from zoo.verification.results import TOLERANCES
+from zoo.verification.verify import LEVELS
+
+HEAVY = {"numpy", "pydantic", "yaml", "rich", "torch", "paddle", "keras", "jax"}
+
+
+def imported(*arguments, **environment):
+    """Top-level modules that a command line has imported when it ends, and what it printed."""
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print('MODULES', *{m.partition('.')[0] for m in sys.modules}))\n"
+        f"sys.argv = {['zoo', *arguments]!r}\n"
+        "from zoo.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "120", **environment},
+    )
+    printed, _, modules = done.stdout.partition("MODULES ")
+    return set(modules.split()), printed
+
+
+def completed(line):
+    """What bash is offered for the last word of a line, and what was imported for it."""
+    words = line.split(" ")
+    modules, printed = imported(
+        _ZOO_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1)
+    )
+    return [each.partition(",")[2] for each in printed.splitlines()], modules
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], *([c, "-h"] for c in COMMANDS)])
+def test_help_imports_next_to_nothing(arguments):
+    modules, printed = imported(*arguments)
+    assert printed
+    assert not modules & HEAVY
+
+
+def test_the_short_help_is_the_first_sentence_of_the_long_one():
+    for name, (_, sentence) in COMMANDS.items():
+        command = program.commands[name].loaded
+        assert command.name == name
+        assert " ".join(command.help.split()).startswith(sentence)
+
+
+def test_every_option_has_help_and_every_argument_a_name():
+    for name in COMMANDS:
+        for parameter in program.commands[name].loaded.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, f"{name} {parameter.name}"
+                assert parameter.help.endswith("."), f"{name} {parameter.name}"
+            else:
+                assert parameter.metavar
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("zoo summ", ["summary"]),
+        ("zoo verify vgg16 --backends t", ["torch"]),
+        ("zoo verify vgg16 --backends torch,k", ["torch,keras"]),
+        ("zoo verify vgg16 --level g", ["gradients"]),
+        ("zoo verify vgg16 --dtype ", ["float32", "float64"]),
+        ("zoo predict a.jpg --backend f", ["flax"]),
+        ("zoo predict a.jpg --weights torch", ["torchvision"]),
+        ("zoo convert paddlec", ["paddleclas"]),
+        ("zoo list --format m", ["markdown"]),
+    ],
+)
+def test_words_are_completed_at_no_cost(line, expected):
+    words, modules = completed(line)
+    assert words == expected
+    assert not modules & HEAVY
+
+
+@pytest.mark.parametrize("before", ["summary", "draw", "diff vgg16", "verify", "list"])
+def test_names_of_models_are_completed(before):
+    words, modules = completed(f"zoo {before} vgg19")
+    assert words == zoo.list_models("vgg19*")
+    assert not modules & HEAVY
+
+
+def test_what_is_completed_is_all_there_is():
+    assert set(completion.backends("")) == set(registry.table())
+    assert tuple(LEVELS) == completion.LEVELS
+    assert tuple(TOLERANCES) == completion.DTYPES
+
+
+def test_a_list_reads_no_spec_and_builds_no_graph():
+    modules, printed = imported("list", "vgg1*", "--format", "csv")
+    assert printed.startswith("model,family,")
+    assert not modules & HEAVY
+
+
+@pytest.mark.parametrize("shell", completion.SHELLS)
+def test_scripts_for_shells(shell):
+    _, script = imported("--show-completion", shell)
+    assert f"_ZOO_COMPLETE={shell}_complete" in script
+
+
+def test_steps_are_lines_where_there_is_no_terminal(capsys):
+    with progress.progress("reading the spec") as show:
+        for step in ("PyTorch", "PyTorch", "comparing [every] node"):
+            show(step)
+    expected = "reading the spec\nPyTorch\ncomparing [every] node\n"
+    assert capsys.readouterr() == ("", expected)
+
+
+def test_a_usage_error_is_one_line(capsys, monkeypatch):
+    @click.command()
+    @click.argument("model", metavar="MODEL")
+    def wanting(model):
+        raise AssertionError
+
+    monkeypatch.setattr(sys, "argv", ["zoo"])
+    with pytest.raises(SystemExit) as end:
+        terminal.run(wanting)
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "error: Missing argument 'MODEL'. See 'zoo --help'\n"

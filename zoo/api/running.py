@@ -1,0 +1,156 @@
+"""The verbs that run a model: on photographs, on arrays, and for its loss."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from zoo.api.models import Array
+from zoo.backend import registry
+from zoo.data.labels import class_numbers
+from zoo.errors import InputError
+from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.nodes import Node
+from zoo.language.graphs import graph
+
+
+def preprocess(image: Any, model: Any) -> Array:
+    """Turn a photograph into a model's input, as the publisher of its weights does.
+
+    Args:
+        image: An image file, a Pillow image, or an array of uint8 [H, W, 3].
+        model: A model that zoo built, a graph, or a name as for :func:`build`.
+
+    Returns:
+        float32 [1, C, H, W], in the size that the model was built for.
+
+    Raises:
+        InputError: The image cannot be read.
+        BackendError: The model was not built by zoo.
+
+    Example:
+        >>> import zoo
+        >>> from zoo.data import images
+        >>> zoo.preprocess(images.default(), zoo.graph("vgg16")).shape
+        (1, 3, 224, 224)
+    """
+    from zoo.data import images
+
+    if isinstance(model, str | os.PathLike):
+        model = graph(model)
+    network = model if isinstance(model, Graph) else graph_of(model)
+    channels, *size = network.input_shape
+    return images.load(image, (size[0], size[1]), channels, network.preprocessing)
+
+
+def loss(model: Any, outputs: Any, labels: Any) -> Any:
+    """Return the training loss: cross-entropy, plus the weighted losses of auxiliary heads.
+
+    Args:
+        model: A model that zoo built.
+        outputs: What the model returned: logits [N, num_classes], or a dict of them.
+        labels: Class numbers [N] or [N, 1], integers of NumPy or of the framework.
+
+    Returns:
+        A scalar of the framework, which can be differentiated: the mean over the batch, plus that
+        of each auxiliary head times the weight that the spec declares (0.3 in GoogLeNet).
+
+    Raises:
+        BackendError: The model was not built by zoo.
+        InputError: An output is missing, or the labels are not class numbers, one per example. Of
+            the framework's own tensors only the shape is checked: a number out of range gives NaN,
+            or in PyTorch its own error.
+
+    Example:
+        >>> import torch, zoo
+        >>> model = zoo.build("googlenet", "torch", aux=True, num_classes=10)
+        >>> images, labels = torch.rand(2, 3, 224, 224), torch.tensor([3, 8])
+        >>> zoo.loss(model, model(images), labels).backward()
+    """
+    backend, network = registry.of(model), graph_of(model)
+    logits = network.named(outputs)[network.outputs[0].name]
+    numbers = class_numbers(labels, *logits.shape)
+    return network.total_loss(
+        outputs, lambda logits, weight: backend.cross_entropy(logits, numbers, weight)
+    )
+
+
+def predict(model: Any, x: Array) -> Array | dict[str, Array]:
+    """Run a model of any backend on NumPy arrays, in evaluation mode and without gradients.
+
+    The model's mode is restored afterwards. Each framework runs in its usual fast way: inference
+    mode in PyTorch, a compiled function in Keras, a jitted one in Flax.
+
+    Args:
+        model: A model of any backend.
+        x: [N, C, H, W] in every framework; cast to the model's dtype.
+
+    Returns:
+        Logits [N, num_classes], or a dict of them if the model was built with ``aux=True``.
+        bfloat16 results are returned as float32.
+
+    Raises:
+        InputError: x does not have the shape that the model was built for.
+
+    Example:
+        >>> import numpy as np, zoo
+        >>> model = zoo.build("googlenet", "torch", num_classes=10)
+        >>> zoo.predict(model, np.zeros((1, 3, 224, 224), np.float32)).shape
+        (1, 10)
+    """
+    backend = registry.of(model)
+    return backend.predict(model, _checked(model, x))
+
+
+def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Array]:
+    """Return the values of nodes of a model, in evaluation mode.
+
+    Args:
+        model: A model that zoo built.
+        x: [N, C, H, W].
+        nodes: Path names of nodes or blocks, such as ``inception3a.branch5x5``; a block means its
+            output. ``zoo.graph(...).nodes`` lists the nodes.
+
+    Returns:
+        Name as given -> [N, C, H, W] or [N, features], in the canonical layout in every
+        framework. bfloat16 results are returned as float32.
+
+    Raises:
+        UnknownNameError: The model has no such node.
+        BackendError: The model was not built by zoo.
+
+    Example:
+        >>> import numpy as np, zoo
+        >>> model = zoo.build("googlenet", "torch")
+        >>> maps = zoo.features(model, np.zeros((1, 3, 224, 224), np.float32), "inception3a")
+        >>> maps["inception3a"].shape
+        (1, 256, 28, 28)
+    """
+    backend = registry.of(model)
+    names = [nodes] if isinstance(nodes, str) else list(nodes)
+    network = graph_of(model)
+    if not names:
+        return {}
+    requested: dict[str, Node] = {name: network.node(name) for name in names}
+    unique = list({node.name: node for node in requested.values()}.values())
+    values = backend.features(model, _checked(model, x), unique)
+    return {name: values[node.name] for name, node in requested.items()}
+
+
+def _checked(model: Any, x: Array) -> Array:
+    """Refuse an input of the wrong shape before it reaches a framework."""
+    try:
+        x = np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # such as a ragged list
+        raise InputError(f"expected numbers [N, C, H, W], got no array: {error}") from None
+    network = getattr(model, "zoo_graph", None)
+    if x.ndim != 4 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
+        raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")
+    if not len(x):
+        raise InputError("expected at least one example, got an empty batch")
+    if isinstance(network, Graph) and x.shape[1:] != network.input_shape:
+        raise InputError(network.refusal(x.shape))
+    return x

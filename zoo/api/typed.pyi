@@ -1,0 +1,73 @@
+"""The types of ``zoo.build``, ``load`` and ``convert``, by the framework that is named.
+
+The functions themselves are in ``models``, ``storage`` and ``conversion``. A stub may name every
+framework's types, since nothing imports it when a program runs.
+"""
+
+import os
+from typing import Any, Literal, TypedDict, Unpack, overload
+
+import keras
+import paddle
+import torch
+from flax import nnx
+
+_Path = str | os.PathLike[str]
+_Torch = Literal["torch", "pytorch"]
+_Paddle = Literal["paddle", "paddlepaddle"]
+_Keras = Literal["keras", "tensorflow", "tf"]
+_Flax = Literal["flax", "jax", "nnx"]
+
+class _Build(TypedDict, total=False):
+    aux: bool
+    num_classes: int | None
+    in_channels: int | None
+    input_size: int | tuple[int, int] | None
+    seed: int
+    init: str
+    dtype: str
+    weights: str | os.PathLike[str] | None
+    head: str | None
+    stem: str | None
+
+class _Load(TypedDict, total=False):
+    aux: bool | None
+    num_classes: int | None
+    in_channels: int | None
+    input_size: int | tuple[int, int] | None
+    seed: int
+    dtype: str | None
+    head: str | None
+    stem: str | None
+    mmap: bool
+
+@overload
+def build(name: _Path, backend: _Torch, **options: Unpack[_Build]) -> torch.nn.Module: ...
+@overload
+def build(name: _Path, backend: _Paddle, **options: Unpack[_Build]) -> paddle.nn.Layer: ...
+@overload
+def build(name: _Path, backend: _Keras, **options: Unpack[_Build]) -> keras.Model: ...
+@overload
+def build(name: _Path, backend: _Flax, **options: Unpack[_Build]) -> nnx.Module: ...
+@overload
+def build(name: _Path, backend: str, **options: Unpack[_Build]) -> Any: ...
+@overload
+def load(path: _Path, backend: _Torch, **options: Unpack[_Load]) -> torch.nn.Module: ...
+@overload
+def load(path: _Path, backend: _Paddle, **options: Unpack[_Load]) -> paddle.nn.Layer: ...
+@overload
+def load(path: _Path, backend: _Keras, **options: Unpack[_Load]) -> keras.Model: ...
+@overload
+def load(path: _Path, backend: _Flax, **options: Unpack[_Load]) -> nnx.Module: ...
+@overload
+def load(path: _Path, backend: str, **options: Unpack[_Load]) -> Any: ...
+@overload
+def convert(model: Any, backend: _Torch) -> torch.nn.Module: ...
+@overload
+def convert(model: Any, backend: _Paddle) -> paddle.nn.Layer: ...
+@overload
+def convert(model: Any, backend: _Keras) -> keras.Model: ...
+@overload
+def convert(model: Any, backend: _Flax) -> nnx.Module: ...
+@overload
+def convert(model: Any, backend: str) -> Any: ...

@@ -1,0 +1,116 @@
+"""What the shell completes: names of models, backends, sources, levels and dtypes.
+
+A shell runs the program at every press of the tab key, so nothing here imports NumPy, or reads a
+spec. The short lists are written out for that reason; a test compares them with the originals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import click
+
+SHELLS = ("bash", "zsh", "fish")
+BACKENDS = ("torch", "paddle", "keras", "flax")
+LEVELS = ("forward", "gradients", "training", "full")
+DTYPES = ("float32", "float64")
+HEADS = ("new",)
+STEMS = ("adapt",)
+
+
+def completing(
+    words: Callable[[str], list[str]],
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a function as ``shell_complete`` of an argument or option takes it."""
+    return lambda context, parameter, incomplete: words(incomplete)
+
+
+def script(program: click.Command, shell: str) -> str:
+    """Return the script that makes a shell complete the arguments of ``zoo``.
+
+    Args:
+        program: The command line.
+        shell: ``bash``, ``zsh`` or ``fish``.
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    return kind(program, {}, "zoo", "_ZOO_COMPLETE").source()
+
+
+def models(incomplete: str) -> list[str]:
+    """Complete the name of a model."""
+    import zoo
+
+    return _matching(zoo.list_models(), incomplete)
+
+
+def backend(incomplete: str) -> list[str]:
+    """Complete the name of a backend.
+
+    Example:
+        >>> backend("pa")
+        ['paddle']
+    """
+    return _matching(_backends(), incomplete)
+
+
+def backends(incomplete: str) -> list[str]:
+    """Complete the last of several backends with commas between them.
+
+    Example:
+        >>> backends("torch,")
+        ['torch,paddle', 'torch,keras', 'torch,flax']
+    """
+    before, comma, last = incomplete.rpartition(",")
+    given = before.split(",")
+    remaining = [name for name in _backends() if name not in given]
+    return [before + comma + name for name in _matching(remaining, last)]
+
+
+def levels(incomplete: str) -> list[str]:
+    """Complete a level of verification."""
+    return _matching(LEVELS, incomplete)
+
+
+def dtypes(incomplete: str) -> list[str]:
+    """Complete a dtype to verify in."""
+    return _matching(DTYPES, incomplete)
+
+
+def sources(incomplete: str) -> list[str]:
+    """Complete the name of a source of weights; the shell itself completes files.
+
+    Example:
+        >>> sources("torch")
+        ['torchvision']
+    """
+    from pathlib import Path
+
+    package = Path(__file__).parent.parent
+    folders = (package / "spec" / "sources", package.parent / "spec" / "sources")
+    names = sorted(path.stem for folder in folders for path in folder.glob("*.yaml"))
+    return _matching(names, incomplete)
+
+
+def heads(incomplete: str) -> list[str]:
+    """Complete what becomes of the classifier."""
+    return _matching(HEADS, incomplete)
+
+
+def stems(incomplete: str) -> list[str]:
+    """Complete what becomes of the first layer."""
+    return _matching(STEMS, incomplete)
+
+
+def _backends() -> list[str]:
+    """The backends of zoo and those of other packages, as in the registry."""
+    from importlib.metadata import entry_points
+
+    others = [entry.name for entry in entry_points(group="zoo.backends")]
+    return list(dict.fromkeys((*BACKENDS, *others)))
+
+
+def _matching(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
