@@ -38,10 +38,10 @@ def run(folder: Path, name: str, requested: str) -> dict[str, Any]:
     if counterpart is not None:
         other = build(backend, counterpart, job["dtype"], job["seed"])
         parameters[_kind(counterpart)] = backend.count_parameters(other)
-    engine = getattr(backend, "engine", None)  # Keras runs on one of several
+    engine = backend.engine()  # Keras runs on one of several
     packages = registry.resolve(name).packages
     return {
-        "versions": registry.versions([packages[0], engine()] if engine else packages),
+        "versions": registry.versions([packages[0], engine] if engine else packages),
         "parameters": parameters,
         "shapes": shapes,
         "output_shapes": {key: list(value.shape) for key, value in named.items()},
