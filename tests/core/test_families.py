@@ -205,4 +205,4 @@ def test_workers_need_no_file(joining, monkeypatch):
     with pytest.raises(InterruptedError):
         zoo.verify(f"{joining}:wide", backends="torch")
     assert given["name"] == "wide" and "blocks_from" not in given["document"]
-    assert zoo.Graph.from_dict(given).nodes == zoo.graph(f"{joining}:wide").nodes
+    assert zoo.Graph.from_dict(given).to_dict() == zoo.graph(f"{joining}:wide").to_dict()
