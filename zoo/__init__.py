@@ -23,7 +23,7 @@ _HOMES = {
     "graph": "zoo.api.models",
     "graph_of": "zoo.graphs.graph",
     "list_backends": "zoo.api.models",
-    "list_models": "zoo.api.models",
+    "list_models": "zoo.api.listing",
     "load": "zoo.api.storage",
     "loss": "zoo.api.models",
     "predict": "zoo.api.models",
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from zoo.api.models import get_weights as get_weights
     from zoo.api.models import graph as graph
     from zoo.api.models import list_backends as list_backends
-    from zoo.api.models import list_models as list_models
+    from zoo.api.listing import list_models as list_models
     from zoo.api.models import loss as loss
     from zoo.api.models import predict as predict
     from zoo.api.models import preprocess as preprocess

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from zoo.api.listing import list_models as list_models
 from zoo.backend import registry
 from zoo.data.labels import class_numbers
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph, graph_of
 from zoo.graphs.nodes import Node
-from zoo.language import catalogue, graphs, options
+from zoo.language import graphs, options
 from zoo.weights import initial
 from zoo.weights.checking import fitting
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 graph = graphs.graph
-
-
-def list_models(pattern: str | None = None) -> list[str]:
-    """List the models zoo ships.
-
-    Args:
-        pattern: A shell pattern, such as ``vgg*``; all models if not given.
-
-    Returns:
-        Names, family by family.
-
-    Example:
-        >>> import zoo
-        >>> zoo.list_models("vgg1?_bn")
-        ['vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'vgg19_bn']
-    """
-    names = list(catalogue.shipped())
-    return names if pattern is None else fnmatch.filter(names, pattern)
 
 
 def list_backends() -> list[str]:
