@@ -45,12 +45,12 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from zoo.api.listing import list_models as list_models
     from zoo.api.models import build as build
     from zoo.api.models import features as features
     from zoo.api.models import get_weights as get_weights
     from zoo.api.models import graph as graph
     from zoo.api.models import list_backends as list_backends
-    from zoo.api.listing import list_models as list_models
     from zoo.api.models import loss as loss
     from zoo.api.models import predict as predict
     from zoo.api.models import preprocess as preprocess

@@ -127,7 +127,8 @@ def _repr(value: object, most: int) -> str:
     if isinstance(value, list | tuple | dict):
         import reprlib  # only a mistake needs it
 
-        short = reprlib.Repr(maxlevel=4, maxlist=20, maxdict=8, maxtuple=20, maxstring=most)
+        short = reprlib.Repr()
+        short.maxlevel, short.maxlist, short.maxtuple, short.maxstring = 4, 20, 20, most
         return short.repr(value)
     return repr(value)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from zoo.errors import quoted
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, Shape, named
 from zoo.language.scope import Scope
@@ -74,6 +75,8 @@ def _computed(op: Op, at: Scope) -> Op:
     """Compute an operation's expressions and check the values that came out."""
     own = {key: value for key, value in op if key not in Layer.model_fields}
     values: dict[str, Any] = {key: at.compute(value, key) for key, value in own.items()}
+    sizes = sum(len(v) for v in values.values() if isinstance(v, list))
+    at.spend(10 * sizes)  # they are checked, and the shape rule reads them
     if values == own:
         return op
     try:
@@ -81,4 +84,4 @@ def _computed(op: Op, at: Scope) -> Op:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
-        at.fail(f"{first['msg']}, got {values[key]!r} from {own[key]!r}", key)
+        at.fail(f"{first['msg']}, got {quoted(values[key])} from {quoted(own[key])}", key)

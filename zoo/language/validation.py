@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from zoo.errors import suggestion
+from zoo.errors import quoted, suggestion
 from zoo.language import schema
 from zoo.language.document import Location, Mapping, error
 from zoo.ops import OPS
@@ -97,16 +97,22 @@ def _is_no_layer(found: Any) -> bool:
 
 def _message(found: Any, location: Location, grammar: type[Strict]) -> str:
     kind, value, loc = found["type"], found["input"], found["loc"]
-    shown = "a mapping" if isinstance(value, dict) else repr(value)
+    shown = "a mapping" if isinstance(value, dict) else quoted(value)
     shown = "a list" if isinstance(value, list) else shown
     if kind == "expected":
         return f"{found['msg']}, got {shown}"
     if kind == "union_tag_invalid":
         tag = value.get("op")
-        return f"unknown op {tag!r}.{suggestion(tag, OPS) or ' Known: ' + ', '.join(OPS) + '.'}"
+        return (
+            f"unknown op {quoted(tag)}.{suggestion(tag, OPS) or ' Known: ' + ', '.join(OPS) + '.'}"
+        )
     if kind == "extra_forbidden" and location[-1] == "<<":
         return "merge keys are not read; write the fields, or use a variant"
-    if kind == "extra_forbidden" and location[-1] == "block" and loc[-2] in OPS:
+    if (
+        kind == "extra_forbidden"
+        and location[-1] == "block"
+        and loc[-2:-1] in [(op,) for op in OPS]
+    ):
         return "a layer is an operation (op) or the use of a block (block), not both"
     if kind == "extra_forbidden" and not str(location[-1]).isidentifier():
         return "unknown field. Within { }, text that has a comma needs quotes."
