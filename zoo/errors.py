@@ -5,12 +5,22 @@ Everything else that escapes zoo is a bug in zoo.
 
 from __future__ import annotations
 
-import difflib
+import heapq
+import itertools
 from collections.abc import Iterable
+
+MAX_QUOTED = 200  # characters of a value that a message shows
+MAX_WORD = 60  # characters of a word that a suggestion is sought for
+MAX_KNOWN = 20_000  # words that are looked at for a suggestion
+MAX_COMPARED = 200  # words that are compared letter by letter
+MAX_MESSAGE = 1_000
 
 
 class ZooError(Exception):
     """Base of every error zoo raises on purpose; the command line prints it without a traceback."""
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(_safe(str(message)))
 
 
 class UnknownNameError(ZooError, LookupError):
@@ -36,12 +46,93 @@ class InputError(ZooError, ValueError):
 def suggestion(word: object, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty string.
 
+    The search is bounded: no words of more than ``MAX_WORD`` characters, and of very many words
+    only those that resemble the wanted one most in length.
+
     Example:
         >>> suggestion("googlnet", ["googlenet", "vgg16"])
         " Did you mean 'googlenet'?"
         >>> suggestion("resnet50", ["googlenet", "vgg16"])
         ''
     """
-    words = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(str(word).lower(), list(words), n=1, cutoff=0.6)
-    return f" Did you mean {words[near[0]]!r}?" if near else ""
+    import difflib  # only a mistake needs it
+
+    wanted = str(word).lower() if isinstance(word, str) and len(word) <= MAX_WORD else ""
+    # Words that differ in length by more than half cannot reach the cutoff.
+    words = {
+        each.lower(): each
+        for each in itertools.islice(known, MAX_KNOWN)
+        if wanted and len(each) <= MAX_WORD and abs(len(each) - len(wanted)) <= len(wanted) + 1
+    }
+    nearest = heapq.nsmallest(
+        MAX_COMPARED, words, key=lambda each: (each[:1] != wanted[:1], abs(len(each) - len(wanted)))
+    )
+    near = difflib.get_close_matches(wanted, nearest, n=1, cutoff=0.6)
+    return f" Did you mean {quoted(words[near[0]])}?" if near else ""
+
+
+def quoted(value: object, most: int = MAX_QUOTED) -> str:
+    """Quote a value for a message: at most ``most`` characters, none that controls a terminal.
+
+    Example:
+        >>> quoted("a\\x1b[2J"), quoted(12), quoted("x" * 500, most=20)
+        ("'a\\\\x1b[2J'", '12', "'xxxxxxxx...xxxxxxx'")
+    """
+    return shortened(printable(_repr(value, most)), most)
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey: control characters, line ends and marks of direction.
+
+    Example:
+        >>> printable("spec\\x1b[31m.yaml")
+        'spec\\\\x1b[31m.yaml'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Cut the middle of a text so that at most ``most`` characters are left."""
+    if len(text) <= most:
+        return text
+    end = (most - 3) // 2
+    return f"{text[: most - 3 - end]}...{text[-end:]}"
+
+
+def listed(names: Iterable[str], sign: str = "", most: int = 40) -> str:
+    """List names for a message: at most 200 characters of them, or a count of what is left out.
+
+    Example:
+        >>> listed(["a", "b"], sign="$")
+        '$a, $b'
+    """
+    shown: list[str] = []
+    room = MAX_QUOTED
+    total = 0
+    for total, name in enumerate(names, 1):
+        word = sign + shortened(printable(str(name)[:MAX_QUOTED]), 60)
+        room -= len(word) + 2
+        if room >= 0 and len(shown) < most and len(shown) == total - 1:
+            shown.append(word)
+    more = f" and {total - len(shown):,} more" if total > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def _repr(value: object, most: int) -> str:
+    """Write a value, without writing all of one that is large."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 2 * most else value[:most] + value[-most:])
+    if isinstance(value, list | tuple | dict):
+        import reprlib  # only a mistake needs it
+
+        short = reprlib.Repr()
+        short.maxlevel, short.maxlist, short.maxtuple, short.maxstring = 4, 20, 20, most
+        return short.repr(value)
+    return repr(value)
+
+
+def _safe(message: str) -> str:
+    """Escape control characters of a message; its own line ends stay."""
+    return "\n".join(printable(line) for line in message.split("\n"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
+from typing import Any
 
-from zoo.api import index
+from zoo.language.shipped import shipped
 
 
 def list_models(pattern: str | None = None) -> list[str]:
@@ -21,7 +22,7 @@ def list_models(pattern: str | None = None) -> list[str]:
         >>> zoo.list_models("vgg1?_bn")
         ['vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'vgg19_bn']
     """
-    names = list(index.read() or _from_specs())
+    names = list(shipped())
     return names if pattern is None else fnmatch.filter(names, pattern)
 
 
@@ -38,7 +39,23 @@ def list_backends() -> list[str]:
     return [name for name, entry in registry.table().items() if registry.is_installed(entry)]
 
 
-def _from_specs() -> list[str]:
-    from zoo.language import catalogue
+def entries() -> dict[str, dict[str, Any]]:
+    """Return what a list of models shows of each, family by family.
 
-    return list(catalogue.shipped())
+    Returns:
+        Model -> entry, as :func:`zoo.language.index.entries` gives it, and in it under ``weights``
+        the names of the sources that publish weights of the model.
+
+    Example:
+        >>> entries()["vgg16"]["weights"]
+        ['paddle', 'timm', 'torchvision']
+    """
+    from zoo.language import index
+    from zoo.weights import counts
+
+    publishers = counts.publishers()
+    found = {}
+    for name, entry in index.entries().items():
+        paper = {key: entry.pop(key) for key in ("year", "paper", "url")}
+        found[name] = {**entry, "weights": publishers.get(name, []), **paper}
+    return found

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import click
 
 import zoo
-from zoo.api import index
+from zoo.api import listing
 from zoo.cli import completion
 from zoo.cli.common import SETTINGS, Format, format_of, format_options
 from zoo.cli.terminal import escape, fail, out, print_json
@@ -38,8 +38,8 @@ def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
     names = zoo.list_models(pattern)
     if pattern and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
-    entries = index.read() or {}
-    rows = [entries.get(name) or index.entry(name) for name in names]
+    entries = listing.entries()
+    rows = [entries[name] for name in names]
     match chosen:
         case Format.JSON:
             print_json(rows)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import suggestion
+from zoo.errors import listed, quoted, suggestion
 from zoo.language.schema import Spec, Table, Use
 from zoo.language.scope import Scope
 from zoo.ops.fields import RESERVED_FIELDS
@@ -40,8 +40,9 @@ def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
     at = at.moved(*at.location, "table")
     which = at.compute(use.table)
     if which not in spec.tables:
-        at.fail(f"unknown table {which!r}.{suggestion(which, spec.tables)}")
+        at.fail(f"unknown table {quoted(which)}.{suggestion(which, spec.tables)}")
     table = spec.tables[which]
+    at.spend(20 * len(table.columns) + len(table.columns) ** 2 // 20)
     _check_columns(table, at.moved("tables", which))
     if name not in table.rows:
         at.fail(f"table {which!r} has no row {name!r}.{suggestion(name, table.rows)}")
@@ -86,8 +87,8 @@ def enter(
     blocks = spec.blocks
     kind = at.compute(use.block, "block")
     if kind not in blocks:
-        known = suggestion(kind, blocks) or f" Known: {', '.join(blocks) or 'none'}."
-        at.fail(f"unknown block {kind!r}.{known}", "block")
+        known = suggestion(kind, blocks) or f" Known: {listed(blocks) or 'none'}."
+        at.fail(f"unknown block {quoted(kind)}.{known}", "block")
     if kind in at.blocks or len(at.blocks) >= MAX_BLOCK_DEPTH:
         at.fail(f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
     cells = row(spec, name, use, at)
@@ -95,12 +96,13 @@ def enter(
     parameters = blocks[kind].parameters
     for key in given:
         if key not in parameters:
-            hint = suggestion(key, parameters) or f" It takes: {', '.join(parameters) or 'none'}."
+            hint = suggestion(key, parameters) or f" It takes: {listed(parameters) or 'none'}."
             place = at if key in use.arguments else cells.places[key]
             place.fail(
                 f"block {kind!r} has no parameter {key!r}.{hint}",
                 *([key] if key in use.arguments else []),
             )
+    at.spend(2 * (len(options) + len(spec.settings) + len(at.names)) + 30 * len(parameters))
     everywhere = {**options, **spec.settings}
     names: dict[str, Any] = {k: v for k, v in at.names.items() if k in everywhere}
     for key, default in parameters.items():

@@ -6,31 +6,22 @@ import functools
 import re
 from pathlib import Path
 
-from zoo.errors import SpecError, UnknownNameError, suggestion
+from zoo.errors import UnknownNameError, suggestion
 from zoo.language import variants
 from zoo.language.document import Mapping, error, read
 from zoo.language.schema import Spec
+from zoo.language.shipped import folder, shipped
 from zoo.language.validation import validate, validate_extension
 
 
-def folder() -> Path:
-    """Return the folder of the specs that zoo ships: in the package, or beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "spec"
-    return installed if installed.is_dir() else package.parent / "spec"
-
-
-@functools.cache
-def shipped() -> dict[str, Path]:
-    """Return model name -> spec file, for every model zoo ships, family by family."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder().glob("*.yaml")):
-        document = _shipped_document(path)
-        for name in document.get("models") or [document["name"]]:
-            if name in found:
-                raise SpecError(f"{path}: model {name!r} is also in {found[name].name}")
-            found[name] = path
-    return found
+def files_read(path: Path) -> list[Path]:
+    """Return a valid spec file and every other one that it takes blocks or models from."""
+    document = read(path)
+    other = document.get("extends") or document.get("blocks_from")
+    if other is None:
+        return [path]
+    places = (path.parent, folder())
+    return [path, *files_read(next(p for f in places if (p := f / f"{other}.yaml").is_file()))]
 
 
 def load(name: str) -> tuple[str, Spec, Mapping]:

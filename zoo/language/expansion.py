@@ -8,24 +8,25 @@ from dataclasses import replace
 from typing import Any
 
 from zoo.data import classes
-from zoo.errors import InputError, suggestion
+from zoo.errors import InputError, quoted, suggestion
 from zoo.graphs import published
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph, Output
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, Shape, named
 from zoo.language import arguments, nodes, options
-from zoo.language.document import Mapping
+from zoo.language.document import Location, Mapping
 from zoo.language.names import problem_with
 from zoo.language.nodes import Value
 from zoo.language.schema import Group, Spec, Use
 from zoo.language.scope import Scope
 from zoo.ops import Op
-from zoo.ops.expressions import is_expression
+from zoo.ops.expressions import Budget, is_expression
 from zoo.ops.fields import Layer
 
 MAX_LAYERS = 20_000  # blocks, and layers that are left out, included
 MAX_REPEAT = 1_000
+WORK_OF_LAYER = 400  # units of the budget, beside what its fields cost
 
 
 def expand(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
@@ -61,6 +62,11 @@ class _Expander:
         self.model, self.spec, self.document, self.options = model, spec, document, options
         self.published: dict[str, dict[str, Any]] = {}
         self.count = 0
+        self.budget = Budget()
+
+    def scope(self, location: Location, names: AnyMapping[str, Any]) -> Scope:
+        """Return a place in the document; all of them share one budget."""
+        return Scope(self.document, self.model, "", location, names, budget=self.budget)
 
     def graph(self) -> Graph:
         spec = self.spec
@@ -68,16 +74,14 @@ class _Expander:
         names = {**self.options, "input_size": [height, width]}
         for key, value in spec.settings.items():
             if key in self.options or key in arguments.SPECIAL:
-                at = Scope(self.document, self.model, "", ("settings", key), names)
+                at = self.scope(("settings", key), names)
                 at.fail(f"a setting cannot be called {key!r}: the name has a meaning already")
-            names[key] = Scope(self.document, self.model, "", ("settings", key), names).compute(
-                value
-            )
+            names[key] = self.scope(("settings", key), names).compute(value)
         for kind, figure in spec.published.items():
-            at = Scope(self.document, self.model, "", ("published", kind), names)
+            at = self.scope(("published", kind), names)
             self.note("", kind, figure, at)
         shape = Map(self.options["in_channels"], height, width)
-        scope = Scope(self.document, self.model, "", ("layers",), names)
+        scope = self.scope(("layers",), names)
         wanted = {output.layer: name for name, output in spec.outputs.items()}
         root, kept = self.block(
             spec.layers, scope, Value("input", "input", shape), self.model, wanted
@@ -113,7 +117,7 @@ class _Expander:
             if kept[output.layer].step == output.layer:
                 weight = at.compute(output.loss_weight)
                 if type(weight) not in (int, float):
-                    at.fail(f"loss_weight must be a number, got {weight!r}", "loss_weight")
+                    at.fail(f"loss_weight must be a number, got {quoted(weight)}", "loss_weight")
                 outputs.append(Output(name, output.layer, float(weight)))
         if self.spec.outputs and (not outputs or outputs[0].name != next(iter(self.spec.outputs))):
             scope.moved("outputs").fail("the first output was left out")
@@ -138,7 +142,7 @@ class _Expander:
         spec, names = self.spec, classes.names(self.spec.classes)
         if names and len(names) != spec.options.num_classes:
             count = f"num_classes is {spec.options.num_classes}"
-            at = Scope(self.document, self.model, "", ("classes",), self.options)
+            at = self.scope(("classes",), self.options)
             at.fail(f"there are {len(names)} names of classes, and {count}")
         return names if len(names) == self.options["num_classes"] else ()
 
@@ -164,6 +168,7 @@ class _Expander:
         for key, layer in layers.items():
             for name, names in self.repetitions(key, layer, scope):
                 at = scope.inner(name, key, names)
+                at.spend(WORK_OF_LAYER + len(names))
                 self.count += 1
                 if self.count > MAX_LAYERS:
                     at.fail(f"more than {MAX_LAYERS:,} layers")
@@ -204,7 +209,9 @@ class _Expander:
         times = at.compute(layer.repeat, "repeat")
         items = times if isinstance(times, list) else [None] * times if _is_count(times) else None
         if items is None or len(items) > MAX_REPEAT:
-            at.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {times!r}")
+            got = quoted(times)
+            at.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {got}")
+        at.spend(len(items) * (1 + len(scope.names)))
         return [
             (f"{key}{i + 1}", {**scope.names, "index": i, "item": item})
             for i, item in enumerate(items)
@@ -225,16 +232,23 @@ class _Expander:
         at = at.moved(*at.location, "from")
         if not wanted:
             at.fail("expected at least one layer to read")
+        at.spend(20 * len(wanted))
         for source in wanted:
             if is_expression(source):
-                at.fail(f"'from' takes names of layers, no expressions: {source!r}")
+                at.fail(f"'from' takes names of layers, no expressions: {quoted(source)}")
             repeated = source in layers and layers[source].repeat is not None
             if source == name or (source in layers and source not in local and not repeated):
-                at.fail(f"it reads {source!r}, which comes later: a cycle, or the wrong order")
+                at.fail(
+                    f"it reads {quoted(source)}, which comes later: a cycle, or the wrong order"
+                )
             if source not in local and source in layers:
-                at.fail(f"it reads {source!r}, which is repeated: name one, such as '{source}1'")
+                at.fail(
+                    f"it reads {quoted(source)}, which is repeated: name one, such as '{source}1'"
+                )
             if source not in local:
-                at.fail(f"it reads {source!r}, which is no layer here.{suggestion(source, local)}")
+                at.fail(
+                    f"it reads {quoted(source)}, which is no layer here.{suggestion(source, local)}"
+                )
         return [local[source] for source in wanted]
 
     # Layers
@@ -245,7 +259,7 @@ class _Expander:
         """Expand one layer; append its step, or return its first source if it is left out."""
         when = at.compute(layer.when, "when")
         if not isinstance(when, bool):
-            at.fail(f"when must be true or false, got {when!r}")
+            at.fail(f"when must be true or false, got {quoted(when)}")
         if not when:
             return sources[0]
         for kind, figure in (layer.published or {}).items():

@@ -11,6 +11,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import catalogue, options
 from zoo.language.document import Mapping
 from zoo.language.expansion import expand
+from zoo.language.shipped import shipped
 from zoo.language.validation import validate
 
 
@@ -87,7 +88,7 @@ def left_out(graph: Graph) -> frozenset[str]:
 
 def _made(name: str, chosen: options.Chosen) -> Graph:
     # A shipped spec does not change, nor does a graph: each is made once.
-    return (_once if name in catalogue.shipped() else _anew)(name, chosen)
+    return (_once if name in shipped() else _anew)(name, chosen)
 
 
 def _anew(name: str, chosen: options.Chosen) -> Graph:

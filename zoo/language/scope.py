@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from zoo.errors import quoted
 from zoo.language.document import Location, Mapping, error
-from zoo.ops.expressions import ExpressionError, evaluate, is_expression
+from zoo.ops.expressions import Budget, ExpressionError, evaluate, is_expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Scope:
         location: Place in the document.
         names: What expressions may read.
         blocks: The blocks that enclose it, outermost first.
+        budget: The work that the whole expansion may still do.
     """
 
     document: Mapping
@@ -29,12 +31,13 @@ class Scope:
     location: Location
     names: AnyMapping[str, Any]
     blocks: tuple[str, ...] = ()
+    budget: Budget = field(default_factory=Budget, compare=False)
 
     def inner(self, name: str, key: str, names: AnyMapping[str, Any]) -> Scope:
         """Give the scope of a layer here, called ``name`` and written under ``key``."""
         path = f"{self.path}.{name}" if self.path else name
         location = (*self.location, key)
-        return Scope(self.document, self.model, path, location, names, self.blocks)
+        return Scope(self.document, self.model, path, location, names, self.blocks, self.budget)
 
     def moved(
         self, *location: str | int, names: AnyMapping[str, Any] | None = None, block: str = ""
@@ -42,7 +45,7 @@ class Scope:
         """Give the same place in the network, written elsewhere in the document."""
         blocks = (*self.blocks, block) if block else self.blocks
         known = self.names if names is None else names
-        return Scope(self.document, self.model, self.path, location, known, blocks)
+        return Scope(self.document, self.model, self.path, location, known, blocks, self.budget)
 
     def compute(self, value: Any, *keys: str | int) -> Any:
         """Compute every expression in a value that stands at ``keys`` from here.
@@ -51,18 +54,30 @@ class Scope:
             SpecError: An expression is malformed or has no value.
         """
         if isinstance(value, list):
+            self.spend(5 * len(value), *keys)
             return [self.compute(item, *keys, i) for i, item in enumerate(value)]
         if not is_expression(value):
             return value
         try:
-            result = evaluate(value, self.names)
+            result = evaluate(value, self.names, self.budget)
         except ExpressionError as wrong:
-            self.fail(f"in {value!r}: {wrong}", *keys)
+            self.fail(f"in {quoted(value)}: {wrong}", *keys)
         # A quotient that comes out even is the integer it stands for.
         return int(result) if isinstance(result, float) and result.is_integer() else result
+
+    def spend(self, work: int, *keys: str | int) -> None:
+        """Count work against the budget of the expansion.
+
+        Raises:
+            SpecError: The budget is spent.
+        """
+        try:
+            self.budget.spend(work)
+        except ExpressionError as wrong:
+            self.fail(str(wrong), *keys)
 
     def fail(self, message: str, *keys: str | int) -> NoReturn:
         """Raise a :class:`SpecError` about what stands at ``keys`` from here."""
         location = (*self.location, *keys)
-        node = f"in {self.path!r} of {self.model}: " if self.path else ""
+        node = f"in {quoted(self.path)} of {self.model}: " if self.path else ""
         raise error(self.document, location, f"{node}{message}") from None

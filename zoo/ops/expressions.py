@@ -15,21 +15,47 @@ always ends, quickly. Nothing is handed to Python's own ``eval``.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from zoo.errors import suggestion
+from zoo.errors import listed, quoted, suggestion
 
 MAX_LENGTH = 200
 MAX_NUMBER = 2**53  # beyond it a float no longer holds every integer
 MAX_NESTING = 20
+MAX_WORK = 10_000_000  # units of some 0.1 microseconds
 
 
 class ExpressionError(ValueError):
     """An expression is malformed or has no value; the reader of the spec adds file and line."""
+
+
+class Budget:
+    """Counts the work of one expansion, so that no spec runs for long.
+
+    The unit is about what touching one value costs. Work is counted, never timed: a spec is
+    accepted or refused alike on every machine.
+    """
+
+    def __init__(self, work: int = MAX_WORK) -> None:
+        self.left = work
+
+    def spend(self, work: int) -> None:
+        """Count work.
+
+        Raises:
+            ExpressionError: More than the budget has been spent.
+        """
+        self.left -= work
+        if self.left < 0:
+            raise ExpressionError(
+                f"the spec needs too much work to expand (more than {MAX_WORK:,} steps);"
+                " use fewer or shorter lists, settings, parameters or repetitions"
+            )
 
 
 def is_expression(value: object) -> bool:
@@ -37,12 +63,13 @@ def is_expression(value: object) -> bool:
     return isinstance(value, str) and "$" in value
 
 
-def evaluate(text: str, names: Mapping[str, Any]) -> Any:
+def evaluate(text: str, names: Mapping[str, Any], budget: Budget | None = None) -> Any:
     """Compute an expression.
 
     Args:
         text: The expression, at most ``MAX_LENGTH`` characters.
         names: What ``$name`` may stand for.
+        budget: What the expansion may still spend; one of its own if not given.
 
     Returns:
         An int, float, bool, string or list.
@@ -56,7 +83,7 @@ def evaluate(text: str, names: Mapping[str, Any]) -> Any:
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression of more than {MAX_LENGTH} characters")
-    parser = _Parser(text, names)
+    parser = _Parser(text, names, budget or Budget())
     value = parser.expression()
     parser.expect("end")
     return value
@@ -72,7 +99,7 @@ _TOKEN = re.compile(
 def _binary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def apply(a: Any, b: Any) -> Any:
         if not _is_number(a) or not _is_number(b):
-            raise ExpressionError(f"arithmetic needs numbers, got {a!r} and {b!r}")
+            raise ExpressionError(f"arithmetic needs numbers, got {quoted(a)} and {quoted(b)}")
         return _bounded(function(a, b))
 
     return apply
@@ -107,7 +134,7 @@ def _round_to(value: float, multiple: int) -> int:
 def _sum(values: Any) -> int | float:
     """Add the numbers of a list."""
     if not isinstance(values, list) or not all(map(_is_number, values)):
-        raise ExpressionError(f"sum takes a list of numbers, got {values!r}")
+        raise ExpressionError(f"sum takes a list of numbers, got {quoted(values)}")
     return sum(values)
 
 
@@ -129,9 +156,10 @@ _FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int, bool]] = {
 class _Parser:
     """A precedence-climbing parser that computes while it reads."""
 
-    def __init__(self, text: str, names: Mapping[str, Any]) -> None:
-        self.names = names
+    def __init__(self, text: str, names: Mapping[str, Any], budget: Budget) -> None:
+        self.names, self.budget = names, budget
         self.tokens = _tokens(text)
+        budget.spend(10 * len(self.tokens))
         self.position = 0
         self.nesting = 0
 
@@ -143,7 +171,7 @@ class _Parser:
         self.advance()
         condition = self.parse(0)
         if not isinstance(condition, bool):
-            raise ExpressionError(f"expected true or false after 'if', got {condition!r}")
+            raise ExpressionError(f"expected true or false after 'if', got {quoted(condition)}")
         self.expect("else")
         other = self.expression()
         return value if condition else other
@@ -156,8 +184,10 @@ class _Parser:
         while (symbol := self.peek()) in _BINARY and _BINARY[symbol][0] > binding:
             self.advance()
             level, function = _BINARY[symbol]
+            other = self.parse(level)
+            self.budget.spend(_size(value) + _size(other))
             try:
-                value = function(value, self.parse(level))
+                value = function(value, other)
             except ZeroDivisionError:
                 raise ExpressionError("a division by zero") from None
         self.nesting -= 1
@@ -192,11 +222,12 @@ class _Parser:
                 value = self.lookup(value, self.advance()[1], ".")
                 continue
             if not isinstance(value, list):
-                raise ExpressionError(f"only a list has items, got {value!r}")
+                raise ExpressionError(f"only a list has items, got {quoted(value)}")
             first = self.index(value, 0) if self.peek() != ":" else 0
             if self.peek() == ":":
                 self.advance()
                 last = self.index(value, first) if self.peek() != "]" else len(value)
+                self.budget.spend(last - first)
                 value = value[first:last]
             elif first < len(value):
                 value = value[first]
@@ -211,7 +242,7 @@ class _Parser:
         if isinstance(index, float) and index.is_integer():
             index = int(index)
         if type(index) is not int or not least <= index <= len(values):
-            raise ExpressionError(f"item {index!r} of a list of {len(values)}")
+            raise ExpressionError(f"item {quoted(index)} of a list of {len(values)}")
         return index
 
     def call(self, name: str) -> Any:
@@ -227,17 +258,20 @@ class _Parser:
         self.expect(")")
         if not least <= len(arguments) <= most:
             raise ExpressionError(f"{name} takes {least} to {most} arguments, got {len(arguments)}")
+        self.budget.spend(2 * sum(map(_size, arguments)))
         good = map(_is_number, arguments) if numeric else (isinstance(arguments[0], list | str),)
         if not all(good) or (name == "round_to" and arguments[1] < 1):
-            raise ExpressionError(f"{name} cannot be taken of {', '.join(map(repr, arguments))}")
+            raise ExpressionError(f"{name} cannot be taken of {', '.join(map(quoted, arguments))}")
         return _bounded(function(*arguments))
 
     def lookup(self, values: Any, name: str, sign: str) -> Any:
         if not isinstance(values, Mapping) or name not in values:
             known = list(values) if isinstance(values, Mapping) else []
             hint = suggestion(name, known)
-            listed = hint or f" Known here: {', '.join(sign + k for k in known)}."
-            raise ExpressionError(f"unknown name '{sign}{name}'.{listed if known else ''}")
+            known_here = hint or f" Known here: {listed(known, sign)}."
+            raise ExpressionError(
+                f"unknown name {quoted(sign + name)}.{known_here if known else ''}"
+            )
         return _bounded(values[name])
 
     def peek(self) -> str:
@@ -258,7 +292,8 @@ class _Parser:
             )
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
+@functools.lru_cache(maxsize=4096)
+def _tokens(text: str) -> tuple[tuple[str, str], ...]:
     tokens: list[tuple[str, str]] = []
     position, text = 0, text.rstrip()
     while position < len(text):
@@ -268,7 +303,12 @@ def _tokens(text: str) -> list[tuple[str, str]]:
         kind = str(match.lastgroup)
         tokens.append(("string" if kind in ("single", "double") else kind, match[kind]))
         position = match.end()
-    return [*tokens, ("end", "")]
+    return (*tokens, ("end", ""))
+
+
+def _size(value: object) -> int:
+    """Return how many values or characters an operation on a value may touch."""
+    return len(value) if isinstance(value, list | str | dict) else 1
 
 
 def _is_number(value: object) -> bool:

@@ -12,13 +12,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from zoo.files import write_text
-from zoo.language import catalogue
-from zoo.weights import slots
-from zoo.weights.sources import folder, sources
+from zoo.language import shipped
 
 #: source -> network -> the least and the largest number of arrays
 Counts = Mapping[str, Mapping[str, tuple[int, int]]]
@@ -26,7 +23,7 @@ Counts = Mapping[str, Mapping[str, tuple[int, int]]]
 
 def path() -> Path:
     """Return the path of the index."""
-    return folder() / "counts.json"
+    return shipped.folder() / "sources" / "counts.json"
 
 
 def allow(source: str, network: str, count: int) -> bool:
@@ -44,8 +41,28 @@ def allow(source: str, network: str, count: int) -> bool:
     return limits is None or limits[0] <= count <= limits[1]
 
 
+def publishers() -> dict[str, list[str]]:
+    """Return network -> the names of the sources that publish weights of it.
+
+    Neither NumPy nor YAML is imported while the index is up to date.
+    """
+    found: dict[str, list[str]] = {}
+    known: Mapping[str, Iterable[str]] = _read()
+    if not known:
+        from zoo.weights.sources import sources
+
+        known = {table.name: table.networks for table in sources().values()}
+    for source in sorted(known):
+        for network in known[source]:
+            found.setdefault(network, []).append(source)
+    return found
+
+
 def generate() -> str:
     """Return the text of the index, from the graphs of all published networks."""
+    from zoo.weights import slots
+    from zoo.weights.sources import sources
+
     lines = []
     for table in sources().values():
         for network in table.networks:
@@ -59,7 +76,7 @@ def generate() -> str:
 def specs_hash() -> str:
     """Return a hash of every shipped spec and every publisher's table."""
     total = hashlib.sha256()
-    for each in (catalogue.folder(), folder()):
+    for each in (shipped.folder(), shipped.folder() / "sources"):
         for file in sorted(each.glob("*.yaml")):
             content = file.read_bytes()
             total.update(f"{file.name} {len(content)}\n".encode() + content)
@@ -82,4 +99,6 @@ def _read() -> Counts:
 
 
 if __name__ == "__main__":
+    from zoo.files import write_text
+
     write_text(path(), generate())

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from zoo.errors import UnknownNameError, suggestion
 from zoo.graphs.nodes import Node
-from zoo.language import catalogue
+from zoo.language import shipped
 from zoo.language.document import read
 from zoo.weights import names as naming
 from zoo.weights.names import Names, listed
@@ -173,7 +173,7 @@ class Source(_Strict):
 
 def folder() -> Path:
     """Return the folder of the tables."""
-    return catalogue.folder() / "sources"
+    return shipped.folder() / "sources"
 
 
 @functools.cache
