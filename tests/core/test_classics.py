@@ -124,8 +124,8 @@ def test_what_the_reductions_save():
         parameters = zoo.graph(name).parameters
         weights = [p for p in parameters if p.name.startswith("inception.branch5x5.")]
         assert sum(p.size for p in weights) == expected
-    lines = str(zoo.diff("inception_module", "inception_module_naive")).splitlines()
-    (branch,) = (line for line in lines if "branch5x5" in line)
+    difference = zoo.diff("inception_module", "inception_module_naive")
+    (branch,) = (row for row in difference.to_markdown().splitlines() if "branch5x5" in row)
     assert "50,688 → 819,200" in branch
 
 

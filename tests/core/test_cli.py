@@ -150,7 +150,7 @@ def test_help_and_version():
         (["verify", "vgg16", "--output", "/proc/x.html"], "cannot be written to"),
         (
             ["verify", "vgg16", "--backends", "torch", "--level", "gradients"],
-            "--level gradients holds backends against each other and needs two",
+            "--level gradients compares backends with each other and needs two",
         ),
         (["list", "zzz*"], "no model matches 'zzz*'"),
         (

@@ -11,7 +11,7 @@ import zoo
 from zoo.backend import registry
 from zoo.cli import completion, progress, terminal
 from zoo.cli.main import COMMANDS, program
-from zoo.verification.results import TOLERANCES
+from zoo.verification import tolerances
 from zoo.verification.verify import LEVELS
 
 HEAVY = {"numpy", "pydantic", "yaml", "rich", "torch", "paddle", "keras", "jax"}
@@ -99,7 +99,7 @@ def test_names_of_models_are_completed(before):
 def test_what_is_completed_is_all_there_is():
     assert set(completion.backends("")) == set(registry.table())
     assert tuple(LEVELS) == completion.LEVELS
-    assert tuple(TOLERANCES) == completion.DTYPES
+    assert tuple(tolerances.FORWARD) == completion.DTYPES
 
 
 def test_a_list_reads_no_spec_and_builds_no_graph():

@@ -165,7 +165,7 @@ def _requested(backends: str | Sequence[str] | None, level: str) -> dict[str, st
     if level != "forward" and len(installed) < 2:
         raise InputError(
             f"level={level!r} compares backends with each other and needs two; of those requested, "
-            f"{' and '.join(installed) or 'none'} is installed"
+            f"{' and '.join(installed) or 'none'} alone is installed"
         )
     return requested
 

@@ -24,21 +24,6 @@ FAMILIES = (
     "regularisation",
     "arranging",
 )
-#: The family of an operation whose class does not state one.
-_FAMILY_OF = {
-    op: family
-    for family, names in {
-        "convolution": "conv",
-        "dense": "linear",
-        "pooling": "max_pool avg_pool global_avg_pool adaptive_avg_pool",
-        "normalisation": "batch_norm lrn layer_norm",
-        "activation": "relu relu6 sigmoid tanh hard_sigmoid hard_swish silu gelu",
-        "joining": "concat add multiply",
-        "regularisation": "dropout stochastic_depth",
-        "arranging": "flatten slice select channel_shuffle pad_channels scale affine",
-    }.items()
-    for op in names.split()
-}
 _SHORT = {"batch_norm": "batch norm", "lrn": "LRN", "max_pool": "max pool", "avg_pool": "avg pool"}
 
 
@@ -49,9 +34,8 @@ def family_of(op: str) -> str:
         >>> family_of("conv"), family_of("relu")
         ('convolution', 'activation')
     """
-    stated = getattr(ops.OPS.get(op), "family", None)
-    family = stated if isinstance(stated, str) else _FAMILY_OF.get(op)
-    return family if family in FAMILIES else "arranging"
+    operation = ops.OPS.get(op)
+    return operation.family if operation else "arranging"
 
 
 def tooltip(child: Node | Block) -> str:
