@@ -142,13 +142,13 @@ def test_a_damaged_index_is_not_used(text, tmp_path, monkeypatch, without_index)
 
 def test_the_hash_depends_on_every_file(tmp_path, monkeypatch):
     before = counts.specs_hash()
-    for each in (counts.catalogue.folder(), counts.folder()):
-        target = tmp_path / ("sources" if each == counts.folder() else ".")
+    specs = counts.shipped.folder()
+    for each in (specs, specs / "sources"):
+        target = tmp_path / ("sources" if each != specs else ".")
         target.mkdir(exist_ok=True)
         for file in each.glob("*.yaml"):
             (target / file.name).write_bytes(file.read_bytes())
-    monkeypatch.setattr(counts.catalogue, "folder", lambda: tmp_path)
-    monkeypatch.setattr(counts, "folder", lambda: tmp_path / "sources")
+    monkeypatch.setattr(counts.shipped, "folder", lambda: tmp_path)
     assert counts.specs_hash() == before
     for name in ("vgg.yaml", "sources/timm.yaml"):
         content = (tmp_path / name).read_bytes()

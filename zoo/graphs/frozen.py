@@ -53,6 +53,9 @@ class FrozenList(list[Any]):
         return FrozenList, (list(self),)
 
 
+_UNCHANGEABLE = frozenset({int, float, bool, str, type(None), FrozenDict, FrozenList})
+
+
 def freeze(value: Any) -> Any:
     """Return a value whose dicts and lists, however deep, cannot be changed.
 
@@ -68,12 +71,15 @@ def freeze(value: Any) -> Any:
         Traceback (most recent call last):
         TypeError: a FrozenList cannot be changed; make a new one
     """
-    if isinstance(value, FrozenDict | FrozenList):
+    kind = type(value)
+    if kind in _UNCHANGEABLE:  # first, since nearly every value is one
         return value
+    if kind is tuple:
+        return value if _UNCHANGEABLE.issuperset(map(type, value)) else tuple(map(freeze, value))
     if isinstance(value, Mapping):
-        return FrozenDict({key: freeze(item) for key, item in value.items()})
+        return FrozenDict(
+            {k: v if type(v) in _UNCHANGEABLE else freeze(v) for k, v in value.items()}
+        )
     if isinstance(value, list):
         return FrozenList(map(freeze, value))
-    if type(value) is tuple:
-        return tuple(map(freeze, value))
     return value

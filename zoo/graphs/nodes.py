@@ -70,7 +70,7 @@ class Node:
         fix = object.__setattr__
         fix(self, "attributes", freeze(self.attributes))
         fix(self, "shape", named(self.shape))
-        fix(self, "input_shapes", tuple(map(named, self.input_shapes)))
+        fix(self, "input_shapes", tuple([named(shape) for shape in self.input_shapes]))
 
     def __deepcopy__(self, memo: object) -> Node:
         return self  # nothing in it can change

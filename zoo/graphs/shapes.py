@@ -42,7 +42,7 @@ def named(shape: Shape) -> NodeShape:
         >>> named((64, 112, 112)), named((1024,))
         (Map(channels=64, height=112, width=112), Vector(features=1024))
     """
-    if isinstance(shape, Map | Vector):
+    if type(shape) is Map or type(shape) is Vector:
         return shape
     return Map(*shape) if len(shape) == 3 else Vector(*shape)
 
