@@ -78,7 +78,7 @@ def test_a_mistake_is_told_where_it_stands(files):
         ("give", "no give.yaml beside this file or among zoo's. Did you mean 'gives'?"),
         ("takes", "a cycle: takes.yaml needs this file"),
         ("../gives", "expected a name of letters, digits and _"),
-        ("[gives]", "expected text"),
+        ("[gives]", "expected a name of letters"),
     ],
 )
 def test_a_wrong_name(files, name, message):
@@ -158,7 +158,7 @@ def test_models_join_a_family_of_zoos(tmp_path):
     [
         ("extends: takes", "extends: take", 3, "$.extends: no take.yaml beside"),
         ("extends: takes", "extends: joins", 3, "$.extends: a cycle: joins.yaml needs this file"),
-        ("extends: takes", "extends: [a]", 3, "$.extends: expected text"),
+        ("extends: takes", "extends: [a]", 3, "$.extends: expected a name of letters"),
         ("  wide:", "  larger:", 6, "$.models.larger: takes.yaml has a model of that name"),
         (
             "base: larger",

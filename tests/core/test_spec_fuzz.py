@@ -11,7 +11,7 @@ from zoo.errors import MAX_MESSAGE, ZooError
 from zoo.language import catalogue, document, expansion, validation, variants
 from zoo.language.options import Chosen
 
-FILES = ("googlenet", "mobilenet_v3", "resnet_cifar", "vgg", "shufflenet_v1", "densenet")
+FILES = ("googlenet", "mobilenet_v3", "resnet_cifar", "vgg", "shufflenet_v2", "densenet")
 VALUES = (
     None, True, False, 0, 1, -1, 7, 2**62, 0.5, -0.0, 1e308, "", "x", "$", "$x", "$aux", "$width +",
     "$a[0]", "x" * 5_000, "\x1b[31mred\x07", "\u202eabc", "line\nline", "a\tb", [], [[]], [None],
@@ -117,8 +117,7 @@ def plain(value):
 
 def shipped(file):
     """A shipped spec as plain data, of few models, so that each case is quick."""
-    content = plain(document.read(catalogue.folder() / f"{file}.yaml"))
-    content.pop("blocks_from", None)
+    content = plain(catalogue._read(catalogue.folder() / f"{file}.yaml"))
     content["models"] = dict(list(content.get("models", {}).items())[:4])
     return content
 
@@ -132,7 +131,7 @@ blocks: {b: {about: y, parameters: {c: ~, k: 1}, layers: {
   conv: {op: conv, out_channels: $c, kernel_size: $k, padding: same}, relu: {op: relu}}}},
 layers: {b: {block: b, table: t, repeat: 2, k: '$index + 1'},
   g: {layers: {x: {op: relu}, y: {op: relu, from: input}, j: {op: add, from: [x, y]}}},
-  s: {op: select, channels: [0, 1], when: $w > 1}, p: {op: global_avg_pool},
+  s: {op: select, channels: [0, 1], when: $w > 1}, p: {op: global_avg_pool}, f: {op: flatten},
   l: {op: linear, out_features: $num_classes}, h: {op: relu, when: $aux, from: s}},
 outputs: {logits: {from: l}, aux: {from: h, loss_weight: 0.3}},
 models: {one: {about: z}, two: {base: one, settings: {w: 9}, options: {num_classes: 3},
@@ -147,10 +146,11 @@ models: {one: {about: z}, two: {base: one, settings: {w: 9}, options: {num_class
 def test_a_changed_spec_is_read_or_refused(seed):
     draw = random.Random(seed)
     small = plain(document.parse(SMALL))
+    assert check(lambda: expand(text_of(small))) == ""
     large = shipped(FILES[seed % len(FILES)])
     refused = 0
-    for number in range(260):
-        data = copy.deepcopy(large if number % 20 == 0 else small)
+    for number in range(250):
+        data = copy.deepcopy(large if number % 25 == 0 else small)
         for _ in range(draw.choice((1, 1, 1, 2, 4))):
             damage(data, draw)
             if not data:
@@ -160,13 +160,14 @@ def test_a_changed_spec_is_read_or_refused(seed):
             refused += bool(check(lambda text=text: expand(text)))
         except Exception as wrong:
             raise AssertionError(f"{type(wrong).__name__}: {wrong} of {text[:3_000]}") from wrong
-    assert 50 < refused < 260  # the changes are neither nothing nor all alike
+    assert 50 < refused < 250  # the changes are neither nothing nor all alike
 
 
 @pytest.mark.parametrize("value", VALUES)
 def test_every_value_at_every_place(value):
     small = plain(document.parse(SMALL))
-    for place in places(small):
+    # A third of the places for each value: another third for the next one.
+    for place in list(places(small))[VALUES.index(value) % 3 :: 3]:
         if place:
             data = copy.deepcopy(small)
             get(data, place[:-1])[place[-1]] = copy.deepcopy(value)
@@ -197,17 +198,18 @@ def test_damaged_yaml_is_read_or_refused(seed):
                 "!!map ",
                 "%",
                 "---\n",
+                "\r", "\u2028", "[" * 60, "{" * 60, "'", '"\\U99999999"', "|\n", "<<: ", "...\n",
             ]
-            + ["\r", "\u2028", "[" * 60, "{" * 60, "'", '"\\U99999999"', "|\n", "<<: ", "...\n"]
-        )
-        check(lambda insert=insert, end=end: expand(text[:start] + insert + text[end:]))
+        )  # fmt: skip
+        damaged = text[:start] + insert + text[end:]
+        check(lambda damaged=damaged: expand(damaged))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "x" * 5_000, "x" * 5_000 + ".yaml", "a\0b", "a\0b.yaml", "/", ".", "./", "a/" * 5_000, "\n"]
-    + ["\x1b[2J", "\x1b[2J.yaml", "\ud800.yaml", "\ud800", ".yaml:x", "vgg16\n", b"vgg16", None, 3]
-    + [[], Path("x" * 5_000), Path("a\0.yaml")],
+    ["", "x" * 5_000, "x" * 5_000 + ".yaml", "a\0b", "a\0b.yaml", "/", ".", "./", "a/" * 5_000, "\n",
+     "\x1b[2J", "\x1b[2J.yaml", "\ud800.yaml", "\ud800", ".yaml:x", "vgg16\n", b"vgg16", None, 3,
+     [], Path("x" * 5_000), Path("a\0.yaml")],
 )  # fmt: skip
 def test_any_name_of_a_model_is_refused(name):
     assert check(lambda: zoo.graph(name))

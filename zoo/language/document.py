@@ -299,9 +299,9 @@ def _check_depth(text: str, file: str) -> None:
             depth -= 1
 
 
-def _at_tab(text: str, mark: Any) -> bool:
+def _at_tab(text: str, mark: yaml.Mark) -> bool:
     lines = text.splitlines()
-    return mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t"
+    return mark.line < len(lines) and lines[mark.line].startswith("\t", mark.column)
 
 
 def _line(event: Any) -> int:
@@ -309,7 +309,7 @@ def _line(event: Any) -> int:
 
 
 def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> SpecError:
-    mark = getattr(error, "problem_mark", None)
+    mark: yaml.Mark | None = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     where = f"{_end(file)}:{mark.line + 1}" if mark else _end(file)
     if "cannot start any token" in problem and mark and _at_tab(text, mark):
