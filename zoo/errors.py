@@ -28,7 +28,13 @@ class UnknownNameError(ZooError, LookupError):
 
 
 class SpecError(ZooError, ValueError):
-    """A YAML spec is not a valid architecture; the message starts with ``file:line: path:``."""
+    """A YAML spec is not a valid architecture; the message starts with ``file:line: path:``.
+
+    It is one line of at most ``MAX_MESSAGE`` characters.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shortened(printable(str(message)), MAX_MESSAGE))
 
 
 class BackendError(ZooError, RuntimeError):

@@ -372,7 +372,7 @@ def test_repetition_is_bounded_even_where_everything_is_left_out(spec_file):
       c: {layers: {x: {op: relu, when: false, repeat: 1000}}}
       b: {layers: {x: {block: c, repeat: 1000}}}
     """
-    with pytest.raises(SpecError, match="more than 20,000 layers"):
+    with pytest.raises(SpecError, match="more than 10,000 layers"):
         zoo.graph(spec_file("a: {block: b, repeat: 1000}", header=header))
 
 

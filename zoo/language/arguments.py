@@ -42,10 +42,10 @@ def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
     if which not in spec.tables:
         at.fail(f"unknown table {quoted(which)}.{suggestion(which, spec.tables)}")
     table = spec.tables[which]
-    at.spend(20 * len(table.columns) + len(table.columns) ** 2 // 20)
+    at.spend(30 * len(table.columns))
     _check_columns(table, at.moved("tables", which))
     if name not in table.rows:
-        at.fail(f"table {which!r} has no row {name!r}.{suggestion(name, table.rows)}")
+        at.fail(f"table {quoted(which)} has no row {quoted(name)}.{suggestion(name, table.rows)}")
     place = at.moved("tables", which, "rows", name)
     cells = table.rows[name]
     if len(cells) != len(table.columns):
@@ -57,12 +57,17 @@ def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
 
 
 def _check_columns(table: Table, at: Scope) -> None:
-    for i, column in enumerate(table.columns):
-        if column in table.columns[:i]:
-            at.fail(f"column {column!r} is there twice", "columns", i)
+    for key, columns in (("columns", table.columns), ("published", table.published)):
+        seen: set[str] = set()
+        for i, column in enumerate(columns):
+            if column in seen:
+                at.fail(f"column {quoted(column)} is there twice", key, i)
+            seen.add(column)
+    known = set(table.columns)
     for i, column in enumerate(table.published):
-        if column not in table.columns:
-            at.fail(f"no column {column!r}.{suggestion(column, table.columns)}", "published", i)
+        if column not in known:
+            hint = suggestion(column, table.columns)
+            at.fail(f"no column {quoted(column)}.{hint}", "published", i)
 
 
 def enter(
@@ -99,17 +104,19 @@ def enter(
             hint = suggestion(key, parameters) or f" It takes: {listed(parameters) or 'none'}."
             place = at if key in use.arguments else cells.places[key]
             place.fail(
-                f"block {kind!r} has no parameter {key!r}.{hint}",
+                f"block {quoted(kind)} has no parameter {quoted(key)}.{hint}",
                 *([key] if key in use.arguments else []),
             )
     at.spend(2 * (len(options) + len(spec.settings) + len(at.names)) + 30 * len(parameters))
     everywhere = {**options, **spec.settings}
     names: dict[str, Any] = {k: v for k, v in at.names.items() if k in everywhere}
+    reads = {**names, "input": at.names["input"]}
     for key, default in parameters.items():
-        reads = {**names, "input": at.names["input"]}
         place = at.moved("blocks", kind, "parameters", key, names=reads)
         if key in RESERVED_FIELDS or key in everywhere or key in SPECIAL:
-            place.fail(f"a parameter cannot be called {key!r}: the name has a meaning already")
+            place.fail(
+                f"a parameter cannot be called {quoted(key)}: the name has a meaning already"
+            )
         if key in use.arguments:
             names[key] = at.compute(given[key], key)
         elif key in given:
@@ -117,5 +124,6 @@ def enter(
         elif default is not None:
             names[key] = place.compute(default)
         else:
-            at.fail(f"block {kind!r} needs the argument {key!r}")
+            at.fail(f"block {quoted(kind)} needs the argument {quoted(key)}")
+        reads[key] = names[key]
     return kind, at.moved("blocks", kind, "layers", names=names, block=kind), cells

@@ -6,12 +6,22 @@ import functools
 import re
 from pathlib import Path
 
-from zoo.errors import UnknownNameError, suggestion
+from zoo.errors import (
+    MAX_QUOTED,
+    UnknownNameError,
+    listed,
+    printable,
+    quoted,
+    shortened,
+    suggestion,
+)
 from zoo.language import variants
 from zoo.language.document import Mapping, error, read
 from zoo.language.schema import Spec
 from zoo.language.shipped import folder, shipped
 from zoo.language.validation import validate, validate_extension
+
+MAX_FILES = 8  # that one file may need, each by the one before
 
 
 def files_read(path: Path) -> list[Path]:
@@ -48,15 +58,17 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
                 f" It is a family: {', '.join(family)}." if family else suggestion(name, shipped())
             )
             hint = hint or " See zoo.list_models()."
-            hint = hint if not Path(f"{name}.yaml").exists() else f" Did you mean '{name}.yaml'?"
-            raise UnknownNameError(f"Unknown model {name!r}.{hint}")
+            if _is_file(Path(f"{name}.yaml")):
+                hint = f" Did you mean {quoted(f'{name}.yaml')}?"
+            raise UnknownNameError(f"Unknown model {quoted(name)}.{hint}")
         document, model = _shipped_document(shipped()[name]), name
     models = document.get("models") or {}
     model = model or next(iter(models), document["name"])
     if model not in (models or (document["name"],)):
         known = list(models) or [document["name"]]
-        hint = suggestion(model, known) or f" It has: {', '.join(known)}."
-        raise UnknownNameError(f"{document.file} has no model {model!r}.{hint}")
+        hint = suggestion(model, known) or f" It has: {listed(known)}."
+        file = shortened(printable(document.file), MAX_QUOTED)
+        raise UnknownNameError(f"{file} has no model {quoted(model)}.{hint}")
     merged = variants.lay(document, model)
     return model, validate(merged), merged
 
@@ -81,12 +93,15 @@ def _read(path: Path, readers: tuple[Path, ...] = ()) -> Mapping:
 def _other(key: str, document: Mapping, path: Path, readers: tuple[Path, ...]) -> Mapping:
     """Read the file that a file names under a key."""
     readers = (*readers, path.resolve())
+    if len(readers) >= MAX_FILES:
+        raise error(document, (key,), f"a chain of more than {MAX_FILES} files")
     name, places = document[key], (path.parent, folder())
-    other = next((each for place in places if (each := place / f"{name}.yaml").is_file()), None)
+    other = next((each for place in places if _is_file(each := place / f"{name}.yaml")), None)
     if other is None or other.resolve() in readers:
         known = {each.stem for place in places for each in place.glob("*.yaml")}
-        unknown = f"no {name}.yaml beside this file or among zoo's.{suggestion(name, known)}"
-        raise error(document, (key,), f"a cycle: {name}.yaml needs this file" if other else unknown)
+        file = f"{shortened(name, MAX_QUOTED)}.yaml"
+        unknown = f"no {file} beside this file or among zoo's.{suggestion(name, known)}"
+        raise error(document, (key,), f"a cycle: {file} needs this file" if other else unknown)
     return _read(other, readers)
 
 
@@ -113,6 +128,14 @@ def _with_blocks(document: Mapping, other: Mapping) -> Mapping:
     document["blocks"] = blocks
     del document["blocks_from"]  # from here on the document stands alone, as in saved weights
     return document
+
+
+def _is_file(path: Path) -> bool:
+    """Tell whether there is such a file; there is none of a name that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_path(name: str) -> bool:

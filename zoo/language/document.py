@@ -14,11 +14,13 @@ from typing import Any
 
 import yaml
 
-from zoo.errors import SpecError
+from zoo.errors import MAX_QUOTED, SpecError, printable, quoted, shortened
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
-MAX_VALUES = 100_000  # counted after aliases are expanded
+MAX_VALUES = 50_000  # counted after aliases are expanded
+MAX_CHARACTERS = 2 * MAX_BYTES  # of keys and values, counted after aliases are expanded
+MAX_KEY, MAX_LOCATION = 60, 300  # characters that a message shows
 
 Location = tuple[str | int, ...]
 
@@ -73,7 +75,11 @@ def read(path: str | Path) -> Mapping:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         reason = error.strerror or error
-        raise SpecError(f"{path}: cannot read the file: {reason}") from None
+        raise SpecError(f"{_shown(path)}: cannot read the file: {reason}") from None
+    except SpecError:
+        raise
+    except ValueError:  # of a name with a null byte
+        raise SpecError(f"{_shown(path)}: cannot read the file: no file has such a name") from None
     if len(raw) > MAX_BYTES:
         raise SpecError(f"{path}: the file is larger than {MAX_BYTES:,} bytes")
     try:
@@ -81,6 +87,10 @@ def read(path: str | Path) -> Mapping:
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text (byte {error.start})") from None
     return parse(text, str(path))
+
+
+def _shown(path: Path) -> str:
+    return shortened(printable(str(path)), MAX_QUOTED)
 
 
 def parse(text: str, file: str = "<spec>") -> Mapping:
@@ -95,7 +105,7 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
         _check_depth(text, file)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise _syntax_error(error, file) from None
+        raise _syntax_error(error, text, file) from None
     except SpecError:
         raise
     except ValueError as error:  # PyYAML raises it bare for \U escapes beyond Unicode
@@ -126,7 +136,12 @@ def place(document: Mapping, location: Location) -> tuple[str, int]:
 def error(document: Mapping, location: Location, message: str) -> SpecError:
     """Make the one line that says where a document is wrong, and in what."""
     file, line = place(document, location)
-    return SpecError(f"{file}:{line}: {describe(location)}: {message}")
+    return SpecError(f"{_end(file)}:{line}: {describe(location)}: {message}")
+
+
+def _end(file: str) -> str:
+    """The end of a path, which is what tells two files apart."""
+    return file if len(file) <= MAX_QUOTED else f"...{file[3 - MAX_QUOTED :]}"
 
 
 def describe(location: Location) -> str:
@@ -136,7 +151,12 @@ def describe(location: Location) -> str:
         >>> describe(("layers", "conv1", "padding", 2))
         '$.layers.conv1.padding[2]'
     """
-    return "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in location)
+    keys = [f"[{k}]" if isinstance(k, int) else f".{_short(k)}" for k in location]
+    return shortened("$" + "".join(keys), MAX_LOCATION)
+
+
+def _short(key: str) -> str:
+    return shortened(printable(str(key)[: 2 * MAX_KEY]), MAX_KEY)
 
 
 def merge(base: Mapping, patch: AbstractMapping[str, Any]) -> Mapping:
@@ -166,7 +186,7 @@ class _Reader:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.values = 0
+        self.values = self.characters = 0
 
     def convert(self, node: yaml.Node, location: Location) -> Any:
         line = node.start_mark.line + 1
@@ -193,6 +213,7 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self.error(key_line, location, "a key must be a plain word")
             key = key_node.value
+            self.count(key, key_line)
             if key in result:
                 first = result.lines[key]
                 raise self.error(key_line, (*location, key), f"repeated; first on line {first}")
@@ -201,23 +222,31 @@ class _Reader:
         return result
 
     def scalar(self, node: yaml.Node, location: Location) -> Any:
+        self.count(node.value, node.start_mark.line + 1)
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         if kind not in _SCALARS:
             self.check_tag(node, location, "str")
         try:
             return _SCALARS[kind](node.value)
         except (KeyError, ValueError):
-            message = f"{node.value[:40]!r} is not a YAML {kind}"
+            message = f"{quoted(node.value, 40)} is not a YAML {kind}"
             raise self.error(node.start_mark.line + 1, location, message) from None
+
+    def count(self, text: str, line: int) -> None:
+        """Count characters, since many aliases may stand for one long text."""
+        self.characters += len(text)
+        if self.characters > MAX_CHARACTERS:
+            message = f"more than {MAX_CHARACTERS:,} characters after alias expansion"
+            raise self.error(line, (), message)
 
     def check_tag(self, node: yaml.Node, location: Location, kind: str) -> None:
         if node.tag != f"tag:yaml.org,2002:{kind}":
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            message = f"YAML tags are not allowed here, got {tag[:60]!r}"
+            message = f"YAML tags are not allowed here, got {quoted(tag, 60)}"
             raise self.error(node.start_mark.line + 1, location, message)
 
     def error(self, line: int, location: Location, message: str) -> SpecError:
-        return SpecError(f"{self.file}:{line}: {describe(location)}: {message}")
+        return SpecError(f"{_end(self.file)}:{line}: {describe(location)}: {message}")
 
 
 # libyaml's parser is ten times faster; the pure Python one stands in where it was not compiled.
@@ -256,21 +285,35 @@ _SCALARS: dict[str, Any] = {
 
 def _check_depth(text: str, file: str) -> None:
     """Walk the event stream, which needs no recursion, before composing, which does."""
-    depth = 0
+    depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
+        values += not isinstance(event, yaml.CollectionEndEvent)
+        if values > 2 * MAX_VALUES + 10:  # keys are no values
+            raise SpecError(f"{_end(file)}:{_line(event)}: more than {MAX_VALUES:,} values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1  # type: ignore[union-attr]  # always there here
-                raise SpecError(f"{file}:{line}: nested more than {MAX_DEPTH} levels deep")
+                where = f"{_end(file)}:{_line(event)}"
+                raise SpecError(f"{where}: nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
-def _syntax_error(error: yaml.YAMLError, file: str) -> SpecError:
-    mark = getattr(error, "problem_mark", None)
+def _at_tab(text: str, mark: yaml.Mark) -> bool:
+    lines = text.splitlines()
+    return mark.line < len(lines) and lines[mark.line].startswith("\t", mark.column)
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> SpecError:
+    mark: yaml.Mark | None = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    where = f"{file}:{mark.line + 1}" if mark else file
+    where = f"{_end(file)}:{mark.line + 1}" if mark else _end(file)
+    if "cannot start any token" in problem and mark and _at_tab(text, mark):
+        return SpecError(f"{where}: not valid YAML: a tab; indent with spaces")
     if "maximum nesting depth" in problem:  # libyaml's own bound, met by its look-ahead before ours
         return SpecError(f"{where}: nested more than {MAX_DEPTH} levels deep")
     return SpecError(f"{where}: not valid YAML: {problem}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as AnyMapping
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +24,10 @@ from zoo.ops import Op
 from zoo.ops.expressions import Budget, is_expression
 from zoo.ops.fields import Layer
 
-MAX_LAYERS = 20_000  # blocks, and layers that are left out, included
+MAX_LAYERS = 10_000  # blocks, and layers that are left out, included
 MAX_REPEAT = 1_000
 WORK_OF_LAYER = 400  # units of the budget, beside what its fields cost
+WORK_OF_REPEAT = 50  # even of no times at all
 
 
 def expand(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
@@ -168,7 +169,7 @@ class _Expander:
         for key, layer in layers.items():
             for name, names in self.repetitions(key, layer, scope):
                 at = scope.inner(name, key, names)
-                at.spend(WORK_OF_LAYER + len(names))
+                at.spend(WORK_OF_LAYER + 2 * len(names) + len(at.path) // 2)
                 self.count += 1
                 if self.count > MAX_LAYERS:
                     at.fail(f"more than {MAX_LAYERS:,} layers")
@@ -202,20 +203,20 @@ class _Expander:
 
     def repetitions(
         self, key: str, layer: Layer, scope: Scope
-    ) -> list[tuple[str, AnyMapping[str, Any]]]:
+    ) -> Iterator[tuple[str, AnyMapping[str, Any]]]:
+        """Give each repetition's name and what its expressions may read, one after the other."""
         if layer.repeat is None:
-            return [(key, scope.names)]
+            yield key, scope.names
+            return
         at = scope.inner(key, key, scope.names)
+        at.spend(WORK_OF_REPEAT)
         times = at.compute(layer.repeat, "repeat")
         items = times if isinstance(times, list) else [None] * times if _is_count(times) else None
         if items is None or len(items) > MAX_REPEAT:
             got = quoted(times)
             at.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {got}")
-        at.spend(len(items) * (1 + len(scope.names)))
-        return [
-            (f"{key}{i + 1}", {**scope.names, "index": i, "item": item})
-            for i, item in enumerate(items)
-        ]
+        for i, item in enumerate(items):
+            yield f"{key}{i + 1}", {**scope.names, "index": i, "item": item}
 
     def sources(
         self,
@@ -313,9 +314,11 @@ def _parts(shape: Shape) -> dict[str, int]:
 def _with_releases(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
     """Note at each step which values nothing reads any more."""
     last = {source: i for i, step in enumerate(steps) for source in step.inputs}
+    releases: list[list[str]] = [[] for _ in steps]
+    for name, i in last.items():
+        if name not in kept:
+            releases[i].append(name)
     return tuple(
-        replace(
-            step, releases=tuple(sorted(n for n, i in last.items() if i == at and n not in kept))
-        )
-        for at, step in enumerate(steps)
+        replace(step, releases=tuple(sorted(names)))
+        for step, names in zip(steps, releases, strict=True)
     )

@@ -6,7 +6,7 @@ import functools
 import os
 from typing import Any
 
-from zoo.errors import SpecError
+from zoo.errors import InputError, SpecError
 from zoo.graphs.graph import Graph
 from zoo.language import catalogue, options
 from zoo.language.document import Mapping
@@ -45,7 +45,7 @@ def graph(
         >>> zoo.graph("vgg16").num_parameters
         138357544
     """
-    name = os.fspath(name)
+    name = _name(name)
     chosen = options.checked(aux, num_classes, in_channels, input_size)
     try:
         return _made(name, chosen)
@@ -84,6 +84,16 @@ def left_out(graph: Graph) -> frozenset[str]:
     chosen = {**graph.options, "aux": True, "input_size": None}  # heads may need the spec's own
     whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
     return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
+
+
+def _name(name: Any) -> str:
+    try:
+        name = os.fspath(name)
+    except TypeError:
+        name = None
+    if not isinstance(name, str):
+        raise InputError("a model is given as its name, or as the path of a YAML file")
+    return name
 
 
 def _made(name: str, chosen: options.Chosen) -> Graph:

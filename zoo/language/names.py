@@ -6,6 +6,8 @@ import keyword
 
 #: Attributes of torch.nn.Module, paddle.nn.Layer and flax.nnx.Module, and zoo's own; tests compare
 #: them with the frameworks'.
+MAX_NAME = 200
+
 TAKEN = frozenset(
     """
     T_destination add_module add_parameter add_sublayer apply astype backward bfloat16 buffers
@@ -32,6 +34,8 @@ def problem_with(name: str) -> str | None:
         >>> problem_with("conv1"), problem_with("train")
         (None, "'train' is already an attribute of the frameworks' modules; choose another name")
     """
+    if len(name) > MAX_NAME:
+        return f"a name of more than {MAX_NAME} characters; choose a shorter one"
     if name in TAKEN:
         return f"{name!r} is already an attribute of the frameworks' modules; choose another name"
     if keyword.iskeyword(name) or not name.isidentifier() or name.startswith("_"):

@@ -10,6 +10,8 @@ from zoo.errors import quoted
 from zoo.language.document import Location, Mapping, error
 from zoo.ops.expressions import Budget, ExpressionError, evaluate, is_expression
 
+WORK_OF_ITEM = 15  # units of the budget: an item of a list is looked at several times
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -54,7 +56,7 @@ class Scope:
             SpecError: An expression is malformed or has no value.
         """
         if isinstance(value, list):
-            self.spend(5 * len(value), *keys)
+            self.spend(WORK_OF_ITEM * len(value), *keys)
             return [self.compute(item, *keys, i) for i, item in enumerate(value)]
         if not is_expression(value):
             return value
@@ -62,6 +64,8 @@ class Scope:
             result = evaluate(value, self.names, self.budget)
         except ExpressionError as wrong:
             self.fail(f"in {quoted(value)}: {wrong}", *keys)
+        if isinstance(result, list):
+            self.spend(WORK_OF_ITEM * len(result), *keys)
         # A quotient that comes out even is the integer it stands for.
         return int(result) if isinstance(result, float) and result.is_integer() else result
 

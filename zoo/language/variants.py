@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.errors import suggestion
+from zoo.errors import printable, quoted, suggestion
 from zoo.language.document import Location, Mapping, error, merge
+
+MAX_LINEAGE = 32  # models that one is based on, one on another
+MAX_MOVES = 5_000_000  # layers that insertions may move in all
 
 _SECTIONS = (
     "settings",
@@ -32,7 +35,9 @@ def lay(document: Mapping, model: str) -> Mapping:
         SpecError: The variant changes what is not there, or is based on itself.
     """
     base = document.without("models", "bases")
-    for section, name in reversed(_lineage(document, model)):
+    lineage = _lineage(document, model)
+    _check_insertions(document, base, lineage)
+    for section, name in reversed(lineage):
         base = _apply(base, document[section][name], (section, name), document)
     return base
 
@@ -50,14 +55,37 @@ def _lineage(document: Mapping, model: str) -> list[tuple[str, str]]:
             return []
         at = (*(lineage[-1] if lineage else places[model]), "base")
         if model not in places:
-            raise error(document, at, f"unknown model {model!r}.{suggestion(model, places)}")
+            hint = suggestion(model, places)
+            raise error(document, at, f"unknown model {quoted(model)}.{hint}")
         if places[model] in lineage:
             names = [name for _, name in lineage]
-            raise error(document, at, f"a cycle: {' -> '.join([*names, model])}")
+            raise error(document, at, f"a cycle: {' -> '.join(map(printable, [*names, model]))}")
+        if len(lineage) == MAX_LINEAGE:
+            raise error(document, at, f"based on more than {MAX_LINEAGE} models, one on another")
         lineage.append(places[model])
         section, name = places[model]
         model = document[section][name].get("base") or ""
     return lineage
+
+
+def _check_insertions(document: Mapping, base: Mapping, lineage: list[tuple[str, str]]) -> None:
+    """Bound the work of inserting layers: each moves those that come after it."""
+    patches = [document[section][name] for section, name in lineage]
+    inserted = [_count(patch, "after") for patch in patches]
+    if not any(inserted):
+        return
+    layers = sum(inserted) + _count(base, "")
+    if sum(inserted) * layers > MAX_MOVES:
+        place = lineage[next(i for i, count in enumerate(inserted) if count)]
+        message = f"{sum(inserted):,} new layers among {layers:,} values need too much work"
+        raise error(document, place, message)
+
+
+def _count(value: Any, key: str) -> int:
+    """Count the mappings in a value, however deep, that have a key; an empty one counts all."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    own = isinstance(value, dict) and (not key or key in value)
+    return own + sum(_count(item, key) for item in items if isinstance(item, dict | list))
 
 
 def _apply(base: Mapping, patch: Mapping, at: Location, document: Mapping) -> Mapping:
@@ -94,7 +122,7 @@ def _blocks(old: Mapping, change: Mapping, at: Location, document: Mapping) -> M
 def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> Mapping:
     """Lay changed layers over old ones: fields merge, a layer of another kind replaces it."""
     if not isinstance(change, Mapping):
-        raise error(document, at, f"expected a mapping of layers, got {change!r}")
+        raise error(document, at, f"expected a mapping of layers, got {quoted(change)}")
     merged = old.without()
     for name, layer in change.items():
         where = (*at, name)
@@ -122,9 +150,9 @@ def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: 
     if not isinstance(before, str) or before not in layers:
         hint = suggestion(name if before is None else str(before), layers)
         message = (
-            f"no layer {name!r} to change.{hint} A new one needs 'after: <layer>'"
+            f"no layer {quoted(name)} to change.{hint} A new one needs 'after: <layer>'"
             if before is None
-            else f"unknown layer {before!r} in 'after'.{hint}"
+            else f"unknown layer {quoted(before)} in 'after'.{hint}"
         )
         raise error(document, at, message)
     items = list(layers.items())

@@ -27,7 +27,8 @@ from zoo.errors import listed, quoted, suggestion
 MAX_LENGTH = 200
 MAX_NUMBER = 2**53  # beyond it a float no longer holds every integer
 MAX_NESTING = 20
-MAX_WORK = 10_000_000  # units of some 0.1 microseconds
+MAX_WORK = 6_000_000  # units of some 0.1 microseconds
+WORK_OF_TOKEN = 30
 
 
 class ExpressionError(ValueError):
@@ -159,7 +160,7 @@ class _Parser:
     def __init__(self, text: str, names: Mapping[str, Any], budget: Budget) -> None:
         self.names, self.budget = names, budget
         self.tokens = _tokens(text)
-        budget.spend(10 * len(self.tokens))
+        budget.spend(WORK_OF_TOKEN * len(self.tokens))
         self.position = 0
         self.nesting = 0
 
@@ -258,7 +259,7 @@ class _Parser:
         self.expect(")")
         if not least <= len(arguments) <= most:
             raise ExpressionError(f"{name} takes {least} to {most} arguments, got {len(arguments)}")
-        self.budget.spend(2 * sum(map(_size, arguments)))
+        self.budget.spend(4 * sum(map(_size, arguments)))
         good = map(_is_number, arguments) if numeric else (isinstance(arguments[0], list | str),)
         if not all(good) or (name == "round_to" and arguments[1] < 1):
             raise ExpressionError(f"{name} cannot be taken of {', '.join(map(quoted, arguments))}")
@@ -308,7 +309,9 @@ def _tokens(text: str) -> tuple[tuple[str, str], ...]:
 
 def _size(value: object) -> int:
     """Return how many values or characters an operation on a value may touch."""
-    return len(value) if isinstance(value, list | str | dict) else 1
+    if isinstance(value, list):
+        return len(value) + sum(_size(item) for item in value if isinstance(item, list | str))
+    return len(value) if isinstance(value, str | dict) else 1
 
 
 def _is_number(value: object) -> bool:
