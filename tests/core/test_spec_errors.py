@@ -222,8 +222,8 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ("models: {x: {base: y}}", "$.models.x.base: unknown model 'y'"),
         ("models: {x: {base: y}, y: {base: x}}", "a cycle: x -> y"),
         (
-            "settings: {a: 1}\nmodels: {x: {settings: {b: 2}}}",
-            "$.models.x.settings.b: unknown setting",
+            "settings: {width: 1}\nmodels: {x: {settings: {widht: 2}}}",
+            "$.models.x.settings.widht: unknown setting. Did you mean 'width'?",
         ),
         (
             "models: {x: {layers: {s: {when: false}}}}",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import listed, quoted, suggestion
-from zoo.language.schema import Spec, Table, Use
+from zoo.language.schema import Rows, Spec, Table, Use
 from zoo.language.scope import Scope
 from zoo.ops.fields import RESERVED_FIELDS
 
@@ -35,13 +35,17 @@ def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
     Raises:
         SpecError: There is no such table or row, or the row does not fit its columns.
     """
-    if use.table is None:
+    repeat = use.repeat
+    if isinstance(repeat, Rows):
+        if use.table is not None:
+            at.fail("the rows that are repeated give the arguments; leave 'table' out", "table")
+        at = at.moved(*at.location, "repeat", "table")
+        which, table = find_table(spec, repeat.table, at)
+    elif use.table is None:
         return NO_ROW
-    at = at.moved(*at.location, "table")
-    which = at.compute(use.table)
-    if which not in spec.tables:
-        at.fail(f"unknown table {quoted(which)}.{suggestion(which, spec.tables)}")
-    table = spec.tables[which]
+    else:
+        at = at.moved(*at.location, "table")
+        which, table = find_table(spec, use.table, at)
     at.spend(30 * len(table.columns))
     _check_columns(table, at.moved("tables", which))
     if name not in table.rows:
@@ -54,6 +58,18 @@ def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
     published = {key: arguments.pop(key) for key in table.published}
     places = {key: place.moved(*place.location, i) for i, key in enumerate(table.columns)}
     return Row(arguments, published, places)
+
+
+def find_table(spec: Spec, name: str, at: Scope) -> tuple[str, Table]:
+    """Find a table by name or by an expression that gives its name.
+
+    Raises:
+        SpecError: There is no such table.
+    """
+    which = at.compute(name)
+    if not isinstance(which, str) or which not in spec.tables:
+        at.fail(f"unknown table {quoted(which)}.{suggestion(which, spec.tables)}")
+    return which, spec.tables[which]
 
 
 def _check_columns(table: Table, at: Scope) -> None:

@@ -18,7 +18,7 @@ from zoo.language import arguments, nodes, options
 from zoo.language.document import Location, Mapping
 from zoo.language.names import problem_with
 from zoo.language.nodes import Value
-from zoo.language.schema import Group, Spec, Use
+from zoo.language.schema import Group, Rows, Spec, Use
 from zoo.language.scope import Scope
 from zoo.ops import Op
 from zoo.ops.expressions import Budget, is_expression
@@ -210,6 +210,9 @@ class _Expander:
             return
         at = scope.inner(key, key, scope.names)
         at.spend(WORK_OF_REPEAT)
+        if isinstance(layer.repeat, Rows):
+            yield from self.rows(layer.repeat, at)
+            return
         times = at.compute(layer.repeat, "repeat")
         items = times if isinstance(times, list) else [None] * times if _is_count(times) else None
         if items is None or len(items) > MAX_REPEAT:
@@ -217,6 +220,22 @@ class _Expander:
             at.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {got}")
         for i, item in enumerate(items):
             yield f"{key}{i + 1}", {**scope.names, "index": i, "item": item}
+
+    def rows(self, repeat: Rows, at: Scope) -> Iterator[tuple[str, AnyMapping[str, Any]]]:
+        """Give the name of each row of a table, and what expressions of its layer may read.
+
+        ``$item`` is the row as a list, without the columns that state results.
+        """
+        where = at.moved(*at.location, "repeat", "table")
+        name, table = arguments.find_table(self.spec, repeat.table, where)
+        if len(table.rows) > MAX_REPEAT:
+            where.fail(f"table {quoted(name)} has more than {MAX_REPEAT:,} rows")
+        at.spend(len(table.rows) * (1 + len(at.names) + len(table.columns)))
+        published = set(table.published)
+        columns = [i for i, column in enumerate(table.columns) if column not in published]
+        for i, (row, cells) in enumerate(table.rows.items()):
+            item = [cells[n] for n in columns if n < len(cells)]
+            yield row, {**at.names, "index": i, "item": item}
 
     def sources(
         self,
@@ -237,14 +256,16 @@ class _Expander:
         for source in wanted:
             if is_expression(source):
                 at.fail(f"'from' takes names of layers, no expressions: {quoted(source)}")
-            repeated = source in layers and layers[source].repeat is not None
+            repeat = layers[source].repeat if source in layers else None
+            repeated = repeat is not None
             if source == name or (source in layers and source not in local and not repeated):
                 at.fail(
                     f"it reads {quoted(source)}, which comes later: a cycle, or the wrong order"
                 )
             if source not in local and source in layers:
+                example = "a row" if isinstance(repeat, Rows) else f"'{source}1'"
                 at.fail(
-                    f"it reads {quoted(source)}, which is repeated: name one, such as '{source}1'"
+                    f"it reads {quoted(source)}, which is repeated: name one, such as {example}"
                 )
             if source not in local:
                 at.fail(
@@ -263,11 +284,10 @@ class _Expander:
             at.fail(f"when must be true or false, got {quoted(when)}")
         if not when:
             return sources[0]
-        for kind, figure in (layer.published or {}).items():
-            self.note(at.path, kind, figure, at.moved(*at.location, "published", kind))
         if isinstance(layer, Op):
             node = nodes.make(layer, sources, at)
             child: Node | Block = node
+            self.note_all(layer, arguments.NO_ROW, at)
             value = Value(name, node.name, node.shape, node.layout)
         else:
             if len(sources) > 1:
@@ -280,19 +300,28 @@ class _Expander:
 
     def inner_block(self, name: str, layer: Layer, source: Value, at: Scope) -> tuple[Block, Value]:
         if isinstance(layer, Group):
+            self.note_all(layer, arguments.NO_ROW, at)
             kind, layers = name, layer.layers
             scope = at.moved(*at.location, "layers")
         else:
             assert isinstance(layer, Use)
             kind, scope, row = arguments.enter(self.spec, self.options, name, layer, at)
             layers = self.spec.blocks[kind].layers
-            for figure, place in row.places.items():
-                if figure in row.published:
-                    self.note(at.path, figure, row.published[figure], place)
+            self.note_all(layer, row, at)
         # `$input` is each layer's own input, so the outer one does not reach inside.
         block, local = self.block(layers, scope, source, kind)
         last = next((v for v in local.values() if v.step == block.output), local["input"])
         return block, replace(last, step=name, shape=block.shape)
+
+    def note_all(self, layer: Layer, row: arguments.Row, at: Scope) -> None:
+        """Keep a layer's figures, and those of its row that the layer does not state itself."""
+        own = layer.published or {}
+        for kind, figure in row.published.items():
+            if kind not in own and figure is not None:
+                self.note(at.path, kind, figure, row.places[kind])
+        for kind, figure in own.items():
+            if figure is not None:
+                self.note(at.path, kind, figure, at.moved(*at.location, "published", kind))
 
     def note(self, path: str, kind: str, figure: Any, at: Scope) -> None:
         """Keep a figure that the paper states of a node or block."""

@@ -12,6 +12,7 @@ from zoo.ops.fields import (
     ANYTHING,
     CLASSES,
     COLOURS,
+    COUNT,
     CROP,
     DEVIATIONS,
     MAPPING,
@@ -80,6 +81,22 @@ def _right_word(name: Any) -> str:
     return suggestion(name, OPS) or f" Known: {', '.join(OPS)}."
 
 
+class Rows(Record):
+    """The rows of a table, one layer for each, called as its row is."""
+
+    table = Field(TEXT)
+
+
+class Repetition(Kind[int | list[Any] | Rows]):
+    """A count, a list of items or the rows of a table."""
+
+    def read(self, value: Any) -> int | list[Any] | Rows:
+        return Rows.read(value) if isinstance(value, dict) else COUNT.read(value)
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        return {"anyOf": [COUNT.schema(definitions), Rows.schema(definitions)]}
+
+
 class Use(Layer):
     """The use of a block; every field not listed here is an argument of the block."""
 
@@ -87,6 +104,12 @@ class Use(Layer):
 
     block = Field(TEXT, doc="the name of a block of this file")
     table = Field(OPTIONAL_TEXT, None, doc="a table whose row of this layer's name gives arguments")
+    repeat: Field[Any] = Field(
+        Nullable(Repetition()),
+        None,
+        doc="how many times in a row, a list with one $item for each time, or {table: its name}"
+        " for one layer a row",
+    )
 
     @property
     def arguments(self) -> Mapping[str, Any]:

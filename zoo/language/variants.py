@@ -1,10 +1,17 @@
-"""Lays a variant over its family: mappings merge, a layer of another kind replaces the old one."""
+"""Lays a variant over its family: mappings merge, a layer of another kind replaces the old one.
+
+What a paper states of a network does not hold for one that computes something else. Which figures
+a variant keeps is decided in :mod:`zoo.language.inheritance`.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 from zoo.errors import printable, quoted, suggestion
+from zoo.language import inheritance
 from zoo.language.document import Location, Mapping, error, merge
 
 MAX_LINEAGE = 32  # models that one is based on, one on another
@@ -89,16 +96,13 @@ def _count(value: Any, key: str) -> int:
 
 
 def _apply(base: Mapping, patch: Mapping, at: Location, document: Mapping) -> Mapping:
+    original = base
     if "about" in patch:
         base = _replaced(base, "about", patch["about"])
     for section in (s for s in _SECTIONS if s in patch):
         change = patch[section]
         if section == "settings":
-            known = base.get("settings", {})
-            for key in change:
-                if key not in known:
-                    hint = suggestion(key, known)
-                    raise error(document, (*at, section, key), f"unknown setting.{hint}")
+            _check_settings(base.get("settings", {}), patch, at, document)
         if section == "layers":
             change = _layers(base["layers"], change, (*at, section), document)
         if section == "blocks":
@@ -107,7 +111,25 @@ def _apply(base: Mapping, patch: Mapping, at: Location, document: Mapping) -> Ma
         patched.put(section, change, patch)
         whole = section in ("layers", "blocks")
         base = merge(base.without(section) if whole else base, patched)
-    return base
+    return inheritance.without_foreign_figures(original, base, patch)
+
+
+def _check_settings(known: Mapping, patch: Mapping, at: Location, document: Mapping) -> None:
+    """Refuse a new setting that looks like a misspelt one: nothing in the variant reads it."""
+    for key in patch["settings"]:
+        if key not in known and (hint := suggestion(key, known)):
+            reads = re.compile(rf"\${re.escape(key)}\b")
+            if not any(reads.search(text) for text in _texts(patch)):
+                new = f" For a new setting, read ${key} in an expression of the variant."
+                raise error(document, (*at, "settings", key), f"unknown setting.{hint}{new}")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def _blocks(old: Mapping, change: Mapping, at: Location, document: Mapping) -> Mapping:
@@ -139,9 +161,6 @@ def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> M
             merged[name] = merge(old[name].without("layers"), _replaced(layer, "layers", inner))
         else:
             merged[name] = merge(old[name], layer)
-        if name in old and "published" not in layer:
-            # What the paper states is of its own layer, not of a changed one.
-            merged[name] = merged[name].without("published")
     return merged
 
 

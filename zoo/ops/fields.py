@@ -190,7 +190,7 @@ class Layer(Record):
     when = Field(
         BOOLEAN, True, doc="if false, the layer is left out and stands for its first input"
     )
-    repeat = Field(
+    repeat: Field[Any] = Field(
         Nullable(COUNT), None, doc="how many times in a row, or a list with one $item for each time"
     )
     after = Field(Nullable(TEXT), None, doc="in a variant: the layer that a new one follows")
@@ -204,7 +204,7 @@ class Layer(Record):
         definition = super()._definition(definitions)
         if cls is not Layer:
             common = Layer.schema(definitions)["$ref"]
-            for key in Layer.fields:
+            for key in (k for k, field in Layer.fields.items() if cls.fields[k] is field):
                 definition["properties"][key] = {"$ref": f"{common}/properties/{key}"}
         return definition
 

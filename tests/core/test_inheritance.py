@@ -1,0 +1,152 @@
+"""A variant keeps the published figures of what it computes as its base does, and no others."""
+
+import pytest
+
+import zoo
+from zoo.errors import SpecError
+
+FAMILY = """
+format: 1
+name: family
+published: {params: 1K, notes: {params: "A misprint."}}
+settings: {width: 4}
+tables:
+  rows:
+    columns: [channels, params, output]
+    published: [params, output]
+    rows:
+      a: [4, 1K, 8x8x4]
+      b: [6, 2K, ~]
+blocks:
+  conv:
+    parameters: {channels: 4}
+    layers: {conv: {op: conv, out_channels: $channels, kernel_size: 1}}
+  outer:
+    parameters: {channels: 4}
+    layers: {inner: {block: conv, channels: $channels}}
+layers:
+  first: {op: conv, out_channels: $width, kernel_size: 1, published: {output: 8x8x4}}
+  a: {block: outer, table: rows, published: {notes: {params: "Counted otherwise."}}}
+  b: {block: conv, table: rows}
+  group: {published: {depth: 1}, layers: {conv: {block: conv, published: {params: 28}}}}
+  last: {op: relu, published: {output: 8x8x4}}
+options: {input_size: 8}
+models:
+  family: {}
+"""
+OF_LAYERS = {
+    "first": {"output": "8x8x4"},
+    "a": {"params": "1K", "output": "8x8x4", "notes": {"params": "Counted otherwise."}},
+    "b": {"params": "2K"},
+    "group": {"depth": 1},
+    "group.conv": {"params": 28},
+    "last": {"output": "8x8x4"},
+}
+OF_NETWORK = {"": {"params": "1K", "notes": {"params": "A misprint."}}}
+RELU = "extra: {op: relu, after: conv}"
+
+
+def stated(tmp_path, variant):
+    path = tmp_path / "family.yaml"
+    path.write_text(f"{FAMILY}  x: {variant}\n")
+    return {
+        name: dict(figures)
+        for name, figures in zoo.graph(f"{path}:x").to_dict()["published"].items()
+    }
+
+
+def without(*names):
+    return {name: figures for name, figures in OF_LAYERS.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ("{about: The same., preprocessing: {crop: 1}}", OF_LAYERS | OF_NETWORK),
+        ("{settings: {width: 4}}", OF_LAYERS | OF_NETWORK),
+        ("{settings: {width: 5}}", OF_LAYERS),
+        ("{options: {num_classes: 5}}", OF_LAYERS),
+        ("{published: {ops: 1M}}", OF_LAYERS | {"": OF_NETWORK[""] | {"ops": "1M"}}),
+        ("{settings: {width: 5}, published: {ops: 1M}}", OF_LAYERS | {"": {"ops": "1M"}}),
+        ("{layers: {last: {op: tanh}}}", without("last")),
+        ("{layers: {last: {op: tanh, published: {depth: 0}}}}", OF_LAYERS | {"last": {"depth": 0}}),
+        ("{layers: {last: {published: {depth: 0}}}}",
+         OF_LAYERS | OF_NETWORK | {"last": {"output": "8x8x4", "depth": 0}}),
+        (f"{{blocks: {{conv: {{layers: {{{RELU}}}}}}}}}", without("a", "b", "group", "group.conv")),
+        (f"{{blocks: {{conv: {{layers: {{{RELU}}}}}}}, layers: {{a: {{published: {{params: 9K}}}}}}}}",
+         without("b", "group", "group.conv") | {"a": {"params": "9K"}}),
+        ("{tables: {rows: {rows: {a: [5, 3K, ~]}}}}", OF_LAYERS | {"a": {"params": "3K"}}),
+        ("{layers: {b: {channels: 7}}}", without("b")),
+        ("{layers: {group: {layers: {conv: {channels: 7}}}}}", without("group", "group.conv")),
+    ],
+)  # fmt: skip
+def test_figures_that_pass_on(tmp_path, variant, expected):
+    assert stated(tmp_path, variant) == expected
+
+
+def test_a_second_variant_does_not_bring_figures_back(tmp_path):
+    path = tmp_path / "family.yaml"
+    text = "  x: {layers: {b: {channels: 7}}}\n  y: {base: x, settings: {width: 5}}\n"
+    path.write_text(FAMILY + text)
+    assert zoo.graph(f"{path}:y").to_dict()["published"] == without("b")
+
+
+def test_a_network_of_ones_own_over_resnet50(tmp_path):
+    path = tmp_path / "se.yaml"
+    path.write_text("""
+format: 1
+extends: resnet
+models:
+  se_resnet50:
+    base: resnet50
+    settings: {reduction: 16}
+    blocks:
+      squeeze_excite:
+        layers:
+          pool: {op: global_avg_pool}
+          reduce: {op: conv, out_channels: $input.channels // $reduction, kernel_size: 1}
+          relu: {op: relu}
+          expand: {op: conv, out_channels: $input.channels * $reduction, kernel_size: 1}
+          sigmoid: {op: sigmoid}
+          multiply: {op: multiply, from: [input, sigmoid]}
+      bottleneck: {layers: {se: {block: squeeze_excite, after: conv3}, add: {from: [se, downsample]}}}
+""")
+    graph = zoo.graph(str(path))
+    assert graph.published == {}
+    assert zoo.graph("resnet50").published[""] == {"depth": 50}
+    assert graph.summary().total.depth == 50 + 2 * 16
+    assert graph.node("layer1.block1.se.reduce").shape == (256 // 16, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("vgg16_bn", None),
+        ("vgg16_paddleclas", None),
+        ("vgg16_keras", {"params": "138M"}),
+        ("resnet50_v1", {"depth": 50, "ops": "3.8G"}),
+        ("wide_resnet50_2", {"depth": 50, "params": "68.9M"}),
+    ],
+)
+def test_shipped_variants_state_their_own(name, figures):
+    assert zoo.graph(name).published.get("") == figures
+
+
+def test_new_settings(tmp_path):
+    path = tmp_path / "family.yaml"
+
+    def variant(text):
+        path.write_text(f"{FAMILY}  x: {text}\n")
+        return zoo.graph(f"{path}:x")
+
+    new = variant("{settings: {depth: 7}, layers: {first: {out_channels: $depth}}}")
+    assert new.node("first").shape == (7, 8, 8)
+    variant("{settings: {unread: 7}}")
+    # A name close to a known one is taken for a misprint, unless the variant reads it.
+    near = variant("{settings: {widths: [3]}, layers: {first: {out_channels: '$widths[0]'}}}")
+    assert near.node("first").shape == (3, 8, 8)
+    for read in ("", ", layers: {first: {out_channels: $width_of_it}}", ", about: about widths"):
+        with pytest.raises(
+            SpecError, match=r"settings\.widths: unknown setting\. Did you mean 'wi"
+        ):
+            variant(f"{{settings: {{widths: 3}}{read}}}")

@@ -1,0 +1,155 @@
+"""Which published figures a variant keeps: those of what it computes as its base does.
+
+- Figures of the whole network pass on only if options, settings, tables, blocks and layers are the
+  base's.
+- Figures of a layer pass on unless the variant changes the layer, a block that it uses (directly
+  or within another block), or its row of a table.
+
+Figures that the variant states itself always hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from zoo.graphs.published import FIGURES
+from zoo.language.document import Mapping
+from zoo.ops.expressions import is_expression
+
+_COMPUTING = ("options", "settings", "tables", "blocks", "layers")
+
+
+def without_foreign_figures(base: Mapping, variant: Mapping, patch: Mapping) -> Mapping:
+    """Leave out the figures that hold for the base only.
+
+    Args:
+        base: The spec that the variant changes.
+        variant: The spec with the changes laid over it.
+        patch: The changes.
+
+    Returns:
+        A copy of ``variant``; neither argument is changed.
+    """
+    result = variant.without()
+    if all(_computing(base.get(key)) == _computing(variant.get(key)) for key in _COMPUTING):
+        return result
+    _keep_own(result, patch)
+    changes = _Changes(base, variant)
+    result["layers"] = changes.kept(base["layers"], variant["layers"], patch.get("layers", {}))
+    if "blocks" in variant:
+        result["blocks"] = blocks = variant["blocks"].without()
+        for name, block in blocks.items():
+            old = _part(base.get("blocks"), name)
+            stated = _part(_part(patch.get("blocks"), name), "layers")
+            if old and _has_layers(block):
+                blocks[name] = block.without()
+                blocks[name]["layers"] = changes.kept(_part(old, "layers"), block["layers"], stated)
+    return result
+
+
+class _Changes:
+    """What a variant changes: blocks, those that use them included, and rows of tables."""
+
+    def __init__(self, base: Mapping, variant: Mapping) -> None:
+        old, new = base.get("blocks") or {}, variant.get("blocks") or {}
+        self.blocks = {k for k in new if _computing(old.get(k)) != _computing(new[k])}
+        self.rows = {
+            (table, row)
+            for table, content in (variant.get("tables") or {}).items()
+            for row, cells in _part(content, "rows").items()
+            if _columns(base, table) != _columns(variant, table)
+            or _part(_part(base.get("tables"), table), "rows").get(row) != cells
+        }
+        uses = {name: _uses(_part(block, "layers").values()) for name, block in new.items()}
+        waiting = list(self.blocks)
+        users: dict[str, list[str]] = {}
+        for name, used in uses.items():
+            for each in used:
+                users.setdefault(each, []).append(name)
+        waiting += users.get("", []) if self.blocks else []
+        while waiting:
+            name = waiting.pop()
+            self.blocks.add(name)
+            waiting += [each for each in users.get(name, ()) if each not in self.blocks]
+
+    def kept(self, old: Mapping, new: Mapping, patch: Any) -> Mapping:
+        """Return layers with the figures that pass on."""
+        if not isinstance(new, Mapping):
+            return new  # the grammar refuses it
+        result = new.without()
+        for name, layer in new.items():
+            if name not in old or not isinstance(layer, Mapping):
+                continue
+            stated = _part(patch, name)
+            if _has_layers(layer):
+                inner = self.kept(
+                    _part(old[name], "layers"), layer["layers"], _part(stated, "layers")
+                )
+                result[name] = layer.without()
+                result[name]["layers"] = inner
+            rebuilt = _computing(old[name]) != _computing(layer) or self.rebuilt(layer)
+            if rebuilt or self.has_changed_row(name, layer):
+                result[name] = result[name].without()
+                _keep_own(result[name], stated)
+            if rebuilt and (layer.get("table") or isinstance(layer.get("repeat"), dict)):
+                # The row still states the base's figures; null says that they do not hold.
+                own = result[name].get("published", Mapping())
+                if isinstance(own, Mapping):
+                    result[name]["published"] = own.without()
+                    result[name]["published"].update(dict.fromkeys(FIGURES), **own)
+        return result
+
+    def rebuilt(self, layer: Mapping) -> bool:
+        """Tell whether a layer uses a changed block; an expression may name any block."""
+        used = _uses([layer])
+        return bool(self.blocks) and ("" in used or not used.isdisjoint(self.blocks))
+
+    def has_changed_row(self, name: str, layer: Mapping) -> bool:
+        repeated = layer.get("repeat")
+        table = repeated.get("table") if isinstance(repeated, dict) else layer.get("table")
+        return any(
+            (table == which or is_expression(table)) and (row == name or repeated is not None)
+            for which, row in self.rows
+            if table is not None
+        )
+
+
+def _uses(layers: Iterable[Any]) -> set[str]:
+    """The blocks that layers use, those within groups included; empty text for an expression."""
+    used: set[str] = set()
+    for layer in layers:
+        block = layer.get("block") if isinstance(layer, Mapping) else None
+        if isinstance(block, str) and block:
+            used.add("" if is_expression(block) else block)
+        if _has_layers(layer):
+            used |= _uses(layer["layers"].values())
+    return used
+
+
+def _keep_own(mapping: Mapping, patch: Any) -> None:
+    """Keep of ``published`` only what the patch states."""
+    mapping.pop("published", None)
+    if isinstance(patch, Mapping) and "published" in patch:
+        mapping.put("published", patch["published"], patch)
+
+
+def _computing(value: Any) -> Any:
+    """Return a part of a spec without what only describes it."""
+    if isinstance(value, dict):
+        return {k: _computing(v) for k, v in value.items() if k not in ("published", "about")}
+    return value
+
+
+def _columns(document: Mapping, table: str) -> Any:
+    return _part(document.get("tables"), table).get("columns")
+
+
+def _has_layers(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("layers"), Mapping)
+
+
+def _part(value: Any, key: str) -> Mapping:
+    """Return a mapping in what may be missing or malformed; the grammar is checked later."""
+    part = value.get(key) if isinstance(value, dict) else None
+    return part if isinstance(part, Mapping) else Mapping()
