@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import zoo
-from zoo.errors import SpecError, ZooError
+from zoo.errors import MAX_QUOTED, SpecError, ZooError
 from zoo.language import catalogue, document
 from zoo.language.validation import validate, validate_extension
-from zoo.ops.grammar import MAX_QUOTED, quoted
+from zoo.ops.grammar import kind_or_value
 
 DOCUMENTS = [document.read(path) for path in sorted(catalogue.folder().glob("*.yaml"))]
 VALUES = [
@@ -77,8 +77,8 @@ def test_mistakes_at_the_top(text, message, tmp_path):
 
 
 def test_messages_quote_little_of_a_value():
-    assert len(quoted("x" * 10_000)) < MAX_QUOTED + 10
-    assert quoted({"a": 1}) == "a mapping"
+    assert len(kind_or_value("x" * 10_000)) <= MAX_QUOTED
+    assert kind_or_value({"a": 1}) == "a mapping"
     long = {"format": 1, "name": "x", "layers": {"a": {"op": "dropout", "rate": "x" * 100_000}}}
     with pytest.raises(SpecError) as caught:
         validate(long)

@@ -101,7 +101,7 @@ class _Expander:
             initializers=self.initializers(),
             published=self.published if self.as_published() else {},
             about=self.about(),
-            preprocessing=spec.preprocessing.model_dump(exclude={"about"}),
+            preprocessing=spec.preprocessing.to_dict(exclude={"about"}),
             classes=self.classes(),
             document=self.document,
         )
@@ -128,7 +128,7 @@ class _Expander:
 
     def as_published(self) -> bool:
         """Whether the options are the spec's own, so that the paper's figures apply."""
-        own = self.spec.options.model_dump()
+        own = self.spec.options.to_dict()
         own["input_size"] = options.size(own["input_size"])
         return all(self.options[key] == value for key, value in own.items())
 
@@ -136,7 +136,7 @@ class _Expander:
         init = self.spec.initializers
         if init is None:
             return {}
-        return {"weight": init.weight.model_dump(), "bias": {"constant": init.bias}}
+        return {"weight": init.weight.to_dict(), "bias": {"constant": init.bias}}
 
     def classes(self) -> tuple[str, ...]:
         """What the outputs stand for, unless the caller has asked for another number of them."""
@@ -149,7 +149,7 @@ class _Expander:
 
     def about(self) -> dict[str, Any]:
         spec = self.spec
-        paper = spec.paper.model_dump(exclude_none=True) if spec.paper else {}
+        paper = spec.paper.to_dict(exclude_none=True) if spec.paper else {}
         return {"family": spec.name, "title": spec.title, "about": spec.about, "paper": paper}
 
     # Blocks

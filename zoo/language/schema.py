@@ -37,8 +37,8 @@ from zoo.ops.grammar import (
     Nullable,
     Record,
     RecordOf,
+    kind_or_value,
     one_of,
-    quoted,
 )
 from zoo.ops.registry import hint
 
@@ -72,7 +72,7 @@ LAYERS: Kind[Mapping[str, Layer]] = MappingOf(AnyLayer())
 
 def _name(name: Any) -> str:
     """Show what stands where the name of an operation should."""
-    return quoted(name) if isinstance(name, str | dict) else f"{name!r:.60}"
+    return kind_or_value(name) if isinstance(name, str | dict) else f"{name!r:.60}"
 
 
 def _right_word(name: Any) -> str:

@@ -11,11 +11,10 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, overload
 
-from zoo.errors import suggestion
+from zoo.errors import quoted, suggestion
 from zoo.ops.expressions import is_expression
 
 MAX_INT = 1_000_000
-MAX_QUOTED = 200  # characters of a value that a message quotes
 
 EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$", "description": "an expression"}
 
@@ -50,23 +49,21 @@ class Mismatch(ValueError):  # noqa: N818  # a finding, which the reader of the 
         return self
 
     def __str__(self) -> str:
-        return self.problem + ("" if self.value is MISSING else f", got {quoted(self.value)}")
+        return self.problem + (
+            "" if self.value is MISSING else f", got {kind_or_value(self.value)}"
+        )
 
 
-def quoted(value: Any) -> str:
-    """Show a value in a message, in at most some 200 characters.
+def kind_or_value(value: Any) -> str:
+    """Show a value in a message: a mapping or a list by what it is, anything else quoted.
 
     Example:
-        >>> quoted("two"), quoted({"a": 1}), len(quoted("x" * 5000))
-        ("'two'", 'a mapping', 205)
+        >>> kind_or_value({"a": 1}), kind_or_value("two")
+        ('a mapping', "'two'")
     """
     if isinstance(value, dict):
         return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, str) and len(value) > MAX_QUOTED:
-        return f"{value[:MAX_QUOTED]!r}..."
-    return repr(value)
+    return "a list" if isinstance(value, list) else quoted(value)
 
 
 class Kind(Generic[T]):
@@ -343,8 +340,6 @@ class Record:
             for name, value in values.items()
             if name not in exclude and not (exclude_none and value is None)
         }
-
-    model_dump = to_dict  # until the expansion uses the shorter name
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
