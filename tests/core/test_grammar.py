@@ -11,7 +11,7 @@ import zoo
 from zoo.errors import MAX_QUOTED, SpecError, ZooError
 from zoo.language import catalogue, document
 from zoo.language.validation import validate, validate_extension
-from zoo.ops.grammar import kind_or_value
+from zoo.ops.kinds import kind_or_value
 
 DOCUMENTS = [document.read(path) for path in sorted(catalogue.folder().glob("*.yaml"))]
 VALUES = [

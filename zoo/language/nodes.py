@@ -10,7 +10,7 @@ from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, NodeShape
 from zoo.language.scope import Scope
 from zoo.ops import Op, ShapeError
-from zoo.ops.grammar import Mismatch, kind_or_value
+from zoo.ops.kinds import Mismatch, kind_or_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,19 +27,8 @@ from zoo.ops.fields import (
     Layer,
     exactly,
 )
-from zoo.ops.grammar import (
-    NAME,
-    Field,
-    Kind,
-    ListOf,
-    MappingOf,
-    Mismatch,
-    Nullable,
-    Record,
-    RecordOf,
-    kind_or_value,
-    one_of,
-)
+from zoo.ops.grammar import Field, Record, RecordOf
+from zoo.ops.kinds import NAME, Kind, ListOf, MappingOf, Mismatch, Nullable, kind_or_value, one_of
 from zoo.ops.registry import hint
 
 FORMAT = 1

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from zoo.language import schema
 from zoo.language.document import MAX_DEPTH, Mapping, error
-from zoo.ops.grammar import Mismatch, Record
+from zoo.ops.grammar import Record
+from zoo.ops.kinds import Mismatch
 
 Grammar = TypeVar("Grammar", bound=Record)
 

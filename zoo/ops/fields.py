@@ -10,18 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.ops.expressions import is_expression
-from zoo.ops.grammar import (
-    EXPRESSION,
-    MAX_INT,
-    Anything,
-    Field,
-    Kind,
-    ListOf,
-    MappingOf,
-    Nullable,
-    Record,
-    Scalar,
-)
+from zoo.ops.grammar import Field, Record
+from zoo.ops.kinds import EXPRESSION, MAX_INT, Anything, Kind, ListOf, MappingOf, Nullable, Scalar
 
 CLASS_LISTS = ("imagenet", "imagenet_with_background")  # that zoo.data.classes knows
 

@@ -12,7 +12,8 @@ from zoo.graphs.shapes import Map, NodeShape, Shape
 from zoo.ops.base import Array, Inferred, Op, ShapeError, map_of, pair
 from zoo.ops.cases import Case, Draw, boolean, integers, padding
 from zoo.ops.fields import BOOLEAN, PADDING, PAIR
-from zoo.ops.grammar import Field, Nullable
+from zoo.ops.grammar import Field
+from zoo.ops.kinds import Nullable
 from zoo.ops.registry import operation
 from zoo.ops.windows import Windows, pad, place, view
 

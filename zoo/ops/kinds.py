@@ -1,0 +1,212 @@
+"""What a value of a spec may be: kinds of values, each declared once.
+
+Reading a file, the JSON Schema for editors and the tables of the documentation follow from the
+declaration. Records, which are made of named fields, are in :mod:`zoo.ops.grammar`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from zoo.errors import quoted
+from zoo.ops.expressions import is_expression
+
+MAX_INT = 1_000_000
+
+EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$", "description": "an expression"}
+
+T = TypeVar("T")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Any = _Missing()
+
+
+class Mismatch(ValueError):  # noqa: N818  # a finding, which the reader of the file reports
+    """A value does not follow the grammar.
+
+    Attributes:
+        problem: What is wrong, without the value.
+        value: The value, or ``MISSING`` where quoting it would not help.
+        location: Where it is, from the value that was read.
+    """
+
+    def __init__(self, problem: str, value: Any = MISSING, *keys: str | int) -> None:
+        super().__init__(problem)
+        self.problem, self.value, self.location = problem, value, keys
+
+    def under(self, key: str | int) -> Mismatch:
+        """Return the same mismatch as seen from one level up."""
+        self.location = (key, *self.location)
+        return self
+
+    def __str__(self) -> str:
+        return self.problem + (
+            "" if self.value is MISSING else f", got {kind_or_value(self.value)}"
+        )
+
+
+def kind_or_value(value: Any) -> str:
+    """Show a value in a message: a mapping or a list by what it is, anything else quoted.
+
+    Example:
+        >>> kind_or_value({"a": 1}), kind_or_value("two")
+        ('a mapping', "'two'")
+    """
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else quoted(value)
+
+
+class Kind(Generic[T]):
+    """What a value may be."""
+
+    def read(self, value: Any) -> T:
+        """Return the value as the program uses it.
+
+        Raises:
+            Mismatch: It is not of this kind.
+        """
+        raise NotImplementedError
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON Schema; what it refers to is added to ``definitions``."""
+        raise NotImplementedError
+
+
+class Scalar(Kind[T]):
+    """A value that is used as it is written, or an expression that gives one."""
+
+    def __init__(
+        self,
+        expected: str,
+        accepts: Callable[[Any], Any],
+        *schemas: dict[str, Any],
+        plain: bool = False,
+    ) -> None:
+        """Declare a kind.
+
+        Args:
+            expected: What it is, in words: "an integer of at least 1".
+            accepts: Tells whether a value is of this kind.
+            schemas: JSON Schemas of which a value fits at least one.
+            plain: Whether no expression can stand here.
+        """
+        self.expected, self.accepts, self.plain = expected, accepts, plain
+        self.schemas = schemas if plain else (*schemas, EXPRESSION)
+
+    def read(self, value: Any) -> T:
+        if self.accepts(value) or (not self.plain and is_expression(value)):
+            return value  # type: ignore[no-any-return]  # that is what accepts has checked
+        large = type(value) in (int, float) and abs(value) > MAX_INT
+        most = f", and none beyond {MAX_INT:,}" if large else ""
+        raise Mismatch(f"expected {self.expected}{most}", value)
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        return self.schemas[0] if len(self.schemas) == 1 else {"anyOf": [*self.schemas]}
+
+
+def one_of(*words: str) -> Scalar[str]:
+    """Make the kind that is one of a few words."""
+    *others, last = map(repr, words)
+    expected = f"{', '.join(others)} or {last}"
+    schema = {"enum": [*words]}
+    return Scalar(expected, lambda v: isinstance(v, str) and v in words, schema, plain=True)
+
+
+class Nullable(Kind[T | None]):
+    """A kind of value, or null."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self.kind = kind
+
+    def read(self, value: Any) -> T | None:
+        return None if value is None else self.kind.read(value)
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        return {"anyOf": [self.kind.schema(definitions), {"type": "null"}]}
+
+
+class ListOf(Kind[list[T]]):
+    """A list whose items are of one kind."""
+
+    def __init__(self, kind: Kind[T]) -> None:
+        self.kind = kind
+
+    def read(self, value: Any) -> list[T]:
+        if not isinstance(value, list):
+            raise Mismatch("expected a list", value)
+        items = []
+        for i, item in enumerate(value):
+            try:
+                items.append(self.kind.read(item))
+            except Mismatch as mismatch:
+                raise mismatch.under(i) from None
+        return items
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "array", "items": self.kind.schema(definitions)}
+
+
+class MappingOf(Kind[Mapping[str, T]]):
+    """A mapping whose values are of one kind."""
+
+    def __init__(self, kind: Kind[T], *, names: bool = True, empty: bool = True) -> None:
+        """Declare a mapping.
+
+        Args:
+            kind: Of each value.
+            names: Whether the keys must be names: letters, digits and ``_``.
+            empty: Whether it may be empty.
+        """
+        self.kind, self.names, self.empty = kind, names, empty
+
+    def read(self, value: Any) -> dict[str, T]:
+        if not isinstance(value, dict):
+            raise Mismatch("expected a mapping", value)
+        if not value and not self.empty:
+            raise Mismatch("expected at least one entry, got none")
+        items = {}
+        for key, item in value.items():
+            try:
+                if self.names:
+                    NAME.read(key)
+                items[key] = self.kind.read(item)
+            except Mismatch as mismatch:
+                raise mismatch.under(key) from None
+        return items
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        values = self.kind.schema(definitions)
+        schema: dict[str, Any] = {"type": "object"}
+        if self.names:
+            schema |= {"patternProperties": {f"^{_NAME.pattern}$": values}}
+            schema |= {"additionalProperties": False}
+        else:
+            schema |= {"additionalProperties": values or True}
+        return schema if self.empty else schema | {"minProperties": 1}
+
+
+class Anything(Kind[Any]):
+    """Any value at all."""
+
+    def read(self, value: Any) -> Any:
+        return value
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        return {}
+
+
+NAME: Scalar[str] = Scalar(
+    "a name of letters, digits and _, beginning with a letter",
+    lambda v: isinstance(v, str) and _NAME.fullmatch(v),
+    {"type": "string", "pattern": f"^{_NAME.pattern}$"},
+    plain=True,
+)
