@@ -150,3 +150,47 @@ def test_new_settings(tmp_path):
             SpecError, match=r"settings\.widths: unknown setting\. Did you mean 'wi"
         ):
             variant(f"{{settings: {{widths: 3}}{read}}}")
+
+
+NOTED = FAMILY.replace(
+    "      b: [6, 2K, ~]\n", '      b: [6, 2K, ~]\n    notes: {b: {"params, output": Why.}}\n'
+)
+
+
+def test_a_table_gives_reasons_for_its_rows(tmp_path):
+    path = tmp_path / "noted.yaml"
+    path.write_text(NOTED)
+    assert zoo.graph(str(path)).published["b"]["notes"] == {"params": "Why.", "output": "Why."}
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ("{layers: {last: {op: sigmoid}}}", {"params": "Why.", "output": "Why."}),
+        ("{tables: {rows: {rows: {b: [8, 3K, ~]}}}}", None),
+        (
+            "{tables: {rows: {rows: {b: [8, 3K, ~]}, notes: {b: {params: New.}}}}}",
+            {"params": "New."},
+        ),
+        ("{blocks: {conv: {layers: {conv: {bias: false}}}}}", None),
+    ],
+)
+def test_the_reasons_go_with_the_row(tmp_path, variant, expected):
+    path = tmp_path / "noted.yaml"
+    path.write_text(f"{NOTED}  x: {variant}\n")
+    assert zoo.graph(f"{path}:x").published.get("b", {}).get("notes") == expected
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ("{c: {params: Why.}}", r"\$.tables.rows.notes.c: .*no row 'c'"),
+        ("{b: Why.}", r"\$.tables.rows.notes.b: expected a mapping"),
+        ("{b: {colour: Why.}}", r"\$.tables.rows.notes.b: .*unknown kind of figure 'colour'"),
+    ],
+)
+def test_reasons_that_a_table_may_not_give(tmp_path, notes, message):
+    path = tmp_path / "noted.yaml"
+    path.write_text(NOTED.replace('{b: {"params, output": Why.}}', notes))
+    with pytest.raises(SpecError, match=message):
+        zoo.graph(str(path))

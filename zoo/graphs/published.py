@@ -14,7 +14,7 @@ _KINDS = {
 }
 #: The figures that a spec may state of a block, a layer or the whole network.
 FIGURES = tuple(_KINDS)
-#: Beside them, why some contradict the computed ones: figure -> reason.
+#: Beside them, why some contradict the computed ones: figure, or several with commas -> reason.
 NOTES = "notes"
 
 _LONGEST_NOTE = 300
@@ -47,12 +47,27 @@ def problem_with(kind: str, figure: object) -> str | None:
     return f"expected {expected}, got {figure!r:.200}"
 
 
+def reasons(notes: Mapping[str, str]) -> dict[str, str]:
+    """Return the reason for each figure of valid notes.
+
+    Example:
+        >>> reasons({"params, ops": "Both are those of another row."})["ops"]
+        'Both are those of another row.'
+    """
+    return {name: reason for figures, reason in notes.items() for name in _named(figures)}
+
+
+def _named(figures: object) -> list[str]:
+    return [name.strip() for name in str(figures).split(",")]
+
+
 def _problem_with_notes(notes: object) -> str | None:
     if not isinstance(notes, Mapping):
         return f"{NOTES}: expected a mapping from a figure to a reason, got {notes!r:.200}"
     for figure, reason in notes.items():
-        if figure not in FIGURES:
-            return f"{NOTES}: unknown kind of figure {figure!r:.200}. Known: {', '.join(FIGURES)}."
+        if unknown := [name for name in _named(figure) if name not in FIGURES]:
+            shown = f"{unknown[0]!r:.200}"
+            return f"{NOTES}: unknown kind of figure {shown}. Known: {', '.join(FIGURES)}."
         if not isinstance(reason, str) or not reason.isprintable():
             return f"{NOTES}: expected a sentence on one line for {figure}, got {reason!r:.200}"
         if not 0 < len(reason) <= _LONGEST_NOTE:

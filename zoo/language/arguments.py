@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.errors import listed, quoted, suggestion
+from zoo.graphs.published import NOTES
 from zoo.language.schema import Rows, Spec, Table, Use
 from zoo.language.scope import Scope
 from zoo.ops.fields import RESERVED_FIELDS
@@ -57,6 +58,9 @@ def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
     arguments = dict(zip(table.columns, cells, strict=True))
     published = {key: arguments.pop(key) for key in table.published}
     places = {key: place.moved(*place.location, i) for i, key in enumerate(table.columns)}
+    if name in table.notes:
+        published[NOTES] = table.notes[name]
+        places[NOTES] = at.moved("tables", which, "notes", name)
     return Row(arguments, published, places)
 
 
@@ -79,6 +83,9 @@ def _check_columns(table: Table, at: Scope) -> None:
             if column in seen:
                 at.fail(f"column {quoted(column)} is there twice", key, i)
             seen.add(column)
+    for name in table.notes:
+        if name not in table.rows:
+            at.fail(f"no row {quoted(name)}.{suggestion(name, table.rows)}", "notes", name)
     known = set(table.columns)
     for i, column in enumerate(table.published):
         if column not in known:

@@ -327,7 +327,8 @@ class _Expander:
         """Keep a figure that the paper states of a node or block."""
         if problem := published.problem_with(kind, figure):
             at.fail(problem)
-        self.published.setdefault(path, {})[kind] = figure
+        kept = published.reasons(figure) if kind == published.NOTES else figure
+        self.published.setdefault(path, {})[kind] = kept
 
 
 def _is_count(value: Any) -> bool:

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from zoo.graphs.published import FIGURES
+from zoo.graphs.published import FIGURES, NOTES
 from zoo.language.document import Mapping
 from zoo.ops.expressions import is_expression
 
+_DESCRIBING = ("published", "about", NOTES)
 _COMPUTING = ("options", "settings", "tables", "blocks", "layers")
 
 
@@ -36,6 +37,8 @@ def without_foreign_figures(base: Mapping, variant: Mapping, patch: Mapping) -> 
         return result
     _keep_own(result, patch)
     changes = _Changes(base, variant)
+    if changes.rows:
+        result["tables"] = _with_own_notes(variant["tables"], changes.rows, patch)
     result["layers"] = changes.kept(base["layers"], variant["layers"], patch.get("layers", {}))
     if "blocks" in variant:
         result["blocks"] = blocks = variant["blocks"].without()
@@ -97,7 +100,7 @@ class _Changes:
                 own = result[name].get("published", Mapping())
                 if isinstance(own, Mapping):
                     result[name]["published"] = own.without()
-                    result[name]["published"].update(dict.fromkeys(FIGURES), **own)
+                    result[name]["published"].update(dict.fromkeys((*FIGURES, NOTES)), **own)
         return result
 
     def rebuilt(self, layer: Mapping) -> bool:
@@ -113,6 +116,20 @@ class _Changes:
             for which, row in self.rows
             if table is not None
         )
+
+
+def _with_own_notes(tables: Mapping, rows: Iterable[tuple[str, str]], patch: Mapping) -> Mapping:
+    """Keep of the reasons for figures in changed rows only those that the patch states."""
+    result = tables.without()
+    for table, row in rows:
+        if row in _part(result[table], NOTES):
+            stated = _part(_part(patch.get("tables"), table), NOTES)
+            notes = result[table][NOTES].without(row)
+            if row in stated:
+                notes.put(row, stated[row], stated)
+            result[table] = result[table].without()
+            result[table][NOTES] = notes
+    return result
 
 
 def _uses(layers: Iterable[Any]) -> set[str]:
@@ -137,7 +154,7 @@ def _keep_own(mapping: Mapping, patch: Any) -> None:
 def _computing(value: Any) -> Any:
     """Return a part of a spec without what only describes it."""
     if isinstance(value, dict):
-        return {k: _computing(v) for k, v in value.items() if k not in ("published", "about")}
+        return {k: _computing(v) for k, v in value.items() if k not in _DESCRIBING}
     return value
 
 

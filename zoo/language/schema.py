@@ -152,6 +152,11 @@ class Table(Record):
     columns = Field(ListOf(TEXT))
     published = Field(ListOf(TEXT), [], doc="columns that state results, not arguments")
     rows = Field(MappingOf(ListOf(VALUE)))
+    notes = Field(
+        MappingOf(MappingOf(TEXT, names=False)),
+        NOTHING,
+        doc="row: why figures in it contradict the computed ones",
+    )
 
 
 class BlockDef(Record):
