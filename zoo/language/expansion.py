@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from zoo.data import classes
 from zoo.errors import InputError, quoted, suggestion
 from zoo.graphs import published
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph, Output
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, Shape, named
-from zoo.language import arguments, nodes, options
+from zoo.language import arguments, description, nodes, options
 from zoo.language.document import Location, Mapping
 from zoo.language.names import problem_with
 from zoo.language.nodes import Value
+from zoo.language.repetition import repetitions
 from zoo.language.schema import Group, Rows, Spec, Use
 from zoo.language.scope import Scope
 from zoo.ops import Op
@@ -25,9 +25,7 @@ from zoo.ops.expressions import Budget, is_expression
 from zoo.ops.fields import Layer
 
 MAX_LAYERS = 10_000  # blocks, and layers that are left out, included
-MAX_REPEAT = 1_000
 WORK_OF_LAYER = 400  # units of the budget, beside what its fields cost
-WORK_OF_REPEAT = 50  # even of no times at all
 
 
 def expand(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
@@ -98,11 +96,11 @@ class _Expander:
                 for name, layer in spec.layers.items()
                 if "$aux" in str(layer.when) and name in kept and kept[name].step != name
             ),
-            initializers=self.initializers(),
-            published=self.published if self.as_published() else {},
-            about=self.about(),
+            initializers=description.initializers(spec),
+            published=self.published if description.is_as_published(spec, self.options) else {},
+            about=description.about(spec),
             preprocessing=spec.preprocessing.to_dict(exclude={"about"}),
-            classes=self.classes(),
+            classes=description.class_names(spec, self.options, self.scope(("classes",), names)),
             document=self.document,
         )
 
@@ -126,32 +124,6 @@ class _Expander:
             scope.fail("the network has no layers, or its output is its input")
         return tuple(outputs) or (Output("logits", root.output),)
 
-    def as_published(self) -> bool:
-        """Whether the options are the spec's own, so that the paper's figures apply."""
-        own = self.spec.options.to_dict()
-        own["input_size"] = options.size(own["input_size"])
-        return all(self.options[key] == value for key, value in own.items())
-
-    def initializers(self) -> dict[str, dict[str, Any]]:
-        init = self.spec.initializers
-        if init is None:
-            return {}
-        return {"weight": init.weight.to_dict(), "bias": {"constant": init.bias}}
-
-    def classes(self) -> tuple[str, ...]:
-        """What the outputs stand for, unless the caller has asked for another number of them."""
-        spec, names = self.spec, classes.names(self.spec.classes)
-        if names and len(names) != spec.options.num_classes:
-            count = f"num_classes is {spec.options.num_classes}"
-            at = self.scope(("classes",), self.options)
-            at.fail(f"there are {len(names)} names of classes, and {count}")
-        return names if len(names) == self.options["num_classes"] else ()
-
-    def about(self) -> dict[str, Any]:
-        spec = self.spec
-        paper = spec.paper.to_dict(exclude_none=True) if spec.paper else {}
-        return {"family": spec.name, "title": spec.title, "about": spec.about, "paper": paper}
-
     # Blocks
 
     def block(
@@ -167,7 +139,7 @@ class _Expander:
         steps: list[Step] = []
         latest = local["input"]
         for key, layer in layers.items():
-            for name, names in self.repetitions(key, layer, scope):
+            for name, names in repetitions(self.spec, key, layer, scope):
                 at = scope.inner(name, key, names)
                 at.spend(WORK_OF_LAYER + 2 * len(names) + len(at.path) // 2)
                 self.count += 1
@@ -200,42 +172,6 @@ class _Expander:
             named(latest.shape),
         )
         return block, local
-
-    def repetitions(
-        self, key: str, layer: Layer, scope: Scope
-    ) -> Iterator[tuple[str, AnyMapping[str, Any]]]:
-        """Give each repetition's name and what its expressions may read, one after the other."""
-        if layer.repeat is None:
-            yield key, scope.names
-            return
-        at = scope.inner(key, key, scope.names)
-        at.spend(WORK_OF_REPEAT)
-        if isinstance(layer.repeat, Rows):
-            yield from self.rows(layer.repeat, at)
-            return
-        times = at.compute(layer.repeat, "repeat")
-        items = times if isinstance(times, list) else [None] * times if _is_count(times) else None
-        if items is None or len(items) > MAX_REPEAT:
-            got = quoted(times)
-            at.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {got}")
-        for i, item in enumerate(items):
-            yield f"{key}{i + 1}", {**scope.names, "index": i, "item": item}
-
-    def rows(self, repeat: Rows, at: Scope) -> Iterator[tuple[str, AnyMapping[str, Any]]]:
-        """Give the name of each row of a table, and what expressions of its layer may read.
-
-        ``$item`` is the row as a list, without the columns that state results.
-        """
-        where = at.moved(*at.location, "repeat", "table")
-        name, table = arguments.find_table(self.spec, repeat.table, where)
-        if len(table.rows) > MAX_REPEAT:
-            where.fail(f"table {quoted(name)} has more than {MAX_REPEAT:,} rows")
-        at.spend(len(table.rows) * (1 + len(at.names) + len(table.columns)))
-        published = set(table.published)
-        columns = [i for i, column in enumerate(table.columns) if column not in published]
-        for i, (row, cells) in enumerate(table.rows.items()):
-            item = [cells[n] for n in columns if n < len(cells)]
-            yield row, {**at.names, "index": i, "item": item}
 
     def sources(
         self,
@@ -329,10 +265,6 @@ class _Expander:
             at.fail(problem)
         kept = published.reasons(figure) if kind == published.NOTES else figure
         self.published.setdefault(path, {})[kind] = kept
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 0 <= value <= MAX_REPEAT
 
 
 def _parts(shape: Shape) -> dict[str, int]:
