@@ -9,7 +9,7 @@ import zoo
 from zoo.backend import registry
 from zoo.backend.base import Backend
 from zoo.backend.description import Description
-from zoo.backend.operations import Operations, attributes
+from zoo.backend.operations import Operations
 from zoo.backend.parameters import Slot, Tensor, convention, slot, to_native
 from zoo.errors import BackendError
 from zoo.graphs.shapes import Map
@@ -78,7 +78,7 @@ def test_a_table_states_what_differs():
 
 
 def test_an_operation_that_is_missing_is_refused_by_name():
-    operations = Operations("mine", "My framework", relu=attributes(object))
+    operations = Operations("mine", "My framework", relu=object)
     assert "relu" in operations
     with pytest.raises(BackendError, match=r"mine backend has no operation 'conv': .*My framework"):
         operations["conv"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.errors import BackendError
 from zoo.ops import OPS
+from zoo.ops.fields import Layer
 
 Make = Callable[..., Any]
 
@@ -15,26 +16,27 @@ Make = Callable[..., Any]
 class Operations(dict[str, Make]):
     """Operation -> function of a node and whatever else the backend hands to it.
 
-    A backend fills it with functions of the operations' names, or with :func:`attributes` where a
-    layer is made of a node's attributes alone. An operation of another package brings its own
-    function: see ``implementations`` of :class:`zoo.ops.base.Op`.
+    Most layers are made of what the operation's own fields state, in their order, and of nothing
+    else: for these the layer is named when the table is made. For the others the backend registers
+    a function of the operation's name. An operation of another package brings its own function:
+    see ``implementations`` of :class:`zoo.ops.base.Op`.
 
     Args:
         backend: The backend's name.
         title: The framework's name, for messages.
+        layers: Operation -> its layer, a class or a function that returns one.
 
     Example:
-        >>> operations = Operations("mine", "My framework")
-        >>> operations["scale"] = attributes(lambda factor: f"times {factor}", "factor")
+        >>> operations = Operations("mine", "My framework", scale=lambda factor: f"x {factor}")
         >>> @operations.register
-        ... def relu(node):
-        ...     return "max(x, 0)"
+        ... def conv(node):
+        ...     return "a convolution"
         >>> sorted(operations)
-        ['relu', 'scale']
+        ['conv', 'scale']
     """
 
-    def __init__(self, backend: str, title: str, **known: Make) -> None:
-        super().__init__(known)
+    def __init__(self, backend: str, title: str, **layers: Callable[..., Any]) -> None:
+        super().__init__({op: of_fields(op, layer) for op, layer in layers.items()})
         self.backend, self.title = backend, title
 
     def register(self, function: Make) -> Make:
@@ -54,13 +56,14 @@ class Operations(dict[str, Make]):
         return self[op]
 
 
-def attributes(layer: Callable[..., Any], *names: str) -> Make:
-    """Return a function that makes a layer of some of a node's attributes, in this order.
+def of_fields(op: str, layer: Callable[..., Any]) -> Make:
+    """Return a function that makes a layer of what an operation's own fields state, in order.
 
     Args:
+        op: The operation.
         layer: The layer's class, or a function that returns one.
-        names: Attributes of the node.
     """
+    names = [field.name for key, field in OPS[op].fields.items() if key not in Layer.fields]
 
     def make(node: Any, *context: Any) -> Any:
         return layer(*(node.attributes[name] for name in names))

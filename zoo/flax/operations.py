@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from zoo.backend.operations import Operations, attributes
+from zoo.backend.operations import Operations
 from zoo.flax import modules
 from zoo.graphs.nodes import Node
 
@@ -25,26 +25,25 @@ Layer = Callable[..., Any]
 OPERATIONS = Operations(
     "flax",
     "Flax NNX",
-    relu=attributes(lambda: modules.Activation(nnx.relu)),
-    relu6=attributes(lambda: modules.Activation(nnx.relu6)),
-    sigmoid=attributes(lambda: modules.Activation(nnx.sigmoid)),
-    tanh=attributes(lambda: modules.Activation(nnx.tanh)),
-    hard_sigmoid=attributes(lambda: modules.Activation(nnx.hard_sigmoid)),
-    hard_swish=attributes(lambda: modules.Activation(nnx.hard_swish)),
-    silu=attributes(lambda: modules.Activation(nnx.silu)),
-    gelu=attributes(lambda: modules.Activation(modules.gelu)),
-    lrn=attributes(modules.LRN, "size", "alpha", "beta", "k"),
-    global_avg_pool=attributes(modules.GlobalAvgPool),
-    adaptive_avg_pool=attributes(modules.AdaptiveAvgPool, "windows"),
-    scale=attributes(modules.Scale, "factor"),
-    flatten=attributes(modules.Flatten),
-    concat=attributes(modules.Concat),
-    add=attributes(modules.Add),
-    multiply=attributes(modules.Multiply),
-    slice=attributes(modules.Slice, "start", "stop"),
-    select=attributes(modules.Select, "channels"),
-    channel_shuffle=attributes(modules.ChannelShuffle, "groups"),
-    pad_channels=attributes(modules.PadChannels, "padding"),
+    relu=lambda: modules.Activation(nnx.relu),
+    relu6=lambda: modules.Activation(nnx.relu6),
+    sigmoid=lambda: modules.Activation(nnx.sigmoid),
+    tanh=lambda: modules.Activation(nnx.tanh),
+    hard_sigmoid=lambda: modules.Activation(nnx.hard_sigmoid),
+    hard_swish=lambda: modules.Activation(nnx.hard_swish),
+    silu=lambda: modules.Activation(nnx.silu),
+    gelu=lambda: modules.Activation(modules.gelu),
+    lrn=modules.LRN,
+    global_avg_pool=modules.GlobalAvgPool,
+    scale=modules.Scale,
+    flatten=modules.Flatten,
+    concat=modules.Concat,
+    add=modules.Add,
+    multiply=modules.Multiply,
+    slice=modules.Slice,
+    select=modules.Select,
+    channel_shuffle=modules.ChannelShuffle,
+    pad_channels=modules.PadChannels,
 )
 
 
@@ -140,6 +139,11 @@ def dropout(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
 def stochastic_depth(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
     axes = tuple(range(1, len(node.shape) + 1))
     return nnx.Dropout(node.attributes["rate"], broadcast_dims=axes, rngs=rngs)
+
+
+@OPERATIONS.register
+def adaptive_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
+    return modules.AdaptiveAvgPool(node.attributes["windows"])
 
 
 @OPERATIONS.register

@@ -32,8 +32,9 @@ def _activation(name: str) -> Callable[[Node, str, int], list[keras.Layer]]:
 OPERATIONS = Operations(
     "keras",
     "Keras",
-    **{name: _activation(name) for name in ("relu", "relu6", "sigmoid", "tanh", "silu")},
 )
+for _name in ("relu", "relu6", "sigmoid", "tanh", "silu"):
+    OPERATIONS[_name] = _activation(_name)
 
 
 @OPERATIONS.register

@@ -149,6 +149,12 @@ def channels_of(shape: NodeShape) -> int:
     return shape.channels if isinstance(shape, Map) else shape.features
 
 
+def scale_and_shift(channels: int, scale: bool, shift: bool) -> tuple[Parameter, ...]:
+    """Return the parameters of a normalisation that scales and shifts each channel, or does not."""
+    weight = (Parameter("weight", (channels,), 1.0),) if scale else ()
+    return weight + ((Parameter("bias", (channels,), 0.0),) if shift else ())
+
+
 def with_channels(shape: NodeShape, channels: int) -> NodeShape:
     """Return a shape with another number of channels or features."""
     return shape._replace(channels=channels) if isinstance(shape, Map) else Vector(channels)

@@ -8,7 +8,7 @@ import numpy as np
 
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Map, NodeShape
-from zoo.ops.base import Array, Inferred, Op, ShapeError, channels_of, per_channel
+from zoo.ops.base import Array, Inferred, Op, ShapeError, channels_of, per_channel, scale_and_shift
 from zoo.ops.cases import Case, Draw, boolean
 from zoo.ops.fields import BOOLEAN, NUMBER, RATE
 from zoo.ops.grammar import Field
@@ -51,8 +51,7 @@ class BatchNorm(Op):
             raise ShapeError(f"eps must be above 0, got {self.eps}")
         channels = channels_of(inputs[0])
         parameters = [
-            *([Parameter("weight", (channels,), 1.0)] if self.scale else []),
-            *([Parameter("bias", (channels,), 0.0)] if self.shift else []),
+            *scale_and_shift(channels, self.scale, self.shift),
             Parameter("running_mean", (channels,), 0.0, trainable=False),
             Parameter("running_var", (channels,), 1.0, trainable=False),
         ]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, NodeShape
-from zoo.ops.base import Array, Inferred, Op, ShapeError, channels_of, per_channel
+from zoo.ops.base import Array, Inferred, Op, ShapeError, channels_of, per_channel, scale_and_shift
 from zoo.ops.batch_norm import norm_case
 from zoo.ops.cases import Case, Draw
 from zoo.ops.fields import BOOLEAN, NUMBER
@@ -40,17 +40,14 @@ class LayerNorm(Op):
         if self.eps <= 0:
             raise ShapeError(f"eps must be above 0, got {self.eps}")
         channels = channels_of(inputs[0])
-        parameters = [
-            *([Parameter("weight", (channels,), 1.0)] if self.scale else []),
-            *([Parameter("bias", (channels,), 0.0)] if self.shift else []),
-        ]
+        parameters = scale_and_shift(channels, self.scale, self.shift)
         attributes = {
             "num_features": channels,
             "eps": float(self.eps),
             "scale": self.scale,
             "shift": self.shift,
         }
-        return Inferred(inputs[0], attributes, tuple(parameters))
+        return Inferred(inputs[0], attributes, parameters)
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from paddle import nn
 
-from zoo.backend.operations import Operations, attributes
+from zoo.backend.operations import Operations
 from zoo.graphs.nodes import Node
 from zoo.paddle import modules
 
@@ -12,29 +12,27 @@ from zoo.paddle import modules
 OPERATIONS = Operations(
     "paddle",
     "PaddlePaddle",
-    relu=attributes(nn.ReLU),
-    relu6=attributes(nn.ReLU6),
-    sigmoid=attributes(nn.Sigmoid),
-    tanh=attributes(nn.Tanh),
-    hard_sigmoid=attributes(modules.HardSigmoid),
-    hard_swish=attributes(nn.Hardswish),
-    silu=attributes(nn.Silu),
-    gelu=attributes(nn.GELU),
-    affine=attributes(modules.Affine, "num_features", "shift", "scale_init"),
-    lrn=attributes(modules.LocalResponseNorm, "size", "alpha", "beta", "k"),
-    dropout=attributes(modules.Dropout, "rate"),
-    stochastic_depth=attributes(modules.StochasticDepth, "rate"),
-    global_avg_pool=attributes(lambda: modules.GlobalAvgPool2D(1)),
-    adaptive_avg_pool=attributes(modules.AdaptiveAvgPool2D, "output_size", "windows"),
-    scale=attributes(modules.Scale, "factor"),
-    flatten=attributes(nn.Flatten),
-    concat=attributes(modules.Concat),
-    add=attributes(modules.Add),
-    multiply=attributes(modules.Multiply),
-    slice=attributes(modules.Slice, "start", "stop"),
-    select=attributes(modules.Select, "channels"),
-    channel_shuffle=attributes(modules.ChannelShuffle, "groups"),
-    pad_channels=attributes(modules.PadChannels, "padding"),
+    relu=nn.ReLU,
+    relu6=nn.ReLU6,
+    sigmoid=nn.Sigmoid,
+    tanh=nn.Tanh,
+    hard_sigmoid=modules.HardSigmoid,
+    hard_swish=nn.Hardswish,
+    silu=nn.Silu,
+    gelu=nn.GELU,
+    lrn=modules.LocalResponseNorm,
+    dropout=modules.Dropout,
+    stochastic_depth=modules.StochasticDepth,
+    global_avg_pool=lambda: modules.GlobalAvgPool2D(1),
+    scale=modules.Scale,
+    flatten=nn.Flatten,
+    concat=modules.Concat,
+    add=modules.Add,
+    multiply=modules.Multiply,
+    slice=modules.Slice,
+    select=modules.Select,
+    channel_shuffle=modules.ChannelShuffle,
+    pad_channels=modules.PadChannels,
 )
 
 
@@ -81,6 +79,17 @@ def layer_norm(node: Node, dtype: str) -> nn.Layer:
         weight_attr=None if attrs["scale"] else False,
         bias_attr=None if attrs["shift"] else False,
     )
+
+
+@OPERATIONS.register
+def affine(node: Node, dtype: str) -> nn.Layer:
+    attrs = node.attributes
+    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"])
+
+
+@OPERATIONS.register
+def adaptive_avg_pool(node: Node, dtype: str) -> nn.Layer:
+    return modules.AdaptiveAvgPool2D(node.attributes["output_size"], node.attributes["windows"])
 
 
 @OPERATIONS.register

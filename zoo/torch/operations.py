@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from zoo.backend.operations import Operations, attributes
+from zoo.backend.operations import Operations
 from zoo.graphs.nodes import Node
 from zoo.torch import modules
 
@@ -17,28 +17,28 @@ Factory = dict[str, Any]
 OPERATIONS = Operations(
     "torch",
     "PyTorch",
-    relu=attributes(nn.ReLU),
-    relu6=attributes(nn.ReLU6),
-    sigmoid=attributes(nn.Sigmoid),
-    tanh=attributes(nn.Tanh),
-    hard_sigmoid=attributes(nn.Hardsigmoid),
-    hard_swish=attributes(nn.Hardswish),
-    silu=attributes(nn.SiLU),
-    gelu=attributes(nn.GELU),
-    lrn=attributes(modules.LocalResponseNorm, "size", "alpha", "beta", "k"),
-    dropout=attributes(nn.Dropout, "rate"),
-    stochastic_depth=attributes(modules.StochasticDepth, "rate"),
-    global_avg_pool=attributes(lambda: nn.AdaptiveAvgPool2d(1)),
-    adaptive_avg_pool=attributes(nn.AdaptiveAvgPool2d, "output_size"),
-    scale=attributes(modules.Scale, "factor"),
-    flatten=attributes(nn.Flatten),
-    concat=attributes(modules.Concat),
-    add=attributes(modules.Add),
-    multiply=attributes(modules.Multiply),
-    slice=attributes(modules.Slice, "start", "stop"),
-    select=attributes(modules.Select, "channels"),
-    channel_shuffle=attributes(modules.ChannelShuffle, "groups"),
-    pad_channels=attributes(modules.PadChannels, "padding"),
+    relu=nn.ReLU,
+    relu6=nn.ReLU6,
+    sigmoid=nn.Sigmoid,
+    tanh=nn.Tanh,
+    hard_sigmoid=nn.Hardsigmoid,
+    hard_swish=nn.Hardswish,
+    silu=nn.SiLU,
+    gelu=nn.GELU,
+    lrn=modules.LocalResponseNorm,
+    dropout=nn.Dropout,
+    stochastic_depth=modules.StochasticDepth,
+    global_avg_pool=lambda: nn.AdaptiveAvgPool2d(1),
+    adaptive_avg_pool=nn.AdaptiveAvgPool2d,
+    scale=modules.Scale,
+    flatten=nn.Flatten,
+    concat=modules.Concat,
+    add=modules.Add,
+    multiply=modules.Multiply,
+    slice=modules.Slice,
+    select=modules.Select,
+    channel_shuffle=modules.ChannelShuffle,
+    pad_channels=modules.PadChannels,
 )
 
 
