@@ -141,7 +141,7 @@ FREE = [
 
 @pytest.mark.parametrize("module", FREE)
 def test_examples_in_docstrings(module):
-    if module == "zoo.verification.plots":
+    if module == "zoo.verification.rendering.plots":
         pytest.importorskip("matplotlib")  # of the extra that reports need
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 

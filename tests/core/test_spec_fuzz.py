@@ -158,7 +158,7 @@ def test_a_changed_spec_is_read_or_refused(seed):
         text = text_of(data)
         try:
             refused += bool(check(lambda text=text: expand(text)))
-        except Exception as wrong:
+        except Exception as wrong:  # what check() lets through is the fault looked for
             raise AssertionError(f"{type(wrong).__name__}: {wrong} of {text[:3_000]}") from wrong
     assert 50 < refused < 250  # the changes are neither nothing nor all alike
 
@@ -173,7 +173,7 @@ def test_every_value_at_every_place(value):
             get(data, place[:-1])[place[-1]] = copy.deepcopy(value)
             try:
                 check(lambda data=data: expand(text_of(data)))
-            except Exception as wrong:
+            except Exception as wrong:  # what check() lets through is the fault looked for
                 raise AssertionError(f"{type(wrong).__name__}: {wrong} at {place}") from wrong
 
 

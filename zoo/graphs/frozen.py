@@ -18,7 +18,7 @@ class FrozenDict(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # what it extends can change, and has none
         return hash(frozenset(self.items()))
 
     def __copy__(self) -> FrozenDict:
@@ -40,7 +40,7 @@ class FrozenList(list[Any]):
     append = clear = extend = insert = pop = _refuse
     remove = reverse = sort = _refuse
 
-    def __hash__(self) -> int:  # type: ignore[override]
+    def __hash__(self) -> int:  # type: ignore[override]  # what it extends can change, and has none
         return hash(tuple(self))
 
     def __copy__(self) -> FrozenList:

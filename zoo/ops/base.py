@@ -73,7 +73,6 @@ class Op(Layer):
         Raises:
             ShapeError: The inputs do not fit.
         """
-        raise NotImplementedError
 
     @staticmethod
     @abstractmethod
@@ -88,7 +87,6 @@ class Op(Layer):
         Returns:
             The output, in the dtype of the inputs.
         """
-        raise NotImplementedError
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:

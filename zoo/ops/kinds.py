@@ -7,6 +7,7 @@ declaration. Records, which are made of named fields, are in :mod:`zoo.ops.gramm
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
@@ -65,20 +66,20 @@ def kind_or_value(value: Any) -> str:
     return "a list" if isinstance(value, list) else quoted(value)
 
 
-class Kind(Generic[T]):
+class Kind(ABC, Generic[T]):
     """What a value may be."""
 
+    @abstractmethod
     def read(self, value: Any) -> T:
         """Return the value as the program uses it.
 
         Raises:
             Mismatch: It is not of this kind.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
         """Return the JSON Schema; what it refers to is added to ``definitions``."""
-        raise NotImplementedError
 
 
 class Scalar(Kind[T]):

@@ -65,7 +65,7 @@ def in_background(function: Callable[..., Result], *arguments: Any) -> Future[Re
     def call() -> None:
         try:
             future.set_result(function(*arguments))
-        except BaseException as error:
+        except BaseException as error:  # raised again in the thread that asks for the result
             future.set_exception(error)
 
     threading.Thread(target=call, daemon=True).start()

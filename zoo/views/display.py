@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-class ShownAsTable:
+class ShownAsTable(ABC):
     """A base for results that are shown as a table."""
 
+    @abstractmethod
     def tables(self) -> Sequence[tables.Table]:
         """Return the table in several forms, the widest first."""
-        raise NotImplementedError
 
     def to_markdown(self) -> str:
         """Return the table in GitHub's Markdown."""
