@@ -2,8 +2,6 @@
 
 from zoo.backend.description import Description
 
-_NO_KERNEL = "PaddlePaddle has no convolution of this precision on a CPU"
-
 DESCRIPTION = Description(
     name="paddle",
     title="PaddlePaddle",
@@ -13,6 +11,9 @@ DESCRIPTION = Description(
     aliases=("paddlepaddle",),
     install="polyzoo[paddle]",
     suffix=".pdparams",
-    precision_limits={"bfloat16": _NO_KERNEL, "float16": _NO_KERNEL},
+    precision_limits={
+        dtype: f"PaddlePaddle has no {dtype} convolution kernel on the CPU"
+        for dtype in ("bfloat16", "float16")
+    },
     optimizer_notes={"SGD": "holds momentum and weight decay in float32"},
 )
