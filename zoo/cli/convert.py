@@ -63,7 +63,7 @@ def convert(
     from zoo.api import conversion
 
     check_writable(target, "TARGET")
-    with progress(f"converting {source} to {target}"):
+    with progress(f"Converting {source} to {target}"):
         chosen = options(False, num_classes, in_channels, input_size)
         chosen |= {"aux": aux, "head": head, "stem": stem}
         graph, dtype = conversion.convert_file(source, target, model, **chosen)

@@ -70,7 +70,7 @@ def predict(
         raise InputError("which model? Give --model, or --weights with a file that knows its own")
     chosen = options(False, num_classes, in_channels, input_size)
     backend = backend or next(iter(zoo.list_backends()), "torch")
-    with progress(f"running {model or weights} in {backend}"):
+    with progress(f"Running {model or weights} in {backend}"):
         if model:
             network = zoo.build(model, backend, **chosen, seed=seed, weights=weights)
         else:

@@ -128,7 +128,7 @@ def verify(
             raise InputError(f"--output: expected a name in .json or .html, got {save.name!r}")
         if save.suffix == ".html":
             page.check()
-    with progress("reading the spec") as show:
+    with progress("Reading the spec") as show:
         report = zoo.verify(model, **chosen, **settings, image=image, progress=show)
     as_text = json.dumps(report.to_dict(), indent=2) + "\n"
     print(as_text, end="") if as_json else out.print(report)
@@ -155,7 +155,7 @@ def _verify_all(
     if folder and folder.suffix in (".json", ".html"):
         raise InputError(f"--output: with --all expected a folder, got {folder.name!r}")
     reports = []
-    with progress("reading the specs") as show:
+    with progress("Reading the specs") as show:
         results = verify_all(
             names,
             folder,
