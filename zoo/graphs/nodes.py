@@ -30,6 +30,11 @@ class Parameter:
     fan_out: int = 0
     trainable: bool = True
 
+    def of(self, node: str) -> Parameter:
+        """Return the same parameter as one of a node, by its local name."""
+        name = f"{node}.{self.name}"
+        return Parameter(name, self.shape, self.constant, self.fan_in, self.fan_out, self.trainable)
+
     @property
     def size(self) -> int:
         """Number of values."""

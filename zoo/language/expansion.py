@@ -281,6 +281,6 @@ def _with_releases(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
         if name not in kept:
             releases[i].append(name)
     return tuple(
-        replace(step, releases=tuple(sorted(names)))
+        Step(step.name, step.inputs, step.child, tuple(sorted(names)))
         for step, names in zip(steps, releases, strict=True)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from zoo.graphs.nodes import Node
@@ -62,7 +62,7 @@ def make(op: Op, sources: Sequence[Value], scope: Scope) -> Node:
         shapes,
         inferred.shape,
         inferred.attributes,
-        tuple(replace(p, name=f"{scope.path}.{p.name}") for p in inferred.parameters),
+        tuple([p.of(scope.path) for p in inferred.parameters]),
         inferred.macs,
         inferred.layout,
     )
