@@ -8,7 +8,6 @@ from typing import Any
 
 from zoo.errors import BackendError
 from zoo.ops import OPS
-from zoo.ops.fields import Layer
 
 Make = Callable[..., Any]
 
@@ -63,7 +62,7 @@ def of_fields(op: str, layer: Callable[..., Any]) -> Make:
         op: The operation.
         layer: The layer's class, or a function that returns one.
     """
-    names = [field.name for key, field in OPS[op].fields.items() if key not in Layer.fields]
+    names = tuple(OPS[op].own_fields())
 
     def make(node: Any, *context: Any) -> Any:
         return layer(*(node.attributes[name] for name in names))

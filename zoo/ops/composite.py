@@ -69,7 +69,7 @@ class Composite(Op):
                     shapes,
                     inferred.shape,
                     inferred.attributes,
-                    tuple(replace(p, name=f"{name}.{p.name}") for p in inferred.parameters),
+                    tuple([p.of(name) for p in inferred.parameters]),
                     inferred.macs,
                     inferred.layout,
                 )
@@ -110,7 +110,7 @@ def expanded(node: Node) -> tuple[Node, ...]:
             each,
             name=full(each.name),
             inputs=tuple(map(full, each.inputs)),
-            parameters=tuple(replace(p, name=f"{node.name}.{p.name}") for p in each.parameters),
+            parameters=tuple([p.of(node.name) for p in each.parameters]),
         )
         for each in inner
     )
