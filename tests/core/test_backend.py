@@ -104,7 +104,7 @@ def test_what_a_backend_lacks_is_refused_by_name():
     class Least(Backend):
         description = Description("least", "Least", "x:Least", "numpy")
 
-        def build(self, graph, draw, dtype, seed=0):
+        def construct(self, graph, draw, dtype, seed):
             return None
 
         def tensors(self, model):

@@ -12,7 +12,7 @@ import pytest
 import zoo
 from zoo import ops
 from zoo.backend import registry
-from zoo.language import names
+from zoo.graphs import names
 
 ROOT = Path(zoo.__file__).parent
 FRAMEWORKS = {

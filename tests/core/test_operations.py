@@ -16,7 +16,7 @@ from zoo.language import schema
 from zoo.ops import registry, words
 from zoo.ops.base import Op
 from zoo.ops.cases import Generator
-from zoo.ops.composite import Composite, expanded
+from zoo.ops.composite import Composite, as_block, opened
 from zoo.ops.fields import POSITIVE
 from zoo.ops.grammar import Field
 from zoo.ops.registry import operation
@@ -224,7 +224,7 @@ def test_a_composite_is_its_layers_under_one_name(gate, spec_file):
     assert [p.name for p in node.parameters] == [
         f"se.{layer}.{kind}" for layer in ("reduce", "expand") for kind in ("weight", "bias")
     ]
-    inner = expanded(node)
+    inner = tuple(as_block(node).nodes)
     assert [each.name for each in inner] == [
         f"se.{name}" for name in ("pool", "reduce", "relu", "expand", "gate", "product")
     ]
@@ -256,10 +256,19 @@ def test_a_composite_is_its_layers_under_one_name(gate, spec_file):
     assert np.array_equal(ops.run(short, x, weights)["logits"], expected)
 
 
+def test_layers_of_composites_have_names_that_modules_can_have():
+    with pytest.raises(ValueError, match="Doubled: 'double' is already an attribute"):
+
+        class Doubled(Composite):
+            expands = {"double": {"op": "scale", "factor": 2}}
+
+
 def test_composites_of_zoo_mean_what_their_layers_do(spec_file):
     for name, inner in (("silu", "sigmoid"), ("hard_swish", "hard_sigmoid")):
         assert issubclass(ops.OPS[name], Composite)
         graph = zoo.graph(spec_file(f"f: {{op: flatten}}\nx: {{op: {name}}}"), input_size=4)
         assert graph.node("x").shape == Vector(48)
         assert graph.node("x").layout == Map(3, 4, 4)
-        assert [node.op for node in expanded(graph.node("x"))] == [inner, "multiply"]
+        assert [node.op for node in as_block(graph.node("x")).nodes] == [inner, "multiply"]
+        assert opened(graph, ops.OPS) is graph
+        assert opened(graph, {"multiply", inner, "flatten"})["x"].output_node.name == "x.product"

@@ -74,14 +74,15 @@ SLOW = {
         WORK,
     ),
     "expressions": (
-        "blocks:\n  b: {layers: {r: {op: relu, repeat: 18, when: '$num_classes + "
+        "blocks:\n  b: {parameters: {i: 0}, layers: {r: {op: relu, repeat: 18, when: '$num_classes + "
         + "+".join(["1"] * 70)
-        + " > 0'}}}\nlayers:\n  r: {block: b, repeat: 1000}\n",
+        + " > 0'}}}\nlayers:\n  r: {block: b, repeat: 1000, i: $index}\n",
         WORK,
     ),
     "layers repeated no times": (
-        f"blocks:\n  b:\n    layers:\n{lines(9_000, '      r{i}: {{op: relu, repeat: 0}}')}"
-        "layers:\n  r: {block: b, repeat: 1000}\n",
+        f"blocks:\n  b:\n    parameters: {{i: 0}}\n    layers:\n"
+        f"{lines(9_000, '      r{i}: {{op: relu, repeat: 0}}')}"
+        "layers:\n  r: {block: b, repeat: 1000, i: $index}\n",
         WORK,
     ),
     "layers": (f"layers:\n{lines(20_000, '  r{i}: {{op: relu}}')}", "more than 10,000 layers"),

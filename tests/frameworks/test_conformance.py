@@ -75,7 +75,7 @@ class Other(Network):
 class Wrong(NumpyBackend):
     description = DESCRIPTION
 
-    def build(self, graph, draw, dtype, seed=0):
+    def construct(self, graph, draw, dtype, seed):
         return Other(graph, {{p.name: draw(p) for p in graph.parameters}}, dtype)
 
 {fault}
@@ -121,7 +121,7 @@ def test_an_incomplete_backend_is_refused_by_name(tmp_path, monkeypatch, other_b
         "DESCRIPTION = Description('partial', 'Partial', 'partial:Partial', 'numpy')\n"
         "class Partial(Backend):\n"
         "    description = DESCRIPTION\n"
-        "    def build(self, graph, draw, dtype, seed=0): return None\n"
+        "    def construct(self, graph, draw, dtype, seed): return None\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     registry.register("partial")

@@ -128,7 +128,7 @@ def test_predict_follows_the_model_when_it_is_changed(x):
 
 
 def test_names_are_free_in_every_module():
-    from zoo.language.names import problem_with
+    from zoo.graphs.names import problem_with
 
     for name in dir(nnx.Module):
         assert problem_with(name), f"{name} is an attribute of nnx.Module"

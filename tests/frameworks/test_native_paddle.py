@@ -111,7 +111,7 @@ def test_building_leaves_paddle_alone(paddle):
 
 
 def test_names_are_free_in_every_layer(paddle):
-    from zoo.language.names import problem_with
+    from zoo.graphs.names import problem_with
 
     for name in dir(paddle.nn.Layer()):
         assert problem_with(name), f"{name} is an attribute of paddle.nn.Layer"

@@ -130,7 +130,7 @@ def test_building_leaves_torch_alone():
 
 
 def test_names_are_free_in_every_module():
-    from zoo.language.names import problem_with
+    from zoo.graphs.names import problem_with
 
     for name in dir(torch.nn.Module()):
         assert problem_with(name), f"{name} is an attribute of torch.nn.Module"

@@ -16,6 +16,8 @@ from zoo.graphs.graph import Graph, graph_of
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Shape
+from zoo.ops import OPS
+from zoo.ops.composite import opened
 from zoo.weights.checkpoint import Stored
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -27,7 +29,7 @@ Initial = Callable[[Parameter], Array]
 class Backend(ABC):
     """A framework as zoo uses it.
 
-    Duties: :meth:`build`; :meth:`tensors`, :meth:`to_numpy` and :meth:`assign` for weights;
+    Duties: :meth:`construct`; :meth:`tensors`, :meth:`to_numpy` and :meth:`assign` for weights;
     :meth:`observe` to run a model. Everything that ``zoo.build``, ``predict``, ``features``,
     ``get_weights`` and ``set_weights`` need follows from these. :meth:`differentiate` and
     :meth:`cross_entropy` add losses and gradients; the other methods may be given where the
@@ -46,11 +48,12 @@ class Backend(ABC):
     # Duties
 
     @abstractmethod
-    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> Any:
-        """Build the framework's own model of a graph.
+    def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> Any:
+        """Build the framework's own model of a graph; see :meth:`build`.
 
         Args:
-            graph: The network; the model keeps it as ``zoo_graph``.
+            graph: The network, in which composites that ``operations`` has no kernel for are
+                blocks; the model keeps it as ``zoo_graph``.
             draw: Gives each parameter's initial value, in ``dtype``; None for the framework's own
                 initialisers.
             dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
@@ -86,6 +89,11 @@ class Backend(ABC):
         """
 
     # What follows
+
+    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> Any:
+        """Build the framework's own model of a graph, and of composites what they stand for."""
+        kernels = OPS if self.operations is None else self.operations
+        return self.construct(opened(graph, kernels), draw, dtype, seed)
 
     def shapes(self, model: Any) -> dict[str, Shape]:
         """Return the canonical shape of every parameter and running statistic by name."""
@@ -128,7 +136,7 @@ class Backend(ABC):
         return self._canonical(result, next(iter(nodes.values())))
 
     def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
-        """Return the values of nodes in evaluation mode, [N, C, H, W] or [N, features]."""
+        """Return the values of nodes of the model's graph, as :meth:`predict` would return them."""
         _, values = self.observe(model, x, [node.name for node in nodes])
         return {node.name: self._canonical(values[node.name][-1], node) for node in nodes}
 

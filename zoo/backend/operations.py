@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.errors import BackendError
@@ -43,8 +43,11 @@ class Operations(dict[str, Make]):
         self[function.__name__] = function
         return function
 
+    def __contains__(self, op: object) -> bool:
+        return super().__contains__(op) or self.backend in _implementations(op)
+
     def __missing__(self, op: str) -> Make:
-        known = getattr(OPS.get(op), "implementations", {})
+        known = _implementations(op)
         if self.backend not in known:
             raise BackendError(
                 f"zoo's {self.backend} backend has no operation {op!r}: use another backend, or "
@@ -53,6 +56,10 @@ class Operations(dict[str, Make]):
         module, _, function = known[self.backend].partition(":")
         self[op] = getattr(importlib.import_module(module), function)
         return self[op]
+
+
+def _implementations(op: Any) -> Mapping[str, str]:
+    return OPS[op].implementations if op in OPS else {}
 
 
 def of_fields(op: str, layer: Callable[..., Any]) -> Make:

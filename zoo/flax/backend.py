@@ -24,7 +24,7 @@ class FlaxBackend(Backend):
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "HWC")
 
-    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.Module:
+    def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:
         return model.build(graph, draw, dtype, seed)
 
     def tensors(self, model: nnx.Module) -> dict[str, Tensor]:

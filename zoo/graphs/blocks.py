@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -95,6 +95,47 @@ class Block:
     def macs(self) -> int:
         """Multiply-accumulates inside, for one example."""
         return sum(node.macs for node in self.nodes)
+
+
+def moved(block: Block, name: str, source: str) -> Block:
+    """Return the same block under another name.
+
+    Args:
+        block: A block.
+        name: Path name of the new one.
+        source: Path name of the node that it reads.
+    """
+    old = len(block.name)
+
+    def copied(inner: Block) -> Block:
+        steps = tuple([Step(s.name, s.inputs, child(s.child), s.releases) for s in inner.steps])
+        path = name + inner.name[old:]
+        return Block(path, inner.kind, steps, inner.output, inner.input_shape, inner.shape)
+
+    def child(each: Node | Block) -> Node | Block:
+        if isinstance(each, Block):
+            return copied(each)
+        return each.moved(name, old, source)
+
+    return copied(block)
+
+
+def releasing(steps: Sequence[Step], kept: Collection[str]) -> tuple[Step, ...]:
+    """Return steps that say which values no later step reads.
+
+    Args:
+        steps: In the order in which they are computed.
+        kept: Names of values that are wanted after the last step.
+    """
+    last = {source: i for i, step in enumerate(steps) for source in step.inputs}
+    releases: list[list[str]] = [[] for _ in steps]
+    for name, i in last.items():
+        if name not in kept:
+            releases[i].append(name)
+    return tuple(
+        Step(step.name, step.inputs, step.child, tuple(sorted(names)))
+        for step, names in zip(steps, releases, strict=True)
+    )
 
 
 def read(at: Reader, depth: int = 0) -> Block:

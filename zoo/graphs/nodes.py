@@ -32,7 +32,13 @@ class Parameter:
 
     def of(self, node: str) -> Parameter:
         """Return the same parameter as one of a node, by its local name."""
-        name = f"{node}.{self.name}"
+        return self._called(f"{node}.{self.name}")
+
+    def moved(self, block: str, old: int) -> Parameter:
+        """Return the same parameter in another block; see :meth:`Node.moved`."""
+        return self._called(block + self.name[old:])
+
+    def _called(self, name: str) -> Parameter:
         return Parameter(name, self.shape, self.constant, self.fan_in, self.fan_out, self.trainable)
 
     @property
@@ -76,6 +82,28 @@ class Node:
         fix(self, "attributes", freeze(self.attributes))
         fix(self, "shape", named(self.shape))
         fix(self, "input_shapes", tuple([named(shape) for shape in self.input_shapes]))
+
+    def moved(self, block: str, old: int, source: str) -> Node:
+        """Return the same node in another block.
+
+        Args:
+            block: Path name of the block.
+            old: Number of characters of the path name of the block that the node is in now.
+            source: Name of the node that the new block reads.
+        """
+        within = self.name[: old + 1]
+        path = block + self.name[old:]
+        return Node(
+            path,
+            self.op,
+            tuple([block + s[old:] if s.startswith(within) else source for s in self.inputs]),
+            self.input_shapes,
+            self.shape,
+            self.attributes,
+            tuple([p.moved(block, old) for p in self.parameters]),
+            self.macs,
+            self.layout,
+        )
 
     def __deepcopy__(self, memo: object) -> Node:
         return self  # nothing in it can change

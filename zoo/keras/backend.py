@@ -25,7 +25,7 @@ class KerasBackend(Backend):
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "HWC", ["*seed_generator_state"])
 
-    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> keras.Model:
+    def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> keras.Model:
         return model.build(graph, draw, dtype, seed)
 
     def tensors(self, model: keras.Model) -> dict[str, Tensor]:

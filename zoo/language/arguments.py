@@ -94,13 +94,13 @@ def _check_columns(table: Table, at: Scope) -> None:
 
 
 def enter(
-    spec: Spec, options: Mapping[str, Any], name: str, use: Use, at: Scope
+    spec: Spec, everywhere: Mapping[str, Any], name: str, use: Use, at: Scope
 ) -> tuple[str, Scope, Row]:
     """Step into a block: find its name, its parameters' values, and what a table says of it.
 
     Args:
         spec: Where blocks and tables are.
-        options: What the network is built for; every block may read them.
+        everywhere: Options and settings, and their values: what every block may read.
         name: The layer's name, which is also that of its row.
         use: The layer.
         at: Where it stands.
@@ -130,23 +130,23 @@ def enter(
                 f"block {quoted(kind)} has no parameter {quoted(key)}.{hint}",
                 *([key] if key in use.arguments else []),
             )
-    at.spend(2 * (len(options) + len(spec.settings) + len(at.names)) + 30 * len(parameters))
-    everywhere = {**options, **spec.settings}
-    names: dict[str, Any] = {k: v for k, v in at.names.items() if k in everywhere}
-    reads = {**names, "input": at.names["input"]}
+    at.spend(4 * len(everywhere) + 30 * len(parameters))
+    names = dict(everywhere)
+    reads = {**everywhere, "input": at.names["input"]}
     for key, default in parameters.items():
-        place = at.moved("blocks", kind, "parameters", key, names=reads)
         if key in RESERVED_FIELDS or key in everywhere or key in SPECIAL:
-            place.fail(
+            at.moved("blocks", kind, "parameters", key).fail(
                 f"a parameter cannot be called {quoted(key)}: the name has a meaning already"
             )
         if key in use.arguments:
-            names[key] = at.compute(given[key], key)
+            value = at.compute(given[key], key)
         elif key in given:
-            names[key] = cells.places[key].compute(given[key])
-        elif default is not None:
-            names[key] = place.compute(default)
-        else:
+            value = cells.places[key].compute(given[key])
+        elif default is None:
             at.fail(f"block {quoted(kind)} needs the argument {quoted(key)}")
-        reads[key] = names[key]
+        elif isinstance(default, str | list):
+            value = at.moved("blocks", kind, "parameters", key, names=reads).compute(default)
+        else:
+            value = default
+        names[key] = reads[key] = value
     return kind, at.moved("blocks", kind, "layers", names=names, block=kind), cells

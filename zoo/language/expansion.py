@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from zoo.errors import InputError, quoted, suggestion
 from zoo.graphs import published
-from zoo.graphs.blocks import Block, Step
+from zoo.graphs.blocks import Block, Step, moved, releasing
 from zoo.graphs.graph import Graph, Output
+from zoo.graphs.names import problem_with
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, Shape, named
 from zoo.language import arguments, description, nodes, options
 from zoo.language.document import Location, Mapping
-from zoo.language.names import problem_with
 from zoo.language.nodes import Value
 from zoo.language.repetition import repetitions
 from zoo.language.schema import Group, Rows, Spec, Use
@@ -26,6 +25,7 @@ from zoo.ops.fields import Layer
 
 MAX_LAYERS = 10_000  # blocks, and layers that are left out, included
 WORK_OF_LAYER = 400  # units of the budget, beside what its fields cost
+WORK_OF_COPY = 100  # units of the budget for each layer of a block that is copied
 
 
 def expand(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
@@ -61,6 +61,7 @@ class _Expander:
         self.model, self.spec, self.document, self.options = model, spec, document, options
         self.published: dict[str, dict[str, Any]] = {}
         self.count = 0
+        self.expanded: dict[tuple[Any, ...], tuple[Block, int]] = {}
         self.budget = Budget()
 
     def scope(self, location: Location, names: AnyMapping[str, Any]) -> Scope:
@@ -76,6 +77,7 @@ class _Expander:
                 at = self.scope(("settings", key), names)
                 at.fail(f"a setting cannot be called {key!r}: the name has a meaning already")
             names[key] = self.scope(("settings", key), names).compute(value)
+        self.everywhere = names
         for kind, figure in spec.published.items():
             at = self.scope(("published", kind), names)
             self.note("", kind, figure, at)
@@ -142,9 +144,7 @@ class _Expander:
             for name, names in repetitions(self.spec, key, layer, scope):
                 at = scope.inner(name, key, names)
                 at.spend(WORK_OF_LAYER + 2 * len(names) + len(at.path) // 2)
-                self.count += 1
-                if self.count > MAX_LAYERS:
-                    at.fail(f"more than {MAX_LAYERS:,} layers")
+                self.counted(1, at)
                 if name in local:
                     at.fail(f"the name {name!r} is already taken in this block")
                 if problem := problem_with(name):
@@ -166,7 +166,7 @@ class _Expander:
         block = Block(
             scope.path,
             kind,
-            _with_releases(steps, kept),
+            releasing(steps, kept),
             output,
             named(entry.shape),
             named(latest.shape),
@@ -228,26 +228,47 @@ class _Expander:
         else:
             if len(sources) > 1:
                 at.fail("a block has one input; join them first with concat or add")
-            child, value = self.inner_block(name, layer, sources[0], at)
+            child = self.inner_block(name, layer, sources[0], at)
             if not child.steps:
                 return sources[0]
+            last = child.output_node
+            value = Value(name, last.name, child.shape, last.layout)
         steps.append(Step(name, tuple(source.step for source in sources), child))
         return value
 
-    def inner_block(self, name: str, layer: Layer, source: Value, at: Scope) -> tuple[Block, Value]:
+    def inner_block(self, name: str, layer: Layer, source: Value, at: Scope) -> Block:
         if isinstance(layer, Group):
             self.note_all(layer, arguments.NO_ROW, at)
             kind, layers = name, layer.layers
             scope = at.moved(*at.location, "layers")
         else:
             assert isinstance(layer, Use)
-            kind, scope, row = arguments.enter(self.spec, self.options, name, layer, at)
-            layers = self.spec.blocks[kind].layers
+            kind, scope, row = arguments.enter(self.spec, self.everywhere, name, layer, at)
             self.note_all(layer, row, at)
+            return self.used(kind, scope, source)
         # `$input` is each layer's own input, so the outer one does not reach inside.
-        block, local = self.block(layers, scope, source, kind)
-        last = next((v for v in local.values() if v.step == block.output), local["input"])
-        return block, replace(last, step=name, shape=block.shape)
+        return self.block(layers, scope, source, kind)[0]
+
+    def used(self, kind: str, scope: Scope, source: Value) -> Block:
+        """Expand a block; one that was expanded already, with equal arguments, is copied."""
+        parameters = self.spec.blocks[kind].parameters
+        values = repr([scope.names[name] for name in parameters])  # tells 1 from 1.0 and true
+        key = kind, scope.blocks, values, source.shape, source.layout
+        if key in self.expanded:
+            block, count = self.expanded[key]
+            scope.spend(WORK_OF_COPY * count)
+            self.counted(count, scope)
+            return moved(block, scope.path, source.node)
+        count, notes = self.count, len(self.published)
+        block, _ = self.block(self.spec.blocks[kind].layers, scope, source, kind)
+        if notes == len(self.published):  # figures belong to one place
+            self.expanded[key] = block, self.count - count
+        return block
+
+    def counted(self, layers: int, at: Scope) -> None:
+        self.count += layers
+        if self.count > MAX_LAYERS:
+            at.fail(f"more than {MAX_LAYERS:,} layers")
 
     def note_all(self, layer: Layer, row: arguments.Row, at: Scope) -> None:
         """Keep a layer's figures, and those of its row that the layer does not state itself."""
@@ -271,16 +292,3 @@ def _parts(shape: Shape) -> dict[str, int]:
     if len(shape) == 1:
         return {"features": shape[0]}
     return dict(zip(("channels", "height", "width"), shape, strict=True))
-
-
-def _with_releases(steps: Sequence[Step], kept: set[str]) -> tuple[Step, ...]:
-    """Note at each step which values nothing reads any more."""
-    last = {source: i for i, step in enumerate(steps) for source in step.inputs}
-    releases: list[list[str]] = [[] for _ in steps]
-    for name, i in last.items():
-        if name not in kept:
-            releases[i].append(name)
-    return tuple(
-        Step(step.name, step.inputs, step.child, tuple(sorted(names)))
-        for step, names in zip(steps, releases, strict=True)
-    )

@@ -15,7 +15,7 @@ import importlib
 import pkgutil
 
 from zoo.ops.base import Array, Inferred, Op, ShapeError
-from zoo.ops.composite import Composite, expanded
+from zoo.ops.composite import Composite
 from zoo.ops.meaning import run, steps
 from zoo.ops.registry import OPS, operation
 
@@ -30,7 +30,6 @@ __all__ = [
     "Inferred",
     "Op",
     "ShapeError",
-    "expanded",
     "operation",
     "run",
     "steps",

@@ -1,15 +1,18 @@
 """Operations that are made of others: a block with fields, under one name in the graph.
 
 A composite needs no shape rule and no meaning of its own: both follow from its layers. A backend
-may have a kernel for it. One that has none builds what :func:`expanded` gives.
+may have a kernel for it. For one that has none, :func:`opened` puts the layers in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from zoo.graphs.blocks import Block, Step, releasing
+from zoo.graphs.graph import Graph
+from zoo.graphs.names import problem_with
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, NodeShape
 from zoo.ops.base import Array, Inferred, Op
@@ -24,18 +27,27 @@ class Composite(Op):
     those that a layer reads, ``input`` being the operation's own input; without it, a layer reads
     the one before. Expressions may read the operation's fields and ``$input``.
 
-    The node has the fields as its attributes, and the parameters of the layers, named
-    ``<layer>.<parameter>``.
+    The node has the fields as its attributes, ``layout`` if its input is a flattened map, and the
+    parameters of the layers, named ``<layer>.<parameter>``.
     """
 
     expands: ClassVar[Mapping[str, Mapping[str, Any]]]
 
+    def __init_subclass__(cls) -> None:
+        """Check the names of the layers, which become attributes of the frameworks' modules."""
+        super().__init_subclass__()
+        for name in getattr(cls, "expands", ()):
+            if problem := problem_with(name):
+                raise ValueError(f"{cls.__name__}: {problem}")
+
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         nodes = self.nodes(inputs[0], layout)
-        fields = {name: getattr(self, name) for name in self.own_fields()}
+        attributes = {name: getattr(self, name) for name in self.own_fields()}
+        if layout is not None:
+            attributes["layout"] = layout
         return Inferred(
             nodes[-1].shape,
-            fields,
+            attributes,
             tuple(parameter for node in nodes for parameter in node.parameters),
             sum(node.macs for node in nodes),
             nodes[-1].layout,
@@ -77,11 +89,11 @@ class Composite(Op):
             values[name] = inferred.shape, inferred.layout
         return tuple(nodes)
 
-    @classmethod
-    def meaning(cls, node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         values = {"input": inputs[0]}
         value = inputs[0]
-        for inner in cls(**node.attributes).nodes(node.input_shapes[0], node.layout):
+        for inner in _layers(node):
             start = f"{inner.name}."
             own = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
             value = OPS[inner.op].meaning(inner, [values[name] for name in inner.inputs], own)
@@ -89,31 +101,79 @@ class Composite(Op):
         return value
 
 
-def expanded(node: Node) -> tuple[Node, ...]:
-    """Return the nodes that a composite stands for, for a backend that has no kernel for it.
+def opened(graph: Graph, kernels: Container[str]) -> Graph:
+    """Return a graph in which composites are blocks of their layers.
+
+    Args:
+        graph: The network.
+        kernels: Operations to leave as they are, since a backend has a kernel for them.
+
+    Returns:
+        The graph itself if there is nothing to open. Every other name in it, and the names of all
+        parameters, stay the same: what was a node of some name is then a block of that name.
+    """
+    root = _opened(graph.root, kernels)
+    return graph if root is graph.root else replace(graph, root=root)
+
+
+def _opened(block: Block, kernels: Container[str]) -> Block:
+    steps = tuple(
+        step if child is step.child else replace(step, child=child)
+        for step in block.steps
+        for child in [_child(step.child, kernels)]
+    )
+    unchanged = all(new is old for new, old in zip(steps, block.steps, strict=True))
+    return block if unchanged else replace(block, steps=steps)
+
+
+def _child(child: Node | Block, kernels: Container[str]) -> Node | Block:
+    if isinstance(child, Block):
+        return _opened(child, kernels)
+    op = OPS.get(child.op)
+    if child.op in kernels or op is None or not issubclass(op, Composite):
+        return child
+    return _opened(as_block(child), kernels)
+
+
+def as_block(node: Node) -> Block:
+    """Return the block of layers that a composite stands for.
 
     Args:
         node: A node whose operation is a :class:`Composite`.
 
     Returns:
-        Nodes named ``<node>.<layer>``, the last of which computes the node's value.
+        A block of the node's name, whose nodes are named ``<node>.<layer>``.
     """
-    op = OPS[node.op]
-    assert issubclass(op, Composite)
-    inner = op(**node.attributes).nodes(node.input_shapes[0], node.layout)
+    inner = _layers(node)
 
     def full(name: str) -> str:
         return node.inputs[0] if name == "input" else f"{node.name}.{name}"
 
-    return tuple(
-        replace(
-            each,
-            name=full(each.name),
-            inputs=tuple(map(full, each.inputs)),
-            parameters=tuple([p.of(node.name) for p in each.parameters]),
+    steps = [
+        Step(
+            each.name,
+            each.inputs,
+            replace(
+                each,
+                name=full(each.name),
+                inputs=tuple(map(full, each.inputs)),
+                parameters=tuple([p.of(node.name) for p in each.parameters]),
+            ),
         )
         for each in inner
+    ]
+    output = inner[-1].name
+    return Block(
+        node.name, node.op, releasing(steps, {output}), output, node.input_shapes[0], node.shape
     )
+
+
+def _layers(node: Node) -> tuple[Node, ...]:
+    """Return the layers of a composite, under their own names."""
+    op = OPS[node.op]
+    assert issubclass(op, Composite)
+    fields = {name: node.attributes[name] for name in op.own_fields()}
+    return op(**fields).nodes(node.input_shapes[0], node.attributes.get("layout"))
 
 
 def _read(layer: Mapping[str, Any], names: Mapping[str, Any]) -> Op:

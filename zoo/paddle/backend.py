@@ -23,7 +23,7 @@ class PaddleBackend(Backend):
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW")
 
-    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Layer:
+    def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Layer:
         return model.build(graph, draw, dtype, seed)
 
     def tensors(self, model: nn.Layer) -> dict[str, Tensor]:

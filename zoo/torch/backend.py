@@ -24,7 +24,7 @@ class TorchBackend(Backend):
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW", ["*.num_batches_tracked"])
 
-    def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Module:
+    def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:
         return model.build(graph, draw, dtype, seed)
 
     def tensors(self, model: nn.Module) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ class NumpyBackend(Backend):
 
     description = DESCRIPTION
 
-    def build(self, graph, draw, dtype, seed=0):
+    def construct(self, graph, draw, dtype, seed):
         if draw is None:
             self.lacks("has no initialisers of its own")
         if dtype not in ("float64", "float32", "float16"):
