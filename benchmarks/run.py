@@ -1,10 +1,10 @@
-"""zoo's models against the same networks written by hand in the same framework.
+"""Times zoo's models against the same networks written by hand in the same framework.
 
     python benchmarks/run.py [torch paddle keras flax] [--models googlenet vgg16] [--json FILE]
 
-Everything is a ratio, zoo / by hand, within one process: the two take turns, and the median of the
-ratios pair by pair is printed, so that a machine whose speed drifts misleads neither. Below 1 zoo
-is the faster. Each framework and network has a process of its own.
+Results are ratios, zoo / hand-written. Within a process the two alternate, and the median of the
+pairwise ratios is printed, so that a drift of the machine's speed affects both alike. Below 1, zoo
+is faster. Each combination of framework and network runs in its own process.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ HERE = Path(__file__).parent
 BACKENDS = ("torch", "paddle", "keras", "flax")
 
 
-def pair(
-    ours: Callable[[], Any], peer: Callable[[], Any], seconds: float = 4, least: int = 3
+def compare(
+    ours: Callable[[], Any], peer: Callable[[], Any], seconds: float = 4, min_pairs: int = 3
 ) -> dict:
-    """Time two functions in turn: median seconds of each, and the median ratio."""
-    ours(), peer()  # compiling and first touches
+    """Time two functions alternately: the median milliseconds of each, and the median ratio."""
+    ours(), peer()  # warm up: compilation and first memory accesses
     times: list[tuple[float, float]] = []
     end = time.perf_counter() + seconds
-    while len(times) < least or (time.perf_counter() < end and len(times) < 40):
+    while len(times) < min_pairs or (time.perf_counter() < end and len(times) < 40):
         first, second = (ours, peer) if len(times) % 2 else (peer, ours)
         a, b = clock(first), clock(second)
         times.append((a, b) if first is ours else (b, a))
@@ -53,49 +53,49 @@ def clock(function: Callable[[], Any]) -> float:
 
 
 def measure(backend: str, model: str) -> list[dict]:
-    """All measurements of one network in one framework, in this process."""
+    """Take all measurements of one network in one framework, in this process."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import zoo
 
-    zoo.build("vgg9", backend, input_size=32)  # loads the framework, with zoo's care
+    zoo.build("vgg9", backend, input_size=32)  # loads the framework as zoo does
     spec = importlib.util.spec_from_file_location("peer", HERE / "peers" / f"{backend}.py")
     assert spec and spec.loader
     peers = importlib.util.module_from_spec(spec)
     sys.modules["peer"] = peers  # where torch.compile looks for it
     spec.loader.exec_module(peers)
-    tools = importlib.import_module(f"ways_{backend}")
+    module = importlib.import_module(f"cases_{backend}")
     rows: list[dict] = []
 
-    def note(what: str, result: dict) -> None:
+    def record(what: str, result: dict) -> None:
         rows.append({"backend": backend, "model": model, "what": what, **result})
         show(rows[-1])
 
     def build() -> Any:
-        return tools.ready(zoo.build(model, backend))
+        return module.ready(zoo.build(model, backend))
 
     def build_by_hand() -> Any:
-        return tools.ready(getattr(peers, model)())
+        return module.ready(getattr(peers, model)())
 
-    # By hand, Flax compiles an initialiser for each shape the first time: tens of seconds.
+    # Hand-written Flax models compile an initialiser for each new shape: tens of seconds.
     a, b = clock(build), clock(build_by_hand)
-    note("build, the first", {"zoo_ms": 1000 * a, "peer_ms": 1000 * b, "ratio": a / b, "pairs": 1})
-    note("build, again", pair(build, build_by_hand))
+    record("build, first", {"zoo_ms": 1000 * a, "peer_ms": 1000 * b, "ratio": a / b, "pairs": 1})
+    record("build, repeated", compare(build, build_by_hand))
     ours, peer = zoo.build(model, backend), getattr(peers, model)()
-    for what, (mine, theirs) in tools.ways(ours, peer, model).items():
-        note(what, pair(mine, theirs))
-    if model == "vgg16" and hasattr(tools, "permute"):
-        # No network written by hand does this: it is the price of weights that can move.
-        note("of the build: fc1, CHW to HWC", {"zoo_ms": 1000 * clock(tools.permute)})
+    for what, functions in module.cases(ours, peer, model).items():
+        record(what, compare(*functions))
+    if model == "vgg16" and hasattr(module, "permute"):
+        # Hand-written networks do not need this. It is the price of portable weights.
+        record("of the build: fc1, CHW to HWC", {"zoo_ms": 1000 * clock(module.permute)})
     return rows
 
 
 def imports() -> list[dict]:
-    """``import zoo`` against ``import numpy``, each in a new interpreter."""
-    run = [
+    """Time ``import zoo`` against ``import numpy``, each in a new interpreter."""
+    runs = [
         lambda module=module: subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
         for module in ("zoo", "numpy")
     ]
-    row = {"backend": "", "model": "", "what": "import zoo against import numpy", **pair(*run)}
+    row = {"backend": "", "model": "", "what": "import zoo against import numpy", **compare(*runs)}
     show(row)
     return [row]
 
@@ -124,8 +124,8 @@ def main() -> None:
     rows = imports()
     for backend, model in itertools.product(options.backends, options.models):
         command = [sys.executable, __file__, backend, "--worker", "--models", model]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        rows += json.loads(done.stdout.splitlines()[-1])
+        completed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows += json.loads(completed.stdout.splitlines()[-1])
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
 

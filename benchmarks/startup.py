@@ -1,9 +1,9 @@
-"""What zoo's cold commands cost, in CPU time and as ratios to ``import numpy`` in the same run.
+"""Measures the start-up of zoo's commands in CPU time, as ratios to ``import numpy``.
 
     python benchmarks/startup.py [--repeats 5]
 
-Each row is a process of its own, started several times in turn with the others; the least CPU time
-counts. The table is Markdown, for README.md in this folder.
+Each row is a separate process, started several times, alternating with the others; the smallest
+CPU time counts. The output is a Markdown table for README.md in this folder.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 
 _COMMAND = "import sys; sys.argv = {!r}; from zoo.cli.main import main; main()"
 
-#: What is run -> its Python, extra environment, and the ratio aimed at.
+#: Label -> Python code, extra environment variables, and the target ratio.
 ROWS = {
     "`import numpy`": ("import numpy", {}, None),
     "`import zoo`": ("import zoo", {}, None),
@@ -58,15 +58,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    least = dict.fromkeys(ROWS, float("inf"))
+    smallest = dict.fromkeys(ROWS, float("inf"))
     for _ in range(repeats):
         for row, (code, extra, _) in ROWS.items():
-            least[row] = min(least[row], cpu_seconds(code, extra))
-    numpy = least["`import numpy`"]
-    print("| | ratio | aim |\n|---|--:|--:|")
-    for row, seconds in least.items():
-        aim = ROWS[row][2]
-        print(f"| {row} | {seconds / numpy:.2f} | {aim or ''} |")
+            smallest[row] = min(smallest[row], cpu_seconds(code, extra))
+    numpy = smallest["`import numpy`"]
+    print("| | ratio | target |\n|---|--:|--:|")
+    for row, seconds in smallest.items():
+        target = ROWS[row][2]
+        print(f"| {row} | {seconds / numpy:.2f} | {target or ''} |")
 
 
 if __name__ == "__main__":

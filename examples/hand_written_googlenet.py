@@ -1,9 +1,9 @@
-"""GoogLeNet by hand, as the well-known PaddlePaddle tutorial writes it, held against the spec.
+"""Compares a hand-written GoogLeNet, as in a well-known PaddlePaddle tutorial, with its spec.
 
     python examples/hand_written_googlenet.py
 
-This is how a class hands its networks in: write one in any framework, say which of its modules is
-which of the spec's, and zoo tells the first place where it is another network.
+This is how a course can check homework: students write a network in any framework and map its
+modules to those of the spec, and zoo reports the first node at which the two diverge.
 """
 
 from __future__ import annotations
@@ -95,16 +95,16 @@ class GoogLeNet(nn.Layer):
         x = self.pool2(F.relu(self.conv2_2(F.relu(self.conv2_1(x)))))
         x = self.pool3(self.block3b(self.block3a(x)))
         x = self.block4a(x)
-        one = self.head1(x)
+        aux1 = self.head1(x)
         x = self.block4d(self.block4c(self.block4b(x)))
-        two = self.head2(x)
+        aux2 = self.head2(x)
         x = self.pool4(self.block4e(x))
         x = self.pool5(self.block5b(self.block5a(x))).flatten(1)
-        return [self.fc(self.drop(x)), one, two]
+        return [self.fc(self.drop(x)), aux1, aux2]
 
 
-#: the spec's names -> those of the modules above; * stands for one part, and what is called alike
-#: needs no line
+#: The spec's names -> the names of the modules above. ``*`` matches one part of a name. Identical
+#: names need no entry.
 NAMES = {
     "conv1.conv": "conv1",
     "conv2.reduce.conv": "conv2_1",
@@ -122,19 +122,19 @@ NAMES = {
 
 
 def main() -> None:
-    """Hold the network against the tutorial's spec, and against one with the activation."""
+    """Compare the network with the tutorial's spec, and with one that adds an activation."""
     paddle.seed(0)
     model = GoogLeNet(classes=10, size=96)
     x = np.random.default_rng(0).standard_normal((2, 3, 96, 96)).astype(np.float32)
     options = {"aux": True, "num_classes": 10, "input_size": 96}
     assert_same(model, zoo.graph("googlenet_tutorial", **options), x, names=NAMES)
-    print("It is googlenet_tutorial: every parameter, every module, every output.\n")
-    # The same with a relu after the convolution of the auxiliary heads, as the paper has it.
-    fixed = {**NAMES, "aux*.conv.conv": "head*.conv"}
+    print("It is googlenet_tutorial: every parameter, module and output matches.\n")
+    # In this spec a ReLU follows the convolution of each auxiliary head, as in the paper.
+    names = {**NAMES, "aux*.conv.conv": "head*.conv"}
     try:
-        assert_same(model, zoo.graph("googlenet_tutorial_relu", **options), x, names=fixed)
-    except AssertionError as difference:
-        print(difference)
+        assert_same(model, zoo.graph("googlenet_tutorial_relu", **options), x, names=names)
+    except AssertionError as mismatch:
+        print(mismatch)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""GoogLeNet and VGG-16 written by hand in Flax NNX, the way its documentation writes networks."""
+"""GoogLeNet and VGG-16 written by hand in Flax NNX, in the style of its documentation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-# Depths of each module: 1x1; 3x3 reduced and 3x3; 5x5 reduced and 5x5; after the pool.
+# Channels of each module: input; 1x1; 3x3 reduce and 3x3; 5x5 reduce and 5x5; after the pool.
 MODULES = (
     (192, 64, 96, 128, 16, 32, 32),
     (256, 128, 128, 192, 32, 96, 64),

@@ -1,4 +1,4 @@
-"""GoogLeNet and VGG-16 as a good Keras user would write them; independent of zoo."""
+"""GoogLeNet and VGG-16 written by hand in Keras, as in its guides; independent of zoo."""
 
 import keras
 from keras import layers, ops
@@ -68,7 +68,7 @@ def response_norm(x):
 
 
 class ResponseNorm(layers.Layer):
-    """Across 5 channels, with the constants of the paper's Caffe model."""
+    """Local response normalisation over 5 channels, with the constants of the Caffe model."""
 
     def call(self, x):
         if keras.backend.backend() == "tensorflow":

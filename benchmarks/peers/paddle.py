@@ -1,4 +1,4 @@
-"""GoogLeNet and VGG-16 written by hand in PaddlePaddle, the way a good user would."""
+"""GoogLeNet and VGG-16 written by hand in PaddlePaddle, as an experienced user would."""
 
 import paddle
 from paddle import nn

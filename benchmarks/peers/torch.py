@@ -1,4 +1,4 @@
-"""GoogLeNet and VGG-16 as one writes them by hand in PyTorch; nothing of zoo is used."""
+"""GoogLeNet and VGG-16 written by hand in PyTorch; independent of zoo."""
 
 import torch
 from torch import nn

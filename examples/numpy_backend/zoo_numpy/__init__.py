@@ -1,4 +1,4 @@
-"""A backend for zoo: networks that NumPy computes. It runs them, and does not train them."""
+"""A backend for zoo that runs networks in NumPy; it does not train them."""
 
 from zoo.backend.description import Description
 

@@ -1,4 +1,4 @@
-"""The backend: the five duties, and nothing else."""
+"""The backend: the five required methods and nothing else."""
 
 from zoo import ops
 from zoo.backend.base import Backend
@@ -8,7 +8,7 @@ from . import DESCRIPTION
 
 
 class Network:
-    """A network with its weights; call it on [N, C, H, W]."""
+    """A network with its weights, called on arrays [N, C, H, W]."""
 
     def __init__(self, graph, weights, dtype):
         self.zoo_graph, self.weights, self.dtype = graph, weights, dtype
@@ -18,7 +18,7 @@ class Network:
 
 
 class NumpyBackend(Backend):
-    """Models are :class:`Network`."""
+    """A backend whose models are instances of :class:`Network`."""
 
     description = DESCRIPTION
 

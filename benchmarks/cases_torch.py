@@ -1,4 +1,4 @@
-"""How PyTorch models are run, for benchmarks."""
+"""Benchmark cases for PyTorch."""
 
 import numpy as np
 import torch
@@ -10,23 +10,23 @@ def ready(model):
     return model
 
 
-def ways(ours, peer, name):
-    """What is measured: name -> (zoo's, the peer's)."""
-    one = torch.randn(1, 3, 224, 224)
+def cases(ours, peer, name):
+    """Return what to time: name -> (zoo's function, the peer's)."""
+    single = torch.randn(1, 3, 224, 224)
     batch = torch.randn(4 if name == "vgg16" else 16, 3, 224, 224)
-    found = {
-        "forward, eager, batch 1": (forward(ours, one), forward(peer, one)),
+    functions = {
+        "forward, eager, batch 1": (forward(ours, single), forward(peer, single)),
         f"forward, eager, batch {len(batch)}": (forward(ours, batch), forward(peer, batch)),
         "predict against the plain call": (
-            lambda: zoo.predict(ours, one.numpy()),
-            lambda: np.array(forward(peer, one)()),
+            lambda: zoo.predict(ours, single.numpy()),
+            lambda: np.array(forward(peer, single)()),
         ),
         f"SGD step, batch {len(batch)}": (step(ours, batch), step(peer, batch)),
     }
     if name == "googlenet":
         a, b = (torch.compile(model.eval(), fullgraph=True) for model in (ours, peer))
-        found["forward, torch.compile, batch 1"] = forward(a, one), forward(b, one)
-    return found
+        functions["forward, torch.compile, batch 1"] = forward(a, single), forward(b, single)
+    return functions
 
 
 def forward(model, x):

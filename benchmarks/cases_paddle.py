@@ -1,4 +1,4 @@
-"""How PaddlePaddle models are run, for benchmarks."""
+"""Benchmark cases for PaddlePaddle."""
 
 import paddle
 
@@ -9,24 +9,24 @@ def ready(model):
     return model
 
 
-def ways(ours, peer, name):
-    """What is measured: name -> (zoo's, the peer's)."""
-    one = paddle.randn([1, 3, 224, 224])
+def cases(ours, peer, name):
+    """Return what to time: name -> (zoo's function, the peer's)."""
+    single = paddle.randn([1, 3, 224, 224])
     batch = paddle.randn([4 if name == "vgg16" else 16, 3, 224, 224])
-    found = {
-        "forward, eager, batch 1": (forward(ours, one), forward(peer, one)),
+    functions = {
+        "forward, eager, batch 1": (forward(ours, single), forward(peer, single)),
         f"forward, eager, batch {len(batch)}": (forward(ours, batch), forward(peer, batch)),
         "predict against the plain call": (
-            lambda: zoo.predict(ours, one.numpy()),
-            lambda: forward(peer, one)().numpy(),
+            lambda: zoo.predict(ours, single.numpy()),
+            lambda: forward(peer, single)().numpy(),
         ),
         f"SGD step, batch {len(batch)}": (step(ours, batch), step(peer, batch)),
     }
     if name == "googlenet":
         ours.eval(), peer.eval()
         a, b = paddle.jit.to_static(ours), paddle.jit.to_static(peer)
-        found["forward, to_static, batch 1"] = forward(a, one), forward(b, one)
-    return found
+        functions["forward, to_static, batch 1"] = forward(a, single), forward(b, single)
+    return functions
 
 
 def forward(model, x):

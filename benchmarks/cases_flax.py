@@ -1,4 +1,4 @@
-"""How Flax models are run, for benchmarks."""
+"""Benchmark cases for Flax."""
 
 import jax
 import jax.numpy as jnp
@@ -13,23 +13,23 @@ def ready(model):
     return jax.block_until_ready(nnx.state(model, nnx.Param))
 
 
-def ways(ours, peer, name):
-    """What is measured: name -> (zoo's, the peer's)."""
-    one = jax.random.normal(jax.random.key(0), (1, 224, 224, 3))
-    batch = jnp.repeat(one, 4 if name == "vgg16" else 16, 0)
-    planar = np.asarray(one).transpose(0, 3, 1, 2)
-    jitted = forward(peer, one)
+def cases(ours, peer, name):
+    """Return what to time: name -> (zoo's function, the peer's)."""
+    single = jax.random.normal(jax.random.key(0), (1, 224, 224, 3))
+    batch = jnp.repeat(single, 4 if name == "vgg16" else 16, 0)
+    planar = np.asarray(single).transpose(0, 3, 1, 2)
+    jitted = forward(peer, single)
 
     def plain(x):
         peer.eval()
         return peer(x)
 
     return {
-        "forward, nnx.jit, batch 1": (forward(ours, one), jitted),
+        "forward, nnx.jit, batch 1": (forward(ours, single), jitted),
         f"forward, nnx.jit, batch {len(batch)}": (forward(ours, batch), forward(peer, batch)),
         "predict against the plain call": (
             lambda: zoo.predict(ours, planar),
-            lambda: np.array(plain(one)),
+            lambda: np.array(plain(single)),
         ),
         "predict against the nnx.jit call": (
             lambda: zoo.predict(ours, planar),
@@ -62,9 +62,9 @@ def update(model, x):
     def loss(model):
         return -jax.nn.log_softmax(model(x))[:, 0].mean()
 
-    grads = nnx.grad(loss)(model)
-    new = jax.tree.map(lambda p, g: p - 1e-4 * g, nnx.state(model, nnx.Param), grads)
-    nnx.update(model, new)
+    gradients = nnx.grad(loss)(model)
+    updated = jax.tree.map(lambda p, g: p - 1e-4 * g, nnx.state(model, nnx.Param), gradients)
+    nnx.update(model, updated)
 
 
 def step(model, x):

@@ -1,4 +1,4 @@
-"""How Keras models are run, for benchmarks."""
+"""Benchmark cases for Keras."""
 
 import keras
 import numpy as np
@@ -11,16 +11,16 @@ def ready(model):
     return model
 
 
-def ways(ours, peer, name):
-    """What is measured: name -> (zoo's, the peer's)."""
-    one = np.random.default_rng(0).standard_normal((1, 224, 224, 3), np.float32)
-    batch = np.repeat(one, 4 if name == "vgg16" else 16, 0)
-    planar = np.ascontiguousarray(one.transpose(0, 3, 1, 2))
+def cases(ours, peer, name):
+    """Return what to time: name -> (zoo's function, the peer's)."""
+    single = np.random.default_rng(0).standard_normal((1, 224, 224, 3), np.float32)
+    batch = np.repeat(single, 4 if name == "vgg16" else 16, 0)
+    planar = np.ascontiguousarray(single.transpose(0, 3, 1, 2))
     return {
-        "forward, eager, batch 1": (lambda: ours(one), lambda: peer(one)),
+        "forward, eager, batch 1": (lambda: ours(single), lambda: peer(single)),
         "forward, predict_on_batch, batch 1": (
-            lambda: ours.predict_on_batch(one),
-            lambda: peer.predict_on_batch(one),
+            lambda: ours.predict_on_batch(single),
+            lambda: peer.predict_on_batch(single),
         ),
         f"forward, predict_on_batch, batch {len(batch)}": (
             lambda: ours.predict_on_batch(batch),
@@ -28,7 +28,7 @@ def ways(ours, peer, name):
         ),
         "predict against the plain call": (
             lambda: zoo.predict(ours, planar),
-            lambda: np.array(peer(one)),
+            lambda: np.array(peer(single)),
         ),
         f"SGD step, batch {len(batch)}": (step(ours, batch), step(peer, batch)),
     }
