@@ -32,7 +32,7 @@ def cases(backend: str, folder: Path) -> dict[str, tuple[Callable[[], Any], Call
         backend
     ]
     native_path = folder / f"w{suffix}"
-    conversion.convert(str(zoo_path), native_path)
+    conversion.convert_file(str(zoo_path), native_path)
 
     def load() -> Any:
         return zoo.load(zoo_path, backend)
