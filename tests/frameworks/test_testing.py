@@ -198,12 +198,15 @@ def test_it_is_held_against_a_model_of_another_framework(make, spec, x, backend)
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"relu": False}, ["diverge at fc2 (linear, 5)", "Without relu1 (relu, 16)", "left out"]),
+        (
+            {"relu": False},
+            ["diverge at fc2 (linear, 5)", "Without relu1 (relu, 16)", "omits this node"],
+        ),
         ({"padding": 0}, ["diverge at right (conv, 4x8x8): ", " has 4x6x6 there"]),
         ({"swapped": True}, ["diverge at fc1 (linear, 16)", "join (concat, 8x8x8), act (relu"]),
         (
             {"eps": 1e-3},
-            ["diverge at stem.bn (batch_norm, 6x8x8)", "eps=1e-05", "before it agrees"],
+            ["diverge at stem.bn (batch_norm, 6x8x8)", "eps=1e-05", "nodes before it match"],
         ),
     ],
     ids=["relu", "padding", "swapped", "eps"],
@@ -265,7 +268,7 @@ def test_a_step_of_training(double, make, spec, x, backend):
     after = registry.of(model).own_weights(model)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())
     with pytest.raises(
-        AssertionError, match=r"stem\.bn\.running_mean is off.*\n.* weighs the new value by 0\.3, "
+        AssertionError, match=r"stem\.bn\.running_mean is off.*\n.* weights the new value by 0\.3, "
     ):
         assert_same(make(double=double, new=0.3, **own), spec, x, **options)
 
@@ -276,10 +279,10 @@ def test_the_unbiased_variance_is_named(spec, x):
     with pytest.raises(AssertionError) as told:
         assert_same(in_torch(), spec, x, names=NAMES, level="training")
     first, second = str(told.value).splitlines()
-    assert "after a step of training stem.bn.running_var is off by" in first
-    assert "the unbiased variance of a batch, 192/191 of the spec's, as PyTorch's own" in second
+    assert "after a training step stem.bn.running_var is off by" in first
+    assert "the unbiased variance of a batch, 192/191 of the spec's. PyTorch's own" in second
     with pytest.raises(
-        AssertionError, match=r"(?s)running_mean.* weighs the new value by 0\.2, .*192/191 of the"
+        AssertionError, match=r"(?s)running_mean.* weights the new value by 0\.2, .*192/191 of the"
     ):
         assert_same(in_torch(new=0.2), spec, x, names=NAMES, level="training")
 
@@ -287,7 +290,7 @@ def test_the_unbiased_variance_is_named(spec, x):
 def test_a_fault_in_training_alone(make, spec, x):
     model = make(late=2)
     assert_same(model, spec, x, names=NAMES)
-    with pytest.raises(AssertionError, match="in training its loss is .*, the spec's "):
+    with pytest.raises(AssertionError, match="the training loss is .*, the spec's is "):
         assert_same(model, spec, x, names=NAMES, level="gradients")
 
 
@@ -303,7 +306,7 @@ def test_one_value_of_each_channel(spec_file):
     names = {"flatten": "0", "fc": "1", "bn": "2"}
     x = np.random.default_rng(0).standard_normal((4, 3, 2, 2)).astype(np.float32)
     assert_same(model, spec, x, names=names, level="gradients")
-    with pytest.raises(InputError, match="bn sees one value per channel: give x more examples"):
+    with pytest.raises(InputError, match="bn has one value per channel: give x more examples"):
         assert_same(model, spec, x[:1], names=names, level="gradients")
 
 
@@ -328,7 +331,8 @@ def test_the_tutorials_googlenet(capsys):
     assert "It is googlenet_tutorial" in told
     assert "GoogLeNet is not googlenet_tutorial_relu: they diverge at aux1." in told
     assert (
-        "Without aux1.conv.relu (relu, 128x1x1) the spec computes exactly that: it is left" in told
+        "Without aux1.conv.relu (relu, 128x1x1) the spec computes the same value: the model omits"
+        in told
     )
     # At its full size it has the parameters that the tutorial's own summary tells.
     model = example.GoogLeNet()

@@ -289,9 +289,9 @@ def test_only_what_is_returned_differs(call, called, called_names, small):
     with pytest.raises(AssertionError) as told:
         assert_same(call(extra=True), called, small, names=called_names)
     first, second = str(told.value).splitlines()
-    assert "every node compared agrees, up to fc (linear, 5); only what it returns" in first
+    assert "all compared nodes match, up to fc (linear, 5); only the returned" in first
     assert "error " in first
-    assert second == "It is the softmax of fc, and the spec returns fc itself"
+    assert second == "It is the softmax of fc; the spec returns fc itself"
     with pytest.raises(AssertionError, match=r"up to fc .*: error 1\.0e\+00 above"):
         assert_same(call(scale=2.0), called, small, names=called_names)
     with pytest.raises(AssertionError, match="has NaN there"):
@@ -309,12 +309,12 @@ def test_weights_that_do_not_fit(call, called, called_names, small):
     assert last == f"Map the spec's names to modules of {title} with names."
     with pytest.raises(AssertionError) as told:
         assert_same(model, called, small[:, :2], names=called_names)
-    assert str(told.value).splitlines()[-1] == "tiny is made for inputs of 2x8x8."
+    assert str(told.value).splitlines()[-1] == "tiny expects inputs of 2x8x8."
 
 
 def test_a_gradient_that_is_cut(call, called, called_names, small):
     assert_same(call(cut=True), called, small, names=called_names)
-    with pytest.raises(AssertionError, match=r"in training the gradient of conv\.\w+ is off by "):
+    with pytest.raises(AssertionError, match=r"the gradient of conv\.\w+ is off by "):
         assert_same(call(cut=True), called, small, names=called_names, level="gradients")
 
 
@@ -327,6 +327,6 @@ def test_dropouts_drop_nothing_and_are_left_as_they_were(call, called, called_na
 @pytest.mark.parametrize("more", [{}, {"drop": "drop"}], ids=["alike", "mapped"])
 def test_rates_of_dropouts(more, call, called, called_names, small):
     with pytest.raises(
-        AssertionError, match=r"drop drops at a rate of 0\.3, the spec's drop at 0\.5"
+        AssertionError, match=r"drop has a dropout rate of 0\.3, the spec's drop has 0\.5"
     ):
         assert_same(call(rate=0.3), called, small, names={**called_names, **more})

@@ -1,4 +1,4 @@
-"""Compares models written by hand, in any framework, with a spec.
+"""Compares hand-written models of any framework with a spec.
 
     zoo.testing.assert_same(my_model, "googlenet", x, names={"conv1.conv": "stem", ...})
 
@@ -44,50 +44,51 @@ def assert_same(
 
     The weights of ``model_a`` are used for both; neither model is changed. Every module of
     ``model_a`` that ``names`` maps to a node or block is compared with it, in the order of
-    computation, in evaluation mode. A module without weights that merely has the name of a node may
-    be something else: it helps to locate a later difference, and is no difference by itself. The
-    rate of a dropout is compared if a module is mapped to it or has its name. A dropout that is a
-    function, or missing, cannot be seen, and only one that is a module is switched off.
+    computation, in evaluation mode. A module without weights that only shares the name of a node
+    may be something else: it helps to locate a later mismatch but is not reported by itself. The
+    rate of a dropout is compared if a module is mapped to it or has its name. Only dropout modules
+    can be detected and switched off; a functional or missing dropout goes unnoticed.
 
     Args:
         model_a: A model of any framework, written by hand or built by zoo.
-        model_b: What to compare it with: a model that zoo built in any framework, a graph, or the
-            name or YAML file of one, which is then made for the size and channels of ``x``.
-        x: [N, C, H, W], whatever the framework's own layout.
+        model_b: The reference: a model that zoo built in any framework, a graph, or the name or
+            YAML file of a spec, which is then expanded for the size and channels of ``x``.
+        x: [N, C, H, W], regardless of the framework's own layout.
         names: The spec's name of a node or block -> the path of the hand-written module (in Keras,
             the layer's name). Nodes inside a block follow the block's mapping; ``*`` matches one
-            part of a name; the longest match wins. Names that are the same need no mapping. A
-            module that is called several times is compared with every node mapped to it, in the
-            order of calls. Two names for one module, ``{"fc1": "a", "relu1": "a"}``, say that it
-            has the weights of the first and returns the value of the last. A Keras layer with its
-            own activation is recognized without a mapping.
+            part of a name; the longest match wins. Identical names need no mapping. A module that
+            is called several times is compared with every node mapped to it, in the order of calls.
+            Two names for one module, ``{"fc1": "a", "relu1": "a"}``, mean that it holds the weights
+            of the first and returns the value of the last. A Keras layer with a built-in activation
+            is recognized without a mapping.
         level: ``structure`` compares every parameter by name and shape; ``forward`` adds every node
             and output; ``gradients`` adds the training loss and its gradient for every parameter
             and the input, in training mode, with batch statistics and dropout off; ``training``
-            adds the running statistics after one training step. The last detects a different
-            momentum, and the unbiased running variance of PyTorch's own batch norm, which is not
-            the spec's rule; the message says so. Differences below 1e-4 are detected only in a
-            float64 model, where the tolerance is 1e-8.
-        labels: Class numbers [N] for the loss. By default 0, 1, 2, ..., starting at 0 again after
-            the last class.
-        tolerance: The largest error of a node. By default 1e-12 in float64, and in float32 1e-5 or
-            four times NumPy's own rounding error on this network, if that is more.
+            adds the running statistics after one training step. ``training`` detects a different
+            momentum, and the unbiased running variance of PyTorch's own batch norm, which differs
+            from the spec's rule; the message explains this. Differences below 1e-4 are detected
+            only in a float64 model, where the tolerance is 1e-8.
+        labels: Class numbers [N] for the loss. By default 0, 1, 2, ..., restarting at 0 after the
+            last class.
+        tolerance: The largest error allowed at a node. By default 1e-12 in float64, and in float32
+            1e-5 or four times NumPy's own rounding error on this network, whichever is larger.
 
     Raises:
-        AssertionError: They differ; the message says where, by how much, and what comes before.
-        InputError: zoo knows neither of the models, x or labels do not fit or are not finite, or
-            ``names`` maps to no module.
-        UnknownNameError: ``names`` has a name that the spec does not have, or there is no such
-            level.
+        AssertionError: The models differ. The message reports the first mismatch, its error, and
+            the state of the nodes before it.
+        InputError: A model is not supported, ``x`` or ``labels`` have the wrong shape or values, or
+            ``names`` maps to a module that does not exist.
+        UnknownNameError: ``names`` contains a name that is not in the spec, or ``level`` is
+            unknown.
 
     Example:
         >>> import numpy as np, torch, zoo, zoo.testing
-        >>> mine = zoo.build("vgg9", "torch", input_size=32, num_classes=5)
+        >>> model = zoo.build("vgg9", "torch", input_size=32, num_classes=5)
         >>> x = np.random.default_rng(0).random((2, 3, 32, 32), np.float32)
         >>> graph = zoo.graph("vgg9", input_size=32, num_classes=5)
-        >>> zoo.testing.assert_same(mine, graph, x)
-        >>> mine.stage2.conv1.relu = torch.nn.Identity()
-        >>> zoo.testing.assert_same(mine, graph, x)  # doctest: +ELLIPSIS
+        >>> zoo.testing.assert_same(model, graph, x)
+        >>> model.stage2.conv1.relu = torch.nn.Identity()
+        >>> zoo.testing.assert_same(model, graph, x)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
         AssertionError: Network is not vgg9: they diverge at stage2.conv1.relu (relu, ...
@@ -95,26 +96,26 @@ def assert_same(
     if level not in LEVELS:
         hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
         raise UnknownNameError(f"Unknown level {level!r}.{hint}")
-    x = _input(x)
-    graph = _graph(model_b, x)
-    numbers = _labels(labels, graph, len(x)) if level in LEVELS[2:] else None
-    mine = HandWritten(model_a, graph, names or {})
-    if mine.unmade:  # as Keras' layers are before their first call
-        mine.observed(x)
-    weights = mine.weights()
-    mine.check_rates()
+    x = _check_input(x)
+    graph = _reference_graph(model_b, x)
+    targets = _check_labels(labels, graph, len(x)) if level in LEVELS[2:] else None
+    hand_written = HandWritten(model_a, graph, names or {})
+    if hand_written.unbuilt:  # as Keras layers are before their first call
+        hand_written.observe(x)
+    weights = hand_written.weights()
+    hand_written.check_rates()
     if level == "structure":
         return
-    result, observed = mine.observed(x)
-    comparison = Comparison(mine, graph, x, weights, tolerance)
-    comparison.check(result, observed, _values_of(model_b, graph, x, weights))
-    if numbers is not None:
-        check_training(mine, graph, x, weights, numbers, level == "training", tolerance)
+    result, matches = hand_written.observe(x)
+    comparison = Comparison(hand_written, graph, x, weights, tolerance)
+    comparison.check(result, matches, _features(model_b, graph, x, weights))
+    if targets is not None:
+        check_training(hand_written, graph, x, weights, targets, level == "training", tolerance)
 
 
-def _input(given: Any) -> Array:
+def _check_input(values: Any) -> Array:
     try:
-        x: Array = np.asarray(given)
+        x: Array = np.asarray(values)
     except ValueError:  # lists of different lengths
         raise InputError("expected x [N, C, H, W], got lists of different lengths") from None
     if x.ndim != 4:
@@ -128,7 +129,7 @@ def _input(given: Any) -> Array:
     return x
 
 
-def _labels(labels: Any, graph: Graph, count: int) -> Array:
+def _check_labels(labels: Any, graph: Graph, count: int) -> Array:
     shapes = {name: node.shape for name, node in graph.output_nodes.items()}
     for name, shape in shapes.items():
         if len(shape) != 1:
@@ -136,34 +137,37 @@ def _labels(labels: Any, graph: Graph, count: int) -> Array:
     classes = min(shape[0] for shape in shapes.values())
     if labels is None:
         return np.arange(count) % classes
-    numbers: Array = class_numbers(np.asarray(labels), count, classes)
-    return numbers
+    targets: Array = class_numbers(np.asarray(labels), count, classes)
+    return targets
 
 
-def _graph(model: Any, x: Array) -> Graph:
-    known = getattr(model, "zoo_graph", model)
-    if isinstance(known, str | os.PathLike):
+def _reference_graph(model: Any, x: Array) -> Graph:
+    graph = getattr(model, "zoo_graph", model)
+    if isinstance(graph, str | os.PathLike):
         size = (x.shape[2], x.shape[3])
-        known = graphs.graph(os.fspath(known), in_channels=x.shape[1], input_size=size)
-    if not isinstance(known, Graph):
+        graph = graphs.graph(os.fspath(graph), in_channels=x.shape[1], input_size=size)
+    if not isinstance(graph, Graph):
         raise InputError(
             "model_b must be a model that zoo built, a graph, or the name of a spec; got "
             f"{type(model).__name__}"
         )
-    if x.shape[1:] != known.input_shape:
-        raise InputError(known.refusal(x.shape))
-    return known
+    if x.shape[1:] != graph.input_shape:
+        raise InputError(graph.refusal(x.shape))
+    return graph
 
 
-def _values_of(
+def _features(
     model: Any, graph: Graph, x: Array, weights: Mapping[str, Array]
 ) -> Mapping[str, Array]:
-    """The values of every node in a model that zoo built, with these weights; its own are kept."""
+    """The value of every node with these weights; empty unless zoo built the model.
+
+    The model keeps its own weights.
+    """
     if not hasattr(model, "zoo_graph"):
         return {}
-    before = get_weights(model)
+    original = get_weights(model)
     set_weights(model, weights)
     try:
         return features(model, x, [node.name for node in graph.nodes])
     finally:
-        set_weights(model, before)
+        set_weights(model, original)

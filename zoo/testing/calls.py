@@ -1,7 +1,8 @@
-"""Finds the node that each call of a hand-written model's modules belongs to.
+"""Matches the calls of a hand-written model's modules with the nodes of a spec.
 
-A module may be called several times, as one ``self.relu`` often is. It may also return the value of
-a later node than the one whose weights it has, as a layer with a built-in activation does.
+A module may be called several times, as a single ``self.relu`` often is. It may also return the
+value of a later node than the one whose weights it holds, as a layer with a built-in activation
+does.
 """
 
 from __future__ import annotations
@@ -27,59 +28,64 @@ class Calls:
 
 
 @dataclass
-class Seen:
-    """The values that a hand-written model may have at a node.
+class Match:
+    """The values that a hand-written model may compute for a node.
 
     Attributes:
-        values: Of each call of the module, in any order, since branches may be computed in any.
-        call: Which of them belongs to the node if each of the module's nodes has one, in order.
-        sure: Whether the user mapped it, or the module has the node's weights. Otherwise it merely
-            has the same name, which helps to locate a difference and is none by itself.
-        inside: The module's built-in activation; empty if there is none.
+        values: One for each call of the module. The order of calls may differ from the spec's,
+            because branches can be computed in any order.
+        call: The index of the call that belongs to the node, if the module has exactly one call
+            per node.
+        certain: Whether the user mapped the module, or it holds the node's weights. Otherwise it
+            only has the same name, which helps to locate a mismatch but does not prove one.
+        activation: The module's built-in activation; empty if there is none.
     """
 
     values: list[Array]
     call: int | None
-    sure: bool
-    inside: str = ""
+    certain: bool
+    activation: str = ""
 
 
-def seen(graph: Graph, said: Collection[str], modules: Iterable[Calls]) -> dict[str, Seen]:
-    """Assign values to nodes.
+def match_calls(
+    graph: Graph, mapped: Collection[str], modules: Iterable[Calls]
+) -> dict[str, Match]:
+    """Assign the values that modules returned to nodes.
 
     Args:
         graph: The spec's network.
-        said: Names of nodes and blocks that the user mapped.
-        modules: What the modules that ran returned.
+        mapped: Names of nodes and blocks that the user mapped.
+        modules: The modules that ran, with what they returned.
 
     Returns:
-        Name of a node -> the values that the model may have there.
+        Node name -> the values that the model may compute there.
     """
-    found: dict[str, Seen] = {}
+    matches: dict[str, Match] = {}
     order = {node.name: i for i, node in enumerate(graph.nodes)}
     for module in modules:
-        sure = [n for n in module.names if n in said or graph.node(n).parameters]
-        nodes = {graph.node(name).name for name in sure or module.names}
-        chosen = sorted(nodes, key=order.__getitem__)
-        if len(chosen) > 1 and any(graph.node(name).parameters for name in chosen):
-            chosen = chosen[-1:]  # it has the weights of one node, and returns the value of a later
-        inside = ""
-        if len(chosen) == 1 and graph.node(chosen[0]).parameters:
-            inside = _activation(module.module)
-        after = _activation_after(graph, chosen[0]) if inside else None
-        if after and after.name not in said:
-            chosen = [after.name]
-        for i, name in enumerate(chosen):
-            call = i if len(chosen) == len(module.values) else None
-            before = found.get(name)
-            # A node's own module is more specific than a block whose output it is.
-            if before is None or (bool(sure), name in module.names) > (before.sure, False):
-                found[name] = Seen(list(module.values), call, bool(sure), inside)
-    return found
+        certain = [n for n in module.names if n in mapped or graph.node(n).parameters]
+        names = {graph.node(name).name for name in certain or module.names}
+        nodes = sorted(names, key=order.__getitem__)
+        if len(nodes) > 1 and any(graph.node(name).parameters for name in nodes):
+            nodes = nodes[-1:]  # it holds the weights of one node and returns a later one's value
+        activation = ""
+        if len(nodes) == 1 and graph.node(nodes[0]).parameters:
+            activation = _builtin_activation(module.module)
+        following = _activation_after(graph, nodes[0]) if activation else None
+        if following and following.name not in mapped:
+            nodes = [following.name]
+        for i, name in enumerate(nodes):
+            call = i if len(nodes) == len(module.values) else None
+            previous = matches.get(name)
+            # A node's own module is more specific than a block that ends with the node.
+            rank = (bool(certain), name in module.names)
+            if previous is None or rank > (previous.certain, False):
+                matches[name] = Match(list(module.values), call, bool(certain), activation)
+    return matches
 
 
-def _activation(module: Any) -> str:
-    """A layer's built-in activation, as Keras has it; empty if there is none."""
+def _builtin_activation(module: Any) -> str:
+    """The name of a layer's built-in activation, as in Keras; empty if there is none."""
     activation = getattr(module, "activation", None)
     if not callable(activation):
         return ""

@@ -1,4 +1,4 @@
-"""Compares what a hand-written model computes with a spec, and reports where it diverges."""
+"""Compares what a hand-written model computes with a spec, and reports where they diverge."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.api.models import Array
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import text_of
-from zoo.testing.calls import Seen
+from zoo.testing.calls import Match
 from zoo.testing.handwritten import HandWritten
 from zoo.verification import tolerances
 from zoo.verification.comparison import error
@@ -22,9 +22,9 @@ from zoo.verification.conditioned import rounding
 
 @dataclass
 class Comparison:
-    """Compares values of a hand-written model with those of the spec's network."""
+    """Compares the values of a hand-written model with those of the spec's network."""
 
-    mine: HandWritten
+    hand_written: HandWritten
     graph: Graph
     x: Array
     weights: Mapping[str, Array]
@@ -33,161 +33,183 @@ class Comparison:
     def __post_init__(self) -> None:
         self.reference: dict[str, Array] = {"input": self.x.astype(np.float64)}
         self.reference.update(ops.steps(self.graph, self.x, self.weights))
-        self.agreed: list[Node] = []
-        kinds = {value.dtype for value in self.weights.values()}
-        double = kinds == {np.dtype(np.float64)}
+        self.matched: list[Node] = []
         if self.tolerance is None:
-            cost = 0.0 if double else rounding(self.graph, self.x, self.weights, self.reference)
-            usual = tolerances.FORWARD["float64" if double else "float32"]
-            # With NaN among the weights the rounding error is NaN.
-            self.tolerance = (
-                max(usual, tolerances.ROUNDING_FACTOR * cost) if np.isfinite(cost) else usual
-            )
+            self.tolerance = self._default_tolerance()
 
-    def check(self, result: Any, seen: Mapping[str, Seen], values: Mapping[str, Array]) -> None:
-        """Compare every node in the order of computation, and then what the models return.
+    def _default_tolerance(self) -> float:
+        if {value.dtype for value in self.weights.values()} == {np.dtype(np.float64)}:
+            return tolerances.FORWARD["float64"]
+        rounding_error = rounding(self.graph, self.x, self.weights, self.reference)
+        if not np.isfinite(rounding_error):  # for example, with NaN among the weights
+            return tolerances.FORWARD["float32"]
+        return max(tolerances.FORWARD["float32"], tolerances.ROUNDING_FACTOR * rounding_error)
+
+    def check(
+        self, result: Any, matches: Mapping[str, Match], expected: Mapping[str, Array]
+    ) -> None:
+        """Compare every node in the order of computation, and then the outputs.
 
         Args:
             result: What the hand-written model returned.
-            seen: The values it may have at nodes.
-            values: The spec's network's values, where they are not NumPy's.
+            matches: Node name -> the values that the hand-written model may compute there.
+            expected: Node name -> value, where it is not to be compared with NumPy's.
 
         Raises:
-            AssertionError: Reports the first node whose error exceeds the tolerance.
+            AssertionError: The error of a node exceeds the tolerance; reports the first such node.
         """
         assert self.tolerance is not None
-        alike: AssertionError | None = None
+        suspected: AssertionError | None = None
         for node in self.graph.nodes:
-            if node.name not in seen:
+            if node.name not in matches:
                 continue
-            each = seen[node.name]
-            aim = values.get(node.name, self.reference[node.name])
-            far = {i: error(value, aim) for i, value in enumerate(each.values)}
-            best = min(far, key=lambda i: (each.values[i].shape != aim.shape, far[i]))
-            if far[best] <= self.tolerance:
-                self.agreed.append(node)
+            match = matches[node.name]
+            target = expected.get(node.name, self.reference[node.name])
+            errors = [error(value, target) for value in match.values]
+            best = min(
+                range(len(errors)),
+                key=lambda i: (match.values[i].shape != target.shape, errors[i]),
+            )
+            if errors[best] <= self.tolerance:
+                self.matched.append(node)
                 continue
-            own = best if each.call is None else each.call
-            message = self._divergence(node, each.values[own], far[own], each)
-            if each.sure:
-                raise alike or AssertionError(message)
-            # With only the name in common, it may be another node: it locates a difference, if any.
-            if each.call is not None and each.values[own].shape == aim.shape:
-                alike = alike or AssertionError(message)
-        self._check_outputs(result, alike)
+            call = best if match.call is None else match.call
+            message = self._divergence(node, match.values[call], errors[call], match)
+            if match.certain:
+                raise suspected or AssertionError(message)
+            # The module only has the node's name, so it may be something else. Report it only if a
+            # certain mismatch follows.
+            if match.call is not None and match.values[call].shape == target.shape:
+                suspected = suspected or AssertionError(message)
+        self._check_outputs(result, suspected)
 
-    def _check_outputs(self, result: Any, alike: AssertionError | None) -> None:
+    def _check_outputs(self, result: Any, suspected: AssertionError | None) -> None:
         assert self.tolerance is not None
         names = [output.name for output in self.graph.outputs]
-        values = by_output(result, names, self.mine.title, self.graph.name)
+        values = by_output(result, names, self.hand_written.title, self.graph.name)
         for name, node in self.graph.output_nodes.items():
-            value = self.mine.canonical(np.asarray(values[name]), node)
-            far = error(value, self.reference[node.name])
-            if not far <= self.tolerance:
-                raise alike or AssertionError(self._returned(name, node, value, far))
+            value = self.hand_written.canonical(np.asarray(values[name]), node)
+            deviation = error(value, self.reference[node.name])
+            if not deviation <= self.tolerance:
+                raise suspected or AssertionError(
+                    self._output_mismatch(name, node, value, deviation)
+                )
 
-    def _returned(self, name: str, node: Node, value: Array, far: float) -> str:
-        if node not in self.agreed:
-            return self._divergence(node, value, far, what=f"output {name}, ")
+    def _output_mismatch(self, name: str, node: Node, value: Array, deviation: float) -> str:
+        if node not in self.matched:
+            return self._divergence(node, value, deviation, prefix=f"output {name}, ")
         text = (
-            f"{self.mine.title} is not {self.graph.name}: every node compared agrees, up to "
-            f"{_described(node)}; only what it returns as {name} differs: "
-            f"{self._apart(node, value, far)}"
+            f"{self.hand_written.title} is not {self.graph.name}: all compared nodes match, up to "
+            f"{_describe(node)}; only the returned output {name} differs: "
+            f"{self._mismatch(node, value, deviation)}"
         )
         logits = self.reference[node.name]
-        shares = np.exp(logits - logits.max(1, keepdims=True))
+        exponentials = np.exp(logits - logits.max(1, keepdims=True))
+        softmax = exponentials / exponentials.sum(1, keepdims=True)
         assert self.tolerance is not None
-        if error(value, shares / shares.sum(1, keepdims=True)) <= max(self.tolerance, 1e-5):
-            text += f".\nIt is the softmax of {node.name}, and the spec returns {node.name} itself"
+        if error(value, softmax) <= max(self.tolerance, 1e-5):
+            text += f".\nIt is the softmax of {node.name}; the spec returns {node.name} itself"
         return text
 
-    def _apart(self, node: Node, value: Array, far: float) -> str:
-        """How a value differs."""
+    def _mismatch(self, node: Node, value: Array, deviation: float) -> str:
+        """How a value differs from the reference."""
         if value.shape != self.reference[node.name].shape:
-            return f"{self.mine.title} has {text_of(value.shape[1:])} there"
-        sides = ((self.mine.title, value), ("the spec's network", self.reference[node.name]))
-        for whose, each in sides:
-            if not np.isfinite(each).all():
-                return f"{whose} has {'NaN' if np.isnan(each).any() else 'infinity'} there"
-        return f"error {far:.1e} above {self.tolerance:.1e}"
+            return f"{self.hand_written.title} has {text_of(value.shape[1:])} there"
+        models = (
+            (self.hand_written.title, value),
+            ("the spec's network", self.reference[node.name]),
+        )
+        for title, array in models:
+            if not np.isfinite(array).all():
+                return f"{title} has {'NaN' if np.isnan(array).any() else 'infinity'} there"
+        return f"error {deviation:.1e} above {self.tolerance:.1e}"
 
     def _divergence(
-        self, node: Node, value: Array, far: float, seen: Seen | None = None, what: str = ""
+        self,
+        node: Node,
+        value: Array,
+        deviation: float,
+        match: Match | None = None,
+        prefix: str = "",
     ) -> str:
-        between = self._between(node)
-        text = f"{self.mine.title} is not {self.graph.name}: they diverge at "
-        text += f"{what}{_described(node)}: " + self._apart(node, value, far)
-        culprit = self._left_out(node, between, value)
-        if culprit:
+        uncompared = self._uncompared_before(node)
+        text = f"{self.hand_written.title} is not {self.graph.name}: they diverge at "
+        text += f"{prefix}{_describe(node)}: " + self._mismatch(node, value, deviation)
+        missing = self._missing_node(node, uncompared, value)
+        if missing:
             text += (
-                f".\nWithout {_described(culprit)} the spec computes exactly that: it is left out"
+                f".\nWithout {_describe(missing)} the spec computes the same value: the model "
+                "omits this node"
             )
-        elif between:
-            listed = ", ".join(_described(each) for each in between)
-            text += f".\nBefore it the spec has nodes that no module was compared with: {listed}"
+        elif uncompared:
+            listed = ", ".join(_describe(node) for node in uncompared)
+            text += f".\nNodes before it that were not compared with any module: {listed}"
         elif node.attributes:
             settings = ", ".join(f"{k}={v}" for k, v in node.attributes.items())
-            text += f".\nEverything before it agrees. The spec has {node.op} with {settings}"
+            text += f".\nAll nodes before it match. The spec has {node.op} with {settings}"
         else:
-            text += ".\nEverything before it agrees"
-        if seen and seen.inside:
-            text += f".\nThe layer has a built-in activation, {seen.inside}"
-        if seen and not seen.sure:
+            text += ".\nAll nodes before it match"
+        if match and match.activation:
+            text += f".\nThe layer has a built-in activation, {match.activation}"
+        if match and not match.certain:
             text += f".\nThe module named {node.name} was assumed to be this node"
         return text
 
-    def _between(self, node: Node) -> list[Node]:
-        """The nodes that lead to one, back to those that were compared."""
-        compared = {each.name for each in self.agreed}
-        wanted, found = set(node.inputs), []
-        for each in reversed(self.graph.nodes):
-            if each.name in wanted and each.name not in compared:
-                found.append(each)
-                wanted |= set(each.inputs)
-        return found[::-1]
+    def _uncompared_before(self, node: Node) -> list[Node]:
+        """The nodes that lead to ``node``, back to those that were compared."""
+        compared = {node.name for node in self.matched}
+        inputs, uncompared = set(node.inputs), []
+        for candidate in reversed(self.graph.nodes):
+            if candidate.name in inputs and candidate.name not in compared:
+                uncompared.append(candidate)
+                inputs |= set(candidate.inputs)
+        return uncompared[::-1]
 
-    def _left_out(self, node: Node, between: Sequence[Node], value: Array) -> Node | None:
+    def _missing_node(self, node: Node, uncompared: Sequence[Node], value: Array) -> Node | None:
         """The node without which the spec computes what the hand-written model does."""
         assert self.tolerance is not None
-        for each in (*between, node):
-            if len(each.inputs) == 1 and each.input_shapes[0] == each.shape:
-                path = [n for n in (*between, node) if n is not each]
-                values = {**self.reference, each.name: self.reference[each.inputs[0]]}
-                for step in path:
-                    if self.graph.nodes.index(step) > self.graph.nodes.index(each):
-                        values[step.name] = self._value(step, values)
-                if error(value, values[node.name]) <= self.tolerance:
-                    return each
+        nodes = (*uncompared, node)
+        for candidate in nodes:
+            if len(candidate.inputs) != 1 or candidate.input_shapes[0] != candidate.shape:
+                continue
+            values = {**self.reference, candidate.name: self.reference[candidate.inputs[0]]}
+            position = self.graph.nodes.index(candidate)
+            for later in nodes:
+                if self.graph.nodes.index(later) > position:
+                    values[later.name] = self._evaluate(later, values)
+            if error(value, values[node.name]) <= self.tolerance:
+                return candidate
         return None
 
-    def _value(self, node: Node, values: Mapping[str, Array]) -> Array:
-        local = {
+    def _evaluate(self, node: Node, values: Mapping[str, Array]) -> Array:
+        parameters = {
             p.name.removeprefix(f"{node.name}."): self.weights[p.name].astype(np.float64)
             for p in node.parameters
         }
-        return ops.OPS[node.op].meaning(node, [values[name] for name in node.inputs], local)
+        inputs = [values[name] for name in node.inputs]
+        return ops.OPS[node.op].meaning(node, inputs, parameters)
 
 
 def by_output(result: Any, names: Sequence[str], title: str, network: str) -> dict[str, Any]:
-    """Return a model's outputs by the spec's names; a sequence is in their order."""
+    """Return a model's outputs by the spec's names; a sequence must be in the spec's order."""
     if isinstance(result, Mapping):
-        found = dict(result)
+        outputs = dict(result)
     elif isinstance(result, list | tuple):
-        found = dict(zip(names, result, strict=False)) if len(result) == len(names) else {}
-        if not found:
+        if len(result) != len(names):
             raise AssertionError(
                 f"{title} is not {network}: it returns {len(result)} outputs, the spec has "
                 f"{len(names)}: {', '.join(names)}"
             )
+        outputs = dict(zip(names, result, strict=True))
     else:
-        found = {names[0]: result}
-    if set(found) != set(names):
+        outputs = {names[0]: result}
+    if set(outputs) != set(names):
         raise AssertionError(
-            f"{title} is not {network}: it returns {', '.join(map(str, found))}, the spec has "
+            f"{title} is not {network}: it returns {', '.join(map(str, outputs))}, the spec has "
             f"{', '.join(names)}"
         )
-    return found
+    return outputs
 
 
-def _described(node: Node) -> str:
+def _describe(node: Node) -> str:
     return f"{node.name} ({node.op}, {text_of(node.shape)})"

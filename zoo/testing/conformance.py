@@ -1,10 +1,10 @@
-"""Checks that a backend does what backends promise: anyone's, one claim after another.
+"""Checks any backend against everything that zoo requires of backends.
 
     python -m zoo.testing.conformance PACKAGE
 
-``PACKAGE`` is a package with a ``DESCRIPTION``; see :mod:`zoo.backend.registry`. A capability that
-a backend lacks is no failure if it is refused by name, that is, by a ``BackendError``. The exit
-status is 0 if every claim holds, 1 if one does not, and 2 if there is no such backend.
+``PACKAGE`` is a package with a ``DESCRIPTION``; see :mod:`zoo.backend.registry`. A missing
+capability is not a failure if the backend refuses it with a ``BackendError``. The exit status is 0
+if every claim holds, 1 if any fails, and 2 if there is no such backend.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ from zoo.graphs.graph import Graph
 from zoo.verification.comparison import error
 from zoo.verification.conditioned import conditioned
 
-#: The largest error of a node in float64, over the largest value of that node.
+#: The largest error of a node in float64, relative to the largest value of that node.
 TOLERANCE = 1e-12
-#: The largest error of a gradient along a direction, against a difference quotient of the loss.
+#: The largest relative error of a directional derivative, against a difference quotient of the
+#: loss.
 GRADIENT_TOLERANCE = 1e-6
 
-#: Networks that together have every operation, at sizes that cost little.
+#: Networks that together contain every operation, at small sizes.
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lenet5", {}),
     ("googlenet", {"input_size": 64, "num_classes": 10}),
@@ -54,12 +55,12 @@ PASSED, LACKING, FAILED = "passed", "not supported", "failed"
 
 @dataclass(frozen=True)
 class Result:
-    """One claim of a backend, and what became of it.
+    """The result of checking one claim.
 
     Attributes:
-        claim: What is promised, in words.
-        status: ``passed``, ``not supported`` (and refused by name) or ``failed``.
-        note: What there is to say of it.
+        claim: What a backend must do, in words.
+        status: ``passed``, ``not supported`` (refused with a ``BackendError``) or ``failed``.
+        note: A remark, such as the largest error or the reason of a failure.
     """
 
     claim: str
@@ -84,20 +85,20 @@ def check(package: str) -> Iterator[Result]:
         raise BackendError(f"{description.title} is not installed")
     name, backend = description.name, registry.load(description.name)
     for claim, test in _CLAIMS.items():
-        yield _result(claim, partial(test, name))
+        yield _run(claim, partial(test, name))
     for network, options in NETWORKS:
-        claim = f"every node of {network} within {TOLERANCE:g} of the NumPy meaning, float64"
-        yield _result(claim, partial(_compare, name, backend, network, options))
-    yield _result("every operation is built, or refused by name", partial(_operations, backend))
-    yield _result("gradients agree with difference quotients", partial(_gradients, name, backend))
+        claim = f"every node of {network} within {TOLERANCE:g} of the NumPy reference, float64"
+        yield _run(claim, partial(_compare, name, backend, network, options))
+    yield _run("every operation is built, or refused by name", partial(_operations, backend))
+    yield _run("gradients agree with difference quotients", partial(_gradients, name, backend))
 
 
-def _result(claim: str, test: Callable[[], str | None]) -> Result:
+def _run(claim: str, test: Callable[[], str | None]) -> Result:
     try:
         note = test()
     except BackendError as refusal:
         return Result(claim, LACKING, str(refusal))
-    except Exception as failure:  # whatever a backend raises is its failure
+    except Exception as failure:  # a backend may raise anything
         return Result(claim, FAILED, f"{type(failure).__name__}: {failure}"[:300])
     return Result(claim, PASSED, note or "")
 
@@ -120,14 +121,14 @@ def _initial_weights(backend: str) -> None:
 
 
 def _round_trip(backend: str) -> None:
-    model, other = _small(backend, seed=1), _small(backend, seed=2)
+    model, copy = _small(backend, seed=1), _small(backend, seed=2)
     weights = zoo.get_weights(model)
-    zoo.set_weights(other, weights)
-    for name, value in zoo.get_weights(other).items():
+    zoo.set_weights(copy, weights)
+    for name, value in zoo.get_weights(copy).items():
         _require(np.array_equal(value, weights[name]), f"{name} bit for bit as it was set")
-    value = weights[next(iter(weights))]
+    name, value = next(iter(weights.items()))
     value += 1
-    changed = np.array_equal(zoo.get_weights(model)[next(iter(weights))], value)
+    changed = np.array_equal(zoo.get_weights(model)[name], value)
     _require(not changed, "get_weights to return copies")
 
 
@@ -135,13 +136,13 @@ def _strict(backend: str) -> None:
     model = _small(backend)
     weights = zoo.get_weights(model)
     name = next(iter(weights))
-    for wrong in (
+    for invalid in (
         {k: v for k, v in weights.items() if k != name},
-        {**weights, "another": weights[name]},
+        {**weights, "unknown": weights[name]},
         {**weights, name: weights[name][..., :1]},
     ):
         try:
-            zoo.set_weights(model, wrong)
+            zoo.set_weights(model, invalid)
         except WeightsError:
             continue
         _require(False, "weights that do not fit to be refused")
@@ -153,8 +154,9 @@ def _predicts(backend: str) -> None:
     outputs = zoo.predict(model, x)
     assert isinstance(outputs, np.ndarray), "expected an array of logits"
     _require(outputs.shape == (2, 10), "logits [2, 10]")
-    again = zoo.predict(model, x)
-    _require(isinstance(again, np.ndarray) and np.array_equal(again, outputs), "the same again")
+    repeated = zoo.predict(model, x)
+    same = isinstance(repeated, np.ndarray) and np.array_equal(repeated, outputs)
+    _require(same, "the same outputs from a second call")
     try:
         zoo.predict(model, x[:, :, 1:])
     except InputError:
@@ -174,9 +176,9 @@ def _saves(backend: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         zoo.save(model, path)
-        again = zoo.get_weights(zoo.load(path, backend))
+        loaded = zoo.get_weights(zoo.load(path, backend))
     for name, value in zoo.get_weights(model).items():
-        _require(np.array_equal(again[name], value), f"{name} bit for bit as it was saved")
+        _require(np.array_equal(loaded[name], value), f"{name} bit for bit as it was saved")
 
 
 _CLAIMS: dict[str, Callable[[str], str | None]] = {
@@ -203,7 +205,7 @@ def _compare(name: str, backend: Backend, network: str, options: dict[str, Any])
 
 
 def _operations(backend: Backend) -> str:
-    """Look each operation up in the backend's own table, where it has one."""
+    """Look up each operation in the backend's table, if it has one."""
     table = getattr(backend, "operations", None)
     if table is None:
         return "it has no table of operations"
@@ -222,26 +224,29 @@ def _gradients(name: str, backend: Backend) -> str:
     labels = np.array([1, 4])
     model = zoo.build("lenet5_modern", name, dtype="float64")
     weights = zoo.get_weights(model)
-    loss, gradients, on_input = backend.gradients(model, x, labels)
+    loss, gradients, input_gradient = backend.gradients(model, x, labels)
     direction = {key: generator.standard_normal(weights[key].shape) for key in gradients}
     slope = sum(float((gradients[key] * direction[key]).sum()) for key in gradients)
+
+    def shifted_loss(step: float) -> float:
+        shifted = {key: weights[key] + step * direction[key] for key in direction}
+        return _loss(graph, x, {**weights, **shifted}, labels)
+
     step = 1e-6
-    ahead, behind = (
-        _loss(
-            graph, x, {**weights, **{k: weights[k] + s * direction[k] for k in direction}}, labels
-        )
-        for s in (step, -step)
+    quotient = (shifted_loss(step) - shifted_loss(-step)) / (2 * step)
+    deviation = abs(slope - quotient) / abs(quotient)
+    expected_loss = _loss(graph, x, weights, labels)
+    _require(abs(loss - expected_loss) <= 1e-10 * abs(loss), f"a loss of {expected_loss:.6g}")
+    _require(input_gradient.shape == x.shape, f"a gradient of the input {list(x.shape)}")
+    _require(
+        deviation <= GRADIENT_TOLERANCE,
+        f"the directional derivative within {GRADIENT_TOLERANCE:g}, got {deviation:.1e}",
     )
-    quotient = (ahead - behind) / (2 * step)
-    apart = abs(slope - quotient) / abs(quotient)
-    _require(abs(loss - _loss(graph, x, weights, labels)) <= 1e-10 * abs(loss), "the right loss")
-    _require(on_input.shape == x.shape, f"the input's gradient {list(x.shape)}")
-    _require(apart <= GRADIENT_TOLERANCE, f"the slope within {GRADIENT_TOLERANCE:g}: {apart:.1e}")
-    return f"relative error {apart:.1e}"
+    return f"relative error {deviation:.1e}"
 
 
 def _loss(graph: Graph, x: Any, weights: Any, labels: Any) -> float:
-    """The cross-entropy of the NumPy meaning, in float64."""
+    """The cross-entropy computed by the NumPy reference in float64."""
     (logits,) = ops.run(graph, x, weights).values()
     shifted = logits - logits.max(axis=1, keepdims=True)
     log_softmax = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -254,21 +259,21 @@ def _require(holds: bool, expected: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Check the backend of a package, print what holds, and return the exit status."""
+    """Check the backend of a package, print the results, and return the exit status."""
     if len(arguments) != 1:
         print("usage: python -m zoo.testing.conformance PACKAGE", file=sys.stderr)
         return 2
-    os.environ.setdefault("JAX_ENABLE_X64", "1")  # or JAX would make float32 of float64
+    os.environ.setdefault("JAX_ENABLE_X64", "1")  # or JAX would compute in float32
     failed = 0
     try:
         for result in check(arguments[0]):
             failed += result.status == FAILED
             note = f"  ({result.note})" if result.note else ""
             print(f"{result.status:13}  {result.claim}{note}", flush=True)
-    except ZooError as wrong:
-        print(f"error: {wrong}", file=sys.stderr)
+    except ZooError as problem:
+        print(f"error: {problem}", file=sys.stderr)
         return 2
-    print(f"{failed} of the claims do not hold" if failed else "every claim holds")
+    print(f"{failed} claim{'s' * (failed != 1)} failed" if failed else "every claim holds")
     return 1 if failed else 0
 
 

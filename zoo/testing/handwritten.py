@@ -1,8 +1,9 @@
-"""A hand-written model, seen through the names of a spec."""
+"""Accesses a hand-written model by the names of a spec."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import text_of
-from zoo.testing.calls import Calls, Seen, seen
+from zoo.testing.calls import Calls, Match, match_calls
 from zoo.weights import checking, sources
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Stored
@@ -23,151 +24,172 @@ from zoo.weights.slots import Slot, in_canonical_layout, slots_of
 
 @dataclass
 class HandWritten:
-    """A hand-written model, seen through the names of the spec."""
+    """A hand-written model whose modules and weights are accessed by the spec's names.
+
+    Attributes:
+        model: The model.
+        graph: The spec's network.
+        names: The user's mapping: the spec's name -> the path of a module.
+    """
 
     model: Any
     graph: Graph
-    given: Mapping[str, str]
+    names: Mapping[str, str]
 
     def __post_init__(self) -> None:
         self.backend: Any = registry.of(self.model)
         self.title = type(self.model).__name__
         blocks = [name for name, _ in _blocks(self.graph.root, "")]
         known = [*(node.name for node in self.graph.nodes), *blocks]
-        mapped = {name: naming.pattern(name) for name in self.given}
-        for name, pattern in mapped.items():
-            if not any(pattern.fullmatch(each) for each in known):
+        patterns = {name: naming.pattern(name) for name in self.names}
+        for name, pattern in patterns.items():
+            if not any(map(pattern.fullmatch, known)):
                 hint = suggestion(name, known)
                 raise UnknownNameError(f"{self.graph.name} has no node or block {name!r}.{hint}")
+        self.channels_last = self.backend.CONVENTION["layouts"]["flatten"] == "HWC"
+        self.table = self._table(patterns.values())
+        rules = naming.rules(self.table.names(self.graph.name))
+        paths = {name: path for name in known if (path := _path(name, rules))}
+        matches = {name: [p.fullmatch(name) for p in patterns.values()] for name in paths}
+        covered = {name for name in paths if any(matches[name])}
+        # A module with a mapping is not also matched by its own name.
+        taken = {paths[name] for name in covered}
+        self.paths = {n: path for n, path in paths.items() if n in covered or path not in taken}
+        #: names that are mapped themselves, not only through an enclosing block
+        self.mapped = {n for n in covered if any(m and m.groups()[-1] is None for m in matches[n])}
+        self.modules: Mapping[str, Any] = self.backend.named_modules(self.model)
+        self._check_paths(paths)
+
+    def _table(self, patterns: Collection[re.Pattern[str]]) -> sources.Source:
+        """Describe the model as a source of weights, by the user's mapping."""
         steps = (step.name for step in self.graph.root.steps)
-        top = {name: name for name in steps if not any(p.fullmatch(name) for p in mapped.values())}
-        convention = self.backend.CONVENTION
-        self.table = sources.Source.model_validate(
+        unmapped = {name: name for name in steps if not any(p.fullmatch(name) for p in patterns)}
+        return sources.Source.model_validate(
             {
                 "format": 1,
-                "name": "mine",
+                "name": "hand_written",
                 "title": self.title,
                 "url": "",
                 "licence": "",
                 "formats": [],
-                "networks": {self.graph.name: {"names": {**top, **self.given}}},
-                **convention,
+                "networks": {self.graph.name: {"names": {**unmapped, **self.names}}},
+                **self.backend.CONVENTION,
             }
         )
-        self.last = convention["layouts"]["flatten"] == "HWC"
-        rules = naming.rules(self.table.names(self.graph.name))
-        paths = {name: path for name in known if (path := _path(name, rules))}
-        # A module with a mapping is not also matched by its own name.
-        matches = {name: [p.fullmatch(name) for p in mapped.values()] for name in paths}
-        given = {name for name, found in matches.items() if any(found)}
-        taken = {paths[name] for name in given}
-        self.paths = {n: path for n, path in paths.items() if n in given or path not in taken}
-        #: what ``names`` maps itself, not merely what is under it
-        self.said = {n for n in given if any(m and m.groups()[-1] is None for m in matches[n])}
-        self.modules: Mapping[str, Any] = self.backend.named_modules(self.model)
-        self._check_paths(paths)
 
     def _check_paths(self, paths: Mapping[str, str]) -> None:
-        within = {path[:i] for path in self.modules for i, sign in enumerate(path) if sign == "."}
-        for name in sorted(self.said):
-            if paths[name] not in self.modules.keys() | within:
+        parents = {path[:i] for path in self.modules for i, char in enumerate(path) if char == "."}
+        for name in sorted(self.mapped):
+            if paths[name] not in self.modules.keys() | parents:
                 raise InputError(
                     f"names: {self.title} has no module {paths[name]!r} (for {name})."
                     + suggestion(paths[name], self.modules)
                 )
 
     @property
-    def unmade(self) -> bool:
-        """Whether there are layers whose weights are created at their first call."""
-        return any(getattr(each, "built", True) is False for each in self.modules.values())
+    def unbuilt(self) -> bool:
+        """Whether some layers do not create their weights until they are first called."""
+        return any(getattr(module, "built", True) is False for module in self.modules.values())
 
-    def observed(self, x: Array) -> tuple[Any, dict[str, Seen]]:
-        """Return the model's outputs, and the spec's name of a node -> the values there."""
-        result, found = self.backend.observe(self.model, x, set(self.paths.values()))
-        together: dict[int, Calls] = {}
+    def observe(self, x: Array) -> tuple[Any, dict[str, Match]]:
+        """Return the model's outputs, and node name -> the values that it may compute there."""
+        result, values = self.backend.observe(self.model, x, set(self.paths.values()))
+        calls: dict[int, Calls] = {}
         for name, path in self.paths.items():
-            if path in found:  # what is one module's is one list
-                calls = together.setdefault(id(found[path]), Calls(found[path], self.modules[path]))
-                calls.names.append(name)
-        values = seen(self.graph, self.said, together.values())
-        for name, each in values.items():
+            if path in values:  # paths of the same module share one list
+                key = id(values[path])
+                calls.setdefault(key, Calls(values[path], self.modules[path])).names.append(name)
+        matches = match_calls(self.graph, self.mapped, calls.values())
+        for name, match in matches.items():
             node = self.graph.node(name)
-            each.values = [self.canonical(value, node) for value in each.values]
-        return result, values
+            match.values = [self.canonical(value, node) for value in match.values]
+        return result, matches
 
     @property
     def dropouts(self) -> list[str]:
-        """Paths of modules that drop values or examples in training, by the name of their class."""
-        kinds = {path: type(each).__name__.lower() for path, each in self.modules.items()}
+        """Paths of dropout and stochastic depth modules, recognized by their class names."""
+        kinds = {path: type(module).__name__.lower() for path, module in self.modules.items()}
         return [p for p, kind in kinds.items() if "drop" in kind or kind == "stochasticdepth"]
 
     def check_rates(self) -> None:
-        """Compare the rates of dropouts, which no value in evaluation mode shows."""
+        """Compare dropout rates, which have no effect on values in evaluation mode.
+
+        Raises:
+            AssertionError: A rate differs from the spec's.
+        """
         for node in self.graph.nodes:
-            wanted, path = node.attributes.get("rate"), self.paths.get(node.name)
+            expected, path = node.attributes.get("rate"), self.paths.get(node.name)
             module = self.modules.get(path or "")
             rates = (getattr(module, name, None) for name in ("p", "rate", "drop_prob"))
-            rate = next((each for each in rates if isinstance(each, int | float)), None)
-            if wanted is not None and rate is not None and abs(rate - wanted) > 1e-6:
+            rate = next((value for value in rates if isinstance(value, int | float)), None)
+            if expected is not None and rate is not None and abs(rate - expected) > 1e-6:
                 raise AssertionError(
-                    f"{self.title} is not {self.graph.name}: {path} drops at a rate of {rate:g}, "
-                    f"the spec's {node.name} at {wanted:g}"
+                    f"{self.title} is not {self.graph.name}: {path} has a dropout rate of "
+                    f"{rate:g}, the spec's {node.name} has {expected:g}"
                 )
 
-    def weights(self, own: Mapping[str, Array] | None = None) -> dict[str, Array]:
-        """Its weights, or these, under the spec's names and in canonical layouts, strictly."""
-        return self._placed(own or self.backend.own_weights(self.model), "weights")
+    def weights(self, arrays: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return the model's weights by canonical name, in canonical layouts.
 
-    def gradients(self, found: Mapping[str, Array]) -> dict[str, Array]:
-        """The same for gradients."""
-        return self._placed(found, "gradients", only_trainable=True)
+        Args:
+            arrays: Weights by the model's own names; the current ones if not given.
+
+        Raises:
+            AssertionError: The weights do not fit the spec.
+        """
+        return self._canonical(arrays or self.backend.own_weights(self.model), "weights")
+
+    def gradients(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """The same for gradients of trainable parameters."""
+        return self._canonical(arrays, "gradients", only_trainable=True)
 
     def canonical(self, value: Array, node: Node) -> Array:
-        """Turn a value to [N, C, H, W] or [N, features] in CHW order."""
-        if not self.last:
+        """Convert a node's value to [N, C, H, W], or to [N, features] in CHW order."""
+        if not self.channels_last:
             return value
         return channels_first(value, node.layout if value.shape[1:] == node.shape else None)
 
-    def _placed(
-        self, own: Mapping[str, Array], what: str, only_trainable: bool = False
+    def _canonical(
+        self, arrays: Mapping[str, Array], kind: str, only_trainable: bool = False
     ) -> dict[str, Array]:
-        kept = {k: v for k, v in own.items() if not self.table.leaves_out(k)}
-        found: dict[str, Array] = {}
+        remaining = {k: v for k, v in arrays.items() if not self.table.leaves_out(k)}
+        canonical: dict[str, Array] = {}
         for name, slot in slots_of(self.table, self.graph).items():
-            key = next((key for key in slot.names if key in kept), None)
+            key = next((key for key in slot.names if key in remaining), None)
             if key is not None:
-                found[name] = _in_canonical_layout(kept.pop(key), slot)
-        found.update({f"{key} ({self.title}'s name)": value for key, value in kept.items()})
+                canonical[name] = _in_canonical_layout(remaining.pop(key), slot)
+        canonical.update({f"{key} ({self.title}'s name)": v for key, v in remaining.items()})
         expected = {
             p.name: p.shape for p in self.graph.parameters if not only_trainable or p.trainable
         }
-        shapes = {name: (value.shape, value.dtype.name) for name, value in found.items()}
+        shapes = {name: (value.shape, value.dtype.name) for name, value in canonical.items()}
         hint = ""
-        if kept and not expected.keys() <= found.keys():
+        if remaining and not expected.keys() <= canonical.keys():
             hint = f"Map the spec's names to modules of {self.title} with names."
-        elif any(n in found and found[n].shape != shape for n, shape in expected.items()):
-            hint = f"{self.graph.name} is made for inputs of {text_of(self.graph.input_shape)}."
+        elif any(n in canonical and canonical[n].shape != shape for n, shape in expected.items()):
+            hint = f"{self.graph.name} expects inputs of {text_of(self.graph.input_shape)}."
         try:
             checking.check(
-                expected, shapes, (), f"the {what} of {self.title}", hint, self.graph.name
+                expected, shapes, (), f"the {kind} of {self.title}", hint, self.graph.name
             )
         except WeightsError as problem:
             raise AssertionError(str(problem)) from None
-        return found
+        return canonical
 
 
-def _blocks(block: Block, before: str) -> Iterator[tuple[str, Block]]:
+def _blocks(block: Block, prefix: str) -> Iterator[tuple[str, Block]]:
+    """Every block inside a block, with its path."""
     for step in block.steps:
         if isinstance(step.child, Block):
-            path = f"{before}{step.name}"
+            path = f"{prefix}{step.name}"
             yield path, step.child
             yield from _blocks(step.child, f"{path}.")
 
 
 def _path(name: str, rules: list[naming.Rule]) -> str | None:
-    """The hand-written path of a node or block."""
-    found = naming.translated(f"{name}._", rules, {}, "_", [""])
-    return found[0].removesuffix(".") if found else None
+    """The path of the hand-written module for a node or block."""
+    paths = naming.translated(f"{name}._", rules, {}, "_", [""])
+    return paths[0].removesuffix(".") if paths else None
 
 
 def _in_canonical_layout(value: Array, slot: Slot) -> Array:

@@ -19,7 +19,7 @@ from zoo.verification.comparison import error
 
 
 def check_training(
-    mine: HandWritten,
+    hand_written: HandWritten,
     graph: Graph,
     x: Array,
     weights: Mapping[str, Array],
@@ -27,123 +27,144 @@ def check_training(
     statistics: bool,
     tolerance: float | None = None,
 ) -> None:
-    """Compare the training loss, its gradients, and running statistics with the spec's network's.
+    """Compare the training loss, its gradients and running statistics with the spec's network.
 
     Args:
-        mine: The hand-written model.
+        hand_written: The hand-written model.
         graph: The spec's network.
         x: [N, C, H, W].
-        weights: Canonical name -> array, for both.
+        weights: Canonical name -> array, for both models.
         labels: Class numbers [N].
         statistics: Whether to compare running statistics as well.
-        tolerance: For running statistics, if it is larger than the usual one.
+        tolerance: For running statistics, if it is larger than the default.
 
     Raises:
-        AssertionError: They differ; says what, by how much, and why where a reason is found.
-        InputError: A batch norm sees one value per channel, which has no variance.
+        AssertionError: The models differ. The message reports the first mismatch, its size and,
+            where it can be determined, its cause.
+        InputError: A batch norm has only one value per channel, whose variance is undefined.
     """
     norms = [node for node in graph.nodes if node.op == "batch_norm"]
     for node in norms:
         if len(x) * math.prod(node.shape[1:]) == 1:
-            raise InputError(f"{node.name} sees one value per channel: give x more examples")
-    backend = mine.backend
+            raise InputError(f"{node.name} has one value per channel: give x more examples")
+    backend = hand_written.backend
     dtype = next((value.dtype.name for value in weights.values()), "float32")
-    theirs = backend.build(graph.without_dropout(), None, dtype, 0)
-    backend.set_weights(theirs, weights)
-    other = HandWritten(theirs, graph, {})
+    reference_model = backend.build(graph.without_dropout(), None, dtype, 0)
+    backend.set_weights(reference_model, weights)
+    reference = HandWritten(reference_model, graph, {})
     names = [output.name for output in graph.outputs]
 
-    def loss(outputs: Any) -> Any:
+    def total_loss(outputs: Any) -> Any:
         return graph.total_loss(
-            by_output(outputs, names, mine.title, graph.name),
+            by_output(outputs, names, hand_written.title, graph.name),
             lambda logits, weight: backend.cross_entropy(logits, labels, weight),
         )
 
-    value, own, of_input, own_after = backend.differentiate(mine.model, x, loss, mine.dropouts)
-    wanted, aim, aim_of_input, after = backend.differentiate(theirs, x, loss, other.dropouts)
-    message = f"{mine.title} is not {graph.name}: "
+    loss, gradients, input_gradient, updated = backend.differentiate(
+        hand_written.model, x, total_loss, hand_written.dropouts
+    )
+    expected_loss, expected_gradients, expected_input_gradient, expected_updated = (
+        backend.differentiate(reference_model, x, total_loss, reference.dropouts)
+    )
+    message = f"{hand_written.title} is not {graph.name}: "
     kind = "float64" if dtype == "float64" else "float32"
-    most, most_kept = tolerances.GRADIENTS[kind], tolerances.TRAINING[kind]
-    if not abs(value - wanted) <= most * abs(wanted):
+    if not abs(loss - expected_loss) <= tolerances.GRADIENTS[kind] * abs(expected_loss):
         raise AssertionError(
-            f"{message}in training its loss is {value:.6g}, the spec's {wanted:.6g}"
+            f"{message}the training loss is {loss:.6g}, the spec's is {expected_loss:.6g}"
         )
-    own, aim = mine.gradients(own), other.gradients(aim)
-    largest = max((float(np.abs(each).max()) for each in aim.values()), default=0.0)
-    of_all = float(np.abs(aim_of_input).max())
-    scales = {**dict.fromkeys(aim, largest), "the input": of_all}
-    own, aim = {**own, "the input": of_input}, {**aim, "the input": aim_of_input}
-    for name, scale in scales.items():
-        far = float(np.abs(own[name] - aim[name]).max()) / (scale or 1.0)
-        if not far <= most:
-            raise AssertionError(
-                f"{message}in training the gradient of {name} is off by {far:.1e} of the largest, "
-                f"allowed {most:.0e}"
-            )
+    gradients = hand_written.gradients(gradients)
+    expected_gradients = reference.gradients(expected_gradients)
+    allowed = tolerances.GRADIENTS[kind]
+    check_gradients(gradients, expected_gradients, allowed, message)
+    check_gradients(
+        {"the input": input_gradient}, {"the input": expected_input_gradient}, allowed, message
+    )
     if statistics:
-        most_kept = max(most_kept, tolerance or 0)
-        own, aim = mine.weights(own_after), other.weights(after)
+        allowed = max(tolerances.TRAINING[kind], tolerance or 0)
+        actual, expected = hand_written.weights(updated), reference.weights(expected_updated)
         for node in norms:
-            check_statistics(node, own, aim, weights, len(x), most_kept, message)
+            check_statistics(node, actual, expected, weights, len(x), allowed, message)
+
+
+def check_gradients(
+    actual: Mapping[str, Array], expected: Mapping[str, Array], allowed: float, message: str
+) -> None:
+    """Compare gradients, relative to the largest of those expected.
+
+    Raises:
+        AssertionError: They differ.
+    """
+    largest = max((float(np.abs(value).max()) for value in expected.values()), default=0.0)
+    for name, value in expected.items():
+        deviation = float(np.abs(actual[name] - value).max()) / (largest or 1.0)
+        if not deviation <= allowed:
+            raise AssertionError(
+                f"{message}the gradient of {name} is off by {deviation:.1e} of the largest "
+                f"gradient, allowed {allowed:.0e}"
+            )
 
 
 def check_statistics(
     node: Node,
-    own: Mapping[str, Array],
-    aim: Mapping[str, Array],
+    actual: Mapping[str, Array],
+    expected: Mapping[str, Array],
     before: Mapping[str, Array],
     examples: int,
     allowed: float,
     message: str,
 ) -> None:
-    """Compare a batch norm's running statistics after a step with the spec's rule.
+    """Compare a batch norm's running statistics after a training step with the spec's rule.
 
     Raises:
         AssertionError: They differ.
     """
-    for local in ("running_mean", "running_var"):
-        name = f"{node.name}.{local}"
-        far = error(own[name], aim[name])
-        if not far <= allowed:
+    for statistic in ("running_mean", "running_var"):
+        name = f"{node.name}.{statistic}"
+        deviation = error(actual[name], expected[name])
+        if not deviation <= allowed:
             raise AssertionError(
-                f"{message}after a step of training {name} is off by {far:.1e}, allowed "
-                f"{allowed:.0e}{_reason(node, own, aim, before, examples)}"
+                f"{message}after a training step {name} is off by {deviation:.1e}, allowed "
+                f"{allowed:.0e}{_explanation(node, actual, expected, before, examples)}"
             )
 
 
-def _reason(
+def _explanation(
     node: Node,
-    own: Mapping[str, Array],
-    aim: Mapping[str, Array],
+    actual: Mapping[str, Array],
+    expected: Mapping[str, Array],
     before: Mapping[str, Array],
     examples: int,
 ) -> str:
-    """Find why: in running = before + share (batch - before), another share or another variance."""
-    share = float(node.attributes["momentum"])
-    mean, variance = (f"{node.name}.{local}" for local in ("running_mean", "running_var"))
+    """Explain a mismatch by another momentum or by the unbiased variance, if either is the cause.
 
-    def moved(values: Mapping[str, Array], name: str) -> Array:
+    The rule is: running = before + momentum * (batch - before).
+    """
+    momentum = float(node.attributes["momentum"])
+    mean, variance = f"{node.name}.running_mean", f"{node.name}.running_var"
+
+    def change(values: Mapping[str, Array], name: str) -> Array:
         return values[name].astype(np.float64) - before[name]
 
-    step = moved(aim, mean)
-    if not step.any() or not share:
+    expected_change = change(expected, mean)
+    if not expected_change.any() or not momentum:
         return ""
-    found = share * float((moved(own, mean) * step).sum() / (step * step).sum())
-    said = ""
-    if abs(found - share) > 1e-3 * share:
-        said = (
-            f".\nIt weighs the new value by {found:.3g}, the spec by {share:.3g}. PyTorch calls "
-            "this momentum; in Paddle, Keras and Flax momentum weighs the old value, "
-            f"{1 - share:.3g}"
+    projection = (change(actual, mean) * expected_change).sum()
+    estimate = momentum * float(projection / (expected_change * expected_change).sum())
+    text = ""
+    if abs(estimate - momentum) > 1e-3 * momentum:
+        text = (
+            f".\nIt weights the new value by {estimate:.3g}, the spec by {momentum:.3g}. PyTorch "
+            "calls this weight momentum; in Paddle, Keras and Flax, momentum is the weight of the "
+            f"old value, {1 - momentum:.3g}"
         )
     count = examples * math.prod(node.shape[1:])
-    batch = before[variance] + moved(aim, variance) / share
-    unbiased = before[variance] + found * (batch * count / (count - 1) - before[variance])
-    biased = before[variance] + found * (batch - before[variance])
-    if error(unbiased, own[variance]) < 0.1 * error(biased, own[variance]):
-        said += (
-            f".\nIts running variance takes the unbiased variance of a batch, {count}/{count - 1} "
-            "of the spec's, as PyTorch's own BatchNorm does and no other framework's: the network "
-            "is the same, but the statistics it keeps in training are not"
+    batch = before[variance] + change(expected, variance) / momentum
+    unbiased = before[variance] + estimate * (batch * count / (count - 1) - before[variance])
+    biased = before[variance] + estimate * (batch - before[variance])
+    if error(unbiased, actual[variance]) < 0.1 * error(biased, actual[variance]):
+        text += (
+            f".\nIts running variance uses the unbiased variance of a batch, {count}/{count - 1} "
+            "of the spec's. PyTorch's own BatchNorm does this; the other frameworks do not. The "
+            "network is the same, but its running statistics differ after training"
         )
-    return said
+    return text
