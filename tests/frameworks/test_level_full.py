@@ -106,5 +106,5 @@ def test_a_form_or_precision_that_raises(stated, spec_file, monkeypatch):
     assert compiled.passed == bool(stated)
     assert compiled.error is None
     assert "it crashed" in (compiled.detail if stated else compiled.note)
-    without = stage._stated(NotImplementedError("no kernel"), "")
+    without = stage._explained(NotImplementedError("no kernel"), "")
     assert not Check(kind="precision", what="float16", backend="torch", **without).passed

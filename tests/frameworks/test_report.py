@@ -58,7 +58,7 @@ def test_a_page_in_a_browser(report, browser, tmp_path, width):
         "Training losses with Adam",
         "Differences of weights with SGD",
         "Differences of weights with Adam",
-        "Float32 from float64 in training",
+        "Float32 against float64 in training",
     ]
     curves = [p.rect for p in browser.find_elements("css selector", "#curves svg")]
     across = 2 if width == 1100 else 1  # losses above differences, or all in one column

@@ -124,7 +124,7 @@ def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
     assert not report.passed
     assert [r.status for r in report.results] == ["failed", "failed"]
     assert report.results[0].problems == (
-        "the worker died of signal 9, as the system does when memory runs out",
+        "the worker was killed by signal 9, perhaps because memory ran out",
     )
     assert "no memory" in report.results[1].problems[0]
 
@@ -238,7 +238,7 @@ def test_training_agrees_and_is_reported(spec_file):
     assert all(0 < drift[-1] < 1e-2 for drift in found.drift.values())
     text = str(report)
     assert "10 steps of SGD (0.01) and Adam (0.001)" in text
-    assert "float32 from float64 after 10 steps" in text
+    assert "float32 against float64 after 10 steps" in text
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["training"]["steps"] == 10
 
 

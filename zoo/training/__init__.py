@@ -1,1 +1,1 @@
-"""Training rules written in NumPy, the same for every framework."""
+"""Optimizer rules written in NumPy, shared by all frameworks."""

@@ -1,8 +1,8 @@
-"""Training rules written in NumPy, applied to every framework's own gradients.
+"""Optimizer rules written in NumPy, applied to each framework's own gradients.
 
-Optimizers of the same name differ between frameworks: Keras' Adam puts epsilon elsewhere, and holds
-the learning rate in float32. Here the rule is NumPy's, in the dtype of the weights, so that only
-gradients and running statistics are compared, step by step.
+Optimizers of the same name differ between frameworks: Keras' Adam, for example, adds epsilon at
+another place and stores the learning rate in float32. These rules run in NumPy, in the dtype of the
+weights, so that a comparison covers only gradients and running statistics, step by step.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ STEPS = 10
 
 
 def sgd(lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 1e-4) -> Rule:
-    """Make the rule v = momentum v + (g + weight_decay w), w = w - lr v.
+    """Make the SGD rule v = momentum v + (g + weight_decay w), w = w - lr v.
 
     Returns:
-        A function that updates weights in place, given gradients and the step's number, from 1.
+        A function that updates weights in place, given gradients and the step number from 1.
 
     Example:
         >>> weights = {"w": np.array([1.0])}
@@ -37,9 +37,11 @@ def sgd(lr: float = 0.01, momentum: float = 0.9, weight_decay: float = 1e-4) -> 
     def step(weights: Weights, gradients: Mapping[str, Array], number: int) -> None:
         for name, gradient in gradients.items():
             w = weights[name]
-            pull = gradient + w.dtype.type(weight_decay) * w
-            before = velocity.get(name)
-            velocity[name] = pull if before is None else w.dtype.type(momentum) * before + pull
+            total = gradient + w.dtype.type(weight_decay) * w
+            previous = velocity.get(name)
+            velocity[name] = (
+                total if previous is None else w.dtype.type(momentum) * previous + total
+            )
             w -= w.dtype.type(lr) * velocity[name]
 
     return step
@@ -49,7 +51,7 @@ def adam(lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float 
     """Make Adam's rule, as algorithm 1 of the paper states it.
 
     Returns:
-        A function that updates weights in place, given gradients and the step's number, from 1.
+        A function that updates weights in place, given gradients and the step number from 1.
 
     Source: Kingma and Ba, Adam, https://arxiv.org/abs/1412.6980
 
@@ -75,14 +77,14 @@ def adam(lr: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float 
     return step
 
 
-#: name -> a function that makes the rule for a learning rate
+#: Name -> a function that makes the rule for a learning rate.
 RULES: dict[str, Callable[[float], Rule]] = {"SGD": sgd, "Adam": adam}
-#: name -> learning rates to try, the usual one first
+#: Name -> learning rates to try, starting with the default.
 RATES = {
     "SGD": (1e-2, 1e-3, 1e-4, 1e-5, 1e-6),
     "Adam": (1e-3, 1e-4, 1e-5, 1e-6, 1e-7),
 }
-#: name -> the rule's other settings, its defaults
+#: Name -> the defaults of the rule's other settings.
 SETTINGS = {
     "SGD": {"momentum": 0.9, "weight_decay": 1e-4},
     "Adam": {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8},
@@ -95,7 +97,7 @@ def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[
     Args:
         shape: (channels, height, width) of the input.
         size: Examples in a batch, at most 16.
-        classes: Number of classes; labels of larger digits start at 0 again.
+        classes: Number of classes; labels are taken modulo this number.
 
     Returns:
         ``STEPS`` pairs of images, float32 [N, C, H, W] with mean about 0 and standard deviation
@@ -117,8 +119,8 @@ def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[
             for digit in digits[start : start + size]
         ]
         grey = (np.stack([np.asarray(image, np.float32) for image in images]) / 240 - 0.3) / 0.38
-        # Channels differ, so that a mistaken order shows. Noise avoids equal values in a window,
-        # among which each framework's max pooling passes the gradient to a different one.
+        # Channels differ, so that a wrong channel order is detected. Noise avoids ties in max
+        # pooling, for which frameworks pass the gradient to different elements.
         x = np.stack([np.roll(grey, c, axis=2) * (1 - 0.1 * c) for c in range(channels)], axis=1)
         x += np.float32(0.05) * noise.standard_normal(x.shape, np.float32)
         batches.append((np.ascontiguousarray(x), labels[start : start + size]))

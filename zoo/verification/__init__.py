@@ -1,11 +1,11 @@
 """Verifies that the frameworks compute the same network.
 
 Each backend runs in its own process, with the same weights, on the same photograph. Every node is
-compared with the NumPy float64 meaning of the graph, and with the other backends.
+compared with a NumPy float64 reference, and with the other backends.
 
-The folders and files, from the bottom up: ``tolerances`` and ``comparison`` (what equal means),
-``results`` (plain data), ``stages``, ``worker`` and ``workers`` (processes), ``case``, ``training``
-and ``full`` (what is compared), ``rendering`` (how results look), ``report`` and ``verify``.
+The modules, from low to high level: ``tolerances`` and ``comparison`` (how errors are measured and
+judged), ``results`` (plain data), ``stages``, ``worker`` and ``workers`` (processes), ``case``,
+``training`` and ``full`` (comparisons), ``rendering`` (output), ``report`` and ``verify``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BackendResult", "Report"]
 
 
-def __getattr__(name: str) -> Any:  # workers import this package and need none of it
+def __getattr__(name: str) -> Any:  # workers import this package but use neither class
     if name == "Report":
         from zoo.verification.report import Report
 

@@ -36,30 +36,30 @@ def verify_all(
 ) -> Iterator[tuple[Report, bool]]:
     """Verify many models, each as :func:`zoo.verify` does, with auxiliary heads where it has any.
 
-    One process for each backend does one model after another. The report of each model is kept in
-    the folder at once. A later run in the same folder resumes: models that passed are not verified
-    again, unless something changed that could change the result. A model that needs more memory
-    than is available gets a report that fails and says so.
+    One process per backend verifies one model after another. Each report is written to the folder
+    as soon as it is ready. A later run in the same folder resumes: models that passed are not
+    verified again, unless something that could affect the result has changed. A model that needs
+    more memory than is available gets a failing report with that reason.
 
     Args:
         models: Names of models that zoo ships.
-        folder: Folder for ``MODEL.json``, ``MODEL.html`` and ``index.html``, which is made if
-            needed. Nothing is kept if not given.
+        folder: Folder for ``MODEL.json``, ``MODEL.html`` and ``index.html``; created if needed.
+            Nothing is written if not given.
         backends: As for :func:`zoo.verify`.
         dtype: As for :func:`zoo.verify`.
         level: As for :func:`zoo.verify`.
         seed: Random seed for the weights.
         command: The command line to show in the index page.
-        progress: Called with what is done next, in words.
+        progress: Called with a message before each part of the work.
 
     Yields:
-        Each report as soon as it is ready, and whether it was kept from an earlier run.
+        Each report as soon as it is ready, and whether it comes from an earlier run.
 
     Raises:
-        InputError: The folder cannot be written to.
-        BackendError: A package that the pages need is not installed.
+        InputError: The folder cannot be created.
+        BackendError: A package that the HTML pages need is not installed.
     """
-    target = None if folder is None else _make(Path(folder))
+    target = None if folder is None else _create(Path(folder))
     if target:
         page.check()
     settings: dict[str, Any] = {"backends": backends, "dtype": dtype, "level": level, "seed": seed}
@@ -67,8 +67,8 @@ def verify_all(
     with Workers(keep=True) as workers:
         for number, model in enumerate(models, 1):
             key = _key(model, settings)
-            report = _kept(target / f"{model}.json", key) if target else None
-            known = report is not None
+            report = _stored(target / f"{model}.json", key) if target else None
+            resumed = report is not None
             if report is None:
                 prefix = f"{model} ({number} of {len(models)}): "
                 try:
@@ -82,14 +82,14 @@ def verify_all(
                 except memory.NotEnoughMemoryError as error:  # the next model may fit
                     report = _not_run(model, dtype, level, seed, str(error))
                 if target:
-                    kept = {"key": key, **report.to_dict()}
+                    record = {"key": key, **report.to_dict()}
                     write_text(target / f"{model}.html", report.to_html())
-                    # Last: with it the model counts as done.
-                    write_text(target / f"{model}.json", json.dumps(kept, indent=1) + "\n")
+                    # Written last, because it marks the model as done.
+                    write_text(target / f"{model}.json", json.dumps(record, indent=1) + "\n")
             reports.append(report)
             if target:
                 write_text(target / "index.html", page.index(reports, command))
-            yield report, known
+            yield report, resumed
 
 
 def _prefixed(prefix: str, progress: Progress) -> Progress:
@@ -99,12 +99,12 @@ def _prefixed(prefix: str, progress: Progress) -> Progress:
 def _has_heads(model: str) -> bool:
     try:
         return bool(graphs.graph(model).omitted)
-    except SpecError:  # which verify reports
+    except SpecError:  # verify will raise it again
         return False
 
 
 def _not_run(model: str, dtype: str, level: str, seed: int, reason: str) -> Report:
-    """A report without results, which says why."""
+    """Make a report without results that gives the reason."""
     graph = graphs.graph(model, aux=_has_heads(model))
     return Report(
         model=model,
@@ -123,7 +123,7 @@ def _not_run(model: str, dtype: str, level: str, seed: int, reason: str) -> Repo
     )
 
 
-def _make(folder: Path) -> Path:
+def _create(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -131,8 +131,8 @@ def _make(folder: Path) -> Path:
     return folder
 
 
-def _kept(path: Path, key: str) -> Report | None:
-    """The report of an earlier run, if it is intact, of the same inputs, and passed."""
+def _stored(path: Path, key: str) -> Report | None:
+    """Read the report of an earlier run; None unless it is intact, passed and has the same key."""
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if data.pop("key") != key or not data["passed"]:
@@ -143,12 +143,12 @@ def _kept(path: Path, key: str) -> Report | None:
 
 
 def _key(model: str, settings: dict[str, Any]) -> str:
-    """A digest of everything a result depends on: the spec, zoo's own code, and the versions."""
+    """A digest of everything a result depends on: the spec, zoo's own code, and versions."""
     _, _, document = load(model)
     digest = hashlib.sha256(json.dumps(document).encode())
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     packages = [package for entry in registry.table().values() for package in entry.packages]
-    known = [model, settings, registry.versions(packages), np.__version__]
-    digest.update(json.dumps(known, sort_keys=True, default=list).encode())
+    parts = [model, settings, registry.versions(packages), np.__version__]
+    digest.update(json.dumps(parts, sort_keys=True, default=list).encode())
     return digest.hexdigest()

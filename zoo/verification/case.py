@@ -1,4 +1,4 @@
-"""One network and one input: what the backends compute of it, and how far they are off."""
+"""One network with one input: runs it in every backend and measures the errors."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from zoo.verification.stages import write_job
 from zoo.verification.together import in_background
 from zoo.verification.workers import Workers
 
-#: What a worker returned, or in words why it returned nothing.
+#: What a worker returned, or the reason why it returned nothing.
 Outcome = dict[str, Any] | str
 
 
 @dataclass
 class Case:
-    """One network, one input, and a folder in which its workers leave what they computed.
+    """One network with one input, and the folder to which workers write their results.
 
     Attributes:
         folder: The job's folder.
         graph: The network.
-        counts: Trainable parameters, ``plain`` and, where there are heads, ``aux``.
-        dtype: What the backends compute in.
-        reference: Node -> its value by the NumPy meaning, float64.
+        counts: Number of trainable parameters: ``plain`` and, where there are heads, ``aux``.
+        dtype: The dtype that the backends compute in.
+        reference: Node name -> its value in the NumPy reference, float64.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class Case:
     counts: Mapping[str, int]
     dtype: str
     reference: Mapping[str, Array]
-    _rounding: Future[float] | None = None
+    _rounding_error: Future[float] | None = None
 
     @classmethod
     def prepare(
@@ -55,10 +55,10 @@ class Case:
         seed: int,
         counterpart: Graph | None = None,
     ) -> Case:
-        """Make weights, the reference and the job.
+        """Create the weights, the reference values and the job.
 
         Args:
-            folder: The job's folder, which is made.
+            folder: The job's folder; created if needed.
             graph: The network.
             x: float32 [N, C, H, W].
             dtype: float32 or float64.
@@ -73,16 +73,18 @@ class Case:
         write_job(folder, graph=graph, counterpart=counterpart, dtype=dtype, seed=seed)
         networks = [graph] if counterpart is None else [graph, counterpart]
         counts = {"aux" if g.options["aux"] else "plain": g.num_parameters for g in networks}
-        cost = in_background(rounding, graph, x, weights, reference) if dtype == "float32" else None
-        return cls(folder, graph, counts, dtype, reference, cost)
+        rounding_error = None
+        if dtype == "float32":
+            rounding_error = in_background(rounding, graph, x, weights, reference)
+        return cls(folder, graph, counts, dtype, reference, rounding_error)
 
     @property
     def tolerance(self) -> float:
         """The largest error allowed at any node; in float32 it depends on the network."""
-        usual = tolerances.FORWARD[self.dtype]
-        if self._rounding is None:
-            return usual
-        return max(usual, tolerances.ROUNDING_FACTOR * self._rounding.result())
+        minimum = tolerances.FORWARD[self.dtype]
+        if self._rounding_error is None:
+            return minimum
+        return max(minimum, tolerances.ROUNDING_FACTOR * self._rounding_error.result())
 
     def run(
         self,
@@ -91,18 +93,17 @@ class Case:
         requested: str,
         environment: Mapping[str, str] | None = None,
     ) -> Outcome:
-        """Have one backend do the job; returns its result, or in words why there is none."""
-        double = self.environment(self.dtype, workers)
-        settings = {**double, **(environment or {})}
-        return workers.work(self.folder, registry.resolve(backend), requested, "forward", settings)
+        """Run one backend; return its result, or the reason why there is none."""
+        variables = {**self.environment(self.dtype, workers), **(environment or {})}
+        return workers.work(self.folder, registry.resolve(backend), requested, "forward", variables)
 
     @staticmethod
     def environment(dtype: str, workers: Workers) -> Mapping[str, str]:
-        """Variables that a process is started with."""
+        """Return the environment variables that a worker is started with."""
         return FLOAT64 if dtype == "float64" or workers.keep else {}
 
     def errors(self, backend: str) -> dict[str, float]:
-        """Node, or ``output:name``, -> error of what a backend computed against the reference."""
+        """Return the error of each node and of each output, ``output:name``, of a backend."""
         with np.load(self.folder / f"{backend}.npz", allow_pickle=False) as values:
             return {
                 key: error(_value(values, key), self.reference[node])
@@ -110,23 +111,24 @@ class Case:
             }
 
     def pairs(self, backends: Sequence[str]) -> tuple[Pair, ...]:
-        """Compare each two backends."""
+        """Compare every pair of backends."""
         files = {b: np.load(self.folder / f"{b}.npz", allow_pickle=False) for b in backends}
         errors: dict[tuple[str, str], dict[str, float]] = {
             pair: {} for pair in combinations(backends, 2)
         }
-        for key in self._nodes():  # one node at a time, so that no more is held in memory
+        for key in self._nodes():  # one node at a time, to save memory
             values = {backend: _value(file, key) for backend, file in files.items()}
-            for (a, b), of_pair in errors.items():
-                of_pair[key] = error(values[a], values[b])
+            for (a, b), pair_errors in errors.items():
+                pair_errors[key] = error(values[a], values[b])
         for file in files.values():
             file.close()
         return tuple(
-            Pair(a, b, of_pair[self.logits], worst(of_pair)) for (a, b), of_pair in errors.items()
+            Pair(a, b, pair_errors[self.logits], worst(pair_errors))
+            for (a, b), pair_errors in errors.items()
         )
 
     def top5(self, backend: str | None = None) -> tuple[int, ...]:
-        """Return the indices of a backend's five largest logits, or of the reference's."""
+        """Return the indices of the five largest logits of a backend, or of the reference."""
         if backend is None:
             return tuple(top(self.reference[self._nodes()[self.logits]]))
         with np.load(self.folder / f"{backend}.npz", allow_pickle=False) as values:
@@ -138,7 +140,7 @@ class Case:
         return f"output:{self.graph.outputs[0].name}"
 
     def _nodes(self) -> dict[str, str]:
-        """Key in a backend's file -> the node that it is, in the order of computation."""
+        """Key in a backend's file -> name of the node, in the order of computation."""
         nodes = {node.name: node.name for node in self.graph.nodes}
         outputs = self.graph.output_nodes.items()
         return nodes | {f"output:{name}": node.name for name, node in outputs}

@@ -1,4 +1,4 @@
-"""How the difference between two values of a node is measured."""
+"""Measures the difference between two values of a node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 def error(value: Array, reference: Array) -> float:
     """Return max|value - reference| / max|reference| over the whole node, never elementwise.
 
-    The error is infinite if the shapes differ or a value is not finite, so that neither can pass.
+    The error is infinite if the shapes differ or a value is not finite, so that no tolerance
+    accepts it.
 
     Example:
         >>> error(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
@@ -38,7 +39,7 @@ class Worst:
 
 
 def worst(errors: Mapping[str, float]) -> Worst:
-    """Return the largest of these errors, and where it is.
+    """Return the largest of these errors with its node.
 
     Example:
         >>> worst({"conv": 1e-7, "output:logits": 1e-6})
@@ -48,9 +49,9 @@ def worst(errors: Mapping[str, float]) -> Worst:
     return readable(Worst(errors[node], node))
 
 
-def readable(place: Worst) -> Worst:
-    """Write the key of an output, ``output:logits``, as a reader should see it."""
-    return Worst(place.error, place.node.replace("output:", "output "))
+def readable(result: Worst) -> Worst:
+    """Replace the key of an output, such as ``output:logits``, by readable text."""
+    return Worst(result.error, result.node.replace("output:", "output "))
 
 
 def top(logits: Array, count: int = 5) -> list[int]:

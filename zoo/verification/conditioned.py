@@ -1,11 +1,12 @@
-"""Weights for verification, with which a correct network stays accurate in floating point.
+"""Well-conditioned weights, with which a correct network stays accurate in floating point.
 
-With arbitrary random statistics correct networks diverge, because values grow without bound and
-rounding errors grow with them; then a comparison says nothing. Here weights are scaled after He,
-biases are not zero, and each batch norm divides by about the size of the reference's values at that
-node, with a scale in [0.5, 1.5]. Every part of every operation matters, and nothing explodes. The
-size is taken over all channels, and the mean that is subtracted is drawn, not measured: otherwise
-channels that hardly vary, with values close to their mean, would cost a digit every few layers.
+With arbitrary random running statistics, correct networks diverge: values grow without bound, and
+rounding errors with them, so that a comparison is meaningless. Here weights use He scaling, biases
+are nonzero, and each batch norm divides by about the magnitude of the reference's values at that
+node and has a scale in [0.5, 1.5]. Every part of every operation affects the result, and values
+stay bounded. The magnitude is computed over all channels, and the running mean is drawn at random
+rather than measured. Otherwise, channels that hardly vary, with values close to their mean, would
+lose a digit every few layers.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
 def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Make conditioned weights, and the reference's value at every node with them.
+    """Make conditioned weights and compute the reference values of all nodes with them.
 
     Args:
         graph: The network.
@@ -40,8 +41,8 @@ def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array]
     values: dict[str, Array] = {"input": x.astype(np.float64)}
     for node in graph.nodes:
         inputs = [values[name] for name in node.inputs]
-        local = weights.fill(node, inputs[0])
-        values[node.name] = ops.OPS[node.op].meaning(node, inputs, local)
+        parameters = weights.fill(node, inputs[0])
+        values[node.name] = ops.OPS[node.op].meaning(node, inputs, parameters)
     del values["input"]
     return weights.values, values
 
@@ -49,9 +50,9 @@ def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array]
 def rounding(
     graph: Graph, x: Array, weights: Mapping[str, Array], reference: Mapping[str, Array]
 ) -> float:
-    """Return the worst error of any node when NumPy computes the graph in float32.
+    """Return the largest error of any node when NumPy computes the graph in float32.
 
-    This is what rounding costs on this network; no framework can do much better.
+    This is the rounding error inherent to the network; no framework can do much better.
     """
     steps = ops.steps(graph, x, weights, np.float32)
     return max(error(value, reference[name]) for name, value in steps)
@@ -64,24 +65,24 @@ class _Weights:
 
     def fill(self, node: Node, x: Array) -> dict[str, Array]:
         """Draw a node's parameters; return them by local name, in float64."""
-        local: dict[str, Array] = {}
+        parameters: dict[str, Array] = {}
         for parameter in node.parameters:
             name = parameter.name.removeprefix(f"{node.name}.")
             value = self.draw(parameter, node, name, x).astype(np.float32)
             self.values[parameter.name] = value
-            local[name] = value.astype(np.float64)
-        return local
+            parameters[name] = value.astype(np.float64)
+        return parameters
 
     def draw(self, parameter: Parameter, node: Node, name: str, x: Array) -> Array:
         if parameter.constant is None:
             return uniform(self.graph, parameter, self.seed, math.sqrt(6 / parameter.fan_in))
         noise = uniform(self.graph, parameter, self.seed, 1.0)
         if name == "running_mean":
-            square = (x * x).mean(axis=(0, *range(2, x.ndim)))
-            return np.asarray(0.3 * noise * np.sqrt(square))
+            mean_square = (x * x).mean(axis=(0, *range(2, x.ndim)))
+            return np.asarray(0.3 * noise * np.sqrt(mean_square))
         if name == "running_var":
-            # Of the layer, not of each channel: over a hundred layers that would amplify rounding
-            # a thousandfold.
+            # Over the whole layer. Variances per channel would amplify rounding errors a
+            # thousandfold over a hundred layers.
             return np.asarray((x * x).mean() * (1 + 0.1 * noise))
         if name == "weight":
             return 1 + 0.5 * noise

@@ -1,4 +1,4 @@
-"""What every part of a verification needs."""
+"""The data and processes that all parts of a verification share."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from zoo.verification.workers import Workers
 Result = TypeVar("Result")
 Progress = Callable[[str], None]
 
-#: Started with this, a process of a job that contains float64 computes it; otherwise JAX would make
-#: float32 of it.
+#: Environment of processes that compute in float64; without it JAX would use float32.
 FLOAT64 = {"JAX_ENABLE_X64": "1"}
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every part of a verification needs.
+    """The data and processes that all parts of a verification share.
 
     Attributes:
-        path: Its scratch folder.
-        graph: The network, at the size that the part uses.
-        requested: Backend -> what the caller called it.
+        path: Scratch folder.
+        graph: The network, at the input size to use.
+        requested: Backend -> the name by which it was requested.
         seed: Random seed for the weights.
         workers: The processes.
-        progress: Called with what is done next, in words.
+        progress: Called with a message before each part of the work.
     """
 
     path: Path
@@ -41,20 +40,20 @@ class Context:
     workers: Workers
     progress: Progress
 
-    def each(
+    def for_each_backend(
         self,
         task: Callable[[str], Result],
-        what: str = "",
+        description: str = "",
         graph: Graph | None = None,
         backends: list[str] | None = None,
     ) -> dict[str, Result]:
-        """Call a function for each backend, as many at the same time as fit into memory.
+        """Call a function for each backend, in parallel as far as memory allows.
 
         Args:
             task: Called with a backend's name.
-            what: What it does, for a message of progress.
+            description: What the task does, for progress messages.
             graph: The network it runs; the context's own if not given.
-            backends: For which; all if not given.
+            backends: Which backends; all if not given.
 
         Returns:
             Backend -> result, in order.
@@ -64,16 +63,16 @@ class Context:
         numbers = {name: number for number, name in enumerate(self.requested, 1)}
 
         def announce(backend: str) -> None:
-            about = f": {what}" if what else ""
+            suffix = f": {description}" if description else ""
             title = registry.resolve(backend).title
-            self.progress(f"Running {title} ({numbers[backend]} of {count}){about}")
+            self.progress(f"Running {title} ({numbers[backend]} of {count}){suffix}")
 
         needed = memory.needed(graph or self.graph, 8)
         capacity = min(self.workers.capacity(needed), max(len(names), 1))
         return side_by_side(task, names, capacity, announce, self.workers.close)
 
     def start(self, environment: Mapping[str, str]) -> None:
-        """Start the first processes, which import their frameworks meanwhile."""
+        """Start the first processes, so that they can import their frameworks in the background."""
         capacity = self.workers.capacity(memory.needed(self.graph, 8))
         for backend in list(self.requested)[:capacity]:
             self.workers.start(registry.resolve(backend), environment)

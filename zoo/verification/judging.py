@@ -1,4 +1,4 @@
-"""Compares what one backend returned with what the graph says."""
+"""Compares the result of one backend with the graph and the reference."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def judge(case: Case, backend: str, outcome: Outcome, required: bool) -> Backend
     Args:
         case: The network, the input and the reference.
         backend: The backend's name.
-        outcome: What its worker returned, or in words why it returned nothing.
-        required: Whether it was requested by name; then it may not be missing.
+        outcome: What its worker returned, or the reason why it returned nothing.
+        required: Whether it was requested by name, so that a missing framework is a problem.
     """
     entry = registry.resolve(backend)
     if isinstance(outcome, str):
@@ -48,7 +48,7 @@ def judge(case: Case, backend: str, outcome: Outcome, required: bool) -> Backend
 
 
 def _structure(case: Case, outcome: Mapping[str, Any]) -> list[str]:
-    """Counts, parameters by name and shape, and outputs that differ from the graph's."""
+    """Report parameter counts, names and shapes, and output shapes that differ from the graph."""
     problems = [
         f"{outcome['parameters'][kind]:,} parameters ({kind}), the graph has {count:,}"
         for kind, count in case.counts.items()
@@ -58,8 +58,8 @@ def _structure(case: Case, outcome: Mapping[str, Any]) -> list[str]:
     shapes = outcome["shapes"]
     for name in {**expected, **shapes}:
         if expected.get(name) != shapes.get(name):
-            own, theirs = shapes.get(name, "missing"), expected.get(name, "no such parameter")
-            problems.append(f"parameter {name}: {own}, the graph has {theirs}")
+            actual, in_graph = shapes.get(name, "missing"), expected.get(name, "no such parameter")
+            problems.append(f"parameter {name}: {actual}, the graph has {in_graph}")
     batch = len(next(iter(case.reference.values())))
     outputs = {name: [batch, *node.shape] for name, node in case.graph.output_nodes.items()}
     if outcome["output_shapes"] != outputs:

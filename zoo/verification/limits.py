@@ -1,4 +1,4 @@
-"""What the backends state about their own limits, where a verification needs it."""
+"""Looks up the known limitations that backends declare."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from zoo.backend import registry
 
 
 def form_limit(backend: str, form: str) -> str:
-    """Return the reason why a form of running may be unavailable; empty if none is stated."""
+    """Return the reason why a form may be unavailable; empty if none is declared."""
     return registry.resolve(backend).form_limits.get(form, "")
 
 
 def precision_limit(backend: str, dtype: str) -> str:
-    """Return the reason why a dtype may be unavailable; empty if none is stated."""
+    """Return the reason why a dtype may be unavailable; empty if none is declared."""
     return registry.resolve(backend).precision_limits.get(dtype, "")
 
 

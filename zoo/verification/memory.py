@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 
-#: A container's limit and what it has used, for the second and first version of cgroups.
+#: A container's memory limit -> its usage, for versions 2 and 1 of cgroups.
 _LIMITS = {
     "/sys/fs/cgroup/memory.max": "memory.current",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes": "memory.usage_in_bytes",
@@ -23,25 +23,25 @@ class NotEnoughMemoryError(InputError):
 def available() -> int:
     """Return how many bytes are available, on the machine or in the container."""
     free = _meminfo()
-    for limit, used in _LIMITS.items():
+    for limit, usage in _LIMITS.items():
         try:
-            taken = int(Path(limit).with_name(used).read_text()) - _cached(Path(limit).parent)
-            free = min(free, int(Path(limit).read_text()) - taken)
+            used = int(Path(limit).with_name(usage).read_text()) - _cached(Path(limit).parent)
+            free = min(free, int(Path(limit).read_text()) - used)
         except (OSError, ValueError):  # there is no limit, or it is "max"
             continue
     return max(free, 0)
 
 
 def needed(graph: Graph, itemsize: int) -> int:
-    """Estimate how many bytes a verification of a network needs, in a worker or the parent.
+    """Estimate how many bytes the verification of a network needs, in a worker or the parent.
 
-    The weights are held up to four times: in the model, as drawn, as given and as laid out for the
-    framework. The value of every node is held twice in float64: the framework's and NumPy's. The
-    windows of the largest convolution are held once.
+    There are up to four copies of the weights: in the model, as drawn, as received, and in the
+    framework's layout. There are two float64 copies of every node's value: the framework's and
+    NumPy's. The unrolled windows of the largest convolution exist once.
 
     Args:
         graph: The network.
-        itemsize: Bytes of a weight.
+        itemsize: Bytes per weight.
     """
     weights = sum(math.prod(p.shape) for p in graph.parameters)
     values = sum(math.prod(node.shape) for node in graph.nodes)
@@ -57,7 +57,7 @@ def _windows(attributes: object, shape: tuple[int, ...]) -> int:
 
 
 def _cached(group: Path) -> int:
-    """Bytes of cached files, which the system frees when memory is needed."""
+    """Return the bytes of cached files, which the system frees when memory is needed."""
     lines = (group / "memory.stat").read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 

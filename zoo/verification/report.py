@@ -1,4 +1,4 @@
-"""The report that :func:`zoo.verify` returns: results that show themselves."""
+"""The report that :func:`zoo.verify` returns: results with their renderings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from zoo.verification.rendering import page, terminal
 from zoo.verification.results import Results
 
-_WIDTH = 120  # columns, where no terminal says otherwise
+_WIDTH = 120  # columns, if there is no terminal
 _NOTEBOOK = '<pre style="overflow-x: auto; white-space: pre">{code}</pre>'
 
 
@@ -30,7 +30,7 @@ class Report(Results):
         """Make a report from what :meth:`to_dict` returned.
 
         Raises:
-            pydantic.ValidationError: The data is something else.
+            pydantic.ValidationError: The data has another structure.
         """
         from pydantic import TypeAdapter
 

@@ -1,4 +1,4 @@
-"""The results of a verification as plain data, which goes to JSON and back."""
+"""The results of a verification as plain data, which can be converted to JSON and back."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from zoo.verification.comparison import Worst
 
 @dataclass(frozen=True)
 class BackendResult:
-    """What was measured of one backend.
+    """The measurements for one backend.
 
     Attributes:
-        backend: Its name.
+        backend: The backend's name.
         title: The framework's name.
         versions: Package -> version.
         status: ``compared``, ``missing`` (not installed) or ``failed`` (it crashed).
-        problems: What is wrong, in words; empty if nothing is.
-        parameters: Trainable values as the framework counts them, ``plain`` and with ``aux``.
+        problems: Descriptions of what is wrong; empty if nothing is.
+        parameters: Number of trainable parameters as the framework counts them, ``plain`` and
+            with ``aux``.
         output_shapes: Output name -> shape.
         logits_error: Error of the logits against the float64 reference.
         worst: The largest error of any node or output against the reference.
         first: The first node, in the order of computation, whose error exceeds the tolerance.
         errors: Error of every node against the reference, in the order of ``Results.nodes``.
-        top5: Indices of its five largest logits.
+        top5: Indices of the backend's five largest logits.
     """
 
     backend: str
@@ -60,14 +61,15 @@ class TrainingPair:
     Attributes:
         a, b: The backends.
         loss: Relative difference of the first loss.
-        gradients: The largest difference of any parameter's gradient, over the largest gradient.
+        gradients: The largest difference of any parameter's gradient, relative to the largest
+            gradient.
         of_input: The same for the gradient of the input.
-        problems: Which differences exceed their tolerance, in words.
-        rules: Rule -> the largest difference of any weight or statistic after the last step, over
-            the largest of them.
+        problems: Descriptions of the differences that exceed their tolerance.
+        rules: Rule -> the largest difference of any weight or statistic after the last step,
+            relative to the largest of them.
         losses: Rule -> relative difference of the losses, step by step.
         weights: Rule -> the largest difference of the sampled weights and statistics
-            (``Training.sampled``) over the largest of them, step by step.
+            (``Training.sampled``), relative to the largest of them, step by step.
     """
 
     a: str
@@ -85,21 +87,21 @@ class TrainingPair:
 class Training:
     """The result of the levels ``gradients`` and ``training``.
 
-    Fields with a default belong to training steps, and are left out of JSON if there were none.
+    Fields with a default describe training steps. They are omitted from JSON if there were none.
 
     Attributes:
         input_size: (height, width) used; smaller than the network's own, to save time and memory.
         batch: Examples in a batch.
-        pairs: One for each two backends.
-        problems: What is wrong, in words.
+        pairs: One for each pair of backends.
+        problems: Descriptions of what is wrong.
         steps: Number of steps of each rule; 0 if only gradients were compared.
-        rates: Rule -> learning rate. It is the largest of those tried at which training in the
-            first backend does not amplify a change of 1e-12 in the weights; or the smallest.
+        rates: Rule -> learning rate: the largest of those tried at which training in the first
+            backend does not amplify a change of 1e-12 in the weights, or else the smallest.
         losses: Backend -> rule -> losses, step by step.
-        drift: Backend -> difference of its SGD in float32 from its own in float64, step by step:
-            the largest difference of the sampled weights over the largest of them.
-        sampled: How many values were kept of each step: all, or a sample of a large network.
-        values: How many weights and statistics there are.
+        drift: Backend -> difference between its SGD in float32 and in float64, step by step: the
+            largest difference of the sampled weights, relative to the largest of them.
+        sampled: How many values were recorded after each step: all, or a sample for large networks.
+        values: Total number of weights and statistics.
     """
 
     input_size: tuple[int, int]
@@ -115,31 +117,31 @@ class Training:
 
     @property
     def kept(self) -> str:
-        """Which values were compared after each step, in words."""
+        """A description of the values that were compared after each step."""
         if self.sampled < self.values:
             return f"a sample of {self.sampled:,} of {self.values:,} weights and statistics"
         return f"all {self.values:,} weights and statistics"
 
 
-_OF_STEPS = {"steps", "rates", "losses", "drift", "sampled", "values", "rules", "weights"}
+_STEP_FIELDS = {"steps", "rates", "losses", "drift", "sampled", "values", "rules", "weights"}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One further check of the level ``full``.
+    """One additional check of the level ``full``.
 
     Attributes:
         kind: ``size``, ``form``, ``precision``, ``engine`` or ``optimizer``.
-        what: What exactly, such as ``batch 5 of 1x87x75, 7 classes``, or ``torch.compile``.
+        what: What was checked, such as ``batch 5 of 1x87x75, 7 classes`` or ``torch.compile``.
         backend: The backend's name.
-        error: The error measured; None if there is no result, which is a failure unless ``limit``
+        error: The measured error; None if there is no result, which is a failure unless ``limit``
             gives a reason.
         allowed: The tolerance; None if an error is only reported.
         node: Where the error is largest.
-        note: A remark in words; for a failure, what the framework raised.
-        limit: Why there is no result, where the backend's table of limits states a reason or an
-            optional engine is not installed.
-        detail: The framework's own message, where it is too long to print.
+        note: A remark; for a failure, the error that the framework raised.
+        limit: Why there is no result, if the backend declares such a limit or an optional engine
+            is not installed.
+        detail: The framework's own message, if it is too long to print.
     """
 
     kind: str
@@ -154,14 +156,14 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether there is a result within the tolerance, or a stated reason why there is none."""
+        """Whether the result is within the tolerance, or missing for a declared reason."""
         if self.error is None:
             return bool(self.limit)
         return self.allowed is None or self.error <= self.allowed
 
     @property
     def problem(self) -> str:
-        """What is wrong, in words; empty if the check passed."""
+        """A description of what is wrong; empty if the check passed."""
         if self.passed:
             return ""
         if self.error is None:
@@ -173,11 +175,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Results:
-    """All results of one verification; :class:`zoo.verification.Report` adds how they look.
+    """All results of one verification; :class:`zoo.verification.Report` adds renderings.
 
     Attributes:
         model: Name of the model.
-        options: The options it was built with.
+        options: The options that it was built with.
         dtype: The dtype that the backends computed in.
         level: ``forward``, ``gradients``, ``training`` or ``full``.
         tolerance: The largest error allowed at any node.
@@ -187,12 +189,12 @@ class Results:
         nodes: The nodes compared, in the order of computation.
         top5: Indices of the reference's five largest logits.
         results: One for each backend.
-        pairs: One for each two backends that were compared.
+        pairs: One for each pair of backends that were compared.
         training: Gradients and training, if the level includes them.
-        checks: The further checks of the level ``full``.
-        notes: What a reader must know, such as a smaller input size than the network's own.
-        command: The command line that does the same.
-        not_run: Why nothing was compared, such as too little memory; empty if something was.
+        checks: The additional checks of the level ``full``.
+        notes: Remarks for the reader, such as a smaller input size than the network's own.
+        command: The equivalent command line.
+        not_run: Why nothing was compared, such as a lack of memory; empty if something was.
     """
 
     model: str
@@ -220,7 +222,7 @@ class Results:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Everything that is wrong, in words."""
+        """Descriptions of everything that is wrong."""
         problems = [self.not_run] if self.not_run else []
         problems += [f"{r.title}: {problem}" for r in self.results for problem in r.problems]
         problems += self.training.problems if self.training else ()
@@ -234,12 +236,12 @@ class Results:
         return bool(self.compared) and not self.problems
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain data for JSON; a number that is not finite becomes None."""
+        """Return everything as plain data for JSON; non-finite numbers become None."""
         plain: dict[str, Any] = _finite(asdict(self))
         if self.training and not self.training.steps:
-            for part in (plain["training"], *plain["training"]["pairs"]):
-                for name in _OF_STEPS & part.keys():
-                    del part[name]
+            for record in (plain["training"], *plain["training"]["pairs"]):
+                for name in _STEP_FIELDS & record.keys():
+                    del record[name]
         return {"passed": self.passed, "problems": list(self.problems), **plain}
 
 

@@ -1,4 +1,4 @@
-"""At which input sizes a network can be verified."""
+"""Chooses input sizes at which a network can be verified."""
 
 from __future__ import annotations
 
@@ -9,30 +9,32 @@ from zoo.language import graphs
 from zoo.verification import memory
 
 _SIDES = (64, 80, 96, 112, 128, 160, 192, 224)
-_PARTS = (0.75, 0.5, 0.35, 0.25, 0.15)  # of the network's own height and width
+_FRACTIONS = (0.75, 0.5, 0.35, 0.25, 0.15)  # of the network's own height and width
 
 
 def smaller(model: str, graph: Graph) -> tuple[int, int]:
-    """Return the smallest usual input size that a network can be made for, or its own."""
-    own: tuple[int, int] = tuple(graph.options["input_size"])
+    """Return the smallest common input size that a network supports, or its own size."""
+    default: tuple[int, int] = tuple(graph.options["input_size"])
     for side in _SIDES:
-        if side >= max(own):
+        if side >= max(default):
             break
         if graphs.takes(model, **{**graph.options, "input_size": side}):
             return side, side
-    return own
+    return default
 
 
-def fitting(name: str, options: dict[str, Any], itemsize: int) -> tuple[Graph, tuple[str, ...]]:
-    """Make a network for the largest input size whose verification fits into memory.
+def fit_to_memory(
+    name: str, options: dict[str, Any], itemsize: int
+) -> tuple[Graph, tuple[str, ...]]:
+    """Expand a spec for the largest input size whose verification fits into memory.
 
     Args:
         name: A model that zoo ships, or a YAML file.
         options: The options of :func:`zoo.graph`.
-        itemsize: Bytes of a weight.
+        itemsize: Bytes per weight.
 
     Returns:
-        The graph, and notes for the report if it is not for the network's own size.
+        The graph, and a note for the report if the size is not the requested one.
 
     Raises:
         NotEnoughMemoryError: No size fits.
@@ -42,14 +44,14 @@ def fitting(name: str, options: dict[str, Any], itemsize: int) -> tuple[Graph, t
     if memory.needed(graph, itemsize) <= free:
         return graph, ()
     height, width = graph.options["input_size"]
-    for part in _PARTS:
-        size = (round(height * part), round(width * part))
+    for fraction in _FRACTIONS:
+        size = (round(height * fraction), round(width * fraction))
         if not graphs.takes(name, **{**options, "input_size": size}):
             break
-        less = graphs.graph(name, **{**options, "input_size": size})
-        if memory.needed(less, itemsize) <= free:
+        reduced = graphs.graph(name, **{**options, "input_size": size})
+        if memory.needed(reduced, itemsize) <= free:
             note = f"at {size[0]}x{size[1]} instead of {height}x{width}, to fit into memory"
-            return less, (note,)
+            return reduced, (note,)
     raise memory.NotEnoughMemoryError(
         f"{graph.name}: verification needs about {memory.needed(graph, itemsize) / 2**30:.1f} GiB, "
         f"and {free / 2**30:.1f} GiB is available; give a smaller input_size"

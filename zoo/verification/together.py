@@ -1,4 +1,4 @@
-"""Runs what may run at the same time, side by side."""
+"""Runs functions in parallel threads."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def side_by_side(
     announce: Callable[[Item], None],
     interrupt: Callable[[], None],
 ) -> dict[Item, Result]:
-    """Call a function for each item, some at the same time.
+    """Call a function for each item, several in parallel.
 
     Args:
         task: Called with an item, in a thread if ``capacity`` is more than 1.
-        items: In the order to start them.
+        items: The items, in the order in which they start.
         capacity: How many may run at the same time.
-        announce: Called in this thread with an item that starts.
-        interrupt: Called if anything raises, a keyboard interrupt included; it must make running
+        announce: Called in this thread with each item before it starts.
+        interrupt: Called on any exception, including a keyboard interrupt; it must make running
             tasks end soon.
 
     Returns:
@@ -52,14 +52,14 @@ def side_by_side(
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     results[running.pop(future)] = future.result()
-        except BaseException:  # or the pool would wait for every task
+        except BaseException:  # otherwise the pool would wait for every task
             interrupt()
             raise
     return {item: results[item] for item in order}
 
 
 def in_background(function: Callable[..., Result], *arguments: Any) -> Future[Result]:
-    """Call a function in a thread that does not keep the interpreter from ending."""
+    """Call a function in a thread that does not keep the interpreter from exiting."""
     future: Future[Result] = Future()
 
     def call() -> None:

@@ -1,8 +1,8 @@
-"""Compares gradients, and ten steps of training, of the backends with each other, in float64.
+"""Compares gradients and ten training steps of the backends with each other, in float64.
 
-There is no NumPy meaning to compare these with, so each two backends are compared: gradients of the
+There is no NumPy reference for these, so every pair of backends is compared: gradients of the
 training loss for every parameter and for the input, in training mode with dropout off; then losses,
-weights and running statistics over ten steps of each written rule.
+weights and running statistics over ten steps of each optimizer rule.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _GRADIENTS, _TRAINING = tolerances.GRADIENTS["float64"], tolerances.TRAINING["fl
 
 
 def compare(context: Context, steps: bool) -> Training:
-    """Have each backend train, and compare the results.
+    """Train in each backend and compare the results.
 
     Args:
-        context: The network at the size it is trained at, and the backends.
-        steps: Whether to train, beside comparing gradients.
+        context: The network at its training size, and the backends.
+        steps: Whether to compare training steps in addition to gradients.
     """
     graph = context.graph
     names = list(rules.RULES) if steps else []
@@ -48,11 +48,12 @@ def compare(context: Context, steps: bool) -> Training:
 
     outcomes: dict[str, Outcome] = {}
     waiting = list(context.requested)
-    while waiting:  # the first to succeed finds the learning rates for all
+    while waiting:  # the first backend to succeed determines the learning rates for all
         write_job(folder, graph=graph, seed=context.seed, rules=names, rates=rates or None)
-        now = waiting if rates or not names else waiting[:1]
-        outcomes |= context.each(run, "training" if steps else "gradients", backends=now)
-        waiting = waiting[len(now) :]
+        backends = waiting if rates or not names else waiting[:1]
+        description = "training" if steps else "gradients"
+        outcomes |= context.for_each_backend(run, description, backends=backends)
+        waiting = waiting[len(backends) :]
         rates = next((o["rates"] for o in outcomes.values() if isinstance(o, dict)), {})
     context.progress("Comparing gradients and weights" if steps else "Comparing gradients")
     trained = {b: outcome for b, outcome in outcomes.items() if isinstance(outcome, dict)}
@@ -62,7 +63,9 @@ def compare(context: Context, steps: bool) -> Training:
         if isinstance(outcome, str)
     ]
     order = [parameter.name for parameter in graph.parameters]
-    pairs = tuple(_pair(folder, a, b, trained, names, order) for a, b in combinations(trained, 2))
+    pairs = tuple(
+        _compare_pair(folder, a, b, trained, names, order) for a, b in combinations(trained, 2)
+    )
     height, width = graph.options["input_size"]
     return Training(
         input_size=(height, width),
@@ -79,48 +82,49 @@ def compare(context: Context, steps: bool) -> Training:
 
 
 def write_batches(folder: Path, graph: Graph) -> None:
-    """Write the batches of a job that trains into its folder."""
+    """Write the batches of a training job to its folder."""
     channels, height, width = graph.input_shape
     classes = graph.output_nodes[graph.outputs[0].name].shape[0]
     for i, (x, labels) in enumerate(rules.batches((channels, height, width), BATCH, classes)):
         np.savez(folder / f"batch{i}.npz", x=x, labels=labels)
 
 
-def _pair(
+def _compare_pair(
     folder: Path, a: str, b: str, trained: Mapping[str, Any], names: Sequence[str], order: list[str]
 ) -> TrainingPair:
     first, second = trained[a], trained[b]
-    with _open(folder, a, "gradients") as one, _open(folder, b, "gradients") as other:
-        of_input = _differences(one, other, ["input"])[0].error
-        gradients, shown = _differences(one, other, [n for n in order if n in one], _GRADIENTS)
+    with _open(folder, a, "gradients") as arrays_a, _open(folder, b, "gradients") as arrays_b:
+        of_input = _differences(arrays_a, arrays_b, ["input"])[0].error
+        trainable = [name for name in order if name in arrays_a]
+        gradients, reported = _differences(arrays_a, arrays_b, trainable, _GRADIENTS)
     loss = _relative(first["loss"], second["loss"])
-    after, losses, weights = {}, {}, {}
+    final, losses, weights = {}, {}, {}
     errors = [
-        (f"gradient of {shown.node}", shown.error, _GRADIENTS),
+        (f"gradient of {reported.node}", reported.error, _GRADIENTS),
         ("gradient of the input", of_input, _GRADIENTS),
         ("loss", loss, _GRADIENTS),
     ]
     for rule in names:
-        with _open(folder, a, rule) as one, _open(folder, b, rule) as other:
-            after[rule], shown = _differences(one, other, order, _TRAINING)
-        errors.append((f"{shown.node} after {rule}", shown.error, _TRAINING))
-        both = zip(first["losses"][rule], second["losses"][rule], strict=True)
-        losses[rule] = tuple(_relative(p, q) for p, q in both)
+        with _open(folder, a, rule) as arrays_a, _open(folder, b, rule) as arrays_b:
+            final[rule], reported = _differences(arrays_a, arrays_b, order, _TRAINING)
+        errors.append((f"{reported.node} after {rule}", reported.error, _TRAINING))
+        loss_pairs = zip(first["losses"][rule], second["losses"][rule], strict=True)
+        losses[rule] = tuple(_relative(p, q) for p, q in loss_pairs)
         errors.append((f"losses of {rule}", max(losses[rule]), _TRAINING))
-        one, other = (np.load(folder / f"{backend}.{rule}.steps.npy") for backend in (a, b))
-        largest = np.abs(one).max(axis=1)
-        weights[rule] = tuple((np.abs(one - other).max(axis=1) / largest).tolist())
+        steps_a, steps_b = (np.load(folder / f"{name}.{rule}.steps.npy") for name in (a, b))
+        largest = np.abs(steps_a).max(axis=1)
+        weights[rule] = tuple((np.abs(steps_a - steps_b).max(axis=1) / largest).tolist())
         errors.append((f"weights during {rule}", max(weights[rule]), _TRAINING))
     problems = tuple(
-        f"{a} - {b}: {what}: {error:.1e} above {allowed:.0e}"
-        for what, error, allowed in errors
+        f"{a} - {b}: {quantity}: {error:.1e} above {allowed:.0e}"
+        for quantity, error, allowed in errors
         if not error <= allowed
     )
-    return TrainingPair(a, b, loss, gradients, of_input, problems, after, losses, weights)
+    return TrainingPair(a, b, loss, gradients, of_input, problems, final, losses, weights)
 
 
-def _open(folder: Path, backend: str, what: str) -> Any:
-    return np.load(folder / f"{backend}.{what}.npz", allow_pickle=False)
+def _open(folder: Path, backend: str, kind: str) -> Any:
+    return np.load(folder / f"{backend}.{kind}.npz", allow_pickle=False)
 
 
 def _differences(
@@ -129,16 +133,16 @@ def _differences(
     names: Sequence[str],
     allowed: float = float("inf"),
 ) -> tuple[Worst, Worst]:
-    """Compare arrays by their largest difference over the largest value of all of them.
+    """Compare arrays by their largest difference, relative to the largest value of all of them.
 
     Returns:
-        The worst array, and the first in the order of ``names`` that exceeds ``allowed``, or the
-        worst again.
+        The worst array, and the array to report: the first in the order of ``names`` whose error
+        exceeds ``allowed``, or else the worst.
     """
     largest = max(float(np.abs(first[name]).max()) for name in names) or 1.0
     errors = {name: _difference(first[name], second[name]) / largest for name in names}
-    most = max(errors, key=lambda name: errors[name])
-    worst = Worst(errors[most], most)
+    worst_name = max(errors, key=lambda name: errors[name])
+    worst = Worst(errors[worst_name], worst_name)
     return worst, next((Worst(e, n) for n, e in errors.items() if not e <= allowed), worst)
 
 

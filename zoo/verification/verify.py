@@ -1,4 +1,4 @@
-"""``zoo.verify``: the forward pass, and the further parts of its level."""
+"""``zoo.verify``: compares the forward pass and whatever else the level includes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zoo.verification.context import Context, Progress
 from zoo.verification.judging import judge
 from zoo.verification.report import Report
 from zoo.verification.results import Check, Training
-from zoo.verification.sizes import fitting, smaller
+from zoo.verification.sizes import fit_to_memory, smaller
 from zoo.verification.workers import Workers
 
 LEVELS = ("forward", "gradients", "training", "full")
@@ -48,44 +48,46 @@ def verify(
 
     Every backend runs in its own process with the same conditioned weights on the same photograph,
     in evaluation mode. Several run at the same time where memory allows. Every node is compared
-    with the NumPy float64 meaning of the graph. If the network's own input size does not fit into
-    memory, a smaller one is used, and the report says so.
+    with a NumPy float64 reference. If the network does not fit into memory at its own input size, a
+    smaller one is used, which the report notes.
 
     Args:
         name: A model that zoo ships, or the path of a YAML file.
-        backends: Which to compare; all backends if not given. A backend that crashes is a row of
-            the report and fails it. So is one that is not installed, if it was requested by name.
+        backends: Which backends to compare; all if not given. A backend that crashes gets a row in
+            the report, which then fails. So does one that was requested by name and is not
+            installed.
         aux: Whether to build the auxiliary heads.
         num_classes: As for :func:`zoo.build`.
         in_channels: As for :func:`zoo.build`.
         input_size: As for :func:`zoo.build`.
         dtype: ``float64`` (within 1e-12 at every node) or ``float32`` (within 1e-5, or four times
-            the error that NumPy itself makes in float32 on this network, if that is more).
+            the error that NumPy itself makes in float32 on this network, whichever is larger).
         level: ``forward``; ``gradients``, which adds gradients of the training loss for every
-            parameter and the input, in float64 and training mode, each two backends within 1e-10;
-            ``training``, which adds losses, weights and running statistics over ten steps of SGD
-            and of Adam on handwritten digits, within 1e-8; or ``full``, which adds odd input sizes,
-            batches, channels and classes, compiled forms, lower precisions, Keras' other engines,
-            and the frameworks' own optimizers. All but ``forward`` use a smaller input size.
+            parameter and the input, in float64 and training mode, within 1e-10 for every pair of
+            backends; ``training``, which adds losses, weights and running statistics over ten steps
+            of SGD and of Adam on handwritten digits, within 1e-8; or ``full``, which adds odd input
+            sizes, batches, channels and classes, compiled forms, lower precisions, Keras' other
+            engines, and the frameworks' own optimizers. All but ``forward`` use a smaller input
+            size.
         seed: Random seed for the weights.
         image: A photograph; the one that zoo ships if not given.
-        progress: Called with what is done next, in words.
-        workers: Processes to use, for callers who verify many models.
+        progress: Called with a message before each part of the work.
+        workers: Processes to use, for callers that verify many models.
 
     Returns:
         The report. ``report.passed`` is the verdict, ``print(report)`` shows tables, and
-        ``report.to_html()`` returns a page with plots. It contains no times and no memory: what is
-        run here, the reading of every node included, is not what a benchmark should time.
+        ``report.to_html()`` returns a page with plots. It contains no times or memory usage,
+        because a run that reads the value of every node is not a fair benchmark.
 
     Raises:
         UnknownNameError: There is no such model, backend, dtype or level.
-        SpecError: The spec is wrong.
-        InputError: The image cannot be read, an option has an impossible value, or a network
-            without a classifier is to be trained.
+        SpecError: The spec is invalid.
+        InputError: The image cannot be read, an option has an invalid value, or the level includes
+            training and the network has no classifier.
         NotEnoughMemoryError: There is too little memory for any input size; also an InputError.
     """
     name = os.fspath(name)
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "aux": aux,
         "num_classes": num_classes,
         "in_channels": in_channels,
@@ -96,23 +98,23 @@ def verify(
         "seed": seed,
         "image": image,
     }
-    _check(dtype, tolerances.FORWARD, "dtype")
-    _check(level, LEVELS, "level")
+    _check_known(dtype, tolerances.FORWARD, "dtype")
+    _check_known(level, LEVELS, "level")
     requested = _requested(backends, level)
-    options = {key: given[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
+    options = {key: arguments[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
     single = dtype == "float32" and level == "forward"  # gradients and training are in float64
-    graph, notes = fitting(name, options, itemsize=4 if single else 8)
+    graph, notes = fit_to_memory(name, options, itemsize=4 if single else 8)
     if level != "forward":
         _check_classifier(graph)
     options = dict(graph.options)
     counterpart = None
     if aux or graph.omitted:
-        with suppress(SpecError):  # the input is too small for heads
+        with suppress(SpecError):  # the input may be too small for the heads
             counterpart = graphs.graph(name, **{**options, "aux": not aux})
     small = graph
     if level != "forward":
         small = graphs.graph(name, **{**options, "input_size": smaller(name, graph)})
-    others = full.other_inputs(name, small) if level == "full" else []
+    variants = full.input_variants(name, small) if level == "full" else []
     x = images.load(image or images.default(), options["input_size"], options["in_channels"])
     with ExitStack() as stack:
         folder = tempfile.TemporaryDirectory(prefix="zoo-verify-", ignore_cleanup_errors=True)
@@ -122,18 +124,18 @@ def verify(
         context.start(Case.environment(dtype, processes))
         progress("Computing the NumPy reference in float64")
         case = Case.prepare(path / "forward", graph, x, dtype, seed, counterpart)
-        outcomes = context.each(lambda b: case.run(processes, b, requested[b]))
+        outcomes = context.for_each_backend(lambda b: case.run(processes, b, requested[b]))
         progress("Comparing every node")
-        ran = {b: requested[b] for b, outcome in outcomes.items() if isinstance(outcome, dict)}
-        pairs = case.pairs(list(ran))
+        compared = {b: requested[b] for b, o in outcomes.items() if isinstance(o, dict)}
+        pairs = case.pairs(list(compared))
         results = tuple(judge(case, b, o, backends is not None) for b, o in outcomes.items())
         trained: Training | None = None
         checks: tuple[Check, ...] = ()
         if level != "forward":
-            context = Context(path, small, ran, seed, processes, progress)
+            context = Context(path, small, compared, seed, processes, progress)
             trained = training.compare(context, steps=level != "gradients")
             if level == "full":
-                checks = full.check(context, others, trained.rates)
+                checks = full.check(context, variants, trained.rates)
     return Report(
         model=graph.name,
         options=options,
@@ -150,22 +152,24 @@ def verify(
         training=trained,
         checks=checks,
         notes=notes,
-        command=_command(name, given),
+        command=_command(name, arguments),
     )
 
 
 def _requested(backends: str | Sequence[str] | None, level: str) -> dict[str, str]:
-    """Backend -> what the caller called it."""
-    chosen = registry.table() if backends is None else backends
-    named = [chosen] if isinstance(chosen, str) else list(chosen)
-    requested = {registry.resolve(backend).name: backend for backend in named}
+    """Backend -> the name by which the caller requested it."""
+    if backends is None:
+        backends = list(registry.table())
+    names = [backends] if isinstance(backends, str) else list(backends)
+    requested = {registry.resolve(name).name: name for name in names}
     if not requested:
         raise InputError("backends: name at least one, or leave it out for all backends")
     installed = [name for name in requested if registry.is_installed(registry.resolve(name))]
     if level != "forward" and len(installed) < 2:
+        available = f"only {installed[0]}" if installed else "none"
         raise InputError(
             f"level={level!r} compares backends with each other and needs two; of those requested, "
-            f"{' and '.join(installed) or 'none'} alone is installed"
+            f"{available} is installed"
         )
     return requested
 
@@ -179,11 +183,11 @@ def _check_classifier(graph: Graph) -> None:
             )
 
 
-def _command(name: str, given: Mapping[str, Any]) -> str:
-    """The command line that does the same, with the options that differ from their defaults."""
+def _command(name: str, arguments: Mapping[str, Any]) -> str:
+    """The equivalent command line, with the options that differ from their defaults."""
     words = ["zoo", "verify", name]
     defaults = signature(verify).parameters
-    for option, value in given.items():
+    for option, value in arguments.items():
         if value is None or value == defaults[option].default:
             continue
         words.append(f"--{option.replace('_', '-')}")
@@ -193,9 +197,9 @@ def _command(name: str, given: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _check(value: str, known: Iterable[str], what: str) -> None:
+def _check_known(value: str, known: Iterable[str], kind: str) -> None:
     if value not in known:
-        verb = "verify in" if what == "dtype" else "verify"
-        hint = suggestion(value, known) if what == "level" else ""
+        verb = "verify in" if kind == "dtype" else "verify"
+        hint = suggestion(value, known) if kind == "level" else ""
         hint += f" Known: {', '.join(known)}."
-        raise UnknownNameError(f"Unknown {what} {value!r} to {verb}.{hint}")
+        raise UnknownNameError(f"Unknown {kind} {value!r} to {verb}.{hint}")

@@ -1,14 +1,14 @@
-"""Does the jobs of one backend in this process; started by :mod:`zoo.verification.workers`.
+"""Runs the jobs of one backend in this process; started by :mod:`zoo.verification.workers`.
 
     python -m zoo.verification.worker BACKEND
 
 A job is a line of JSON on standard input, ``{"stage": ..., "folder": ..., "requested": ...}``. The
-answer is a line on standard output, ``{"result": {...}}`` or ``{"failed": "why"}``. What a
-framework prints goes to standard error. The stages are the modules of
-:mod:`zoo.verification.stages`; arrays go through files in the job's folder.
+answer is a line on standard output, ``{"result": {...}}`` or ``{"failed": "reason"}``. The output
+of frameworks goes to standard error. The stages are the modules of
+:mod:`zoo.verification.stages`; arrays are exchanged through files in the job's folder.
 
-Because it is a separate process, a crash is a row in the report; and it may set what a library must
-not, such as JAX's x64 flag.
+In a separate process, a crash becomes a row of the report, and global settings that a library must
+not change, such as JAX's x64 flag, can be set safely.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pathlib import Path
 
 
 def main(backend: str) -> None:
-    """Do jobs until standard input ends."""
+    """Run jobs until standard input ends."""
     results = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what a framework prints must not be taken for a result
+    os.dup2(2, 1)  # keep the output of frameworks apart from results
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     _preload(backend)
     for line in sys.stdin:
@@ -33,7 +33,7 @@ def main(backend: str) -> None:
         try:
             stage = importlib.import_module(f"zoo.verification.stages.{job['stage']}")
             answer = {"result": stage.run(Path(job["folder"]), backend, job["requested"])}
-        except Exception as error:  # a framework may raise anything; it is a row of the report
+        except Exception as error:  # a framework may raise anything; report it
             traceback.print_exc()
             lines = [text for text in str(error).splitlines() if text.strip()] or [""]
             answer = {"failed": f"{type(error).__name__}: {lines[-1].strip()}"}
@@ -41,15 +41,15 @@ def main(backend: str) -> None:
 
 
 def _preload(backend: str) -> None:
-    """Import the framework while the first job is still being prepared."""
+    """Import the framework while the first job is being prepared."""
     from zoo.backend import registry
 
-    with suppress(Exception):  # the job will raise it again, and report it
+    with suppress(Exception):  # the first job will raise and report it
         registry.load(backend)
 
 
 def _memory() -> float:
-    """What this process holds now, MiB; 0 where the system does not say."""
+    """The memory usage of this process in MiB; 0 if the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

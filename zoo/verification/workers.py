@@ -1,4 +1,4 @@
-"""Starts the processes in which backends work, and gives each one job at a time."""
+"""Starts a process for each backend and sends it one job at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.backend import registry
 from zoo.backend.description import Description
 from zoo.verification.memory import available
 
-TIMEOUT = 1800  # seconds that one job may take
+TIMEOUT = 1800  # seconds per job
 FRAMEWORK = 2**30  # bytes to reserve for a process that has imported a framework
 
 _Key = tuple[str, tuple[tuple[str, str], ...]]
@@ -28,14 +28,14 @@ _Key = tuple[str, tuple[tuple[str, str], ...]]
 
 @dataclass
 class Workers:
-    """A process for each backend; a context manager that ends them all.
+    """One process per backend; a context manager that ends them all.
 
-    Different backends may be given jobs from different threads at the same time.
+    Several threads may send jobs at the same time, to different backends.
 
     Attributes:
-        keep: Whether a process does one job after another, which saves importing its framework
-            each time; otherwise it ends after one job. A process that holds more than a quarter of
-            the free memory after a job is ended in any case.
+        keep: Whether a process is reused for further jobs, which saves importing its framework each
+            time; otherwise it ends after one job. A process that uses more than a quarter of the
+            free memory after a job is ended in any case.
     """
 
     keep: bool = False
@@ -58,13 +58,13 @@ class Workers:
         """Return how many jobs may run at the same time.
 
         Args:
-            needed: Bytes that one job needs, beside its framework.
+            needed: Bytes that one job needs, in addition to its framework.
         """
-        fitting = int(0.6 * available()) // (needed + FRAMEWORK)
-        return max(1, min(_cores(), fitting))
+        limit = int(0.6 * available()) // (needed + FRAMEWORK)
+        return max(1, min(_cores(), limit))
 
     def start(self, entry: Description, environment: Mapping[str, str] | None = None) -> None:
-        """Start a backend's process, which imports its framework before its first job comes."""
+        """Start a backend's process, so that it imports its framework before the first job."""
         if registry.is_installed(entry):
             self._worker(entry, environment or {})
 
@@ -76,24 +76,25 @@ class Workers:
         stage: str,
         environment: Mapping[str, str] | None = None,
     ) -> dict[str, Any] | str:
-        """Have one job done.
+        """Run one job.
 
         Args:
             folder: The job's folder; see the modules of :mod:`zoo.verification.stages`.
             entry: The backend.
-            requested: What the caller called it: ``tensorflow`` says more than ``keras``.
+            requested: The name by which it was requested; ``tensorflow`` is more specific than
+                ``keras``.
             stage: The name of one of those modules.
-            environment: Variables that its process is started with, beside this process's own.
+            environment: Environment variables to set for the process.
 
         Returns:
-            The stage's result, or in words why there is none.
+            The stage's result, or the reason why there is none.
         """
         if not registry.is_installed(entry):
             return "not installed"
         key, worker = self._worker(entry, environment or {})
         job = {"stage": stage, "folder": str(folder), "requested": requested}
         answer = worker.request(job)
-        if isinstance(answer, str) or not self._may_stay(answer["memory_mib"]):
+        if isinstance(answer, str) or not self._can_keep(answer["memory_mib"]):
             with self._lock:
                 self._running.pop(key, None)
             worker.stop()
@@ -103,7 +104,7 @@ class Workers:
         return result
 
     def close(self) -> None:
-        """End all processes, whatever they are doing, and start no more."""
+        """Kill all processes; no more can be started."""
         with self._lock:
             self._closed = True
             workers = list(self._running.values())
@@ -115,12 +116,12 @@ class Workers:
         key = (entry.name, tuple(sorted(environment.items())))
         with self._lock:
             if self._closed:
-                raise RuntimeError("these workers were closed")
+                raise RuntimeError("the workers are closed")
             if key not in self._running:
                 self._running[key] = _start(entry.name, environment)
             return key, self._running[key]
 
-    def _may_stay(self, memory_mib: float) -> bool:
+    def _can_keep(self, memory_mib: float) -> bool:
         return self.keep and memory_mib <= available() / 4 / 2**20
 
 
@@ -130,56 +131,57 @@ class _Worker:
     errors: IO[str]
 
     def request(self, job: Mapping[str, Any]) -> dict[str, Any] | str:
-        """Give it a job; returns its answer, or in words why there is none."""
+        """Send a job; return the answer, or the reason why there is none."""
         assert self.process.stdin and self.process.stdout
         try:
             self.process.stdin.write(json.dumps(job) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:  # it died before it could read
-            return self._end()
+        except BrokenPipeError:  # it died before reading the job
+            return self._exit_reason()
         ready, _, _ = select.select([self.process.stdout], [], [], TIMEOUT)
         if not ready:
             self.process.kill()
             return f"no result within {TIMEOUT} s"
         line = self.process.stdout.readline()
         if not line:
-            return self._end()
+            return self._exit_reason()
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def stop(self) -> None:
-        """End it, whatever it is doing."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             assert stream
-            with suppress(OSError):  # what was sent to it and not read
+            with suppress(OSError):  # unread data may still be buffered
                 stream.close()
 
-    def _end(self) -> str:
+    def _exit_reason(self) -> str:
         status = self.process.wait()
         if status < 0:
-            killed = ", as the system does when memory runs out" if status == -9 else ""
-            return f"the worker died of signal {-status}{killed}"
+            hint = ", perhaps because memory ran out" if status == -9 else ""
+            return f"the worker was killed by signal {-status}{hint}"
         self.errors.seek(0)
         lines = [line for line in self.errors.read().splitlines() if line.strip()]
         return lines[-1].strip() if lines else f"the worker ended with status {status}"
 
 
 def _start(backend: str, environment: Mapping[str, str]) -> _Worker:
-    # The worker finds zoo where this process found it, even when that is only a checkout.
+    # The worker must import the same zoo as this process, even from a checkout.
     root = str(Path(__file__).resolve().parents[2])
-    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    search = os.pathsep.join([root, *map(os.path.abspath, given)])  # its folder is another
+    paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    # Relative paths would not work: the worker has another working directory.
+    python_path = os.pathsep.join([root, *map(os.path.abspath, paths)])
     errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  (the worker closes it)
-    # -P: no module in the folder for temporary files may take the place of a framework's.
+    # -P: files in the temporary folder must not shadow modules of a framework.
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "zoo.verification.worker", backend],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
-        env={**os.environ, **environment, "PYTHONPATH": search},
+        env={**os.environ, **environment, "PYTHONPATH": python_path},
         cwd=tempfile.gettempdir(),
     )
     return _Worker(process, errors)

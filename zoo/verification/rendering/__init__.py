@@ -1,1 +1,1 @@
-"""Renderings of a verification's results: terminal, HTML page and plots."""
+"""Renders the results of a verification: in a terminal, as HTML pages, and as plots."""

@@ -1,4 +1,4 @@
-"""Results as self-contained HTML pages, without scripts, which load nothing from a network."""
+"""Renders results as self-contained HTML pages, without scripts or network access."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.errors import BackendError
-from zoo.verification.rendering.terminal import KINDS, OWN, by_backend, by_row, figure, notes
+from zoo.verification.rendering.terminal import (
+    KINDS,
+    LISTED_BY_BACKEND,
+    by_backend,
+    by_row,
+    figure,
+    notes,
+)
 from zoo.verification.results import Results
 
-BEYOND = 7  # the shade of a cell whose error exceeds the tolerance; 0 to 6 are within it
+ABOVE_TOLERANCE = 7  # the shade of a cell whose error exceeds the tolerance; 0 to 6 are within it
 
 
 def check() -> None:
-    """Check that pages can be made, before the work rather than after it.
+    """Check that pages can be made; called before a long verification rather than after it.
 
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
@@ -30,7 +37,7 @@ def page(report: Results) -> str:
         report: Its results.
 
     Returns:
-        HTML with its style and plots inside.
+        HTML with embedded styles and plots.
 
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
@@ -52,15 +59,15 @@ def page(report: Results) -> str:
     return _render(
         "report.html.jinja",
         report=report,
-        about=_about(report),
+        summary=_summary(report),
         titles=titles,
         matrix=_matrix(report),
         pictures=pictures,
         checks=[
             (
                 KINDS[kind],
-                [] if kind in OWN else by_row(checks, compared),
-                by_backend(checks, titles) if kind in OWN else [],
+                [] if kind in LISTED_BY_BACKEND else by_row(checks, compared),
+                by_backend(checks, titles) if kind in LISTED_BY_BACKEND else [],
                 notes(checks),
             )
             for kind, checks in kinds.items()
@@ -70,7 +77,7 @@ def page(report: Results) -> str:
 
 
 def index(reports: Sequence[Results], command: str) -> str:
-    """Make the page that links to those of many models.
+    """Make the page that links to the pages of many models.
 
     Args:
         reports: The results of each model.
@@ -91,23 +98,23 @@ def index(reports: Sequence[Results], command: str) -> str:
     )
 
 
-def _about(report: Results) -> str:
-    """What was verified, in words."""
+def _summary(report: Results) -> str:
+    """Describe what was verified."""
     height, width = report.options["input_size"]
     words = [f"{height}x{width} pixels"]
-    for option, one, many in (
+    for option, singular, plural in (
         ("in_channels", "channel", "channels"),
         ("num_classes", "class", "classes"),
     ):
         count = report.options[option]
-        words.append(f"{count:,} {one if count == 1 else many}")
+        words.append(f"{count:,} {singular if count == 1 else plural}")
     if report.options["aux"] or "aux" in report.parameters:
         words.append(f"{'with' if report.options['aux'] else 'without'} auxiliary heads")
     return ", ".join(words)
 
 
 def _matrix(report: Results) -> list[tuple[str, list[tuple[str, str, int]]]]:
-    """All pairs: the worst node's error, its name, and a shade."""
+    """All pairs: the error of the worst node, its name, and a shade."""
     names = ["reference", *(result.backend for result in report.compared)]
     worst = {frozenset((pair.a, pair.b)): pair.worst for pair in report.pairs}
     worst |= {frozenset((r.backend, "reference")): r.worst for r in report.compared if r.worst}
@@ -115,21 +122,21 @@ def _matrix(report: Results) -> list[tuple[str, list[tuple[str, str, int]]]]:
     for a in names:
         cells = []
         for b in names:
-            place = worst.get(frozenset((a, b)))
-            if a == b or place is None:
+            cell = worst.get(frozenset((a, b)))
+            if a == b or cell is None:
                 cells.append(("", "", 0))
             else:
-                cells.append((figure(place.error), place.node, _shade(place.error, report)))
+                cells.append((figure(cell.error), cell.node, _shade(cell.error, report)))
         rows.append((a, cells))
     return rows
 
 
 def _shade(error: float, report: Results) -> int:
-    """A shade by the error: 0 up to a thousandth of the tolerance, 6 at the tolerance, 7 above."""
+    """The shade for an error: 0 up to a thousandth of the tolerance, 6 at it, and 7 above."""
     if not error <= report.tolerance:
-        return BEYOND
-    near = math.log10(error / report.tolerance) / 3 if error else -1.0
-    return round((BEYOND - 1) * max(0.0, 1 + near))
+        return ABOVE_TOLERANCE
+    distance = -math.log10(error / report.tolerance) / 3 if error else 1.0
+    return round((ABOVE_TOLERANCE - 1) * max(0.0, 1 - distance))
 
 
 def _render(name: str, **values: Any) -> str:
@@ -139,7 +146,7 @@ def _render(name: str, **values: Any) -> str:
 def _environment() -> Any:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup  # which Jinja brings
+        from markupsafe import Markup  # a dependency of Jinja
     except ImportError as error:
         raise _missing(error) from error
     environment = Environment(
@@ -150,8 +157,8 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = figure
-    # A path name in which a line may break at the dots.
-    environment.filters["broken"] = lambda name: Markup(".<wbr>").join(name.split("."))
+    # Allows line breaks at the dots of a path name.
+    environment.filters["breakable"] = lambda name: Markup(".<wbr>").join(name.split("."))
     return environment
 
 

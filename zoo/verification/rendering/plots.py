@@ -1,6 +1,6 @@
-"""Plots of results as SVG text, to put into a page.
+"""Plots results as SVG text to embed in a page.
 
-Lines and letters have the page's own colour, so that they are readable on light and dark.
+Lines and text use the page's own colour, so that they are readable in light and dark mode.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from zoo.verification import tolerances
 from zoo.verification.results import Results, Training
 
-#: of the backends, in order; distinguishable with colour blindness (after Okabe and Ito)
+#: Line colours of the backends, distinguishable with colour blindness (after Okabe and Ito).
 COLOURS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
 STYLES = ("-", "--", "-.", ":")  # so that coinciding lines are visible
 _INK = "#010203"  # stands for the page's own colour
@@ -36,40 +36,40 @@ _STYLE: Any = {
     "grid.color": _INK,
     "legend.frameon": False,
 }
-_LEAST = 1e-17  # where a difference of 0 is drawn on a logarithmic scale
-_WHOLE, _HALF = (11.5, 3.4), (5.6, 3.2)  # inches: the page's width, and about half of it
+_FLOOR = 1e-17  # stands for a difference of 0 on a logarithmic scale
+_FULL_WIDTH, _HALF_WIDTH = (11.5, 3.4), (5.6, 3.2)  # inches, of the page
 
 
 def depth(report: Results) -> str:
     """Plot the error of every node, in the order of computation, for each backend."""
     with rc_context(_STYLE):
-        figure = Figure(_WHOLE, layout="constrained")
+        figure = Figure(_FULL_WIDTH, layout="constrained")
         axes = figure.add_subplot()
         for i, result in enumerate(report.compared):
-            places = range(1, len(result.errors) + 1)
-            _line(axes, i, places, result.errors, result.title, marker=".", markersize=3)
+            positions = range(1, len(result.errors) + 1)
+            _line(axes, i, positions, result.errors, result.title, marker=".", markersize=3)
         _tolerance(axes, report.tolerance)
         axes.set(xlabel="node, in the order of computation", ylabel="error", yscale="log")
-        _name_worst(axes, report)
+        _label_worst(axes, report)
         return _svg(figure, axes, "Error of every node against NumPy in float64")
 
 
 def losses(training: Training, rule: str, titles: Mapping[str, str]) -> str:
     """Plot the losses of all backends over the steps of a rule; the lines should coincide."""
     with rc_context(_STYLE):
-        figure = Figure(_HALF, layout="constrained")
+        figure = Figure(_HALF_WIDTH, layout="constrained")
         axes = figure.add_subplot()
-        for i, (backend, of_rules) in enumerate(training.losses.items()):
-            width = 4.5 - i if i < 4 else 1
-            _line(axes, i, _steps(of_rules[rule]), of_rules[rule], titles[backend], linewidth=width)
+        for i, (backend, by_rule) in enumerate(training.losses.items()):
+            width = 4.5 - i if i < 4 else 1  # so that coinciding lines are visible
+            _line(axes, i, _steps(by_rule[rule]), by_rule[rule], titles[backend], linewidth=width)
         axes.set(xlabel="step", ylabel="loss", title=f"{rule}: losses")
         return _svg(figure, axes, f"Training losses with {rule}")
 
 
 def differences(training: Training, rule: str, titles: Mapping[str, str]) -> str:
-    """Plot the difference of each two backends' weights after each step."""
+    """Plot the difference between the weights of every pair of backends after each step."""
     with rc_context(_STYLE):
-        figure = Figure(_HALF, layout="constrained")
+        figure = Figure(_HALF_WIDTH, layout="constrained")
         axes = figure.add_subplot()
         for i, pair in enumerate(training.pairs):
             label = f"{titles[pair.a]} \N{MINUS SIGN} {titles[pair.b]}"
@@ -81,38 +81,38 @@ def differences(training: Training, rule: str, titles: Mapping[str, str]) -> str
 
 
 def drift(training: Training, titles: Mapping[str, str]) -> str:
-    """Plot how far float32 training diverges from float64 training, in each backend."""
+    """Plot how far float32 training diverges from float64 training in each backend."""
     with rc_context(_STYLE):
-        figure = Figure(_HALF, layout="constrained")
+        figure = Figure(_HALF_WIDTH, layout="constrained")
         axes = figure.add_subplot()
         for i, (backend, values) in enumerate(training.drift.items()):
             _line(axes, i, _steps(values), values, titles[backend])
-        title = f"{next(iter(training.rates))}: float32 from float64"
+        title = f"{next(iter(training.rates))}: float32 against float64"
         axes.set(xlabel="step", ylabel="difference", yscale="log", title=title)
-        return _svg(figure, axes, "Float32 from float64 in training")
+        return _svg(figure, axes, "Float32 against float64 in training")
 
 
-def _tolerance(axes: Any, most: float) -> None:
-    axes.axhline(most, color=_INK, linewidth=1, linestyle=(0, (1, 2)))
+def _tolerance(axes: Any, tolerance: float) -> None:
+    axes.axhline(tolerance, color=_INK, linewidth=1, linestyle=(0, (1, 2)))
     transform = axes.get_yaxis_transform()
-    axes.text(0.01, most, "tolerance", transform=transform, va="bottom", fontsize=9)
+    axes.text(0.01, tolerance, "tolerance", transform=transform, va="bottom", fontsize=9)
 
 
-def _name_worst(axes: Any, report: Results) -> None:
-    """Write the name of the node with the largest error beside its point."""
-    known = [
-        (error, place, result.title)
+def _label_worst(axes: Any, report: Results) -> None:
+    """Label the point of the largest error with the name of its node."""
+    points = [
+        (error, position, result.title)
         for result in report.compared
-        for place, error in enumerate(result.errors, 1)
+        for position, error in enumerate(result.errors, 1)
         if math.isfinite(error)
     ]
-    if not known:
+    if not points:
         return
-    error, place, title = max(known)
-    left = place > len(report.nodes) / 2  # towards the middle, where there is room
+    error, position, title = max(points)
+    left = position > len(report.nodes) / 2  # towards the middle, where there is room
     axes.annotate(
-        f"worst: {report.nodes[place - 1]}, {error:.1e} ({title})",
-        (place, max(error, _LEAST)),
+        f"worst: {report.nodes[position - 1]}, {error:.1e} ({title})",
+        (position, max(error, _FLOOR)),
         (-4 if left else 4, 5),
         textcoords="offset points",
         ha="right" if left else "left",
@@ -121,15 +121,15 @@ def _name_worst(axes: Any, report: Results) -> None:
 
 
 def _line(
-    axes: Any, number: int, x: Sequence[int], y: Sequence[float], label: str, **how: Any
+    axes: Any, number: int, x: Sequence[int], y: Sequence[float], label: str, **options: Any
 ) -> None:
     style = {
         "color": COLOURS[number % len(COLOURS)],
         "linestyle": STYLES[number % len(STYLES)],
         "linewidth": 1.4,
-        **how,
+        **options,
     }
-    axes.plot(x, [max(value, _LEAST) for value in y], label=label, **style)
+    axes.plot(x, [max(value, _FLOOR) for value in y], label=label, **style)
 
 
 def _steps(values: Sequence[float]) -> range:

@@ -1,4 +1,4 @@
-"""Results as tables in a terminal."""
+"""Renders results as tables in a terminal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from zoo.training.rules import RULES
 from zoo.verification.comparison import Worst
 from zoo.verification.results import BackendResult, Check, Results, Training
 
-#: kind of check -> the heading of its table
+#: Kind of check -> the heading of its table.
 KINDS = {
     "size": "other inputs, float64: error of the worst node against NumPy",
     "form": "eager and compiled, float64: error of the outputs against NumPy",
-    "precision": "lower precision: error of the worst node against the backend's own float64",
+    "precision": "lower precision: error of the worst node against the same backend in float64",
     "engine": "other engines, float32: error of the worst node against NumPy",
-    "optimizer": "the framework's own optimizers: difference of the weights from the written "
-    "rule's, relative to how far training moved them",
+    "optimizer": "the framework's own optimizers: difference of the weights from those of the "
+    "NumPy rule, relative to their change in training",
 }
-#: kinds that differ between backends, so that a table with a column for each would be mostly empty
-OWN = ("form", "engine")
+#: Kinds whose checks differ between backends. A table with a column per backend would be mostly
+#: empty.
+LISTED_BY_BACKEND = ("form", "engine")
 
 
 def render(report: Results) -> Group:
@@ -48,7 +49,7 @@ def render(report: Results) -> Group:
 
 
 def verdict(report: Results) -> str:
-    """The last line, which says whether the verification passed."""
+    """Return the last line, which states whether the verification passed."""
     count = len(report.compared)
     colour, word = ("green", "PASS") if report.passed else ("red", "FAIL")
     text = (
@@ -58,7 +59,7 @@ def verdict(report: Results) -> str:
     if report.training:
         text += "; gradients"
         text += f", {report.training.steps} steps" if report.training.steps else ""
-    return text + (f"; {len(report.checks)} further checks" if report.checks else "")
+    return text + (f"; {len(report.checks)} additional checks" if report.checks else "")
 
 
 def _backends(report: Results) -> Table:
@@ -66,7 +67,7 @@ def _backends(report: Results) -> Table:
     table.add_column("")
     for result in report.results:
         table.add_column(result.title, justify="right", overflow="fold")
-    for label, cell in _LINES:
+    for label, cell in _ROWS:
         cells = [cell(result, report) for result in report.results]
         if any(cells):
             table.add_row(label, *cells, end_section=label in _SECTION_ENDS)
@@ -87,8 +88,8 @@ def _errors(report: Results) -> Table:
 def _training(training: Training) -> list[Any]:
     height, width = training.input_size
     trained = " and ".join(f"{name} ({rate:g})" for name, rate in training.rates.items())
-    what = f" and {training.steps} steps of {trained}" if training.steps else ""
-    title = f"gradients{what} in float64, batches of {training.batch} digits, {height}x{width}"
+    steps = f" and {training.steps} steps of {trained}" if training.steps else ""
+    title = f"gradients{steps} in float64, batches of {training.batch} digits, {height}x{width}"
     names = list(RULES) if training.steps else []
     table = _narrow(("difference", "loss", "gradients", "of input", *names), left=("difference",))
     for pair in training.pairs:
@@ -98,13 +99,13 @@ def _training(training: Training) -> list[Any]:
     parts: list[Any] = [f"[italic]{title}[/]", table]
     drifts = [f"{name} {drift[-1]:.0e}" for name, drift in training.drift.items() if drift]
     if drifts:
-        parts.append(f"float32 from float64 after {training.steps} steps: {', '.join(drifts)}")
+        parts.append(f"float32 against float64 after {training.steps} steps: {', '.join(drifts)}")
     return parts
 
 
 def _checks(report: Results, checks: list[Check]) -> Table:
     titles = {r.backend: r.title for r in report.compared}
-    if checks[0].kind in OWN:
+    if checks[0].kind in LISTED_BY_BACKEND:
         table = Table(box=None, show_header=False, pad_edge=False)
         for title, results in by_backend(checks, titles):
             table.add_row(title, ", ".join(f"{what} {text}" for what, text in results))
@@ -116,7 +117,7 @@ def _checks(report: Results, checks: list[Check]) -> Table:
 
 
 def by_row(checks: Iterable[Check], backends: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Lay checks out: a row for each thing checked, a cell for each backend."""
+    """Arrange checks in rows: one per ``Check.what``, with a cell per backend."""
     rows: dict[str, dict[str, str]] = {}
     for check in checks:
         rows.setdefault(check.what, {})[check.backend] = _result(check)
@@ -126,7 +127,7 @@ def by_row(checks: Iterable[Check], backends: Iterable[str]) -> list[tuple[str, 
 def by_backend(
     checks: Iterable[Check], titles: Mapping[str, str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Lay checks out: a row for each backend, with pairs of (what was checked, result)."""
+    """Arrange checks in rows: one per backend, with pairs of (what was checked, result)."""
     rows: dict[str, list[tuple[str, str]]] = {}
     for check in checks:
         rows.setdefault(titles[check.backend], []).append((check.what, _result(check)))
@@ -140,22 +141,22 @@ def _result(check: Check) -> str:
 
 
 def _remarks(checks: Iterable[Check]) -> list[str]:
-    return [f"{escape(about)}: {escape(note)}" for about, note in notes(checks)]
+    return [f"{escape(subject)}: {escape(note)}" for subject, note in notes(checks)]
 
 
 def notes(checks: Iterable[Check]) -> list[tuple[str, str]]:
-    """The remarks on checks, each once, as pairs of (which check, remark)."""
-    remarks: dict[tuple[str, str], None] = {}
+    """Return the notes of checks without duplicates, as pairs of (subject, note)."""
+    pairs: dict[tuple[str, str], None] = {}
     for check in checks:
         if check.note:
-            which = check.what.partition(",")[0]
-            about = which if check.backend in which else f"{check.backend}, {which}"
-            remarks[about, check.note] = None
-    return list(remarks)
+            name = check.what.partition(",")[0]
+            subject = name if check.backend in name else f"{check.backend}, {name}"
+            pairs[subject, check.note] = None
+    return list(pairs)
 
 
 def figure(error: float | None) -> str:
-    """Write an error with two digits."""
+    """Format an error with two significant digits."""
     return "" if error is None else f"{error:.1e}"
 
 
@@ -206,7 +207,7 @@ def _verdict(result: BackendResult, report: Results) -> str:
     return "[red]FAIL[/red]" if result.problems else "[green]PASS[/green]"
 
 
-_LINES: tuple[tuple[str, Cell], ...] = (
+_ROWS: tuple[tuple[str, Cell], ...] = (
     ("version", _version),
     ("parameters", _count("plain")),
     ("  with heads", _count("aux")),

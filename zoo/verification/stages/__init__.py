@@ -1,8 +1,8 @@
-"""The jobs that a worker can do: a module a stage, each with ``run(folder, backend, requested)``.
+"""The jobs that a worker can run: one module per stage, with ``run(folder, name, requested)``.
 
-``folder`` holds the job and receives the arrays that it makes; ``backend`` is the backend's name,
-which names its files; ``requested`` is what the caller called it (``tensorflow`` says more than
-``keras``). Each returns plain data.
+``folder`` contains the job and receives the resulting arrays; ``name`` is the backend's name, used
+in the names of its files; ``requested`` is the name by which it was requested (``tensorflow`` is
+more specific than ``keras``). Each ``run`` returns plain data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.weights import initial
 
 
 def write_job(folder: Path, **values: Any) -> None:
-    """Write a job's ``job.json``; graphs go into it as plain data.
+    """Write a job's ``job.json``, with graphs as plain data.
 
     Args:
         folder: The job's folder, which exists.
@@ -28,7 +28,7 @@ def write_job(folder: Path, **values: Any) -> None:
 
 
 def read_job(folder: Path) -> dict[str, Any]:
-    """Read a job's ``job.json``, with its graphs made again."""
+    """Read a job's ``job.json``, and restore its graphs."""
     job: dict[str, Any] = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     return {
         key: Graph.from_dict(value)

@@ -1,4 +1,4 @@
-"""Builds, counts and runs a model.
+"""Builds a model, counts its parameters and runs it.
 
 Reads job.json, input.npy and weights.npz. Writes BACKEND.npz: the value of every node, and of every
 output that ``zoo.predict`` returns.
@@ -15,7 +15,7 @@ from zoo.verification.stages import build, read_job
 
 
 def run(folder: Path, name: str, requested: str) -> dict[str, Any]:
-    """Do the job."""
+    """Run the job."""
     import zoo
     from zoo.backend import registry
 
@@ -31,14 +31,14 @@ def run(folder: Path, name: str, requested: str) -> dict[str, Any]:
     outputs = zoo.predict(model, x)
     graph = zoo.graph_of(model)
     values = zoo.features(model, x, [node.name for node in graph.nodes])
-    # predict need not run the same code as features, so both are compared with the reference.
+    # predict may run other code than features, so both are compared with the reference.
     named = outputs if isinstance(outputs, dict) else {graph.outputs[0].name: outputs}
     arrays: dict[str, Any] = {**values, **{f"output:{key}": v for key, v in named.items()}}
     np.savez(folder / f"{name}.npz", **arrays)
     if counterpart is not None:
-        other = build(backend, counterpart, job["dtype"], job["seed"])
-        parameters[_kind(counterpart)] = backend.count_parameters(other)
-    engine = backend.engine()  # Keras runs on one of several
+        model = build(backend, counterpart, job["dtype"], job["seed"])
+        parameters[_kind(counterpart)] = backend.count_parameters(model)
+    engine = backend.engine()  # for Keras, which supports several
     packages = registry.resolve(name).packages
     return {
         "versions": registry.versions([packages[0], engine] if engine else packages),

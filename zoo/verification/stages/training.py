@@ -1,6 +1,6 @@
-"""Differentiates the training loss, and trains by each rule.
+"""Differentiates the training loss, and trains with each optimizer rule.
 
-Reads job.json and batch*.npz. Writes BACKEND.gradients.npz; BACKEND.RULE.npz, weights and
+Reads job.json and batch*.npz. Writes BACKEND.gradients.npz; BACKEND.RULE.npz, the weights and
 statistics after the last step; and BACKEND.RULE.steps.npy, all or a sample of them after each step.
 """
 
@@ -19,7 +19,7 @@ Batches = list[tuple[Array, Array]]
 
 
 def run(folder: Path, name: str, requested: str) -> dict[str, Any]:
-    """Do the job."""
+    """Run the job."""
     from zoo.backend import registry
 
     job = read_job(folder)
@@ -27,8 +27,8 @@ def run(folder: Path, name: str, requested: str) -> dict[str, Any]:
     graph = job["graph"].without_dropout()
     batches = read_batches(folder)
     trainer = Trainer(backend, graph, job["seed"], "float64")
-    loss, gradients, of_input = trainer.differentiate(*batches[0])
-    np.savez(folder / f"{name}.gradients.npz", **dict[str, Any](gradients), input=of_input)
+    loss, gradients, input_gradient = trainer.differentiate(*batches[0])
+    np.savez(folder / f"{name}.gradients.npz", **dict[str, Any](gradients), input=input_gradient)
     losses, drift, sampled = {}, [], 0
     rates = job["rates"] or {rule: trainer.rate(rule, batches) for rule in job["rules"]}
     for rule, rate in rates.items():
@@ -38,9 +38,9 @@ def run(folder: Path, name: str, requested: str) -> dict[str, Any]:
         sampled = samples.shape[1]
         if rule == job["rules"][0]:
             single = Trainer(backend, graph, job["seed"], "float32")
-            _, rounded, _ = single.train(rule, rate, batches)
+            _, single_samples, _ = single.train(rule, rate, batches)
             largest = np.abs(samples).max(axis=1)
-            drift = (np.abs(rounded - samples).max(axis=1) / largest).tolist()
+            drift = (np.abs(single_samples - samples).max(axis=1) / largest).tolist()
     return {"loss": loss, "losses": losses, "drift": drift, "sampled": sampled, "rates": rates}
 
 
@@ -54,18 +54,18 @@ def read_batches(folder: Path) -> Batches:
 
 
 class Trainer:
-    """A model trained by NumPy's rules on its own gradients, from the same start each time."""
+    """Trains a model with the NumPy rules on its own gradients, each time from the same weights."""
 
-    MOST = 1_000_000  # about as many values are kept of every step: 80 MB for ten
-    LEAST = 64  # values of each array, or all it has, so that no bias is passed over
-    NUDGE = 1e-12  # relative change of the weights, to see how training amplifies it
-    GROWTH = 1e3  # amplification that is accepted after the last step
+    MAX_SAMPLES = 1_000_000  # approximate number of values to record per step: 80 MB for ten
+    MIN_PER_ARRAY = 64  # values to record of each array, or all if fewer, so that none is skipped
+    PERTURBATION = 1e-12  # relative change of the weights whose amplification is measured
+    MAX_AMPLIFICATION = 1e3  # of the perturbation, after the last step
 
     def __init__(self, backend: Any, graph: Any, seed: int, dtype: str) -> None:
         self.backend, self.graph = backend, graph
         self.model = build(backend, graph, dtype, seed)
         self.start = backend.get_weights(self.model)
-        self.every = -(-sum(value.size for value in self.start.values()) // self.MOST)
+        self.stride = -(-sum(value.size for value in self.start.values()) // self.MAX_SAMPLES)
 
     def differentiate(self, x: Array, labels: Array) -> tuple[float, dict[str, Array], Array]:
         """Return the loss, its gradients by canonical name, and the gradient of the input."""
@@ -74,26 +74,26 @@ class Trainer:
         return result
 
     def rate(self, name: str, batches: Batches) -> float:
-        """Find the largest learning rate at which training does not amplify rounding.
+        """Find the largest learning rate at which training does not amplify rounding errors.
 
-        Where it does, as in deep networks with batch norm at the usual rates, two correct
-        frameworks diverge just as one framework diverges from itself when a weight is changed by
+        If training amplifies them, as in deep networks with batch norm at common rates, two correct
+        frameworks diverge, just as one framework diverges from itself when its weights change by
         1e-12.
         """
         generator = np.random.default_rng(0)
         start = self.start
-        nudged = {
-            key: value * (1 + self.NUDGE * generator.standard_normal(value.shape))
+        perturbed = {
+            key: value * (1 + self.PERTURBATION * generator.standard_normal(value.shape))
             for key, value in start.items()
         }
         for rate in rules.RATES[name]:
             _, _, weights = self.train(name, rate, batches)
-            self.start = nudged
-            _, _, others = self.train(name, rate, batches)
+            self.start = perturbed
+            _, _, diverged = self.train(name, rate, batches)
             self.start = start
             largest = max(np.abs(value).max() for value in weights.values())
-            difference = max(np.abs(others[key] - value).max() for key, value in weights.items())
-            if difference <= self.GROWTH * self.NUDGE * largest:
+            difference = max(np.abs(diverged[key] - value).max() for key, value in weights.items())
+            if difference <= self.MAX_AMPLIFICATION * self.PERTURBATION * largest:
                 break
         return rate
 
@@ -111,8 +111,8 @@ class Trainer:
         self.backend.set_weights(self.model, weights)
         for number, batch in enumerate(batches, 1):
             loss, gradients, _ = self.differentiate(*batch)
-            moved = self.backend.get_weights(self.model)
-            weights.update({key: moved[key] for key in weights if key not in gradients})
+            updated = self.backend.get_weights(self.model)  # with new running statistics
+            weights.update({key: updated[key] for key in weights if key not in gradients})
             rule(weights, gradients, number)
             self.backend.set_weights(self.model, weights)
             losses.append(loss)
@@ -121,5 +121,5 @@ class Trainer:
 
     def sample(self, value: Array) -> Array:
         """Take all values of an array, or evenly spaced ones if the network is large."""
-        every = max(1, min(self.every, value.size // self.LEAST))
-        return value.reshape(-1)[::every]
+        stride = max(1, min(self.stride, value.size // self.MIN_PER_ARRAY))
+        return value.reshape(-1)[::stride]
