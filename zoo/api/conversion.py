@@ -84,8 +84,8 @@ def convert_file(
     backends = {entry.suffix: entry.name for entry in registry.table().values() if entry.suffix}
     suffix = target.suffix.lower()
     if suffix != ".safetensors" and suffix not in backends:
-        known = ", ".join([".safetensors", *backends])
-        raise InputError(f"{target}: expected a name that ends in one of {known}")
+        suffixes = ", ".join([".safetensors", *backends])
+        raise InputError(f"{target}: expected a name that ends in one of {suffixes}")
     if name:
         graph(name)  # reports a misspelt name before anything is downloaded
     requested = options.checked(False, num_classes, in_channels, input_size)

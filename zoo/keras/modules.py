@@ -1,7 +1,7 @@
 """Parts of the layers that Keras lacks.
 
-A layer of several operations is a small functional model with one name. It needs no class of zoo's,
-so Keras can save and load it by itself.
+A layer of several operations is a small functional model with one name. It needs no class from
+zoo, so Keras can save and load it without zoo.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Builds the Keras layers of each operation; the last one has the node's name.
 
-Every layer states its data format and dtype, so Keras' global settings do not matter. No class here
-is zoo's own, so Keras can save and load the models by itself.
+Every layer states its data format and dtype, so Keras' global settings do not matter. The layers
+need no class from zoo, so Keras can save and load the models without zoo.
 """
 
 from __future__ import annotations
