@@ -52,7 +52,7 @@ class Activation:
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """GELU as in the other frameworks; JAX's own uses erfc, which rounds differently below 0."""
+    """GELU as in other frameworks; JAX's own uses erfc, which rounds differently far below 0."""
     return x * (1 + lax.erf(x / np.sqrt(2).astype(x.dtype))) / 2
 
 

@@ -45,7 +45,7 @@ def read(path: Path) -> Iterator[tuple[str, Stored]]:
                 f"{path}: the file is damaged or contains more than tensors, and zoo does not run "
                 "code from a file; save the model's state_dict()"
             ) from None
-    # A training checkpoint holds other things beside the state_dict.
+    # A training checkpoint contains other things beside the state_dict.
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
             value = value[key]
