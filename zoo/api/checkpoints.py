@@ -29,9 +29,9 @@ def native_reader(suffix: str) -> Reader | None:
     return backend.read if backend else None
 
 
-def find(weights: str | os.PathLike[str], name: str | None, chosen: Chosen) -> Checkpoint:
+def find(weights: str | os.PathLike[str], name: str | None, requested: Chosen) -> Checkpoint:
     """Open the weights that a caller requests; see :func:`zoo.weights.loading.find`."""
-    return loading.find(weights, name, chosen, native_reader)
+    return loading.find(weights, name, requested, native_reader)
 
 
 def build(

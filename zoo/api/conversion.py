@@ -8,6 +8,7 @@ from typing import Any
 from zoo.api import checkpoints
 from zoo.api.storage import own_weights
 from zoo.backend import registry
+from zoo.backend.base import Backend
 from zoo.errors import InputError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph, graph_of
@@ -101,14 +102,19 @@ def convert_file(
             model = backend.build(network, fill, dtype, 0)
     if suffix == ".safetensors":
         zoo_file.write(target, network, arrays)
-        return network, dtype
+    else:
+        _export(model, backend, target)
+    return network, dtype
+
+
+def _export(model: Any, backend: Backend, target: Path) -> None:
+    """Write a model's weights in its framework's own format."""
     try:
         with replacing(target) as temporary:
             backend.export(model, str(temporary))
-    except (OSError, RuntimeError) as error:  # RuntimeError is PyTorch's for a full disk
+    except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError if the disk is full
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(f"{target}: cannot be written: {reason}") from None
-    return network, dtype
 
 
 def _network(

@@ -141,7 +141,7 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
 
 
 def _checked(model: Any, x: Array) -> Array:
-    """Refuse an input of the wrong shape before it reaches a framework."""
+    """Reject an input of the wrong shape before it reaches a framework."""
     try:
         x = np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:  # for example, of a ragged list

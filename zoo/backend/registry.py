@@ -203,5 +203,6 @@ def _is_shadowed(description: Description) -> bool:
         spec = importlib.util.find_spec(description.framework)
     except (ImportError, ValueError):
         return False
-    here = Path(__file__).resolve().parent.parent
-    return spec is not None and bool(spec.origin) and Path(str(spec.origin)).parent.parent == here
+    if spec is None or not spec.origin:
+        return False
+    return Path(spec.origin).parent.parent == Path(__file__).resolve().parent.parent

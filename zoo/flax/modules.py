@@ -79,7 +79,7 @@ class LRN:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest value of each window; padding never wins."""
+    """The largest value of each window; padding is ignored."""
 
     kernel_size: tuple[int, int]
     stride: tuple[int, int]
@@ -161,20 +161,22 @@ class Concat:
 class Add:
     """Adds its inputs."""
 
-    def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
-        for other in others:
-            first = first + other
-        return first
+    def __call__(self, first: jax.Array, *rest: jax.Array) -> jax.Array:
+        total = first
+        for value in rest:
+            total = total + value
+        return total
 
 
 @dataclass(frozen=True)
 class Multiply:
     """Multiplies its inputs."""
 
-    def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
-        for other in others:
-            first = first * other
-        return first
+    def __call__(self, first: jax.Array, *rest: jax.Array) -> jax.Array:
+        product = first
+        for value in rest:
+            product = product * value
+        return product
 
 
 class Affine(nnx.Module):

@@ -16,7 +16,7 @@ from zoo.backend.outputs import mapped
 
 def own_weights(model: nnx.Module) -> dict[str, Array]:
     """Copy every parameter and running statistic, with the model's own names and layouts."""
-    return named(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    return values_of(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
 
 
 def named_modules(model: nnx.Module) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _child(parent: Any, name: str) -> Any:
         return None
 
 
-def named(state: Any) -> dict[str, Array]:
-    """Return a state's values by their paths."""
+def values_of(state: Any) -> dict[str, Array]:
+    """Return the values of a state by their paths."""
     flat = nnx.to_flat_state(state)
     return {".".join(map(str, path)): np.array(variable[...]) for path, variable in flat}

@@ -53,12 +53,12 @@ def gradients(
     (value, updated), (grads, input_gradient) = _compiled[model][1](weights, rest, *inputs)
     nnx.update(model, updated)
     tensors = parameters.tensors(nnx.merge(graphdef, grads, rest))
-    named = {
+    by_name = {
         name: tensor.to_canonical(parameters.to_numpy(tensor.handle))
         for name, tensor in tensors.items()
         if isinstance(tensor.handle, nnx.Param)
     }
-    return float(value), named, np.array(input_gradient)
+    return float(value), by_name, np.array(input_gradient)
 
 
 def differentiate(
@@ -79,8 +79,8 @@ def differentiate(
     differentiate = jax.value_and_grad(compute, (0, 1), has_aux=True)
     (value, updated), (grads, input_gradient) = differentiate(weights, observe.to_input(model, x))
     input_gradient = np.asarray(input_gradient).transpose(0, 3, 1, 2)
-    values = {**observe.named(weights), **observe.named(updated)}
-    return float(value), observe.named(grads), input_gradient, values
+    values = {**observe.values_of(weights), **observe.values_of(updated)}
+    return float(value), observe.values_of(grads), input_gradient, values
 
 
 def optimizing(

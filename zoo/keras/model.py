@@ -75,8 +75,8 @@ class _BlockBuilder:
 
 def _apply(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Initial | None) -> Any:
     x = inputs if OPS[node.op].arity[1] > 1 else inputs[0]
-    named = replace(node, name=layer_name(node.name))
-    *preceding, last = OPERATIONS[node.op](named, dtype, seed)
+    renamed = replace(node, name=layer_name(node.name))
+    *preceding, last = OPERATIONS[node.op](renamed, dtype, seed)
     for layer in (*preceding, last):
         if draw is None or layer is not last or not node.parameters:
             x = layer(x)

@@ -61,8 +61,8 @@ def widths(edges: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return ((0, 0), (top, bottom), (left, right), (0, 0))
 
 
-def named(node: Node, dtype: str, function: Callable[[Any], Any]) -> keras.Model:
-    """Return a function of several operations as one layer: a small functional model."""
+def as_layer(node: Node, dtype: str, function: Callable[[Any], Any]) -> keras.Model:
+    """Wrap a function of several operations as one layer: a small functional model."""
     channels, *size = node.input_shapes[0]
     x = keras.Input((*size, channels), dtype=dtype, name="input")
     model = keras.Model(x, function(x), name=node.name)

@@ -166,25 +166,25 @@ def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
             return x / (root * ops.sqrt(root))
         return x * ops.exp(-attrs["beta"] * ops.log(scale))
 
-    return [modules.named(node, dtype, normalise)]
+    return [modules.as_layer(node, dtype, normalise)]
 
 
 @OPERATIONS.register
 def hard_sigmoid(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Keras' own, which rounds 1 / 6 to float32.
-    return [modules.named(node, dtype, lambda x: ops.relu6(x + 3) / 6)]
+    return [modules.as_layer(node, dtype, lambda x: ops.relu6(x + 3) / 6)]
 
 
 @OPERATIONS.register
 def hard_swish(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [modules.named(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)]
+    return [modules.as_layer(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)]
 
 
 @OPERATIONS.register
 def gelu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Keras' own, which rounds the root of 2 to float32.
     root = np.sqrt(2).astype(dtype)
-    return [modules.named(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)]
+    return [modules.as_layer(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)]
 
 
 @OPERATIONS.register
@@ -211,7 +211,7 @@ def max_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     def pool(x: Any) -> Any:
         return layer(ops.pad(x, modules.widths(edges), constant_values=-math.inf))
 
-    return [modules.named(node, dtype, pool)]
+    return [modules.as_layer(node, dtype, pool)]
 
 
 @OPERATIONS.register
@@ -226,7 +226,7 @@ def avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     def pool(x: Any) -> Any:
         return layer(ops.pad(x, modules.widths(edges))) * scale.astype(dtype)
 
-    return [modules.named(node, dtype, pool)]
+    return [modules.as_layer(node, dtype, pool)]
 
 
 @OPERATIONS.register
@@ -247,14 +247,14 @@ def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     def pool(x: Any) -> Any:
         return ops.einsum("bhwc,ih,jw->bijc", x, rows, columns)
 
-    return [modules.named(node, dtype, pool)]
+    return [modules.as_layer(node, dtype, pool)]
 
 
 @OPERATIONS.register
 def scale(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     # Not Rescaling, which rounds its factor to float32.
     factor = np.asarray(node.attributes["factor"]).astype(dtype)
-    return [modules.named(node, dtype, lambda x: x * factor)]
+    return [modules.as_layer(node, dtype, lambda x: x * factor)]
 
 
 @OPERATIONS.register
@@ -280,13 +280,13 @@ def multiply(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 @OPERATIONS.register
 def slice(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     attrs = node.attributes
-    return [modules.named(node, dtype, lambda x: x[..., attrs["start"] : attrs["stop"]])]
+    return [modules.as_layer(node, dtype, lambda x: x[..., attrs["start"] : attrs["stop"]])]
 
 
 @OPERATIONS.register
 def select(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     channels = np.array(node.attributes["channels"])
-    return [modules.named(node, dtype, lambda x: ops.take(x, channels, axis=-1))]
+    return [modules.as_layer(node, dtype, lambda x: ops.take(x, channels, axis=-1))]
 
 
 @OPERATIONS.register
@@ -299,13 +299,13 @@ def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         split = ops.reshape(x, (-1, height, width, groups, channels // groups))
         return ops.reshape(ops.swapaxes(split, 3, 4), (-1, height, width, channels))
 
-    return [modules.named(node, dtype, shuffle)]
+    return [modules.as_layer(node, dtype, shuffle)]
 
 
 @OPERATIONS.register
 def pad_channels(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     widths = ((0, 0), (0, 0), (0, 0), node.attributes["padding"])
-    return [modules.named(node, dtype, lambda x: ops.pad(x, widths))]
+    return [modules.as_layer(node, dtype, lambda x: ops.pad(x, widths))]
 
 
 def _glorot(node: Node, seed: int) -> keras.Initializer:

@@ -128,7 +128,7 @@ def layer_name(path: str) -> str:
 
 
 def layouts(model: keras.Model, tensors: Sequence[Any]) -> Iterator[Map | None]:
-    """For each tensor of a model, yield (C, H, W) if it is a flattened map, held in HWC order."""
+    """Yield, for each tensor of a model, (C, H, W) if it is a flattened map in HWC order."""
     producers = {id(_private.output_of(layer)): layer for layer in model.layers}
     for tensor in tensors:
         layer = producers.get(id(tensor))

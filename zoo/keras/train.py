@@ -51,11 +51,11 @@ def gradients(model: keras.Model, x: Array, loss: Loss) -> tuple[float, dict[str
     variables = [tensor.handle for tensor in trainable.values()]
     differentiate = ENGINES[keras.backend.backend()]
     value, input_gradient, grads = differentiate(model, to_input(model, x), variables, loss)
-    named = {
+    by_name = {
         name: tensor.to_canonical(np.asarray(gradient))
         for (name, tensor), gradient in zip(trainable.items(), grads, strict=True)
     }
-    return float(value), named, np.asarray(input_gradient).transpose(0, 3, 1, 2).copy()
+    return float(value), by_name, np.asarray(input_gradient).transpose(0, 3, 1, 2).copy()
 
 
 def differentiate(
@@ -80,11 +80,11 @@ def differentiate(
         for variable, value_before in saved:
             variable.assign(value_before)
     input_gradient = np.zeros_like(inputs) if input_gradient is None else np.asarray(input_gradient)
-    named = {
+    by_name = {
         name: value_of(0 * variable.value if gradient is None else gradient)
         for (name, variable), gradient in zip(trainable.items(), grads, strict=True)
     }
-    return float(value), named, input_gradient.transpose(0, 3, 1, 2).copy(), updated
+    return float(value), by_name, input_gradient.transpose(0, 3, 1, 2).copy(), updated
 
 
 def optimizing(

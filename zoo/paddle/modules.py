@@ -76,7 +76,7 @@ class Dropout(nn.Dropout):
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         if not self.training or input.dtype != paddle.float64:
             return super().forward(input)
-        # In training this mode drops values without scaling the others.
+        # In training this mode drops values without scaling the rest.
         return F.dropout(input, self.p, mode="downscale_in_infer") / constant(1 - self.p, input)
 
 
@@ -166,19 +166,21 @@ class Concat(nn.Layer):
 class Add(nn.Layer):
     """Adds its inputs."""
 
-    def forward(self, first: paddle.Tensor, *others: paddle.Tensor) -> paddle.Tensor:
-        for other in others:
-            first = first + other
-        return first
+    def forward(self, first: paddle.Tensor, *rest: paddle.Tensor) -> paddle.Tensor:
+        total = first
+        for value in rest:
+            total = total + value
+        return total
 
 
 class Multiply(nn.Layer):
     """Multiplies its inputs."""
 
-    def forward(self, first: paddle.Tensor, *others: paddle.Tensor) -> paddle.Tensor:
-        for other in others:
-            first = first * other
-        return first
+    def forward(self, first: paddle.Tensor, *rest: paddle.Tensor) -> paddle.Tensor:
+        product = first
+        for value in rest:
+            product = product * value
+        return product
 
 
 class HardSigmoid(nn.Layer):
@@ -222,7 +224,7 @@ class Affine(nn.Layer):
 
 
 class StochasticDepth(nn.Layer):
-    """Drops whole examples in training, and scales the others."""
+    """Drops whole examples in training, and scales the rest."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()

@@ -53,11 +53,11 @@ def gradients(
     with _training(model):
         handles = [tensor.handle for tensor in trainable.values()]
         value, input_gradient, grads = _differentiate(model, x, loss, handles)
-    named = {
+    by_name = {
         name: tensor.to_canonical(gradient)
         for (name, tensor), gradient in zip(trainable.items(), grads, strict=True)
     }
-    return value, named, input_gradient
+    return value, by_name, input_gradient
 
 
 def differentiate(

@@ -141,19 +141,21 @@ class Concat(nn.Module):
 class Add(nn.Module):
     """Adds its inputs."""
 
-    def forward(self, first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-        for other in others:
-            first = first + other
-        return first
+    def forward(self, first: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        total = first
+        for value in rest:
+            total = total + value
+        return total
 
 
 class Multiply(nn.Module):
     """Multiplies its inputs."""
 
-    def forward(self, first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-        for other in others:
-            first = first * other
-        return first
+    def forward(self, first: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        product = first
+        for value in rest:
+            product = product * value
+        return product
 
 
 class LayerNorm(nn.LayerNorm):
@@ -189,7 +191,7 @@ class Affine(nn.Module):
 
 
 class StochasticDepth(nn.Module):
-    """Drops whole examples in training, and scales the others."""
+    """Drops whole examples in training, and scales the rest."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()

@@ -164,14 +164,14 @@ def _choose_lanes(
         # Keep clear of lines that leave or enter boxes in the channels in which this line turns.
         begin = [] if route.source == INPUT else rows[route.first]
         end = [] if route.target == len(places) else rows[route.last]
-        others = [places[i].exit for i in begin if i != route.source]
-        others += [places[i].entry for i in end if i != route.target]
-        others += [
-            other
-            for other, first, last, source in lanes
+        occupied = [places[i].exit for i in begin if i != route.source]
+        occupied += [places[i].entry for i in end if i != route.target]
+        occupied += [
+            lane
+            for lane, first, last, source in lanes
             if source != route.source and first <= route.last and route.first <= last
         ]
-        return all(abs(x - other) >= LANE for other in others)
+        return all(abs(x - other_x) >= LANE for other_x in occupied)
 
     def beside(route: _Route) -> float:
         """Return the lane with the smallest detour, between boxes or around them."""
