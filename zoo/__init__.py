@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Loaded when first used: `import zoo` itself costs next to nothing.
+# Loaded on first use, so that `import zoo` is fast.
 _HOMES = {
     "build": "zoo.api.models",
     "convert": "zoo.api.conversion",

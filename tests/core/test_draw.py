@@ -59,7 +59,7 @@ def test_the_command(tmp_path):
         (["googlenet", "--output", "/nowhere/a.svg"], "--output: there is no folder '/nowhere'"),
         (["googlenet", "--output", "."], "--output: expected a file, got the folder '.'"),
         (["googlenet", "--output", "/proc/a.svg"], "cannot be written to"),
-        (["googlenet", "--output", "a.png"], "a.png: pictures are SVG; give a name ending in .svg"),
+        (["googlenet", "--output", "a.png"], "a.png: drawings are SVG; give a name ending in .svg"),
         (["googlenet", "--block", "inception"], "googlenet has no node or block 'inception'."),
         (["vgg16", "--aux"], "vgg16 has no auxiliary heads"),
     ],

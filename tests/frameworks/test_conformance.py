@@ -25,7 +25,7 @@ def other_backends(monkeypatch):
     registry.table.cache_clear()
     yield
     registry.table.cache_clear()
-    registry._loaded.cache_clear()
+    registry._load.cache_clear()
 
 
 def run(package: str, folder: Path) -> subprocess.CompletedProcess:
@@ -159,7 +159,9 @@ def test_the_names_of_zoos_own_backends_are_taken(tmp_path, monkeypatch, other_b
         "DESCRIPTION = Description('torch', 'Impostor', 'impostor:X', 'numpy')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(BackendError, match="the name 'torch' is that of a backend of zoo's"):
+    with pytest.raises(
+        BackendError, match="the name 'torch' is taken by one of zoo's own backends"
+    ):
         registry.register("impostor")
     with pytest.raises(UnknownNameError):
         registry.resolve("impostor")

@@ -33,7 +33,7 @@ def test_private_names_stand_in_one_file(folder):
 
 
 def of_self(node: ast.Attribute) -> bool:
-    return getattr(node.value, "id", "") in ("self", "old", "known")
+    return getattr(node.value, "id", "") == "self"
 
 
 def test_torch():

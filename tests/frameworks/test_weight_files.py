@@ -311,7 +311,7 @@ def test_pytorchs_files_hold_tensors_alone(tmp_path):
     model = zoo.build("vgg9_bn", "torch", **SMALL)
     torch.save(model, tmp_path / "whole.pth")
     with pytest.raises(
-        WeightsError, match=r"no code of a file is run; save the model's state_dict"
+        WeightsError, match=r"zoo does not run code from a file; save the model's state_dict"
     ):
         zoo.load(tmp_path / "whole.pth", "torch")
 

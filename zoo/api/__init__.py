@@ -1,1 +1,1 @@
-"""The public verbs; ``import zoo`` offers them all and imports no framework."""
+"""The public functions. ``import zoo`` provides all of them and imports no framework."""

@@ -1,4 +1,4 @@
-"""Opens files of weights, those of frameworks included, and builds models with them."""
+"""Opens weight files, including those of frameworks, and builds models with them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from zoo.weights.readers import Reader
 
 
 def native_reader(suffix: str) -> Reader | None:
-    """Return the reader of a framework's own files, from the backend that reads a suffix.
+    """Return the function that reads a framework's own weight files.
 
     Args:
-        suffix: Such as ``.pth``.
+        suffix: The suffix of the files, such as ``.pth``.
 
     Returns:
-        The backend's method ``read``; None if no backend reads such files.
+        The method ``read`` of the backend; None if no backend reads such files.
 
     Raises:
         BackendError: The framework is not installed.
@@ -29,9 +29,9 @@ def native_reader(suffix: str) -> Reader | None:
     return backend.read if backend else None
 
 
-def find(weights: str | os.PathLike[str], name: str | None, chosen: Chosen) -> Checkpoint:
-    """Open the weights that a caller names; see :func:`zoo.weights.loading.find`."""
-    return loading.find(weights, name, chosen, native_reader)
+def find(weights: str | os.PathLike[str], name: str | None, requested: Chosen) -> Checkpoint:
+    """Open the weights that a caller requests; see :func:`zoo.weights.loading.find`."""
+    return loading.find(weights, name, requested, native_reader)
 
 
 def build(
@@ -50,7 +50,7 @@ def build(
 
     Args:
         network: The network.
-        checkpoint: The weights; use it within ``with checkpoint.verified()``.
+        checkpoint: The weights; call this within ``with checkpoint.verified()``.
         backend: As in :func:`zoo.build`.
         dtype: The dtype of the model.
         head: As in :func:`zoo.build`.

@@ -1,4 +1,4 @@
-"""Converts models between frameworks, and files of weights between forms."""
+"""Converts models between frameworks, and weight files between formats."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from zoo.api import checkpoints
 from zoo.api.storage import own_weights
 from zoo.backend import registry
+from zoo.backend.base import Backend
 from zoo.errors import InputError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph, graph_of
@@ -60,12 +61,12 @@ def convert_file(
     head: str | None = None,
     stem: str | None = None,
 ) -> tuple[Graph, str]:
-    """Write weights in the form that the target's suffix stands for.
+    """Write weights in the format of the target's suffix.
 
     Args:
         source: A file or a source of weights, as ``weights`` in :func:`zoo.build`.
         target: The file to write: ``.safetensors``, which needs no framework, or a framework's own
-            form, such as ``.pth``.
+            format, such as ``.pth``.
         name: The network; identified from the file by default.
         aux: Whether to keep auxiliary heads; by default they are kept if the file has them.
         num_classes: As for :func:`zoo.build`.
@@ -79,13 +80,13 @@ def convert_file(
 
     Raises:
         InputError: The suffix is unknown, or the file cannot be written.
-        WeightsError: The weights are damaged, of another network, or do not fit.
+        WeightsError: The weights are damaged, belong to another network, or do not fit.
     """
     backends = {entry.suffix: entry.name for entry in registry.table().values() if entry.suffix}
     suffix = target.suffix.lower()
     if suffix != ".safetensors" and suffix not in backends:
-        known = ", ".join([".safetensors", *backends])
-        raise InputError(f"{target}: expected a name that ends in one of {known}")
+        suffixes = ", ".join([".safetensors", *backends])
+        raise InputError(f"{target}: expected a name that ends in one of {suffixes}")
     if name:
         graph(name)  # reports a misspelt name before anything is downloaded
     requested = options.checked(False, num_classes, in_channels, input_size)
@@ -101,14 +102,19 @@ def convert_file(
             model = backend.build(network, fill, dtype, 0)
     if suffix == ".safetensors":
         zoo_file.write(target, network, arrays)
-        return network, dtype
+    else:
+        _export(model, backend, target)
+    return network, dtype
+
+
+def _export(model: Any, backend: Backend, target: Path) -> None:
+    """Write a model's weights in its framework's own format."""
     try:
-        with replacing(target) as part:
-            backend.export(model, str(part))
-    except (OSError, RuntimeError) as error:  # PyTorch reports a full disk by the latter
+        with replacing(target) as temporary:
+            backend.export(model, str(temporary))
+    except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError if the disk is full
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(f"{target}: cannot be written: {reason}") from None
-    return network, dtype
 
 
 def _network(

@@ -1,4 +1,4 @@
-"""The models and backends there are; listing them imports neither NumPy nor a framework."""
+"""Lists of models and backends, which import neither NumPy nor a framework."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def list_models(pattern: str | None = None) -> list[str]:
 
 
 def list_backends() -> list[str]:
-    """List the backends whose framework is installed; none is imported.
+    """List the backends whose framework is installed, without importing any.
 
     Example:
         >>> import zoo
@@ -40,11 +40,11 @@ def list_backends() -> list[str]:
 
 
 def entries() -> dict[str, dict[str, Any]]:
-    """Return what a list of models shows of each, family by family.
+    """Return the information in a list of models, family by family.
 
     Returns:
-        Model -> entry, as :func:`zoo.language.index.entries` gives it, and in it under ``weights``
-        the names of the sources that publish weights of the model.
+        Model -> entry, as from :func:`zoo.language.index.entries`. Its ``weights`` are the names of
+        the sources that publish weights of the model.
 
     Example:
         >>> entries()["vgg16"]["weights"]
@@ -54,8 +54,8 @@ def entries() -> dict[str, dict[str, Any]]:
     from zoo.weights import counts
 
     publishers = counts.publishers()
-    found = {}
+    models = {}
     for name, entry in index.entries().items():
         paper = {key: entry.pop(key) for key in ("year", "paper", "url")}
-        found[name] = {**entry, "weights": publishers.get(name, []), **paper}
-    return found
+        models[name] = {**entry, "weights": publishers.get(name, []), **paper}
+    return models

@@ -1,4 +1,4 @@
-"""The verbs that make a model and give access to its weights."""
+"""The functions that build a model and give access to its weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def build(
     Args:
         name: A model that zoo ships (see :func:`list_models`), or the path of a YAML file.
         backend: ``torch``, ``paddle``, ``keras`` or ``flax``; ``pytorch``, ``paddlepaddle`` and
-            ``jax`` mean the same. ``keras`` uses the engine that Keras runs on; ``tensorflow``
+            ``jax`` mean the same. ``keras`` uses the current engine of Keras; ``tensorflow``
             requires that to be TensorFlow.
         aux: Whether to build the auxiliary heads. The model then returns a dict
             ``{"logits", "aux1", "aux2"}``, in training and evaluation alike.
@@ -56,8 +56,8 @@ def build(
             checked and cached; or ``torchvision:file.pth``, a file from that source. Weights of
             auxiliary heads are ignored if the model has none. The model gets the preprocessing
             that the weights were trained with.
-        head: ``new`` for a classifier with new random weights, for example with another
-            ``num_classes`` than the pretrained one.
+        head: ``new`` for a classifier with new random weights, for example if ``num_classes``
+            differs from that of the pretrained one.
         stem: ``adapt`` to use weights trained on three channels with another number of
             ``in_channels``: summed for one channel, repeated and scaled for more.
 
@@ -69,7 +69,7 @@ def build(
         UnknownNameError: There is no such model, backend, initialiser or dtype.
         BackendError: The framework is not installed, or does not support the request.
         SpecError: The spec is not valid, or does not fit this input size.
-        InputError: An option has a value that is not possible.
+        InputError: An option has an invalid value.
         WeightsError: The weights are damaged, belong to another network, or do not fit.
 
     Example:
@@ -98,10 +98,10 @@ def build(
                 init=init,
             )
     if head or stem:
-        raise InputError("head and stem say how to use pretrained weights; give weights too")
+        raise InputError("head and stem require pretrained weights; pass weights, too")
     framework = registry.load(backend)
     draw = None if init == "native" else initial.drawing(network, seed, init, dtype)
-    return framework.build(network, draw, dtype, seed % 2**31)  # what every framework takes
+    return framework.build(network, draw, dtype, seed % 2**31)  # a range that all frameworks accept
 
 
 def get_weights(model: Any) -> dict[str, Array]:
@@ -126,9 +126,9 @@ def get_weights(model: Any) -> dict[str, Array]:
 def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     """Set a model's weights and running statistics from canonical arrays.
 
-    Strict in both directions: every parameter and running statistic must be given, in its shape,
-    and nothing else. The one exception are auxiliary heads that the model was built without; their
-    arrays are ignored. The arrays are copied. If they do not fit, the model is left unchanged.
+    The arrays must be exactly the model's parameters and running statistics, in their shapes. The
+    only exception are auxiliary heads that the model was built without; their arrays are ignored.
+    The arrays are copied. If they do not fit, the model is left unchanged.
 
     Args:
         model: A model of any backend.
@@ -145,6 +145,6 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     backend = registry.of(model)
     if not isinstance(weights, Mapping):
         raise InputError(f"expected weights by name, got {type(weights).__name__}")
-    known = getattr(model, "zoo_graph", None)
-    omitted = graphs.left_out(known) if isinstance(known, Graph) else ()
+    network = getattr(model, "zoo_graph", None)
+    omitted = graphs.left_out(network) if isinstance(network, Graph) else ()
     backend.set_weights(model, checked_arrays(backend.shapes(model), weights, omitted))

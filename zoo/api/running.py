@@ -1,4 +1,4 @@
-"""The verbs that run a model: on photographs, on arrays, and for its loss."""
+"""The functions that run a model: on photographs, on arrays, and for its loss."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
 
     Args:
         model: A model that zoo built.
-        outputs: What the model returned: logits [N, num_classes], or a dict of them.
+        outputs: The model's result: logits [N, num_classes], or a dict of them.
         labels: Class numbers [N] or [N, 1], integers of NumPy or of the framework.
 
     Returns:
@@ -60,9 +60,9 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
 
     Raises:
         BackendError: The model was not built by zoo.
-        InputError: An output is missing, or the labels are not class numbers, one per example. Of
-            the framework's own tensors only the shape is checked: a number out of range gives NaN,
-            or in PyTorch its own error.
+        InputError: An output is missing, or the labels are not class numbers, one per example. For
+            tensors of the framework, only the shape is checked: a number out of range gives NaN, or
+            an error of PyTorch's own.
 
     Example:
         >>> import torch, zoo
@@ -141,10 +141,10 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
 
 
 def _checked(model: Any, x: Array) -> Array:
-    """Refuse an input of the wrong shape before it reaches a framework."""
+    """Reject an input of the wrong shape before it reaches a framework."""
     try:
         x = np.asarray(x)
-    except (TypeError, ValueError, RuntimeError) as error:  # such as a ragged list
+    except (TypeError, ValueError, RuntimeError) as error:  # for example, of a ragged list
         raise InputError(f"expected numbers [N, C, H, W], got no array: {error}") from None
     network = getattr(model, "zoo_graph", None)
     if x.ndim != 4 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):

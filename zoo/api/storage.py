@@ -1,4 +1,4 @@
-"""The verbs that move weights between a model and a file."""
+"""The functions that save a model's weights to a file and load them."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def load(
         dtype: As in :func:`build`; the dtype of the file by default.
         head: As in :func:`build`.
         stem: As in :func:`build`.
-        mmap: Whether the model may map the file into memory, as PyTorch's
-            ``torch.load(mmap=True)`` does, where the framework can use the file's layout. PyTorch
-            then loads in half the time, and only needs memory for what is used. zoo never writes
-            to the file, and :func:`save` may replace it; but if another program overwrites its
-            contents, the model changes with it. Works only with files that :func:`save` wrote.
+        mmap: Whether the model may map the file into memory, like PyTorch's
+            ``torch.load(mmap=True)``, if the framework can use the file's layout. PyTorch then
+            loads in half the time, and needs memory only for the parts that are used. zoo never
+            writes to the file, and :func:`save` may replace it; but if another program overwrites
+            its contents, the model changes with it. Works only with files that :func:`save` wrote.
 
     Returns:
         The model, as from :func:`build`.
 
     Raises:
-        WeightsError: The file is damaged, of a network that zoo does not know, or does not fit.
+        WeightsError: The file is damaged, belongs to an unknown network, or does not fit.
         BackendError: The framework is not installed, or cannot build the network.
 
     Example:
@@ -101,7 +101,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
 
 def own_weights(model: Any, network: Graph) -> dict[str, Array]:
-    """Copy a model's weights, after checking that they are still those of its network.
+    """Copy a model's weights, and check that they still fit its network.
 
     Args:
         model: A model of any backend.

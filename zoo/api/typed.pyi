@@ -1,7 +1,7 @@
-"""The types of ``zoo.build``, ``load`` and ``convert``, by the framework that is named.
+"""The types of ``zoo.build``, ``load`` and ``convert`` for each backend name.
 
-The functions themselves are in ``models``, ``storage`` and ``conversion``. A stub may name every
-framework's types, since nothing imports it when a program runs.
+The functions themselves are in ``models``, ``storage`` and ``conversion``. A stub can refer to the
+types of all frameworks, because it is not imported at run time.
 """
 
 import os

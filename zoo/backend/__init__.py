@@ -1,1 +1,1 @@
-"""What a backend is, and the table of those there are."""
+"""The base class of backends, and the table of backends."""

@@ -1,4 +1,4 @@
-"""What a backend is: a few duties, and what follows from them."""
+"""The base class of backends: what a backend must implement, and what it inherits."""
 
 from __future__ import annotations
 
@@ -22,42 +22,43 @@ from zoo.weights.checkpoint import Stored
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Outputs = Array | dict[str, Array]
-#: Gives a parameter's value in the canonical layout, as an array that nobody else holds.
+#: Returns a parameter's initial value in the canonical layout, as an array that the model may keep.
 Initial = Callable[[Parameter], Array]
 
 
 class Backend(ABC):
-    """A framework as zoo uses it.
+    """What zoo needs of a framework.
 
-    Duties: :meth:`construct`; :meth:`tensors`, :meth:`to_numpy` and :meth:`assign` for weights;
-    :meth:`observe` to run a model. Everything that ``zoo.build``, ``predict``, ``features``,
-    ``get_weights`` and ``set_weights`` need follows from these. :meth:`differentiate` and
-    :meth:`cross_entropy` add losses and gradients; the other methods may be given where the
-    framework has a faster way, or something of its own. What a backend lacks is refused by name.
+    A backend must implement :meth:`construct`; :meth:`tensors`, :meth:`to_numpy` and :meth:`assign`
+    for weights; and :meth:`observe` to run a model. These are sufficient for ``zoo.build``,
+    ``predict``, ``features``, ``get_weights`` and ``set_weights``. :meth:`differentiate` and
+    :meth:`cross_entropy` add gradients and losses. The other methods can be overridden if the
+    framework has a faster way or a feature of its own. A feature that a backend lacks raises an
+    error that names it.
     """
 
-    #: What the backend says of itself.
+    #: The backend's entry in the table of backends.
     description: ClassVar[Description]
-    #: Whether the framework holds maps as [N, H, W, C] and flattens them in HWC order.
+    #: Whether the framework's maps are [N, H, W, C] and are flattened in HWC order.
     channels_last: ClassVar[bool] = False
-    #: Operation -> function that makes a layer of a node; None if the backend needs no such table.
+    #: Operation -> function that builds the layer of a node; None if the backend needs no table.
     operations: ClassVar[Operations | None] = None
-    #: How the framework's own layers name and lay out parameters; see ``parameters.convention``.
+    #: Parameter names and layouts of the framework's layers; see ``parameters.convention``.
     CONVENTION: ClassVar[Mapping[str, Any]] = {}
 
-    # Duties
+    # Required methods
 
     @abstractmethod
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> Any:
         """Build the framework's own model of a graph; see :meth:`build`.
 
         Args:
-            graph: The network, in which composites that ``operations`` has no kernel for are
-                blocks; the model keeps it as ``zoo_graph``.
-            draw: Gives each parameter's initial value, in ``dtype``; None for the framework's own
+            graph: The network. Composites for which ``operations`` has no kernel are blocks in it.
+                The model keeps it as ``zoo_graph``.
+            draw: Returns each parameter's initial value, in ``dtype``; None for the framework's own
                 initialisers.
             dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-            seed: For the framework's own initialisers and for dropout.
+            seed: Random seed for the framework's own initialisers and for dropout.
         """
 
     @abstractmethod
@@ -66,32 +67,32 @@ class Backend(ABC):
 
     @abstractmethod
     def to_numpy(self, handle: Any) -> Array:
-        """Return a tensor's value as NumPy has it, bfloat16 as ``ml_dtypes`` has it."""
+        """Return a tensor's value as a NumPy array, bfloat16 with the dtype of ``ml_dtypes``."""
 
     @abstractmethod
     def assign(self, handle: Any, array: Array) -> None:
-        """Give a tensor another value, of its own shape; its dtype and device stay."""
+        """Set the value of a tensor, which keeps its shape, dtype and device."""
 
     @abstractmethod
     def observe(
         self, model: Any, x: Array, names: Iterable[str]
     ) -> tuple[Any, dict[str, list[Array]]]:
-        """Run any model of the framework in evaluation mode, and note what its modules return.
+        """Run any model of the framework in evaluation mode, and record its modules' outputs.
 
         Args:
-            model: It is left as it was.
+            model: It is not changed.
             x: [N, C, H, W], cast to the model's dtype.
-            names: Paths of modules; those that the model has none of are passed over.
+            names: Paths of modules; unknown ones are ignored.
 
         Returns:
-            What the model returns, its tensors as NumPy's; and path -> the values of all calls, in
-            the framework's layout, for modules that ran. Paths of one module share one list.
+            The model's result, as NumPy arrays; and path -> the outputs of all calls, in the
+            framework's layout, for modules that ran. Paths of the same module share one list.
         """
 
-    # What follows
+    # Inherited methods
 
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> Any:
-        """Build the framework's own model of a graph, and of composites what they stand for."""
+        """Build the framework's own model of a graph, expanding composites without a kernel."""
         kernels = OPS if self.operations is None else self.operations
         return self.construct(opened(graph, kernels), draw, dtype, seed)
 
@@ -112,16 +113,16 @@ class Backend(ABC):
             self.assign(tensor.handle, tensor.to_native(np.asarray(weights[name])))
 
     def count_parameters(self, model: Any) -> int:
-        """Count the trainable values in the framework's own way, where it has one."""
-        trained = {p.name for p in graph_of(model).parameters if p.trainable}
+        """Count the trainable values, in the framework's own way if it has one."""
+        trainable = {p.name for p in graph_of(model).parameters if p.trainable}
         return sum(
             int(np.prod(tensor.shape))
             for name, tensor in self.tensors(model).items()
-            if name in trained
+            if name in trainable
         )
 
     def predict(self, model: Any, x: Array) -> Outputs:
-        """Run a model in evaluation mode on x [N, C, H, W]; it is left as it was.
+        """Run a model on x [N, C, H, W] in evaluation mode; its own mode is restored.
 
         Returns:
             Logits [N, classes], or a dict of them; bfloat16 as float32.
@@ -136,7 +137,7 @@ class Backend(ABC):
         return self._canonical(result, next(iter(nodes.values())))
 
     def features(self, model: Any, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
-        """Return the values of nodes of the model's graph, as :meth:`predict` would return them."""
+        """Return the values of nodes of the model's graph, in the form of :meth:`predict`."""
         _, values = self.observe(model, x, [node.name for node in nodes])
         return {node.name: self._canonical(values[node.name][-1], node) for node in nodes}
 
@@ -147,7 +148,7 @@ class Backend(ABC):
         """Return the ways to run a model, eager and compiled, each a function like ``predict``."""
         return {"eager": lambda x: self.predict(model, x)}
 
-    # Capabilities that a backend may lack
+    # Optional methods
 
     def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
         """Return the mean cross-entropy of logits [N, classes] and labels [N], weighted."""
@@ -159,14 +160,14 @@ class Backend(ABC):
         """Differentiate a loss of any model of the framework, in training mode.
 
         Args:
-            model: It is left as it was.
+            model: It is not changed.
             x: [N, C, H, W].
-            loss: A function of what the model returns.
-            dropouts: Paths of modules that are to drop nothing.
+            loss: A function of the model's result.
+            dropouts: Paths of dropout modules to disable.
 
         Returns:
-            The loss; the model's own name -> gradient, in the framework's layout; the input's
-            gradient [N, C, H, W]; and own name -> parameters and running statistics after the pass.
+            The loss; name in the model -> gradient, in the framework's layout; the input's gradient
+            [N, C, H, W]; and name in the model -> parameter or running statistic after the pass.
         """
         self.lacks("computes no gradients")
 
@@ -187,7 +188,7 @@ class Backend(ABC):
         self.lacks("computes no gradients")
 
     def total_loss(self, model: Any, outputs: Any, labels: Any) -> Any:
-        """Return the loss that a network is trained with, auxiliary heads by their weights."""
+        """Return the loss that a network is trained with, including weighted auxiliary heads."""
         return graph_of(model).total_loss(
             outputs, lambda logits, weight: self.cross_entropy(logits, labels, weight)
         )
@@ -210,34 +211,34 @@ class Backend(ABC):
         self.lacks("has no file format of its own")
 
     def read(self, path: Any) -> Iterator[tuple[str, Stored]]:
-        """Open a file of weights in the framework's own format; yields name and array."""
-        self.lacks("reads no files")
+        """Open a weight file in the framework's own format; yields names and arrays."""
+        self.lacks("cannot read weight files")
 
     def own_weights(self, model: Any) -> dict[str, Array]:
-        """Copy every parameter and statistic of any model, under its own names and layouts."""
-        self.lacks("looks into no models but zoo's")
+        """Copy the parameters and statistics of any model, with its own names and layouts."""
+        self.lacks("can only inspect models that zoo built")
 
     def named_modules(self, model: Any) -> dict[str, Any]:
-        """Return every module within any model by its path."""
-        self.lacks("looks into no models but zoo's")
+        """Return every module of any model by its path."""
+        self.lacks("can only inspect models that zoo built")
 
     def engine(self) -> str | None:
-        """Return the name of the package that the framework computes with, if it has a choice."""
+        """Return the name of the framework's compute engine, if it supports several."""
         return None
 
     def require_engine(self, name: str) -> None:
-        """Insist on the engine that the framework runs on.
+        """Check that the framework runs on an engine.
 
         Raises:
-            BackendError: It runs on another.
+            BackendError: It runs on another engine.
         """
         if self.engine() != name:
             self.lacks(f"does not run on {name}")
 
-    def lacks(self, what: str) -> NoReturn:
-        """Refuse what the backend cannot do.
+    def lacks(self, limit: str) -> NoReturn:
+        """Report that the backend cannot do something.
 
         Raises:
             BackendError: Always.
         """
-        raise BackendError(f"zoo's {self.description.name} backend {what}; use another backend")
+        raise BackendError(f"zoo's {self.description.name} backend {limit}; use another backend")

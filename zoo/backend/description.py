@@ -1,4 +1,4 @@
-"""What a backend says of itself before its framework is imported."""
+"""What is known about a backend before its framework is imported."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from dataclasses import dataclass, field
 class Description:
     """A backend's entry in the table of backends.
 
-    It stands in the ``__init__.py`` of the backend's package, as ``DESCRIPTION``, and imports no
-    framework.
+    It is the ``DESCRIPTION`` in the ``__init__.py`` of the backend's package, which must not import
+    the framework.
 
     Attributes:
-        name: What callers say, such as ``torch``.
+        name: Name for callers, such as ``torch``.
         title: The framework's name, such as ``PyTorch``.
         implementation: ``module:class`` of its :class:`zoo.backend.base.Backend`.
         framework: The module to import.
         packages: Distributions whose versions are reported, the main one first.
-        aliases: Other names that callers may say.
-        requires: Further modules that it cannot run without.
-        install: What to install, as pip takes it.
-        owners: Modules that the classes of its models come from; ``framework`` if none are given.
-        suffix: What the names of the files end in that the framework itself saves weights in.
-        reads: What the names of the framework's files end in that the backend reads.
-        limits: Operation -> what the framework cannot do of it. Asked for, it is refused by name.
+        aliases: Other names for callers.
+        requires: Other modules that it requires.
+        install: Requirement to install, as pip takes it.
+        owners: Modules that define the classes of its models; ``framework`` by default.
+        suffix: File suffix of the framework's own weight files, for writing.
+        reads: File suffixes of the framework's weight files that the backend can read.
+        limits: Operation -> the cases that the framework does not support; they raise an error.
         form_limits: Form of execution -> why it is not available.
         precision_limits: dtype -> why networks do not run in it.
-        optimizer_notes: Rule -> why the framework's own optimizer is another function.
-        engines: Another engine that it runs on -> the environment variables that choose it.
+        optimizer_notes: Rule -> how the framework's own optimizer differs from it.
+        engines: Additional engine that it runs on -> the environment variables that select it.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Description:
     engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def owns(self, module: str) -> bool:
-        """Tell whether a class of this module is one of the framework's.
+        """Tell whether a module belongs to the framework.
 
         Example:
             >>> torch = Description("torch", "PyTorch", "zoo.torch.backend:Backend", "torch")

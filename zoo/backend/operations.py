@@ -1,4 +1,4 @@
-"""The table of a backend's operations: how each node becomes the framework's own layer."""
+"""The table of a backend's operations: functions that build the framework's layer of a node."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from zoo.errors import BackendError
 from zoo.ops import OPS
 
-Make = Callable[..., Any]
+Builder = Callable[..., Any]
 
 
-class Operations(dict[str, Make]):
-    """Operation -> function of a node and whatever else the backend hands to it.
+class Operations(dict[str, Builder]):
+    """Operation -> function of a node and of further arguments that the backend chooses.
 
-    Most layers are made of what the operation's own fields state, in their order, and of nothing
-    else: for these the layer is named when the table is made. For the others the backend registers
-    a function of the operation's name. An operation of another package brings its own function:
-    see ``implementations`` of :class:`zoo.ops.base.Op`.
+    Most layers take the operation's own fields as their only arguments, in order; these are listed
+    when the table is created. For the others, the backend registers a function that is named after
+    the operation. An operation of another package comes with its own function: see
+    ``implementations`` of :class:`zoo.ops.base.Op`.
 
     Args:
         backend: The backend's name.
         title: The framework's name, for messages.
-        layers: Operation -> its layer, a class or a function that returns one.
+        layers: Operation -> its layer's class, or a function that returns the layer.
 
     Example:
         >>> operations = Operations("mine", "My framework", scale=lambda factor: f"x {factor}")
@@ -38,7 +38,7 @@ class Operations(dict[str, Make]):
         super().__init__({op: of_fields(op, layer) for op, layer in layers.items()})
         self.backend, self.title = backend, title
 
-    def register(self, function: Make) -> Make:
+    def register(self, function: Builder) -> Builder:
         """Register a function under its own name, and return it."""
         self[function.__name__] = function
         return function
@@ -46,14 +46,14 @@ class Operations(dict[str, Make]):
     def __contains__(self, op: object) -> bool:
         return super().__contains__(op) or self.backend in _implementations(op)
 
-    def __missing__(self, op: str) -> Make:
-        known = _implementations(op)
-        if self.backend not in known:
+    def __missing__(self, op: str) -> Builder:
+        implementations = _implementations(op)
+        if self.backend not in implementations:
             raise BackendError(
                 f"zoo's {self.backend} backend has no operation {op!r}: use another backend, or "
-                f"register a function for it that makes a layer of {self.title}"
+                f"register a function that builds a layer of {self.title} for it"
             )
-        module, _, function = known[self.backend].partition(":")
+        module, _, function = implementations[self.backend].partition(":")
         self[op] = getattr(importlib.import_module(module), function)
         return self[op]
 
@@ -62,16 +62,16 @@ def _implementations(op: Any) -> Mapping[str, str]:
     return OPS[op].implementations if op in OPS else {}
 
 
-def of_fields(op: str, layer: Callable[..., Any]) -> Make:
-    """Return a function that makes a layer of what an operation's own fields state, in order.
+def of_fields(op: str, layer: Callable[..., Any]) -> Builder:
+    """Return a function that builds a layer from an operation's own fields, in order.
 
     Args:
         op: The operation.
-        layer: The layer's class, or a function that returns one.
+        layer: The layer's class, or a function that returns the layer.
     """
     names = tuple(OPS[op].own_fields())
 
-    def make(node: Any, *context: Any) -> Any:
+    def build(node: Any, *context: Any) -> Any:
         return layer(*(node.attributes[name] for name in names))
 
-    return make
+    return build

@@ -1,4 +1,4 @@
-"""What models return: a value, or values in lists and dicts."""
+"""The results of models: a value, or values in lists and dicts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def mapped(result: Any, convert: Callable[[Any], Any]) -> Any:
-    """Convert every value of what a model returned; a tuple becomes a list.
+    """Convert every value in a model's result; tuples become lists.
 
     Example:
         >>> mapped({"logits": 1, "aux": (2, 3)}, str)

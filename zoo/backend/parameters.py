@@ -1,8 +1,8 @@
-"""A backend's table of parameters, and what follows from it: layouts both ways.
+"""A backend's table of parameters, and conversion between its layouts and the canonical ones.
 
-Every backend has one table, ``PARAMETERS``: operation -> canonical name -> :class:`Slot`, the
-framework's own name and the order of the axes there. What is not in it bears its canonical name
-and is held in the canonical layout.
+Every backend has a table ``PARAMETERS``: operation -> canonical name -> :class:`Slot`, which gives
+the framework's own name and order of axes. A parameter that is not in the table has its canonical
+name and the canonical layout.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
 class Slot(NamedTuple):
-    """Where a framework's layer keeps a parameter.
+    """Name and layout of a parameter in a framework's layer.
 
     Attributes:
         name: The layer's own name for it.
@@ -43,11 +43,11 @@ class Tensor:
     """A parameter or running statistic of a model.
 
     Attributes:
-        handle: What the framework holds it in: a tensor, a Variable.
-        shape: Its shape there.
-        axes: The order of its axes there; see :class:`Slot`.
-        layout: ``(C, H, W)`` if it is a linear layer's kernel whose inputs are a flattened map
-            held in HWC order.
+        handle: The framework's object for it: a tensor or a Variable.
+        shape: Its shape in the framework.
+        axes: The order of its axes in the framework; see :class:`Slot`.
+        layout: ``(C, H, W)`` if it is a linear layer's kernel whose inputs are a flattened map in
+            HWC order.
     """
 
     handle: Any
@@ -57,10 +57,10 @@ class Tensor:
 
     @classmethod
     def canonical(cls, handle: Any) -> Tensor:
-        """Make one of what is held in the canonical layout.
+        """Describe an object that is in the canonical layout.
 
         Args:
-            handle: Anything with a ``shape``.
+            handle: Any object with a ``shape``.
         """
         shape = tuple(handle.shape)
         return cls(handle, shape, {4: "OIHW", 2: "OI"}.get(len(shape), "C"))
@@ -80,10 +80,10 @@ class Tensor:
                 return shape
 
     def to_canonical(self, array: Array) -> Array:
-        """Copy an array of the framework's layout to the canonical one.
+        """Copy an array from the framework's layout to the canonical one.
 
         Args:
-            array: Of the tensor's shape: its value, or its gradient.
+            array: The tensor's value or gradient, in the tensor's shape.
         """
         if self.axes in ("OIHW", "OI", "C"):
             return np.array(array, order="C").reshape(self.canonical_shape)
@@ -91,7 +91,7 @@ class Tensor:
         return outputs_first(array.reshape(*window, inputs, outputs), self.layout)
 
     def to_native(self, array: Array) -> Array:
-        """Lay a canonical array out as the framework holds it, in memory of its own."""
+        """Copy a canonical array to the framework's layout."""
         return to_native(array, self.axes, self.layout).reshape(self.shape)
 
 
@@ -113,10 +113,10 @@ def to_native(array: Array, axes: str, layout: Map | None = None) -> Array:
 
 
 def slot(table: Table, op: str, name: str) -> Slot:
-    """Return where a backend keeps a parameter.
+    """Return the name and layout of a parameter in a backend.
 
     Args:
-        table: The backend's.
+        table: The backend's table.
         op: The operation.
         name: The parameter's canonical local name, such as ``weight``.
     """
@@ -125,18 +125,18 @@ def slot(table: Table, op: str, name: str) -> Slot:
 
 
 def convention(table: Table, flatten: str, left_out: Iterable[str] = ()) -> dict[str, Any]:
-    """Return a table as a source of weights states one, to read models that people wrote by hand.
+    """Convert a table to the form of a source of weights, to read hand-written models with it.
 
     Args:
-        table: The backend's.
+        table: The backend's table.
         flatten: ``CHW`` or ``HWC``: the order in which the framework flattens a map.
-        left_out: Patterns of names that have no place in zoo.
+        left_out: Patterns of names that have no counterpart in zoo.
     """
     layouts = {op: slot(table, op, "weight").axes for op in ("conv", "linear")}
     if "depthwise" in table:
         layouts["depthwise"] = table["depthwise"]["weight"].axes
     parameters = {
-        op: {name: [where.name] for name, where in slots.items() if where.name != name}
+        op: {name: [native.name] for name, native in slots.items() if native.name != name}
         for op, slots in table.items()
         if op != "depthwise"
     }

@@ -1,8 +1,8 @@
-"""The table of backends; each framework is imported when it is first asked for, never before.
+"""The table of backends. A framework is imported only when its backend is first used.
 
 A backend is a package with a :class:`~zoo.backend.description.Description` called ``DESCRIPTION``.
-Another package can add one through an entry point of the group ``zoo.backends``, whose name is the
-backend's and whose value is such a package.
+Another package can add one with an entry point in the group ``zoo.backends``: the name is that of
+the backend, and the value is the package.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ PACKAGES = ("zoo.torch", "zoo.paddle", "zoo.keras", "zoo.flax")
 
 @functools.cache
 def table() -> dict[str, Description]:
-    """Return every backend there is: zoo's own and those of other packages.
+    """Return all backends: zoo's own and those of other packages.
 
     Raises:
-        BackendError: Another package's entry point leads to no description of a backend.
+        BackendError: The entry point of another package does not lead to a description.
     """
-    own = {known.name: known for known in map(_described, PACKAGES)}
-    others = importlib.metadata.entry_points(group="zoo.backends")
-    return {**{e.name: _described(e.value, e.name) for e in others}, **_registered, **own}
+    built_in = {entry.name: entry for entry in map(_description, PACKAGES)}
+    points = importlib.metadata.entry_points(group="zoo.backends")
+    plugins = {point.name: _description(point.value, point.name) for point in points}
+    return {**plugins, **_registered, **built_in}
 
 
-#: Backends that were registered by name, without an entry point.
+#: Backends registered at run time, without an entry point.
 _registered: dict[str, Description] = {}
 
 
 def register(package: str) -> Description:
-    """Add a backend that no entry point names, for this process.
+    """Add a backend without an entry point, for this process.
 
     Args:
         package: A package with a ``DESCRIPTION``.
@@ -49,17 +50,17 @@ def register(package: str) -> Description:
         The description.
 
     Raises:
-        BackendError: The package cannot be imported, describes no backend, or takes the name of
-            one of zoo's own.
+        BackendError: The package cannot be imported, describes no backend, or uses the name of one
+            of zoo's own.
     """
-    description = _described(package)
+    description = _description(package)
     if description.name in {name.removeprefix("zoo.") for name in PACKAGES}:
         if package in PACKAGES:
             return description
-        raise BackendError(f"the name {description.name!r} is that of a backend of zoo's")
+        raise BackendError(f"the name {description.name!r} is taken by one of zoo's own backends")
     _registered[description.name] = description
     table.cache_clear()
-    _loaded.cache_clear()
+    _load.cache_clear()
     return description
 
 
@@ -67,18 +68,18 @@ def resolve(name: str) -> Description:
     """Find a backend by its name or an alias.
 
     Raises:
-        UnknownNameError: There is none of that name.
+        UnknownNameError: There is no backend of that name.
 
     Example:
         >>> resolve("pytorch").name, resolve("jax").name
         ('torch', 'flax')
     """
-    wanted = str(name).lower()
-    known = {alias: each for each in table().values() for alias in (each.name, *each.aliases)}
-    if wanted not in known:
-        hint = suggestion(wanted, known) or f" Known: {', '.join(table())}."
+    key = str(name).lower()
+    known = {alias: entry for entry in table().values() for alias in (entry.name, *entry.aliases)}
+    if key not in known:
+        hint = suggestion(key, known) or f" Known: {', '.join(table())}."
         raise UnknownNameError(f"Unknown backend {name!r:.60}.{hint}")
-    return known[wanted]
+    return known[key]
 
 
 def is_installed(description: Description) -> bool:
@@ -87,7 +88,7 @@ def is_installed(description: Description) -> bool:
 
 
 def is_importable(module: str) -> bool:
-    """Tell whether there is a module of that name, without importing it."""
+    """Tell whether a module exists, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
@@ -98,12 +99,12 @@ def load(name: str) -> Backend:
     """Import a backend.
 
     Raises:
-        UnknownNameError: There is none of that name.
-        BackendError: Its framework is not installed, or ``tensorflow`` was asked for by name and
+        UnknownNameError: There is no backend of that name.
+        BackendError: Its framework is not installed; or ``tensorflow`` was requested by name, but
             Keras runs on another engine.
     """
     description = resolve(name)
-    backend = _loaded(description.name)
+    backend = _load(description.name)
     if str(name).lower() in ("tensorflow", "tf"):
         backend.require_engine("tensorflow")
     return backend
@@ -113,55 +114,55 @@ def of(model: object) -> Backend:
     """Return the backend that a model belongs to, by the classes it inherits from.
 
     Raises:
-        BackendError: It is no model of a framework that zoo knows.
+        BackendError: It is not a model of a framework that zoo knows.
     """
     for cls in type(model).__mro__:  # nearest first: on PyTorch, a Keras model is a Module too
         for description in table().values():
             if description.owns(cls.__module__):
-                return _loaded(description.name)
+                return _load(description.name)
     raise BackendError(
-        f"expected a model of {', '.join(each.title for each in table().values())}, "
+        f"expected a model of {', '.join(entry.title for entry in table().values())}, "
         f"got {type(model).__name__}"
     )
 
 
 def of_file(suffix: str) -> Backend | None:
-    """Return the backend that reads its framework's own files of weights, if there is one.
+    """Return the backend that reads weight files with a suffix, if there is one.
 
     Args:
-        suffix: What the file's name ends in, such as ``.pth``.
+        suffix: The file's suffix, such as ``.pth``.
 
     Raises:
-        BackendError: There is one, and its framework is not installed.
+        BackendError: There is one, but its framework is not installed.
     """
-    reader = next((each for each in table().values() if suffix in each.reads), None)
-    return _loaded(reader.name) if reader else None
+    reader = next((entry for entry in table().values() if suffix in entry.reads), None)
+    return _load(reader.name) if reader else None
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the installed versions of packages, without importing them."""
-    found = {}
+    installed = {}
     for package in packages:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @functools.cache
-def _loaded(name: str) -> Backend:
+def _load(name: str) -> Backend:
     description = table()[name]
     if _is_shadowed(description):
         raise BackendError(
-            f"'import {description.framework}' would find zoo's own folder of that name: zoo/ is "
-            "the working directory, or on the path; start from another"
+            f"'import {description.framework}' would import zoo's own folder of that name, because "
+            "zoo/ is the working directory or on the path; change to another directory"
         )
     module, _, attribute = description.implementation.partition(":")
     try:
-        made = getattr(importlib.import_module(module), attribute)()
+        backend = getattr(importlib.import_module(module), attribute)()
     except ImportError as error:
-        # Keras imports its engine by itself, so the missing module may be another's.
+        # The missing module may also be the engine that Keras imports.
         missing = error.name or description.framework
         install = f": python -m pip install '{description.install}'" if description.install else ""
         raise BackendError(
@@ -170,16 +171,16 @@ def _loaded(name: str) -> Backend:
         ) from error
     except TypeError as error:  # an abstract method is missing
         raise BackendError(f"the backend {name!r} is incomplete: {error}") from error
-    if not isinstance(made, Backend):
+    if not isinstance(backend, Backend):
         raise BackendError(
-            f"the backend {name!r} is incomplete: {description.implementation} is no "
-            "zoo.backend.base.Backend"
+            f"the backend {name!r} is incomplete: {description.implementation} is not "
+            "a zoo.backend.base.Backend"
         )
-    return made
+    return backend
 
 
-def _described(package: str, name: str = "") -> Description:
-    """Import a backend's package, which imports no framework, for its description."""
+def _description(package: str, name: str = "") -> Description:
+    """Import a backend's package, but not its framework, and return its description."""
     try:
         description = getattr(importlib.import_module(package), "DESCRIPTION", None)
     except ImportError as error:
@@ -188,19 +189,20 @@ def _described(package: str, name: str = "") -> Description:
         ) from error
     if not isinstance(description, Description) or (name and description.name != name):
         raise BackendError(
-            f"the package {package!r} is no backend called {name!r}: it needs a DESCRIPTION, a "
-            "zoo.backend.description.Description of that name"
+            f"the package {package!r} is not a backend named {name!r}: it needs a DESCRIPTION, a "
+            "zoo.backend.description.Description with that name"
         )
     return description
 
 
 def _is_shadowed(description: Description) -> bool:
-    """Tell whether a folder of zoo's hides the framework, as from inside zoo/ it does."""
+    """Tell whether a folder of zoo hides the framework, as it does inside of zoo/."""
     if description.framework in sys.modules:
         return False
     try:
         spec = importlib.util.find_spec(description.framework)
     except (ImportError, ValueError):
         return False
-    here = Path(__file__).resolve().parent.parent
-    return spec is not None and bool(spec.origin) and Path(str(spec.origin)).parent.parent == here
+    if spec is None or not spec.origin:
+        return False
+    return Path(spec.origin).parent.parent == Path(__file__).resolve().parent.parent

@@ -1,1 +1,1 @@
-"""The command line: one command a module; ``main`` assembles them."""
+"""The command line: one module per command; ``main`` combines them."""

@@ -1,4 +1,4 @@
-"""What several commands share: their arguments, and the origin of weights in words."""
+"""Parts that several commands share: arguments, options, and the origin of weights in words."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ def format_options(command: Function) -> Function:
     return click.option(
         "--format",
         "form",
-        type=click.Choice([each.value for each in Format]),
+        type=click.Choice([form.value for form in Format]),
         help="Format of the table.",
     )(command)
 
 
 def format_of(form: str | None, as_json: bool) -> Format:
-    """Return the format that ``--format`` and ``--json`` ask for.
+    """Return the format that ``--format`` and ``--json`` request.
 
     Raises:
-        InputError: They contradict each other.
+        InputError: The two options contradict each other.
     """
     if as_json and form not in (None, Format.JSON):
         raise InputError(f"--json and --format {form}: give one of them")
@@ -106,15 +106,15 @@ def options(
 def _size(text: str | None) -> int | tuple[int, int] | None:
     if text is None:
         return None
-    height, by, width = text.lower().partition("x")
-    sides = [height, width] if by else [height]
+    height, separator, width = text.lower().partition("x")
+    sides = [height, width] if separator else [height]
     if not all(side.isdecimal() and len(side) < 7 for side in sides):
-        shown = f"{text!r:.200}"
-        raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {shown}")
-    return (int(height), int(width)) if by else int(height)
+        value = f"{text!r:.200}"
+        raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {value}")
+    return (int(height), int(width)) if separator else int(height)
 
 
 def origin(graph: Graph) -> str:
-    """Return where the weights of a network came from, in words."""
-    known = [graph.origin[key] for key in ("source", "file", "licence") if graph.origin.get(key)]
-    return f"weights: {'; '.join(known)}" if known else "weights: from a file that zoo saved"
+    """Describe where the weights of a network came from."""
+    parts = [graph.origin[key] for key in ("source", "file", "licence") if graph.origin.get(key)]
+    return f"weights: {'; '.join(parts)}" if parts else "weights: from a file that zoo saved"

@@ -1,7 +1,7 @@
-"""What the shell completes: names of models, backends, sources, levels and dtypes.
+"""Shell completion of the names of models, backends, sources, levels and dtypes.
 
-A shell runs the program at every press of the tab key, so nothing here imports NumPy, or reads a
-spec. The short lists are written out for that reason; a test compares them with the originals.
+A shell runs the program at every press of the tab key, so nothing here imports NumPy or reads a
+spec. The short lists are copied here for that reason; a test compares them with the originals.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ STEMS = ("adapt",)
 def completing(
     words: Callable[[str], list[str]],
 ) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Return a function as ``shell_complete`` of an argument or option takes it."""
+    """Adapt a completion function to the ``shell_complete`` of an argument or option."""
     return lambda context, parameter, incomplete: words(incomplete)
 
 
 def script(program: click.Command, shell: str) -> str:
-    """Return the script that makes a shell complete the arguments of ``zoo``.
+    """Return the script that enables completion for ``zoo`` in a shell.
 
     Args:
         program: The command line.
@@ -34,9 +34,9 @@ def script(program: click.Command, shell: str) -> str:
     """
     from click.shell_completion import get_completion_class
 
-    kind = get_completion_class(shell)
-    assert kind is not None
-    return kind(program, {}, "zoo", "_ZOO_COMPLETE").source()
+    completion_class = get_completion_class(shell)
+    assert completion_class is not None
+    return completion_class(program, {}, "zoo", "_ZOO_COMPLETE").source()
 
 
 def models(incomplete: str) -> list[str]:
@@ -57,16 +57,16 @@ def backend(incomplete: str) -> list[str]:
 
 
 def backends(incomplete: str) -> list[str]:
-    """Complete the last of several backends with commas between them.
+    """Complete the last of several backends, separated by commas.
 
     Example:
         >>> backends("torch,")
         ['torch,paddle', 'torch,keras', 'torch,flax']
     """
-    before, comma, last = incomplete.rpartition(",")
-    given = before.split(",")
-    remaining = [name for name in _backends() if name not in given]
-    return [before + comma + name for name in _matching(remaining, last)]
+    preceding, comma, last = incomplete.rpartition(",")
+    used = preceding.split(",")
+    remaining = [name for name in _backends() if name not in used]
+    return [preceding + comma + name for name in _matching(remaining, last)]
 
 
 def levels(incomplete: str) -> list[str]:
@@ -75,7 +75,7 @@ def levels(incomplete: str) -> list[str]:
 
 
 def dtypes(incomplete: str) -> list[str]:
-    """Complete a dtype to verify in."""
+    """Complete a dtype for verification."""
     return _matching(DTYPES, incomplete)
 
 
@@ -95,21 +95,21 @@ def sources(incomplete: str) -> list[str]:
 
 
 def heads(incomplete: str) -> list[str]:
-    """Complete what becomes of the classifier."""
+    """Complete an option for the classifier."""
     return _matching(HEADS, incomplete)
 
 
 def stems(incomplete: str) -> list[str]:
-    """Complete what becomes of the first layer."""
+    """Complete an option for the first layer."""
     return _matching(STEMS, incomplete)
 
 
 def _backends() -> list[str]:
-    """The backends of zoo and those of other packages, as in the registry."""
+    """Return the backends of zoo and those of other packages, as in the registry."""
     from importlib.metadata import entry_points
 
-    others = [entry.name for entry in entry_points(group="zoo.backends")]
-    return list(dict.fromkeys((*BACKENDS, *others)))
+    plugins = [entry.name for entry in entry_points(group="zoo.backends")]
+    return list(dict.fromkeys((*BACKENDS, *plugins)))
 
 
 def _matching(names: Iterable[str], incomplete: str) -> list[str]:

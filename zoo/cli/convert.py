@@ -64,9 +64,9 @@ def convert(
 
     check_writable(target, "TARGET")
     with progress(f"Converting {source} to {target}"):
-        chosen = options(False, num_classes, in_channels, input_size)
-        chosen |= {"aux": aux, "head": head, "stem": stem}
-        graph, dtype = conversion.convert_file(source, target, model, **chosen)
+        arguments = options(False, num_classes, in_channels, input_size)
+        arguments |= {"aux": aux, "head": head, "stem": stem}
+        graph, dtype = conversion.convert_file(source, target, model, **arguments)
     result = {
         "model": graph.name,
         "aux": graph.options["aux"],

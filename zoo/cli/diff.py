@@ -26,7 +26,7 @@ _MODELS = completion.completing(completion.models)
 @click.argument("new", metavar="MODEL", shell_complete=_MODELS)
 @aux_option
 @size_options
-@click.option("--all", "every", is_flag=True, help="List every change, even where many are alike.")
+@click.option("--all", "every", is_flag=True, help="List every change, even if many are similar.")
 @format_options
 @click.pass_context
 def diff(
@@ -43,8 +43,8 @@ def diff(
 ) -> None:
     """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
     output = format_of(form, as_json)
-    chosen = options(aux, num_classes, in_channels, input_size)
-    difference = zoo.diff(old, new, every=every, **chosen)
+    arguments = options(aux, num_classes, in_channels, input_size)
+    difference = zoo.diff(old, new, every=every, **arguments)
     match output:
         case Format.JSON:
             print_json(difference.to_dict())

@@ -1,7 +1,7 @@
-"""Commands whose modules are imported when they are invoked, not before.
+"""Commands whose modules are imported only when they are invoked.
 
-The help of the program and the completion of a command's name need no more than the name and one
-sentence. Importing every command for them would cost several times what they do.
+The program's help and the completion of command names need only the name and one sentence of each
+command. Importing all commands would make them several times slower.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import click
 
 
 class LazyCommand(click.Command):
-    """A command known by its name and one sentence until it is invoked.
+    """A command of which only the name and one sentence are known until it is invoked.
 
     Args:
-        name: What the user types.
-        target: Where the command is, as ``module:attribute``.
+        name: The name of the command.
+        target: The location of the command, as ``module:attribute``.
         sentence: The first sentence of its help.
     """
 
@@ -27,12 +27,12 @@ class LazyCommand(click.Command):
         self.target = target
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Parse the arguments with the command itself, which is imported here."""
+        """Import the command, and parse the arguments with it."""
         return self.loaded.make_context(*args, **kwargs)
 
     @functools.cached_property
     def loaded(self) -> click.Command:
-        """The command itself."""
+        """The imported command."""
         module, _, attribute = self.target.partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)

@@ -15,7 +15,7 @@ from zoo.cli.terminal import escape, fail, out, print_json
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
 _RIGHT = (1, 2)
-_WIDE = 100  # columns from which on there is room for sentences
+_WIDE = 100  # columns of a terminal that has room for descriptions
 
 
 @click.command("list", context_settings=SETTINGS)
@@ -34,17 +34,17 @@ def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
     """
     from zoo.views import tables
 
-    chosen = format_of(form, as_json)
+    output = format_of(form, as_json)
     names = zoo.list_models(pattern)
     if pattern and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
     entries = listing.entries()
     rows = [entries[name] for name in names]
-    match chosen:
+    match output:
         case Format.JSON:
             print_json(rows)
         case Format.CSV:
-            shaped = [
+            records = [
                 {
                     **row,
                     "input_shape": "x".join(map(str, row["input_shape"])),
@@ -52,7 +52,7 @@ def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
                 }
                 for row in rows
             ]
-            lines = [list(row.values()) for row in shaped]
+            lines = [list(row.values()) for row in records]
             print(tables.comma_separated(list(rows[0]), lines), end="")
         case Format.MARKDOWN:
             lines = [[*_cells(row), f"{row['paper']}, {row['year']}"] for row in rows]
@@ -76,16 +76,17 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
     families = groupby(zip(rows, cells, strict=True), key=lambda pair: pair[0]["family"])
     for number, (_, family) in enumerate(families):
-        listed = list(family)
+        models = list(family)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not number)
         for i, heading in enumerate(headings):
             side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
-            words = heading in ("weights", "about")
-            least = None if words and not wide else min(widths[i], 24 if words else widths[i])
-            table.add_column(heading, justify=side, no_wrap=not words, min_width=least)
-        for _, row in listed:
+            is_text = heading in ("weights", "about")
+            width = min(widths[i], 24) if is_text else widths[i]
+            min_width = None if is_text and not wide else width
+            table.add_column(heading, justify=side, no_wrap=not is_text, min_width=min_width)
+        for _, row in models:
             table.add_row(*row)
-        first = listed[0][0]
+        first = models[0][0]
         paper = [escape(str(first[key])) for key in ("paper", "year", "url") if first[key]]
         out.print()
         out.print(", ".join([f"[bold]{escape(first['title'])}[/]", *paper]), soft_wrap=True)

@@ -1,6 +1,6 @@
 """The command line: one command per module of ``zoo.cli``.
 
-Exit status: 0 for success, 1 when a comparison failed, 2 for a mistake of the user's.
+Exit status: 0 for success, 1 when a comparison failed, 2 for a user error.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zoo.cli.common import MODEL_HELP, SETTINGS
 from zoo.cli.lazy import LazyCommand
 from zoo.cli.terminal import run
 
-#: Name -> where its function is, and the first sentence of its help.
+#: Name -> location of the command, and the first sentence of its help.
 COMMANDS = {
     "list": ("zoo.cli.list:list_models", "List the models that zoo ships."),
     "summary": (
@@ -42,7 +42,7 @@ Completion of commands, models and backends, written to a file that your shell r
 
 
 class _InOrder(click.Group):
-    """A group that lists its commands in the order of the table, not of the alphabet."""
+    """A group that lists its commands in the order of definition, not alphabetically."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(self.commands)
@@ -61,7 +61,7 @@ class _InOrder(click.Group):
     "--show-completion",
     "shell",
     type=click.Choice(completion.SHELLS),
-    help="Print the script that makes a shell complete zoo's arguments, and exit.",
+    help="Print the completion script of a shell, and exit.",
 )
 @click.pass_context
 def program(context: click.Context, version: bool, shell: str | None) -> None:

@@ -67,14 +67,14 @@ def predict(
     IMAGE is an image file.
     """
     if not (model or weights):
-        raise InputError("which model? Give --model, or --weights with a file that knows its own")
-    chosen = options(False, num_classes, in_channels, input_size)
+        raise InputError("which model? Give --model, or --weights with a file that names its model")
+    arguments = options(False, num_classes, in_channels, input_size)
     backend = backend or next(iter(zoo.list_backends()), "torch")
     with progress(f"Running {model or weights} in {backend}"):
         if model:
-            network = zoo.build(model, backend, **chosen, seed=seed, weights=weights)
+            network = zoo.build(model, backend, **arguments, seed=seed, weights=weights)
         else:
-            network = zoo.load(str(weights), backend, **chosen, seed=seed)
+            network = zoo.load(str(weights), backend, **arguments, seed=seed)
         outputs = zoo.predict(network, zoo.preprocess(image, network))
     graph = zoo.graph_of(network)
     logits = outputs[graph.outputs[0].name] if isinstance(outputs, dict) else outputs
@@ -94,25 +94,25 @@ def predict(
     if weights:
         out.print(escape(origin(graph)), soft_wrap=True)
     else:
-        out.print(f"untrained weights, seed {seed}: the classes mean nothing")
+        out.print(f"untrained weights, seed {seed}: the classes are meaningless")
 
 
 def _classes(logits: Any, graph: Graph, count: int, with_names: bool) -> list[dict[str, Any]]:
-    """Return the classes with the largest logits, named where the weights give them a meaning."""
+    """Return the classes with the largest logits, with names if the weights are pretrained."""
     import numpy as np
 
     from zoo.verification.comparison import top
 
     values = logits[0].reshape(-1).astype(np.float64)
-    shares = np.exp(values - values.max())
-    shares /= shares.sum()
+    probabilities = np.exp(values - values.max())
+    probabilities /= probabilities.sum()
     rows: list[dict[str, Any]] = []
     for i in top(logits, count):
         row: dict[str, Any] = {"class": i}
         if with_names and graph.classes:
             row["name"] = graph.classes[i]
         if with_names:
-            row["probability"] = float(shares[i])
+            row["probability"] = float(probabilities[i])
         rows.append({**row, "logit": float(values[i])})
     return rows
 

@@ -38,13 +38,13 @@ def summary(
     as_json: bool,
 ) -> None:
     """Show a model's output shapes, parameters and MACs, beside the figures of its paper."""
-    chosen = format_of(form, as_json)
+    output = format_of(form, as_json)
     result = zoo.summary(
         model,
         None if every_layer else depth,
         **options(aux, num_classes, in_channels, input_size),
     )
-    match chosen:
+    match output:
         case Format.JSON:
             print_json(result.to_dict())
         case Format.CSV:

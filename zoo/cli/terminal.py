@@ -1,4 +1,4 @@
-"""What every command shares: where it prints, and how it ends."""
+"""Output and exit status of all commands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INTERRUPTED = 130  # 128 + SIGINT
 
 
 class _Deferred:
-    """A rich console that is imported when something is printed on it."""
+    """A rich console that is imported when it is first used."""
 
     def __init__(self, stderr: bool) -> None:
         self._stderr = stderr
@@ -48,15 +48,15 @@ err = cast("Console", _Deferred(stderr=True))
 
 
 def escape(text: str) -> str:
-    """Protect a text from being read as rich's markup."""
+    """Escape rich's markup in a text."""
     from rich.markup import escape
 
     return escape(text)
 
 
 def run(program: click.Command) -> NoReturn:
-    """Run a command group and exit; a mistake of the user's is one line and exit status 2."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow reports GPUs it looks for
+    """Run a command group and exit; user errors are printed in one line, with exit status 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # hides TensorFlow's messages about GPUs
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals that lack a character
@@ -73,42 +73,42 @@ def run(program: click.Command) -> NoReturn:
         fail("not enough memory for a network or an image of this size")
     except BrokenPipeError:
         raise SystemExit(CLOSED_PIPE) from None
-    except OSError as error:  # such as a full disk behind the output
+    except OSError as error:  # for example, the disk is full
         fail(f"{error.filename or 'the output'}: {error.strerror or error}")
-    except SystemExit as end:  # which is how a command ends
-        if _is_cut_short(stdout, end):
+    except SystemExit as end:  # the normal end of a command
+        if _is_pipe_closed(stdout, end):
             raise SystemExit(CLOSED_PIPE) from None
         raise
 
 
 def _usage(error: click.UsageError) -> str:
-    """Put what is wrong with a command line into one line, with where its help is."""
+    """Describe a usage error in one line, with a reference to the help."""
     message = " ".join(error.format_message().split())
     end = "" if message.endswith((".", "?")) else "."
     command = error.ctx.command_path if error.ctx else "zoo"
     return f"{message}{end} See '{command} --help'"
 
 
-def _is_cut_short(stdout: Any, end: SystemExit) -> bool:
-    """Return whether the reader of a pipe has closed it; nothing more is written to it then."""
+def _is_pipe_closed(stdout: Any, end: SystemExit) -> bool:
+    """Return whether the output is a pipe that its reader has closed, and stop writing to it."""
     # After a BrokenPipeError rich exits from its handler; click exits with another sys.stdout.
-    cut_short = isinstance(end.__context__, BrokenPipeError) or sys.stdout is not stdout
+    closed = isinstance(end.__context__, BrokenPipeError) or sys.stdout is not stdout
     try:
         stdout.flush()
     except BrokenPipeError:
-        cut_short = True
-    if cut_short:  # Python flushes once more at its own end
+        closed = True
+    if closed:  # Python flushes stdout again when it exits
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-    return cut_short
+    return closed
 
 
 def print_json(value: Any) -> None:
-    """Print a result as JSON, for other programs."""
+    """Print a result as JSON."""
     print(json.dumps(value, indent=2))
 
 
 def check_writable(path: Path, argument: str = "--output") -> None:
-    """Refuse a path that cannot be written to before the work is done, not after."""
+    """Reject a path that cannot be written to, before any work is done."""
     if not path.name or path.is_dir():
         raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
     if not path.parent.is_dir():
@@ -121,7 +121,7 @@ def check_writable(path: Path, argument: str = "--output") -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """Print a mistake of the user's in one line, and exit with status 2."""
+    """Print a user error in one line, and exit with status 2."""
     err.print(f"[bold red]error:[/] {escape(as_options(message))}", soft_wrap=True)
     raise SystemExit(2)
 
@@ -141,5 +141,5 @@ def as_options(message: str) -> str:
     return message.replace("zoo.list_models()", "'zoo list'")
 
 
-def _option_must(found: re.Match[str]) -> str:
-    return f"--{found[1].replace('_', '-')} must"
+def _option_must(match: re.Match[str]) -> str:
+    return f"--{match[1].replace('_', '-')} must"

@@ -28,7 +28,7 @@ from zoo.errors import InputError, suggestion
 @click.command(
     "verify",
     context_settings=SETTINGS,
-    epilog=f"{MODEL_HELP} With --all it is a pattern such as 'vgg*', or left out.",
+    epilog=f"{MODEL_HELP} With --all it is an optional pattern such as 'vgg*'.",
 )
 @click.argument(
     "model",
@@ -68,7 +68,7 @@ from zoo.errors import InputError, suggestion
     "--image",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A photograph to run on; by default one that zoo ships.",
+    help="Photograph to run on; by default, one that zoo ships.",
 )
 @seed_option
 @json_option
@@ -106,17 +106,18 @@ def verify(
 
     names = None if backends is None else [name.strip() for name in backends.split(",")]
     settings: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
-    chosen = options(aux, num_classes, in_channels, input_size)
+    arguments = options(aux, num_classes, in_channels, input_size)
     if every:
-        single: dict[str, Any] = {
+        for_one_model: dict[str, Any] = {
             "--aux": aux,
             "--image": image,
             "--num-classes": num_classes,
+            "--in-channels": in_channels,
+            "--input-size": input_size,
         }
-        single |= {"--in-channels": in_channels, "--input-size": input_size}
-        if wrong := [option for option, value in single.items() if value]:
+        if given := [option for option, value in for_one_model.items() if value]:
             raise InputError(
-                f"{wrong[0]} is for one model; --all verifies each as its spec defines it"
+                f"{given[0]} is for one model; --all verifies each model as its spec defines it"
             )
         _verify_all(context, model, save, as_json, settings)
         return
@@ -129,7 +130,7 @@ def verify(
         if save.suffix == ".html":
             page.check()
     with progress("Reading the spec") as show:
-        report = zoo.verify(model, **chosen, **settings, image=image, progress=show)
+        report = zoo.verify(model, **arguments, **settings, image=image, progress=show)
     as_text = json.dumps(report.to_dict(), indent=2) + "\n"
     print(as_text, end="") if as_json else out.print(report)
     if save:
@@ -164,10 +165,10 @@ def _verify_all(
             progress=show,
         )
         try:
-            for report, known in results:
+            for report, cached in results:
                 reports.append(report)
                 if not as_json:
-                    out.print(verdict(report) + ", from an earlier run" * known, soft_wrap=True)
+                    out.print(verdict(report) + ", from an earlier run" * cached, soft_wrap=True)
                     for problem in report.problems:
                         out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
         except KeyboardInterrupt:

@@ -6,16 +6,16 @@ import functools
 from pathlib import Path
 
 
-def names(stated: str | list[str] | None) -> tuple[str, ...]:
-    """Return the class names that a spec's ``classes`` stands for.
+def names(classes: str | list[str] | None) -> tuple[str, ...]:
+    """Return the class names that a spec's ``classes`` refers to.
 
     Args:
-        stated: ``imagenet``, the 1000 classes of ILSVRC 2012 in their usual order;
+        classes: ``imagenet``, the 1000 classes of ILSVRC 2012 in their usual order;
             ``imagenet_with_background``, a background class followed by those 1000; a list of
             names; or None.
 
     Returns:
-        The names in the order of the outputs; none for None.
+        The names in the order of the outputs; empty for None.
 
     Source: the first WordNet lemma of each synset, or a clearer one, as listed by torchvision
     (BSD-3-Clause).
@@ -24,11 +24,11 @@ def names(stated: str | list[str] | None) -> tuple[str, ...]:
         >>> names("imagenet")[281], names("imagenet_with_background")[:2], names(None)
         ('tabby', ('background', 'tench'), ())
     """
-    if stated is None:
+    if classes is None:
         return ()
-    if isinstance(stated, list):
-        return tuple(stated)
-    first = ("background",) if stated == "imagenet_with_background" else ()
+    if isinstance(classes, list):
+        return tuple(classes)
+    first = ("background",) if classes == "imagenet_with_background" else ()
     return first + _imagenet()
 
 

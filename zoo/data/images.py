@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-#: The preprocessing of networks whose spec states none: that of torchvision and timm for ImageNet,
-#: and of paddle.vision's transforms. (PaddleClas uses the same numbers, but resizes with OpenCV,
-#: which does not antialias.) The fields are those of a spec's ``preprocessing``.
+#: The preprocessing of networks whose spec does not state one: that of torchvision and timm for
+#: ImageNet, and of paddle.vision's transforms. (PaddleClas uses the same numbers, but resizes with
+#: OpenCV, which does not antialias.) The fields are those of a spec's ``preprocessing``.
 USUAL: Mapping[str, Any] = {
     "crop": 0.875,
     "keep_aspect": True,
@@ -34,7 +34,7 @@ MAX_PIXELS = 100_000_000
 
 
 def default() -> Path:
-    """Return the path of the photograph in zoo: Chelsea the cat, by Stefan van der Walt, CC0."""
+    """Return the path of the bundled photograph: Chelsea the cat, by Stefan van der Walt, CC0."""
     return Path(__file__).parent / "chelsea.jpg"
 
 
@@ -65,42 +65,42 @@ def load(
     """
     from PIL import Image
 
-    photograph = _opened(image, "L" if channels == 1 else "RGB")
+    photograph = _open(image, "L" if channels == 1 else "RGB")
     method = Image.Resampling[recipe["interpolation"].upper()]
-    shown = _cropped(photograph, size, recipe["crop"], recipe["keep_aspect"], method)
-    pixels = np.asarray(shown, np.float32).reshape(*size, -1) * np.float32(recipe["range"] / 255)
+    cropped = _resize_and_crop(photograph, size, recipe["crop"], recipe["keep_aspect"], method)
+    pixels = np.asarray(cropped, np.float32).reshape(*size, -1) * np.float32(recipe["range"] / 255)
     mean, std = np.array(recipe["mean"], np.float32), np.array(recipe["std"], np.float32)
     if channels == 1:
         mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
-    normal = (pixels - mean) / std
-    order = [2, 1, 0] if recipe["channels"] == "bgr" and channels > 1 else range(normal.shape[2])
+    values = (pixels - mean) / std
+    order = [2, 1, 0] if recipe["channels"] == "bgr" and channels > 1 else range(values.shape[2])
     colours = [order[i % len(order)] for i in range(channels)]
-    return np.ascontiguousarray(normal[:, :, colours].transpose(2, 0, 1)[None])
+    return np.ascontiguousarray(values[:, :, colours].transpose(2, 0, 1)[None])
 
 
-def _cropped(
+def _resize_and_crop(
     photograph: Image.Image, size: tuple[int, int], fraction: float, keep_aspect: bool, method: Any
 ) -> Image.Image:
     """Resize a photograph and crop its centre."""
     height, width = size
-    tall, wide = int(height / fraction), int(width / fraction)
+    resized_height, resized_width = int(height / fraction), int(width / fraction)
     if keep_aspect:
-        across, down = photograph.size
-        if wide * down > tall * across:  # the width is the tighter one
-            tall = int(wide * down / across)
+        original_width, original_height = photograph.size
+        if resized_width * original_height > resized_height * original_width:
+            resized_height = int(resized_width * original_height / original_width)
         else:
-            wide = int(tall * across / down)
-    if tall * wide > MAX_PIXELS:
+            resized_width = int(resized_height * original_width / original_height)
+    if resized_height * resized_width > MAX_PIXELS:
         raise InputError(
             f"an image of {photograph.width}x{photograph.height} pixels is too narrow to crop"
         )
-    resized = photograph.resize((wide, tall), method)
-    top, left = round((tall - height) / 2), round((wide - width) / 2)
+    resized = photograph.resize((resized_width, resized_height), method)
+    top, left = round((resized_height - height) / 2), round((resized_width - width) / 2)
     return resized.crop((left, top, left + width, top + height))
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale a 16-bit grey image to 8 bits, where Pillow would clip values above 255."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale a 16-bit grey image to 8 bits; Pillow would clip its values at 255."""
     from PIL import Image
 
     if not image.mode.startswith(("I", "F")):
@@ -113,7 +113,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((values / 257).round().astype(np.uint8))
 
 
-def _opened(image: Source, mode: str) -> Image.Image:
+def _open(image: Source, mode: str) -> Image.Image:
     from PIL import Image, ImageOps
 
     if isinstance(image, np.ndarray):
@@ -123,12 +123,12 @@ def _opened(image: Source, mode: str) -> Image.Image:
             )
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):
-        return _eight_bits(image).convert(mode)
+        return _to_eight_bits(image).convert(mode)
     try:
         with Image.open(image) as file:
             if file.width * file.height > MAX_PIXELS:
                 raise InputError(f"{image}: the image has more than {MAX_PIXELS:,} pixels")
-            return _eight_bits(ImageOps.exif_transpose(file)).convert(mode)
+            return _to_eight_bits(ImageOps.exif_transpose(file)).convert(mode)
     except InputError:
         raise
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What zoo takes of Flax and JAX that they do not promise; tests watch each."""
+"""Private parts of Flax and JAX that zoo relies on; a test checks each of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from flax import nnx
 
 
-def content(part: nnx.Pytree) -> list[Any]:
-    """Return the values of a part's attributes, but for Flax's own notes.
+def content(module: nnx.Pytree) -> list[Any]:
+    """Return the values of a module's attributes, without Flax's own bookkeeping.
 
-    ``nnx.jit`` writes those anew at each call.
+    ``nnx.jit`` rewrites that at each call.
     """
-    return [value for name, value in vars(part).items() if not name.startswith("_pytree__")]
+    return [value for name, value in vars(module).items() if not name.startswith("_pytree__")]
 
 
 def raw(variable: nnx.Variable[Any]) -> Any:
@@ -31,9 +31,10 @@ def set_raw(variable: nnx.Variable[Any], value: Any) -> None:
 
 @cache
 def compiler_options() -> dict[str, Any] | None:
-    """Let XLA use its library of matrix products on a CPU, by which most networks gain a quarter.
+    """Return options that make XLA use its library of matrix products on a CPU.
 
-    XLA does not use it by default yet, and not every jaxlib has it: None where it has not.
+    Most networks become a quarter faster. XLA does not use the library by default yet. Not every
+    jaxlib has it; without it the result is None.
     """
     options = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT"}
     trial = np.zeros((8, 8), np.float32)

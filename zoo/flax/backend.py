@@ -1,4 +1,4 @@
-"""Flax as zoo uses it."""
+"""The Flax backend."""
 
 from __future__ import annotations
 

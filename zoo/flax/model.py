@@ -21,19 +21,19 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.
 
     Args:
         graph: The network.
-        draw: Gives each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that nobody else holds; None for Flax's own initialisers.
+        draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
+            array that the model may keep; None for Flax's own initialisers.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-        seed: For dropout, and for Flax's own initialisers.
+        seed: Random seed for dropout and for Flax's own initialisers.
 
     Returns:
-        The module, in training mode as Flax's habit is, on JAX's default device.
+        The module, on JAX's default device and in training mode, as is usual in Flax.
 
     Raises:
-        BackendError: float64 without JAX's x64 flag.
+        BackendError: ``dtype`` is float64, but JAX's x64 flag is off.
     """
     kind = _dtype(dtype)
-    rngs = nnx.Rngs(seed % 2**32)  # what a key takes with or without the x64 flag
+    rngs = nnx.Rngs(seed % 2**32)  # a key takes this with or without the x64 flag
     if draw is None:
         return nnx.jit(lambda rngs: Network(graph, kind, rngs))(rngs)
     model = Network(graph, kind, None)
@@ -52,7 +52,7 @@ def _dtype(name: str) -> Any:
     kind = jnp.dtype(name)
     if jax.dtypes.canonicalize_dtype(kind) != kind:
         raise BackendError(
-            f"JAX computes in {name} only with its x64 flag on, and would silently give float32: "
+            f"JAX would silently compute in float32: {name} requires its x64 flag; "
             'call jax.config.update("jax_enable_x64", True) first, or set JAX_ENABLE_X64=1'
         )
     return kind
@@ -62,7 +62,7 @@ class Stack(nnx.Module):
     """A block of the spec: its layers as attributes, computed in the spec's order."""
 
     def __init__(self, block: Block, dtype: Any, rngs: nnx.Rngs | None) -> None:
-        # One attribute, which Flax does not look into: it looks at all there are, time and again.
+        # A single attribute that is no Pytree: Flax traverses all attributes again and again.
         self._block = block
         for step in block.steps:
             setattr(self, step.name, _child(step, dtype, rngs))
@@ -71,7 +71,7 @@ class Stack(nnx.Module):
         return self._compute(x)[self._block.output]
 
     def _compute(self, x: jax.Array) -> dict[str, jax.Array]:
-        """Compute every step; the values that later steps still need are what remains."""
+        """Compute all steps; return the values that no step releases."""
         values = {"input": x}
         for name, inputs, releases in self._block.program:
             values[name] = getattr(self, name)(*[values[source] for source in inputs])
@@ -83,8 +83,8 @@ class Stack(nnx.Module):
 class Network(Stack):
     """A whole network.
 
-    Takes [N, H, W, C] of the size it was built for; returns logits [N, num_classes], or with
-    auxiliary heads a dict of them by name.
+    Takes [N, H, W, C] of the size it was built for. Returns logits [N, num_classes], or a dict of
+    them if it has auxiliary heads.
     """
 
     def __init__(self, graph: Graph, dtype: Any, rngs: nnx.Rngs | None) -> None:

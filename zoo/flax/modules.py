@@ -1,7 +1,7 @@
-"""The layers that Flax has not, or not quite so.
+"""Layers that Flax lacks, or whose Flax version behaves differently.
 
-What holds neither weights nor random numbers is a plain function with settings: Flax walks every
-module at every nnx.jit call.
+Layers without weights or random numbers are plain functions with settings, because Flax traverses
+every module at every nnx.jit call.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ Pairs = tuple[tuple[int, int], tuple[int, int]]
 
 
 class HalfBatchNorm(nnx.BatchNorm):
-    """A batch norm whose running statistics are of 16 bits too.
+    """A batch norm whose running statistics have 16 bits, too.
 
-    Flax takes a batch's statistics in float32, which JAX warns of writing into fewer bits.
+    Flax computes the statistics of a batch in float32, and JAX warns if they are written into 16
+    bits.
     """
 
     def __call__(
@@ -51,7 +52,7 @@ class Activation:
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """As the other frameworks compute it; JAX's own takes erfc, of other rounding far below 0."""
+    """GELU as in other frameworks; JAX's own uses erfc, which rounds differently far below 0."""
     return x * (1 + lax.erf(x / np.sqrt(2).astype(x.dtype))) / 2
 
 
@@ -67,10 +68,10 @@ class LRN:
     def __call__(self, x: jax.Array) -> jax.Array:
         half, channels = self.size // 2, x.shape[-1]
         squares = jnp.pad(x * x, ((0, 0), (0, 0), (0, 0), (half, half)))
-        # Shifted slices: XLA makes one loop of them, faster on a CPU than a window over channels.
+        # XLA fuses shifted slices to one loop: faster on a CPU than a window over channels.
         total = sum(squares[..., i : i + channels] for i in range(self.size))
         base = self.k + self.alpha / self.size * total
-        if self.beta == 0.75:  # what papers use, and two roots cost a fifth of a power
+        if self.beta == 0.75:  # usual in papers, and two roots take a fifth of the time of a power
             root = jnp.sqrt(base)
             return x / (root * jnp.sqrt(root))
         return x / base**self.beta
@@ -78,24 +79,24 @@ class LRN:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """The largest value of each window; padding never wins."""
+    """The largest value of each window; padding is ignored."""
 
     kernel_size: tuple[int, int]
     stride: tuple[int, int]
     padding: Pairs
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        # Of columns, then of rows: on a CPU XLA takes a fifth of the time of the window as a whole.
+        # One axis at a time: on a CPU this takes a fifth of the time of a two-dimensional window.
         height, width = self.kernel_size
-        down, along = self.stride
+        down, right = self.stride
         rows, columns = self.padding
         x = nnx.max_pool(x, (height, 1), (down, 1), (rows, (0, 0)))
-        return nnx.max_pool(x, (1, width), (1, along), ((0, 0), columns))
+        return nnx.max_pool(x, (1, width), (1, right), ((0, 0), columns))
 
 
 @dataclass(frozen=True)
 class AvgPool:
-    """The mean of each window, divided by a count of its own where counts are given."""
+    """The mean of each window, with its own divisor if counts are given."""
 
     kernel_size: tuple[int, int]
     stride: tuple[int, int]
@@ -142,7 +143,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Flatten:
-    """A map as a vector, in HWC order; the weights of what reads it are laid out for that."""
+    """A map as a vector in HWC order, which is also the order of the next layer's weights."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return x.reshape(len(x), -1)
@@ -150,7 +151,7 @@ class Flatten:
 
 @dataclass(frozen=True)
 class Concat:
-    """Joins maps by channel."""
+    """Concatenates along the channel axis."""
 
     def __call__(self, *inputs: jax.Array) -> jax.Array:
         return jnp.concatenate(inputs, -1)
@@ -160,27 +161,29 @@ class Concat:
 class Add:
     """Adds its inputs."""
 
-    def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
-        for other in others:
-            first = first + other
-        return first
+    def __call__(self, first: jax.Array, *rest: jax.Array) -> jax.Array:
+        total = first
+        for value in rest:
+            total = total + value
+        return total
 
 
 @dataclass(frozen=True)
 class Multiply:
     """Multiplies its inputs."""
 
-    def __call__(self, first: jax.Array, *others: jax.Array) -> jax.Array:
-        for other in others:
-            first = first * other
-        return first
+    def __call__(self, first: jax.Array, *rest: jax.Array) -> jax.Array:
+        product = first
+        for value in rest:
+            product = product * value
+        return product
 
 
 class Affine(nnx.Module):
     """A weight and a bias for each channel."""
 
     def __init__(self, num_features: int, shift: bool, scale_init: float, dtype: Any) -> None:
-        # NumPy's, so that JAX compiles nothing for each width.
+        # NumPy arrays: JAX would compile a function for each width.
         self.weight = nnx.Param(np.full(num_features, scale_init, dtype))
         self.bias = nnx.Param(np.zeros(num_features, dtype)) if shift else None
 
@@ -191,7 +194,7 @@ class Affine(nnx.Module):
 
 @dataclass(frozen=True)
 class Slice:
-    """Channels from one number to another."""
+    """Selects a range of channels."""
 
     start: int
     stop: int
@@ -202,7 +205,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Select:
-    """Channels by their numbers."""
+    """Selects channels by index."""
 
     channels: tuple[int, ...]
 
@@ -212,7 +215,7 @@ class Select:
 
 @dataclass(frozen=True)
 class ChannelShuffle:
-    """The first channel of each group, then the second of each, and so on."""
+    """Takes the first channel of each group, then the second of each, and so on."""
 
     groups: int
 
@@ -224,7 +227,7 @@ class ChannelShuffle:
 
 @dataclass(frozen=True)
 class PadChannels:
-    """Channels of zeros before and after."""
+    """Adds channels of zeros before and after."""
 
     padding: tuple[int, int]
 

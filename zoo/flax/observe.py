@@ -1,4 +1,4 @@
-"""Looks into modules, whether or not zoo built them."""
+"""Inspects modules, whether or not zoo built them."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from zoo.backend.outputs import mapped
 
 
 def own_weights(model: nnx.Module) -> dict[str, Array]:
-    """Copy every parameter and running statistic, under the model's own names and as it lies."""
-    return named(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    """Copy every parameter and running statistic, with the model's own names and layouts."""
+    return values_of(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
 
 
 def named_modules(model: nnx.Module) -> dict[str, Any]:
-    """Path -> module or function, of every one within a model; one of two names is under both."""
+    """Return every module or function of a model by its path; a shared one has several paths."""
     return dict(_modules(model, ""))
 
 
 def observe(
     model: nnx.Module, x: Array, names: Iterable[str]
 ) -> tuple[Any, dict[str, list[Array]]]:
-    """Run a copy of a model in evaluation mode, and note what its modules give.
+    """Run a copy of a model in evaluation mode, and record the outputs of its modules.
 
     Args:
-        model: It is left as it was.
+        model: It is not changed.
         x: [N, C, H, W].
-        names: Paths of attributes; those there are none of are passed over.
+        names: Paths of attributes; unknown ones are ignored.
 
     Returns:
-        What the model returns, its arrays as NumPy's; and path -> the values of all calls,
-        NHWC, for modules that ran.
+        The model's result, as NumPy arrays; and path -> the outputs of all calls, NHWC, for modules
+        that ran.
     """
-    copy = copied(model)
+    copy = clone(model)
     copy.eval()
-    found: dict[str, list[Array]] = {}
-    # What is within others first: it has its place no more once they have been replaced.
+    calls: dict[str, list[Array]] = {}
+    # Inner modules first: they cannot be reached once those around them are replaced.
     for name in sorted(names, key=lambda name: -name.count(".")):
-        _note(copy, name, found)
+        _record(copy, name, calls)
     result = mapped(copy(to_input(model, x)), np.asarray)
-    return result, {name: values for name, values in found.items() if values}
+    return result, {name: values for name, values in calls.items() if values}
 
 
-def copied(model: nnx.Module) -> nnx.Module:
-    """Return a copy of a model, with Variables of its own."""
+def clone(model: nnx.Module) -> nnx.Module:
+    """Return a copy of a model with its own Variables."""
     return nnx.merge(*nnx.split(model), copy=True)
 
 
@@ -59,8 +59,8 @@ def to_input(model: nnx.Module, x: Array) -> jax.Array:
     return jnp.asarray(x.transpose(0, 2, 3, 1), leaves[0].dtype if leaves else x.dtype)
 
 
-class _Noting:
-    """A layer that notes what it gives, and is otherwise as it is."""
+class _Recorder:
+    """Wraps a layer and records its outputs."""
 
     def __init__(self, layer: Any, values: list[Array]) -> None:
         self._layer, self._values = layer, values
@@ -75,7 +75,7 @@ class _Noting:
         return getattr(self._layer, name)
 
 
-def _note(model: nnx.Module, name: str, found: dict[str, list[Array]]) -> None:
+def _record(model: nnx.Module, name: str, calls: dict[str, list[Array]]) -> None:
     *path, last = name.split(".")
     parent: Any = model
     for part in path:
@@ -83,23 +83,22 @@ def _note(model: nnx.Module, name: str, found: dict[str, list[Array]]) -> None:
     layer = None if parent is None else _child(parent, last)
     if not callable(layer):
         return
-
-    noting = _Noting(layer, found.setdefault(name, []))
+    recorder = _Recorder(layer, calls.setdefault(name, []))
     if last.isdecimal():
-        parent[int(last)] = noting
+        parent[int(last)] = recorder
     else:
-        vars(parent)[last] = noting
+        vars(parent)[last] = recorder
 
 
-def _modules(parent: Any, before: str) -> Iterator[tuple[str, Any]]:
-    held = vars(parent) if isinstance(parent, nnx.Module) else dict(enumerate(parent))
-    for name, child in held.items():
+def _modules(parent: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    children = vars(parent) if isinstance(parent, nnx.Module) else dict(enumerate(parent))
+    for name, child in children.items():
         if str(name).startswith("_"):
             continue
         if isinstance(child, nnx.Module) or callable(child):
-            yield f"{before}{name}", child
+            yield f"{prefix}{name}", child
         if isinstance(child, nnx.Module | list | tuple):
-            yield from _modules(child, f"{before}{name}.")
+            yield from _modules(child, f"{prefix}{name}.")
 
 
 def _child(parent: Any, name: str) -> Any:
@@ -111,7 +110,7 @@ def _child(parent: Any, name: str) -> Any:
         return None
 
 
-def named(state: Any) -> dict[str, Array]:
-    """Return a state's values by their paths."""
+def values_of(state: Any) -> dict[str, Array]:
+    """Return the values of a state by their paths."""
     flat = nnx.to_flat_state(state)
     return {".".join(map(str, path)): np.array(variable[...]) for path, variable in flat}

@@ -1,8 +1,8 @@
-"""One function an operation: a node as a Flax layer.
+"""Builds the Flax layer of each operation.
 
-With ``rngs`` its parameters are drawn by Flax's own initialisers. Without, they are to be filled:
-then nothing is drawn or compiled, and dropout is to be given its stream. What holds neither weights
-nor random numbers is a plain function with settings: Flax walks every module at every nnx.jit call.
+With ``rngs``, Flax's own initialisers draw the parameters. Without, nothing is drawn or compiled:
+the caller fills the parameters, and gives each dropout its random stream. Layers without weights or
+random numbers are plain functions with settings; see ``zoo.flax.modules``.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def linear(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
 
 @OPERATIONS.register
 def batch_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
-    if rngs is None:  # shapes only: Flax would compile something for each width
-        layer: nnx.BatchNorm = nnx.eval_shape(lambda: _batch_norm(node, dtype, Keyless()))
+    if rngs is None:  # shapes only: Flax would compile a function for each width
+        layer: nnx.BatchNorm = nnx.eval_shape(lambda: _batch_norm(node, dtype, _Keyless()))
         return layer
     return _batch_norm(node, dtype, rngs)
 
@@ -99,7 +99,7 @@ def _batch_norm(node: Node, dtype: Any, rngs: Any) -> nnx.BatchNorm:
         param_dtype=dtype,
         rngs=rngs,
     )
-    # Flax makes the statistics float32 whatever param_dtype says.
+    # Flax creates the statistics in float32, whatever param_dtype is.
     layer.mean.set_value(layer.mean[...].astype(dtype))
     layer.var.set_value(layer.var[...].astype(dtype))
     return layer
@@ -118,8 +118,8 @@ def layer_norm(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Module:
         dtype=dtype,
         param_dtype=dtype,
     )
-    if rngs is None:  # shapes only: Flax would compile something for each width
-        layer: nnx.LayerNorm = nnx.eval_shape(lambda: make(rngs=Keyless()))
+    if rngs is None:  # shapes only: Flax would compile a function for each width
+        layer: nnx.LayerNorm = nnx.eval_shape(lambda: make(rngs=_Keyless()))
         return layer
     return make(rngs=rngs)
 
@@ -160,8 +160,8 @@ def avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     )
 
 
-class Keyless:
-    """Stands for ``nnx.Rngs`` where no initialiser uses its key."""
+class _Keyless:
+    """Replaces ``nnx.Rngs`` if no initialiser uses its keys."""
 
     def params(self) -> None:
         return None
@@ -174,10 +174,10 @@ def _pairs(padding: tuple[int, int, int, int]) -> modules.Pairs:
 
 def _initial(rngs: nnx.Rngs | None) -> dict[str, Any]:
     if rngs is None:
-        return {"rngs": Keyless(), "kernel_init": _unfilled, "bias_init": _unfilled}
+        return {"rngs": _Keyless(), "kernel_init": _unfilled, "bias_init": _unfilled}
     return {"rngs": rngs}
 
 
 def _unfilled(key: None, shape: tuple[int, ...], dtype: Any, *_: Any) -> Any:
-    """Stand for values to come: JAX would compile something for each shape."""
+    """Return a placeholder without memory; JAX would compile a function for each shape."""
     return np.broadcast_to(np.zeros((), dtype), shape)

@@ -1,7 +1,7 @@
 """Where Flax's layers keep their parameters.
 
-Kernels have the outputs last, and Flax computes in HWC, so a linear layer that reads a
-flattened map has its inputs in HWC order.
+Kernels have the outputs last. Flax computes in HWC, so a linear layer that reads a flattened map
+has its inputs in that order.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name, in the graph's order.
 
     Raises:
-        BackendError: The model does not know its graph, so that layouts cannot be told.
+        BackendError: The model does not know its graph, which is needed to determine layouts.
     """
     graph = getattr(model, "zoo_graph", None)
     if not isinstance(graph, Graph):
         raise BackendError(
-            f"this {type(model).__name__} does not know its graph, which says in what order its "
-            "weights are held: it was not built by zoo"
+            f"this {type(model).__name__} does not know its graph, which determines the layout of "
+            "its weights: it was not built by zoo"
         )
-    found = {}
+    by_name = {}
     for node in graph.nodes:
         for parameter in node.parameters:
             local = parameter.name.removeprefix(f"{node.name}.")
-            where = slot(PARAMETERS, node.op, local)
-            variable = getattr(find(model, node.name), where.name)
+            location = slot(PARAMETERS, node.op, local)
+            variable = getattr(find(model, node.name), location.name)
             layout = node.attributes.get("layout") if local == "weight" else None
-            found[parameter.name] = Tensor(variable, tuple(variable.shape), where.axes, layout)
-    return found
+            by_name[parameter.name] = Tensor(variable, tuple(variable.shape), location.axes, layout)
+    return by_name
 
 
 def to_numpy(variable: nnx.Variable[Any]) -> Array:
@@ -59,12 +59,12 @@ def to_numpy(variable: nnx.Variable[Any]) -> Array:
 
 
 def assign(variable: nnx.Variable[Any], array: Array) -> None:
-    """Copy an array in; the Variable keeps its dtype and device."""
+    """Copy an array into a Variable, which keeps its dtype and device."""
     old = variable[...]
     sharding = old.sharding if old.committed else None
     variable.set_value(jax.device_put(array.astype(old.dtype), sharding))
 
 
 def find(model: nnx.Module, path: str) -> Any:
-    """Return the layer or block of a path name."""
+    """Return the layer or block with a path name."""
     return functools.reduce(getattr, path.split("."), model)

@@ -1,8 +1,8 @@
 """Runs a Flax module on NumPy arrays, in evaluation mode and without gradients.
 
-Calling ``nnx.jit(model)`` walks and compares the whole module each time, which costs more than a
-small network. Here a function of the Variables' values is compiled once a model, and what a call
-adds is to look whether the model is still made of the same objects.
+Calling ``nnx.jit(model)`` traverses and compares the whole module each time, which takes longer
+than a small network. Here a function of the Variables' values is compiled once per model, and each
+call only checks that the model still consists of the same objects.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
 
-#: model -> its forward pass, and the one that last gave features
+#: model -> its forward pass; and the one that last returned features
 _predicting: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
 _observing: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
 
 
 def predict(model: nnx.Module, x: Array) -> Outputs:
-    """Run the model on x [N, C, H, W]; returns what it returns, as NumPy arrays."""
+    """Run the model on x [N, C, H, W], and return its result as NumPy arrays."""
     result, _ = _forward(_predicting, model, ())(model, x)
-    return _named(model, result)
+    return _to_outputs(model, result)
 
 
 def forms(model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
@@ -43,7 +43,7 @@ def forms(model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
 
     def run(function: Callable[..., Any], x: Array) -> Outputs:
         dtype = next((v.dtype for v in _variables(model)), x.dtype)
-        return _named(model, function(np.asarray(x, dtype).transpose(0, 2, 3, 1)))
+        return _to_outputs(model, function(np.asarray(x, dtype).transpose(0, 2, 3, 1)))
 
     return {
         "eager": lambda x: run(evaluating, x),
@@ -53,28 +53,28 @@ def forms(model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
 
 def features(model: nnx.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
     """Run the model on x and return the values of nodes, NCHW or [N, features]."""
-    _, found = _forward(_observing, model, tuple(node.name for node in nodes))(model, x)
-    return {node.name: _array(found[node.name], node.layout) for node in nodes}
+    _, values = _forward(_observing, model, tuple(node.name for node in nodes))(model, x)
+    return {node.name: _to_numpy(values[node.name], node.layout) for node in nodes}
 
 
 class Forward:
     """The forward pass of a model in evaluation mode, compiled; it does not keep the model alive.
 
-    Besides the model's result it gives the values of the nodes it was made for.
+    Besides the model's result, it returns the values of the nodes in ``names``.
     """
 
     _compiled: Callable[[list[jax.Array], Array], tuple[Any, dict[str, jax.Array]]]
 
-    def __init__(self, model: nnx.Module, names: tuple[str, ...], old: Forward | None) -> None:
-        root, *self._parts = _parts(model)  # all that the model consists of, but for itself
+    def __init__(self, model: nnx.Module, names: tuple[str, ...], previous: Forward | None) -> None:
+        root, *self._parts = _parts(model)  # a reference to the model would keep it alive
         self._contents = [_private.content(part) for part in (root, *self._parts)]
         self._variables = _variables(model)
         evaluating = nnx.merge(*nnx.split(model))
         evaluating.eval()
         self._graphdef, state = nnx.split(evaluating)
         self._names = names
-        if old and (self._graphdef, names) == (old._graphdef, old._names):
-            self._compiled = old._compiled  # only the mode or a Variable was changed
+        if previous and (self._graphdef, names) == (previous._graphdef, previous._names):
+            self._compiled = previous._compiled  # only the mode or a Variable changed
         else:
             abstract = jax.eval_shape(lambda: state)
             pure = _pure(self._graphdef, abstract, names)
@@ -84,13 +84,13 @@ class Forward:
     def fits(self, model: nnx.Module, names: tuple[str, ...]) -> bool:
         """Tell whether the model still consists of the same objects; values may have changed."""
         return names == self._names and all(
-            len(now := _private.content(part)) == len(then) and all(map(is_, now, then))
-            for part, then in zip((model, *self._parts), self._contents, strict=True)
+            len(content := _private.content(part)) == len(before) and all(map(is_, content, before))
+            for part, before in zip((model, *self._parts), self._contents, strict=True)
         )
 
     def __call__(self, model: nnx.Module, x: Array) -> tuple[Any, dict[str, jax.Array]]:
         weights = (v.dtype for v in self._variables if isinstance(v, nnx.Param))
-        dtype = next(weights, getattr(model, "_dtype", None))  # which a net without weights keeps
+        dtype = next(weights, getattr(model, "_dtype", None))  # kept by a network without weights
         values = [_private.raw(variable) for variable in self._variables]
         return self._compiled(values, np.asarray(x, dtype))
 
@@ -98,76 +98,76 @@ class Forward:
 def _forward(
     cache: WeakKeyDictionary[nnx.Module, Forward], model: nnx.Module, names: tuple[str, ...]
 ) -> Forward:
-    known = cache.get(model)
-    if known is None or not known.fits(model, names):
-        known = cache[model] = Forward(model, names, known)
-    return known
+    forward = cache.get(model)
+    if forward is None or not forward.fits(model, names):
+        forward = cache[model] = Forward(model, names, forward)
+    return forward
 
 
 def _pure(graphdef: Any, state: Any, names: tuple[str, ...]) -> Any:
     """Return the forward pass as a function of the Variables' values and x [N, C, H, W]."""
 
     def forward(values: list[jax.Array], x: jax.Array) -> tuple[Any, dict[str, jax.Array]]:
-        model = nnx.merge(graphdef, state, copy=True)  # its own, so it may be changed
+        model = nnx.merge(graphdef, state, copy=True)  # a copy, which may be changed
         for variable, value in zip(_variables(model), values, strict=True):
             _private.set_raw(variable, value)
-        found: dict[str, jax.Array] = {}
+        outputs: dict[str, jax.Array] = {}
         for name in names:
-            _observe(model, name, found)
-        return model(x.transpose(0, 2, 3, 1)), found
+            _record_output(model, name, outputs)
+        return model(x.transpose(0, 2, 3, 1)), outputs
 
     return forward
 
 
-def _observe(model: nnx.Module, name: str, found: dict[str, jax.Array]) -> None:
-    """Put in a layer's place a function that also notes the layer's result."""
+def _record_output(model: nnx.Module, name: str, outputs: dict[str, jax.Array]) -> None:
+    """Replace a layer with a function that also records the layer's output."""
     path, _, local = name.rpartition(".")
     parent = find(model, path) if path else model
     layer = getattr(parent, local)
 
-    def noting(*inputs: jax.Array) -> jax.Array:
-        found[name] = layer(*inputs)
-        return found[name]
+    def recording(*inputs: jax.Array) -> jax.Array:
+        outputs[name] = layer(*inputs)
+        return outputs[name]
 
-    vars(parent)[local] = noting
+    vars(parent)[local] = recording
 
 
 def _parts(model: nnx.Module) -> list[nnx.Pytree]:
-    """All modules and the like that a model consists of, itself first, each once."""
-    found: dict[int, nnx.Pytree] = {}
+    """Return the modules and other Pytrees in a model, itself first, each once."""
+    parts: dict[int, nnx.Pytree] = {}
 
     def visit(part: nnx.Pytree) -> None:
-        if id(part) not in found:
-            found[id(part)] = part
+        if id(part) not in parts:
+            parts[id(part)] = part
             for _, value in sorted(vars(part).items()):
                 if isinstance(value, nnx.Pytree):
                     visit(value)
 
     visit(model)
-    return list(found.values())
+    return list(parts.values())
 
 
 def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
-    """A model's Variables in an order that its structure alone determines, each once."""
-    found = {
+    """Return a model's Variables, each once, in an order that depends only on its structure."""
+    variables = {
         id(value): value
         for part in _parts(model)
         for _, value in sorted(vars(part).items())
         if isinstance(value, nnx.Variable)
     }
-    return list(found.values())
+    return list(variables.values())
 
 
-def _named(model: nnx.Module, result: Any) -> Outputs:
-    """What a model gave, as NumPy arrays, in the order it was built with."""
+def _to_outputs(model: nnx.Module, result: Any) -> Outputs:
+    """Return a model's result as NumPy arrays, its outputs in the order of the spec."""
     graph = getattr(model, "zoo_graph", None)
     layouts = {name: node.layout for name, node in graph.output_nodes.items()} if graph else {}
-    if isinstance(result, dict):  # whose keys came out of jit in alphabetical order
-        return {name: _array(result[name], layouts.get(name)) for name in layouts or result}
-    return _array(result, next(iter(layouts.values()), None))
+    if isinstance(result, dict):  # jit returns its keys in alphabetical order
+        return {name: _to_numpy(result[name], layouts.get(name)) for name in layouts or result}
+    return _to_numpy(result, next(iter(layouts.values()), None))
 
 
-def _array(value: jax.Array, layout: Shape | None) -> Array:
+def _to_numpy(value: jax.Array, layout: Shape | None) -> Array:
     if value.dtype == jnp.bfloat16:
         value = value.astype(jnp.float32)
     return channels_first(np.asarray(value), layout)

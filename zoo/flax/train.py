@@ -14,7 +14,7 @@ from flax import nnx
 from zoo.backend.base import Array
 from zoo.flax import observe, parameters
 
-#: The training loss, a function of a model, what it returns, and labels.
+#: The training loss: a function of a model, its outputs, and labels.
 TotalLoss = Callable[[nnx.Module, Any, Any], jax.Array]
 
 #: model -> its structure in training, and the compiled function that differentiates it
@@ -23,9 +23,10 @@ _compiled: WeakKeyDictionary[nnx.Module, tuple[Any, Any]] = WeakKeyDictionary()
 
 def cross_entropy(logits: jax.Array, labels: Any, weight: float = 1.0) -> jax.Array:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
-    shares, numbers = jax.nn.log_softmax(logits), jnp.asarray(labels)[:, None]
-    mean = -weight * jnp.take_along_axis(shares, numbers, axis=-1).mean()
-    return jnp.where((numbers >= 0).all(), mean, jnp.nan)  # which JAX counts from the end
+    log_probabilities, numbers = jax.nn.log_softmax(logits), jnp.asarray(labels)[:, None]
+    mean = -weight * jnp.take_along_axis(log_probabilities, numbers, axis=-1).mean()
+    # JAX would count negative numbers from the end.
+    return jnp.where((numbers >= 0).all(), mean, jnp.nan)
 
 
 def gradients(
@@ -43,57 +44,58 @@ def gradients(
         The loss; canonical name -> gradient, in the canonical layout; and the input's gradient,
         [N, C, H, W].
     """
-    training = nnx.merge(*nnx.split(model))  # the same Variables' values, and a mode of its own
+    training = nnx.merge(*nnx.split(model))  # shares the values, but not the mode
     training.train()
     graphdef, weights, rest = nnx.split(training, nnx.Param, ...)
     if model not in _compiled or _compiled[model][0] != graphdef:
         _compiled[model] = graphdef, jax.jit(_differentiating(graphdef, loss))
     inputs = np.asarray(x, _dtype(model)), np.asarray(labels)
-    (value, moved), (found, on_input) = _compiled[model][1](weights, rest, *inputs)
-    nnx.update(model, moved)
-    graded = parameters.tensors(nnx.merge(graphdef, found, rest))
-    named = {
+    (value, updated), (grads, input_gradient) = _compiled[model][1](weights, rest, *inputs)
+    nnx.update(model, updated)
+    tensors = parameters.tensors(nnx.merge(graphdef, grads, rest))
+    by_name = {
         name: tensor.to_canonical(parameters.to_numpy(tensor.handle))
-        for name, tensor in graded.items()
+        for name, tensor in tensors.items()
         if isinstance(tensor.handle, nnx.Param)
     }
-    return float(value), named, np.array(on_input)
+    return float(value), by_name, np.array(input_gradient)
 
 
 def differentiate(
     model: nnx.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
 ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
     """Differentiate a loss; see :meth:`zoo.backend.base.Backend.differentiate`."""
-    training = observe.copied(model)
+    training = observe.clone(model)
     training.train()
-    known = observe.named_modules(training)
+    modules = observe.named_modules(training)
     for name in dropouts:
-        known[name].deterministic = True
+        modules[name].deterministic = True
     graphdef, weights, rest = nnx.split(training, nnx.Param, ...)
 
     def compute(weights: Any, x: jax.Array) -> Any:
-        moving = nnx.merge(graphdef, weights, rest, copy=True)
-        return loss(moving(x)), nnx.state(moving, nnx.BatchStat)
+        copy = nnx.merge(graphdef, weights, rest, copy=True)
+        return loss(copy(x)), nnx.state(copy, nnx.BatchStat)
 
-    graded = jax.value_and_grad(compute, (0, 1), has_aux=True)
-    (value, moved), (found, on_input) = graded(weights, observe.to_input(model, x))
-    after = {**observe.named(weights), **observe.named(moved)}
-    return float(value), observe.named(found), np.asarray(on_input).transpose(0, 3, 1, 2), after
+    differentiate = jax.value_and_grad(compute, (0, 1), has_aux=True)
+    (value, updated), (grads, input_gradient) = differentiate(weights, observe.to_input(model, x))
+    input_gradient = np.asarray(input_gradient).transpose(0, 3, 1, 2)
+    values = {**observe.values_of(weights), **observe.values_of(updated)}
+    return float(value), observe.values_of(grads), input_gradient, values
 
 
 def optimizing(
     model: nnx.Module, rule: str, settings: Mapping[str, float], loss: TotalLoss
 ) -> Callable[[Array, Array], None]:
     """Return a step of Optax's optimizer; see :meth:`zoo.backend.base.Backend.optimizing`."""
-    import optax  # here alone: it takes a while
+    import optax  # slow to import
 
     if rule == "SGD":
         decay = optax.add_decayed_weights(settings["weight_decay"])
-        chosen = optax.chain(decay, optax.sgd(settings["lr"], settings["momentum"]))
+        transformation = optax.chain(decay, optax.sgd(settings["lr"], settings["momentum"]))
     else:
         betas = settings["beta1"], settings["beta2"]
-        chosen = optax.adam(settings["lr"], *betas, settings["eps"])
-    optimizer = nnx.Optimizer(model, chosen, wrt=nnx.Param)
+        transformation = optax.adam(settings["lr"], *betas, settings["eps"])
+    optimizer = nnx.Optimizer(model, transformation, wrt=nnx.Param)
     model.train()
 
     @nnx.jit
@@ -113,7 +115,7 @@ def _dtype(model: nnx.Module) -> Any:
 
 
 def _differentiating(graphdef: Any, loss: TotalLoss) -> Callable[..., Any]:
-    """Return the loss, moved statistics and gradients as a function of a model's values."""
+    """Return a function that computes the loss, the updated statistics and the gradients."""
 
     def compute(weights: Any, x: jax.Array, rest: Any, labels: jax.Array) -> Any:
         model = nnx.merge(graphdef, weights, rest, copy=True)

@@ -11,15 +11,12 @@ DESCRIPTION = Description(
     aliases=("tensorflow", "tf"),
     install="polyzoo[keras]",
     suffix=".keras",
-    limits={"conv": "exact, but for stride and dilation both above 1 with no common divisor"},
+    limits={"conv": "exact, except for stride and dilation both above 1 with no common divisor"},
     optimizer_notes={
-        "SGD": (
-            "decouples weight decay, which does not go through the momentum; and holds the "
-            "learning rate in float32"
-        ),
+        "SGD": ("decouples weight decay from the momentum, and keeps the learning rate in float32"),
         "Adam": (
             "adds epsilon before the bias correction (the paper's epsilon-hat), not after, so that "
-            "it weighs about thirty times as much in the first step; and holds the learning rate "
+            "it has about thirty times the weight in the first step; and keeps the learning rate "
             "in float32"
         ),
     },

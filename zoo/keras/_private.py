@@ -1,4 +1,4 @@
-"""What zoo takes of Keras that Keras does not promise; tests watch each."""
+"""Private parts of Keras that zoo relies on; a test checks each of them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import keras
 
 
 def output_of(layer: keras.Layer) -> Any:
-    """Return what a layer returned when a functional model was made.
+    """Return a layer's output in the functional model that contains it.
 
-    A model's own ``output`` is that of its inside; as a layer of another it has a second one.
+    If the layer is itself a model, its ``output`` is another tensor: that of its inner graph.
     """
     return keras.Operation.output.fget(layer)
 
 
 def input_of(layer: keras.Layer) -> Any:
-    """Return what a layer was called with when a functional model was made."""
+    """Return a layer's input in the functional model that contains it."""
     return keras.Operation.input.fget(layer)
 
 
 def own_variables(layer: keras.Layer) -> Iterator[Any]:
-    """Return the variables that a layer holds itself, not those of layers within it."""
+    """Yield the variables of a layer itself, without those of the layers in it."""
     yield from layer._trainable_variables
     yield from layer._non_trainable_variables
 

@@ -1,4 +1,4 @@
-"""Keras as zoo uses it."""
+"""The Keras backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras's own files of weights."""
+"""Writes Keras model files."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import keras
 
 
 def export(model: keras.Model, path: str) -> None:
-    """Save the model whole, which ``keras.saving.load_model(path)`` gives back without zoo."""
+    """Save the whole model; ``keras.saving.load_model(path)`` restores it without zoo."""
     model.save(path)

@@ -1,4 +1,4 @@
-"""Builds a graph as a functional Keras model whose layers bear the spec's own path names."""
+"""Builds a graph as a functional Keras model whose layers have the spec's path names."""
 
 from __future__ import annotations
 
@@ -25,35 +25,36 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
 
     Args:
         graph: The network.
-        draw: Gives each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that nobody else holds; None for Keras' own initialisers.
-        dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``, of every layer; Keras' global
+        draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
+            array that the model may keep; None for Keras' own initialisers.
+        dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``, for every layer. Keras' global
             dtype is neither read nor changed.
-        seed: For Keras' own initialisers and for dropout.
+        seed: Random seed for Keras' own initialisers and for dropout.
 
     Returns:
-        The model: [N, H, W, C] of the size it was built for -> logits [N, num_classes], or with
-        auxiliary heads a dict of them by name.
+        The model. It takes [N, H, W, C] of the size it was built for, and returns logits
+        [N, num_classes], or a dict of them if it has auxiliary heads.
 
     Raises:
-        BackendError: Keras cannot do an operation exactly, or its engine has no float64.
+        BackendError: Keras cannot compute an operation exactly, or its engine lacks float64.
     """
-    _check(dtype)
+    _check_dtype(dtype)
     channels, height, width = graph.input_shape
     x = keras.Input((height, width, channels), dtype=dtype, name="input")
-    values = Stack(graph.root, dtype, seed, draw)(x)
+    values = _BlockBuilder(graph.root, dtype, seed, draw)(x)
     outputs = {output.name: values[output.step] for output in graph.outputs}
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", graph.name)  # what TensorFlow takes in a scope
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", graph.name)  # TensorFlow allows no others in a scope
     model = keras.Model(x, outputs if len(outputs) > 1 else values[graph.root.output], name=name)
     model.dtype_policy = dtype
     model.zoo_graph = graph
     return model
 
 
-class Stack:
-    """A block of the spec: lays its layers on a tensor, in the spec's order.
+class _BlockBuilder:
+    """A block of the spec: applies its layers to a tensor, in the spec's order.
 
-    Only while building: Keras' functional models are flat, and hold blocks in their layers' names.
+    It exists only while a model is built. Keras' functional models are flat, and only the names of
+    their layers show the blocks.
     """
 
     def __init__(self, block: Block, dtype: str, seed: int, draw: Initial | None) -> None:
@@ -65,43 +66,43 @@ class Stack:
         for step in self.block.steps:
             inputs = [values[source] for source in step.inputs]
             if isinstance(step.child, Block):
-                inner = Stack(step.child, *self.settings)(inputs[0])
+                inner = _BlockBuilder(step.child, *self.settings)(inputs[0])
                 values[step.name] = inner[step.child.output]
             else:
-                values[step.name] = _lay(step.child, inputs, *self.settings)
+                values[step.name] = _apply(step.child, inputs, *self.settings)
         return values
 
 
-def _lay(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Initial | None) -> Any:
+def _apply(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Initial | None) -> Any:
     x = inputs if OPS[node.op].arity[1] > 1 else inputs[0]
-    named = replace(node, name=layer_name(node.name))
-    *before, last = OPERATIONS[node.op](named, dtype, seed)
-    for layer in (*before, last):
+    renamed = replace(node, name=layer_name(node.name))
+    *preceding, last = OPERATIONS[node.op](renamed, dtype, seed)
+    for layer in (*preceding, last):
         if draw is None or layer is not last or not node.parameters:
             x = layer(x)
         else:
-            with _starting(layer, node, draw):
+            with _temporary_initializers(layer, node, draw):
                 x = layer(x)
     return x
 
 
 @contextmanager
-def _starting(layer: keras.Layer, node: Node, draw: Initial) -> Iterator[None]:
-    """Let a layer's variables start from drawn values while it is first called.
+def _temporary_initializers(layer: keras.Layer, node: Node, draw: Initial) -> Iterator[None]:
+    """Make the first call of a layer initialise its variables with drawn values.
 
-    Keras' own initialisers are put back then, so that the layer's config is an ordinary one.
+    Keras' own initialisers are restored afterwards, so that the layer can be saved with its config.
     """
-    usual = {}
+    original = {}
     for parameter in node.parameters:
         attribute = initializer_of(layer, node.op, parameter.name.rpartition(".")[2])
-        usual[attribute] = getattr(layer, attribute)
-        setattr(layer, attribute, _drawn(layer, parameter, node, draw))
+        original[attribute] = getattr(layer, attribute)
+        setattr(layer, attribute, _initializer(layer, parameter, node, draw))
     yield
-    for attribute, initializer in usual.items():
+    for attribute, initializer in original.items():
         setattr(layer, attribute, initializer)
 
 
-def _drawn(
+def _initializer(
     layer: keras.Layer, parameter: Parameter, node: Node, draw: Initial
 ) -> Callable[..., Any]:
     name, layout = parameter.name.rpartition(".")[2], node.attributes.get("layout")
@@ -110,11 +111,12 @@ def _drawn(
     )
 
 
-def _check(dtype: str) -> None:
+def _check_dtype(dtype: str) -> None:
     engine = keras.backend.backend()
-    # Off TensorFlow it is float32, whatever JAX's x64 flag; means and batch norms then use that.
+    # Other engines than TensorFlow give float32, even with JAX's x64 flag, and use it in means and
+    # batch norms.
     if dtype == "float64" and keras.backend.result_type("float64", "float32") != "float64":
         raise BackendError(
-            f"Keras on {engine} computes means and batch norms in float32 whatever is asked: for "
-            "float64 set the environment variable KERAS_BACKEND=tensorflow before importing keras"
+            f"Keras on {engine} always computes means and batch norms in float32: for float64 "
+            "set the environment variable KERAS_BACKEND=tensorflow before importing keras"
         )

@@ -1,7 +1,7 @@
-"""One function an operation: a node as Keras layers, the last of which bears the node's name.
+"""Builds the Keras layers of each operation; the last one has the node's name.
 
-Every layer says its own data format and dtype, so Keras' global settings do not matter. Nothing
-here is a class of zoo's, so Keras saves and loads the models by itself.
+Every layer states its data format and dtype, so Keras' global settings do not matter. The layers
+need no class from zoo, so Keras can save and load the models without zoo.
 """
 
 from __future__ import annotations
@@ -24,15 +24,12 @@ from zoo.keras.modules import LAST
 
 
 def _activation(name: str) -> Callable[[Node, str, int], list[keras.Layer]]:
-    """Return a function that makes Keras' own activation of that name."""
+    """Return a function that builds Keras' activation of a name."""
     return lambda node, dtype, seed: [keras.layers.Activation(name, dtype=dtype, name=node.name)]
 
 
 #: operation -> function of a node, the dtype's name and the seed
-OPERATIONS = Operations(
-    "keras",
-    "Keras",
-)
+OPERATIONS = Operations("keras", "Keras")
 for _name in ("relu", "relu6", "sigmoid", "tanh", "silu"):
     OPERATIONS[_name] = _activation(_name)
 
@@ -42,7 +39,8 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     attrs = node.attributes
     stride, dilation, groups = attrs["stride"], attrs["dilation"], attrs["groups"]
     edges, padding = modules.padding(node)
-    # Keras has no strided and dilated convolution; what it skips can be left out of the input.
+    # Keras has no convolution that is both strided and dilated. A common divisor of the two can be
+    # applied to the input instead, by dropping the values that the convolution skips.
     step = tuple(map(math.gcd, stride, dilation))
     if max(step) > 1:
         edges, padding = attrs["padding"], "valid"
@@ -54,12 +52,13 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
             f"{node.name}: Keras has no convolution of stride {list(attrs['stride'])} and dilation "
             f"{list(attrs['dilation'])}; use another backend"
         )
-    before: list[keras.Layer] = []
+    preceding: list[keras.Layer] = []
     if any(edges):
-        before.append(modules.zeros(node, edges, dtype))
+        preceding.append(modules.zeros(node, edges, dtype))
     if max(step) > 1:
+        sampling: dict[str, Any] = {"data_format": LAST, "dtype": dtype}
         name = f"{node.name}.sample"
-        before.append(keras.layers.MaxPooling2D(1, step, data_format=LAST, dtype=dtype, name=name))
+        preceding.append(keras.layers.MaxPooling2D(1, step, name=name, **sampling))
     options = {
         "strides": stride,
         "padding": padding,
@@ -69,10 +68,10 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         "dtype": dtype,
         "name": node.name,
     }
-    # TensorFlow's own depthwise kernels: 30 times faster than groups, but for equal strides only.
+    # TensorFlow's depthwise kernels are 30 times faster than groups, but require equal strides.
     if groups == attrs["in_channels"] > 1 and stride[0] == stride[1]:
         return [
-            *before,
+            *preceding,
             keras.layers.DepthwiseConv2D(
                 attrs["kernel_size"],
                 depth_multiplier=attrs["out_channels"] // groups,
@@ -81,7 +80,7 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
             ),
         ]
     return [
-        *before,
+        *preceding,
         keras.layers.Conv2D(
             attrs["out_channels"],
             attrs["kernel_size"],
@@ -155,37 +154,37 @@ def affine(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     attrs = node.attributes
     channel = np.arange(node.shape[0])
-    near = abs(channel[:, None] - channel) <= attrs["size"] // 2
-    band = (near * (attrs["alpha"] / attrs["size"])).astype(dtype)[None, None]
+    in_window = abs(channel[:, None] - channel) <= attrs["size"] // 2
+    band = (in_window * (attrs["alpha"] / attrs["size"])).astype(dtype)[None, None]
 
     def normalise(x: Any) -> Any:
-        # Summing over neighbours as a 1x1 convolution with a band is what TensorFlow's own kernel
-        # does, several times faster than adding slices; so are roots, or exp of log, than power.
+        # Like TensorFlow's own kernel, sum over neighbours with a 1x1 convolution by a band matrix.
+        # It is several times faster than adding slices; so are roots, or exp of log, than power.
         scale = attrs["k"] + ops.conv(ops.square(x), band, data_format=LAST)
         if attrs["beta"] == 0.75:
             root = ops.sqrt(scale)
             return x / (root * ops.sqrt(root))
         return x * ops.exp(-attrs["beta"] * ops.log(scale))
 
-    return [modules.named(node, dtype, normalise)]
+    return [modules.as_layer(node, dtype, normalise)]
 
 
 @OPERATIONS.register
 def hard_sigmoid(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    # Not Keras' own, whose 1 / 6 goes through float32.
-    return [modules.named(node, dtype, lambda x: ops.relu6(x + 3) / 6)]
+    # Not Keras' own, which rounds 1 / 6 to float32.
+    return [modules.as_layer(node, dtype, lambda x: ops.relu6(x + 3) / 6)]
 
 
 @OPERATIONS.register
 def hard_swish(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [modules.named(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)]
+    return [modules.as_layer(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)]
 
 
 @OPERATIONS.register
 def gelu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    # Not Keras' own, whose root of 2 goes through float32.
+    # Not Keras' own, which rounds the root of 2 to float32.
     root = np.sqrt(2).astype(dtype)
-    return [modules.named(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)]
+    return [modules.as_layer(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)]
 
 
 @OPERATIONS.register
@@ -196,10 +195,10 @@ def dropout(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 @OPERATIONS.register
 def stochastic_depth(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    whole = (None, *(1 for _ in node.shape))
+    noise_shape = (None, *(1 for _ in node.shape))
     rate = node.attributes["rate"]
     options = {"seed": _seed(node, seed), "dtype": dtype, "name": node.name}
-    return [keras.layers.Dropout(rate, noise_shape=whole, **options)]
+    return [keras.layers.Dropout(rate, noise_shape=noise_shape, **options)]
 
 
 @OPERATIONS.register
@@ -210,10 +209,9 @@ def max_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         return [layer]
 
     def pool(x: Any) -> Any:
-        # With what never wins.
         return layer(ops.pad(x, modules.widths(edges), constant_values=-math.inf))
 
-    return [modules.named(node, dtype, pool)]
+    return [modules.as_layer(node, dtype, pool)]
 
 
 @OPERATIONS.register
@@ -228,7 +226,7 @@ def avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     def pool(x: Any) -> Any:
         return layer(ops.pad(x, modules.widths(edges))) * scale.astype(dtype)
 
-    return [modules.named(node, dtype, pool)]
+    return [modules.as_layer(node, dtype, pool)]
 
 
 @OPERATIONS.register
@@ -240,7 +238,7 @@ def global_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 @OPERATIONS.register
 def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    # Not Keras' own layer: in a compiled function it asks for a window larger than the map.
+    # Not Keras' own layer, which requests a window larger than the map in a compiled function.
     rows, columns = (
         modules.averages(windows, size, dtype)
         for windows, size in zip(node.attributes["windows"], node.input_shapes[0][1:], strict=True)
@@ -249,14 +247,14 @@ def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     def pool(x: Any) -> Any:
         return ops.einsum("bhwc,ih,jw->bijc", x, rows, columns)
 
-    return [modules.named(node, dtype, pool)]
+    return [modules.as_layer(node, dtype, pool)]
 
 
 @OPERATIONS.register
 def scale(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    # Not Rescaling, which takes its factor through float32.
+    # Not Rescaling, which rounds its factor to float32.
     factor = np.asarray(node.attributes["factor"]).astype(dtype)
-    return [modules.named(node, dtype, lambda x: x * factor)]
+    return [modules.as_layer(node, dtype, lambda x: x * factor)]
 
 
 @OPERATIONS.register
@@ -282,13 +280,13 @@ def multiply(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 @OPERATIONS.register
 def slice(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     attrs = node.attributes
-    return [modules.named(node, dtype, lambda x: x[..., attrs["start"] : attrs["stop"]])]
+    return [modules.as_layer(node, dtype, lambda x: x[..., attrs["start"] : attrs["stop"]])]
 
 
 @OPERATIONS.register
 def select(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    numbers = np.array(node.attributes["channels"])
-    return [modules.named(node, dtype, lambda x: ops.take(x, numbers, axis=-1))]
+    channels = np.array(node.attributes["channels"])
+    return [modules.as_layer(node, dtype, lambda x: ops.take(x, channels, axis=-1))]
 
 
 @OPERATIONS.register
@@ -301,17 +299,17 @@ def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         split = ops.reshape(x, (-1, height, width, groups, channels // groups))
         return ops.reshape(ops.swapaxes(split, 3, 4), (-1, height, width, channels))
 
-    return [modules.named(node, dtype, shuffle)]
+    return [modules.as_layer(node, dtype, shuffle)]
 
 
 @OPERATIONS.register
 def pad_channels(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     widths = ((0, 0), (0, 0), (0, 0), node.attributes["padding"])
-    return [modules.named(node, dtype, lambda x: ops.pad(x, widths))]
+    return [modules.as_layer(node, dtype, lambda x: ops.pad(x, widths))]
 
 
 def _glorot(node: Node, seed: int) -> keras.Initializer:
-    """Keras' default, with a seed of its own: without one it takes one from Python's generator."""
+    """Return Keras' default with a seed, which would otherwise come from Python's generator."""
     return keras.initializers.GlorotUniform(seed=_seed(node, seed))
 
 

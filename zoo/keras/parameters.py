@@ -1,8 +1,8 @@
 """Where Keras' layers keep their parameters.
 
-Kernels have the outputs last, and a dense layer behind a flatten has its inputs in HWC order. Names
-and layouts are read off the model itself, by its layers' names, types and connections, so a model
-that Keras copied or loaded is as good as one that zoo built.
+Kernels have the outputs last, and a dense layer after a flatten has its inputs in HWC order. Names
+and layouts come from the names, types and connections of the model's layers, so a model that Keras
+copied or loaded works as well as one that zoo built.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
-import ml_dtypes  # noqa: F401  (makes NumPy know the name bfloat16)
+import ml_dtypes  # noqa: F401  (registers the dtype bfloat16 with NumPy)
 import numpy as np
 from keras import layers
 
@@ -44,7 +44,7 @@ _TYPES: dict[type[keras.Layer], tuple[str, tuple[str, ...]]] = {
     layers.BatchNormalization: ("batch_norm", ("weight", "bias", "running_mean", "running_var")),
 }
 
-#: what leaves a flattened map in the order that it is held in
+#: layer types that keep the order of a flattened map
 _ELEMENTWISE = (
     layers.ReLU,
     layers.Activation,
@@ -58,45 +58,45 @@ _ELEMENTWISE = (
 def tensors(model: keras.Model) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name.
 
-    They come in the graph's order where the model knows its graph.
+    They are in the graph's order if the model has a graph.
     """
     graph = getattr(model, "zoo_graph", None)
-    known = {
+    parameters = {
         node.name: (node.op, tuple(_local(p.name) for p in node.parameters))
         for node in (graph.nodes if graph else ())
         if node.parameters
     }
     dense = [layer for layer in model.layers if isinstance(layer, layers.Dense)]
     flattened = dict(zip(dense, layouts(model, [layer.input for layer in dense]), strict=True))
-    found = {}
+    tensors = {}
     for layer in model.layers:
         path = layer.name.replace(":", ".")  # no name of a spec has a colon
-        op, names = _TYPES.get(type(layer)) or known.get(path, ("", ()))
+        op, names = _TYPES.get(type(layer)) or parameters.get(path, ("", ()))
         for name in names:
-            where = slot(PARAMETERS, op, name)
-            variable = getattr(layer, where.name, None)
+            location = slot(PARAMETERS, op, name)
+            variable = getattr(layer, location.name, None)
             if variable is not None:
                 layout = flattened.get(layer) if name == "weight" else None
-                tensor = Tensor(variable, tuple(variable.shape), where.axes, layout)
-                found[f"{path}.{name}"] = tensor
-    return {p.name: found[p.name] for p in graph.parameters} if graph else found
+                tensor = Tensor(variable, tuple(variable.shape), location.axes, layout)
+                tensors[f"{path}.{name}"] = tensor
+    return {p.name: tensors[p.name] for p in graph.parameters} if graph else tensors
 
 
 def to_numpy(variable: keras.Variable) -> Array:
     """Return a variable's value."""
-    # Not convert_to_numpy, which NumPy warns of when TensorFlow's variables are copied.
+    # Not convert_to_numpy, which makes NumPy warn when it copies TensorFlow's variables.
     return np.asarray(variable).astype(np.dtype(variable.dtype), copy=False)
 
 
 def assign(variable: keras.Variable, array: Array) -> None:
-    """Copy an array in; the variable keeps its dtype."""
+    """Copy an array into a variable, which keeps its dtype."""
     variable.assign(array.astype(np.dtype(variable.dtype), copy=False))
 
 
 def native(
     array: Array, layer: keras.Layer, op: str, name: str, shape: Sequence[int], layout: Map | None
 ) -> Array:
-    """Lay a canonical array out as a layer holds it.
+    """Convert a canonical array to the layout of a layer.
 
     Args:
         array: The parameter's value in the canonical layout.
@@ -104,36 +104,37 @@ def native(
         op: The operation.
         name: The parameter's canonical local name.
         shape: Its shape in the layer.
-        layout: (C, H, W) of what a linear layer reads, if that is a flattened map.
+        layout: (C, H, W) if it is the weight of a linear layer that reads a flattened map.
     """
     axes = slot(PARAMETERS, _op(layer, op), name).axes
     return to_native(array, axes, layout).reshape(tuple(shape))
 
 
 def initializer_of(layer: keras.Layer, op: str, name: str) -> str:
-    """Return the attribute of a layer that says how a parameter starts."""
+    """Return the name of a layer's attribute that holds a parameter's initialiser."""
     op = _op(layer, op)
-    own = "depthwise" if (op, name) == ("depthwise", "weight") else slot(PARAMETERS, op, name).name
-    return f"{own}_initializer"
+    depthwise = (op, name) == ("depthwise", "weight")
+    prefix = "depthwise" if depthwise else slot(PARAMETERS, op, name).name
+    return f"{prefix}_initializer"
 
 
 def layer_name(path: str) -> str:
-    """Return the name of the layer that a node is: its own, dots and all.
+    """Return the name of a node's layer: that of the node.
 
-    On PyTorch, Keras hands variables over under their layers' names, and PyTorch takes no dots:
-    there colons stand in their place.
+    On PyTorch, colons replace the dots, because Keras registers variables under their layers' names
+    and PyTorch does not allow dots in them.
     """
     return path.replace(".", ":") if keras.backend.backend() == "torch" else path
 
 
 def layouts(model: keras.Model, tensors: Sequence[Any]) -> Iterator[Map | None]:
-    """For each tensor of a model, yield (C, H, W) if it is a flattened map, held in HWC order."""
-    makers = {id(_private.output_of(layer)): layer for layer in model.layers}
+    """Yield, for each tensor of a model, (C, H, W) if it is a flattened map in HWC order."""
+    producers = {id(_private.output_of(layer)): layer for layer in model.layers}
     for tensor in tensors:
-        layer = makers.get(id(tensor))
+        layer = producers.get(id(tensor))
         while isinstance(layer, _ELEMENTWISE):
-            source = _private.input_of(layer)  # a model's own is its inner one
-            layer = makers.get(id(source[0] if isinstance(source, list) else source))
+            source = _private.input_of(layer)  # a model's .input is that of its inner graph
+            layer = producers.get(id(source[0] if isinstance(source, list) else source))
         if isinstance(layer, layers.Flatten) and len(layer.input.shape) == 4:
             _, height, width, channels = layer.input.shape
             yield Map(channels, height, width)
@@ -142,7 +143,7 @@ def layouts(model: keras.Model, tensors: Sequence[Any]) -> Iterator[Map | None]:
 
 
 def _op(layer: keras.Layer, op: str) -> str:
-    """Return the operation under which the table has a layer: a depthwise kernel has its own."""
+    """Return the key of a layer in the table, where depthwise convolutions have their own."""
     return _TYPES.get(type(layer), (op, ()))[0]
 
 

@@ -27,11 +27,12 @@ def cross_entropy(logits: Any, labels: Any, weight: float = 1.0) -> Any:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
     # Not Keras' own loss, which adds an epsilon on some engines.
     labels = keras.ops.cast(keras.ops.convert_to_tensor(labels), "int32")
-    chosen = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    mean = keras.ops.mean(keras.ops.sum(chosen * keras.ops.log_softmax(logits), axis=-1))
+    one_hot = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    mean = keras.ops.mean(keras.ops.sum(one_hot * keras.ops.log_softmax(logits), axis=-1))
     loss = mean * keras.ops.convert_to_tensor(-weight, dtype=logits.dtype)
-    known = keras.ops.all((labels >= 0) & (labels < logits.shape[-1]))  # of others none is chosen
-    return keras.ops.where(known, loss, keras.ops.convert_to_tensor(np.nan, dtype=logits.dtype))
+    # one_hot gives only zeros for a label out of range.
+    valid = keras.ops.all((labels >= 0) & (labels < logits.shape[-1]))
+    return keras.ops.where(valid, loss, keras.ops.convert_to_tensor(np.nan, dtype=logits.dtype))
 
 
 def gradients(model: keras.Model, x: Array, loss: Loss) -> tuple[float, dict[str, Array], Array]:
@@ -46,44 +47,44 @@ def gradients(model: keras.Model, x: Array, loss: Loss) -> tuple[float, dict[str
         The loss; canonical name -> gradient, in the canonical layout; and the input's gradient,
         [N, C, H, W].
     """
-    trained = {n: t for n, t in parameters.tensors(model).items() if t.handle.trainable}
-    variables = [tensor.handle for tensor in trained.values()]
+    trainable = {n: t for n, t in parameters.tensors(model).items() if t.handle.trainable}
+    variables = [tensor.handle for tensor in trainable.values()]
     differentiate = ENGINES[keras.backend.backend()]
-    value, on_input, found = differentiate(model, to_input(model, x), variables, loss)
-    named = {
+    value, input_gradient, grads = differentiate(model, to_input(model, x), variables, loss)
+    by_name = {
         name: tensor.to_canonical(np.asarray(gradient))
-        for (name, tensor), gradient in zip(trained.items(), found, strict=True)
+        for (name, tensor), gradient in zip(trainable.items(), grads, strict=True)
     }
-    return float(value), named, np.asarray(on_input).transpose(0, 3, 1, 2).copy()
+    return float(value), by_name, np.asarray(input_gradient).transpose(0, 3, 1, 2).copy()
 
 
 def differentiate(
     model: keras.Model, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
 ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
     """Differentiate a loss; see :meth:`zoo.backend.base.Backend.differentiate`."""
-    known = {name: variable for name, variable in named_variables(model) if variable.trainable}
-    variables = list(known.values())
+    trainable = {name: variable for name, variable in named_variables(model) if variable.trainable}
+    variables = list(trainable.values())
     differentiate = ENGINES[keras.backend.backend()]
     inputs = any_input(model, x)
-    layers, kept = named_modules(model), [(v, value_of(v.value)) for v in model.variables]
-    rated = [layers[name] for name in dropouts if hasattr(layers[name], "rate")]
-    rates = [layer.rate for layer in rated]
+    layers, saved = named_modules(model), [(v, value_of(v.value)) for v in model.variables]
+    dropout_layers = [layers[name] for name in dropouts if hasattr(layers[name], "rate")]
+    rates = [layer.rate for layer in dropout_layers]
     try:
-        for layer in rated:
+        for layer in dropout_layers:
             layer.rate = 0.0
-        value, on_input, found = differentiate(model, inputs, variables, loss)
-        after = own_weights(model)
+        value, input_gradient, grads = differentiate(model, inputs, variables, loss)
+        updated = own_weights(model)
     finally:
-        for layer, rate in zip(rated, rates, strict=True):
+        for layer, rate in zip(dropout_layers, rates, strict=True):
             layer.rate = rate
-        for variable, before in kept:
-            variable.assign(before)
-    on_input = np.zeros_like(inputs) if on_input is None else np.asarray(on_input)
-    named = {
+        for variable, value_before in saved:
+            variable.assign(value_before)
+    input_gradient = np.zeros_like(inputs) if input_gradient is None else np.asarray(input_gradient)
+    by_name = {
         name: value_of(0 * variable.value if gradient is None else gradient)
-        for (name, variable), gradient in zip(known.items(), found, strict=True)
+        for (name, variable), gradient in zip(trainable.items(), grads, strict=True)
     }
-    return float(value), named, on_input.transpose(0, 3, 1, 2).copy(), after
+    return float(value), by_name, input_gradient.transpose(0, 3, 1, 2).copy(), updated
 
 
 def optimizing(
@@ -101,8 +102,8 @@ def optimizing(
     differentiate = ENGINES[keras.backend.backend()]
 
     def step(x: Array, loss: Loss) -> None:
-        _, _, found = differentiate(model, to_input(model, x), variables, loss)
-        optimizer.apply(found, variables)
+        _, _, grads = differentiate(model, to_input(model, x), variables, loss)
+        optimizer.apply(grads, variables)
 
     return step
 
@@ -113,44 +114,46 @@ def _tensorflow(model: keras.Model, x: Array, variables: Sequence[Any], loss: Lo
     with tf.GradientTape() as tape:
         tape.watch(tensor)
         value = loss(model(tensor, training=True))
-    on_input, *found = tape.gradient(value, [tensor, *(v.value for v in variables)])
-    return value, on_input, found
+    input_gradient, *grads = tape.gradient(value, [tensor, *(v.value for v in variables)])
+    return value, input_gradient, grads
 
 
 def _torch(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
     torch = importlib.import_module("torch")
     tensor = torch.tensor(x, requires_grad=True)
     value = loss(model(tensor, training=True))
-    found = torch.autograd.grad(
+    grads = torch.autograd.grad(
         value, [tensor, *(v.value for v in variables)], materialize_grads=True
     )
-    on_input, *others = (each.cpu() for each in found)
-    return value.detach(), on_input, others
+    input_gradient, *parameter_grads = (grad.cpu() for grad in grads)
+    return value.detach(), input_gradient, parameter_grads
 
 
 def _jax(model: keras.Model, x: Array, variables: Sequence[Any], loss: Loss) -> Any:
     jax = importlib.import_module("jax")
-    kept = [v for v in model.trainable_variables if not any(v is each for each in variables)]
+    requested = set(map(id, variables))
+    others = [v for v in model.trainable_variables if id(v) not in requested]
     fixed = model.non_trainable_variables
 
     def compute(x: Any, values: Any) -> Any:
-        held = dict(
-            zip(map(id, [*variables, *kept]), [*values, *(v.value for v in kept)], strict=True)
+        by_id = dict(
+            zip(map(id, [*variables, *others]), [*values, *(v.value for v in others)], strict=True)
         )
-        outputs, moved = model.stateless_call(
-            [held[id(v)] for v in model.trainable_variables],
+        outputs, updated = model.stateless_call(
+            [by_id[id(v)] for v in model.trainable_variables],
             [v.value for v in fixed],
             x,
             training=True,
         )
-        return loss(outputs), moved
+        return loss(outputs), updated
 
-    graded = jax.value_and_grad(compute, (0, 1), has_aux=True)
-    (value, moved), (on_input, found) = graded(x, [v.value for v in variables])
-    for variable, new in zip(fixed, moved, strict=True):
+    differentiate = jax.value_and_grad(compute, (0, 1), has_aux=True)
+    values = [v.value for v in variables]
+    (value, updated), (input_gradient, grads) = differentiate(x, values)
+    for variable, new in zip(fixed, updated, strict=True):
         variable.assign(new)
-    return value, on_input, found
+    return value, input_gradient, grads
 
 
-#: engine -> differentiates a loss of what a model returns, for its input and for variables
+#: engine -> function that differentiates a loss with respect to a model's input and variables
 ENGINES: dict[str, Callable[..., Any]] = {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}

@@ -15,5 +15,5 @@ DESCRIPTION = Description(
         dtype: f"PaddlePaddle has no {dtype} convolution kernel on the CPU"
         for dtype in ("bfloat16", "float16")
     },
-    optimizer_notes={"SGD": "holds momentum and weight decay in float32"},
+    optimizer_notes={"SGD": "keeps momentum and weight decay in float32"},
 )

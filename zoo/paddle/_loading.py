@@ -1,8 +1,8 @@
 """Imports paddle so that it can share a process with the other frameworks.
 
-Paddle's library and TensorFlow's export symbols of the same names. Loaded the ordinary way after
-TensorFlow, Paddle calls TensorFlow's and dies of a segmentation fault; bound to its own symbols
-first, it does not.
+The libraries of Paddle and TensorFlow export symbols of the same names. If Paddle is loaded the
+ordinary way after TensorFlow, it calls TensorFlow's functions and ends in a segmentation fault. It
+does not if it is bound to its own symbols first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def own_symbols_first() -> Iterator[None]:
-    """Let libraries loaded inside prefer their own symbols, where the platform can (Linux)."""
+    """Make libraries loaded inside prefer their own symbols, if the platform can (Linux)."""
     if not (hasattr(sys, "setdlopenflags") and hasattr(os, "RTLD_DEEPBIND")):
         yield
         return
@@ -29,4 +29,4 @@ def own_symbols_first() -> Iterator[None]:
 
 if "paddle" not in sys.modules:
     with own_symbols_first():
-        import paddle  # noqa: F401  (loaded for all who import it later)
+        import paddle  # noqa: F401  (loaded for every later import)

@@ -1,4 +1,4 @@
-"""What zoo takes of PaddlePaddle that PaddlePaddle does not promise; tests watch each."""
+"""Private parts of PaddlePaddle that zoo relies on; a test checks each of them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def children(layer: nn.Layer) -> dict[str, Any]:
 
 
 def parameters(layer: nn.Layer) -> Iterator[tuple[str, paddle.Tensor]]:
-    """Return a layer's own parameters, under the names that it holds them by.
+    """Yield the parameters of a layer itself, with Paddle's names.
 
-    A batch norm holds its running statistics among them, as ``_mean`` and ``_variance``.
+    Those of a batch norm include its running statistics, ``_mean`` and ``_variance``.
     """
     for name, value in layer._parameters.items():
         if value is not None:

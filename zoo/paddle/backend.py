@@ -1,4 +1,4 @@
-"""PaddlePaddle as zoo uses it."""
+"""The PaddlePaddle backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PaddlePaddle's own files of weights."""
+"""Writes PaddlePaddle's weight files."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from paddle import nn
 
 
 def export(model: nn.Layer, path: str) -> None:
-    """Save the state_dict, which ``paddle.load(path)`` gives back."""
+    """Save the state_dict; ``paddle.load(path)`` restores it."""
     paddle.save(model.state_dict(), path)

@@ -17,15 +17,15 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
 
     Args:
         graph: The network.
-        draw: Gives each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that nobody else holds; None for Paddle's own initialisers.
+        draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
+            array that the model may keep; None for Paddle's own initialisers.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-        seed: For Paddle's own initialisers; the caller's generators are left as they were.
+        seed: Random seed for Paddle's own initialisers; the global generators are not affected.
 
     Returns:
-        The layer, in training mode and on the current device, as Paddle's habit is.
+        The layer, on the current device and in training mode, as is usual in Paddle.
     """
-    with paddle.LazyGuard():  # shapes only: no value is drawn that draw would overwrite
+    with paddle.LazyGuard():  # nothing is initialised that draw would overwrite
         model = Network(graph, dtype)
     if draw is None:
         _initialize(model, seed)
@@ -37,7 +37,7 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
 
 
 def _initialize(model: nn.Layer, seed: int) -> None:
-    """Draw by Paddle's own initialisers."""
+    """Initialise parameters with Paddle's own initialisers."""
     states = {device: paddle.get_rng_state(device) for device in ("cpu", paddle.get_device())}
     paddle.seed(seed)
     try:
@@ -53,20 +53,20 @@ class Stack(nn.Layer):
 
     def __init__(self, block: Block, dtype: str) -> None:
         super().__init__()
-        self._kind, self._chain = block.kind, block.is_chain
-        self._program, self._result = block.program, block.output
+        self._block_kind, self._is_chain = block.kind, block.is_chain
+        self._program, self._output = block.program, block.output
         for step in block.steps:
             self.add_sublayer(step.name, _child(step, dtype))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        return self._compute(x)[self._result]
+        return self._compute(x)[self._output]
 
     def _compute(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        """Compute every step; the values that later steps still need are what remains."""
-        if self._chain:
+        """Compute all steps; return the values that no step releases."""
+        if self._is_chain:
             for child in _private.children(self).values():
                 x = child(x)
-            return {self._result: x}
+            return {self._output: x}
         values, children = {"input": x}, _private.children(self)
         for name, inputs, releases in self._program:
             values[name] = children[name](*[values[source] for source in inputs])
@@ -75,32 +75,32 @@ class Stack(nn.Layer):
         return values
 
     def __repr__(self) -> str:
-        return self._kind + super().__repr__().removeprefix(type(self).__name__)
+        return self._block_kind + super().__repr__().removeprefix(type(self).__name__)
 
 
 class Network(Stack):
     """A whole network.
 
-    Takes [N, C, H, W] of the size it was built for; returns logits [N, num_classes], or with
-    auxiliary heads a dict of them by name.
+    Takes [N, C, H, W] of the size it was built for. Returns logits [N, num_classes], or a dict of
+    them if it has auxiliary heads.
     """
 
     def __init__(self, graph: Graph, dtype: str) -> None:
         super().__init__(graph.root, dtype)
         self.zoo_graph = graph
-        self._expected = graph.input_shape
+        self._input_shape = graph.input_shape
         self._dtype = dtype
-        self._returns = tuple((output.name, output.step) for output in graph.outputs)
-        self._chain = self._chain and len(self._returns) == 1
+        self._output_steps = tuple((output.name, output.step) for output in graph.outputs)
+        self._is_chain = self._is_chain and len(self._output_steps) == 1
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor | dict[str, paddle.Tensor]:
-        if tuple(x.shape[1:]) != self._expected:
+        if tuple(x.shape[1:]) != self._input_shape:
             raise ValueError(self.zoo_graph.refusal(tuple(x.shape)))
-        # Not super().forward: once to_static has replaced forward, that can find itself.
+        # Not super().forward, which may call this method again once to_static has replaced it.
         values = self._compute(x)
-        if len(self._returns) == 1:
-            return values[self._result]
-        return {name: values[step] for name, step in self._returns}
+        if len(self._output_steps) == 1:
+            return values[self._output]
+        return {name: values[step] for name, step in self._output_steps}
 
 
 def _child(step: Step, dtype: str) -> nn.Layer:

@@ -1,8 +1,8 @@
-"""The layers that Paddle has not, or not quite so.
+"""Layers that Paddle lacks, or whose Paddle version behaves differently.
 
-Paddle's kernels hold eps, momentum, exponents, rates and, in gradients, the sizes of averages in
-float32 whatever they compute in; the layers of this file that have one compute in float64 by plain
-operations, which do not.
+Paddle's kernels hold eps, momentum, exponents, rates and, in gradients, the divisors of averages in
+float32, whatever dtype they compute in. In float64 the layers here that need such a number use
+plain operations instead, which are exact.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class BatchNorm(nn.BatchNorm2D):
         if input.ndim not in (2, 4):
             raise ValueError(f"expected a batch of maps or vectors, got {input.ndim} dimensions")
         if input.dtype == paddle.float64:
-            return self._exactly(input)
-        # As the native forward does, which in training warns at every call.
+            return self._forward_float64(input)
+        # The same call as in the native forward, which warns in training at every call.
         return F.batch_norm(
             input,
             self._mean,
@@ -38,22 +38,22 @@ class BatchNorm(nn.BatchNorm2D):
             use_global_stats=self._use_global_stats,
         )
 
-    def _exactly(self, x: paddle.Tensor) -> paddle.Tensor:
-        across = [1, -1, *(1 for _ in x.shape[2:])]
+    def _forward_float64(self, x: paddle.Tensor) -> paddle.Tensor:
+        shape = [1, -1, *(1 for _ in x.shape[2:])]
         mean, variance = self._mean, self._variance
         if self.training and not self._use_global_stats:
             axes = [0, *range(2, x.ndim)]
             mean = x.mean(axes)
-            variance = (x - mean.reshape(across)).square().mean(axes)
+            variance = (x - mean.reshape(shape)).square().mean(axes)
             with paddle.no_grad():
-                old = constant(self._momentum, x)
-                for kept, new in ((self._mean, mean), (self._variance, variance)):
-                    paddle.assign(old * kept + (1 - old) * new, kept)
+                momentum = constant(self._momentum, x)
+                for running, batch in ((self._mean, mean), (self._variance, variance)):
+                    paddle.assign(momentum * running + (1 - momentum) * batch, running)
         scale = (variance + constant(self._epsilon, x)).rsqrt()
         if self.weight is not None:
             scale = scale * self.weight
-        out = (x - mean.reshape(across)) * scale.reshape(across)
-        return out if self.bias is None else out + self.bias.reshape(across)
+        out = (x - mean.reshape(shape)) * scale.reshape(shape)
+        return out if self.bias is None else out + self.bias.reshape(shape)
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
@@ -61,10 +61,10 @@ class LocalResponseNorm(nn.LocalResponseNorm):
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         half, shape = self.size // 2, [-1, *input.shape[1:]]
-        rows = input.square().flatten(2).unsqueeze(1)  # one map, a channel a row
+        rows = input.square().flatten(2).unsqueeze(1)  # one map whose rows are the channels
         mean = _means(rows, (self.size, 1), (1, 1), (half, half, 0, 0))
         base = mean.reshape(shape) * constant(self.alpha, input) + constant(self.k, input)
-        if self.beta == 0.75:  # several times as fast as the power
+        if self.beta == 0.75:  # square roots are several times faster than a power
             root = base.sqrt()
             return input / (root * root.sqrt())
         return input / base.pow(constant(self.beta, input))
@@ -76,7 +76,7 @@ class Dropout(nn.Dropout):
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         if not self.training or input.dtype != paddle.float64:
             return super().forward(input)
-        # In training this mode drops values and leaves the others as they are.
+        # In training this mode drops values without scaling the rest.
         return F.dropout(input, self.p, mode="downscale_in_infer") / constant(1 - self.p, input)
 
 
@@ -114,7 +114,7 @@ class AdaptiveAvgPool2D(nn.AdaptiveAvgPool2D):
 
 
 class PaddedAvgPool2D(nn.AvgPool2D):
-    """An average pool with any padding, dividing each window by a count of its own."""
+    """An average pool with any padding, which divides each window by its own count."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class Scale(nn.Layer):
 
 
 class Concat(nn.Layer):
-    """Joins maps by channel."""
+    """Concatenates along the channel axis."""
 
     def forward(self, *inputs: paddle.Tensor) -> paddle.Tensor:
         return paddle.concat(inputs, 1)
@@ -166,39 +166,41 @@ class Concat(nn.Layer):
 class Add(nn.Layer):
     """Adds its inputs."""
 
-    def forward(self, first: paddle.Tensor, *others: paddle.Tensor) -> paddle.Tensor:
-        for other in others:
-            first = first + other
-        return first
+    def forward(self, first: paddle.Tensor, *rest: paddle.Tensor) -> paddle.Tensor:
+        total = first
+        for value in rest:
+            total = total + value
+        return total
 
 
 class Multiply(nn.Layer):
     """Multiplies its inputs."""
 
-    def forward(self, first: paddle.Tensor, *others: paddle.Tensor) -> paddle.Tensor:
-        for other in others:
-            first = first * other
-        return first
+    def forward(self, first: paddle.Tensor, *rest: paddle.Tensor) -> paddle.Tensor:
+        product = first
+        for value in rest:
+            product = product * value
+        return product
 
 
 class HardSigmoid(nn.Layer):
-    """relu6(x + 3) / 6; Paddle's own takes the slope through float32, and not 1 / 6 at that."""
+    """relu6(x + 3) / 6; Paddle's own rounds the slope to float32, and is not exactly 1 / 6."""
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        return F.relu6(input + 3) / constant(
-            6, input
-        )  # of / 6 a compiled one makes * float32(1 / 6)
+        # Not / 6, which a compiled function turns into * float32(1 / 6).
+        return F.relu6(input + 3) / constant(6, input)
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm of a vector's features, or of the channels at each place of a map."""
+    """Layer norm of a vector's features, or of the channels at each position of a map."""
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         last = input if input.ndim == 2 else input.transpose([0, 2, 3, 1])
-        out = self._exactly(last) if input.dtype == paddle.float64 else super().forward(last)
+        forward = self._forward_float64 if input.dtype == paddle.float64 else super().forward
+        out = forward(last)
         return out if input.ndim == 2 else out.transpose([0, 3, 1, 2])
 
-    def _exactly(self, x: paddle.Tensor) -> paddle.Tensor:
+    def _forward_float64(self, x: paddle.Tensor) -> paddle.Tensor:
         mean = x.mean(-1, keepdim=True)
         variance = (x - mean).square().mean(-1, keepdim=True)
         out = (x - mean) * (variance + constant(self._epsilon, x)).rsqrt()
@@ -216,13 +218,13 @@ class Affine(nn.Layer):
         self.bias = self.create_parameter([num_features], is_bias=True) if shift else None
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        across = [1, -1, *(1 for _ in input.shape[2:])]
-        out = input * self.weight.reshape(across)
-        return out if self.bias is None else out + self.bias.reshape(across)
+        shape = [1, -1, *(1 for _ in input.shape[2:])]
+        out = input * self.weight.reshape(shape)
+        return out if self.bias is None else out + self.bias.reshape(shape)
 
 
 class StochasticDepth(nn.Layer):
-    """Drops whole examples in training, and scales the others."""
+    """Drops whole examples in training, and scales the rest."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -231,16 +233,16 @@ class StochasticDepth(nn.Layer):
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         if not self.training or not self.rate:
             return input
-        share = constant(1 - self.rate, input)
+        keep_rate = constant(1 - self.rate, input)
         shape = [input.shape[0], *(1 for _ in input.shape[1:])]
-        return input * paddle.bernoulli(share.expand(shape)) / share
+        return input * paddle.bernoulli(keep_rate.expand(shape)) / keep_rate
 
     def extra_repr(self) -> str:
         return f"{self.rate}"
 
 
 class Slice(nn.Layer):
-    """Channels from one number to another."""
+    """Selects a range of channels."""
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__()
@@ -254,14 +256,14 @@ class Slice(nn.Layer):
 
 
 class Select(nn.Layer):
-    """Channels by their numbers."""
+    """Selects channels by index."""
 
     def __init__(self, channels: tuple[int, ...]) -> None:
         super().__init__()
         self.channels = channels
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        # Not a buffer, which a model that is cast would make a float.
+        # Not a buffer, which would become a float if the model is cast.
         return paddle.index_select(input, paddle.to_tensor(self.channels, "int64"), axis=1)
 
     def extra_repr(self) -> str:
@@ -269,7 +271,7 @@ class Select(nn.Layer):
 
 
 class ChannelShuffle(nn.Layer):
-    """The first channel of each group, then the second of each, and so on."""
+    """Takes the first channel of each group, then the second of each, and so on."""
 
     def __init__(self, groups: int) -> None:
         super().__init__()
@@ -285,7 +287,7 @@ class ChannelShuffle(nn.Layer):
 
 
 class PadChannels(nn.Layer):
-    """Channels of zeros before and after."""
+    """Adds channels of zeros before and after."""
 
     def __init__(self, padding: tuple[int, int]) -> None:
         super().__init__()
@@ -304,13 +306,13 @@ def _means(
     stride: Sequence[int],
     padding: tuple[int, int, int, int],
 ) -> paddle.Tensor:
-    """The mean of each window, padding counted; padding is top, bottom, left, right."""
+    """Return the mean of each window, including its padding: top, bottom, left, right."""
     top, bottom, left, right = padding
     if x.dtype != paddle.float64:
         if (top, left) == (bottom, right):
             return F.avg_pool2d(x, kernel, stride, (top, left), exclusive=False)
         return F.avg_pool2d(F.pad(x, [left, right, top, bottom]), kernel, stride)
-    # The native gradient divides by a float32. Here the windows' values are added one by one.
+    # The native gradient divides by a float32, so the values of a window are added one by one.
     x = F.pad(x, [left, right, top, bottom])
     height, width = (
         (side - k) // step for side, k, step in zip(x.shape[2:], kernel, stride, strict=True)
@@ -323,6 +325,6 @@ def _means(
     return total / constant(kernel[0] * kernel[1], x)
 
 
-def constant(value: float, like: paddle.Tensor) -> paddle.Tensor:
-    """A number in the dtype of a tensor; compiled functions take Python's as float32."""
-    return paddle.full([], value, like.dtype)
+def constant(value: float, tensor: paddle.Tensor) -> paddle.Tensor:
+    """Return a number in a tensor's dtype; compiled functions round Python's numbers to float32."""
+    return paddle.full([], value, tensor.dtype)

@@ -1,4 +1,4 @@
-"""How each operation becomes a PaddlePaddle layer."""
+"""Builds the PaddlePaddle layer of each operation."""
 
 from __future__ import annotations
 
@@ -112,5 +112,5 @@ def avg_pool(node: Node, dtype: str) -> nn.Layer:
 
 
 def _padding(node: Node) -> list[int]:
-    """Top, bottom, left, right, as Paddle's own layers take it; in a max pool it never wins."""
+    """Return top, bottom, left, right, as Paddle's layers take it; max pools ignore padding."""
     return list(node.attributes["padding"])

@@ -1,6 +1,6 @@
 """Where PaddlePaddle's layers keep their parameters.
 
-Names and layouts are the canonical ones but for two things: a batch norm's running statistics are
+Names and layouts are the canonical ones with two exceptions: a batch norm's running statistics are
 called ``_mean`` and ``_variance``, and a linear layer's weight is [in, out].
 """
 
@@ -23,37 +23,37 @@ PARAMETERS: dict[str, dict[str, Slot]] = {
 
 def tensors(model: nn.Layer) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name."""
-    canonical = {w.name: name for slots in PARAMETERS.values() for name, w in slots.items()}
-    found = {}
+    canonical = {s.name: name for slots in PARAMETERS.values() for name, s in slots.items()}
+    tensors = {}
     for path, layer in model.named_sublayers(include_self=True):
-        for own, value in _private.parameters(layer):
-            name = canonical.get(own, own)
+        for native_name, value in _private.parameters(layer):
+            name = canonical.get(native_name, native_name)
             shape = tuple(value.shape)
             axes = slot(PARAMETERS, _op(layer), name).axes if len(shape) > 1 else "C"
-            found[f"{path}.{name}".removeprefix(".")] = Tensor(value, shape, axes)
-    return found
+            tensors[f"{path}.{name}".removeprefix(".")] = Tensor(value, shape, axes)
+    return tensors
 
 
 def fill(model: nn.Layer, op: str, name: str, array: Array) -> None:
-    """Give a parameter that has no memory yet the memory of an array, which nobody else holds.
+    """Give a parameter that has no memory yet that of an array, which the model then owns.
 
     Args:
         model: The network.
-        op: The operation whose parameter it is.
+        op: The operation that has the parameter.
         name: The parameter's canonical name.
         array: Its value in the canonical layout.
     """
     path, _, local = name.rpartition(".")
-    where = slot(PARAMETERS, op, local)
-    if where.axes not in ("C", *CANONICAL.values()):
-        array = to_native(array, where.axes)
-    _private.fill(model.get_sublayer(path), where.name, from_numpy(array, share=True))
+    location = slot(PARAMETERS, op, local)
+    if location.axes not in ("C", *CANONICAL.values()):
+        array = to_native(array, location.axes)
+    _private.fill(model.get_sublayer(path), location.name, from_numpy(array, share=True))
 
 
 def to_numpy(tensor: paddle.Tensor) -> Array:
     """Copy a tensor's value."""
     array: Array = tensor.numpy()
-    if tensor.dtype == paddle.bfloat16:  # comes as its bits
+    if tensor.dtype == paddle.bfloat16:  # NumPy gets the bits as an integer
         import ml_dtypes
 
         return array.view(ml_dtypes.bfloat16)
@@ -61,13 +61,13 @@ def to_numpy(tensor: paddle.Tensor) -> Array:
 
 
 def assign(tensor: paddle.Tensor, array: Array) -> None:
-    """Copy an array in; the tensor keeps its dtype and device."""
+    """Copy an array into a tensor, which keeps its dtype and device."""
     with paddle.no_grad():
         tensor.set_value(from_numpy(array).astype(tensor.dtype))
 
 
 def from_numpy(array: Array, share: bool = False) -> paddle.Tensor:
-    """Make a tensor of an array, on the CPU.
+    """Convert an array to a tensor on the CPU.
 
     Args:
         array: The values.
@@ -79,5 +79,5 @@ def from_numpy(array: Array, share: bool = False) -> paddle.Tensor:
 
 
 def _op(layer: nn.Layer) -> str:
-    """Return the operation of a layer that has a kernel."""
+    """Return the operation of a layer with a kernel."""
     return "linear" if isinstance(layer, nn.Linear) else "conv"

@@ -14,19 +14,19 @@ from zoo.backend.outputs import mapped
 
 
 def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
-    """Run a model and note what its layers return; see :meth:`zoo.backend.base.Backend.observe`."""
-    wanted = list(names)
-    known = named_modules(model) if wanted else {}
-    observed = {name: known[name] for name in wanted if name in known}
+    """Run a model and record its layers' outputs; see :meth:`zoo.backend.base.Backend.observe`."""
+    requested = list(names)
+    layers = named_modules(model) if requested else {}
+    observed = {name: layers[name] for name in requested if name in layers}
     calls: dict[int, list[Array]] = {}
 
-    def keep(layer: nn.Layer, inputs: Any, output: Any) -> None:
+    def record(layer: nn.Layer, inputs: Any, output: Any) -> None:
         if isinstance(output, paddle.Tensor):
-            # A copy: what is computed in place afterwards is not the layer's.
-            calls.setdefault(id(layer), []).append(array(output).copy())
+            # A copy, because later layers may overwrite the output in place.
+            calls.setdefault(id(layer), []).append(to_numpy(output).copy())
 
-    once = {id(layer): layer for layer in observed.values()}
-    hooks = [layer.register_forward_post_hook(keep) for layer in once.values()]
+    unique = {id(layer): layer for layer in observed.values()}
+    hooks = [layer.register_forward_post_hook(record) for layer in unique.values()]
     try:
         with evaluating(model):
             result = model(to_input(model, x))
@@ -34,35 +34,35 @@ def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[
         for hook in hooks:
             hook.remove()
     values = {name: calls[id(layer)] for name, layer in observed.items() if id(layer) in calls}
-    return mapped(result, array), values
+    return mapped(result, to_numpy), values
 
 
 def forms(model: nn.Layer) -> dict[str, Callable[[Array], Outputs]]:
     """Return the ways to run a model, eager and compiled, by name."""
-    # Of a function: to_static of the model itself would change the model.
+    # A function, because to_static would change the model itself.
     static = paddle.jit.to_static(lambda x: model(x))
 
     def run(function: Callable[..., Any], x: Array) -> Outputs:
         with evaluating(model):
-            result: Outputs = mapped(function(to_input(model, x)), array)
+            result: Outputs = mapped(function(to_input(model, x)), to_numpy)
         return result
 
     return {"eager": lambda x: run(model, x), "to_static": lambda x: run(static, x)}
 
 
 def named_modules(model: nn.Layer) -> dict[str, nn.Layer]:
-    """Return every layer within a model by its path; one of two names is there under both."""
+    """Return every layer of a model by its path; a shared layer has several paths."""
     return dict(model.named_sublayers(remove_duplicate=False))
 
 
 def own_weights(model: nn.Layer) -> dict[str, Array]:
     """Copy every parameter and running statistic under the model's own name and layout."""
-    return {name: array(value) for name, value in model.state_dict().items()}
+    return {name: to_numpy(value) for name, value in model.state_dict().items()}
 
 
 @contextmanager
 def evaluating(model: nn.Layer) -> Iterator[None]:
-    """Put every layer in evaluation mode, and each back in the mode it was in."""
+    """Put every layer in evaluation mode, and restore their modes afterwards."""
     training = [layer for layer in model.sublayers(include_self=True) if layer.training]
     model.eval()
     try:
@@ -75,13 +75,13 @@ def evaluating(model: nn.Layer) -> Iterator[None]:
 
 def to_input(model: nn.Layer, x: Array) -> paddle.Tensor:
     """Copy x to the model's device and dtype."""
-    like = next(iter(model.parameters()), None)
-    if like is None:  # a network without weights knows what it was built for
+    parameter = next(iter(model.parameters()), None)
+    if parameter is None:  # a network without weights stores the dtype that it was built for
         return paddle.to_tensor(x).astype(getattr(model, "_dtype", "float32"))
-    return paddle.to_tensor(x, place=like.place).astype(like.dtype)
+    return paddle.to_tensor(x, place=parameter.place).astype(parameter.dtype)
 
 
-def array(value: paddle.Tensor) -> Array:
+def to_numpy(value: paddle.Tensor) -> Array:
     """Copy a tensor; bfloat16, which NumPy lacks, as float32."""
     if value.dtype == paddle.bfloat16:
         value = value.astype("float32")

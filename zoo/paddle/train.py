@@ -14,21 +14,21 @@ from paddle import nn
 from zoo.backend.base import Array
 from zoo.paddle import parameters
 from zoo.paddle.modules import constant
-from zoo.paddle.run import array, named_modules, own_weights, to_input
+from zoo.paddle.run import named_modules, own_weights, to_input, to_numpy
 
 
 def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> paddle.Tensor:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
-    # Not Paddle's own, whose softmax takes no logit to be more than 64 below the largest.
+    # Not Paddle's own, whose softmax clips logits to at most 64 below the largest.
     if not isinstance(labels, paddle.Tensor):
         labels = paddle.to_tensor(labels, place=logits.place)
     numbers = labels.astype("int64").reshape([-1, 1])
-    below = logits - logits.max(-1, keepdim=True).detach()
-    known = (numbers >= 0) & (numbers < logits.shape[-1])  # of others Paddle takes any value
-    chosen = paddle.take_along_axis(below, paddle.where(known, numbers, 0 * numbers), -1)
-    each = below.exp().sum(-1, keepdim=True).log() - chosen
-    mean = each.mean() * constant(weight, logits)
-    return paddle.where(known.all(), mean, constant(float("nan"), logits))
+    shifted = logits - logits.max(-1, keepdim=True).detach()
+    valid = (numbers >= 0) & (numbers < logits.shape[-1])  # Paddle does not check the index
+    selected = paddle.take_along_axis(shifted, paddle.where(valid, numbers, 0 * numbers), -1)
+    losses = shifted.exp().sum(-1, keepdim=True).log() - selected
+    mean = losses.mean() * constant(weight, logits)
+    return paddle.where(valid.all(), mean, constant(float("nan"), logits))
 
 
 def gradients(
@@ -45,39 +45,40 @@ def gradients(
         The loss; canonical name -> gradient, in the canonical layout; and the input's gradient,
         [N, C, H, W].
     """
-    trained = {
+    trainable = {
         name: tensor
         for name, tensor in parameters.tensors(model).items()
         if not tensor.handle.stop_gradient
     }
     with _training(model):
-        handles = [tensor.handle for tensor in trained.values()]
-        value, on_input, found = _differentiate(model, x, loss, handles)
-    named = {
+        handles = [tensor.handle for tensor in trainable.values()]
+        value, input_gradient, grads = _differentiate(model, x, loss, handles)
+    by_name = {
         name: tensor.to_canonical(gradient)
-        for (name, tensor), gradient in zip(trained.items(), found, strict=True)
+        for (name, tensor), gradient in zip(trainable.items(), grads, strict=True)
     }
-    return value, named, on_input
+    return value, by_name, input_gradient
 
 
 def differentiate(
     model: nn.Layer, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
 ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
     """Differentiate a loss; see :meth:`zoo.backend.base.Backend.differentiate`."""
-    # Of batch norms: Paddle holds what they keep among the parameters.
-    kept = [(v, v.clone()) for v in model.state_dict().values() if v.stop_gradient]
-    known = named_modules(model)
+    # Paddle keeps the running statistics of batch norms among the parameters.
+    statistics = [(v, v.clone()) for v in model.state_dict().values() if v.stop_gradient]
+    layers = named_modules(model)
     with _training(model):
         for name in dropouts:
-            known[name].training = False
+            layers[name].training = False
         try:
-            trained = {n: p for n, p in model.named_parameters() if not p.stop_gradient}
-            value, on_input, found = _differentiate(model, x, loss, list(trained.values()))
-            after = own_weights(model)
+            trainable = {n: p for n, p in model.named_parameters() if not p.stop_gradient}
+            result = _differentiate(model, x, loss, list(trainable.values()))
+            updated = own_weights(model)
         finally:
-            for statistic, before in kept:
-                statistic.set_value(before)
-    return value, dict(zip(trained, found, strict=True)), on_input, after
+            for statistic, value in statistics:
+                statistic.set_value(value)
+    value, input_gradient, grads = result
+    return value, dict(zip(trainable, grads, strict=True)), input_gradient, updated
 
 
 def optimizer(model: nn.Layer, rule: str, settings: Mapping[str, float]) -> Any:
@@ -93,24 +94,25 @@ def optimizer(model: nn.Layer, rule: str, settings: Mapping[str, float]) -> Any:
 
 
 def _differentiate(
-    model: nn.Layer, x: Array, loss: Callable[[Any], paddle.Tensor], trained: list[paddle.Tensor]
+    model: nn.Layer, x: Array, loss: Callable[[Any], paddle.Tensor], trainable: list[paddle.Tensor]
 ) -> tuple[float, Array, list[Array]]:
     tensor = to_input(model, x)
     tensor.stop_gradient = False
-    with warnings.catch_warnings():  # Paddle's own batch norm warns of nothing wrong
+    with warnings.catch_warnings():  # batch norm's warning does not apply
         warnings.filterwarnings("ignore", "When training, we now always track")
         value = loss(model(tensor))
-    found = paddle.grad(value, [tensor, *trained], allow_unused=True)
-    on_input, *others = (
-        np.zeros(like.shape) if each is None else array(each)
-        for each, like in zip(found, [tensor, *trained], strict=True)
+    inputs = [tensor, *trainable]
+    grads = paddle.grad(value, inputs, allow_unused=True)
+    input_gradient, *parameter_grads = (
+        np.zeros(variable.shape) if grad is None else to_numpy(grad)
+        for grad, variable in zip(grads, inputs, strict=True)
     )
-    return float(value), on_input, others
+    return float(value), input_gradient, parameter_grads
 
 
 @contextmanager
 def _training(model: nn.Layer) -> Iterator[None]:
-    """Put every layer in training mode, and each back in the mode it was in."""
+    """Put every layer in training mode, and restore their modes afterwards."""
     modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
     model.train()
     try:

@@ -1,4 +1,4 @@
-"""What zoo takes of PyTorch that PyTorch does not promise; tests watch each."""
+"""Private parts of PyTorch that zoo relies on; a test checks each of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-#: What ``torch.compile`` calls the module that it wraps.
+#: The attribute in which ``torch.compile`` keeps the module that it wraps.
 WRAPPED = "_orig_mod"
 
 
@@ -17,7 +17,7 @@ def children(module: nn.Module) -> dict[str, Any]:
 
 
 def fill(module: nn.Module, name: str, value: torch.Tensor) -> None:
-    """Put a tensor in the place of a parameter or buffer, without the checks of ``setattr``."""
+    """Replace a parameter or buffer with a tensor, without the checks of ``setattr``."""
     if name in module._parameters:
         module._parameters[name] = nn.Parameter(value)
     else:
@@ -26,12 +26,12 @@ def fill(module: nn.Module, name: str, value: torch.Tensor) -> None:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the module that ``torch.compile`` has wrapped, or the model itself."""
+    """Return the module that ``torch.compile`` wrapped, or the model itself."""
     inner = getattr(model, WRAPPED, model)
     assert isinstance(inner, nn.Module)
     return inner
 
 
 def canonical_name(name: str) -> str:
-    """Return a parameter's name without what ``torch.compile`` puts before it."""
+    """Return a parameter's name without the prefix that ``torch.compile`` adds."""
     return name.replace(f"{WRAPPED}.", "")

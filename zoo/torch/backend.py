@@ -1,4 +1,4 @@
-"""PyTorch as zoo uses it."""
+"""The PyTorch backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch's own files of weights: written, and read without running the pickle in them."""
+"""Writes PyTorch's weight files, and reads them without executing pickled code."""
 
 from __future__ import annotations
 
@@ -17,35 +17,36 @@ from zoo.weights.checkpoint import Array, Stored, reporting_damage
 
 
 def export(model: nn.Module, path: str) -> None:
-    """Save the state_dict, which ``torch.load(path, weights_only=True)`` gives back."""
+    """Save the state_dict; ``torch.load(path, weights_only=True)`` restores it."""
     torch.save(model.state_dict(), path)
 
 
 def read(path: Path) -> Iterator[tuple[str, Stored]]:
-    """Open a file that ``torch.save`` made of a state_dict, or of a dict that has one.
+    """Read a file that ``torch.save`` wrote: a state_dict, or a dict that contains one.
 
     Args:
-        path: The file, of today's form or of that before PyTorch 1.6.
+        path: The file, in the current zip format or in the format before PyTorch 1.6.
 
     Yields:
-        The file's own name and the array.
+        The name of an array in the file, and the array.
 
     Raises:
-        WeightsError: It holds anything else.
-        Exception: Whatever PyTorch says of a damaged file.
+        WeightsError: The file contains anything else.
+        Exception: Whatever PyTorch raises for a damaged file.
     """
     _check_sums(path)
     options: dict[str, Any] = {"map_location": "cpu", "weights_only": True}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of formats and settings that the caller did not choose
+        warnings.simplefilter("ignore")  # about formats and settings that the caller did not choose
         try:
-            value = _loaded(path, options)
-        except UnpicklingError:  # whose own message advises to run what is in it
+            value = _load(path, options)
+        except UnpicklingError:  # its message recommends loading the file unsafely
             raise WeightsError(
-                f"{path}: damaged, or more than tensors is in it, and no code of a file is run; "
-                "save the model's state_dict()"
+                f"{path}: the file is damaged or contains more than tensors, and zoo does not run "
+                "code from a file; save the model's state_dict()"
             ) from None
-    for key in ("state_dict", "model_state_dict", "model"):  # beside what else was kept
+    # A training checkpoint contains other things beside the state_dict.
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
             value = value[key]
     if not isinstance(value, Mapping):
@@ -56,24 +57,24 @@ def read(path: Path) -> Iterator[tuple[str, Stored]]:
         yield str(name), _stored(path, tensor.detach())
 
 
-def _loaded(path: Path, options: Mapping[str, Any]) -> Any:
+def _load(path: Path, options: Mapping[str, Any]) -> Any:
     try:
         return torch.load(path, mmap=True, **options)
     except RuntimeError as error:
         if "mmap" not in str(error):
             raise
-        return torch.load(path, **options)  # the older form
+        return torch.load(path, **options)  # the format before PyTorch 1.6 cannot be mapped
 
 
 def _check_sums(path: Path) -> None:
-    """Hold a file of today's form, a zip, against its own checksums, which PyTorch does not."""
+    """Verify the checksums of a file in the zip format, which PyTorch does not do."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
-        if any(item.compress_type != zipfile.ZIP_STORED for item in archive.infolist()):
-            raise WeightsError(f"{path}: its parts are compressed, which PyTorch's are not")
-        if wrong := archive.testzip():
-            raise WeightsError(f"{path}: damaged: the checksum of {wrong} is not that of its bytes")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise WeightsError(f"{path}: its entries are compressed, unlike PyTorch's")
+        if damaged := archive.testzip():
+            raise WeightsError(f"{path}: damaged: checksum mismatch in {damaged}")
 
 
 def _stored(path: Path, tensor: torch.Tensor) -> Stored:

@@ -21,21 +21,21 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.M
 
     Args:
         graph: The network.
-        draw: Gives each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that nobody else holds; None for PyTorch's own initialisers.
+        draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
+            array that the model may keep; None for PyTorch's own initialisers.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-        seed: For PyTorch's own initialisers; the caller's generator is left as it was.
+        seed: Random seed for PyTorch's own initialisers; the global generator is not affected.
 
     Returns:
-        The module, in training mode as PyTorch's habit is, on the CPU.
+        The module, on the CPU and in training mode, as is usual in PyTorch.
     """
     factory: Factory = {"dtype": getattr(torch, dtype), "device": "cpu"}
     if draw is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Network(graph, factory)
-    # On the meta device there are shapes only: no value is drawn that draw would overwrite.
-    with _Unfilled():
+    # The meta device has only shapes: nothing is initialised that draw would overwrite.
+    with _SkipInitializers():
         model = Network(graph, {**factory, "device": "meta"})
     for parameter in graph.parameters:
         path, _, name = parameter.name.rpartition(".")
@@ -43,8 +43,8 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.M
     return model
 
 
-class _Unfilled(TorchFunctionMode):
-    """Skips initialisers: on the meta device they do nothing, and take half of a build's time."""
+class _SkipInitializers(TorchFunctionMode):
+    """Skips initialisers, which do nothing on the meta device but take half of the build time."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
@@ -60,20 +60,20 @@ class Stack(nn.Module):
 
     def __init__(self, block: Block, factory: Factory) -> None:
         super().__init__()
-        self._kind, self._chain = block.kind, block.is_chain
-        self._program, self._result = block.program, block.output
+        self._block_kind, self._is_chain = block.kind, block.is_chain
+        self._program, self._output = block.program, block.output
         for step in block.steps:
             self.add_module(step.name, _child(step, factory))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self._chain:
+        if self._is_chain:
             for child in self.children():
                 x = child(x)
             return x
-        return self._compute(x)[self._result]
+        return self._compute(x)[self._output]
 
     def _compute(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Compute every step; the values that later steps still need are what remains."""
+        """Compute all steps; return the values that no step releases."""
         values, children = {"input": x}, _private.children(self)
         for name, inputs, releases in self._program:
             values[name] = children[name](*[values[source] for source in inputs])
@@ -82,33 +82,33 @@ class Stack(nn.Module):
         return values
 
     def _get_name(self) -> str:
-        return self._kind  # what print(model) shows
+        return self._block_kind  # the name in print(model)
 
 
 class Network(Stack):
     """A whole network.
 
-    Takes [N, C, H, W] of the size it was built for; returns logits [N, num_classes], or with
-    auxiliary heads a dict of them by name.
+    Takes [N, C, H, W] of the size it was built for. Returns logits [N, num_classes], or a dict of
+    them if it has auxiliary heads.
     """
 
     def __init__(self, graph: Graph, factory: Factory) -> None:
         super().__init__(graph.root, factory)
         self.zoo_graph = graph
-        self._expected, self._dtype = graph.input_shape, factory["dtype"]
-        self._returns = tuple((output.name, output.step) for output in graph.outputs)
-        self._chain = self._chain and len(self._returns) == 1
+        self._input_shape, self._dtype = graph.input_shape, factory["dtype"]
+        self._output_steps = tuple((output.name, output.step) for output in graph.outputs)
+        self._is_chain = self._is_chain and len(self._output_steps) == 1
 
-    # A block returns one tensor; the whole network a dict too, where it has heads.
+    # A block returns one tensor; a network with auxiliary heads returns a dict.
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
-        if tuple(x.shape[1:]) != self._expected:
+        if tuple(x.shape[1:]) != self._input_shape:
             raise ValueError(self.zoo_graph.refusal(tuple(x.shape)))
-        if self._chain:
+        if self._is_chain:
             return super().forward(x)
         values = self._compute(x)
-        if len(self._returns) == 1:
-            return values[self._result]
-        return {name: values[step] for name, step in self._returns}
+        if len(self._output_steps) == 1:
+            return values[self._output]
+        return {name: values[step] for name, step in self._output_steps}
 
 
 def _child(step: Step, factory: Factory) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The modules that PyTorch has not, or not quite so."""
+"""Modules that PyTorch lacks, or whose PyTorch version behaves differently."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class PaddedConv2d(nn.Conv2d):
         return super().forward(F.pad(input, self.edges))
 
     def extra_repr(self) -> str:
-        shown: str = super().extra_repr()  # type: ignore[no-untyped-call]  # PyTorch's has no types
-        return f"{shown}, edges={self.edges}"
+        settings: str = super().extra_repr()  # type: ignore[no-untyped-call]  # untyped in PyTorch
+        return f"{settings}, edges={self.edges}"
 
 
 class PaddedMaxPool2d(nn.MaxPool2d):
@@ -40,7 +40,7 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
 
 class PaddedAvgPool2d(nn.AvgPool2d):
-    """An average pool with any padding, dividing each window by a count of its own."""
+    """An average pool with any padding, which divides each window by its own count."""
 
     scale: torch.Tensor | None
 
@@ -57,7 +57,7 @@ class PaddedAvgPool2d(nn.AvgPool2d):
         self.edges = (left, right, top, bottom)
         scale = None
         if counts is not None:
-            # Not on the factory's device, which may be meta: these are values, not weights to fill.
+            # Not on the factory's device, which may be meta: these are constants, not weights.
             rows, columns = (torch.tensor(c, dtype=factory["dtype"]) for c in counts)
             scale = kernel_size[0] * kernel_size[1] / torch.outer(rows, columns)
         self.register_buffer("scale", scale, persistent=False)
@@ -71,7 +71,7 @@ class PaddedAvgPool2d(nn.AvgPool2d):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm of maps or vectors whose running variance takes the biased batch variance."""
+    """Batch norm of maps or vectors that adds the biased batch variance to its running variance."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not (self.training and self.track_running_stats):
@@ -79,8 +79,8 @@ class BatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None and self.running_var is not None
         assert self.momentum is not None and self.num_batches_tracked is not None
         # PyTorch adds momentum * the unbiased variance, which is n / (n - 1) of the biased one, so
-        # the old value is scaled before and the sum after. Through .data, since autograd keeps the
-        # buffer that the kernel was given and would refuse it if it saw it change.
+        # the old value is scaled before and the sum after. This goes through .data: autograd saves
+        # the buffer for the backward pass and would reject an in-place change.
         count = input.numel() // input.shape[1]
         correction = (count - 1) / count if count > 1 else 1.0  # PyTorch refuses a single value
         variance = self.running_var.data
@@ -106,7 +106,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
-    """PyTorch's own, for every dtype: its three-dimensional average pool has no bfloat16."""
+    """PyTorch's own for every dtype: its three-dimensional average pool lacks bfloat16."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         half, channels = self.size // 2, input.shape[1]
@@ -132,7 +132,7 @@ class Scale(nn.Module):
 
 
 class Concat(nn.Module):
-    """Joins maps by channel."""
+    """Concatenates along the channel axis."""
 
     def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         return torch.cat(inputs, 1)
@@ -141,23 +141,25 @@ class Concat(nn.Module):
 class Add(nn.Module):
     """Adds its inputs."""
 
-    def forward(self, first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-        for other in others:
-            first = first + other
-        return first
+    def forward(self, first: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        total = first
+        for value in rest:
+            total = total + value
+        return total
 
 
 class Multiply(nn.Module):
     """Multiplies its inputs."""
 
-    def forward(self, first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
-        for other in others:
-            first = first * other
-        return first
+    def forward(self, first: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        product = first
+        for value in rest:
+            product = product * value
+        return product
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm of a vector's features, or of the channels at each place of a map."""
+    """Layer norm of a vector's features, or of the channels at each position of a map."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if input.dim() == 2:
@@ -180,16 +182,16 @@ class Affine(nn.Module):
         self.register_parameter("bias", bias)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        across = (-1, *(1,) * (input.dim() - 2))
-        out = input * self.weight.view(across)
-        return out if self.bias is None else out + self.bias.view(across)
+        shape = (-1, *(1,) * (input.dim() - 2))
+        out = input * self.weight.view(shape)
+        return out if self.bias is None else out + self.bias.view(shape)
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, bias={self.bias is not None}"
 
 
 class StochasticDepth(nn.Module):
-    """Drops whole examples in training, and scales the others."""
+    """Drops whole examples in training, and scales the rest."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -198,15 +200,15 @@ class StochasticDepth(nn.Module):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training or not self.rate:
             return input
-        kept = input.new_empty((len(input), *(1,) * (input.dim() - 1)))
-        return input * kept.bernoulli_(1 - self.rate).div_(1 - self.rate)
+        mask = input.new_empty((len(input), *(1,) * (input.dim() - 1)))
+        return input * mask.bernoulli_(1 - self.rate).div_(1 - self.rate)
 
     def extra_repr(self) -> str:
         return f"{self.rate}"
 
 
 class Slice(nn.Module):
-    """Channels from one number to another."""
+    """Selects a range of channels."""
 
     def __init__(self, start: int, stop: int) -> None:
         super().__init__()
@@ -220,7 +222,7 @@ class Slice(nn.Module):
 
 
 class Select(nn.Module):
-    """Channels by their numbers."""
+    """Selects channels by index."""
 
     index: torch.Tensor
 
@@ -236,7 +238,7 @@ class Select(nn.Module):
 
 
 class ChannelShuffle(nn.ChannelShuffle):
-    """PyTorch's own, by plain operations that can be differentiated and compiled."""
+    """PyTorch's own, from plain operations that can be differentiated and compiled."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         batch, channels, height, width = input.shape
@@ -245,7 +247,7 @@ class ChannelShuffle(nn.ChannelShuffle):
 
 
 class PadChannels(nn.Module):
-    """Channels of zeros before and after."""
+    """Adds channels of zeros before and after."""
 
     def __init__(self, padding: tuple[int, int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How each operation becomes a PyTorch layer, with its parameters not yet filled."""
+"""Builds the PyTorch layer of each operation, with parameters that are not filled yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.backend.operations import Operations
 from zoo.graphs.nodes import Node
 from zoo.torch import modules
 
-#: What every layer with parameters is made with: ``device`` and ``dtype``.
+#: Arguments of every layer with parameters: ``device`` and ``dtype``.
 Factory = dict[str, Any]
 
 #: operation -> function of a node and the factory

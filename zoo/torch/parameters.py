@@ -27,7 +27,7 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:
-    """Return a tensor's value; of one on the CPU the memory is shared."""
+    """Return a tensor's value; a tensor on the CPU shares its memory."""
     tensor = tensor.detach().cpu()
     if tensor.dtype == torch.bfloat16:
         import ml_dtypes
@@ -37,13 +37,13 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 
 
 def assign(tensor: torch.Tensor, array: Array) -> None:
-    """Copy an array in; the tensor keeps its dtype and device."""
+    """Copy an array into a tensor, which keeps its dtype and device."""
     with torch.no_grad():
         tensor.copy_(from_numpy(array))
 
 
 def from_numpy(array: Array) -> torch.Tensor:
-    """Share an array's memory; bfloat16, which PyTorch does not take from NumPy, as its bits."""
+    """Return a tensor that shares an array's memory; bfloat16 is passed to PyTorch as its bits."""
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)

@@ -15,17 +15,18 @@ from zoo.torch import _private
 
 
 def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
-    """Run a model and note its modules' values; see :meth:`zoo.backend.base.Backend.observe`."""
+    """Run a model and record its modules' outputs; see :meth:`zoo.backend.base.Backend.observe`."""
     calls: dict[nn.Module, list[Array]] = {}
 
-    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+    def record(module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(output, torch.Tensor):
             calls.setdefault(module, []).append(to_numpy(output.detach()))
 
-    observed = _chosen(model, names)
+    observed = _select_modules(model, names)
     # Hooks are not called inside a compiled module.
     runnable = _private.unwrapped(model) if observed else model
-    hooks = [each.register_forward_hook(keep) for each in dict.fromkeys(observed.values())]
+    unique = dict.fromkeys(observed.values())
+    hooks = [module.register_forward_hook(record) for module in unique]
     try:
         with evaluating(model):
             result = runnable(to_input(model, x))
@@ -49,7 +50,7 @@ def forms(model: nn.Module) -> dict[str, Callable[[Array], Outputs]]:
 
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return every module within a model by its path; one of two names is there under both."""
+    """Return every module of a model by its path; a shared module has several paths."""
     return {n: m for n, m in model.named_modules(remove_duplicate=False) if n}
 
 
@@ -58,15 +59,15 @@ def own_weights(model: nn.Module) -> dict[str, Array]:
     return {name: to_numpy(value.detach()) for name, value in model.state_dict().items()}
 
 
-def _chosen(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
-    wanted = list(names)
-    known = named_modules(_private.unwrapped(model)) if wanted else {}
-    return {name: known[name] for name in wanted if name in known}
+def _select_modules(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    requested = list(names)
+    modules = named_modules(_private.unwrapped(model)) if requested else {}
+    return {name: modules[name] for name in requested if name in modules}
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put every module in evaluation mode, and each back in the mode it was in."""
+    """Put every module in evaluation mode, and restore their modes afterwards."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
@@ -79,11 +80,11 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def to_input(model: nn.Module, x: Array) -> torch.Tensor:
     """Copy x to the model's device and dtype, channels last: twice as fast on a CPU."""
-    like = next(model.parameters(), None)
-    if like is None:  # a network without weights knows what it was built for
+    parameter = next(model.parameters(), None)
+    if parameter is None:  # a network without weights stores the dtype that it was built for
         tensor = torch.tensor(x).to(getattr(model, "_dtype", torch.float32))
     else:
-        tensor = torch.tensor(x).to(like.device, like.dtype)
+        tensor = torch.tensor(x).to(parameter.device, parameter.dtype)
     return tensor.contiguous(memory_format=torch.channels_last)
 
 

@@ -35,26 +35,26 @@ def gradients(
         The loss; canonical name -> gradient; and the input's gradient, [N, C, H, W].
     """
     with _training(model):
-        value, found, on_input = _differentiate(model, x, loss)
-    return value, {_private.canonical_name(name): g for name, g in found.items()}, on_input
+        value, grads, input_gradient = _differentiate(model, x, loss)
+    return value, {_private.canonical_name(name): g for name, g in grads.items()}, input_gradient
 
 
 def differentiate(
     model: nn.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
 ) -> tuple[float, dict[str, Array], Array, dict[str, Array]]:
     """Differentiate a loss; see :meth:`zoo.backend.base.Backend.differentiate`."""
-    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    known = named_modules(model)
+    saved = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    modules = named_modules(model)
     with _training(model):
         for name in dropouts:
-            known[name].training = False
+            modules[name].training = False
         try:
-            value, found, on_input = _differentiate(model, x, loss)
-            after = own_weights(model)
+            value, grads, input_gradient = _differentiate(model, x, loss)
+            updated = own_weights(model)
         finally:
             for name, buffer in model.named_buffers():
-                buffer.data.copy_(kept[name])
-    return value, found, on_input, after
+                buffer.data.copy_(saved[name])
+    return value, grads, input_gradient, updated
 
 
 def optimizer(model: nn.Module, rule: str, settings: Mapping[str, float]) -> torch.optim.Optimizer:
@@ -73,14 +73,14 @@ def _differentiate(
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     tensor = to_input(model, x).requires_grad_()
     value = loss(model(tensor))
-    found = torch.autograd.grad(value, [tensor, *parameters.values()], materialize_grads=True)
-    on_input, *others = (to_numpy(each.detach()) for each in found)
-    return value.item(), dict(zip(parameters, others, strict=True)), on_input
+    grads = torch.autograd.grad(value, [tensor, *parameters.values()], materialize_grads=True)
+    input_gradient, *parameter_grads = (to_numpy(grad.detach()) for grad in grads)
+    return value.item(), dict(zip(parameters, parameter_grads, strict=True)), input_gradient
 
 
 @contextmanager
 def _training(model: nn.Module) -> Iterator[None]:
-    """Put every module in training mode, and each back in the mode it was in."""
+    """Put every module in training mode, and restore their modes afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.train()
     try:

@@ -1,4 +1,4 @@
-"""What people look at: summaries, differences and drawings of networks.
+"""Summaries, differences and drawings of networks.
 
-Each is plain data first, then tables or pictures made from it, then a class that shows itself.
+Each has plain data, tables or pictures that are made from the data, and a class that displays them.
 """

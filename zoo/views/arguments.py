@@ -1,4 +1,4 @@
-"""What a view is asked to show: a name, a file, a graph or a model, and to which depth."""
+"""The arguments of views: a name, a file, a graph or a model; its options; and a depth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph, graph_of
-from zoo.language.graphs import graph as graph_named
+from zoo.language.graphs import graph as build_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ class GraphOptions(TypedDict, total=False):
 
 
 def graph_to_show(model: Any, options: Mapping[str, Any]) -> Graph:
-    """Return the graph of whatever was given.
+    """Return the graph to show.
 
     Args:
         model: The name of a model, the path of a YAML file, a graph, or a model that zoo built.
@@ -39,7 +39,7 @@ def graph_to_show(model: Any, options: Mapping[str, Any]) -> Graph:
         134301514
     """
     if isinstance(model, str | os.PathLike):
-        return graph_named(model, **options)
+        return build_graph(model, **options)
     if options:
         raise InputError(
             f"{', '.join(options)}: a graph or a model already has its options; give a name or a "
@@ -52,7 +52,7 @@ def check_positive(name: str, value: object) -> None:
     """Check an option that is None or a positive integer.
 
     Raises:
-        InputError: It is neither.
+        InputError: It is something else.
     """
     if value is not None and (type(value) is not int or value < 1):
         raise InputError(f"{name} must be None or an integer of at least 1, got {value!r:.200}")

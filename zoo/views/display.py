@@ -1,4 +1,4 @@
-"""How a result that is a table shows itself: printed, in a REPL, with rich, and in a notebook."""
+"""Display of results that are tables: printed, in a REPL, with rich, and in a notebook."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ShownAsTable(ABC):
         return tables.to_markdown(self.tables()[0])
 
     def to_html(self) -> str:
-        """Return the table as an HTML fragment that needs nothing from elsewhere."""
+        """Return the table as a self-contained HTML fragment."""
         return html.render(self.tables()[0])
 
     def __str__(self) -> str:
@@ -40,6 +40,6 @@ class ShownAsTable(ABC):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         from rich.text import Text
 
-        shown = Text(text.render(self.tables(), options.max_width), no_wrap=True)
-        shown.highlight_regex(rf"\S+ {tables.DISAGREES}|^{tables.DISAGREES}", "red")
-        yield shown
+        rendered = Text(text.render(self.tables(), options.max_width), no_wrap=True)
+        rendered.highlight_regex(rf"\S+ {tables.DISAGREES}|^{tables.DISAGREES}", "red")
+        yield rendered

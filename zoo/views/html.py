@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from zoo.views.printable import printable
 from zoo.views.tables import DISAGREES, Column, Table
 
-#: Styles stand in the elements: notebooks strip style sheets, and nothing else on the page changes.
+#: Styles are in the elements: notebooks strip style sheets, and the rest of a page is unaffected.
 _FRAME = "max-width: 100%; overflow-x: auto"
 _TABLE = "border-collapse: collapse; font-variant-numeric: tabular-nums"
 _CAPTION = "caption-side: top; text-align: left; font-weight: 600; padding: 0.3em 0"
@@ -17,13 +17,13 @@ _LINE = "1px solid currentColor"
 
 
 def render(table: Table) -> str:
-    """Write a table as an HTML fragment, with neither scripts nor anything loaded from elsewhere.
+    """Write a table as an HTML fragment, without scripts or external resources.
 
     Args:
-        table: The widest form of a table; the page scrolls where it has no room.
+        table: The widest form of a table; it scrolls if the page is too narrow.
 
     Returns:
-        One ``div`` element, in the colours and the font of the page around it.
+        One ``div`` element, which inherits the colours and the font of the page.
 
     Example:
         >>> render(Table("VGG & others"))
@@ -34,7 +34,7 @@ def render(table: Table) -> str:
 
 def _parts(table: Table) -> Iterator[str]:
     if table.columns:
-        yield f'<div style="{_FRAME}" tabindex="0"><table style="{_TABLE}">'  # keys scroll it too
+        yield f'<div style="{_FRAME}" tabindex="0"><table style="{_TABLE}">'  # for keys
         yield f'<caption style="{_CAPTION}">{_escaped(table.title)}</caption><thead>'
         yield _row(table.columns, [column.heading for column in table.columns], "col")
         yield "</thead><tbody>"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-#: Control characters but tab and line feed, marks that reverse the order of letters, and what XML
-#: does not allow.
+#: Control characters except tab and line feed, marks that change the direction of text, and
+#: characters that XML does not allow.
 _UNSAFE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )

@@ -1,4 +1,4 @@
-"""Shapes and attributes as papers and lectures write them."""
+"""Shapes and attributes in the notation of papers."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from zoo.views.printable import printable
 
-#: Follows a figure that contradicts the computed one; renderings highlight it.
+#: Marks a figure that contradicts the computed one; renderings highlight it.
 DISAGREES = "≠"
 
 #: Characters that Markdown would interpret in a cell; it leaves ``_`` inside a word alone.

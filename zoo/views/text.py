@@ -1,4 +1,4 @@
-"""Tables as plain text that fits a terminal; nothing is cut, however narrow it is."""
+"""Tables as plain text that fits a terminal. Nothing is truncated, however narrow it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import zip_longest
 from zoo.views.printable import printable
 from zoo.views.tables import Table
 
-#: Characters in a line where no terminal says how many it has.
+#: Characters in a line if there is no terminal.
 DEFAULT_WIDTH = 110
 _GAP = "  "  # between columns
 _MARGIN = " "  # left of the table
@@ -27,7 +27,7 @@ def terminal_width() -> int:
 def render(tables: Sequence[Table], width: int) -> str:
     """Write the first table that fits the width.
 
-    Where none fits, each row of the last one is written as several lines.
+    If none fits, each row of the last one is written as several lines.
 
     Args:
         tables: The same table in several forms, the widest first.
@@ -71,9 +71,9 @@ def _widths(table: Table, width: int) -> list[int]:
     if spare < 0:
         return []
     widths = []
-    for wanted, smallest in zip(natural, least, strict=True):
-        extra = min(wanted - smallest, spare)
-        widths.append(smallest + extra)
+    for needed, minimum in zip(natural, least, strict=True):
+        extra = min(needed - minimum, spare)
+        widths.append(minimum + extra)
         spare -= extra
     return widths
 
@@ -104,13 +104,13 @@ def _lines_of_row(cells: Sequence[str], table: Table, widths: Sequence[int]) -> 
 
 
 def _stacked(table: Table, width: int) -> Iterator[str]:
-    """Each row as its first cell, and below it the others with their headings."""
-    others = table.columns[1:]
+    """Write each row as its first cell, with the other cells and their headings below it."""
+    columns = table.columns[1:]
     for row in _all_rows(table):
         name, *cells = row
         yield from _wrapped(name, width)
         indent = " " * (len(name) - len(name.lstrip()) + 4)
-        for column, cell in zip(others, cells, strict=True):
+        for column, cell in zip(columns, cells, strict=True):
             if cell:
                 text = f"{column.heading}: {' '.join(cell.split())}"
                 yield from _wrapped(text, width, indent[: width // 2])

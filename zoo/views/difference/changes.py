@@ -12,7 +12,7 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.views.shapes import height_width_channels, value_text
 
-#: Attributes that follow from others, which are clearer to read.
+#: Attributes that follow from others, which are easier to read.
 _DERIVED = frozenset({"symmetric", "counts", "windows", "layout", "num_features"})
 _CHANNELS = frozenset({"out_channels", "out_features"})
 
@@ -23,15 +23,15 @@ class Change:
 
     Attributes:
         name: Path name.
-        kind: ``added``, ``removed``, ``changed``, or ``follows``: only its shapes or counts
+        kind: ``added``, ``removed``, ``changed``, or ``follows`` if only its shapes or counts
             differ, because of a change to another node.
         op: The operation; ``old → new`` if it was replaced.
         fields: Attribute -> its old and new value.
-        reads: Old and new inputs, where they are not the same nodes.
-        shape: Old and new output shape, height x width x channels; None where there is no node.
-        input: The same for the input, the first of several.
+        reads: Old and new inputs, if they are not the same nodes.
+        shape: Old and new output shape, height x width x channels; None if there is no node.
+        input: Old and new shape of the input, or of the first of several.
         parameters: Old and new number of trainable values.
-        macs: Old and new number of multiply-accumulates of one example.
+        macs: Old and new number of multiply-accumulates for one example.
     """
 
     name: str
@@ -82,8 +82,8 @@ def changes(old: Graph, new: Graph) -> Iterator[Change]:
     """Compare two networks.
 
     Args:
-        old: One network.
-        new: The other.
+        old: The old network.
+        new: The new network.
 
     Yields:
         A change for each node that differs, in the order of the networks.
@@ -116,7 +116,7 @@ def _added_or_removed(name: str, before: Node | None, after: Node | None) -> Cha
 
 
 def _changed_fields(before: Node, after: Node) -> dict[str, tuple[Any, Any]]:
-    """The attributes that differ, apart from those that follow from other nodes."""
+    """Return the attributes that differ, except those that follow from other nodes."""
     if before.op != after.op:
         return {}
     old, new = before.attributes, after.attributes
@@ -152,18 +152,18 @@ def _change(
     )
 
 
-def _sources(node: Node, own: Mapping[str, Node], other: Mapping[str, Node]) -> list[str]:
-    """The nearest nodes upstream of a node that both networks have."""
+def _sources(node: Node, nodes: Mapping[str, Node], other_nodes: Mapping[str, Node]) -> list[str]:
+    """Return the nearest nodes upstream of a node that both networks have."""
     sources = []
     for name in node.inputs:
-        while name in own and name not in other and len(own[name].inputs) == 1:
-            (name,) = own[name].inputs
+        while name in nodes and name not in other_nodes and len(nodes[name].inputs) == 1:
+            (name,) = nodes[name].inputs
         sources.append(name)
     return sources
 
 
 def _merged(old: list[str], new: list[str]) -> list[str]:
-    """Both lists' names, each once, in an order that follows both as far as they agree."""
+    """Merge two lists of names, each once, in an order that is consistent with both if possible."""
     merged, position, common = [], 0, set(old) & set(new)
     for name in new:
         if name in common:
@@ -173,8 +173,8 @@ def _merged(old: list[str], new: list[str]) -> list[str]:
                 position += 1
             position += 1
         merged.append(name)
-    seen = set(merged)
-    return merged + [name for name in old if name not in seen]
+    included = set(merged)
+    return merged + [name for name in old if name not in included]
 
 
 def _output(node: Node | None) -> str | None:
@@ -186,11 +186,11 @@ def _input(node: Node | None) -> str | None:
 
 
 def _is_default(op: str, key: str, value: Any) -> bool:
-    """Whether an attribute has its default value, or follows from others."""
+    """Return whether an attribute has its default value, or follows from others."""
     if op not in ops.OPS:
         return False
-    known = ops.OPS[op].fields.get(key)
-    if known is None or key.startswith("in_"):
+    spec_field = ops.OPS[op].fields.get(key)
+    if spec_field is None or key.startswith("in_"):
         return True
     values = set(value) if isinstance(value, tuple) else {value}
-    return not known.required and values == {known.default}
+    return not spec_field.required and values == {spec_field.default}

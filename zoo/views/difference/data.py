@@ -1,4 +1,4 @@
-"""A difference as data: the changes, and what they amount to in each block and in all."""
+"""A difference as data: the changes, and totals for each block and for the networks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.views.difference.changes import Change, changes
 
-#: Up to this many changes fit a screen, and are listed one by one.
+#: Up to this many changes fit on a screen and are listed one by one.
 _FEW = 40
 
 
 @dataclass(frozen=True)
 class Totals:
-    """One of the two networks: its name, trainable values, and MACs of one example."""
+    """Totals of one of the two networks: its trainable values, and its MACs for one example."""
 
     name: str
     num_parameters: int
@@ -38,11 +38,11 @@ class DifferenceData:
     """How two networks differ.
 
     Attributes:
-        old: The one network.
-        new: The other.
+        old: The old network.
+        new: The new network.
         changes: A change for each node that differs, in the order of the networks.
         blocks: Path name -> old and new totals of each block that contains a change.
-        preprocessing: Field -> old and new value, where photographs are prepared differently.
+        preprocessing: Field -> old and new value, for fields of the preprocessing that differ.
         initial_weights_differ: Whether ``init='paper'`` means other initial weights.
         every: Whether a table has a row for every change, instead of grouping similar ones.
     """
@@ -60,17 +60,17 @@ class DifferenceData:
         """Compare two graphs.
 
         Args:
-            old: One network.
-            new: The other.
-            every: Whether a table lists every change, however many there are.
+            old: The old network.
+            new: The new network.
+            every: Whether a table has a row for every change, however many there are.
         """
-        found = tuple(changes(old, new))
+        differing = tuple(changes(old, new))
         before, after = old.preprocessing, new.preprocessing
         return cls(
             old=Totals(old.name, old.num_parameters, old.macs),
             new=Totals(new.name, new.num_parameters, new.macs),
-            changes=found,
-            blocks=freeze(_block_totals(found, old, new)),
+            changes=differing,
+            blocks=freeze(_block_totals(differing, old, new)),
             preprocessing=freeze(
                 {
                     key: [before.get(key), after.get(key)]
@@ -79,11 +79,11 @@ class DifferenceData:
                 }
             ),
             initial_weights_differ=old.initializers != new.initializers,
-            every=every or len(found) <= _FEW,
+            every=every or len(differing) <= _FEW,
         )
 
     def __bool__(self) -> bool:
-        """Whether the networks differ."""
+        """Return whether the networks differ."""
         return bool(self.changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,28 +99,29 @@ class DifferenceData:
         }
 
 
-def _block_totals(found: tuple[Change, ...], old: Graph, new: Graph) -> dict[str, BlockTotals]:
+def _block_totals(differing: tuple[Change, ...], old: Graph, new: Graph) -> dict[str, BlockTotals]:
     before, after = _blocks(old.root), _blocks(new.root)
     totals: dict[str, BlockTotals] = {}
-    for change in found:
+    for change in differing:
         parts = change.name.split(".")
         for depth in range(1, len(parts)):
             path = ".".join(parts[:depth])
             if path not in totals:
-                pair = before.get(path), after.get(path)
+                old_block, new_block = before.get(path), after.get(path)
                 totals[path] = BlockTotals(
-                    (_parameters(pair[0]), _parameters(pair[1])), (_macs(pair[0]), _macs(pair[1]))
+                    (_parameters(old_block), _parameters(new_block)),
+                    (_macs(old_block), _macs(new_block)),
                 )
     return totals
 
 
 def _blocks(root: Block) -> dict[str, Block]:
-    found = {}
+    blocks = {}
     for step in root.steps:
         if isinstance(step.child, Block):
-            found[step.child.name] = step.child
-            found |= _blocks(step.child)
-    return found
+            blocks[step.child.name] = step.child
+            blocks |= _blocks(step.child)
+    return blocks
 
 
 def _parameters(block: Block | None) -> int:

@@ -19,15 +19,15 @@ from zoo.views.tables import Table
 class Difference(ShownAsTable, DifferenceData):
     """How two networks differ; see :func:`diff`. It is false if they do not.
 
-    Printing it, a REPL and a notebook show a table. See ``DifferenceData`` for its fields.
+    It is displayed as a table. See ``DifferenceData`` for its fields.
     """
 
     def tables(self) -> Sequence[Table]:
-        """Return the table, in its only form."""
+        """Return the table, which has only one form."""
         return (table.table(self),)
 
     def to_csv(self) -> str:
-        """Return every change as CSV, with old and new values in columns of their own.
+        """Return every change as CSV, with old and new values in separate columns.
 
         Example:
             >>> import zoo
@@ -50,10 +50,10 @@ def diff(
 
     Args:
         old: The name of a model, the path of a YAML file, a graph, or a model that zoo built.
-        new: Another.
+        new: The model to compare it with.
         every: Whether the printed table has a row for every change. By default similar changes
             are grouped if there are many.
-        **options: Options of :func:`zoo.graph` for both, if both are names or files: aux,
+        **options: Options of :func:`zoo.graph` for both models, if both are names or files: aux,
             num_classes, in_channels, input_size.
 
     Returns:
@@ -72,11 +72,11 @@ def diff(
         [('conv2.reduce.conv', 'removed'), ('conv2.reduce.relu', 'removed')]
     """
     first, second = graph_to_show(old, options), graph_to_show(new, options)
-    if first.name == second.name:  # networks of the same name in two files
+    if first.name == second.name:  # two files with the same network name
         first, second = _named_by_path(first, old), _named_by_path(second, new)
     return Difference.between(first, second, every)
 
 
-def _named_by_path(graph: Graph, given: Any) -> Graph:
-    named = isinstance(given, str | os.PathLike)
-    return replace(graph, name=os.fspath(given)) if named else graph
+def _named_by_path(graph: Graph, model: Any) -> Graph:
+    is_path = isinstance(model, str | os.PathLike)
+    return replace(graph, name=os.fspath(model)) if is_path else graph

@@ -1,4 +1,4 @@
-"""A difference as a table: change by change, or similar changes together."""
+"""A difference as a table, with one row for each change or for similar changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COLUMNS = (
 
 
 def table(data: DifferenceData) -> Table:
-    """Return the difference as a table, or as one sentence if there is none."""
+    """Return the difference as a table, or as one sentence if the networks are equal."""
     old, new = data.old, data.new
     notes = tuple(map(Note, _notes(data)))
     if not data.changes:
@@ -25,7 +25,7 @@ def table(data: DifferenceData) -> Table:
     return Table(
         title=f"{old.name} → {new.name}",
         columns=_COLUMNS,
-        rows=tuple(_each(data) if data.every else _grouped(data)),
+        rows=tuple(_all_changes(data) if data.every else _grouped(data)),
         total=(
             *("total", ""),
             f"{old.num_parameters:,}\n→ {new.num_parameters:,}",
@@ -36,9 +36,9 @@ def table(data: DifferenceData) -> Table:
 
 
 def to_csv(data: DifferenceData) -> str:
-    """Write every change as CSV, with old and new values in columns of their own."""
+    """Write every change as CSV, with old and new values in separate columns."""
     pairs = ("shape", "parameters", "macs")
-    headings = [f"{when}_{name}" for name in pairs for when in ("old", "new")]
+    headings = [f"{side}_{name}" for name in pairs for side in ("old", "new")]
     return comma_separated(
         ["name", "kind", "op", "words", *headings],
         [
@@ -52,7 +52,7 @@ def to_csv(data: DifferenceData) -> str:
 
 
 def _notes(data: DifferenceData) -> Iterator[str]:
-    """Differences that are outside of the networks."""
+    """Describe differences outside of the networks."""
     fields = [f"{key} {old} → {new}" for key, (old, new) in data.preprocessing.items()]
     if fields:
         yield f"their preprocessing differs: {', '.join(fields)}"
@@ -60,12 +60,12 @@ def _notes(data: DifferenceData) -> Iterator[str]:
         yield "their initial weights differ if built with init='paper'"
 
 
-def _each(data: DifferenceData) -> Iterator[tuple[str, ...]]:
-    """A row for each change, below a row for each block around it."""
+def _all_changes(data: DifferenceData) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each change, below a row for each block around it."""
     open_blocks: list[str] = []
     for change in data.changes:
         *blocks, name = change.name.split(".")
-        for depth in range(_shared(open_blocks, blocks), len(blocks)):
+        for depth in range(_common_depth(open_blocks, blocks), len(blocks)):
             totals = data.blocks[".".join(blocks[: depth + 1])]
             counts = (_old_and_new(*totals.num_parameters), _old_and_new(*totals.macs))
             yield ("  " * depth + blocks[depth], "", *counts)
@@ -74,16 +74,16 @@ def _each(data: DifferenceData) -> Iterator[tuple[str, ...]]:
         yield ("  " * len(blocks) + name, _sentence(change, change.words), *counts)
 
 
-def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many names two lists have in common from their start."""
+def _common_depth(first: Sequence[str], second: Sequence[str]) -> int:
+    """Return how many names two lists have in common at their start."""
     count = 0
-    while count < min(len(one), len(other)) and one[count] == other[count]:
+    while count < min(len(first), len(second)) and first[count] == second[count]:
         count += 1
     return count
 
 
 def _grouped(data: DifferenceData) -> Iterator[tuple[str, ...]]:
-    """A row for all changes that read alike; those that only follow from others come last."""
+    """Yield a row for each group of similar changes; those that follow from others are last."""
     groups: dict[tuple[str, str], list[Change]] = {}
     for follows in (False, True):
         for change in data.changes:
@@ -94,7 +94,7 @@ def _grouped(data: DifferenceData) -> Iterator[tuple[str, ...]]:
         first = similar[0]
         text = words if first.kind == "follows" else _sentence(first, words)
         if first.kind == "changed" and any(c.shape[0] != c.shape[1] for c in similar):
-            text += "; and other sizes"
+            text += "; and the sizes change"
         yield (
             _abridged([change.name for change in similar]),
             text,
@@ -111,7 +111,7 @@ def _sentence(change: Change, words: str) -> str:
 
 
 def _resized(change: Change) -> str:
-    """What a change elsewhere means here: another height x width, or other channels."""
+    """Describe the effect of a change elsewhere: another height x width, or other channels."""
     old, new = map(str, change.shape)
     if old.count("x") == new.count("x") == 2:
         old, new = (shape.rpartition("x")[0] for shape in (old, new))
@@ -125,16 +125,16 @@ def _old_and_new(old: int, new: int) -> str:
 
 
 def _abridged(names: Sequence[str]) -> str:
-    """One name, or what several have in common, such as ``inception*.relu (9)``."""
+    """Return a name, or the common parts of several, such as ``inception*.relu (9)``."""
     if len(names) == 1:
         return names[0]
-    start = _common(names)
-    end = _common([name[len(start) :][::-1] for name in names])[::-1]
+    start = _common_prefix(names)
+    end = _common_prefix([name[len(start) :][::-1] for name in names])[::-1]
     return f"{start}*{end} ({len(names)})"
 
 
-def _common(names: Sequence[str]) -> str:
-    """The characters that all names begin with."""
+def _common_prefix(names: Sequence[str]) -> str:
+    """Return the characters that all names begin with."""
     first, last = min(names), max(names)
     return first[: next((i for i, c in enumerate(first) if c != last[i : i + 1]), len(first))]
 

@@ -1,7 +1,7 @@
-"""What a folded block is labelled: its operations if they are few, or what it is made of.
+"""Labels of folded blocks: their operations if they are few, otherwise a summary of their parts.
 
-The label says what the papers' tables say: how often something is repeated, the kernel, whether
-there is squeeze-and-excitation. All of it is read from the graph.
+Labels give the facts that the tables of papers give: the number of repetitions, the kernel, and
+whether there is squeeze-and-excitation. All of them come from the graph.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from zoo.graphs.nodes import Node
 from zoo.views.drawing.labels import family_of, label_of_operation
 from zoo.views.shapes import value_text
 
-#: Characters that a box has room for.
+#: Maximum number of characters in a line of a box.
 LONGEST = 40
-_SHORT_CHAIN = 4  # operations that a box lists one by one
-#: What a convolution's traits are read from; a graph from elsewhere may lack it.
+_SHORT_CHAIN = 4  # maximum number of operations that a label lists one by one
+#: Attributes that the traits of a convolution need; a graph from a file may lack them.
 _CONV_FIELDS = {"kernel_size", "stride", "groups", "in_channels"}
-#: Families that accompany a main operation, as batch norm and activation do a convolution.
+#: Families that accompany a main operation, as batch norm and activation accompany a convolution.
 _COMPANIONS = ("normalisation", "activation", "regularisation")
 
 
 def family_of_child(child: Node | Block) -> str:
-    """Return the family that colours a box: that of its only main operation, or ``block``.
+    """Return the family of a box: that of its only main operation, or ``block``.
 
     Example:
         >>> import zoo
@@ -41,12 +41,12 @@ def family_of_child(child: Node | Block) -> str:
 
 
 def label_of(child: Node | Block, branching: Set[str] = frozenset()) -> str:
-    """Say what a box computes, in a few words.
+    """Describe in a few words what a box computes.
 
     Args:
         child: The node or block in the box.
-        branching: Kinds of blocks that are not described as chains, because some of their kind
-            branch.
+        branching: Kinds of blocks that are not described as chains, because some blocks of the
+            kind branch.
 
     Example:
         >>> import zoo
@@ -61,7 +61,7 @@ def label_of(child: Node | Block, branching: Set[str] = frozenset()) -> str:
     name = child.name.rpartition(".")[2]
     kind = "" if child.kind == name else f"{child.kind}, "
     parts = "" if child.kind in branching else _parts(child)
-    # Where the parts are too long, they may fit with "conv" said only once.
+    # If the parts are too long, they may fit with "conv" only once.
     labels = [_operations(child), parts, parts.replace(", conv ", ", "), kind and _variant(child)]
     for label in labels:
         if label and len(label) <= LONGEST:
@@ -71,7 +71,7 @@ def label_of(child: Node | Block, branching: Set[str] = frozenset()) -> str:
 
 
 def branching_kinds(block: Block) -> set[str]:
-    """Return the kinds of blocks inside of which some branch, as those with a shortcut do.
+    """Return the kinds of inner blocks of which some branch, such as those with a shortcut.
 
     Example:
         >>> import zoo
@@ -84,10 +84,10 @@ def branching_kinds(block: Block) -> set[str]:
 
 
 def is_small(child: Node | Block) -> bool:
-    """Whether it is a short chain of operations, such as convolution, batch norm and activation.
+    """Return whether this is a short chain, such as convolution, batch norm and activation.
 
-    Such a block is drawn as one box beside others that are folded. Opened, it would show more
-    detail than they do.
+    Such a block is drawn as one box beside folded blocks. If opened, it would show more detail than
+    they do.
 
     Example:
         >>> import zoo
@@ -103,7 +103,7 @@ def is_small(child: Node | Block) -> bool:
 
 
 def _is_short(block: Block) -> bool:
-    """Whether it is a chain of few operations."""
+    """Return whether a block is a chain of few operations."""
     nodes = list(block.nodes)
     return len(nodes) <= _SHORT_CHAIN and all(
         after.inputs == (before.name,) for before, after in pairwise(nodes)
@@ -111,13 +111,13 @@ def _is_short(block: Block) -> bool:
 
 
 def _main_operations(block: Block) -> list[Node]:
-    """The operations that others accompany, or the first operation if there is none."""
+    """Return the operations that others accompany, or the first operation if there is none."""
     nodes = list(block.nodes)
     return [node for node in nodes if family_of(node.op) not in _COMPANIONS] or nodes[:1]
 
 
 def _operations(block: Block) -> str:
-    """Its operations one after another, if they are few."""
+    """List a block's operations, if they are few."""
     if not _is_short(block):
         return ""
     return ", ".join(
@@ -126,7 +126,7 @@ def _operations(block: Block) -> str:
 
 
 def _parts(block: Block) -> str:
-    """Its parts if it is a chain, equal ones counted: ``2 × conv 3x3, max pool 2x2 /2``."""
+    """List and count the parts of a chain: ``2 × conv 3x3, max pool 2x2 /2``."""
     if not block.is_chain:
         return ""
     children = [step.child for step in block.steps]
@@ -140,7 +140,7 @@ def _parts(block: Block) -> str:
 
 
 def _part(child: Node | Block) -> str:
-    """The label of a part of a chain: its main operation, or its kind."""
+    """Return the label of a part of a chain: its main operation, or its kind."""
     if isinstance(child, Node):
         return label_of_operation(child)
     if family_of_child(child) != "block":
@@ -149,26 +149,26 @@ def _part(child: Node | Block) -> str:
 
 
 def _shared_label(run: Sequence[Node | Block]) -> str:
-    """The label that all blocks of a run have in common; empty for a run of operations."""
+    """Return the label that all blocks of a run have in common; empty for a run of operations."""
     blocks = [child for child in run if isinstance(child, Block)]
     if not blocks or family_of_child(run[0]) != "block":
         return ""
     traits = [list(_traits(block)) for block in blocks]
-    common = [trait for trait in traits[0] if all(trait in others for others in traits)]
+    common = [trait for trait in traits[0] if all(trait in of_block for of_block in traits)]
     return "".join([_part(run[0]), *common])
 
 
 def _variant(block: Block) -> str:
-    """Its kind and its traits; empty if it has none."""
+    """Return a block's kind and traits; empty if it has no traits."""
     traits = list(_traits(block))
     return "".join([block.kind, *traits]) if traits else ""
 
 
 def _traits(block: Block) -> Iterator[str]:
-    """What sets it apart from others of its kind: kernel and stride, groups, SE, activation.
+    """Yield the properties in a block's label: kernel and stride, groups, SE, activation.
 
-    Each continues the label: `` 3x3``, `` /2``, ``, SE``. A block whose branches have several
-    kernels, or that joins more than two of them, has no traits.
+    Each is a continuation of the label: `` 3x3``, `` /2``, ``, SE``. A block whose branches have
+    several kernels, or that joins more than two branches, has no traits.
     """
     nodes = list(block.nodes)
     convs = [n for n in nodes if n.op == "conv" and not _CONV_FIELDS - n.attributes.keys()]
@@ -187,4 +187,4 @@ def _traits(block: Block) -> Iterator[str]:
         yield ", SE"
     activations = [n.op for n in nodes if family_of(n.op) == "activation"]
     if activations:
-        yield f", {activations[0].replace('_', ' ')}"  # a gate's activation comes later
+        yield f", {activations[0].replace('_', ' ')}"  # the first one; an SE gate's comes later

@@ -1,7 +1,7 @@
-"""Breaks a long chain into columns, at places where only one line passes.
+"""Breaks a long chain into columns, at positions that only one line passes.
 
 That line continues at the top of the next column. An open block is broken like the whole picture;
-its line then leaves below its last column. The columns are about equally high.
+its line then leaves at the bottom of its last column. The columns are about equally high.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from zoo.views.drawing.layout import GAP, PAD, Line, Place
 from zoo.views.drawing.scene import Box
 
-_BELOW, _ABOVE = 24, 16  # from the end of a column to where its line turns
+_BELOW, _ABOVE = 24, 16  # from the end of a column to the turn of its line
 
 
 @dataclass(eq=False)
@@ -57,14 +57,14 @@ class _Piece:
 
 
 def splits(whole: Place, most: int) -> list[list[_Piece]]:
-    """Distribute the boxes of a picture to columns.
+    """Distribute the boxes of a picture among columns.
 
     Args:
         whole: The picture, or an open block.
         most: The largest number of columns.
 
     Returns:
-        For one column, for two and so on, the most even way to fill them.
+        The most even distribution for one column, for two, and so on.
     """
     pieces = _pieces(whole)
     return [
@@ -74,10 +74,11 @@ def splits(whole: Place, most: int) -> list[list[_Piece]]:
 
 
 def break_up(block: Place, tallest: float) -> None:
-    """Break an open block into the fewest columns that are not taller, if possible; in place."""
+    """Break an open block, in place, into the fewest columns within a height, if possible."""
     most = math.ceil(block.height / tallest) + 2
-    ways = splits(block, most)
-    columns = next((way for way in ways if max(c.height for c in way) <= tallest), ways[-1])
+    candidates = splits(block, most)
+    fitting = (columns for columns in candidates if max(c.height for c in columns) <= tallest)
+    columns = next(fitting, candidates[-1])
     if len(columns) == 1:
         return
     names = {place.item.name for place in block.children}
@@ -94,8 +95,8 @@ def break_up(block: Place, tallest: float) -> None:
 
 
 def _pieces(whole: Place) -> list[_Piece]:
-    """Cut the picture wherever only one line passes."""
-    band_of: dict[str, int] = {}  # items beside each other are in the same band
+    """Cut the picture at every position that only one line passes."""
+    band_of: dict[str, int] = {}  # items side by side are in the same band
     reach = -math.inf
     band = -1
     for place in sorted(whole.children, key=lambda p: p.y):
@@ -103,7 +104,9 @@ def _pieces(whole: Place) -> list[_Piece]:
         reach = max(reach, place.bottom)
         band_of[place.item.name] = band
     # The input of the block is above its first band, and its output is below its last one.
-    spans = [(band_of.get(x.source, -1), band_of.get(x.target, band + 1)) for x in whole.lines]
+    spans = [
+        (band_of.get(line.source, -1), band_of.get(line.target, band + 1)) for line in whole.lines
+    ]
     ends: dict[int, bool] = {}  # whether a band contains only inputs or outputs
     for place in whole.children:
         number = band_of[place.item.name]
@@ -112,7 +115,7 @@ def _pieces(whole: Place) -> list[_Piece]:
     for i in range(band):
         passing = [(a, b) for a, b in spans if a <= i < b]
         cut = len(passing) == 1 and passing[0][0] >= 0 and passing[0][1] <= band
-        # The input stays with what reads it, and an output with its source.
+        # The input stays with its readers, and an output with its source.
         cut = cut and not (ends[i] and i == 0) and not ends[i + 1]
         piece_of_band.append(piece_of_band[-1] + cut)
     pieces = [_Piece() for _ in range(piece_of_band[-1] + 1)]
@@ -132,9 +135,9 @@ def _is_end(place: Place) -> bool:
 
 
 def _even(tops: Sequence[float], bottoms: Sequence[float], most: int) -> list[list[int]]:
-    """For each number of columns, where they end so that their squared heights sum to least."""
+    """Return, for each number of columns, the ends that minimise the sum of squared heights."""
     count = len(tops)
-    # For the pieces before j: the least sum with so many columns, and where these end.
+    # For the pieces before j: the least sum for the current number of columns, and their ends.
     best: list[tuple[float, list[int]]] = [(0, []), *[(math.inf, [])] * count]
     ways = []
     for _ in range(min(most, count)):
@@ -155,7 +158,7 @@ def _even(tops: Sequence[float], bottoms: Sequence[float], most: int) -> list[li
 
 
 def _joined(pieces: Sequence[_Piece]) -> _Piece:
-    """Join the pieces of a column to one."""
+    """Join the pieces of a column."""
     inner = [piece.leaving for piece in pieces[:-1] if piece.leaving]
     return _Piece(
         [place for piece in pieces for place in piece.places],

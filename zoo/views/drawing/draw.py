@@ -1,4 +1,4 @@
-"""``zoo.draw``: a network as a picture."""
+"""``zoo.draw``: drawings of networks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from zoo.views.shapes import height_width_channels
 
 @dataclass(frozen=True, repr=False)
 class Drawing:
-    """A picture of a network; see :func:`draw`. A notebook shows it.
+    """A drawing of a network; see :func:`draw`. Notebooks display it.
 
     Attributes:
         heading: Name of the model, and of the block if only that is drawn.
         facts: Its input, parameters and MACs, in one line.
         scene: What is drawn, as data.
-        columns: The largest number of columns; None for as many as suit a page.
+        columns: The largest number of columns; None for the number that fits a page best.
     """
 
     heading: str
@@ -44,14 +44,14 @@ class Drawing:
         columns: int | None = None,
     ) -> Self:
         """Draw a graph; see :func:`draw`."""
-        drawn = graph.root if block is None else graph[block]
-        if not isinstance(drawn, Block):
+        part = graph.root if block is None else graph[block]
+        if not isinstance(part, Block):
             raise InputError(f"{block!r} of {graph.name} is one operation; give a block to draw")
-        size = height_width_channels(drawn.input_shape)
+        size = height_width_channels(part.input_shape)
         return cls(
             heading=graph.name if block is None else f"{graph.name}: {block}",
-            facts=f"input {size}, {drawn.num_parameters:,} parameters, {drawn.macs:,} MACs",
-            scene=fold(graph, drawn, depth),
+            facts=f"input {size}, {part.num_parameters:,} parameters, {part.macs:,} MACs",
+            scene=fold(graph, part, depth),
             columns=columns,
         )
 
@@ -59,7 +59,7 @@ class Drawing:
     def svg(self) -> str:
         """The picture as an SVG document."""
         about = f"{self.heading}: {self.facts}. {_description(self.scene)}"
-        return svg.write(page.fitted(self.scene, self.columns), self.heading, self.facts, about)
+        return svg.write(page.fit(self.scene, self.columns), self.heading, self.facts, about)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is drawn as plain data for JSON."""
@@ -72,7 +72,7 @@ class Drawing:
             InputError: The file cannot be written, or its name does not end in ``.svg``.
         """
         if Path(path).suffix.lower() != ".svg":
-            raise InputError(f"{os.fspath(path)}: pictures are SVG; give a name ending in .svg")
+            raise InputError(f"{os.fspath(path)}: drawings are SVG; give a name ending in .svg")
         write_text(path, self.svg)
 
     def _repr_svg_(self) -> str:
@@ -103,13 +103,13 @@ def draw(
         path: Where to save the picture; it is not saved if not given.
         depth: How many levels of blocks to show; None shows all.
         block: Path name of a block, to draw only that.
-        columns: The largest number of columns; open blocks then stay in one piece. By default the
-            number that suits a page, and long open blocks are broken into columns, too.
+        columns: The largest number of columns; open blocks then stay in one piece. By default, the
+            number that fits a page best; long open blocks are then broken into columns, too.
         **options: Options of :func:`zoo.graph`, for a name or a file: aux, num_classes,
             in_channels, input_size.
 
     Returns:
-        A drawing. A notebook shows it, ``str`` gives the SVG, ``save`` writes it to a file, and
+        A drawing. Notebooks display it, ``str`` returns the SVG, ``save`` writes it to a file, and
         ``to_dict`` returns what is drawn as data.
 
     Raises:
@@ -136,7 +136,7 @@ def draw(
 
 
 def _description(scene: Frame) -> str:
-    """List what is in a picture, in words."""
+    """Describe the contents of a drawing in words."""
     steps = [
         f"{item.title} ({item.shape})" if isinstance(item, Box) and item.shape else item.title
         for item in scene.items

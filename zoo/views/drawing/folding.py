@@ -1,4 +1,4 @@
-"""Folds a network, or one block of it, to the boxes and frames that are drawn."""
+"""Folds a network, or one block of it, into boxes and frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fold(graph: Graph, block: Block, depth: int | None) -> Frame:
     whole = block is graph.root
     ends = [(o.name, o.step, o.loss_weight) for o in graph.outputs] if whole else []
     ends = ends or [("output", block.output, 1.0)]
-    # Small blocks are opened only where that shows the whole picture in the same detail.
+    # Small blocks are opened only if everything else is, too, so that the detail is the same.
     depth = None if depth is None or depth >= _levels(block) else depth
     read_by_outputs = {step for _, step, _ in ends} if whole else set()
     folder = _Folder(depth, read_by_outputs, branching_kinds(graph.root))
@@ -55,7 +55,7 @@ class _Folder:
         depth: How many levels of blocks to show; None shows all.
         read_by_outputs: Steps of the top level that outputs read. A run of repeated blocks ends
             there.
-        branching: Kinds of blocks some of which branch.
+        branching: Kinds of which some blocks branch.
     """
 
     depth: int | None
@@ -63,7 +63,7 @@ class _Folder:
     branching: set[str]
 
     def frame(self, block: Block, level: int) -> tuple[Frame, dict[str, int]]:
-        """Return a block as an open frame, and the position in it of each step."""
+        """Return a block as an open frame, and the position of each step in it."""
         single = {step.name for step in block.steps if self._stands_alone(step.child, level)}
         single |= self.read_by_outputs if level == 1 else set()
         groups = runs(block, single)
@@ -101,7 +101,7 @@ class _Folder:
 
 
 def _levels(block: Block) -> int:
-    """How many levels of blocks there are, this one included."""
+    """Return the number of levels of blocks, including this one."""
     inner = (step.child for step in block.steps)
     return 1 + max((_levels(child) for child in inner if isinstance(child, Block)), default=0)
 

@@ -1,4 +1,4 @@
-"""What an operation is called in a picture, and the family that its colour shows."""
+"""Labels and tooltips of operations, and the families that determine their colours."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHORT = {"batch_norm": "batch norm", "lrn": "LRN", "max_pool": "max pool", "avg
 
 
 def family_of(op: str) -> str:
-    """Return the family of an operation; ``arranging`` where none is known.
+    """Return the family of an operation; ``arranging`` if it is unknown.
 
     Example:
         >>> family_of("conv"), family_of("relu")
@@ -39,7 +39,7 @@ def family_of(op: str) -> str:
 
 
 def tooltip(child: Node | Block) -> str:
-    """Say what a tooltip has room for: name, output shape, operations, parameters and MACs."""
+    """Return the text of a tooltip: name, output shape, operations, parameters and MACs."""
     kind = child.kind if isinstance(child, Block) else _name(child.op)
     inside = f"{sum(1 for _ in child.nodes)} operations" if isinstance(child, Block) else ""
     parameters, macs = child.num_parameters, child.macs
@@ -54,7 +54,7 @@ def tooltip(child: Node | Block) -> str:
 
 
 def label_of_operation(node: Node) -> str:
-    """Say what an operation computes, in a few words.
+    """Describe in a few words what an operation computes.
 
     Example:
         >>> import zoo

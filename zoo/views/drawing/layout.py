@@ -1,7 +1,7 @@
-"""Positions of boxes: in layers from top to bottom, each below what it reads.
+"""Positions of boxes: in layers from top to bottom, each box below its sources.
 
 A frame is laid out after the frames in it, as a layered drawing (Sugiyama, Tagawa and Toda, IEEE
-Trans. SMC 11, 1981). Unlike there, a long line runs straight where nothing is in its way, and
+Trans. SMC 11, 1981). Unlike there, a long line is straight if nothing is in its way, and runs
 around the boxes otherwise; see ``zoo.views.drawing.routing``.
 """
 
@@ -14,15 +14,15 @@ from itertools import pairwise
 from zoo.views.drawing.block_labels import LONGEST
 from zoo.views.drawing.scene import INPUT, Box, Frame
 
-#: All in pixels of the picture.
+#: All sizes are in pixels of the picture.
 WIDEST = 1400  # a layer of many items that would be wider continues in the next layer
 _MANY = 7  # up to this many items are side by side, however wide they are
 GAP = 22  # between boxes side by side
 LANE = 10  # between lines side by side
-PAD = 12  # between a frame and what is in it
+PAD = 12  # between a frame and its contents
 TITLE, TEXT = 12, 10.5  # font sizes
 _NARROWEST = 136  # of a box
-#: Widths of letters relative to the font size, in the widest of the fonts that pictures ask for.
+#: Widths of letters relative to the font size, in the widest of the fonts that drawings request.
 _LETTERS = {
     letter: width
     for width, letters in (
@@ -106,7 +106,7 @@ def box(item: Box) -> Place:
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Estimate the width of a text in any of the fonts; rather too wide than too narrow."""
+    """Estimate the width of a text in any of the fonts, rather too wide than too narrow."""
     width = sum(_LETTERS.get(letter, 0.64) for letter in shortened(text))
     return width * size * (1.13 if bold else 1)
 
@@ -117,10 +117,10 @@ def shortened(text: str) -> str:
 
 
 def layers(frame: Frame, places: Sequence[Place]) -> list[list[int]]:
-    """Put each item into the first layer with room for it below everything that it reads.
+    """Put each item into the first layer with enough room below all of its sources.
 
     Args:
-        frame: The frame that is laid out.
+        frame: The frame to lay out.
         places: Places of its items; only their widths matter.
 
     Returns:
@@ -143,24 +143,25 @@ def layers(frame: Frame, places: Sequence[Place]) -> list[list[int]]:
 
 
 def align(frame: Frame, places: Sequence[Place], rows: list[list[int]]) -> None:
-    """Set the ``x`` of each item: below the middle of what it reads, if there is room.
+    """Set the ``x`` of each item: below the middle of its sources, if there is room.
 
-    What does not lead to the frame's output, such as an auxiliary head, is moved to the right of
-    what does. The items of each layer are sorted from left to right.
+    Items that do not lead to the frame's output, such as an auxiliary head, are placed to the right
+    of those that do. The items of each layer are sorted from left to right.
     """
-    main = leading(frame)
+    main = main_path(frame)
     above: list[int] = []
     for layer in rows:
-        wanted = {}
+        desired = {}
         for i in layer:
             sources = {source for source, target in frame.lines if target == i}
-            # A shortcut from the frame's input says nothing about where the main path leads.
-            near = sources - {INPUT} or sources
-            wanted[i] = sum(places[s].x if s != INPUT else 0 for s in near) / max(len(near), 1)
-        layer.sort(key=lambda i: (i not in main, wanted[i]))
+            # A shortcut from the frame's input does not indicate the direction of the main path.
+            relevant = sources - {INPUT} or sources
+            xs = [places[s].x if s != INPUT else 0 for s in relevant]
+            desired[i] = sum(xs) / max(len(xs), 1)
+        layer.sort(key=lambda i: (i not in main, desired[i]))
         spread(
             [places[i] for i in layer],
-            [wanted[i] for i in layer],
+            [desired[i] for i in layer],
             [1 if i in main else 1e-6 for i in layer],
         )
         _uncross(frame, places, above, layer)
@@ -170,7 +171,7 @@ def align(frame: Frame, places: Sequence[Place], rows: list[list[int]]) -> None:
 def _uncross(
     frame: Frame, places: Sequence[Place], above: Sequence[int], layer: Sequence[int]
 ) -> None:
-    """Move an item that is right below another one if their lines cross and would look like one."""
+    """Shift items apart if the lines into them cross and would look like one line."""
     short = [(a, b) for a, b in frame.lines if a in above and b in layer]
 
     def under(target: int, source: int) -> bool:
@@ -187,30 +188,30 @@ def _uncross(
                     places[i].x += 1.5 * LANE
 
 
-def spread(row: Sequence[Place], wanted: Sequence[float], weights: Sequence[float]) -> None:
-    """Move each item of a row as close to its wanted position as possible without overlaps.
+def spread(row: Sequence[Place], desired: Sequence[float], weights: Sequence[float]) -> None:
+    """Move each item of a row as close to its desired position as possible without overlaps.
 
-    This is the least squares solution, by pooling neighbours that would overlap (Ayer and others,
+    This is the least squares solution, by pooling neighbours that would overlap (Ayer et al.,
     Annals of Mathematical Statistics 26, 1955).
     """
     offsets = [0.0]
     for before, place in pairwise(row):
         offsets.append(offsets[-1] + before.right + GAP + place.left)
     pools: list[tuple[float, float, int]] = []  # mean, weight, count
-    for want, weight, offset in zip(wanted, weights, offsets, strict=True):
-        mean, total, count = want - offset, weight, 1
+    for x, weight, offset in zip(desired, weights, offsets, strict=True):
+        mean, total, count = x - offset, weight, 1
         while pools and pools[-1][0] > mean:
-            other, more, members = pools.pop()
-            mean = (mean * total + other * more) / (total + more)
-            total, count = total + more, count + members
+            last_mean, last_total, last_count = pools.pop()
+            mean = (mean * total + last_mean * last_total) / (total + last_total)
+            total, count = total + last_total, count + last_count
         pools.append((mean, total, count))
     means = [mean for mean, _, count in pools for _ in range(count)]
     for place, mean, offset in zip(row, means, offsets, strict=True):
-        place.x = round(2 * (mean + offset)) / 2  # nearly equal positions become equal
+        place.x = round(2 * (mean + offset)) / 2  # makes nearly equal positions equal
 
 
-def leading(frame: Frame) -> set[int]:
-    """Return what the frame's output depends on; for the whole picture, what the first one does."""
+def main_path(frame: Frame) -> set[int]:
+    """Return the items that the frame's output, or the first output of the network, depends on."""
     ends = {target for _, target in frame.lines} - {source for source, _ in frame.lines}
     main = {min(ends)}
     for source, target in sorted(frame.lines, reverse=True):

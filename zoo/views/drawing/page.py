@@ -13,16 +13,16 @@ from zoo.views.drawing.columns import set_side_by_side, size, splits
 from zoo.views.drawing.layout import Place
 from zoo.views.drawing.scene import Frame
 
-_ASPECT = 1.4  # width by height of a page, between those of a screen and of paper
-_SCREEN = 640  # pixels: a picture that is not higher needs no more columns
+_ASPECT = 1.4  # ratio of width to height of a page, between those of screens and paper
+_SCREEN = 640  # pixels: a picture of this height needs no more columns
 _MOST_COLUMNS = 16
 _STEP = 1.3  # ratio between the heights of open blocks that are tried
-#: What a picture must gain in size, as a logarithm, to be worth one more column, broken blocks,
-#: and columns of unequal height.
+#: Penalties for one more column, for broken blocks, and for columns of unequal height, in units of
+#: the logarithm of the picture's scale.
 _COLUMN, _BROKEN, _UNEVEN = 0.08, 0.1, 0.5
 
 
-def fitted(frame: Frame, columns: int | None = None) -> Place:
+def fit(frame: Frame, columns: int | None = None) -> Place:
     """Lay out a picture in columns.
 
     Args:

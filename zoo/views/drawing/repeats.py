@@ -1,4 +1,4 @@
-"""Runs of repeated blocks: one after another, equal in all but their weights."""
+"""Runs of repeated blocks: consecutive blocks that are equal except for their weights."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from zoo.graphs.nodes import Node
 
 
 def runs(block: Block, single: set[str]) -> list[list[Step]]:
-    """Group steps that are equal blocks, each reading only the one before it.
+    """Group consecutive equal blocks of which each reads only the previous one.
 
     Args:
         block: The block whose steps are grouped.
         single: Names of steps that are not grouped, such as operations.
 
     Returns:
-        All steps in their order, in lists of those that are drawn as one box.
+        All steps in order, as lists of steps that are drawn as one box.
     """
     readers = Counter(name for step in block.steps for name in step.inputs)
     grouped: list[list[Step]] = []
     for step in block.steps:
-        before = grouped[-1][-1] if grouped else None
+        previous = grouped[-1][-1] if grouped else None
         if (
-            before
-            and not {step.name, before.name} & single
-            and step.inputs == (before.name,)
-            and readers[before.name] == 1
-            and _equal(before.child, step.child)
+            previous
+            and not {step.name, previous.name} & single
+            and step.inputs == (previous.name,)
+            and readers[previous.name] == 1
+            and _equal(previous.child, step.child)
         ):
             grouped[-1].append(step)
         else:
@@ -53,17 +53,23 @@ def name_of_run(run: Sequence[Step]) -> str:
     return f"{first}-{last.removeprefix(shared)}"
 
 
-def _equal(one: Node | Block, other: Node | Block) -> bool:
-    """Whether two compute the same, apart from their weights and their dropout rates."""
-    if one.shape != other.shape:
+def _equal(first: Node | Block, second: Node | Block) -> bool:
+    """Return whether two nodes or blocks are equal, except for weights and dropout rates."""
+    if first.shape != second.shape:
         return False
-    if isinstance(one, Block) and isinstance(other, Block):
-        return (
-            (one.kind, one.input_shape, one.output) == (other.kind, other.input_shape, other.output)
-            and [(s.name, s.inputs) for s in one.steps] == [(s.name, s.inputs) for s in other.steps]
-            and all(_equal(a.child, b.child) for a, b in zip(one.steps, other.steps, strict=True))
+    if isinstance(first, Block) and isinstance(second, Block):
+        return _structure(first) == _structure(second) and all(
+            _equal(a.child, b.child) for a, b in zip(first.steps, second.steps, strict=True)
         )
-    if isinstance(one, Node) and isinstance(other, Node):
-        mine, others = ({**node.attributes, "rate": 0} for node in (one, other))
-        return one.op == other.op and one.input_shapes == other.input_shapes and mine == others
+    if isinstance(first, Node) and isinstance(second, Node):
+        return _definition(first) == _definition(second)
     return False
+
+
+def _structure(block: Block) -> tuple[object, ...]:
+    steps = [(step.name, step.inputs) for step in block.steps]
+    return block.kind, block.input_shape, block.output, steps
+
+
+def _definition(node: Node) -> tuple[object, ...]:
+    return node.op, node.input_shapes, {**node.attributes, "rate": 0}

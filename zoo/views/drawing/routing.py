@@ -1,7 +1,7 @@
 """Routes of lines: down from a box, across in the channel between two layers, down to the next.
 
-A line that passes layers runs straight down where nothing is in its way, in line with its source
-or its target; otherwise beside the boxes, in a lane of its own. Lines from the same box share a
+A line that passes layers runs straight down from its source or to its target if nothing is in its
+way; otherwise it runs beside the boxes, in its own lane. Lines from the same box share a
 track of a channel, and so do lines into the same box: a fork or a join is one stroke.
 """
 
@@ -21,20 +21,20 @@ from zoo.views.drawing.layout import (
     align,
     box,
     layers,
-    leading,
+    main_path,
     text_width,
 )
 from zoo.views.drawing.scene import INPUT, Box, Frame
 
 TRACK = 9  # between lines above each other
 _CLEAR = 10  # between a passing line and a box
-_LABEL, _ARROW = 17, 15  # room in a channel for the shape, and for the head of an arrow
+_LABEL, _ARROW = 17, 15  # room in a channel for the shape and for the arrowhead
 _HEADER = 22  # room for the title of a frame
 
 
 @dataclass
 class _Route:
-    """A line from layer ``first`` to layer ``last``, which passes those in between at ``x``."""
+    """A line from layer ``first`` to layer ``last``, which passes those between at ``x``."""
 
     source: int
     target: int
@@ -46,7 +46,7 @@ class _Route:
 
     @property
     def crossings(self) -> list[tuple[int, str, float, float]]:
-        """Where it runs sideways: channel, which part of the line it is, start x, end x."""
+        """The horizontal parts: channel, which part of the line it is, start x, end x."""
         if self.last - self.first == 1:
             return [(self.last, "only", self.start, self.end)]
         return [
@@ -73,11 +73,11 @@ class _Stroke:
     track: int = 0
 
     def overlaps(self, other: _Stroke) -> bool:
-        mine, others = self.above | self.below, other.above | other.below
-        return min(mine) < max(others) + LANE and min(others) < max(mine) + LANE
+        xs, other_xs = self.above | self.below, other.above | other.below
+        return min(xs) < max(other_xs) + LANE and min(other_xs) < max(xs) + LANE
 
     def must_be_over(self, other: _Stroke) -> bool:
-        """Whether upright parts of the two would coincide if this one were lower."""
+        """Return whether vertical parts of the two would coincide if this one were lower."""
         return any(abs(a - b) < LANE for a in self.above for b in other.below)
 
 
@@ -97,9 +97,10 @@ class _Channel:
                 waiting[0],
             )
             waiting.remove(stroke)
-            near = [other for other in placed if other.overlaps(stroke)]
-            taken = {other.track for other in near}
-            stroke.track = max((o.track + 1 for o in near if o.must_be_over(stroke)), default=0)
+            overlapping = [other for other in placed if other.overlaps(stroke)]
+            taken = {other.track for other in overlapping}
+            above = [other.track for other in overlapping if other.must_be_over(stroke)]
+            stroke.track = max(above, default=-1) + 1
             while stroke.track in taken:
                 stroke.track += 1
             placed.append(stroke)
@@ -114,7 +115,7 @@ def frame(item: Frame, tallest: float = math.inf) -> Place:
 
     Args:
         item: The frame.
-        tallest: An open block taller than this is broken into columns, if possible.
+        tallest: Open blocks taller than this are broken into columns, if possible.
 
     Returns:
         Its place, which the caller moves. Its children are relative to its axis and its top.
@@ -160,17 +161,17 @@ def _choose_lanes(
         passed = [places[i] for row in rows[route.first + 1 : route.last] for i in row]
         if any(p.x - p.left - _CLEAR < x < p.x + p.right + _CLEAR for p in passed):
             return False
-        # Other lines leave or enter boxes in the channels where it turns.
+        # Keep clear of lines that leave or enter boxes in the channels in which this line turns.
         begin = [] if route.source == INPUT else rows[route.first]
         end = [] if route.target == len(places) else rows[route.last]
-        others = [places[i].exit for i in begin if i != route.source]
-        others += [places[i].entry for i in end if i != route.target]
-        others += [
-            other
-            for other, first, last, source in lanes
+        occupied = [places[i].exit for i in begin if i != route.source]
+        occupied += [places[i].entry for i in end if i != route.target]
+        occupied += [
+            lane
+            for lane, first, last, source in lanes
             if source != route.source and first <= route.last and route.first <= last
         ]
-        return all(abs(x - other) >= LANE for other in others)
+        return all(abs(x - other_x) >= LANE for other_x in occupied)
 
     def beside(route: _Route) -> float:
         """Return the lane with the smallest detour, between boxes or around them."""
@@ -189,8 +190,8 @@ def _choose_lanes(
     reach = {r.source: max(o.last for o in routes if o.source == r.source) for r in routes}
     long = [route for route in routes if route.last - route.first > 1]
     for route in sorted(long, key=lambda r: (reach[r.source] - r.first, r.source, -r.last)):
-        own = [x for x, _, _, source in lanes if source == route.source]
-        straight = [x for x in (*own, route.start, route.end) if free(x, route)]
+        shared = [x for x, _, _, source in lanes if source == route.source]
+        straight = [x for x in (*shared, route.start, route.end) if free(x, route)]
         route.x = straight[0] if straight else beside(route)
         lanes.append((route.x, route.first, route.last, route.source))
 
@@ -203,16 +204,16 @@ def _channels(routes: Sequence[_Route], count: int) -> tuple[list[_Channel], lis
     channels = [_Channel() for _ in range(count + 1)]
     keys = []
     for route in routes:
-        own = []
+        route_keys = []
         for number, part, a, b in route.crossings:
             joins = part != "leaving" and arriving[route.target] > 1
             key: _Key = ("to", route.target) if joins else ("from", route.source)
-            own.append(key)
+            route_keys.append(key)
             if a != b:
                 stroke = channels[number].strokes.setdefault(key, _Stroke())
                 stroke.above.add(a)
                 stroke.below.add(b)
-        keys.append(own)
+        keys.append(route_keys)
     for channel in channels:
         channel.assign_tracks()
     return channels, keys
@@ -224,8 +225,8 @@ def _stack(
     rows: Sequence[Sequence[int]],
     channels: Sequence[_Channel],
 ) -> tuple[list[float], float]:
-    """Set the ``y`` of each item; return where the tracks of each channel begin, and the height."""
-    main = leading(item)
+    """Set the ``y`` of each item; return the top of each channel's tracks, and the height."""
+    main = main_path(item)
     y, tops = float(_HEADER if item.title else 0), []
     for layer, row in enumerate(rows):
         tops.append(y + TRACK)
@@ -266,6 +267,6 @@ def _make_room(item: Frame, place: Place) -> None:
         max(*(inner.left - inner.x for inner in place.children), *(-x for x in xs), 0) + PAD
     )
     place.right = max(*(inner.right + inner.x for inner in place.children), *xs, 0) + PAD
-    if item.title:  # it is to the left of the line that enters
+    if item.title:  # the title is to the left of the entering line
         room = text_width(item.title, TITLE, bold=True) + PAD
         place.left, place.right = max(place.left, room - place.entry_offset), max(place.right, room)

@@ -1,11 +1,11 @@
-"""What is drawn, as data: boxes for what is folded, frames around open blocks, lines between."""
+"""The contents of a drawing as data: boxes, frames around open blocks, and lines between them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-#: In a frame's lines, the input of the frame itself.
+#: Represents the input of the frame itself in its lines.
 INPUT = -1
 
 
@@ -14,12 +14,12 @@ class Box:
     """An operation, a folded block, or the input or an output of the network.
 
     Attributes:
-        name: Path name; for repeated blocks ``first-last``. It is ``data-name`` in the picture.
+        name: Path name; for repeated blocks ``first-last``. It is ``data-name`` in the SVG.
         title: The first line in the box.
         label: The second line: what it computes.
-        family: What its colour shows; one of ``zoo.views.drawing.labels.FAMILIES``.
+        family: One of ``zoo.views.drawing.labels.FAMILIES``; it determines the colour.
         shape: Shape of its output; empty for an output of the network.
-        tooltip: What is shown when the pointer rests on it.
+        tooltip: The text of its tooltip.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Frame:
     Attributes:
         name: Path name.
         title: The line at its top.
-        items: What it contains, in an order in which it can be computed.
+        items: Its contents, in an order in which they can be computed.
         lines: Source and target of each line, as positions in ``items``. :data:`INPUT` is the
             frame's own input, and ``len(items)`` its output.
-        tooltip: What is shown when the pointer rests on it.
+        tooltip: The text of its tooltip.
     """
 
     name: str

@@ -36,7 +36,7 @@ def slug(family: str) -> str:
 
 
 def sheet() -> str:
-    """Return the style sheet. It affects nothing else on a page that shows the picture."""
+    """Return the style sheet. It does not affect the rest of a page that contains the picture."""
     light = [(a, b) for a, b, _, _ in _COLOURS]
     dark = [(a, b) for _, _, a, b in _COLOURS]
     return "\n".join(

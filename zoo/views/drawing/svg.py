@@ -1,4 +1,4 @@
-"""Writes a picture as SVG: selectable text, no scripts, nothing loaded from elsewhere."""
+"""Writes a drawing as SVG with selectable text, without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.views.printable import printable
 
 _MARGIN, _CORNER, _HEAD = 20, 5, 5
 _ROW = 20  # height of a row of the legend
-_NARROWEST = 420  # width of a picture, so that its heading and legend have room
+_NARROWEST = 420  # least width of a picture, for its heading and legend
 
 
 def write(place: Place, heading: str, facts: str, about: str) -> str:
@@ -23,7 +23,7 @@ def write(place: Place, heading: str, facts: str, about: str) -> str:
         place: The laid-out picture.
         heading: The line at its top.
         facts: The line below.
-        about: A description for readers who cannot see it.
+        about: A description for screen readers.
 
     Returns:
         An SVG document.
@@ -50,10 +50,10 @@ def write(place: Place, heading: str, facts: str, about: str) -> str:
     ET.SubElement(root, "rect", {"class": "paper", **size})
     _text(root, "heading", _MARGIN, _MARGIN + 16, heading)
     _text(root, "note", _MARGIN, _MARGIN + 36, facts)
-    legend = ET.SubElement(root, "g", {"class": "legend", "transform": _moved(_MARGIN, 70)})
+    legend = ET.SubElement(root, "g", {"class": "legend", "transform": _translation(_MARGIN, 70)})
     legend.extend(keys)
     origin = (_MARGIN - left + (room - (right - left)) / 2, _MARGIN + head - top)
-    network = ET.SubElement(root, "g", {"class": "network", "transform": _moved(*origin)})
+    network = ET.SubElement(root, "g", {"class": "network", "transform": _translation(*origin)})
     _draw(network, place, 0, 0)
     ET.indent(root)
     return ET.tostring(root, encoding="unicode") + "\n"
@@ -115,7 +115,7 @@ def _rectangle(parent: ET.Element, place: Place, x: float, y: float, corner: flo
 
 
 def _line(parent: ET.Element, line: Line, target: str, x: float, y: float) -> None:
-    points = list(_turns([(a + x, b + y) for a, b in line.points]))
+    points = list(_corners([(a + x, b + y) for a, b in line.points]))
     data = {"data-from": line.source, "data-to": target}
     ET.SubElement(parent, "path", {"class": "line", **data, "d": _rounded(points)})
     if line.arrow:
@@ -124,7 +124,7 @@ def _line(parent: ET.Element, line: Line, target: str, x: float, y: float) -> No
         ET.SubElement(parent, "path", {"class": "arrow", "d": tip})
 
 
-def _turns(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+def _corners(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
     """Yield the points where a line starts, turns and ends."""
     for i, point in enumerate(points):
         if 0 < i < len(points) - 1:
@@ -138,20 +138,21 @@ def _rounded(points: Sequence[tuple[float, float]]) -> str:
     """Return a path through points, with rounded corners."""
     path = [f"M{_pair(points[0])}"]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
-        near, far = _towards(corner, before), _towards(corner, after)
-        path.append(f"L{_pair(near)}Q{_pair(corner)} {_pair(far)}")
+        start, end = _towards(corner, before), _towards(corner, after)
+        path.append(f"L{_pair(start)}Q{_pair(corner)} {_pair(end)}")
     return "".join([*path, f"L{_pair(points[-1])}"])
 
 
-def _towards(corner: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    dx, dy = other[0] - corner[0], other[1] - corner[1]
+def _towards(corner: tuple[float, float], point: tuple[float, float]) -> tuple[float, float]:
+    """Return the point at the end of a rounded corner, in the direction of another point."""
+    dx, dy = point[0] - corner[0], point[1] - corner[1]
     length = abs(dx) + abs(dy)  # one of them is 0
     share = min(_CORNER, length / 2) / length if length else 0
     return corner[0] + dx * share, corner[1] + dy * share
 
 
 def _legend(place: Place, room: float) -> tuple[list[ET.Element], float]:
-    """Return the keys of the families in use, in rows, and their total height."""
+    """Return the legend's keys, one for each family in use, and their total height."""
     used = set(_families(place))
     keys, x, y = [], 0.0, 0.0
     for family in (name for name in FAMILIES if name in used):
@@ -182,7 +183,7 @@ def _text(
     )
 
 
-def _moved(x: float, y: float) -> str:
+def _translation(x: float, y: float) -> str:
     return f"translate({_number(x)} {_number(y)})"
 
 

@@ -27,12 +27,12 @@ class Row:
         name: Path name; empty for the whole network.
         kind: Name of the block in the spec, or of the operation.
         output: Shape of the output as papers write it, height x width x channels.
-        depth: Layers with weights on the longest path through it.
+        depth: Number of layers with weights on the longest path through it.
         params: Number of trainable values.
-        ops: Multiply-accumulates of one example.
-        published: The figures that the paper states, as it writes them, by the names above.
+        ops: Multiply-accumulates for one example.
+        published: The paper's figures, in its notation, by the names above.
         disagreeing: Names of the published figures that contradict the computed ones.
-        notes: For each of those whose cause is known, the reason.
+        notes: Name of a disagreeing figure -> the reason, if it is known.
     """
 
     name: str
@@ -53,7 +53,7 @@ class SummaryData:
     Attributes:
         model: Name of the model.
         input_shape: ``(channels, height, width)`` of its input.
-        options: The options that it was made with.
+        options: The options that it was built with.
         rows: A row for each block and layer that is shown.
         total: The whole network.
     """
@@ -87,15 +87,15 @@ class SummaryData:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one forward pass of one example."""
+        """Multiply-accumulates of a forward pass of one example."""
         return self.total.ops
 
     @property
     def disagreements(self) -> list[str]:
         """A sentence for each published figure that contradicts the computed one.
 
-        For the paper's own network these are errors of the paper, with the reason where it is
-        known. For a variant they are usually its differences from the paper.
+        For the paper's own network these are errors of the paper, with the reason if it is known.
+        For a variant they are usually its differences from the paper.
         """
         return [
             f"{disagreement(row, figure)} ({row.notes.get(figure, NOT_EXPLAINED)})"
@@ -118,7 +118,7 @@ class SummaryData:
 
 
 def disagreement(row: Row, figure: str) -> str:
-    """Say how a published figure differs from the computed one."""
+    """Describe how a published figure differs from the computed one."""
     value = getattr(row, figure)
     computed = f"{value:,}" if isinstance(value, int) else value
     name = row.name or row.kind
@@ -140,19 +140,19 @@ def _row(graph: Graph, child: Node | Block) -> Row:
         "params": child.num_parameters,
         "ops": child.macs,
     }
-    # A graph may come from a file of somebody's, so what is malformed in it is left out.
-    stated = {
+    # A graph may come from a file that others wrote, so malformed figures are left out.
+    published = {
         name: value
         for name, value in dict(graph.published.get(child.name, {})).items()
         if problem_with(name, value) is None
     }
-    reasons = stated.pop(NOTES, {})
-    disagreeing = tuple(k for k, v in stated.items() if not _agrees(computed[k], v))
+    reasons = published.pop(NOTES, {})
+    disagreeing = tuple(k for k, v in published.items() if not _agrees(computed[k], v))
     return Row(
         name=child.name,
         kind=child.kind if isinstance(child, Block) else child.op,
         **computed,
-        published=freeze(stated),
+        published=freeze(published),
         disagreeing=disagreeing,
         notes=freeze({figure: reasons[figure] for figure in disagreeing if figure in reasons}),
     )

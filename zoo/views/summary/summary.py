@@ -19,11 +19,11 @@ from zoo.views.tables import Table
 class Summary(ShownAsTable, SummaryData):
     """A network as a table; see :func:`summary`.
 
-    Printing it, a REPL and a notebook show the table. See ``SummaryData`` for its fields.
+    It is displayed as a table. See ``SummaryData`` for its fields.
     """
 
     def tables(self) -> Sequence[Table]:
-        """Return the table with whole path names, and a narrower one."""
+        """Return the table with full path names, and a narrower one."""
         return table.tables(self)
 
     def to_csv(self) -> str:
@@ -46,8 +46,8 @@ def summary(
 ) -> Summary:
     """Summarise a network: output shapes, depth, parameters and MACs, beside the paper's figures.
 
-    Where the paper's figures contradict the computed ones, the summary says so, with the reason
-    where it is known. No framework is imported.
+    The summary lists figures of the paper that contradict the computed ones, with the reason if it
+    is known. No framework is imported.
 
     Args:
         model: The name of a model, the path of a YAML file, a graph, or a model that zoo built.
@@ -56,8 +56,8 @@ def summary(
             in_channels, input_size.
 
     Returns:
-        The rows as data. Printed or shown in a notebook they are a table; ``to_dict``, ``to_csv``,
-        ``to_markdown`` and ``to_html`` convert them.
+        The rows as data, displayed as a table when printed or in a notebook. ``to_dict``,
+        ``to_csv``, ``to_markdown`` and ``to_html`` convert them.
 
     Raises:
         UnknownNameError: There is no such model.

@@ -16,7 +16,7 @@ _FIGURES = ("output", "depth", "params", "ops")
 
 
 def tables(data: SummaryData) -> tuple[Table, Table]:
-    """Return the table with whole path names, and a narrower one in which they are a tree."""
+    """Return the table with full path names, and a narrower one with a tree of names."""
     return _table(data, wide=True), _table(data, wide=False)
 
 
@@ -74,7 +74,7 @@ def _indented(path: str) -> str:
 
 
 def _notes(data: SummaryData) -> Iterator[Note]:
-    """A note for each figure that disagrees; one reason for several in a row follows the last."""
+    """Yield a note for each figure that disagrees; equal reasons in a row follow the last."""
     notes = [
         (disagreement(row, figure), row.notes.get(figure))
         for row in (*data.rows, data.total)
