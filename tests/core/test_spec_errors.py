@@ -76,10 +76,10 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
             "r: {op: relu, block: b}",
             "$.layers.r.block: a layer is an operation (op) or the use of a block (block), not both",
         ),
-        ("r: {op: relu, <<: {when: true}}", "merge keys are not read; write the fields"),
+        ("r: {op: relu, <<: {when: true}}", "merge keys are not supported; write the fields"),
         (
             "c: {op: conv, out_channels: 9999999999, kernel_size: 1}",
-            "expected an integer of at least 1, and none beyond 1,000,000, got 9999999999",
+            "expected an integer of at least 1 with a magnitude of at most 1,000,000, got 9999999999",
         ),
         ("r: {blok: conv}", "$.layers.r.blok: unknown field. Did you mean 'block'?"),
         ("1r: {op: relu}", "$.layers.1r: expected a name of letters, digits and _"),
