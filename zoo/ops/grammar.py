@@ -72,8 +72,8 @@ class Record:
     tags: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
-        own = {f.key: f for f in vars(cls).values() if isinstance(f, Field)}
-        cls.fields = {**cls.fields, **own}
+        declared = {f.key: f for f in vars(cls).values() if isinstance(f, Field)}
+        cls.fields = {**cls.fields, **declared}
 
     def __init__(self, **values: Any) -> None:
         """Make a record from valid values; :meth:`read` validates them."""
