@@ -1,6 +1,6 @@
-"""The errors zoo raises for a user's mistake: each says what, where and what to do.
+"""The errors that zoo raises for user mistakes. Each says what is wrong, where, and what to do.
 
-Everything else that escapes zoo is a bug in zoo.
+Any other exception that escapes zoo is a bug in zoo.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Iterable
 
 MAX_QUOTED = 200  # characters of a value that a message shows
-MAX_WORD = 60  # characters of a word that a suggestion is sought for
-MAX_KNOWN = 20_000  # words that are looked at for a suggestion
+MAX_WORD = 60  # characters of the longest word that is corrected
+MAX_KNOWN = 20_000  # words that are considered for a suggestion
 MAX_COMPARED = 200  # words that are compared letter by letter
 MAX_MESSAGE = 1_000
 
@@ -24,7 +24,7 @@ class ZooError(Exception):
 
 
 class UnknownNameError(ZooError, LookupError):
-    """A model, backend, node, option or initialiser of that name does not exist."""
+    """No model, backend, node, option or initialiser has that name."""
 
 
 class SpecError(ZooError, ValueError):
@@ -38,7 +38,7 @@ class SpecError(ZooError, ValueError):
 
 
 class BackendError(ZooError, RuntimeError):
-    """A framework is missing, or cannot do exactly what was asked of it."""
+    """A framework is missing, or cannot do exactly what was requested."""
 
 
 class WeightsError(ZooError, ValueError):
@@ -50,10 +50,10 @@ class InputError(ZooError, ValueError):
 
 
 def suggestion(word: object, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the known word nearest to ``word``, or an empty string.
+    """Return `` Did you mean 'x'?`` for the known word closest to ``word``, or an empty string.
 
-    The search is bounded: no words of more than ``MAX_WORD`` characters, and of very many words
-    only those that resemble the wanted one most in length.
+    The search is bounded: words of more than ``MAX_WORD`` characters are skipped, and among very
+    many words only those closest in length to ``word`` are compared.
 
     Example:
         >>> suggestion("googlnet", ["googlenet", "vgg16"])
@@ -61,24 +61,24 @@ def suggestion(word: object, known: Iterable[str]) -> str:
         >>> suggestion("resnet50", ["googlenet", "vgg16"])
         ''
     """
-    import difflib  # only a mistake needs it
+    import difflib  # imported only after a mistake
 
-    wanted = str(word).lower() if isinstance(word, str) and len(word) <= MAX_WORD else ""
+    target = str(word).lower() if isinstance(word, str) and len(word) <= MAX_WORD else ""
     # Words that differ in length by more than half cannot reach the cutoff.
     words = {
-        each.lower(): each
-        for each in itertools.islice(known, MAX_KNOWN)
-        if wanted and len(each) <= MAX_WORD and abs(len(each) - len(wanted)) <= len(wanted) + 1
+        name.lower(): name
+        for name in itertools.islice(known, MAX_KNOWN)
+        if target and len(name) <= MAX_WORD and abs(len(name) - len(target)) <= len(target) + 1
     }
     nearest = heapq.nsmallest(
-        MAX_COMPARED, words, key=lambda each: (each[:1] != wanted[:1], abs(len(each) - len(wanted)))
+        MAX_COMPARED, words, key=lambda name: (name[:1] != target[:1], abs(len(name) - len(target)))
     )
-    near = difflib.get_close_matches(wanted, nearest, n=1, cutoff=0.6)
-    return f" Did you mean {quoted(words[near[0]])}?" if near else ""
+    matches = difflib.get_close_matches(target, nearest, n=1, cutoff=0.6)
+    return f" Did you mean {quoted(words[matches[0]])}?" if matches else ""
 
 
 def quoted(value: object, most: int = MAX_QUOTED) -> str:
-    """Quote a value for a message: at most ``most`` characters, none that controls a terminal.
+    """Quote a value for a message: at most ``most`` characters, control characters escaped.
 
     Example:
         >>> quoted("a\\x1b[2J"), quoted(12), quoted("x" * 500, most=20)
@@ -88,7 +88,7 @@ def quoted(value: object, most: int = MAX_QUOTED) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would obey: control characters, line ends and marks of direction.
+    """Escape characters that a terminal would obey: controls, line breaks and bidi marks.
 
     Example:
         >>> printable("spec\\x1b[31m.yaml")
@@ -100,7 +100,7 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Cut the middle of a text so that at most ``most`` characters are left."""
+    """Cut the middle out of a text that is longer than ``most`` characters."""
     if len(text) <= most:
         return text
     end = (most - 3) // 2
@@ -108,7 +108,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def listed(names: Iterable[str], sign: str = "", most: int = 40) -> str:
-    """List names for a message: at most 200 characters of them, or a count of what is left out.
+    """List names for a message: about 200 characters of them, and a count of the rest.
 
     Example:
         >>> listed(["a", "b"], sign="$")
@@ -127,11 +127,11 @@ def listed(names: Iterable[str], sign: str = "", most: int = 40) -> str:
 
 
 def _repr(value: object, most: int) -> str:
-    """Write a value, without writing all of one that is large."""
+    """Return the repr of a value; a large value is abbreviated first, to save time."""
     if isinstance(value, str):
         return repr(value if len(value) <= 2 * most else value[:most] + value[-most:])
     if isinstance(value, list | tuple | dict):
-        import reprlib  # only a mistake needs it
+        import reprlib  # imported only after a mistake
 
         short = reprlib.Repr()
         short.maxlevel, short.maxlist, short.maxtuple, short.maxstring = 4, 20, 20, most
@@ -140,5 +140,5 @@ def _repr(value: object, most: int) -> str:
 
 
 def _safe(message: str) -> str:
-    """Escape control characters of a message; its own line ends stay."""
+    """Escape the control characters of a message, except its line breaks."""
     return "\n".join(printable(line) for line in message.split("\n"))

@@ -18,7 +18,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The old file stays intact until then, and also if the block raises or the process is killed.
     Symbolic links are followed. A path that is not a regular file, such as a device, is yielded
-    itself.
+    as it is.
 
     Args:
         path: The file to replace or create; its folder must exist.
@@ -57,7 +57,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield part
         part.chmod(mode)  # libraries may have changed the mode
         with part.open("rb") as written:
-            os.fsync(written.fileno())  # so that a crash of the machine cannot leave an empty file
+            os.fsync(written.fileno())  # a power failure must not leave an empty file
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

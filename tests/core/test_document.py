@@ -38,7 +38,7 @@ def test_lines_survive_merging():
         ("", "f.yaml:1: expected a mapping at the top level"),
         ("a: [1, 2", "f.yaml:2: not valid YAML: did not find expected"),
         ("a: b: c", "f.yaml:1: not valid YAML: mapping values are not allowed"),
-        ("{[1]: 2}", "f.yaml:1: $: a key must be a plain word"),
+        ("{[1]: 2}", "f.yaml:1: $: a key must be a plain scalar"),
         ("a: *x", "f.yaml:1: not valid YAML: found undefined alias"),
         ('a: "\\U99999999"', "f.yaml"),
         ("a: \x07", "f.yaml"),

@@ -135,7 +135,7 @@ def test_damaged_data_is_refused_or_read_and_nothing_else():
 
 def test_another_format_is_refused_by_name():
     data = zoo.graph("lenet5").to_dict()
-    with pytest.raises(InputError, match="format 2; this version of zoo reads 1"):
+    with pytest.raises(InputError, match="format 2; this version of zoo reads format 1"):
         zoo.Graph.from_dict({**data, "zoo_graph": 2})
     with pytest.raises(InputError, match="expected a mapping with the key"):
         zoo.Graph.from_dict({"name": "x"})

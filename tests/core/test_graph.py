@@ -179,7 +179,7 @@ def test_a_branch_that_only_a_left_out_layer_reads_is_a_mistake(spec_file):
     b: {op: tanh, from: input}
     add: {op: add, from: [a, b], when: false}
     """
-    with pytest.raises(zoo.SpecError, match="'b' of tiny: its output is read by no layer"):
+    with pytest.raises(zoo.SpecError, match="'b' of tiny: no layer reads its output"):
         zoo.graph(spec_file(layers))
 
 

@@ -276,7 +276,7 @@ def test_a_framework_reads_its_own_form(tmp_path):
     """The caller gives the framework's reader: none of zoo.weights imports a framework."""
     path = tmp_path / "w.pt"
     path.write_bytes(b"not empty")
-    with pytest.raises(WeightsError, match=r"w.pt: no backend of this zoo reads \.pt files"):
+    with pytest.raises(WeightsError, match=r"w.pt: no backend reads \.pt files"):
         readers.read(path)
     stored = Stored((4,), "float32", lambda: ARRAYS["conv.bias"])
     requested = []

@@ -95,7 +95,7 @@ SLOW = {
         f"blocks:\n{lines(5000, '  b{i}: {{parameters: {{? *k : 1}}, layers: {{}}}}')}{RELU}",
         "more than 2,000,000 characters after alias expansion",
     ),
-    "models based on models": (chain(9_000, "about: x") + RELU, "based on more than 32 models"),
+    "models based on models": (chain(9_000, "about: x") + RELU, "a chain of more than 32 bases"),
     "layers inserted": (
         f"models:\n  m:\n    layers:\n{lines(5_000, '      q{i}: {{op: relu, after: r1}}')}"
         f"layers:\n{lines(9_000, '  r{i}: {{op: relu}}')}",

@@ -76,10 +76,10 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
             "r: {op: relu, block: b}",
             "$.layers.r.block: a layer is an operation (op) or the use of a block (block), not both",
         ),
-        ("r: {op: relu, <<: {when: true}}", "merge keys are not read; write the fields"),
+        ("r: {op: relu, <<: {when: true}}", "merge keys are not supported; write the fields"),
         (
             "c: {op: conv, out_channels: 9999999999, kernel_size: 1}",
-            "expected an integer of at least 1, and none beyond 1,000,000, got 9999999999",
+            "expected an integer of at least 1 with a magnitude of at most 1,000,000, got 9999999999",
         ),
         ("r: {blok: conv}", "$.layers.r.blok: unknown field. Did you mean 'block'?"),
         ("1r: {op: relu}", "$.layers.1r: expected a name of letters, digits and _"),
@@ -96,7 +96,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ("r: {op: relu, from: r}", "it reads 'r', which comes later: a cycle, or the wrong order"),
         ("r: {op: relu, from: later}\nlater: {op: relu}", "it reads 'later', which comes later"),
         ("r: {op: relu, from: []}", "expected at least one layer to read"),
-        ("r: {op: relu, from: $width}", "'from' takes names of layers, no expressions: '$width'"),
+        ("r: {op: relu, from: $width}", "'from' takes names of layers, not expressions: '$width'"),
         (
             "c: {block: cnv}",
             "$.layers.c.block: in 'c' of tiny: unknown block 'cnv'. Did you mean 'co",
@@ -120,7 +120,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ),
         (
             "x: {block: conv, table: twice}",
-            "$.tables.twice.columns[1]: in 'x' of tiny: column 'out_channels' is there twice",
+            "$.tables.twice.columns[1]: in 'x' of tiny: duplicate column 'out_channels'",
         ),
         (
             "y: {block: conv, table: stated}",
@@ -132,7 +132,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ),
         (
             "r: {op: relu}\ns: {op: relu, from: input}",
-            "$.layers.r: in 'r' of tiny: its output is read",
+            "$.layers.r: in 'r' of tiny: no layer reads its output",
         ),
         # expressions
         (
@@ -230,7 +230,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ),
         ("models: {x: {layers: {r: ~}}}", "write {when: false} to leave a layer out"),
         ("models: {x: {layers: {s: {op: relu, after: q}}}}", "unknown layer 'q' in 'after'"),
-        ("outputs: {logits: {from: q}}", "output 'logits' comes from no layer 'q'"),
+        ("outputs: {logits: {from: q}}", "output 'logits' comes from an unknown layer 'q'"),
         ("paper: {title: x}", "$.paper.authors: missing; it must be given"),
         ("output: {}", "$.output: unknown field. Did you mean 'outputs'?"),
         ("options: {num_classes: ten}", "$.options.num_classes: expected an integer of at least 1"),
@@ -266,7 +266,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
             "expected a mapping of layers",
         ),
         ("models: {m: {layers: {n: {op: relu, after: [r]}}}}", "unknown layer ['r'] in 'after'"),
-        ("outputs: {logits: {from: input}}", "its output is read by no layer"),
+        ("outputs: {logits: {from: input}}", "no layer reads its output"),
         ("blocks: {b: {parameters: {repeat: 1}, layers: {r: {op: relu}}}}", None),
     ],
 )

@@ -105,7 +105,7 @@ def expand(text):
     if spec.blocks_from is not None:
         return
     for model in [*list(spec.models)[:2], *list(spec.models)[-1:]] or [spec.name]:
-        merged = variants.lay(content, model)
+        merged = variants.resolve(content, model)
         expansion.expand(model, validation.validate(merged), merged, Chosen())
 
 
@@ -228,7 +228,7 @@ def test_any_name_of_a_model_is_refused(name):
         (
             "tables: {t: {columns: [a], published: [a, a], rows: {r: [1]}}}\n"
             "blocks: {b: {layers: {r: {op: relu}}}}\nlayers: {r: {block: b, table: t}}\n",
-            r"\$\.tables\.t\.published\[1\]: .*'a' is there twice",
+            r"\$\.tables\.t\.published\[1\]: .*duplicate column 'a'",
         ),
     ],
 )

@@ -117,6 +117,6 @@ def own_weights(model: Any, network: Graph) -> dict[str, Array]:
     check(
         {p.name: p.shape for p in network.parameters},
         {name: (array.shape, array.dtype.name) for name, array in arrays.items()},
-        what=f"the weights that this {network.name} now has",
+        subject=f"the weights that this {network.name} now has",
     )
     return arrays

@@ -11,7 +11,7 @@ from zoo.graphs.exchange import Reader
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import NodeShape, named
 
-#: How deep blocks may lie within blocks in data that is read.
+#: How deeply blocks may be nested in data that is read.
 MAX_DEPTH = 64
 
 
@@ -39,7 +39,7 @@ class Block:
     Attributes:
         name: Path name; empty for the whole network.
         kind: Name of the block in the spec, such as ``inception``.
-        steps: In an order in which they can be computed.
+        steps: The steps, in an order in which they can be computed.
         output: Local name of the step whose value is the block's output.
         input_shape: Shape of its input.
         shape: Shape of its output.
@@ -72,7 +72,7 @@ class Block:
         return child.output_node if isinstance(child, Block) else child
 
     def __deepcopy__(self, memo: object) -> Block:
-        return self  # nothing in it can change, and a copy would not be equal
+        return self  # immutable, and a copy would not compare equal
 
     @cached_property
     def program(self) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
@@ -81,7 +81,7 @@ class Block:
 
     @cached_property
     def is_chain(self) -> bool:
-        """Whether each step reads just the one before it, and the last is the output."""
+        """Whether each step reads only the previous one, and the last one is the output."""
         names = ["input", *(step.name for step in self.steps)]
         chained = all(s.inputs == (n,) for s, n in zip(self.steps, names, strict=False))
         return chained and self.output == names[-1]
@@ -103,29 +103,31 @@ def moved(block: Block, name: str, source: str) -> Block:
     Args:
         block: A block.
         name: Path name of the new one.
-        source: Path name of the node that it reads.
+        source: Path name of the node that the copy reads.
     """
     old = len(block.name)
 
-    def copied(inner: Block) -> Block:
-        steps = tuple([Step(s.name, s.inputs, child(s.child), s.releases) for s in inner.steps])
+    def renamed(inner: Block) -> Block:
+        steps = tuple(
+            [Step(s.name, s.inputs, renamed_child(s.child), s.releases) for s in inner.steps]
+        )
         path = name + inner.name[old:]
         return Block(path, inner.kind, steps, inner.output, inner.input_shape, inner.shape)
 
-    def child(each: Node | Block) -> Node | Block:
-        if isinstance(each, Block):
-            return copied(each)
-        return each.moved(name, old, source)
+    def renamed_child(child: Node | Block) -> Node | Block:
+        if isinstance(child, Block):
+            return renamed(child)
+        return child.moved(name, old, source)
 
-    return copied(block)
+    return renamed(block)
 
 
 def releasing(steps: Sequence[Step], kept: Collection[str]) -> tuple[Step, ...]:
-    """Return steps that say which values no later step reads.
+    """Return the steps with ``releases`` filled in.
 
     Args:
-        steps: In the order in which they are computed.
-        kept: Names of values that are wanted after the last step.
+        steps: The steps, in the order in which they are computed.
+        kept: Names of values that are needed after the last step.
     """
     last = {source: i for i, step in enumerate(steps) for source in step.inputs}
     releases: list[list[str]] = [[] for _ in steps]
@@ -138,43 +140,43 @@ def releasing(steps: Sequence[Step], kept: Collection[str]) -> tuple[Step, ...]:
     )
 
 
-def read(at: Reader, depth: int = 0) -> Block:
-    """Make a block of plain data.
+def read(reader: Reader, depth: int = 0) -> Block:
+    """Make a block from plain data.
 
     Raises:
-        InputError: The data is no block, or a step reads what does not come before it.
+        InputError: The data is not a block, or a step reads one that does not precede it.
     """
     if depth > MAX_DEPTH:
-        at.fail(f"blocks at most {MAX_DEPTH} levels deep")
-    own = at.fields(Block)
+        reader.fail(f"blocks at most {MAX_DEPTH} levels deep")
+    fields = reader.fields(Block)
     block = Block(
-        name=own["name"].text(),
-        kind=own["kind"].text(),
-        steps=tuple(_step(item, depth) for item in own["steps"].items()),
-        output=own["output"].text(),
-        input_shape=own["input_shape"].shape(),
-        shape=own["shape"].shape(),
+        name=fields["name"].text(),
+        kind=fields["kind"].text(),
+        steps=tuple(_step(item, depth) for item in fields["steps"].items()),
+        output=fields["output"].text(),
+        input_shape=fields["input_shape"].shape(),
+        shape=fields["shape"].shape(),
     )
-    seen = {"input"}
+    names = {"input"}
     for step in block.steps:
-        if step.name in seen or not set(step.inputs) <= seen:
+        if step.name in names or not set(step.inputs) <= names:
             raise InputError(
-                f"not a graph: {at.path}: step {step.name!r:.60} is there twice, or reads what "
-                "does not come before it"
+                f"not a graph: {reader.path}: step {step.name!r:.60} is a duplicate, or reads a "
+                "step that does not precede it"
             )
-        seen.add(step.name)
-    if block.output not in seen - {"input"}:
-        own["output"].fail("the name of a step")
+        names.add(step.name)
+    if block.output not in names - {"input"}:
+        fields["output"].fail("the name of a step")
     return block
 
 
-def _step(at: Reader, depth: int) -> Step:
-    own = at.fields(Step)
-    child = own["child"]
+def _step(reader: Reader, depth: int) -> Step:
+    fields = reader.fields(Step)
+    child = fields["child"]
     is_block = isinstance(child.value, dict) and "steps" in child.value
     return Step(
-        name=own["name"].text(),
-        inputs=own["inputs"].texts(),
+        name=fields["name"].text(),
+        inputs=fields["inputs"].texts(),
         child=read(child, depth + 1) if is_block else child.node(),
-        releases=own["releases"].texts(),
+        releases=fields["releases"].texts(),
     )

@@ -1,7 +1,7 @@
-"""Graphs as plain data, for JSON: what files, other processes and other packages are given.
+"""Graphs as plain data, for JSON: for files, other processes and other packages.
 
-The format has a version. A shape is written by the names of its axes, and everything else under
-the names that the classes of this package document.
+The format has a version. A shape is a mapping from the names of its axes. Everything else has the
+names that the classes of this package document.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.graphs.shapes import KINDS, Map, NodeShape
 
 
 def plain(value: Any) -> Any:
-    """Return dataclasses, shapes, mappings and lists as dicts and lists, as JSON has them.
+    """Convert dataclasses, shapes, mappings and lists to the dicts and lists of JSON.
 
     Example:
         >>> plain({"shape": Map(64, 7, 7), "padding": (0, 1)})
@@ -35,10 +35,10 @@ def plain(value: Any) -> Any:
 
 
 class Reader:
-    """A value of the data and where it stands; each method returns it as one kind of thing.
+    """A value of the data and its path. Each method checks the type of the value and returns it.
 
     Raises:
-        InputError: It is something else; the message says where, and what was expected.
+        InputError: The value has another type; the message has the path and what was expected.
     """
 
     def __init__(self, value: Any, path: str) -> None:
@@ -57,41 +57,41 @@ class Reader:
         return [Reader(item, f"{self.path}[{i}]") for i, item in enumerate(self.value)]
 
     def fields(self, kind: type) -> dict[str, Reader]:
-        """The fields of a mapping that stands for a dataclass: all of them and no others."""
+        """The fields of a mapping that represents a dataclass; none may be missing or unknown."""
         names = [field.name for field in dataclasses.fields(kind)]
         if not isinstance(self.value, dict) or set(self.value) != set(names):
             self.fail(f"a mapping of {', '.join(names)}")
         return {name: self[name] for name in names}
 
     def node(self) -> Node:
-        at = self.fields(Node)
-        layout = None if at["layout"].value is None else at["layout"].shape()
+        fields = self.fields(Node)
+        layout = None if fields["layout"].value is None else fields["layout"].shape()
         if layout is not None and not isinstance(layout, Map):
-            at["layout"].fail("the shape of a map, or null")
+            fields["layout"].fail("the shape of a map, or null")
         return Node(
-            name=at["name"].text(),
-            op=at["op"].text(),
-            inputs=at["inputs"].texts(),
-            input_shapes=tuple(item.shape() for item in at["input_shapes"].items()),
-            shape=at["shape"].shape(),
-            attributes={k: tuples(v) for k, v in at["attributes"].mapping().items()},
-            parameters=tuple(item.parameter() for item in at["parameters"].items()),
-            macs=at["macs"].count(),
+            name=fields["name"].text(),
+            op=fields["op"].text(),
+            inputs=fields["inputs"].texts(),
+            input_shapes=tuple(item.shape() for item in fields["input_shapes"].items()),
+            shape=fields["shape"].shape(),
+            attributes={k: tuples(v) for k, v in fields["attributes"].mapping().items()},
+            parameters=tuple(item.parameter() for item in fields["parameters"].items()),
+            macs=fields["macs"].count(),
             layout=layout,
         )
 
     def parameter(self) -> Parameter:
-        at = self.fields(Parameter)
-        trainable = at["trainable"].value
+        fields = self.fields(Parameter)
+        trainable = fields["trainable"].value
         if not isinstance(trainable, bool):
-            at["trainable"].fail("true or false")
-        constant = None if at["constant"].value is None else at["constant"].number()
+            fields["trainable"].fail("true or false")
+        constant = None if fields["constant"].value is None else fields["constant"].number()
         return Parameter(
-            name=at["name"].text(),
-            shape=tuple(item.count(1) for item in at["shape"].items()),
+            name=fields["name"].text(),
+            shape=tuple(item.count(1) for item in fields["shape"].items()),
             constant=constant,
-            fan_in=at["fan_in"].count(),
-            fan_out=at["fan_out"].count(),
+            fan_in=fields["fan_in"].count(),
+            fan_out=fields["fan_out"].count(),
             trainable=trainable,
         )
 
@@ -126,7 +126,7 @@ class Reader:
 
 
 def tuples(value: Any) -> Any:
-    """Lists are tuples again, as attributes and options have them; shapes have their names."""
+    """Convert lists back to tuples, as attributes and options have them, and mappings to shapes."""
     if isinstance(value, list):
         return tuple(map(tuples, value))
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Dicts and lists that cannot be changed, so that a graph can be shared by everyone who asks."""
+"""Immutable dicts and lists, so that one graph can be shared by all callers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ def _refuse(self: Any, *arguments: Any, **options: Any) -> NoReturn:
 
 
 class FrozenDict(dict[str, Any]):
-    """A dict that cannot be changed; equal to a plain one, and hashable if its values are."""
+    """An immutable dict; equal to a plain one, and hashable if its values are."""
 
     __slots__ = ()
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __hash__(self) -> int:  # type: ignore[override]  # what it extends can change, and has none
+    def __hash__(self) -> int:  # type: ignore[override]  # dict is mutable and has none
         return hash(frozenset(self.items()))
 
     def __copy__(self) -> FrozenDict:
@@ -32,7 +32,7 @@ class FrozenDict(dict[str, Any]):
 
 
 class FrozenList(list[Any]):
-    """A list that cannot be changed; equal to a plain one, and hashable if its items are."""
+    """An immutable list; equal to a plain one, and hashable if its items are."""
 
     __slots__ = ()
 
@@ -40,7 +40,7 @@ class FrozenList(list[Any]):
     append = clear = extend = insert = pop = _refuse
     remove = reverse = sort = _refuse
 
-    def __hash__(self) -> int:  # type: ignore[override]  # what it extends can change, and has none
+    def __hash__(self) -> int:  # type: ignore[override]  # list is mutable and has none
         return hash(tuple(self))
 
     def __copy__(self) -> FrozenList:
@@ -53,17 +53,17 @@ class FrozenList(list[Any]):
         return FrozenList, (list(self),)
 
 
-_UNCHANGEABLE = frozenset({int, float, bool, str, type(None), FrozenDict, FrozenList})
+_IMMUTABLE = frozenset({int, float, bool, str, type(None), FrozenDict, FrozenList})
 
 
 def freeze(value: Any) -> Any:
-    """Return a value whose dicts and lists, however deep, cannot be changed.
+    """Return a value whose dicts and lists, at any depth, are immutable.
 
     Args:
         value: Plain data: dicts, lists, tuples, and scalars.
 
     Returns:
-        The value itself where nothing in it can change, otherwise a frozen copy.
+        The value itself if it is immutable, otherwise a frozen copy.
 
     Example:
         >>> settings = freeze({"depths": [3, 4]})
@@ -72,14 +72,12 @@ def freeze(value: Any) -> Any:
         TypeError: a FrozenList cannot be changed; make a new one
     """
     kind = type(value)
-    if kind in _UNCHANGEABLE:  # first, since nearly every value is one
+    if kind in _IMMUTABLE:  # checked first: nearly every value is one
         return value
     if kind is tuple:
-        return value if _UNCHANGEABLE.issuperset(map(type, value)) else tuple(map(freeze, value))
+        return value if _IMMUTABLE.issuperset(map(type, value)) else tuple(map(freeze, value))
     if isinstance(value, Mapping):
-        return FrozenDict(
-            {k: v if type(v) in _UNCHANGEABLE else freeze(v) for k, v in value.items()}
-        )
+        return FrozenDict({k: v if type(v) in _IMMUTABLE else freeze(v) for k, v in value.items()})
     if isinstance(value, list):
         return FrozenList(map(freeze, value))
     return value

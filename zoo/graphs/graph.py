@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A result of the network: which top-level step it is, and its weight in the loss."""
+    """An output of the network: its name, its top-level step, and its weight in the loss."""
 
     name: str
     step: str
@@ -57,19 +57,19 @@ class Graph:
     Attributes:
         name: Name of the model.
         root: The whole network as a block.
-        outputs: Its results, the first one being the logits.
-        input_shape: ``(channels, height, width)`` the graph was made for.
-        options: The options it was made with.
-        omitted: Top-level names that the spec declares and these options leave out (aux heads).
-        initializers: How the paper fills parameters, by local name, where it says so.
+        outputs: Its outputs; the first one is the logits.
+        input_shape: The ``(channels, height, width)`` that the graph was made for.
+        options: The options that it was made with.
+        omitted: Top-level names of the spec that these options leave out (auxiliary heads).
+        initializers: How the paper initialises parameters, by local name, where it says so.
         published: The paper's figures, by path name (empty for the whole network); see
             ``zoo.graphs.published``.
         about: Title, paper, year and the like.
         preprocessing: How a photograph becomes an input; see ``zoo.data.images``.
-        classes: What the outputs stand for; empty where the spec does not say.
-        document: The spec itself, as plain data, the variant laid over its family.
-        origin: Where the weights of a model came from (``source``, ``file``, ``licence``); empty
-            for those that zoo drew.
+        classes: The names of the classes; empty if the spec does not name them.
+        document: The spec itself, as plain data, with the variant applied.
+        origin: The origin of the weights of a model (``source``, ``file``, ``licence``); empty if
+            zoo initialised them.
 
     Example:
         >>> import zoo
@@ -108,16 +108,16 @@ class Graph:
 
     @cached_property
     def _children(self) -> dict[str, Node | Block]:
-        found: dict[str, Node | Block] = {}
+        children: dict[str, Node | Block] = {}
 
         def visit(block: Block) -> None:
             for step in block.steps:
-                found[step.child.name] = step.child
+                children[step.child.name] = step.child
                 if isinstance(step.child, Block):
                     visit(step.child)
 
         visit(self.root)
-        return found
+        return children
 
     @property
     def num_parameters(self) -> int:
@@ -130,10 +130,10 @@ class Graph:
         return self.root.macs
 
     def __getitem__(self, path: str) -> Node | Block:
-        """The node or block of a path name.
+        """The node or block with a path name.
 
         Raises:
-            UnknownNameError: There is none.
+            UnknownNameError: There is no such node or block.
         """
         try:
             return self._children[path]
@@ -143,7 +143,7 @@ class Graph:
             ) from None
 
     def node(self, path: str) -> Node:
-        """The node of a path name; of a block's name, the node that is its output."""
+        """The node with a path name; for the name of a block, the node of its output."""
         child = self[path]
         return child.output_node if isinstance(child, Block) else child
 
@@ -153,7 +153,7 @@ class Graph:
         return {output.name: self.node(output.step) for output in self.outputs}
 
     def named(self, outputs: Any) -> Mapping[str, Any]:
-        """Return what a model returned as a dict by name.
+        """Return the outputs of a model as a dict by name.
 
         Raises:
             InputError: Outputs are missing.
@@ -163,7 +163,7 @@ class Graph:
         if missing:
             raise InputError(
                 f"{self.name} returns {', '.join(o.name for o in self.outputs)} in a dict, and "
-                f"{', '.join(missing)} are missing; give all that the model returned"
+                f"{', '.join(missing)} are missing; pass the whole dict"
             )
         return named
 
@@ -171,14 +171,14 @@ class Graph:
         """Sum a loss over the outputs.
 
         Args:
-            outputs: What a model returns: one output, or a dict of them by name.
-            loss: From an output and its weight to a scalar.
+            outputs: The outputs of a model: one array, or a dict of arrays by name.
+            loss: A function of an output and its weight that returns a scalar.
         """
         named = self.named(outputs)
-        first, *others = (loss(named[output.name], output.loss_weight) for output in self.outputs)
-        for other in others:
-            first = first + other
-        return first
+        total, *losses = (loss(named[output.name], output.loss_weight) for output in self.outputs)
+        for value in losses:
+            total = total + value
+        return total
 
     def summary(self, depth: int | None = 1) -> zoo.Summary:
         """Summarise the network; short for :func:`zoo.summary`.
@@ -189,25 +189,25 @@ class Graph:
         Raises:
             InputError: ``depth`` is neither None nor a positive integer.
         """
-        import zoo  # the one place where a graph uses what is built above it
+        import zoo  # the only use of a higher layer in this package
 
         return zoo.summary(self, depth)
 
     def refusal(self, shape: Shape, channels_last: bool = False) -> str:
-        """What to tell a caller whose input does not have the shape the graph was made for."""
+        """Return an error message for an input of a shape that the graph was not made for."""
         c, h, w = self.input_shape
-        wanted = f"[N, {h}, {w}, {c}]" if channels_last else f"[N, {c}, {h}, {w}]"
+        expected = f"[N, {h}, {w}, {c}]" if channels_last else f"[N, {c}, {h}, {w}]"
         return (
-            f"{self.name} was built for inputs {wanted}, got {list(shape)}; for another size build "
-            f"it with input_size=(height, width), for other channels with in_channels"
+            f"{self.name} was built for inputs {expected}, got {list(shape)}; for another size, "
+            "build it with input_size=(height, width); for other channels, with in_channels"
         )
 
     def without_dropout(self) -> Graph:
-        """The same network whose dropouts drop nothing, for what must not depend on chance."""
+        """Return the network with every dropout rate set to 0, to make it deterministic."""
         return replace(self, root=_without_dropout(self.root))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the graph as plain data, which ``json.dumps`` takes and :meth:`from_dict` reads.
+        """Return the graph as plain data for ``json.dumps`` and :meth:`from_dict`.
 
         Example:
             >>> import json, zoo
@@ -219,24 +219,24 @@ class Graph:
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> Graph:
-        """Make a graph of what :meth:`to_dict` returned; nothing in it is trusted.
+        """Make a graph from the data of :meth:`to_dict`, which is checked, not trusted.
 
         Raises:
-            InputError: The data is no graph, or is of another format version.
+            InputError: The data is not a graph, or has another format version.
         """
         if not isinstance(data, Mapping) or "zoo_graph" not in data:
             raise InputError("not a graph: expected a mapping with the key 'zoo_graph'")
         version = data["zoo_graph"]
         if type(version) is not int or version != FORMAT:
             raise InputError(
-                f"a graph of format {version!r:.20}; this version of zoo reads {FORMAT}"
+                f"a graph of format {version!r:.20}; this version of zoo reads format {FORMAT}"
             )
         graph = _read(Reader({k: v for k, v in data.items() if k != "zoo_graph"}, "$"))
         _check_names(graph)
         return graph
 
     def __deepcopy__(self, memo: object) -> Graph:
-        return self  # a graph never changes
+        return self  # a graph is immutable
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.input_shape))
@@ -247,12 +247,12 @@ class Graph:
 
 
 def _without_dropout(block: Block) -> Block:
-    def changed(child: Node | Block) -> Node | Block:
+    def without(child: Node | Block) -> Node | Block:
         if isinstance(child, Block):
             return _without_dropout(child)
         return replace(child, attributes={"rate": 0.0}) if "rate" in child.attributes else child
 
-    return replace(block, steps=tuple(replace(s, child=changed(s.child)) for s in block.steps))
+    return replace(block, steps=tuple(replace(s, child=without(s.child)) for s in block.steps))
 
 
 def graph_of(model: Any) -> Graph:
@@ -271,43 +271,43 @@ def graph_of(model: Any) -> Graph:
     return network
 
 
-def _read(at: Reader) -> Graph:
-    own = at.fields(Graph)
-    shape = own["input_shape"].shape()
+def _read(reader: Reader) -> Graph:
+    fields = reader.fields(Graph)
+    shape = fields["input_shape"].shape()
     if not isinstance(shape, Map):
-        own["input_shape"].fail("the shape of a map")
+        fields["input_shape"].fail("the shape of a map")
     return Graph(
-        name=own["name"].text(),
-        root=blocks.read(own["root"]),
-        outputs=tuple(map(_read_output, own["outputs"].items())),
+        name=fields["name"].text(),
+        root=blocks.read(fields["root"]),
+        outputs=tuple(map(_read_output, fields["outputs"].items())),
         input_shape=shape,
-        options={key: tuples(value) for key, value in own["options"].mapping().items()},
-        omitted=own["omitted"].texts(),
-        initializers=own["initializers"].mapping(),
-        published=own["published"].mapping(),
-        about=own["about"].mapping(),
-        preprocessing=own["preprocessing"].mapping(),
-        classes=own["classes"].texts(),
-        document=own["document"].mapping(),
-        origin=own["origin"].mapping(),
+        options={key: tuples(value) for key, value in fields["options"].mapping().items()},
+        omitted=fields["omitted"].texts(),
+        initializers=fields["initializers"].mapping(),
+        published=fields["published"].mapping(),
+        about=fields["about"].mapping(),
+        preprocessing=fields["preprocessing"].mapping(),
+        classes=fields["classes"].texts(),
+        document=fields["document"].mapping(),
+        origin=fields["origin"].mapping(),
     )
 
 
-def _read_output(at: Reader) -> Output:
-    own = at.fields(Output)
-    return Output(own["name"].text(), own["step"].text(), own["loss_weight"].number())
+def _read_output(reader: Reader) -> Output:
+    fields = reader.fields(Output)
+    return Output(fields["name"].text(), fields["step"].text(), fields["loss_weight"].number())
 
 
 def _check_names(graph: Graph) -> None:
-    """Refuse a graph in which something is read that is not there."""
-    seen = {"input"}
+    """Reject a graph in which a node or an output reads something that does not exist."""
+    names = {"input"}
     for node in graph.nodes:
-        if node.name in seen or not set(node.inputs) <= seen:
+        if node.name in names or not set(node.inputs) <= names:
             raise InputError(
-                f"not a graph: node {node.name!r:.60} is there twice, or reads what does not come "
-                "before it"
+                f"not a graph: node {node.name!r:.60} is a duplicate, or reads a node that does "
+                "not precede it"
             )
-        seen.add(node.name)
+        names.add(node.name)
     steps = {step.name for step in graph.root.steps}
     if not graph.outputs or not {output.step for output in graph.outputs} <= steps:
         raise InputError("not a graph: it has no outputs, or one comes from no step")

@@ -1,4 +1,4 @@
-"""Between the canonical layout and that of frameworks that have channels, or outputs, last."""
+"""Conversions between the canonical layout and layouts with channels, or outputs, last."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def channels_first(value: Array, layout: Shape | None = None) -> Array:
 
     Args:
         value: A map [N, H, W, C], or a vector [N, features].
-        layout: ``(C, H, W)`` if the vector is a flattened map, held in HWC order.
+        layout: ``(C, H, W)`` if the vector is a map that was flattened in HWC order.
 
     Returns:
-        [N, C, H, W], or [N, features] in CHW order, contiguous and in memory of its own.
+        [N, C, H, W], or [N, features] in CHW order; a contiguous copy.
 
     Example:
         >>> channels_first(np.arange(6).reshape(1, 6), (2, 1, 3))
@@ -43,7 +43,7 @@ def outputs_last(kernel: Array, layout: Shape | None = None) -> Array:
         layout: ``(C, H, W)`` if the linear layer reads a flattened map.
 
     Returns:
-        [H, W, I, O] or [I, O], with a flattened map's inputs in HWC order; memory of its own.
+        [H, W, I, O] or [I, O], with the inputs of a flattened map in HWC order; a copy.
 
     Example:
         >>> outputs_last(np.arange(6).reshape(1, 6), (2, 1, 3)).ravel()
@@ -56,7 +56,7 @@ def outputs_last(kernel: Array, layout: Shape | None = None) -> Array:
 
 
 def outputs_first(kernel: Array, layout: Shape | None = None) -> Array:
-    """Undo :func:`outputs_last`, in memory of its own."""
+    """Undo :func:`outputs_last`; returns a copy."""
     *window, inputs, outputs = kernel.shape
     channels = layout[0] if layout else inputs if window else 1
     reversed_ = _reverse(kernel.reshape(-1, channels, outputs))
@@ -64,12 +64,12 @@ def outputs_first(kernel: Array, layout: Shape | None = None) -> Array:
 
 
 def _reverse(array: Array) -> Array:
-    """Copy an array of three axes with their order reversed."""
+    """Copy an array with its three axes in reverse order."""
     out, view = np.empty(array.shape[::-1], array.dtype), array.T
     if array.size < 1 << 18:
         out[...] = view
         return out
-    # In blocks that a processor's cache holds, read along one axis and written along another.
+    # Copied in blocks that fit the cache: reads are along one axis, writes along another.
     first, last = min(256, out.shape[0]), min(256, out.shape[2])
     steps = first, max(1, (1 << 18) // (first * last)), last
 

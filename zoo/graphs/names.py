@@ -1,13 +1,13 @@
-"""Which names a layer may bear: those that are free as an attribute in every framework."""
+"""The names that a layer may have: those that no framework's modules use as attributes."""
 
 from __future__ import annotations
 
 import keyword
 
-#: Attributes of torch.nn.Module, paddle.nn.Layer and flax.nnx.Module, and zoo's own; tests compare
-#: them with the frameworks'.
 MAX_NAME = 200
 
+#: Attributes of torch.nn.Module, paddle.nn.Layer, flax.nnx.Module and zoo's own modules. A test
+#: compares them with the frameworks.
 TAKEN = frozenset(
     """
     T_destination add_module add_parameter add_sublayer apply astype backward bfloat16 buffers
@@ -28,7 +28,7 @@ TAKEN = frozenset(
 
 
 def problem_with(name: str) -> str | None:
-    """Say why a name cannot be a layer's, or None if it can.
+    """Return why a layer cannot have a name, or None if it can.
 
     Example:
         >>> problem_with("conv1"), problem_with("train")

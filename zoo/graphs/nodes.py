@@ -1,4 +1,4 @@
-"""One operation of a graph, and its parameters."""
+"""The nodes of a graph, and their parameters."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from zoo.graphs.shapes import Map, NodeShape, Shape, named
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One array of a node: learnt (a weight) or kept (a running statistic).
+    """One array of a node: a trainable weight, or a running statistic.
 
     Attributes:
         name: Canonical name, ``<node>.<local name>``.
         shape: Shape in the canonical layout.
-        constant: What it is filled with at the start; None for weights, which are drawn.
-        fan_in: Inputs that one output sums over; what initialisers scale by.
-        fan_out: Outputs that one input goes to.
+        constant: Its initial value; None for weights, which are drawn at random.
+        fan_in: The number of inputs that one output sums over; initialisers scale by it.
+        fan_out: The number of outputs that one input contributes to.
         trainable: False for running statistics.
     """
 
@@ -31,14 +31,14 @@ class Parameter:
     trainable: bool = True
 
     def of(self, node: str) -> Parameter:
-        """Return the same parameter as one of a node, by its local name."""
-        return self._called(f"{node}.{self.name}")
+        """Return this parameter, which has a local name, as a parameter of a node."""
+        return self._renamed(f"{node}.{self.name}")
 
     def moved(self, block: str, old: int) -> Parameter:
         """Return the same parameter in another block; see :meth:`Node.moved`."""
-        return self._called(block + self.name[old:])
+        return self._renamed(block + self.name[old:])
 
-    def _called(self, name: str) -> Parameter:
+    def _renamed(self, name: str) -> Parameter:
         return Parameter(name, self.shape, self.constant, self.fan_in, self.fan_out, self.trainable)
 
     @property
@@ -60,11 +60,11 @@ class Node:
         inputs: Names of the nodes it reads; ``input`` is the network's own input.
         input_shapes: Their shapes.
         shape: Shape of its output.
-        attributes: What the operation needs to know; see ``zoo.ops``.
+        attributes: The settings of the operation; see ``zoo.ops``.
         parameters: Its parameters, in order.
-        macs: Multiply-accumulates for one example; 0 for what is not counted in MACs.
-        layout: ``(C, H, W)`` if the output is a flattened map of that shape, still element by
-            element in its order: frameworks that compute in HWC hold it in HWC order.
+        macs: Multiply-accumulates for one example; 0 for operations that have none.
+        layout: ``(C, H, W)`` if the output is a flattened map of that shape, with its elements
+            still in order. Frameworks that compute in HWC have it in HWC order.
     """
 
     name: str
@@ -78,10 +78,10 @@ class Node:
     layout: Map | None = None
 
     def __post_init__(self) -> None:
-        fix = object.__setattr__
-        fix(self, "attributes", freeze(self.attributes))
-        fix(self, "shape", named(self.shape))
-        fix(self, "input_shapes", tuple([named(shape) for shape in self.input_shapes]))
+        set_field = object.__setattr__
+        set_field(self, "attributes", freeze(self.attributes))
+        set_field(self, "shape", named(self.shape))
+        set_field(self, "input_shapes", tuple([named(shape) for shape in self.input_shapes]))
 
     def moved(self, block: str, old: int, source: str) -> Node:
         """Return the same node in another block.
@@ -106,7 +106,7 @@ class Node:
         )
 
     def __deepcopy__(self, memo: object) -> Node:
-        return self  # nothing in it can change
+        return self  # immutable
 
     @property
     def num_parameters(self) -> int:

@@ -1,4 +1,4 @@
-"""Figures as papers print them, such as 159K, and whether computed ones agree with them."""
+"""Published figures, such as 159K, and whether computed ones agree with them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _KINDS = {
     "params": (_ROUNDED, "a figure such as 159K or 1.5M"),
     "ops": (_ROUNDED, "a figure such as 159K or 1.5M"),
 }
-#: The figures that a spec may state of a block, a layer or the whole network.
+#: The figures that a spec may state for a block, a layer or the whole network.
 FIGURES = tuple(_KINDS)
-#: Beside them, why some contradict the computed ones: figure, or several with commas -> reason.
+#: The key of the notes: a figure, or several with commas -> why it contradicts the computed one.
 NOTES = "notes"
 
 _LONGEST_NOTE = 300
@@ -28,7 +28,7 @@ def problem_with(kind: str, figure: object) -> str | None:
         figure: Its value.
 
     Returns:
-        What is wrong with it, or None if nothing is.
+        What is wrong with it, or None.
 
     Example:
         >>> problem_with("params", "159K"), problem_with("params", "many")
@@ -78,9 +78,9 @@ def _problem_with_notes(notes: object) -> str | None:
 def agrees(computed: int, published: object) -> bool:
     """Tell whether a computed figure agrees with one that a paper rounds.
 
-    It does if they differ by at most 1 %, or if the paper rounds or truncates its last digit. K is
-    read as 1000 or as 1024, whichever is nearer: papers use both. An integer without a unit has to
-    match exactly.
+    They agree if they differ by at most 1 %, or if the paper rounds or truncates its last digit. K
+    is 1000 or 1024, whichever is closer: papers use both. An integer without a unit must match
+    exactly.
 
     Raises:
         ValueError: The published figure is malformed.

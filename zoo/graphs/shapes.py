@@ -1,4 +1,4 @@
-"""Shapes whose axes have names. The batch axis is left out."""
+"""Shapes with named axes, without the batch axis."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Vector(NamedTuple):
     features: int
 
 
-#: The shape of any array, a parameter's for one.
+#: The shape of any array, such as a parameter.
 Shape: TypeAlias = tuple[int, ...]
 
-#: What a node computes.
+#: The shape of the output of a node.
 NodeShape: TypeAlias = Map | Vector
 
 #: The kinds of shape that a node can have.
@@ -36,7 +36,7 @@ KINDS: tuple[type[Map] | type[Vector], ...] = (Map, Vector)
 
 
 def named(shape: Shape) -> NodeShape:
-    """Give the axes of a node's shape their names.
+    """Return the shape of a node with named axes.
 
     Example:
         >>> named((64, 112, 112)), named((1024,))

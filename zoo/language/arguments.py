@@ -1,4 +1,4 @@
-"""What a block is given where it is used: its own defaults, a table's row, the layer's fields."""
+"""The arguments of a block: its defaults, the row of a table, and the fields of the layer."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from zoo.ops.fields import RESERVED_FIELDS
 
 MAX_BLOCK_DEPTH = 16
 
-#: Names that expressions read and a spec does not set.
+#: Names that expressions can read but a spec cannot set.
 SPECIAL = frozenset({"index", "item", "input"})
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A table's row: arguments, what the paper states beside them, and where each cell stands."""
+    """A row of a table: its arguments, its published figures, and the location of each cell."""
 
     arguments: Mapping[str, Any]
     published: Mapping[str, Any]
-    places: Mapping[str, Scope]
+    scopes: Mapping[str, Scope]
 
 
 NO_ROW = Row({}, {}, {})
 
 
-def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
-    """Find the row that a table has for a layer.
+def row(spec: Spec, name: str, use: Use, scope: Scope) -> Row:
+    """Return the row of a table that belongs to a layer.
 
     Raises:
         SpecError: There is no such table or row, or the row does not fit its columns.
@@ -39,114 +39,116 @@ def row(spec: Spec, name: str, use: Use, at: Scope) -> Row:
     repeat = use.repeat
     if isinstance(repeat, Rows):
         if use.table is not None:
-            at.fail("the rows that are repeated give the arguments; leave 'table' out", "table")
-        at = at.moved(*at.location, "repeat", "table")
-        which, table = find_table(spec, repeat.table, at)
+            scope.fail("the repeated rows already give the arguments; leave 'table' out", "table")
+        scope = scope.moved(*scope.location, "repeat", "table")
+        table_name, table = find_table(spec, repeat.table, scope)
     elif use.table is None:
         return NO_ROW
     else:
-        at = at.moved(*at.location, "table")
-        which, table = find_table(spec, use.table, at)
-    at.spend(30 * len(table.columns))
-    _check_columns(table, at.moved("tables", which))
+        scope = scope.moved(*scope.location, "table")
+        table_name, table = find_table(spec, use.table, scope)
+    scope.spend(30 * len(table.columns))
+    _check_columns(table, scope.moved("tables", table_name))
     if name not in table.rows:
-        at.fail(f"table {quoted(which)} has no row {quoted(name)}.{suggestion(name, table.rows)}")
-    place = at.moved("tables", which, "rows", name)
+        hint = suggestion(name, table.rows)
+        scope.fail(f"table {quoted(table_name)} has no row {quoted(name)}.{hint}")
+    row_scope = scope.moved("tables", table_name, "rows", name)
     cells = table.rows[name]
     if len(cells) != len(table.columns):
-        place.fail(f"expected {len(table.columns)} columns, got {len(cells)}")
+        row_scope.fail(f"expected {len(table.columns)} columns, got {len(cells)}")
     arguments = dict(zip(table.columns, cells, strict=True))
     published = {key: arguments.pop(key) for key in table.published}
-    places = {key: place.moved(*place.location, i) for i, key in enumerate(table.columns)}
+    scopes = {key: row_scope.moved(*row_scope.location, i) for i, key in enumerate(table.columns)}
     if name in table.notes:
         published[NOTES] = table.notes[name]
-        places[NOTES] = at.moved("tables", which, "notes", name)
-    return Row(arguments, published, places)
+        scopes[NOTES] = scope.moved("tables", table_name, "notes", name)
+    return Row(arguments, published, scopes)
 
 
-def find_table(spec: Spec, name: str, at: Scope) -> tuple[str, Table]:
-    """Find a table by name or by an expression that gives its name.
+def find_table(spec: Spec, name: str, scope: Scope) -> tuple[str, Table]:
+    """Find a table by its name, or by an expression that computes its name.
 
     Raises:
         SpecError: There is no such table.
     """
-    which = at.compute(name)
-    if not isinstance(which, str) or which not in spec.tables:
-        at.fail(f"unknown table {quoted(which)}.{suggestion(which, spec.tables)}")
-    return which, spec.tables[which]
+    table_name = scope.compute(name)
+    if not isinstance(table_name, str) or table_name not in spec.tables:
+        scope.fail(f"unknown table {quoted(table_name)}.{suggestion(table_name, spec.tables)}")
+    return table_name, spec.tables[table_name]
 
 
-def _check_columns(table: Table, at: Scope) -> None:
+def _check_columns(table: Table, scope: Scope) -> None:
     for key, columns in (("columns", table.columns), ("published", table.published)):
         seen: set[str] = set()
         for i, column in enumerate(columns):
             if column in seen:
-                at.fail(f"column {quoted(column)} is there twice", key, i)
+                scope.fail(f"duplicate column {quoted(column)}", key, i)
             seen.add(column)
     for name in table.notes:
         if name not in table.rows:
-            at.fail(f"no row {quoted(name)}.{suggestion(name, table.rows)}", "notes", name)
+            scope.fail(f"no row {quoted(name)}.{suggestion(name, table.rows)}", "notes", name)
     known = set(table.columns)
     for i, column in enumerate(table.published):
         if column not in known:
             hint = suggestion(column, table.columns)
-            at.fail(f"no column {quoted(column)}.{hint}", "published", i)
+            scope.fail(f"no column {quoted(column)}.{hint}", "published", i)
 
 
 def enter(
-    spec: Spec, everywhere: Mapping[str, Any], name: str, use: Use, at: Scope
+    spec: Spec, global_names: Mapping[str, Any], name: str, use: Use, scope: Scope
 ) -> tuple[str, Scope, Row]:
-    """Step into a block: find its name, its parameters' values, and what a table says of it.
+    """Enter a block: find it, and compute the values of its parameters.
 
     Args:
-        spec: Where blocks and tables are.
-        everywhere: Options and settings, and their values: what every block may read.
-        name: The layer's name, which is also that of its row.
+        spec: The spec, which has the blocks and tables.
+        global_names: Options and settings with their values, which every block may read.
+        name: The name of the layer, and of its row in a table.
         use: The layer.
-        at: Where it stands.
+        scope: The scope of the layer.
 
     Returns:
-        The block's name, the scope inside it, which knows its parameters and nothing of where it
-        is used (only their defaults may read its ``$input``), and the table's row.
+        The name of the block, the scope inside it, and the row of the table. The scope has the
+        parameters, and no names from the place of use. Only defaults may read its ``$input``.
 
     Raises:
         SpecError: An unknown block, table or parameter, a missing argument, or a cycle.
     """
     blocks = spec.blocks
-    kind = at.compute(use.block, "block")
+    kind = scope.compute(use.block, "block")
     if kind not in blocks:
-        known = suggestion(kind, blocks) or f" Known: {listed(blocks) or 'none'}."
-        at.fail(f"unknown block {quoted(kind)}.{known}", "block")
-    if kind in at.blocks or len(at.blocks) >= MAX_BLOCK_DEPTH:
-        at.fail(f"a cycle: block {' in '.join([kind, *reversed(at.blocks)])}")
-    cells = row(spec, name, use, at)
-    given = {**cells.arguments, **use.arguments}
+        hint = suggestion(kind, blocks) or f" Known: {listed(blocks) or 'none'}."
+        scope.fail(f"unknown block {quoted(kind)}.{hint}", "block")
+    if kind in scope.blocks or len(scope.blocks) >= MAX_BLOCK_DEPTH:
+        scope.fail(f"a cycle: block {' in '.join([kind, *reversed(scope.blocks)])}")
+    cells = row(spec, name, use, scope)
+    values = {**cells.arguments, **use.arguments}
     parameters = blocks[kind].parameters
-    for key in given:
+    for key in values:
         if key not in parameters:
             hint = suggestion(key, parameters) or f" It takes: {listed(parameters) or 'none'}."
-            place = at if key in use.arguments else cells.places[key]
-            place.fail(
+            value_scope = scope if key in use.arguments else cells.scopes[key]
+            value_scope.fail(
                 f"block {quoted(kind)} has no parameter {quoted(key)}.{hint}",
                 *([key] if key in use.arguments else []),
             )
-    at.spend(4 * len(everywhere) + 30 * len(parameters))
-    names = dict(everywhere)
-    reads = {**everywhere, "input": at.names["input"]}
+    scope.spend(4 * len(global_names) + 30 * len(parameters))
+    names = dict(global_names)
+    default_names = {**global_names, "input": scope.names["input"]}
     for key, default in parameters.items():
-        if key in RESERVED_FIELDS or key in everywhere or key in SPECIAL:
-            at.moved("blocks", kind, "parameters", key).fail(
-                f"a parameter cannot be called {quoted(key)}: the name has a meaning already"
+        if key in RESERVED_FIELDS or key in global_names or key in SPECIAL:
+            scope.moved("blocks", kind, "parameters", key).fail(
+                f"a parameter cannot be called {quoted(key)}: the name is reserved"
             )
         if key in use.arguments:
-            value = at.compute(given[key], key)
-        elif key in given:
-            value = cells.places[key].compute(given[key])
+            value = scope.compute(values[key], key)
+        elif key in values:
+            value = cells.scopes[key].compute(values[key])
         elif default is None:
-            at.fail(f"block {quoted(kind)} needs the argument {quoted(key)}")
+            scope.fail(f"block {quoted(kind)} needs the argument {quoted(key)}")
         elif isinstance(default, str | list):
-            value = at.moved("blocks", kind, "parameters", key, names=reads).compute(default)
+            default_scope = scope.moved("blocks", kind, "parameters", key, names=default_names)
+            value = default_scope.compute(default)
         else:
             value = default
-        names[key] = reads[key] = value
-    return kind, at.moved("blocks", kind, "layers", names=names, block=kind), cells
+        names[key] = default_names[key] = value
+    return kind, scope.moved("blocks", kind, "layers", names=names, block=kind), cells

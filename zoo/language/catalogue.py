@@ -21,25 +21,26 @@ from zoo.language.schema import Spec
 from zoo.language.shipped import folder, shipped
 from zoo.language.validation import validate, validate_extension
 
-MAX_FILES = 8  # that one file may need, each by the one before
+MAX_FILES = 8  # in a chain of files that extend, or take blocks from, one another
 
 
 def files_read(path: Path) -> list[Path]:
-    """Return a valid spec file and every other one that it takes blocks or models from."""
+    """Return a valid spec file and all files that it takes blocks or models from."""
     document = read(path)
-    other = document.get("extends") or document.get("blocks_from")
-    if other is None:
+    source = document.get("extends") or document.get("blocks_from")
+    if source is None:
         return [path]
-    places = (path.parent, folder())
-    return [path, *files_read(next(p for f in places if (p := f / f"{other}.yaml").is_file()))]
+    folders = (path.parent, folder())
+    candidates = (f / f"{source}.yaml" for f in folders)
+    return [path, *files_read(next(filter(Path.is_file, candidates)))]
 
 
 def load(name: str) -> tuple[str, Spec, Mapping]:
-    """Load a model: its family's spec with the model's own changes laid over it.
+    """Load a model: the spec of its family, with the changes of the model applied.
 
     Args:
         name: A shipped model, or the path of a YAML file; ``file.yaml:model`` names one of several
-            models in a file, otherwise the first is taken.
+            models in a file, otherwise the first is loaded.
 
     Returns:
         The model's name, the merged spec, and the merged document, which knows its lines.
@@ -53,7 +54,7 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         document = _read(path)
     else:
         if name not in shipped():
-            family = [each for each, path in shipped().items() if path.stem == name]
+            family = [model_name for model_name, path in shipped().items() if path.stem == name]
             hint = (
                 f" It is a family: {', '.join(family)}." if family else suggestion(name, shipped())
             )
@@ -69,7 +70,7 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         hint = suggestion(model, known) or f" It has: {listed(known)}."
         file = shortened(printable(document.file), MAX_QUOTED)
         raise UnknownNameError(f"{file} has no model {quoted(model)}.{hint}")
-    merged = variants.lay(document, model)
+    merged = variants.resolve(document, model)
     return model, validate(merged), merged
 
 
@@ -78,60 +79,60 @@ def _shipped_document(path: Path) -> Mapping:
     return _read(path)
 
 
-def _read(path: Path, readers: tuple[Path, ...] = ()) -> Mapping:
-    """Read and check a file, and give it what it takes from another."""
+def _read(path: Path, chain: tuple[Path, ...] = ()) -> Mapping:
+    """Read and validate a file, with the blocks or models that it takes from another file."""
     document = read(path)
     if "extends" in document:
         validate_extension(document)
-        return _extending(document, _other("extends", document, path, readers))
+        return _extended(document, _read_source("extends", document, path, chain))
     validate(document)
     if document.get("blocks_from") is None:
         return document
-    return _with_blocks(document, _other("blocks_from", document, path, readers))
+    return _with_blocks(document, _read_source("blocks_from", document, path, chain))
 
 
-def _other(key: str, document: Mapping, path: Path, readers: tuple[Path, ...]) -> Mapping:
-    """Read the file that a file names under a key."""
-    readers = (*readers, path.resolve())
-    if len(readers) >= MAX_FILES:
+def _read_source(key: str, document: Mapping, path: Path, chain: tuple[Path, ...]) -> Mapping:
+    """Read the file that the value of a key names."""
+    chain = (*chain, path.resolve())
+    if len(chain) >= MAX_FILES:
         raise error(document, (key,), f"a chain of more than {MAX_FILES} files")
-    name, places = document[key], (path.parent, folder())
-    other = next((each for place in places if _is_file(each := place / f"{name}.yaml")), None)
-    if other is None or other.resolve() in readers:
-        known = {each.stem for place in places for each in place.glob("*.yaml")}
+    name, folders = document[key], (path.parent, folder())
+    source = next(filter(_is_file, (f / f"{name}.yaml" for f in folders)), None)
+    if source is None or source.resolve() in chain:
+        names = {file.stem for f in folders for file in f.glob("*.yaml")}
         file = f"{shortened(name, MAX_QUOTED)}.yaml"
-        unknown = f"no {file} beside this file or among zoo's.{suggestion(name, known)}"
-        raise error(document, (key,), f"a cycle: {file} needs this file" if other else unknown)
-    return _read(other, readers)
+        unknown = f"no {file} beside this file or among zoo's.{suggestion(name, names)}"
+        raise error(document, (key,), f"a cycle: {file} needs this file" if source else unknown)
+    return _read(source, chain)
 
 
-def _extending(document: Mapping, family: Mapping) -> Mapping:
-    """Make a document of a family's, whose models are another's own and may be based on it."""
+def _extended(document: Mapping, family: Mapping) -> Mapping:
+    """Return a family's document with the models of an extension, and its own models as bases."""
     bases = {**family.get("bases", {}), **family.get("models", {})}
     for name in document["models"]:
         if name in bases or (name == family["name"] and not bases):
-            at = ("models", name)
-            raise error(document, at, f"{document['extends']}.yaml has a model of that name")
-    whole = family.without("models")
+            location = ("models", name)
+            raise error(document, location, f"{document['extends']}.yaml has a model of that name")
+    extended = family.without("models")
     for key in document.keys() - {"extends"}:
-        whole.put(key, document[key], document)
-    whole["bases"] = bases
-    return whole
+        extended.put(key, document[key], document)
+    extended["bases"] = bases
+    return extended
 
 
-def _with_blocks(document: Mapping, other: Mapping) -> Mapping:
-    """Give a document another's blocks; of two of one name its own is the one."""
+def _with_blocks(document: Mapping, source: Mapping) -> Mapping:
+    """Add the blocks of another document; a block of the same name is not replaced."""
     blocks = Mapping(file=document.file)
-    for each in (other.get("blocks", blocks), document.get("blocks", blocks)):
-        for name, block in each.items():
-            blocks.put(name, block, each)
+    for mapping in (source.get("blocks", blocks), document.get("blocks", blocks)):
+        for name, block in mapping.items():
+            blocks.put(name, block, mapping)
     document["blocks"] = blocks
-    del document["blocks_from"]  # from here on the document stands alone, as in saved weights
+    del document["blocks_from"]  # the document is now self-contained, as in saved weights
     return document
 
 
 def _is_file(path: Path) -> bool:
-    """Tell whether there is such a file; there is none of a name that no file can have."""
+    """Like ``Path.is_file``, but False for a name that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):

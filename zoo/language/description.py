@@ -1,4 +1,4 @@
-"""What a spec says of a network besides its layers."""
+"""What a spec says about a network besides its layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def about(spec: Spec) -> dict[str, Any]:
 
 
 def initializers(spec: Spec) -> dict[str, dict[str, Any]]:
-    """Return how the paper fills parameters, where the spec states it."""
+    """Return how the paper initialises parameters, if the spec states it."""
     stated = spec.initializers
     if stated is None:
         return {}
@@ -26,20 +26,19 @@ def initializers(spec: Spec) -> dict[str, dict[str, Any]]:
 
 
 def is_as_published(spec: Spec, chosen: Mapping[str, Any]) -> bool:
-    """Tell whether the options are the spec's own, so that the paper's figures apply."""
-    own = spec.options.to_dict()
-    own["input_size"] = options.size(own["input_size"])
-    return all(chosen[key] == value for key, value in own.items())
+    """Tell whether the options are those of the spec, so that the paper's figures apply."""
+    defaults = spec.options.to_dict()
+    defaults["input_size"] = options.size(defaults["input_size"])
+    return all(chosen[key] == value for key, value in defaults.items())
 
 
 def class_names(spec: Spec, chosen: Mapping[str, Any], scope: Scope) -> tuple[str, ...]:
-    """Return what the outputs stand for; nothing if the caller wants another number of them.
+    """Return the class names; empty if the caller chose another number of classes.
 
     Raises:
-        SpecError: The spec names another number of classes than it has.
+        SpecError: The number of class names is not the spec's num_classes.
     """
     names = classes.names(spec.classes)
     if names and len(names) != spec.options.num_classes:
-        count = f"num_classes is {spec.options.num_classes}"
-        scope.fail(f"there are {len(names)} names of classes, and {count}")
+        scope.fail(f"{len(names)} class names, but num_classes is {spec.options.num_classes}")
     return names if len(names) == chosen["num_classes"] else ()

@@ -26,26 +26,26 @@ Location = tuple[str | int, ...]
 
 
 class Mapping(dict[str, Any]):
-    """A dict that knows where it and each of its keys stand, be it in several files."""
+    """A dict that knows its file and line, and those of each of its keys."""
 
     def __init__(self, items: AbstractMapping[str, Any] = {}, file: str = "<spec>", line: int = 1):
         super().__init__(items)
         self.file, self.line = file, line
         self.lines: dict[str, int] = {}
-        self.files: dict[str, str] = {}  # of keys that stand in another file
+        self.files: dict[str, str] = {}  # of the keys that come from another file
 
     def without(self, *keys: str) -> Mapping:
-        """Return a copy that knows the same, less some keys."""
+        """Return a copy without some keys, which keeps all locations."""
         kept = Mapping({k: v for k, v in self.items() if k not in keys}, self.file, self.line)
         kept.lines.update(self.lines)
         kept.files.update(self.files)
         return kept
 
-    def put(self, key: str, value: Any, place: Mapping) -> None:
-        """Set a value; the key stands where another mapping's does."""
+    def put(self, key: str, value: Any, source: Mapping) -> None:
+        """Set a value, with the location that the key has in another mapping."""
         self[key] = value
-        self.lines[key] = place.lines[key]
-        self.files[key] = place.files.get(key, place.file)
+        self.lines[key] = source.lines[key]
+        self.files[key] = source.files.get(key, source.file)
 
 
 class Sequence(list[Any]):
@@ -69,7 +69,7 @@ def read(path: str | Path) -> Mapping:
     """
     path = Path(path)
     try:
-        if path.exists() and not path.is_file():  # a pipe could make it wait for ever
+        if path.exists() and not path.is_file():  # reading a pipe could block forever
             raise SpecError(f"{path}: not a file")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -78,8 +78,8 @@ def read(path: str | Path) -> Mapping:
         raise SpecError(f"{_shown(path)}: cannot read the file: {reason}") from None
     except SpecError:
         raise
-    except ValueError:  # of a name with a null byte
-        raise SpecError(f"{_shown(path)}: cannot read the file: no file has such a name") from None
+    except ValueError:  # a null byte in the name
+        raise SpecError(f"{_shown(path)}: cannot read the file: not a valid file name") from None
     if len(raw) > MAX_BYTES:
         raise SpecError(f"{path}: the file is larger than {MAX_BYTES:,} bytes")
     try:
@@ -118,7 +118,7 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
 
 def place(document: Mapping, location: Location) -> tuple[str, int]:
     """Return file and line of the deepest part of ``location`` that exists in ``document``."""
-    # A graph keeps its spec as plain data, which knows no places.
+    # A graph keeps its spec as plain data, without locations.
     file, line = getattr(document, "file", "<spec>"), getattr(document, "line", 1)
     value: Any = document
     for key in location:
@@ -134,13 +134,13 @@ def place(document: Mapping, location: Location) -> tuple[str, int]:
 
 
 def error(document: Mapping, location: Location, message: str) -> SpecError:
-    """Make the one line that says where a document is wrong, and in what."""
+    """Return an error of one line: the file, the line, the JSON path, and the message."""
     file, line = place(document, location)
     return SpecError(f"{_end(file)}:{line}: {describe(location)}: {message}")
 
 
 def _end(file: str) -> str:
-    """The end of a path, which is what tells two files apart."""
+    """Shorten a path from the left: the end distinguishes files."""
     return file if len(file) <= MAX_QUOTED else f"...{file[3 - MAX_QUOTED :]}"
 
 
@@ -160,9 +160,9 @@ def _short(key: str) -> str:
 
 
 def merge(base: Mapping, patch: AbstractMapping[str, Any]) -> Mapping:
-    """Return ``base`` with ``patch`` laid over it: mappings merge, everything else is replaced.
+    """Return ``base`` with ``patch`` applied: mappings merge, everything else is replaced.
 
-    Neither argument is changed. Lines come from whichever side a value came from.
+    Neither argument is changed. Each value keeps its own location.
 
     Example:
         >>> merge(parse("a: {x: 1, y: 2}"), parse("a: {y: 3}"))
@@ -211,7 +211,7 @@ class _Reader:
         for key_node, value_node in node.value:
             key_line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise self.error(key_line, location, "a key must be a plain word")
+                raise self.error(key_line, location, "a key must be a plain scalar")
             key = key_node.value
             self.count(key, key_line)
             if key in result:
@@ -233,7 +233,7 @@ class _Reader:
             raise self.error(node.start_mark.line + 1, location, message) from None
 
     def count(self, text: str, line: int) -> None:
-        """Count characters, since many aliases may stand for one long text."""
+        """Count characters: many aliases may refer to one long text."""
         self.characters += len(text)
         if self.characters > MAX_CHARACTERS:
             message = f"more than {MAX_CHARACTERS:,} characters after alias expansion"
@@ -249,7 +249,7 @@ class _Reader:
         return SpecError(f"{_end(self.file)}:{line}: {describe(location)}: {message}")
 
 
-# libyaml's parser is ten times faster; the pure Python one stands in where it was not compiled.
+# libyaml's parser is ten times faster, but PyYAML can be built without it.
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -284,17 +284,17 @@ _SCALARS: dict[str, Any] = {
 
 
 def _check_depth(text: str, file: str) -> None:
-    """Walk the event stream, which needs no recursion, before composing, which does."""
+    """Check the event stream first: unlike composing, it needs no recursion."""
     depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
         values += not isinstance(event, yaml.CollectionEndEvent)
-        if values > 2 * MAX_VALUES + 10:  # keys are no values
+        if values > 2 * MAX_VALUES + 10:  # keys are counted here, too
             raise SpecError(f"{_end(file)}:{_line(event)}: more than {MAX_VALUES:,} values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                where = f"{_end(file)}:{_line(event)}"
-                raise SpecError(f"{where}: nested more than {MAX_DEPTH} levels deep")
+                position = f"{_end(file)}:{_line(event)}"
+                raise SpecError(f"{position}: nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -311,9 +311,9 @@ def _line(event: Any) -> int:
 def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> SpecError:
     mark: yaml.Mark | None = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-    where = f"{_end(file)}:{mark.line + 1}" if mark else _end(file)
+    position = f"{_end(file)}:{mark.line + 1}" if mark else _end(file)
     if "cannot start any token" in problem and mark and _at_tab(text, mark):
-        return SpecError(f"{where}: not valid YAML: a tab; indent with spaces")
-    if "maximum nesting depth" in problem:  # libyaml's own bound, met by its look-ahead before ours
-        return SpecError(f"{where}: nested more than {MAX_DEPTH} levels deep")
-    return SpecError(f"{where}: not valid YAML: {problem}")
+        return SpecError(f"{position}: not valid YAML: a tab; indent with spaces")
+    if "maximum nesting depth" in problem:  # libyaml's own limit, reached by its look-ahead
+        return SpecError(f"{position}: nested more than {MAX_DEPTH} levels deep")
+    return SpecError(f"{position}: not valid YAML: {problem}")

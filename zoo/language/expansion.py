@@ -1,4 +1,4 @@
-"""Expands a spec to a graph: computes expressions, opens blocks, infers shapes, names mistakes."""
+"""Expands a spec to a graph: evaluates expressions, expands blocks, infers shapes."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from zoo.ops import Op
 from zoo.ops.expressions import Budget, is_expression
 from zoo.ops.fields import Layer
 
-MAX_LAYERS = 10_000  # blocks, and layers that are left out, included
-WORK_OF_LAYER = 400  # units of the budget, beside what its fields cost
+MAX_LAYERS = 10_000  # including blocks, and layers that are left out
+WORK_OF_LAYER = 400  # units of the budget, in addition to the cost of its fields
 WORK_OF_COPY = 100  # units of the budget for each layer of a block that is copied
 
 
-def expand(model: str, spec: Spec, document: Mapping, given: options.Chosen) -> Graph:
+def expand(model: str, spec: Spec, document: Mapping, chosen: options.Chosen) -> Graph:
     """Expand a spec.
 
     Args:
-        model: Its name.
-        spec: One model's, valid.
-        document: The same as data that knows its lines.
-        given: What the caller has chosen; the spec's own holds for the rest.
+        model: The name of the model.
+        spec: The valid spec of one model.
+        document: The same spec as data that knows its lines.
+        chosen: The options that the caller chose; the spec's own values are used for the others.
 
     Raises:
-        SpecError: It is wrong, or does not fit this input.
-        InputError: It has no auxiliary heads, and they are asked for.
+        SpecError: The spec is wrong, or does not fit this input.
+        InputError: Auxiliary heads are requested, and the model has none.
     """
-    own = spec.options
-    chosen: dict[str, Any] = {
-        "aux": given.aux,
-        "num_classes": given.num_classes or own.num_classes,
-        "in_channels": given.in_channels or own.in_channels,
-        "input_size": given.input_size or options.size(own.input_size),
+    defaults = spec.options
+    values: dict[str, Any] = {
+        "aux": chosen.aux,
+        "num_classes": chosen.num_classes or defaults.num_classes,
+        "in_channels": chosen.in_channels or defaults.in_channels,
+        "input_size": chosen.input_size or options.size(defaults.input_size),
     }
-    graph = _Expander(model, spec, document, chosen).graph()
-    if given.aux and len(graph.outputs) < 2:
+    graph = _Expander(model, spec, document, values).graph()
+    if chosen.aux and len(graph.outputs) < 2:
         raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
     return graph
 
@@ -65,7 +65,7 @@ class _Expander:
         self.budget = Budget()
 
     def scope(self, location: Location, names: AnyMapping[str, Any]) -> Scope:
-        """Return a place in the document; all of them share one budget."""
+        """Return a scope of the whole network; all scopes share one budget."""
         return Scope(self.document, self.model, "", location, names, budget=self.budget)
 
     def graph(self) -> Graph:
@@ -73,30 +73,30 @@ class _Expander:
         height, width = self.options["input_size"]
         names = {**self.options, "input_size": [height, width]}
         for key, value in spec.settings.items():
+            setting_scope = self.scope(("settings", key), names)
             if key in self.options or key in arguments.SPECIAL:
-                at = self.scope(("settings", key), names)
-                at.fail(f"a setting cannot be called {key!r}: the name has a meaning already")
-            names[key] = self.scope(("settings", key), names).compute(value)
-        self.everywhere = names
+                setting_scope.fail(f"a setting cannot be called {key!r}: the name is reserved")
+            names[key] = setting_scope.compute(value)
+        self.global_names = names
         for kind, figure in spec.published.items():
-            at = self.scope(("published", kind), names)
-            self.note("", kind, figure, at)
+            figure_scope = self.scope(("published", kind), names)
+            self.record_figure("", kind, figure, figure_scope)
         shape = Map(self.options["in_channels"], height, width)
         scope = self.scope(("layers",), names)
-        wanted = {output.layer: name for name, output in spec.outputs.items()}
-        root, kept = self.block(
-            spec.layers, scope, Value("input", "input", shape), self.model, wanted
+        output_names = {output.layer: name for name, output in spec.outputs.items()}
+        root, values = self.block(
+            spec.layers, scope, Value("input", "input", shape), self.model, output_names
         )
         return Graph(
             name=self.model,
             root=root,
-            outputs=self.outputs(kept, root, scope),
+            outputs=self.outputs(values, root, scope),
             input_shape=shape,
             options=dict(self.options),
             omitted=tuple(
                 name
                 for name, layer in spec.layers.items()
-                if "$aux" in str(layer.when) and name in kept and kept[name].step != name
+                if "$aux" in str(layer.when) and name in values and values[name].step != name
             ),
             initializers=description.initializers(spec),
             published=self.published if description.is_as_published(spec, self.options) else {},
@@ -107,18 +107,18 @@ class _Expander:
         )
 
     def outputs(
-        self, kept: AnyMapping[str, Value], root: Block, scope: Scope
+        self, values: AnyMapping[str, Value], root: Block, scope: Scope
     ) -> tuple[Output, ...]:
         outputs = []
         for name, output in self.spec.outputs.items():
-            at = scope.moved("outputs", name)
-            if output.layer not in kept:
-                hint = suggestion(output.layer, kept)
-                at.fail(f"output {name!r} comes from no layer {output.layer!r}.{hint}")
-            if kept[output.layer].step == output.layer:
-                weight = at.compute(output.loss_weight)
+            inner = scope.moved("outputs", name)
+            if output.layer not in values:
+                hint = suggestion(output.layer, values)
+                inner.fail(f"output {name!r} comes from an unknown layer {output.layer!r}.{hint}")
+            if values[output.layer].step == output.layer:
+                weight = inner.compute(output.loss_weight)
                 if type(weight) not in (int, float):
-                    at.fail(f"loss_weight must be a number, got {quoted(weight)}", "loss_weight")
+                    inner.fail(f"loss_weight must be a number, got {quoted(weight)}", "loss_weight")
                 outputs.append(Output(name, output.layer, float(weight)))
         if self.spec.outputs and (not outputs or outputs[0].name != next(iter(self.spec.outputs))):
             scope.moved("outputs").fail("the first output was left out")
@@ -134,35 +134,35 @@ class _Expander:
         scope: Scope,
         entry: Value,
         kind: str,
-        wanted: AnyMapping[str, str] | None = None,
+        output_names: AnyMapping[str, str] | None = None,
     ) -> tuple[Block, dict[str, Value]]:
-        """Expand layers to a block; also returns what each local name stands for."""
-        local: dict[str, Value] = {"input": replace(entry, step="input")}
+        """Expand layers to a block; also return the value of each local name."""
+        values: dict[str, Value] = {"input": replace(entry, step="input")}
         steps: list[Step] = []
-        latest = local["input"]
+        latest = values["input"]
         for key, layer in layers.items():
             for name, names in repetitions(self.spec, key, layer, scope):
-                at = scope.inner(name, key, names)
-                at.spend(WORK_OF_LAYER + 2 * len(names) + len(at.path) // 2)
-                self.counted(1, at)
-                if name in local:
-                    at.fail(f"the name {name!r} is already taken in this block")
+                inner = scope.inner(name, key, names)
+                inner.spend(WORK_OF_LAYER + 2 * len(names) + len(inner.path) // 2)
+                self.count_layers(1, inner)
+                if name in values:
+                    inner.fail(f"the name {name!r} is already taken in this block")
                 if problem := problem_with(name):
-                    at.fail(problem)
-                sources = self.sources(name, layer, local, latest, at, layers)
-                at = scope.inner(name, key, {**names, "input": _parts(sources[0].shape)})
-                latest = self.layer(name, layer, sources, at, steps)
-                local[name] = latest
-        if wanted:
-            latest = local.get(next(iter(wanted)), latest)
+                    inner.fail(problem)
+                sources = self.sources(name, layer, values, latest, inner, layers)
+                inner = scope.inner(name, key, {**names, "input": _parts(sources[0].shape)})
+                latest = self.layer(name, layer, sources, inner, steps)
+                values[name] = latest
+        if output_names:
+            latest = values.get(next(iter(output_names)), latest)
         output = latest.step
         read = {source for step in steps for source in step.inputs} | {output}
-        read |= {local[name].step for name in wanted or () if name in local}
+        read |= {values[name].step for name in output_names or () if name in values}
         for step in steps:
             if step.name not in read:
-                at = scope.inner(step.name, step.name, scope.names)
-                at.fail("its output is read by no layer; name it in a later layer's 'from'")
-        kept = {local[name].step for name in wanted or () if name in local} | {output}
+                inner = scope.inner(step.name, step.name, scope.names)
+                inner.fail("no layer reads its output; name it in the 'from' of a later layer")
+        kept = {values[name].step for name in output_names or () if name in values} | {output}
         block = Block(
             scope.path,
             kind,
@@ -171,64 +171,63 @@ class _Expander:
             named(entry.shape),
             named(latest.shape),
         )
-        return block, local
+        return block, values
 
     def sources(
         self,
         name: str,
         layer: Layer,
-        local: AnyMapping[str, Value],
+        values: AnyMapping[str, Value],
         latest: Value,
-        at: Scope,
+        scope: Scope,
         layers: AnyMapping[str, Layer],
     ) -> list[Value]:
         if layer.inputs is None:
             return [latest]
-        wanted = [layer.inputs] if isinstance(layer.inputs, str) else layer.inputs
-        at = at.moved(*at.location, "from")
-        if not wanted:
-            at.fail("expected at least one layer to read")
-        at.spend(20 * len(wanted))
-        for source in wanted:
+        names = [layer.inputs] if isinstance(layer.inputs, str) else layer.inputs
+        scope = scope.moved(*scope.location, "from")
+        if not names:
+            scope.fail("expected at least one layer to read")
+        scope.spend(20 * len(names))
+        for source in names:
             if is_expression(source):
-                at.fail(f"'from' takes names of layers, no expressions: {quoted(source)}")
+                scope.fail(f"'from' takes names of layers, not expressions: {quoted(source)}")
             repeat = layers[source].repeat if source in layers else None
-            repeated = repeat is not None
-            if source == name or (source in layers and source not in local and not repeated):
-                at.fail(
+            is_later = source in layers and source not in values and repeat is None
+            if source == name or is_later:
+                scope.fail(
                     f"it reads {quoted(source)}, which comes later: a cycle, or the wrong order"
                 )
-            if source not in local and source in layers:
+            if source not in values and source in layers:
                 example = "a row" if isinstance(repeat, Rows) else f"'{source}1'"
-                at.fail(
+                scope.fail(
                     f"it reads {quoted(source)}, which is repeated: name one, such as {example}"
                 )
-            if source not in local:
-                at.fail(
-                    f"it reads {quoted(source)}, which is no layer here.{suggestion(source, local)}"
-                )
-        return [local[source] for source in wanted]
+            if source not in values:
+                hint = suggestion(source, values)
+                scope.fail(f"it reads {quoted(source)}, which is not a layer here.{hint}")
+        return [values[source] for source in names]
 
     # Layers
 
     def layer(
-        self, name: str, layer: Layer, sources: list[Value], at: Scope, steps: list[Step]
+        self, name: str, layer: Layer, sources: list[Value], scope: Scope, steps: list[Step]
     ) -> Value:
         """Expand one layer; append its step, or return its first source if it is left out."""
-        when = at.compute(layer.when, "when")
+        when = scope.compute(layer.when, "when")
         if not isinstance(when, bool):
-            at.fail(f"when must be true or false, got {quoted(when)}")
+            scope.fail(f"when must be true or false, got {quoted(when)}")
         if not when:
             return sources[0]
         if isinstance(layer, Op):
-            node = nodes.make(layer, sources, at)
+            node = nodes.make(layer, sources, scope)
             child: Node | Block = node
-            self.note_all(layer, arguments.NO_ROW, at)
+            self.record_figures(layer, arguments.NO_ROW, scope)
             value = Value(name, node.name, node.shape, node.layout)
         else:
             if len(sources) > 1:
-                at.fail("a block has one input; join them first with concat or add")
-            child = self.inner_block(name, layer, sources[0], at)
+                scope.fail("a block has one input; join them first with concat or add")
+            child = self.inner_block(name, layer, sources[0], scope)
             if not child.steps:
                 return sources[0]
             last = child.output_node
@@ -236,56 +235,55 @@ class _Expander:
         steps.append(Step(name, tuple(source.step for source in sources), child))
         return value
 
-    def inner_block(self, name: str, layer: Layer, source: Value, at: Scope) -> Block:
+    def inner_block(self, name: str, layer: Layer, source: Value, scope: Scope) -> Block:
         if isinstance(layer, Group):
-            self.note_all(layer, arguments.NO_ROW, at)
-            kind, layers = name, layer.layers
-            scope = at.moved(*at.location, "layers")
-        else:
-            assert isinstance(layer, Use)
-            kind, scope, row = arguments.enter(self.spec, self.everywhere, name, layer, at)
-            self.note_all(layer, row, at)
-            return self.used(kind, scope, source)
-        # `$input` is each layer's own input, so the outer one does not reach inside.
-        return self.block(layers, scope, source, kind)[0]
+            self.record_figures(layer, arguments.NO_ROW, scope)
+            inner = scope.moved(*scope.location, "layers")
+            return self.block(layer.layers, inner, source, name)[0]
+        assert isinstance(layer, Use)
+        kind, inner, row = arguments.enter(self.spec, self.global_names, name, layer, scope)
+        self.record_figures(layer, row, scope)
+        return self.expand_use(kind, inner, source)
 
-    def used(self, kind: str, scope: Scope, source: Value) -> Block:
-        """Expand a block; one that was expanded already, with equal arguments, is copied."""
+    def expand_use(self, kind: str, scope: Scope, source: Value) -> Block:
+        """Expand a block, or copy it if it was already expanded with equal arguments."""
         parameters = self.spec.blocks[kind].parameters
-        values = repr([scope.names[name] for name in parameters])  # tells 1 from 1.0 and true
+        # Unlike equality, repr distinguishes 1 from 1.0 and true.
+        values = repr([scope.names[name] for name in parameters])
         key = kind, scope.blocks, values, source.shape, source.layout
         if key in self.expanded:
             block, count = self.expanded[key]
             scope.spend(WORK_OF_COPY * count)
-            self.counted(count, scope)
+            self.count_layers(count, scope)
             return moved(block, scope.path, source.node)
         count, notes = self.count, len(self.published)
         block, _ = self.block(self.spec.blocks[kind].layers, scope, source, kind)
-        if notes == len(self.published):  # figures belong to one place
+        if notes == len(self.published):  # figures belong to one path, so they cannot be copied
             self.expanded[key] = block, self.count - count
         return block
 
-    def counted(self, layers: int, at: Scope) -> None:
+    def count_layers(self, layers: int, scope: Scope) -> None:
         self.count += layers
         if self.count > MAX_LAYERS:
-            at.fail(f"more than {MAX_LAYERS:,} layers")
+            scope.fail(f"more than {MAX_LAYERS:,} layers")
 
-    def note_all(self, layer: Layer, row: arguments.Row, at: Scope) -> None:
-        """Keep a layer's figures, and those of its row that the layer does not state itself."""
-        own = layer.published or {}
+    def record_figures(self, layer: Layer, row: arguments.Row, scope: Scope) -> None:
+        """Record the figures of a layer, and those of its row that the layer does not override."""
+        stated = layer.published or {}
         for kind, figure in row.published.items():
-            if kind not in own and figure is not None:
-                self.note(at.path, kind, figure, row.places[kind])
-        for kind, figure in own.items():
+            if kind not in stated and figure is not None:
+                self.record_figure(scope.path, kind, figure, row.scopes[kind])
+        for kind, figure in stated.items():
             if figure is not None:
-                self.note(at.path, kind, figure, at.moved(*at.location, "published", kind))
+                figure_scope = scope.moved(*scope.location, "published", kind)
+                self.record_figure(scope.path, kind, figure, figure_scope)
 
-    def note(self, path: str, kind: str, figure: Any, at: Scope) -> None:
-        """Keep a figure that the paper states of a node or block."""
+    def record_figure(self, path: str, kind: str, figure: Any, scope: Scope) -> None:
+        """Record a figure that the paper states for a node or block."""
         if problem := published.problem_with(kind, figure):
-            at.fail(problem)
-        kept = published.reasons(figure) if kind == published.NOTES else figure
-        self.published.setdefault(path, {})[kind] = kept
+            scope.fail(problem)
+        value = published.reasons(figure) if kind == published.NOTES else figure
+        self.published.setdefault(path, {})[kind] = value
 
 
 def _parts(shape: Shape) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Makes the graphs of models: by name, and of documents."""
+"""Makes graphs from the names of models, and from documents."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def graph(
     Raises:
         UnknownNameError: No such model.
         SpecError: The spec is wrong, or does not fit this input; the message names the node.
-        InputError: An option has a value that cannot be.
+        InputError: An option has an invalid value.
 
     Example:
         >>> import zoo
@@ -48,7 +48,7 @@ def graph(
     name = _name(name)
     chosen = options.checked(aux, num_classes, in_channels, input_size)
     try:
-        return _made(name, chosen)
+        return _graph(name, chosen)
     except SpecError as error:
         least = _least_size(name, chosen)
         if least is None:
@@ -62,12 +62,12 @@ def takes(name: str, **options_: Any) -> bool:
 
 
 def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> Graph:
-    """Make the graph of a spec that is no file, such as one that a file of weights holds.
+    """Make the graph of a spec that is not a file, such as one stored with weights.
 
     Args:
-        model: Its name.
-        document: One model's spec; see :func:`zoo.language.variants.lay`.
-        chosen: What :func:`zoo.language.options.checked` gives.
+        model: The name of the model.
+        document: The spec of one model; see :func:`zoo.language.variants.resolve`.
+        chosen: The result of :func:`zoo.language.options.checked`.
 
     Raises:
         SpecError, InputError: As :func:`graph` does.
@@ -77,11 +77,12 @@ def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> 
 
 @functools.lru_cache(maxsize=64)
 def left_out(graph: Graph) -> frozenset[str]:
-    """Return the names of the parameters of the auxiliary heads that a graph was made without."""
+    """Return the names of the parameters of the auxiliary heads that a graph omits."""
     if not graph.omitted:
         return frozenset()
     document: Any = graph.document
-    chosen = {**graph.options, "aux": True, "input_size": None}  # heads may need the spec's own
+    # The heads may need the spec's own input size.
+    chosen = {**graph.options, "aux": True, "input_size": None}
     whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
     return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
 
@@ -92,40 +93,40 @@ def _name(name: Any) -> str:
     except TypeError:
         name = None
     if not isinstance(name, str):
-        raise InputError("a model is given as its name, or as the path of a YAML file")
+        raise InputError("a model must be a name or the path of a YAML file")
     return name
 
 
-def _made(name: str, chosen: options.Chosen) -> Graph:
-    # A shipped spec does not change, nor does a graph: each is made once.
-    return (_once if name in shipped() else _anew)(name, chosen)
+def _graph(name: str, chosen: options.Chosen) -> Graph:
+    # Shipped specs and graphs are immutable, so each graph is made only once.
+    return (_cached if name in shipped() else _expanded)(name, chosen)
 
 
-def _anew(name: str, chosen: options.Chosen) -> Graph:
+def _expanded(name: str, chosen: options.Chosen) -> Graph:
     return expand(*catalogue.load(name), chosen)
 
 
-_once = functools.lru_cache(maxsize=64)(_anew)
+_cached = functools.lru_cache(maxsize=64)(_expanded)
 
 
 def _fits(name: str, chosen: options.Chosen) -> bool:
     try:
-        _made(name, chosen)
+        _graph(name, chosen)
     except SpecError:
         return False
     return True
 
 
 def _least_size(name: str, chosen: options.Chosen) -> int | None:
-    """The smallest square input that a network can be made for, if it is only the size it minds."""
+    """Return the smallest square input that fits, if nothing but the size is wrong."""
     if chosen.input_size is None or not _fits(name, chosen._replace(input_size=None)):
         return None
-    own = _made(name, chosen._replace(input_size=None)).options["input_size"]
+    default_size = _graph(name, chosen._replace(input_size=None)).options["input_size"]
 
     def fits(side: int) -> bool:
         return _fits(name, chosen._replace(input_size=(side, side)))
 
-    low, high = min(chosen.input_size), max(own)
+    low, high = min(chosen.input_size), max(default_size)
     if fits(low) or not fits(high):
         return None
     while high - low > 1:

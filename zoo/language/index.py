@@ -1,6 +1,6 @@
-"""What is known of every shipped model without expanding it: ``spec/index.json``.
+"""Facts about every shipped model that need no expansion: ``spec/index.json``.
 
-``python -m zoo.language.index`` writes the file anew; a test fails while it is stale.
+``python -m zoo.language.index`` regenerates the file; a test fails while it is stale.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from zoo.language import shipped
 
 
 def entries() -> dict[str, dict[str, Any]]:
-    """Return model name -> what a list of models shows of it, family by family.
+    """Return model name -> the facts that a list of models shows, family by family.
 
     No framework, NumPy or YAML is imported unless a spec file has changed since the index was
     made; the models of such a file are expanded, so an entry is never stale.
 
     Returns:
-        In the order of :func:`zoo.list_models`. Every entry is a new dict with the keys, in order:
+        The entries, in the order of :func:`zoo.list_models`. Each is a new dict with these keys:
         ``model`` (str), ``family`` (str), ``title`` (str or None), ``about`` (str or None),
         ``input_shape`` ([channels, height, width]), ``parameters`` (int), ``macs`` (int),
         ``year`` (int or None), ``paper`` (str, empty if there is none), ``url`` (str or None).
@@ -37,7 +37,7 @@ def entries() -> dict[str, dict[str, Any]]:
 
 
 def text() -> str:
-    """Return the index as it should be, every model expanded anew."""
+    """Return the up-to-date text of the index, after expanding every model."""
     from zoo.language import catalogue
 
     files: dict[str, Any] = {}
@@ -45,8 +45,8 @@ def text() -> str:
         record = files.setdefault(path.name, {"digests": {}, "models": []})
         record["models"].append(_computed(name))
     for name, record in files.items():
-        needed = sorted(catalogue.files_read(shipped.folder() / name), key=lambda each: each.name)
-        record["digests"] = {each.name: shipped.digest(each) for each in needed}
+        needed = sorted(catalogue.files_read(shipped.folder() / name), key=lambda path: path.name)
+        record["digests"] = {path.name: shipped.digest(path) for path in needed}
     lines = ",\n".join(f" {json.dumps(name)}: {_record(files[name])}" for name in files)
     return f'{{"version": {shipped.VERSION}, "files": {{\n{lines}\n}}}}\n'
 
@@ -59,24 +59,24 @@ def write() -> Path:
 
 
 def _record(record: dict[str, Any]) -> str:
-    """A line for each model, so that a change is easy to read."""
+    """Write one line for each model, so that diffs are easy to read."""
     models = ",\n   ".join(json.dumps(entry, ensure_ascii=False) for entry in record["models"])
     return f'{{\n  "digests": {json.dumps(record["digests"])},\n  "models": [\n   {models}]}}'
 
 
 def _computed(name: str) -> dict[str, Any]:
-    from zoo.language.graphs import graph  # only a changed file needs it
+    from zoo.language.graphs import graph  # imported only for a changed file
 
-    made = graph(name)
-    paper = made.about["paper"]
+    network = graph(name)
+    paper = network.about["paper"]
     return {
         "model": name,
-        "family": made.about["family"],
-        "title": made.about["title"],
-        "about": made.about["about"],
-        "input_shape": list(made.input_shape),
-        "parameters": made.num_parameters,
-        "macs": made.macs,
+        "family": network.about["family"],
+        "title": network.about["title"],
+        "about": network.about["about"],
+        "input_shape": list(network.input_shape),
+        "parameters": network.num_parameters,
+        "macs": network.macs,
         "year": paper.get("year"),
         "paper": paper.get("title", ""),
         "url": paper.get("url"),

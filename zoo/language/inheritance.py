@@ -1,11 +1,11 @@
-"""Which published figures a variant keeps: those of what it computes as its base does.
+"""Decides which published figures a variant inherits: those of the parts it does not change.
 
-- Figures of the whole network pass on only if options, settings, tables, blocks and layers are the
-  base's.
-- Figures of a layer pass on unless the variant changes the layer, a block that it uses (directly
-  or within another block), or its row of a table.
+- Figures of the whole network are inherited only if the variant changes no options, settings,
+  tables, blocks or layers.
+- Figures of a layer are inherited unless the variant changes the layer, a block that it uses
+  (directly or within another block), or its row of a table.
 
-Figures that the variant states itself always hold.
+Figures that the variant states itself always apply.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _COMPUTING = ("options", "settings", "tables", "blocks", "layers")
 
 
 def without_foreign_figures(base: Mapping, variant: Mapping, patch: Mapping) -> Mapping:
-    """Leave out the figures that hold for the base only.
+    """Remove the figures that hold only for the base.
 
     Args:
         base: The spec that the variant changes.
-        variant: The spec with the changes laid over it.
+        variant: The spec with the changes applied.
         patch: The changes.
 
     Returns:
@@ -35,11 +35,11 @@ def without_foreign_figures(base: Mapping, variant: Mapping, patch: Mapping) -> 
     result = variant.without()
     if all(_computing(base.get(key)) == _computing(variant.get(key)) for key in _COMPUTING):
         return result
-    _keep_own(result, patch)
+    _keep_stated(result, patch)
     changes = _Changes(base, variant)
     if changes.rows:
-        result["tables"] = _with_own_notes(variant["tables"], changes.rows, patch)
-    result["layers"] = changes.kept(base["layers"], variant["layers"], patch.get("layers", {}))
+        result["tables"] = _with_stated_notes(variant["tables"], changes.rows, patch)
+    result["layers"] = changes.inherited(base["layers"], variant["layers"], patch.get("layers", {}))
     if "blocks" in variant:
         result["blocks"] = blocks = variant["blocks"].without()
         for name, block in blocks.items():
@@ -47,12 +47,13 @@ def without_foreign_figures(base: Mapping, variant: Mapping, patch: Mapping) -> 
             stated = _part(_part(patch.get("blocks"), name), "layers")
             if old and _has_layers(block):
                 blocks[name] = block.without()
-                blocks[name]["layers"] = changes.kept(_part(old, "layers"), block["layers"], stated)
+                layers = changes.inherited(_part(old, "layers"), block["layers"], stated)
+                blocks[name]["layers"] = layers
     return result
 
 
 class _Changes:
-    """What a variant changes: blocks, those that use them included, and rows of tables."""
+    """The blocks that a variant changes, directly or through others, and the rows of tables."""
 
     def __init__(self, base: Mapping, variant: Mapping) -> None:
         old, new = base.get("blocks") or {}, variant.get("blocks") or {}
@@ -65,19 +66,19 @@ class _Changes:
             or _part(_part(base.get("tables"), table), "rows").get(row) != cells
         }
         uses = {name: _uses(_part(block, "layers").values()) for name, block in new.items()}
-        waiting = list(self.blocks)
+        pending = list(self.blocks)
         users: dict[str, list[str]] = {}
         for name, used in uses.items():
-            for each in used:
-                users.setdefault(each, []).append(name)
-        waiting += users.get("", []) if self.blocks else []
-        while waiting:
-            name = waiting.pop()
+            for block in used:
+                users.setdefault(block, []).append(name)
+        pending += users.get("", []) if self.blocks else []
+        while pending:
+            name = pending.pop()
             self.blocks.add(name)
-            waiting += [each for each in users.get(name, ()) if each not in self.blocks]
+            pending += [block for block in users.get(name, ()) if block not in self.blocks]
 
-    def kept(self, old: Mapping, new: Mapping, patch: Any) -> Mapping:
-        """Return layers with the figures that pass on."""
+    def inherited(self, old: Mapping, new: Mapping, patch: Any) -> Mapping:
+        """Return layers with only the figures that are inherited."""
         if not isinstance(new, Mapping):
             return new  # the grammar refuses it
         result = new.without()
@@ -86,7 +87,7 @@ class _Changes:
                 continue
             stated = _part(patch, name)
             if _has_layers(layer):
-                inner = self.kept(
+                inner = self.inherited(
                     _part(old[name], "layers"), layer["layers"], _part(stated, "layers")
                 )
                 result[name] = layer.without()
@@ -94,17 +95,17 @@ class _Changes:
             rebuilt = _computing(old[name]) != _computing(layer) or self.rebuilt(layer)
             if rebuilt or self.has_changed_row(name, layer):
                 result[name] = result[name].without()
-                _keep_own(result[name], stated)
+                _keep_stated(result[name], stated)
             if rebuilt and (layer.get("table") or isinstance(layer.get("repeat"), dict)):
-                # The row still states the base's figures; null says that they do not hold.
-                own = result[name].get("published", Mapping())
-                if isinstance(own, Mapping):
-                    result[name]["published"] = own.without()
-                    result[name]["published"].update(dict.fromkeys((*FIGURES, NOTES)), **own)
+                # The row still states the figures of the base; null overrides them.
+                figures = result[name].get("published", Mapping())
+                if isinstance(figures, Mapping):
+                    result[name]["published"] = figures.without()
+                    result[name]["published"].update(dict.fromkeys((*FIGURES, NOTES)), **figures)
         return result
 
     def rebuilt(self, layer: Mapping) -> bool:
-        """Tell whether a layer uses a changed block; an expression may name any block."""
+        """Tell whether a layer uses a changed block. An expression could name any block."""
         used = _uses([layer])
         return bool(self.blocks) and ("" in used or not used.isdisjoint(self.blocks))
 
@@ -112,14 +113,15 @@ class _Changes:
         repeated = layer.get("repeat")
         table = repeated.get("table") if isinstance(repeated, dict) else layer.get("table")
         return any(
-            (table == which or is_expression(table)) and (row == name or repeated is not None)
-            for which, row in self.rows
+            (table == changed_table or is_expression(table))
+            and (changed_row == name or repeated is not None)
+            for changed_table, changed_row in self.rows
             if table is not None
         )
 
 
-def _with_own_notes(tables: Mapping, rows: Iterable[tuple[str, str]], patch: Mapping) -> Mapping:
-    """Keep of the reasons for figures in changed rows only those that the patch states."""
+def _with_stated_notes(tables: Mapping, rows: Iterable[tuple[str, str]], patch: Mapping) -> Mapping:
+    """Remove the notes on changed rows, except those that the patch states."""
     result = tables.without()
     for table, row in rows:
         if row in _part(result[table], NOTES):
@@ -133,7 +135,7 @@ def _with_own_notes(tables: Mapping, rows: Iterable[tuple[str, str]], patch: Map
 
 
 def _uses(layers: Iterable[Any]) -> set[str]:
-    """The blocks that layers use, those within groups included; empty text for an expression."""
+    """Return the blocks that layers use, also within groups; an expression counts as ""."""
     used: set[str] = set()
     for layer in layers:
         block = layer.get("block") if isinstance(layer, Mapping) else None
@@ -144,8 +146,8 @@ def _uses(layers: Iterable[Any]) -> set[str]:
     return used
 
 
-def _keep_own(mapping: Mapping, patch: Any) -> None:
-    """Keep of ``published`` only what the patch states."""
+def _keep_stated(mapping: Mapping, patch: Any) -> None:
+    """Replace ``published`` with what the patch states."""
     mapping.pop("published", None)
     if isinstance(patch, Mapping) and "published" in patch:
         mapping.put("published", patch["published"], patch)
@@ -167,6 +169,6 @@ def _has_layers(value: Any) -> bool:
 
 
 def _part(value: Any, key: str) -> Mapping:
-    """Return a mapping in what may be missing or malformed; the grammar is checked later."""
+    """Return a nested mapping, or an empty one: the data has not been validated yet."""
     part = value.get(key) if isinstance(value, dict) else None
     return part if isinstance(part, Mapping) else Mapping()

@@ -15,7 +15,7 @@ from zoo.ops.kinds import Mismatch, kind_or_value
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a local name stands for while a block is expanded.
+    """The value of a local name while a block is expanded.
 
     Attributes:
         step: The local step that computes it, or ``input``.
@@ -34,13 +34,12 @@ def make(op: Op, sources: Sequence[Value], scope: Scope) -> Node:
     """Make the node of an operation.
 
     Args:
-        op: As the spec has it.
-        sources: What it reads.
-        scope: Where it is.
+        op: The operation, as the spec writes it.
+        sources: The values that it reads.
+        scope: The scope of the layer.
 
     Raises:
-        SpecError: The operation does not fit these shapes, or an expression gave a value that it
-            does not take.
+        SpecError: The operation does not fit these shapes, or an expression has an invalid value.
     """
     least, most = op.arity
     if not least <= len(sources) <= most:
@@ -69,7 +68,7 @@ def make(op: Op, sources: Sequence[Value], scope: Scope) -> Node:
 
 
 def _computed(op: Op, scope: Scope) -> Op:
-    """Compute an operation's expressions and check the values that they gave."""
+    """Evaluate the expressions of an operation, and check their values."""
     written = op.given()
     values: dict[str, Any] = {key: scope.compute(value, key) for key, value in written.items()}
     if values == written:

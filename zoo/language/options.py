@@ -1,4 +1,4 @@
-"""What a caller may choose of a network: auxiliary heads, classes, channels, size of the input."""
+"""The options of a network: auxiliary heads, classes, and channels and size of the input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_COUNT = 1_000_000  # classes or channels
 
 
 class Chosen(NamedTuple):
-    """What a caller chose; None where the spec's own holds."""
+    """The options that a caller chose; None stands for the value in the spec."""
 
     aux: bool = False
     num_classes: int | None = None
@@ -22,10 +22,10 @@ class Chosen(NamedTuple):
 
 
 def checked(aux: Any, num_classes: Any, in_channels: Any, input_size: Any) -> Chosen:
-    """Return a caller's choice, checked.
+    """Check the options that a caller chose, and return them.
 
     Raises:
-        InputError: A value that cannot be.
+        InputError: A value is invalid.
     """
     return Chosen(
         flag("aux", aux),
@@ -36,7 +36,7 @@ def checked(aux: Any, num_classes: Any, in_channels: Any, input_size: Any) -> Ch
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return a switch as it is.
+    """Return a boolean option.
 
     Raises:
         InputError: It is neither True nor False.
@@ -47,10 +47,10 @@ def flag(name: str, value: Any) -> bool:
 
 
 def count(name: str, value: Any) -> int:
-    """Return a number of classes or channels as an int; NumPy's integers are taken too.
+    """Return a number of classes or channels as an int; NumPy integers are accepted.
 
     Raises:
-        InputError: It is no integer from 1 to ``MAX_COUNT``.
+        InputError: It is not an integer from 1 to ``MAX_COUNT``.
 
     Example:
         >>> count("num_classes", 10)

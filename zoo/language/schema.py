@@ -48,7 +48,7 @@ class AnyLayer(Kind[Layer]):
             return Use.read(value) if "block" in value else Group.read(value)
         name = value["op"]
         if not isinstance(name, str) or name not in OPS:
-            raise Mismatch(f"unknown op {_name(name)}.{_right_word(name)}")
+            raise Mismatch(f"unknown op {_name(name)}.{_correction(name)}")
         return OPS[name].read(value)
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -60,18 +60,18 @@ LAYERS: Kind[Mapping[str, Layer]] = MappingOf(AnyLayer())
 
 
 def _name(name: Any) -> str:
-    """Show what stands where the name of an operation should."""
+    """Show the value of ``op`` in a message."""
     return kind_or_value(name) if isinstance(name, str | dict) else f"{name!r:.60}"
 
 
-def _right_word(name: Any) -> str:
-    if isinstance(name, str) and (right := hint(name)):
-        return f" {right}"
+def _correction(name: Any) -> str:
+    if isinstance(name, str) and (word := hint(name)):
+        return f" {word}"
     return suggestion(name, OPS) or f" Known: {', '.join(OPS)}."
 
 
 class Rows(Record):
-    """The rows of a table, one layer for each, called as its row is."""
+    """The rows of a table: one layer for each, with the name of the row."""
 
     table = Field(TEXT)
 
@@ -139,7 +139,7 @@ class Paper(Record):
 
 
 class Options(Record):
-    """What a network is built for unless the caller says otherwise."""
+    """The options that a network is built with by default."""
 
     num_classes = Field(PLAIN_COUNT, 1000)
     in_channels = Field(PLAIN_COUNT, 3)
@@ -200,7 +200,7 @@ class InitialWeight(Kind[Normal | VarianceScaling]):
 
 
 class Initializers(Record):
-    """How the paper fills parameters before training."""
+    """How the paper initialises parameters."""
 
     about = Field(OPTIONAL_TEXT, None)
     weight = Field(InitialWeight())
@@ -273,7 +273,7 @@ class Spec(Record):
 
 
 class Extension(Record):
-    """A spec file of more models of a family that another file holds."""
+    """A spec file with more models of a family in another file."""
 
     format = Field(VERSION)
     extends = Field(NAME, doc="a spec beside this one, or zoo's, whose family these models join")

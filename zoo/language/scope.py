@@ -1,4 +1,4 @@
-"""Where an expansion stands: what expressions may read there, and what an error says of it."""
+"""The scope of a layer: the names its expressions may read, and its location for errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.errors import quoted
 from zoo.language.document import Location, Mapping, error
 from zoo.ops.expressions import Budget, ExpressionError, evaluate, is_expression
 
-WORK_OF_ITEM = 15  # units of the budget: an item of a list is looked at several times
+WORK_OF_ITEM = 15  # units of the budget: each item of a list is visited several times
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +21,10 @@ class Scope:
         document: The spec, which knows its lines.
         model: The model's name.
         path: Path name of the node or block; empty for the whole network.
-        location: Place in the document.
-        names: What expressions may read.
-        blocks: The blocks that enclose it, outermost first.
-        budget: The work that the whole expansion may still do.
+        location: Location in the document.
+        names: The names that expressions may read, and their values.
+        blocks: The enclosing blocks, outermost first.
+        budget: The remaining work of the whole expansion.
     """
 
     document: Mapping
@@ -36,7 +36,7 @@ class Scope:
     budget: Budget = field(default_factory=Budget, compare=False)
 
     def inner(self, name: str, key: str, names: AnyMapping[str, Any]) -> Scope:
-        """Give the scope of a layer here, called ``name`` and written under ``key``."""
+        """Return the scope of a layer called ``name``, which the document has under ``key``."""
         path = f"{self.path}.{name}" if self.path else name
         location = (*self.location, key)
         return Scope(self.document, self.model, path, location, names, self.blocks, self.budget)
@@ -44,13 +44,13 @@ class Scope:
     def moved(
         self, *location: str | int, names: AnyMapping[str, Any] | None = None, block: str = ""
     ) -> Scope:
-        """Give the same place in the network, written elsewhere in the document."""
+        """Return a scope at the same path of the network, elsewhere in the document."""
         blocks = (*self.blocks, block) if block else self.blocks
         known = self.names if names is None else names
         return Scope(self.document, self.model, self.path, location, known, blocks, self.budget)
 
     def compute(self, value: Any, *keys: str | int) -> Any:
-        """Compute every expression in a value that stands at ``keys`` from here.
+        """Evaluate every expression in the value at ``keys`` from here.
 
         Raises:
             SpecError: An expression is malformed or has no value.
@@ -62,11 +62,11 @@ class Scope:
             return value
         try:
             result = evaluate(value, self.names, self.budget)
-        except ExpressionError as wrong:
-            self.fail(f"in {quoted(value)}: {wrong}", *keys)
+        except ExpressionError as problem:
+            self.fail(f"in {quoted(value)}: {problem}", *keys)
         if isinstance(result, list):
             self.spend(WORK_OF_ITEM * len(result), *keys)
-        # A quotient that comes out even is the integer it stands for.
+        # A quotient without a remainder becomes an integer.
         return int(result) if isinstance(result, float) and result.is_integer() else result
 
     def spend(self, work: int, *keys: str | int) -> None:
@@ -77,11 +77,11 @@ class Scope:
         """
         try:
             self.budget.spend(work)
-        except ExpressionError as wrong:
-            self.fail(str(wrong), *keys)
+        except ExpressionError as problem:
+            self.fail(str(problem), *keys)
 
     def fail(self, message: str, *keys: str | int) -> NoReturn:
-        """Raise a :class:`SpecError` about what stands at ``keys`` from here."""
+        """Raise a :class:`SpecError` about the value at ``keys`` from here."""
         location = (*self.location, *keys)
         node = f"in {quoted(self.path)} of {self.model}: " if self.path else ""
         raise error(self.document, location, f"{node}{message}") from None

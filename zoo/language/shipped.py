@@ -1,7 +1,7 @@
 """The specs that zoo ships, found without reading YAML.
 
 ``spec/index.json`` records the models of every spec file under a digest of the file's bytes. A
-record counts only while the digest agrees; the models of a changed file are read from its YAML.
+record is used only while the digest matches; the models of a changed file are read from its YAML.
 """
 
 from __future__ import annotations
@@ -55,16 +55,16 @@ def records() -> dict[str, list[dict[str, Any]]]:
         return {
             name: record["models"]
             for name, record in index["files"].items()
-            if record["digests"] == {each: digests.get(each) for each in record["digests"]}
+            if record["digests"] == {file: digests.get(file) for file in record["digests"]}
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, AssertionError):
-        return {}  # no index, or a damaged one: everything is read from the YAML
+        return {}  # a missing or damaged index: the models are read from the YAML
 
 
 def digest(path: Path) -> str | None:
     """Return a digest of a file's bytes, or None if the file cannot be read.
 
-    Line ends are not part of it: a checkout may convert them.
+    The kind of line ending does not matter: a checkout may convert it.
     """
     try:
         return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()[:32]
@@ -73,7 +73,7 @@ def digest(path: Path) -> str | None:
 
 
 def _names_in(path: Path) -> list[str]:
-    from zoo.language import document  # only a changed file needs YAML
+    from zoo.language import document  # imported only for a changed file
 
     content = document.read(path)
     models = content.get("models") or {content.get("name"): None}

@@ -1,4 +1,4 @@
-"""Checks a document against the grammar, and says where in the file it does not follow it."""
+"""Validates a document against the grammar, and reports where in the file it is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def validate(document: Mapping) -> schema.Spec:
     """Check a document against the grammar.
 
     Raises:
-        SpecError: One line: file, line, path, what was expected, and the nearest right word.
+        SpecError: One line with the file, line, path, what was expected, and a suggestion.
     """
     return _validated(schema.Spec, document)
 
@@ -31,5 +31,5 @@ def _validated(grammar: type[Grammar], document: Mapping) -> Grammar:
         return grammar.read(document)
     except Mismatch as mismatch:
         raise error(document, mismatch.location, str(mismatch)) from None
-    except RecursionError:  # a file of weights can hold a spec that never was YAML
+    except RecursionError:  # the spec in a file of weights may never have been YAML
         raise error(document, (), f"nested more than {MAX_DEPTH} levels deep") from None

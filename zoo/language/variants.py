@@ -1,7 +1,7 @@
-"""Lays a variant over its family: mappings merge, a layer of another kind replaces the old one.
+"""Applies a variant to its family: mappings merge, a layer of another kind replaces the old one.
 
-What a paper states of a network does not hold for one that computes something else. Which figures
-a variant keeps is decided in :mod:`zoo.language.inheritance`.
+Published figures do not hold for a network that computes something else. Which ones a variant
+inherits is decided in :mod:`zoo.language.inheritance`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from zoo.errors import printable, quoted, suggestion
 from zoo.language import inheritance
 from zoo.language.document import Location, Mapping, error, merge
 
-MAX_LINEAGE = 32  # models that one is based on, one on another
-MAX_MOVES = 5_000_000  # layers that insertions may move in all
+MAX_LINEAGE = 32  # models in a chain of bases
+MAX_MOVES = 5_000_000  # of layers, by all insertions together
 
 _SECTIONS = (
     "settings",
@@ -31,15 +31,15 @@ _SECTIONS = (
 )
 
 
-def lay(document: Mapping, model: str) -> Mapping:
-    """Return the spec of one model of a file, as a document of its own.
+def resolve(document: Mapping, model: str) -> Mapping:
+    """Return the spec of one model of a file, as a separate document.
 
     Args:
         document: A valid spec file, with ``bases`` if it extends a family; it is not changed.
         model: One of its models, or the family's name if it has none.
 
     Raises:
-        SpecError: The variant changes what is not there, or is based on itself.
+        SpecError: The variant changes something that does not exist, or is based on itself.
     """
     base = document.without("models", "bases")
     lineage = _lineage(document, model)
@@ -50,7 +50,7 @@ def lay(document: Mapping, model: str) -> Mapping:
 
 
 def _lineage(document: Mapping, model: str) -> list[tuple[str, str]]:
-    """The model and those it is based on, nearest first: in which section, and its name."""
+    """Return the section and name of the model and of its bases, nearest first."""
     places = {
         name: (section, name)
         for section in ("bases", "models")
@@ -60,15 +60,16 @@ def _lineage(document: Mapping, model: str) -> list[tuple[str, str]]:
     while model:
         if model not in places and not lineage:
             return []
-        at = (*(lineage[-1] if lineage else places[model]), "base")
+        location = (*(lineage[-1] if lineage else places[model]), "base")
         if model not in places:
             hint = suggestion(model, places)
-            raise error(document, at, f"unknown model {quoted(model)}.{hint}")
+            raise error(document, location, f"unknown model {quoted(model)}.{hint}")
         if places[model] in lineage:
             names = [name for _, name in lineage]
-            raise error(document, at, f"a cycle: {' -> '.join(map(printable, [*names, model]))}")
+            cycle = " -> ".join(map(printable, [*names, model]))
+            raise error(document, location, f"a cycle: {cycle}")
         if len(lineage) == MAX_LINEAGE:
-            raise error(document, at, f"based on more than {MAX_LINEAGE} models, one on another")
+            raise error(document, location, f"a chain of more than {MAX_LINEAGE} bases")
         lineage.append(places[model])
         section, name = places[model]
         model = document[section][name].get("base") or ""
@@ -89,39 +90,39 @@ def _check_insertions(document: Mapping, base: Mapping, lineage: list[tuple[str,
 
 
 def _count(value: Any, key: str) -> int:
-    """Count the mappings in a value, however deep, that have a key; an empty one counts all."""
+    """Count the mappings in a value, at any depth, that have a key; all for an empty key."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    own = isinstance(value, dict) and (not key or key in value)
-    return own + sum(_count(item, key) for item in items if isinstance(item, dict | list))
+    matches = isinstance(value, dict) and (not key or key in value)
+    return matches + sum(_count(item, key) for item in items if isinstance(item, dict | list))
 
 
-def _apply(base: Mapping, patch: Mapping, at: Location, document: Mapping) -> Mapping:
+def _apply(base: Mapping, patch: Mapping, location: Location, document: Mapping) -> Mapping:
     original = base
     if "about" in patch:
         base = _replaced(base, "about", patch["about"])
     for section in (s for s in _SECTIONS if s in patch):
         change = patch[section]
         if section == "settings":
-            _check_settings(base.get("settings", {}), patch, at, document)
+            _check_settings(base.get("settings", {}), patch, location, document)
         if section == "layers":
-            change = _layers(base["layers"], change, (*at, section), document)
+            change = _layers(base["layers"], change, (*location, section), document)
         if section == "blocks":
-            change = _blocks(base.get("blocks", {}), change, (*at, section), document)
+            change = _blocks(base.get("blocks", {}), change, (*location, section), document)
         patched = Mapping()
         patched.put(section, change, patch)
-        whole = section in ("layers", "blocks")
-        base = merge(base.without(section) if whole else base, patched)
+        is_replaced = section in ("layers", "blocks")
+        base = merge(base.without(section) if is_replaced else base, patched)
     return inheritance.without_foreign_figures(original, base, patch)
 
 
-def _check_settings(known: Mapping, patch: Mapping, at: Location, document: Mapping) -> None:
-    """Refuse a new setting that looks like a misspelt one: nothing in the variant reads it."""
+def _check_settings(known: Mapping, patch: Mapping, location: Location, document: Mapping) -> None:
+    """Reject a new setting that looks misspelt, because nothing in the variant reads it."""
     for key in patch["settings"]:
         if key not in known and (hint := suggestion(key, known)):
             reads = re.compile(rf"\${re.escape(key)}\b")
             if not any(reads.search(text) for text in _texts(patch)):
                 new = f" For a new setting, read ${key} in an expression of the variant."
-                raise error(document, (*at, "settings", key), f"unknown setting.{hint}{new}")
+                raise error(document, (*location, "settings", key), f"unknown setting.{hint}{new}")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -132,39 +133,42 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _blocks(old: Mapping, change: Mapping, at: Location, document: Mapping) -> Mapping:
+def _blocks(old: Mapping, change: Mapping, location: Location, document: Mapping) -> Mapping:
     merged = merge(old, change) if old else change
     for name, block in change.items():
         if name in old and isinstance(block, Mapping) and "layers" in block:
-            where = (*at, name, "layers")
-            merged[name]["layers"] = _layers(old[name]["layers"], block["layers"], where, document)
+            inner = (*location, name, "layers")
+            merged[name]["layers"] = _layers(old[name]["layers"], block["layers"], inner, document)
     return merged
 
 
-def _layers(old: Mapping, change: Mapping, at: Location, document: Mapping) -> Mapping:
-    """Lay changed layers over old ones: fields merge, a layer of another kind replaces it."""
+def _layers(old: Mapping, change: Mapping, location: Location, document: Mapping) -> Mapping:
+    """Apply changes to layers: fields merge, a layer of another kind replaces the old one."""
     if not isinstance(change, Mapping):
-        raise error(document, at, f"expected a mapping of layers, got {quoted(change)}")
+        raise error(document, location, f"expected a mapping of layers, got {quoted(change)}")
     merged = old.without()
     for name, layer in change.items():
-        where = (*at, name)
+        layer_location = (*location, name)
         if not isinstance(layer, Mapping):
             hint = "; write {when: false} to leave a layer out"
-            raise error(document, where, f"expected a mapping of what changes{hint}")
+            raise error(document, layer_location, f"expected a mapping of what changes{hint}")
         if name not in old:
-            _insert(merged, name, layer, where, document)
+            _insert(merged, name, layer, layer_location, document)
         merged.put(name, merged[name], change)
         if name not in old or "op" in layer or "block" in layer:
             merged[name] = layer
         elif "layers" in layer and "layers" in old[name]:
-            inner = _layers(old[name]["layers"], layer["layers"], (*where, "layers"), document)
+            inner_location = (*layer_location, "layers")
+            inner = _layers(old[name]["layers"], layer["layers"], inner_location, document)
             merged[name] = merge(old[name].without("layers"), _replaced(layer, "layers", inner))
         else:
             merged[name] = merge(old[name], layer)
     return merged
 
 
-def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: Mapping) -> None:
+def _insert(
+    layers: Mapping, name: str, layer: Mapping, location: Location, document: Mapping
+) -> None:
     before = layer.get("after")
     if not isinstance(before, str) or before not in layers:
         hint = suggestion(name if before is None else str(before), layers)
@@ -173,7 +177,7 @@ def _insert(layers: Mapping, name: str, layer: Mapping, at: Location, document: 
             if before is None
             else f"unknown layer {quoted(before)} in 'after'.{hint}"
         )
-        raise error(document, at, message)
+        raise error(document, location, message)
     items = list(layers.items())
     index = [key for key, _ in items].index(before) + 1
     items.insert(index, (name, layer))

@@ -1,12 +1,12 @@
 """The operations of the spec language.
 
-Each is registered once, by :func:`zoo.ops.registry.operation`, in a module of this package or of
-another that states the entry point group ``zoo.operations``. Its class has the fields, the shape
-rule, the meaning in NumPy, the documentation, the colour, the frameworks' words and the test cases;
-the schema, the documentation's tables and the tests follow from it.
+Each is registered once with :func:`zoo.ops.registry.operation`, in a module of this package or of
+a package that has an entry point in the group ``zoo.operations``. Its class has the fields, the
+shape rule, the definition in NumPy, the documentation, the colour, the frameworks' words for it and
+the test cases. The schema, the tables of the documentation and the tests are derived from it.
 
 A builder gets a :class:`zoo.graphs.nodes.Node` and reads ``node.attributes``, which each class
-lists. :func:`run` computes a whole graph: the written meaning to which every framework is compared.
+lists. :func:`run` computes a whole graph: the reference with which every framework is compared.
 """
 
 from __future__ import annotations

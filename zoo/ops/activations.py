@@ -17,7 +17,7 @@ from zoo.ops.registry import operation
 
 
 class Activation(Op):
-    """What all activations share: no fields, no attributes, and the shape of the input."""
+    """Base of activations: no fields, no attributes, and the shape of the input."""
 
     elementwise = True
 
@@ -26,7 +26,7 @@ class Activation(Op):
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:
-        """On maps and on flattened ones, of values well beyond where a function bends."""
+        """Draw a map or a flattened map, with values well beyond the bends of the function."""
         layers: list[dict[str, Any]] = [{"op": "scale", "factor": 5}, {"op": cls.op}]
         if boolean(draw):
             layers = [{"op": "flatten"}, *layers, {"op": "linear", "out_features": 2}]
@@ -57,7 +57,7 @@ class Sigmoid(Activation):
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        # without ever taking the exponential of a large number
+        # numerically stable: never the exponential of a large number
         (x,) = inputs
         small = np.exp(-np.abs(x))
         return np.asarray(np.where(x >= 0, x.dtype.type(1), small) / (1 + small))
@@ -85,7 +85,7 @@ class HardSigmoid(Activation):
 
 
 class Gated(Composite, Activation):
-    """An activation that is its input times another activation of it."""
+    """An activation that multiplies its input by another activation of it."""
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         return Composite.infer(self, inputs, layout)

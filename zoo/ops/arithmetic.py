@@ -1,4 +1,4 @@
-"""What the operators and functions of expressions compute; see ``zoo.ops.expressions``."""
+"""The operators and functions of expressions; see ``zoo.ops.expressions``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from zoo.errors import quoted
 
-MAX_NUMBER = 2**53  # beyond it a float no longer holds every integer
+MAX_NUMBER = 2**53  # beyond it, a float cannot represent every integer
 
 
 class ExpressionError(ValueError):
@@ -17,14 +17,14 @@ class ExpressionError(ValueError):
 
 
 class Operator(NamedTuple):
-    """An operator of two operands: how tightly it binds, and what it computes."""
+    """A binary operator: its precedence, and the function that it computes."""
 
     binding: int
     compute: Callable[[Any, Any], Any]
 
 
 class Function(NamedTuple):
-    """A function: what it computes, of how many arguments, and whether these are numbers."""
+    """A function: its implementation, its number of arguments, and whether these are numbers."""
 
     compute: Callable[..., Any]
     least: int
@@ -38,7 +38,7 @@ def is_number(value: object) -> bool:
 
 
 def bounded(value: Any) -> Any:
-    """Return a value.
+    """Return a value after checking its magnitude.
 
     Raises:
         ExpressionError: It is a number beyond ``MAX_NUMBER``.
@@ -49,7 +49,7 @@ def bounded(value: Any) -> Any:
 
 
 def size(value: object) -> int:
-    """Return how many values or characters an operation on a value may touch."""
+    """Return the number of values or characters that an operation on a value may touch."""
     if isinstance(value, list):
         return len(value) + sum(size(item) for item in value if isinstance(item, list | str))
     return len(value) if isinstance(value, str | dict) else 1
@@ -97,7 +97,7 @@ OPERATORS = {
     "%": Operator(6, _of_numbers(operator.mod)),
 }
 
-#: How tightly ``not`` and the minus before one operand bind.
+#: The precedence of ``not`` and of the unary minus.
 NOT, NEGATE = 3, 7
 
 FUNCTIONS = {

@@ -1,4 +1,4 @@
-"""What an operation is: fields, a shape rule, a meaning in NumPy, and how to test it."""
+"""The base class of operations: fields, a shape rule, a definition in NumPy, and test cases."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Array = npt.NDArray[np.floating[Any]]
 
 
 class ShapeError(ValueError):
-    """Inputs do not fit an operation; the expansion adds the node, the file and the line."""
+    """The inputs do not fit an operation; the expansion adds the node, the file and the line."""
 
 
 @dataclass(frozen=True)
 class Inferred:
-    """What an operation makes of its inputs: everything a node needs besides its name."""
+    """The result of shape inference: everything that a node needs besides its name."""
 
     shape: NodeShape
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -38,24 +38,24 @@ class Inferred:
 class Op(Layer):
     """An operation of the spec language.
 
-    A subclass is registered with :func:`zoo.ops.registry.operation`. It declares its fields, infers
-    shapes, and says what it means. When ``infer`` is called, every expression has been computed.
-    The first paragraph of its docstring is its line in the documentation.
+    A subclass is registered with :func:`zoo.ops.registry.operation`. It declares its fields,
+    infers shapes, and defines what it computes. When ``infer`` is called, every expression has been
+    evaluated. The first paragraph of its docstring appears in the documentation.
     """
 
     tags = frozenset({"op"})
 
-    #: Its name in specs. This and the next two are set by the registration.
+    #: Its name in specs. Registration sets this and the next two attributes.
     op: ClassVar[str]
-    #: The family that its colour shows in drawings; one of ``zoo.ops.registry.FAMILIES``.
+    #: One of ``zoo.ops.registry.FAMILIES``, which determines its colour in drawings.
     family: ClassVar[str]
-    #: What frameworks call it, in any case: ``("Conv2D", "Conv2d")``.
+    #: What frameworks call it, case-insensitive: ``("Conv2D", "Conv2d")``.
     words: ClassVar[tuple[str, ...]] = ()
 
     #: Whether each value of the output depends only on the same value of the input, so that a
-    #: flattened map can pass through in whatever order a framework holds it.
+    #: flattened map can pass through in any order of its elements.
     elementwise: ClassVar[bool] = False
-    #: How many inputs it takes: (fewest, most).
+    #: How many inputs it takes: (minimum, maximum).
     arity: ClassVar[tuple[int, int]] = (1, 1)
     #: Backend -> ``module:function`` that makes the framework's layer of a node, for an operation
     #: of another package; zoo's own are in each backend's ``operations.py``.
@@ -63,11 +63,11 @@ class Op(Layer):
 
     @abstractmethod
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
-        """Return the output's shape and everything else that a builder must know.
+        """Return the shape of the output and everything else that a builder needs.
 
         Args:
             inputs: Shapes of the inputs, without the batch.
-            layout: The map that a vector was flattened from, if it was; see
+            layout: The shape of the map that a vector was flattened from, if any; see
                 :class:`zoo.graphs.nodes.Node`.
 
         Raises:
@@ -77,7 +77,7 @@ class Op(Layer):
     @staticmethod
     @abstractmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        """Compute the operation in NumPy, in evaluation mode: its definition, without speed.
+        """Compute the operation in NumPy, in evaluation mode. This defines it; speed is no aim.
 
         Args:
             node: The node.
@@ -90,12 +90,12 @@ class Op(Layer):
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:
-        """Draw a small network to test the operation with, in every framework.
+        """Draw a small network that tests the operation in every framework.
 
-        An operation with required fields, or whose fields change what it computes, has its own.
+        An operation whose fields are required, or change what it computes, overrides this.
 
         Args:
-            draw: Chooses the numbers.
+            draw: The source of random choices.
         """
         return Case(draw.integer(1, 3), [{"op": cls.op}])
 
@@ -107,13 +107,13 @@ class Op(Layer):
         return f"unknown field. {hint}" if hint else super().unknown(key)
 
     def given(self) -> dict[str, Any]:
-        """Return the fields of its own that were given, as they were given."""
-        own = self.own_fields()
-        return {f.key: self.__dict__[name] for name, f in own.items() if name in self.__dict__}
+        """Return the values of its own fields that were given, unchanged."""
+        fields = self.own_fields()
+        return {f.key: self.__dict__[name] for name, f in fields.items() if name in self.__dict__}
 
     @classmethod
     def own_fields(cls) -> dict[str, Field[Any]]:
-        """Return the fields that not every layer has, by attribute."""
+        """Return the fields that are not common to all layers, by attribute name."""
         return {f.name: f for key, f in cls.fields.items() if key not in Layer.fields}
 
     @classmethod
@@ -125,10 +125,10 @@ class Op(Layer):
 
 
 def map_of(shape: NodeShape) -> Map:
-    """Return a shape that must be a map's.
+    """Return a shape that must be that of a map.
 
     Raises:
-        ShapeError: It is of another kind.
+        ShapeError: It is not the shape of a map.
     """
     if not isinstance(shape, Map):
         raise ShapeError(f"expected a map (channels, height, width), got {text_of(shape)}")
@@ -136,7 +136,7 @@ def map_of(shape: NodeShape) -> Map:
 
 
 def vector_of(shape: NodeShape) -> Vector:
-    """Return a shape that must be a vector's; see :func:`map_of`."""
+    """Return a shape that must be that of a vector; see :func:`map_of`."""
     if not isinstance(shape, Vector):
         raise ShapeError(f"expected a vector, got {text_of(shape)}; put a flatten before it")
     return shape
@@ -148,7 +148,7 @@ def channels_of(shape: NodeShape) -> int:
 
 
 def scale_and_shift(channels: int, scale: bool, shift: bool) -> tuple[Parameter, ...]:
-    """Return the parameters of a normalisation that scales and shifts each channel, or does not."""
+    """Return the parameters of a normalisation: an optional scale and shift for each channel."""
     weight = (Parameter("weight", (channels,), 1.0),) if scale else ()
     return weight + ((Parameter("bias", (channels,), 0.0),) if shift else ())
 
@@ -159,7 +159,7 @@ def with_channels(shape: NodeShape, channels: int) -> NodeShape:
 
 
 def per_channel(values: Array, x: Array) -> Array:
-    """Shape one value for each channel so that it broadcasts over a batch of maps or vectors.
+    """Reshape one value for each channel to broadcast over a batch of maps or vectors.
 
     Example:
         >>> per_channel(np.ones(3), np.ones((2, 3, 4, 4))).shape

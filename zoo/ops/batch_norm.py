@@ -67,12 +67,12 @@ class BatchNorm(Op):
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         (x,) = inputs
-        own = {name: per_channel(value, x) for name, value in weights.items()}
-        deviation = np.sqrt(own["running_var"] + x.dtype.type(node.attributes["eps"]))
-        out = (x - own["running_mean"]) / deviation
-        if "weight" in own:
-            out = out * own["weight"]
-        return out + own["bias"] if "bias" in own else out
+        values = {name: per_channel(value, x) for name, value in weights.items()}
+        deviation = np.sqrt(values["running_var"] + x.dtype.type(node.attributes["eps"]))
+        out = (x - values["running_mean"]) / deviation
+        if "weight" in values:
+            out = out * values["weight"]
+        return out + values["bias"] if "bias" in values else out
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:
@@ -80,12 +80,12 @@ class BatchNorm(Op):
 
 
 def norm_case(op: str, draw: Draw) -> Case:
-    """Draw a case of a normalisation with a scale, a shift and an eps, on a map or a vector."""
+    """Draw a case for a normalisation with a scale, a shift and an eps, on a map or a vector."""
     eps = draw.choice((1e-5, 1e-3))
     layer = {"op": op, "shift": boolean(draw), "scale": boolean(draw), "eps": eps}
     return Case(draw.integer(1, 3), [*before_norm(draw), layer])
 
 
 def before_norm(draw: Draw) -> list[dict[str, str]]:
-    """Draw the layers before: none, or those that make a vector."""
+    """Draw the preceding layers: none, or layers that produce a vector."""
     return [{"op": "global_avg_pool"}, {"op": "flatten"}] if boolean(draw) else []

@@ -1,7 +1,6 @@
-"""Small networks to test operations with, drawn from any source of numbers.
+"""Small random networks that test operations, from any source of random choices.
 
-The tests draw with Hypothesis, which is not needed at run time; :class:`Generator` draws with
-NumPy.
+The tests use Hypothesis, which is not needed at run time; :class:`Generator` uses NumPy.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ T = TypeVar("T")
 
 
 class Case(NamedTuple):
-    """A network of one or a few layers; what is compared is the value of the last.
+    """A network of one or a few layers; the value of the last one is compared.
 
     Attributes:
-        channels: Of its input.
-        layers: As a spec has them. A layer with a ``name`` has that name.
+        channels: The channels of its input.
+        layers: Layers as in a spec, optionally with a ``name``.
     """
 
     channels: int
@@ -32,7 +31,7 @@ class Case(NamedTuple):
             >>> Case(3, [{"op": "relu"}]).document()["layers"]
             {'n0': {'op': 'relu'}}
         """
-        named = {each.get("name", f"n{i}"): dict(each) for i, each in enumerate(self.layers)}
+        named = {layer.get("name", f"n{i}"): dict(layer) for i, layer in enumerate(self.layers)}
         for layer in named.values():
             layer.pop("name", None)
         return {"format": 1, "name": "case", "layers": named}
@@ -42,14 +41,14 @@ class Draw(Protocol):
     """A source of choices."""
 
     def integer(self, least: int, most: int) -> int:
-        """Return an integer, both ends included."""
+        """Return an integer between two inclusive bounds."""
 
     def choice(self, values: Sequence[T]) -> T:
         """Return one of some values."""
 
 
 class Generator:
-    """Draws at random.
+    """Draws random choices with NumPy.
 
     Example:
         >>> draw = Generator(seed=0)
@@ -62,7 +61,7 @@ class Generator:
         self._random = np.random.default_rng(seed)
 
     def integer(self, least: int, most: int) -> int:
-        """Return an integer, both ends included."""
+        """Return an integer between two inclusive bounds."""
         return int(self._random.integers(least, most + 1))
 
     def choice(self, values: Sequence[T]) -> T:
@@ -81,7 +80,7 @@ def integers(draw: Draw, least: int, most: int, length: int) -> list[int]:
 
 
 def padding(draw: Draw, most: int) -> Any:
-    """Draw a padding in any of the ways to write it."""
+    """Draw a padding in any of its forms."""
     length = draw.choice((0, 1, 2, 4))
     if not length:
         return "same"

@@ -30,7 +30,7 @@ class Slice(Op):
         channels = shape.channels
         if not self.start < self.stop <= channels:
             raise ShapeError(
-                f"there are channels 0 to {channels}, not from {self.start} to {self.stop}"
+                f"cannot slice channels {self.start} to {self.stop} of {channels} channels"
             )
         attributes = {"start": self.start, "stop": self.stop}
         return Inferred(shape._replace(channels=self.stop - self.start), attributes)
@@ -60,7 +60,7 @@ class Select(Op):
         shape = map_of(inputs[0])
         last = shape.channels - 1
         if beyond := [number for number in self.channels if number > last]:
-            raise ShapeError(f"there is no channel {beyond[0]}; the last is {last}")
+            raise ShapeError(f"no channel {beyond[0]}; the last one is {last}")
         channels = tuple(self.channels)
         return Inferred(shape._replace(channels=len(channels)), {"channels": channels})
 

@@ -1,7 +1,7 @@
-"""Operations that are made of others: a block with fields, under one name in the graph.
+"""Operations that are composed of others: a block with fields, and a single node in the graph.
 
-A composite needs no shape rule and no meaning of its own: both follow from its layers. A backend
-may have a kernel for it. For one that has none, :func:`opened` puts the layers in its place.
+A composite needs no shape rule and no definition: both follow from its layers. A backend may have a
+kernel for it. For a backend without one, :func:`opened` replaces the node with the layers.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from zoo.ops.registry import OPS
 
 
 class Composite(Op):
-    """An operation of one input that a few layers express.
+    """An operation of one input that is composed of a few layers.
 
-    A subclass declares ``expands``: layers as a spec has them, by name, in order. ``from`` names
-    those that a layer reads, ``input`` being the operation's own input; without it, a layer reads
-    the one before. Expressions may read the operation's fields and ``$input``.
+    A subclass declares ``expands``: layers by name, in order, written as in a spec. ``from`` names
+    the layers that a layer reads; ``input`` is the input of the operation. Without ``from``, a
+    layer reads the previous one. Expressions may read the fields of the operation and ``$input``.
 
     The node has the fields as its attributes, ``layout`` if its input is a flattened map, and the
     parameters of the layers, named ``<layer>.<parameter>``.
@@ -54,11 +54,11 @@ class Composite(Op):
         )
 
     def nodes(self, shape: NodeShape, layout: Map | None) -> tuple[Node, ...]:
-        """Return the nodes of its layers, under their own names; they read each other, or input.
+        """Return the nodes of its layers, with local names; they read one another, or ``input``.
 
         Args:
-            shape: Of the input.
-            layout: The map that the input was flattened from, if it was.
+            shape: The shape of the input.
+            layout: The shape of the map that the input was flattened from, if any.
 
         Raises:
             ShapeError: The input does not fit.
@@ -70,9 +70,9 @@ class Composite(Op):
             sources = layer.get("from", nodes[-1].name if nodes else "input")
             sources = [sources] if isinstance(sources, str) else sources
             shapes = tuple(values[source][0] for source in sources)
-            own = {k: v for k, v in layer.items() if k != "from"}
+            operation = {k: v for k, v in layer.items() if k != "from"}
             names = {**fields, "input": shapes[0]._asdict()}
-            inferred = _read(own, names).infer(shapes, values[sources[0]][1])
+            inferred = _read(operation, names).infer(shapes, values[sources[0]][1])
             nodes.append(
                 Node(
                     name,
@@ -94,23 +94,23 @@ class Composite(Op):
         values = {"input": inputs[0]}
         value = inputs[0]
         for inner in _layers(node):
-            start = f"{inner.name}."
-            own = {k.removeprefix(start): v for k, v in weights.items() if k.startswith(start)}
-            value = OPS[inner.op].meaning(inner, [values[name] for name in inner.inputs], own)
+            prefix = f"{inner.name}."
+            local = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+            value = OPS[inner.op].meaning(inner, [values[name] for name in inner.inputs], local)
             values[inner.name] = value
         return value
 
 
 def opened(graph: Graph, kernels: Container[str]) -> Graph:
-    """Return a graph in which composites are blocks of their layers.
+    """Return a graph in which composites are replaced by blocks of their layers.
 
     Args:
         graph: The network.
-        kernels: Operations to leave as they are, since a backend has a kernel for them.
+        kernels: Operations to keep, since the backend has a kernel for them.
 
     Returns:
-        The graph itself if there is nothing to open. Every other name in it, and the names of all
-        parameters, stay the same: what was a node of some name is then a block of that name.
+        The graph itself if there is nothing to open. A node becomes a block of the same name; all
+        other names, and those of the parameters, stay the same.
     """
     root = _opened(graph.root, kernels)
     return graph if root is graph.root else replace(graph, root=root)
@@ -142,34 +142,34 @@ def as_block(node: Node) -> Block:
         node: A node whose operation is a :class:`Composite`.
 
     Returns:
-        A block of the node's name, whose nodes are named ``<node>.<layer>``.
+        A block with the name of the node, whose nodes are named ``<node>.<layer>``.
     """
-    inner = _layers(node)
+    layers = _layers(node)
 
-    def full(name: str) -> str:
+    def path(name: str) -> str:
         return node.inputs[0] if name == "input" else f"{node.name}.{name}"
 
     steps = [
         Step(
-            each.name,
-            each.inputs,
+            layer.name,
+            layer.inputs,
             replace(
-                each,
-                name=full(each.name),
-                inputs=tuple(map(full, each.inputs)),
-                parameters=tuple([p.of(node.name) for p in each.parameters]),
+                layer,
+                name=path(layer.name),
+                inputs=tuple(map(path, layer.inputs)),
+                parameters=tuple([p.of(node.name) for p in layer.parameters]),
             ),
         )
-        for each in inner
+        for layer in layers
     ]
-    output = inner[-1].name
+    output = layers[-1].name
     return Block(
         node.name, node.op, releasing(steps, {output}), output, node.input_shapes[0], node.shape
     )
 
 
 def _layers(node: Node) -> tuple[Node, ...]:
-    """Return the layers of a composite, under their own names."""
+    """Return the nodes of the layers of a composite, with local names."""
     op = OPS[node.op]
     assert issubclass(op, Composite)
     fields = {name: node.attributes[name] for name in op.own_fields()}
@@ -177,7 +177,7 @@ def _layers(node: Node) -> tuple[Node, ...]:
 
 
 def _read(layer: Mapping[str, Any], names: Mapping[str, Any]) -> Op:
-    """Make an operation of a layer whose expressions are computed."""
+    """Make an operation from a layer, after evaluating its expressions."""
 
     def computed(value: Any) -> Any:
         if isinstance(value, list):

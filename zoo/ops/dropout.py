@@ -1,4 +1,4 @@
-"""Regularisation by chance: dropout and stochastic depth."""
+"""Stochastic regularisation: dropout and stochastic depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The small arithmetic of specs: any string that contains ``$`` is an expression.
+"""Expressions in specs: any string that contains ``$`` is one.
 
     $out_channels                     a value by name
     $kernel_size // 2                 integer arithmetic: + - * // %, and / for a true quotient
@@ -9,8 +9,8 @@
     $input.channels                   a part of a value
     round_to($width * $scale, 8)      min, max, abs, int, ceil, floor, round, round_to, len, sum
 
-There are no loops, no definitions and no powers, and every number is bounded, so an expression
-always ends, quickly. Nothing is handed to Python's own ``eval``.
+There are no loops, definitions or powers, and every number is bounded, so that evaluation always
+ends quickly. Python's ``eval`` is not used.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from zoo.ops.arithmetic import ExpressionError as ExpressionError
 from zoo.ops.parsing import read
 
 MAX_LENGTH = 200
-MAX_WORK = 6_000_000  # units of some 0.1 microseconds
+MAX_WORK = 6_000_000  # units of about 0.1 microseconds
 WORK_OF_TOKEN = 30
 
 
 class Budget:
-    """Counts the work of one expansion, so that no spec runs for long.
+    """Counts the work of one expansion, to bound the time that any spec takes.
 
-    The unit is about what touching one value costs. Work is counted, never timed: a spec is
-    accepted or refused alike on every machine.
+    One unit is about the cost of touching one value. Work is counted, not timed, so that every
+    machine accepts the same specs.
     """
 
     def __init__(self, work: int = MAX_WORK) -> None:
@@ -56,18 +56,18 @@ def is_expression(value: object) -> bool:
 
 
 def evaluate(text: str, names: Mapping[str, Any], budget: Budget | None = None) -> Any:
-    """Compute an expression.
+    """Evaluate an expression.
 
     Args:
         text: The expression, at most ``MAX_LENGTH`` characters.
-        names: What ``$name`` may stand for.
-        budget: What the expansion may still spend; one of its own if not given.
+        names: The values of ``$name``.
+        budget: The remaining work of the expansion; by default, a new budget.
 
     Returns:
         An int, float, bool, string or list.
 
     Raises:
-        ExpressionError: The text is malformed, a name is unknown, or a number out of bounds.
+        ExpressionError: The text is malformed, a name is unknown, or a number is out of bounds.
 
     Example:
         >>> evaluate("round_to($width * 1.4, 8) // 2", {"width": 32})

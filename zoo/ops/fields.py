@@ -1,7 +1,7 @@
-"""The kinds of value that layers are made of, and the fields that every layer has.
+"""The kinds of values in layers, and the fields that every layer has.
 
-Each takes its value or an expression. So the same declarations check a file as it is written and,
-once every ``$`` has been computed, the values that result.
+Each kind accepts a value or an expression. So the same declarations validate a file as written and,
+once every expression has been evaluated, the resulting values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from zoo.ops.expressions import is_expression
 from zoo.ops.grammar import Field, Record
 from zoo.ops.kinds import EXPRESSION, MAX_INT, Anything, Kind, ListOf, MappingOf, Nullable, Scalar
 
-CLASS_LISTS = ("imagenet", "imagenet_with_background")  # that zoo.data.classes knows
+CLASS_LISTS = ("imagenet", "imagenet_with_background")  # defined in zoo.data.classes
 
 
 def _is_int(value: Any, least: int = 0) -> bool:
@@ -49,7 +49,7 @@ def _list_schema(least: int, length: int) -> dict[str, Any]:
 
 
 def exactly(constant: int, expected: str) -> Scalar[int]:
-    """Make the kind of one value, to which ``true`` and ``1.0`` are not equal."""
+    """Make the kind of one integer, which excludes ``true`` and ``1.0``."""
     return Scalar(
         expected, lambda v: type(v) is int and v == constant, {"const": constant}, plain=True
     )
@@ -102,7 +102,7 @@ VALUE: Kind[Any] = Scalar(
     plain=True,
 )
 
-# Where no expression can stand:
+# Kinds that do not accept expressions:
 TEXT: Kind[str] = Scalar("text", lambda v: isinstance(v, str), {"type": "string"}, plain=True)
 PLAIN_BOOLEAN: Kind[bool] = Scalar(
     "true or false", lambda v: isinstance(v, bool), {"type": "boolean"}, plain=True
@@ -167,8 +167,8 @@ class _Sources(Kind[str | list[str]]):
         return ListOf(TEXT).read(value) if isinstance(value, list) else TEXT.read(value)
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
-        one, several = TEXT.schema(definitions), ListOf(TEXT).schema(definitions)
-        return {"anyOf": [one, several]}
+        single, several = TEXT.schema(definitions), ListOf(TEXT).schema(definitions)
+        return {"anyOf": [single, several]}
 
 
 class Layer(Record):

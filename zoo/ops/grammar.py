@@ -1,4 +1,4 @@
-"""Records: mappings with known fields, from which reading, schema and documentation follow."""
+"""Records: mappings with known fields, which define reading, schema and documentation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Field(Generic[T]):
     """A named value of a record; on an instance, its value.
 
     Attributes:
-        kind: What it may be.
-        default: What it is if not given; ``MISSING`` if it must be given.
-        key: How files write it, where that cannot be a name in Python, such as ``from``.
-        doc: What it is for.
-        name: The attribute.
+        kind: The kind of value.
+        default: The value if none is given; ``MISSING`` if one is required.
+        key: The key in files, if it cannot be a name in Python, such as ``from``.
+        doc: The documentation.
+        name: The name of the attribute.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Field(Generic[T]):
 
     @property
     def required(self) -> bool:
-        """Whether it must be given."""
+        """Whether a value is required."""
         return self.default is MISSING
 
     @overload
@@ -44,7 +44,7 @@ class Field(Generic[T]):
     def __get__(self, record: Record, owner: type) -> T: ...
 
     def __get__(self, record: Record | None, owner: type) -> Self | T:
-        # Values that were given are in the instance's own dict, which Python looks at first.
+        # Values that were given are in the dict of the instance, which takes precedence.
         return self if record is None else self.default
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -56,27 +56,27 @@ class Field(Generic[T]):
 
 
 class Record:
-    """A mapping with known fields, which are attributes. It cannot be changed.
+    """An immutable mapping with known fields, which are attributes.
 
-    A subclass declares each field as ``name = Field(kind, default)``. A file may hold no others,
-    unless ``extra`` is set.
+    A subclass declares each field as ``name = Field(kind, default)``. Other keys are errors, unless
+    ``extra`` is set.
     """
 
-    #: Key -> field, those of base classes first.
+    #: Key -> field, with the fields of base classes first.
     fields: ClassVar[Mapping[str, Field[Any]]] = {}
     #: Whether other keys are allowed.
     extra: ClassVar[bool] = False
-    #: The values of the other keys, where they are allowed.
+    #: The values of other keys, if they are allowed.
     given_extra: Mapping[str, Any] = {}
-    #: Keys that say which record it is; they are no fields.
+    #: Keys that identify the record and are not fields.
     tags: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
-        own = {f.key: f for f in vars(cls).values() if isinstance(f, Field)}
-        cls.fields = {**cls.fields, **own}
+        declared = {f.key: f for f in vars(cls).values() if isinstance(f, Field)}
+        cls.fields = {**cls.fields, **declared}
 
     def __init__(self, **values: Any) -> None:
-        """Make a record of attributes that are known to be right; see :meth:`read`."""
+        """Make a record from valid values; :meth:`read` validates them."""
         self.__dict__.update(values)
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
@@ -87,9 +87,9 @@ class Record:
 
     @classmethod
     def read(cls, value: Any) -> Self:
-        """Make a record of plain data.
+        """Make a record from plain data.
 
-        Unknown fields are reported first: a misspelt one is missing, too, and says more.
+        Unknown fields are reported before missing ones: a misspelt field is both.
 
         Raises:
             Mismatch: The data does not follow the grammar.
@@ -119,16 +119,16 @@ class Record:
 
     @classmethod
     def unknown(cls, key: str) -> str:
-        """Say what is wrong with a key that is no field."""
+        """Return the error message for a key that is not a field."""
         if key == "<<":
-            return "merge keys are not read; write the fields, or use a variant"
+            return "merge keys are not supported; write the fields, or use a variant"
         if not key.isidentifier():
             return "unknown field. Within { }, text that has a comma needs quotes."
         return f"unknown field.{suggestion(key, cls.fields)}"
 
     @classmethod
     def missing(cls, key: str) -> Mismatch:
-        """Return the mismatch that a missing field is."""
+        """Return the mismatch for a missing field."""
         return Mismatch("missing; it must be given", MISSING, key)
 
     def to_dict(self, exclude: Collection[str] = (), exclude_none: bool = False) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Record:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
-    __hash__ = None  # type: ignore[assignment]  # it holds lists and mappings
+    __hash__ = None  # type: ignore[assignment]  # it contains lists and mappings
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
@@ -154,7 +154,7 @@ class Record:
         """Return a reference to the JSON Schema of the record, which is in ``definitions``."""
         name = cls.__name__
         if name not in definitions:
-            definitions[name] = {}  # it may refer to itself
+            definitions[name] = {}  # set first: a record may refer to itself
             definitions[name] = cls._definition(definitions)
         return {"$ref": f"#/$defs/{name}"}
 
@@ -187,7 +187,7 @@ class RecordOf(Kind[R]):
 
 
 def plain(value: Any) -> Any:
-    """Return a value with records, mappings and lists in it as new plain data."""
+    """Return a value as new plain data, with its records, mappings and lists converted."""
     if isinstance(value, Record):
         return value.to_dict()
     if isinstance(value, Mapping):

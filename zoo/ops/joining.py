@@ -84,8 +84,8 @@ class Multiply(_Join):
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         largest = max(inputs, key=math.prod)
-        one = Map(largest.channels, 1, 1) if isinstance(largest, Map) else largest
-        if not set(inputs) <= {largest, one}:
+        gate = Map(largest.channels, 1, 1) if isinstance(largest, Map) else largest
+        if not set(inputs) <= {largest, gate}:
             sizes = ", ".join(map(text_of, inputs))
             raise ShapeError(
                 f"only inputs of one shape, or of one pixel a channel, can be multiplied: {sizes}"
@@ -101,7 +101,7 @@ class Multiply(_Join):
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:
-        """A map by itself, by another, and by one value for each channel, from either side."""
+        """Draw products of a map with itself and one value for each channel, in either order."""
         sources = draw.choice((["input"], ["s"], ["input", "s"], ["s", "input"]))
         sources = sources + ["input"] * draw.integer(0, 2)
         inner = {"p": {"op": "global_avg_pool"}, "g": {"op": "sigmoid"}}

@@ -1,7 +1,7 @@
-"""What a value of a spec may be: kinds of values, each declared once.
+"""The kinds of values in a spec, each declared once.
 
-Reading a file, the JSON Schema for editors and the tables of the documentation follow from the
-declaration. Records, which are made of named fields, are in :mod:`zoo.ops.grammar`.
+Validation, the JSON Schema for editors and the tables of the documentation are derived from the
+declarations. Records, which are made of named fields, are in :mod:`zoo.ops.grammar`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class _Missing:
 MISSING: Any = _Missing()
 
 
-class Mismatch(ValueError):  # noqa: N818  # a finding, which the reader of the file reports
+class Mismatch(ValueError):  # noqa: N818  # reported by the reader of the file
     """A value does not follow the grammar.
 
     Attributes:
         problem: What is wrong, without the value.
-        value: The value, or ``MISSING`` where quoting it would not help.
-        location: Where it is, from the value that was read.
+        value: The value, or ``MISSING`` if quoting it would not help.
+        location: The keys that lead to it from the value that was read.
     """
 
     def __init__(self, problem: str, value: Any = MISSING, *keys: str | int) -> None:
@@ -55,7 +55,7 @@ class Mismatch(ValueError):  # noqa: N818  # a finding, which the reader of the 
 
 
 def kind_or_value(value: Any) -> str:
-    """Show a value in a message: a mapping or a list by what it is, anything else quoted.
+    """Show a value in a message: the kind of a mapping or list, anything else quoted.
 
     Example:
         >>> kind_or_value({"a": 1}), kind_or_value("two")
@@ -67,23 +67,23 @@ def kind_or_value(value: Any) -> str:
 
 
 class Kind(ABC, Generic[T]):
-    """What a value may be."""
+    """A kind of value."""
 
     @abstractmethod
     def read(self, value: Any) -> T:
-        """Return the value as the program uses it.
+        """Validate a value, and return it in the form that the program uses.
 
         Raises:
-            Mismatch: It is not of this kind.
+            Mismatch: The value is not of this kind.
         """
 
     @abstractmethod
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
-        """Return the JSON Schema; what it refers to is added to ``definitions``."""
+        """Return the JSON Schema; schemas that it refers to are added to ``definitions``."""
 
 
 class Scalar(Kind[T]):
-    """A value that is used as it is written, or an expression that gives one."""
+    """A value that is used as written, or an expression that evaluates to one."""
 
     def __init__(
         self,
@@ -95,19 +95,19 @@ class Scalar(Kind[T]):
         """Declare a kind.
 
         Args:
-            expected: What it is, in words: "an integer of at least 1".
+            expected: A description: "an integer of at least 1".
             accepts: Tells whether a value is of this kind.
-            schemas: JSON Schemas of which a value fits at least one.
-            plain: Whether no expression can stand here.
+            schemas: JSON Schemas; a value must match at least one.
+            plain: Whether expressions are excluded.
         """
         self.expected, self.accepts, self.plain = expected, accepts, plain
         self.schemas = schemas if plain else (*schemas, EXPRESSION)
 
     def read(self, value: Any) -> T:
         if self.accepts(value) or (not self.plain and is_expression(value)):
-            return value  # type: ignore[no-any-return]  # that is what accepts has checked
+            return value  # type: ignore[no-any-return]  # checked by accepts
         large = type(value) in (int, float) and abs(value) > MAX_INT
-        most = f", and none beyond {MAX_INT:,}" if large else ""
+        most = f" with a magnitude of at most {MAX_INT:,}" if large else ""
         raise Mismatch(f"expected {self.expected}{most}", value)
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Scalar(Kind[T]):
 
 
 def one_of(*words: str) -> Scalar[str]:
-    """Make the kind that is one of a few words."""
+    """Make the kind whose values are a few words."""
     *others, last = map(repr, words)
     expected = f"{', '.join(others)} or {last}"
     schema = {"enum": [*words]}
@@ -163,7 +163,7 @@ class MappingOf(Kind[Mapping[str, T]]):
         """Declare a mapping.
 
         Args:
-            kind: Of each value.
+            kind: The kind of each value.
             names: Whether the keys must be names: letters, digits and ``_``.
             empty: Whether it may be empty.
         """

@@ -52,12 +52,12 @@ class LayerNorm(Op):
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         (x,) = inputs
-        own = {name: per_channel(value, x) for name, value in weights.items()}
+        values = {name: per_channel(value, x) for name, value in weights.items()}
         variance = x.var(axis=1, keepdims=True) + x.dtype.type(node.attributes["eps"])
         out = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(variance)
-        if "weight" in own:
-            out = out * own["weight"]
-        return np.asarray(out + own["bias"] if "bias" in own else out)
+        if "weight" in values:
+            out = out * values["weight"]
+        return np.asarray(out + values["bias"] if "bias" in values else out)
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:

@@ -1,4 +1,4 @@
-"""Computes a whole graph by the NumPy meaning of its operations."""
+"""Computes a whole graph by the NumPy definitions of its operations."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def steps(
     weights: Mapping[str, npt.NDArray[np.generic]],
     dtype: npt.DTypeLike = np.float64,
 ) -> Iterator[tuple[str, Array]]:
-    """Compute a graph node by node in evaluation mode, by the NumPy meaning of each operation.
+    """Compute a graph node by node in evaluation mode, by the NumPy definition of each operation.
 
-    Values are freed once nothing reads them any more, so a large network needs little memory.
+    Values are freed after their last use, so that a large network needs little memory.
 
     Args:
         graph: The network.
         x: [N, C, H, W].
         weights: Canonical parameter name -> array.
-        dtype: What to compute in.
+        dtype: The dtype of the computation.
 
     Yields:
         Node name and its value, NCHW or [N, features].
@@ -34,9 +34,11 @@ def steps(
     values: dict[str, Array] = {"input": x.astype(dtype)}
     last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
     for i, node in enumerate(graph.nodes):
-        own = {p.name: weights[p.name].astype(dtype) for p in node.parameters}
-        local = {name.removeprefix(f"{node.name}."): value for name, value in own.items()}
-        value = OPS[node.op].meaning(node, [values[name] for name in node.inputs], local)
+        parameters = {
+            p.name.removeprefix(f"{node.name}."): weights[p.name].astype(dtype)
+            for p in node.parameters
+        }
+        value = OPS[node.op].meaning(node, [values[name] for name in node.inputs], parameters)
         yield node.name, value
         values[node.name] = value
         for name in node.inputs:
@@ -50,10 +52,10 @@ def run(
     weights: Mapping[str, npt.NDArray[np.generic]],
     dtype: npt.DTypeLike = np.float64,
 ) -> dict[str, Array]:
-    """Compute a graph by its NumPy meaning; see :func:`steps`.
+    """Compute the outputs of a graph by its NumPy definition; see :func:`steps`.
 
     Returns:
         Output name -> array [N, num_classes].
     """
-    wanted = {node.name: name for name, node in graph.output_nodes.items()}
-    return {wanted[name]: v for name, v in steps(graph, x, weights, dtype) if name in wanted}
+    names = {node.name: name for name, node in graph.output_nodes.items()}
+    return {names[name]: v for name, v in steps(graph, x, weights, dtype) if name in names}

@@ -1,7 +1,7 @@
-"""Reads the text of an expression; see ``zoo.ops.expressions``.
+"""Parses expressions; see ``zoo.ops.expressions``.
 
-A text is read once, whatever the number of places that compute it: what it becomes is a function of
-the names that it may use.
+Each text is parsed once, however often it is evaluated: the result is a function of the names that
+it may read.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from zoo.ops.arithmetic import (
 
 MAX_NESTING = 20
 
-#: Counts work, in units of what touching one value costs.
+#: Counts work; one unit is about the cost of touching one value.
 Spend = Callable[[int], None]
 
-#: What a text or a part of it becomes.
+#: The compiled form of a text, or of a part of it.
 Compute = Callable[[Mapping[str, Any], Spend], Any]
 
 _TOKEN = re.compile(
@@ -39,7 +39,7 @@ _TOKEN = re.compile(
 
 
 class Expression(NamedTuple):
-    """A text that has been read: what it computes, and its number of tokens."""
+    """A parsed text: the function that evaluates it, and its number of tokens."""
 
     compute: Compute
     tokens: int
@@ -47,7 +47,7 @@ class Expression(NamedTuple):
 
 @functools.lru_cache(maxsize=4096)
 def read(text: str) -> Expression:
-    """Read an expression.
+    """Parse an expression.
 
     Raises:
         ExpressionError: The text is malformed.
@@ -63,9 +63,9 @@ def lookup(values: Any, name: str, sign: str = "$") -> Any:
     """Return the value of a name.
 
     Args:
-        values: The names that are known, and what they stand for.
+        values: The known names and their values.
         name: The name.
-        sign: What is written before it, for the message.
+        sign: The prefix of the name in the message.
 
     Raises:
         ExpressionError: The name is unknown, or its value is out of bounds.
@@ -79,7 +79,7 @@ def lookup(values: Any, name: str, sign: str = "$") -> Any:
 
 
 class _Parser:
-    """A precedence-climbing parser; each method reads a part and returns what computes it."""
+    """A precedence-climbing parser; each method parses a part and returns its compiled form."""
 
     def __init__(self, tokens: tuple[tuple[str, str], ...]) -> None:
         self.tokens = tokens
@@ -87,26 +87,26 @@ class _Parser:
         self.nesting = 0
 
     def expression(self) -> Compute:
-        """Read as far as ``a if condition else b`` goes; both are computed, one is taken."""
-        first = self.operation(0)
+        """Parse ``a if condition else b``; both are evaluated, and one is returned."""
+        value_if_true = self.operation(0)
         if self.peek() != "if":
-            return first
+            return value_if_true
         self.advance()
         condition = self.operation(0)
         self.expect("else")
-        other = self.expression()
+        otherwise = self.expression()
 
         def choose(names: Mapping[str, Any], spend: Spend) -> Any:
-            value, holds = first(names, spend), condition(names, spend)
-            if not isinstance(holds, bool):
-                raise ExpressionError(f"expected true or false after 'if', got {quoted(holds)}")
-            alternative = other(names, spend)
-            return value if holds else alternative
+            value, chosen = value_if_true(names, spend), condition(names, spend)
+            if not isinstance(chosen, bool):
+                raise ExpressionError(f"expected true or false after 'if', got {quoted(chosen)}")
+            alternative = otherwise(names, spend)
+            return value if chosen else alternative
 
         return choose
 
     def operation(self, binding: int) -> Compute:
-        """Read operands and the operators between them that bind more tightly than ``binding``."""
+        """Parse operands and the operators between them that bind more tightly than ``binding``."""
         self.nesting += 1
         if self.nesting > MAX_NESTING:
             raise ExpressionError(f"nested more than {MAX_NESTING} levels deep")
@@ -128,11 +128,11 @@ class _Parser:
             value = self.expression()
             self.expect(")")
         elif token == "-":
-            negated, minus = self.operation(NEGATE), OPERATORS["-"].compute
-            return lambda names, spend: minus(0, negated(names, spend))
+            operand, minus = self.operation(NEGATE), OPERATORS["-"].compute
+            return lambda names, spend: minus(0, operand(names, spend))
         elif token == "not":
-            denied = self.operation(NOT)
-            return lambda names, spend: not denied(names, spend)
+            operand = self.operation(NOT)
+            return lambda names, spend: not operand(names, spend)
         elif token in ("true", "false"):
             return lambda names, spend: token == "true"
         elif kind == "word":
@@ -148,7 +148,7 @@ class _Parser:
         return self.parts(value)
 
     def parts(self, value: Compute) -> Compute:
-        """Read what follows a value: ``.name``, ``[index]`` or ``[first:last]``."""
+        """Parse what follows a value: ``.name``, ``[index]`` or ``[first:last]``."""
         while self.peek() in ("[", "."):
             if self.advance()[1] == ".":
                 value = _attribute(value, self.advance()[1])
@@ -180,15 +180,15 @@ class _Parser:
             raise ExpressionError(f"{name} takes {least} to {most} arguments, got {len(arguments)}")
 
         def call(names: Mapping[str, Any], spend: Spend) -> Any:
-            given = [argument(names, spend) for argument in arguments]
-            spend(4 * sum(map(size, given)))
+            values = [argument(names, spend) for argument in arguments]
+            spend(4 * sum(map(size, values)))
             if function.numeric:
-                good = all(map(is_number, given))
+                valid = all(map(is_number, values))
             else:
-                good = isinstance(given[0], list | str)
-            if not good or (name == "round_to" and given[1] < 1):
-                raise ExpressionError(f"{name} cannot be taken of {', '.join(map(quoted, given))}")
-            return bounded(function.compute(*given))
+                valid = isinstance(values[0], list | str)
+            if not valid or (name == "round_to" and values[1] < 1):
+                raise ExpressionError(f"{name} is not defined for {', '.join(map(quoted, values))}")
+            return bounded(function.compute(*values))
 
         return call
 
@@ -201,12 +201,13 @@ class _Parser:
         self.position = min(self.position + 1, len(self.tokens) - 1)
         return token
 
-    def expect(self, wanted: str) -> None:
+    def expect(self, expected: str) -> None:
         kind, token = self.advance()
-        if kind not in ("end", "symbol", "word") or token != ("" if wanted == "end" else wanted):
+        text = "" if expected == "end" else expected
+        if kind not in ("end", "symbol", "word") or token != text:
             shown = "the end" if kind == "end" else repr(token)
             raise ExpressionError(
-                f"expected {'the end' if wanted == 'end' else repr(wanted)}, got {shown}"
+                f"expected {'the end' if expected == 'end' else repr(expected)}, got {shown}"
             )
 
 
@@ -230,7 +231,7 @@ def _item(value: Compute, index: Compute) -> Compute:
         values = _list(value(names, spend))
         i = _index(index(names, spend), values, 0)
         if i == len(values):
-            raise ExpressionError(f"item {i} of a list of {len(values)}")
+            raise ExpressionError(f"invalid index {i} for a list of length {len(values)}")
         return values[i]
 
     return item
@@ -249,16 +250,16 @@ def _slice(value: Compute, first: Compute | None, last: Compute | None) -> Compu
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ExpressionError(f"only a list has items, got {quoted(value)}")
+        raise ExpressionError(f"only a list can be indexed, got {quoted(value)}")
     return value
 
 
 def _index(index: Any, values: list[Any], least: int) -> int:
-    """Check where in a list an item is, or where some of its items begin or end."""
+    """Check the index of an item, or the start or end of a slice."""
     if isinstance(index, float) and index.is_integer():
         index = int(index)
     if type(index) is not int or not least <= index <= len(values):
-        raise ExpressionError(f"item {quoted(index)} of a list of {len(values)}")
+        raise ExpressionError(f"invalid index {quoted(index)} for a list of length {len(values)}")
     return index
 
 

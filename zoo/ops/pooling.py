@@ -173,8 +173,8 @@ def _symmetric(
 ) -> tuple[int, int, bool] | None:
     """Find the symmetric padding and rounding that give the same windows, if there are any.
 
-    What lies beyond the end of the map never is the maximum, so only where the windows begin and
-    how many there are matters. The frameworks take at most half a kernel of padding.
+    Padding is never the maximum, so only the starts and the number of the windows matter. The
+    frameworks allow padding of at most half a kernel.
     """
     pads = (padding[0], padding[2])
     if any(p > k // 2 for p, k in zip(pads, kernel_size, strict=True)):

@@ -1,4 +1,4 @@
-"""The table of operations. Each is registered once, where it is defined.
+"""The registry of operations. Each is registered once, where it is defined.
 
 zoo's own operations are the modules of this package. Another package adds its own through an entry
 point of the group ``zoo.operations``, whose value is a module that registers them.
@@ -15,7 +15,7 @@ from zoo.ops.base import Op
 
 GROUP = "zoo.operations"
 
-#: Families of operations, in the order of the documentation. Drawings give each a colour.
+#: Families of operations, in the order of the documentation. Each has a colour in drawings.
 FAMILIES = (
     *("convolution", "dense", "normalisation", "activation", "regularisation"),
     *("pooling", "arranging", "joining"),
@@ -27,7 +27,7 @@ Class = TypeVar("Class", bound=type[Op])
 class Registry(Mapping[str, type[Op]]):
     """Operations by name, family by family.
 
-    Entry points are read when a name is unknown or all names are wanted, not before: that takes
+    Entry points are loaded only when a name is unknown or all names are requested, since that takes
     longer than making a graph.
     """
 
@@ -53,7 +53,7 @@ class Registry(Mapping[str, type[Op]]):
     def _load_entry_points(self) -> None:
         if not self._complete:
             self._complete = True
-            import importlib.metadata  # costs a tenth of NumPy
+            import importlib.metadata  # takes a tenth of the time that NumPy takes
 
             for entry in importlib.metadata.entry_points(group=GROUP):
                 entry.load()
@@ -73,7 +73,7 @@ class Registry(Mapping[str, type[Op]]):
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Read entry points anew, and forget afterwards what was registered; for tests."""
+        """Reload entry points, and restore the registry afterwards; for tests."""
         before = self._classes, self._complete
         self._classes, self._complete = dict(self._classes), False
         try:
@@ -90,10 +90,10 @@ def operation(name: str, *, family: str, words: tuple[str, ...] = ()) -> Callabl
     """Register an operation under its name.
 
     Args:
-        name: What specs call it: ``batch_norm``.
+        name: Its name in specs: ``batch_norm``.
         family: One of ``FAMILIES``.
-        words: What frameworks call it, so that whoever writes that is told the name. Upper and
-            lower case, ``_`` and a final ``2d`` do not matter.
+        words: What frameworks call it; an error for such a word suggests the name. Case, ``_`` and
+            a final ``2d`` are ignored.
 
     Raises:
         ValueError: The name is taken, or the family is unknown.
@@ -108,7 +108,7 @@ def operation(name: str, *, family: str, words: tuple[str, ...] = ()) -> Callabl
 
 
 def hint(word: str) -> str | None:
-    """Say what an unknown operation is called in zoo, or that zoo has none; None if unknown.
+    """Return zoo's name for a framework's operation, or that zoo has none; None if unknown.
 
     Example:
         >>> hint("swish"), hint("Conv2D")
@@ -116,8 +116,8 @@ def hint(word: str) -> str | None:
     """
     whole, plain = word.lower(), frameworks.normalised(word)
     for name, cls in OPS.items():
-        exact = whole in {each.lower() for each in (name, *cls.words)}
-        near = plain in {frameworks.normalised(each) for each in (name, *cls.words)}
-        if exact or (near and whole not in frameworks.ABSENT):  # Dropout2d is not dropout
+        exact = whole in {synonym.lower() for synonym in (name, *cls.words)}
+        similar = plain in {frameworks.normalised(synonym) for synonym in (name, *cls.words)}
+        if exact or (similar and whole not in frameworks.ABSENT):  # Dropout2d is not dropout
             return f"It is called {name!r}."
     return frameworks.ABSENT.get(whole) or frameworks.ABSENT.get(plain)

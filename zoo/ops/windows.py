@@ -1,4 +1,4 @@
-"""What convolutions and pools share: padding, rounding, and windows in NumPy."""
+"""Padding, rounding and windows of convolutions and pools."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from zoo.ops.base import Array, ShapeError
 
 @dataclass(frozen=True)
 class Windows:
-    """Where the windows of a layer are on its map.
+    """The placement of the windows of a layer.
 
     Attributes:
-        padding: (top, bottom, left, right), the ceil extension included.
+        padding: (top, bottom, left, right), including the ceil extension.
         stated: The padding that the spec states, without the ceil extension.
         size: (height, width) of the output.
     """
@@ -37,7 +37,7 @@ def place(
 ) -> Windows:
     """Resolve padding and rounding.
 
-    ``same`` is TensorFlow's rule: an output of ceil(size / stride), the odd pixel at the end.
+    ``same`` is TensorFlow's rule: an output of ceil(size / stride), with the odd pixel at the end.
     With ``ceil_mode``, a last window that would start beyond the input and its leading padding is
     dropped, as in Caffe and PyTorch.
 

@@ -1,7 +1,7 @@
-"""What Keras, PyTorch, Paddle, ONNX and Caffe call fields, and operations that zoo does not have.
+"""Fields in Keras, PyTorch, Paddle, ONNX and Caffe, and operations that zoo does not have.
 
-An operation states its frameworks' words itself, where it is registered. Words that mean something
-else in another framework say so.
+What frameworks call an operation is stated where it is registered. A hint says so where a word
+means something else in another framework.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ABSENT: dict[str, str] = {
         _NO,
     ),
     "leakyrelu": f"{_NO} It is not 'relu', whose slope below 0 is 0.",
-    "softmax": f"{_NO} A network gives logits; apply softmax to them.",
+    "softmax": f"{_NO} Networks return logits; apply softmax to them.",
     **dict.fromkeys(
         ("conv2dtranspose", "convtranspose", "deconvolution", "deconv"),
         f"{_NO} It is not 'conv'.",
@@ -47,11 +47,11 @@ ABSENT: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("zeropadding", "zeropad", "pad"),
-        "zoo pads in the layer that reads: 'padding' of 'conv', 'max_pool' and 'avg_pool'.",
+        "Padding is a field of the next layer: 'padding' of 'conv', 'max_pool' or 'avg_pool'.",
     ),
     **dict.fromkeys(
         ("reshape", "permute", "transpose", "view"),
-        f"{_NO} 'flatten' makes a vector of a map, 'channel_shuffle' reorders channels.",
+        f"{_NO} 'flatten' turns a map into a vector, 'channel_shuffle' reorders channels.",
     ),
     **dict.fromkeys(
         ("input", "inputlayer", "placeholder", "data"), "The input is not a layer; see 'options'."
@@ -67,7 +67,7 @@ _ACTIVATION = "An activation is a layer of its own: {op: relu}."
 _LAYOUT = "Specs have channels first, and every framework gets its own layout; leave it out."
 _INITIAL = "Initial values are for the whole network: see 'initializers'."
 
-#: Normalised word -> the fields that it may stand for; the one the operation has is meant.
+#: Normalised word -> candidate fields; the one that the operation has is meant.
 _FIELDS: dict[str, tuple[str, ...]] = {
     "filters": ("out_channels",),
     "numfilters": ("out_channels",),
@@ -116,7 +116,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "value": ("factor",),
 }
 
-#: Words that mean nothing here, or that do not carry over as they are: (operation or "", word).
+#: Hints for words without a direct counterpart: (operation or "", word) -> hint.
 _NOTES: dict[tuple[str, str], str] = {
     **{("", word): _INFERRED for word in "inchannels infeatures numfeatures numchannels".split()},
     **{("", word): _ACTIVATION for word in "activation act activationlayer".split()},
@@ -126,7 +126,10 @@ _NOTES: dict[tuple[str, str], str] = {
         for word in "kernelinitializer biasinitializer gammainitializer betainitializer "
         "weightattr paramattr kernelregularizer weightfiller biasfiller".split()
     },
-    ("", "pads"): "It is 'padding', in another order: ONNX writes [top, left, bottom, right], zoo "
+    (
+        "",
+        "pads",
+    ): "It is 'padding', in another order: ONNX writes [top, left, bottom, right], zoo "
     "[top, bottom, left, right].",
     ("", "autopad"): "It is 'padding': SAME_UPPER is 'same', VALID is 0.",
     ("", "keepprob"): "It is 'rate', and rate is 1 - keep_prob.",
@@ -135,17 +138,20 @@ _NOTES: dict[tuple[str, str], str] = {
     ("batch_norm", "affine"): "It is 'scale' and 'shift', both true or both false.",
     ("layer_norm", "elementwiseaffine"): "It is 'scale' and 'shift', both true or both false.",
     ("layer_norm", "normalizedshape"): "A layer norm is always over the channels; leave it out.",
-    ("batch_norm", "useglobalstats"): "Running statistics are used in evaluation, always.",
+    (
+        "batch_norm",
+        "useglobalstats",
+    ): "Evaluation always uses running statistics; leave it out.",
     ("batch_norm", "trackrunningstats"): "Running statistics are always kept; leave it out.",
     ("lrn", "depthradius"): "It is 'size', and size is 2 * depth_radius + 1. TensorFlow does not "
     "divide alpha by the size: multiply its alpha by it.",
     ("lrn", "bias"): "It is 'k'. TensorFlow's alpha is not divided by the size, ONNX's is.",
     ("avg_pool", "exclusive"): "It is the opposite of 'count_include_pad'.",
-    ("avg_pool", "divisoroverride"): "A window is divided by its own size; there is no other.",
+    ("avg_pool", "divisoroverride"): "The divisor is always the size of the window; leave it out.",
     ("hard_sigmoid", "alpha"): "The slope is 1/6, the offset 1/2; ONNX's default slope is 0.2.",
     ("hard_sigmoid", "slope"): "The slope is 1/6, the offset 1/2, as in Paddle's layer.",
-    ("gelu", "approximate"): "zoo's gelu is the exact one; leave it out if it is false or 'none'.",
-    ("silu", "beta"): "It is 1.",
+    ("gelu", "approximate"): "zoo's gelu is exact; leave it out if it is false or 'none'.",
+    ("silu", "beta"): "It is always 1; leave it out.",
     ("dropout", "mode"): "zoo scales in training. For Paddle's downscale_in_infer put {op: scale, "
     "factor: 1 - rate} after it.",
     ("concat", "axis"): "Inputs are joined along channels; leave it out.",
@@ -153,7 +159,7 @@ _NOTES: dict[tuple[str, str], str] = {
 
 
 def normalised(word: str) -> str:
-    """Return a word without what differs from one framework to another.
+    """Normalise a word: drop what differs between frameworks.
 
     Example:
         >>> normalised("Batch_Norm2D"), normalised("BatchNormalization")
@@ -163,7 +169,7 @@ def normalised(word: str) -> str:
 
 
 def field(op: str, key: str, fields: Container[str]) -> str | None:
-    """Say what an operation calls a field that frameworks call ``key``; None if unknown.
+    """Return a hint on the field that frameworks call ``key``; None if unknown.
 
     Args:
         op: The operation.

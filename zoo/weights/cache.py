@@ -56,13 +56,13 @@ def fetch(name: str, network: str) -> Path:
 
 
 def _unknown(table: Source, network: str) -> str:
-    """Say that a source has no such network, listing similar names first."""
+    """Return the error for a network that a source does not have, with similar names first."""
     variants = [name for name in table.networks if name.startswith(f"{network}_")]
-    near = variants or difflib.get_close_matches(network, table.networks, n=3, cutoff=0.6)
-    meant = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    rest = ", ".join(name for name in table.networks if name not in near)
-    has = f"It {'also ' if near else ''}has: {rest}."
-    return f"{table.title} publishes no {network!r:.200} that zoo knows.{meant} {has}"
+    similar = variants or difflib.get_close_matches(network, table.networks, n=3, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+    rest = ", ".join(name for name in table.networks if name not in similar)
+    known = f"It {'also ' if similar else ''}has: {rest}."
+    return f"{table.title} publishes no {network!r:.200} that zoo knows.{hint} {known}"
 
 
 def _download(table: Source, file: File, path: Path) -> None:
@@ -82,7 +82,7 @@ def _download(table: Source, file: File, path: Path) -> None:
         pooch.retrieve(file.url, known_hash=None, fname=path.name, path=path.parent, downloader=get)
     except WeightsError:
         raise
-    except (OSError, ValueError) as error:  # which include errors of the network
+    except (OSError, ValueError) as error:  # including network errors
         raise WeightsError(
             f"{file.url} cannot be downloaded ({_reason(error)}). Put the file at {path} yourself, "
             "or give the path of your copy: weights='PATH'"
@@ -104,7 +104,7 @@ def _check(path: Path, file: File) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """Return the text of the first cause of an error, which libraries wrap several times."""
+    """Return the message of the root cause: libraries wrap errors several times."""
     reason: BaseException = error
     while inner := reason.__cause__ or reason.__context__:
         reason = inner
@@ -112,7 +112,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Progress:
-    """A progress bar with the interface that pooch expects; stops a download that is too long."""
+    """A progress bar with the interface that pooch expects; aborts a download that is too large."""
 
     def __init__(self, title: str) -> None:
         from rich.console import Console
@@ -132,7 +132,7 @@ class _Progress:
         self._total = self._done = 0
 
     def __enter__(self) -> _Progress:
-        if not self._bar.console.is_terminal:  # the bar would not show in a log
+        if not self._bar.console.is_terminal:  # a log does not show the bar
             self._bar.console.print(f"downloading {self._title}", markup=False, soft_wrap=True)
         self._bar.start()
         return self
@@ -155,7 +155,7 @@ class _Progress:
             raise WeightsError(f"the download was stopped: it has more than {MAX_BYTES:,} bytes")
         self._bar.advance(self._task, count)
 
-    def reset(self) -> None:  # pooch then adds the total once more
+    def reset(self) -> None:  # pooch adds the total again afterwards
         self._done = 0
         self._bar.update(self._task, completed=0)
 

@@ -12,10 +12,10 @@ from zoo.graphs.shapes import Shape, text_of
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-#: dtypes that weights can have, the widest first
+#: The dtypes that weights can have, widest first.
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-_MAX_LINES = 12  # of each kind in an error
+_MAX_LINES = 12  # in an error, for each kind of problem
 _MAX_NAME = 100  # characters of a name in an error
 
 
@@ -52,9 +52,9 @@ def check(
     expected: Mapping[str, Shape],
     given: Mapping[str, tuple[Shape, str]],
     omitted: Collection[str] = (),
-    what: str = "the weights",
+    subject: str = "the weights",
     hint: str = "",
-    whose: str = "the model",
+    target: str = "the model",
 ) -> None:
     """Check names, shapes and dtypes of weights.
 
@@ -62,9 +62,9 @@ def check(
         expected: Canonical name -> shape.
         given: Canonical name -> shape and dtype.
         omitted: Names (of auxiliary heads) that may be given too.
-        what: What is being checked, for the message.
+        subject: What is being checked, for the message.
         hint: What to do, for the end of the message.
-        whose: What the weights are for, for the message.
+        target: What the weights are for, for the message.
 
     Raises:
         WeightsError: Arrays are missing (-), unexpected (+), or have another shape (!).
@@ -87,14 +87,14 @@ def check(
             lines[_MAX_LINES:] = [f"{lines[0][0]} ... and {len(lines) - _MAX_LINES} more"]
     if any(problems):
         listed = "\n".join(f"  {line}" for lines in problems for line in lines)
-        raise WeightsError(f"{what} do not fit {whose}:\n{listed}" + (hint and f"\n{hint}"))
+        raise WeightsError(f"{subject} do not fit {target}:\n{listed}" + (hint and f"\n{hint}"))
     for name in expected:
         if given[name][1] not in DTYPES:
             raise WeightsError(f"{name}: expected floating-point values, got {given[name][1]}")
 
 
 def shown(name: object) -> str:
-    """Return a file's name of an array as an error quotes it: printable, and not too long.
+    """Return the name of an array in a file as an error quotes it: printable, and not too long.
 
     Example:
         >>> shown("conv.weight"), shown("a\\x1b[2J"), len(shown("a" * 1000))
@@ -102,17 +102,17 @@ def shown(name: object) -> str:
     """
     text = str(name)
     cut = text if len(text) <= _MAX_NAME else f"{text[:_MAX_NAME]}..."
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in cut)
+    return "".join(character if character.isprintable() else "\ufffd" for character in cut)
 
 
 def widest(dtypes: Iterable[str]) -> str:
-    """Return the narrowest dtype that holds the values of all of these exactly.
+    """Return the narrowest dtype that represents the values of all these dtypes exactly.
 
     Example:
         >>> widest(["float16", "float32"]), widest(["float16", "bfloat16"])
         ('float32', 'float32')
     """
-    given = set(dtypes)
-    if given == {"float16", "bfloat16"}:  # neither holds the values of the other
+    names = set(dtypes)
+    if names == {"float16", "bfloat16"}:  # neither can represent all values of the other
         return "float32"
-    return next((dtype for dtype in DTYPES if dtype in given), "float32")
+    return next((dtype for dtype in DTYPES if dtype in names), "float32")

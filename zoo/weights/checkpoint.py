@@ -1,4 +1,4 @@
-"""Arrays in a file: their names, shapes and dtypes are known before their values are read."""
+"""The arrays in a file. Names, shapes and dtypes are known before values are read."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ class Checkpoint:
 
 @contextmanager
 def reporting_damage(path: Path, kind: str) -> Iterator[None]:
-    """Report any error that a library raises for a damaged file as one line.
+    """Report any error that a library raises for a damaged file in one line.
 
     Args:
         path: The file.
         kind: What it should be, such as ``an HDF5 file of weights``.
 
     Raises:
-        WeightsError: In place of any error that is not zoo's own.
+        WeightsError: Replaces any error that is not a ZooError.
     """
     try:
         yield

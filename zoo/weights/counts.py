@@ -1,8 +1,8 @@
-"""How many arrays each published network has: an index that saves building most graphs.
+"""The number of arrays of each published network: an index that avoids building most graphs.
 
-The index is generated from the specs and the publishers' tables, and is used only while the hash
-of all of them is the one in the index. It is never needed for a right answer: a network whose count
-does not fit cannot have a file's names. To generate it anew::
+The index is generated from the specs and the publishers' tables, and is used only while their hash
+matches. It never changes a result: a network with another number of arrays cannot have the names in
+a file. To regenerate it::
 
     python -m zoo.weights.counts
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from zoo.language import shipped
 
-#: source -> network -> the least and the largest number of arrays
+#: source -> network -> the smallest and the largest number of arrays
 Counts = Mapping[str, Mapping[str, tuple[int, int]]]
 
 
@@ -46,7 +46,7 @@ def publishers() -> dict[str, list[str]]:
 
     Neither NumPy nor YAML is imported while the index is up to date.
     """
-    found: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
     known: Mapping[str, Iterable[str]] = _read()
     if not known:
         from zoo.weights.sources import sources
@@ -54,8 +54,8 @@ def publishers() -> dict[str, list[str]]:
         known = {table.name: table.networks for table in sources().values()}
     for source in sorted(known):
         for network in known[source]:
-            found.setdefault(network, []).append(source)
-    return found
+            names.setdefault(network, []).append(source)
+    return names
 
 
 def generate() -> str:
@@ -76,8 +76,8 @@ def generate() -> str:
 def specs_hash() -> str:
     """Return a hash of every shipped spec and every publisher's table."""
     total = hashlib.sha256()
-    for each in (shipped.folder(), shipped.folder() / "sources"):
-        for file in sorted(each.glob("*.yaml")):
+    for folder in (shipped.folder(), shipped.folder() / "sources"):
+        for file in sorted(folder.glob("*.yaml")):
             content = file.read_bytes()
             total.update(f"{file.name} {len(content)}\n".encode() + content)
     return total.hexdigest()
@@ -91,8 +91,8 @@ def _read() -> Counts:
         if index["specs"] != specs_hash():
             return {}
         counts: dict[str, dict[str, tuple[int, int]]] = {}
-        for source, network, least, most in index["counts"]:
-            counts.setdefault(source, {})[network] = int(least), int(most)
+        for source, network, smallest, largest in index["counts"]:
+            counts.setdefault(source, {})[network] = int(smallest), int(largest)
         return counts
     except (OSError, ValueError, KeyError, TypeError):
         return {}

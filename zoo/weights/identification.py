@@ -1,4 +1,4 @@
-"""Finds which network a file is of, by the names of its arrays."""
+"""Identifies the network of a file by the names of its arrays."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def closest(network: str, stored: Mapping[str, Stored]) -> Source | None:
     """Return the source with the most names of a network in common with a file, if any.
 
     Args:
-        network: The network, which need not be one that a source publishes.
+        network: The network; no source has to publish it.
         stored: Name in the file -> array.
     """
 
@@ -81,31 +81,33 @@ def _has_names_of(table: Source, network: str, kept: Collection[str]) -> bool:
         return False
     names = table.table_names(network, kept).keys()
     if not _plausible(table, network, names):
-        return False  # without having built the graph
+        return False  # before building the graph
     slots = published_slots(table.name, network).values()
     known = {name for slot in slots for name in slot.names}
-    found = (sum(name in names for name in slot.names) for slot in slots)
-    return names <= known and all(
+    if not names <= known:
+        return False
+    matches = (sum(name in names for name in slot.names) for slot in slots)
+    return all(
         count == 1 or (slot.optional and not count)
-        for slot, count in zip(slots, found, strict=True)
+        for slot, count in zip(slots, matches, strict=True)
     )
 
 
 def _plausible(table: Source, network: str, names: Iterable[str]) -> bool:
-    """Tell whether each name could follow from the table's rules, whatever the graph.
+    """Tell whether the rules of a table could produce each name, for any graph.
 
-    A rule without a star gives its own name and those below it; of a rule with a star only what
-    precedes the star is compared.
+    A rule without a star matches its own name and all names below it. For a rule with a star, only
+    the part before the star is compared.
     """
     exact: set[str] = set()
-    starts: set[str] = set()
-    for theirs in table.names(network).values():
-        for each in theirs:
-            start, star, _ = each.partition("*")
-            (starts if star else exact).add(start)
-    prefixes = tuple(starts)
+    prefixes: set[str] = set()
+    for source_names in table.names(network).values():
+        for source_name in source_names:
+            start, star, _ = source_name.partition("*")
+            (prefixes if star else exact).add(start)
+    starts = tuple(prefixes)
     return all(
-        name.startswith(prefixes) or any(each in exact for each in _with_parents(name))
+        name.startswith(starts) or any(parent in exact for parent in _with_parents(name))
         for name in names
     )
 

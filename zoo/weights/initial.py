@@ -1,9 +1,10 @@
 """Initial weights that are the same, bit for bit, in every framework and on every machine.
 
 Each parameter has its own random streams: the raw integers of an SFC64 generator seeded with the
-SHA-256 of (seed, model, parameter name, number of the stream). NumPy guarantees only raw streams to
-be the same in all its versions, so NumPy's distributions are not used here. Values are drawn in the
-canonical layout, on a grid that float32 represents exactly: float64 weights have the same values.
+SHA-256 of (seed, model, parameter name, number of the stream). NumPy guarantees only that raw
+streams are the same in all versions, so NumPy's distributions are not used here. Values are drawn
+in the canonical layout, on a grid that float32 represents exactly: float64 weights have the same
+values.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 INITIALIZERS = ("he_uniform", "glorot_uniform", "paper", "native")
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
-_CHUNK = 1 << 17  # values of a stream, few enough for a processor's cache
+_CHUNK = 1 << 17  # values of a stream, small enough for the cache
 _BATCH = 8  # streams that a thread draws in one task
 _AHEAD = 1 << 24  # values that may be drawn before they are needed
 
@@ -70,8 +71,8 @@ def drawing(
             f"the spec of {graph.name} does not state its paper's initialisation; use "
             "init='he_uniform'"
         )
-    wanted = [p for p in graph.parameters if only is None or p.name in only]
-    return _Drawing(graph, wanted, seed, init, dtype)
+    parameters = [p for p in graph.parameters if only is None or p.name in only]
+    return _Drawing(graph, parameters, seed, init, dtype)
 
 
 def check(init: str, dtype: Any, seed: int) -> str:
@@ -117,32 +118,32 @@ class _Drawing:
     """Returns the values of a parameter, while threads draw those of the next ones."""
 
     def __init__(
-        self, graph: Graph, wanted: Sequence[Parameter], seed: int, init: str, dtype: str
+        self, graph: Graph, parameters: Sequence[Parameter], seed: int, init: str, dtype: str
     ) -> None:
         self._key, self._init, self._dtype = f"{seed}|{graph.name}", init, _numpy(dtype)
         self._paper = graph.initializers if init == "paper" else {}
-        self._waiting = [p for p in reversed(wanted) if p.constant is None]
-        self._begun: dict[str, tuple[Array, list[Future[None]]]] = {}
+        self._pending = [p for p in reversed(parameters) if p.constant is None]
+        self._started: dict[str, tuple[Array, list[Future[None]]]] = {}
         self._pool = ThreadPoolExecutor(max_workers=2)
         self._look_ahead()
 
     def __call__(self, parameter: Parameter) -> Array:
         if parameter.constant is not None:
             return np.full(parameter.shape, self._constant(parameter), self._dtype)
-        if parameter.name not in self._begun:
-            self._waiting = [p for p in self._waiting if p.name != parameter.name]
-            self._begin(parameter)
-        values, chunks = self._begun.pop(parameter.name)
+        if parameter.name not in self._started:
+            self._pending = [p for p in self._pending if p.name != parameter.name]
+            self._start(parameter)
+        values, chunks = self._started.pop(parameter.name)
         self._look_ahead()
         for chunk in chunks:
             chunk.result()
         return values.reshape(parameter.shape)
 
     def _look_ahead(self) -> None:
-        while self._waiting and sum(len(values) for values, _ in self._begun.values()) < _AHEAD:
-            self._begin(self._waiting.pop())
+        while self._pending and sum(len(values) for values, _ in self._started.values()) < _AHEAD:
+            self._start(self._pending.pop())
 
-    def _begin(self, parameter: Parameter) -> None:
+    def _start(self, parameter: Parameter) -> None:
         values = np.empty(parameter.size, self._dtype)
         fill, streams = self._rule(parameter), _streams(self._key, parameter, values)
 
@@ -151,16 +152,16 @@ class _Drawing:
                 fill(stream, part)
 
         batches = iter(lambda: list(islice(streams, _BATCH)), [])
-        begun = [self._pool.submit(draw, batch) for batch in batches]
-        self._begun[parameter.name] = values, begun
+        chunks = [self._pool.submit(draw, batch) for batch in batches]
+        self._started[parameter.name] = values, chunks
 
     def _rule(self, parameter: Parameter) -> Callable[[str, Array], None]:
-        stated = self._stated(parameter)
-        if "std" in stated:
-            return partial(_normal, stated["mean"], stated["std"])
-        if "scale" in stated:
-            variance = stated["scale"] / parameter.fan_in
-            if stated["distribution"] == "normal":
+        rule = self._paper_rule(parameter)
+        if "std" in rule:
+            return partial(_normal, rule["mean"], rule["std"])
+        if "scale" in rule:
+            variance = rule["scale"] / parameter.fan_in
+            if rule["distribution"] == "normal":
                 return partial(_normal, 0.0, math.sqrt(variance))
             return partial(_uniform, math.sqrt(3 * variance))
         fan = parameter.fan_in + (parameter.fan_out if self._init == "glorot_uniform" else 0)
@@ -170,10 +171,10 @@ class _Drawing:
         constant = parameter.constant
         assert constant is not None
         if constant == 0.0 and not parameter.name.endswith("running_mean"):
-            return float(self._stated(parameter).get("constant", constant))
+            return float(self._paper_rule(parameter).get("constant", constant))
         return constant
 
-    def _stated(self, parameter: Parameter) -> Mapping[str, Any]:
+    def _paper_rule(self, parameter: Parameter) -> Mapping[str, Any]:
         """Return what the paper says about a parameter."""
         return self._paper.get(parameter.name.rpartition(".")[2], {})
 
@@ -202,8 +203,8 @@ def _normal(mean: float, std: float, stream: str, out: Array) -> None:
     pairs = -(-len(out) // 2)
     u = (_integers(stream, 2 * pairs) + 0.5) / 2**32
     radius, angle = np.sqrt(-2 * np.log(u[:pairs])), 2 * np.pi * u[pairs:]
-    both = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
-    out[:] = (mean + std * both[: len(out)]).astype(np.float32)
+    values = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
+    out[:] = (mean + std * values[: len(out)]).astype(np.float32)
 
 
 def _integers(stream: str, count: int) -> Array:

@@ -1,4 +1,4 @@
-"""Opens the weights that a caller names, and fills a network's parameters from them."""
+"""Opens weights that a caller names, and fills the parameters of a network from them."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def find(
         weights: The path of a file; ``<source>``, whose file is downloaded; or
             ``<source>:<path>``, a file of that source.
         name: The network that they are for; None to identify it from the file.
-        chosen: The options that the network is wanted with.
-        native: Gives the reader of a form that only its own framework reads.
+        chosen: The options to build the network with.
+        native: Returns the reader of a format that only its own framework can read.
 
     Returns:
         The checkpoint. Use it within ``with checkpoint.verified()``.
 
     Raises:
         UnknownNameError: There is no source of that name.
-        InputError: ``weights`` is neither a path nor a source, or the network has to be named.
-        WeightsError: The file is missing or damaged, or is of another network.
+        InputError: ``weights`` is neither a path nor a source, or the network must be named.
+        WeightsError: The file is missing or damaged, or belongs to another network.
     """
     text = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
     if not text:
@@ -53,15 +53,15 @@ def find(
         if name is None:
             raise InputError(f"{text} publishes several networks: give the name of a model, too")
         return _published(cache.fetch(text, name), sources.source(text), name, chosen, native)
-    before, colon, rest = text.partition(":")
-    if colon and len(before) > 1 and not os.path.isfile(text):  # one letter is a Windows drive
-        return _published(Path(rest), sources.source(before), name, chosen, native)
+    prefix, colon, path_text = text.partition(":")
+    if colon and len(prefix) > 1 and not os.path.isfile(text):  # one letter is a Windows drive
+        return _published(Path(path_text), sources.source(prefix), name, chosen, native)
     path = Path(text)
     if path.suffix.lower() == ".safetensors" and os.path.isfile(path):
         if zoo_file.is_zoo_file(path):
             return zoo_file.read(path)
     elif not os.path.exists(path) and not path.suffix:
-        sources.source(text)  # a misspelt source, perhaps
+        sources.source(text)  # raises, with a suggestion for a misspelt source
     return _published(path, None, name, chosen, native)
 
 
@@ -82,7 +82,7 @@ def filling(
         network: The network to build.
         checkpoint: The weights.
         dtype: The dtype of the arrays.
-        head: ``new`` to initialise the classifier anew.
+        head: ``new`` to re-initialise the classifier.
         stem: ``adapt`` to sum or repeat the kernel of the first convolution over its input
             channels.
         seed: Random seed for a new head.
@@ -95,12 +95,12 @@ def filling(
 
     Raises:
         InputError: ``head`` or ``stem`` has an unknown value.
-        WeightsError: The weights do not fit, or are of a network that computes something else.
+        WeightsError: The weights do not fit, or belong to a network that computes something else.
     """
-    for option, given, word in (("head", head, "new"), ("stem", stem, "adapt")):
-        if given not in (None, word):
-            raise InputError(f"{option} must be None or {word!r}, got {given!r:.60}")
-    own = _same_network(network, checkpoint)
+    for option, choice, allowed in (("head", head, "new"), ("stem", stem, "adapt")):
+        if choice not in (None, allowed):
+            raise InputError(f"{option} must be None or {allowed!r}, got {choice!r:.60}")
+    saved = _same_network(network, checkpoint)
     stored = checkpoint.arrays
     expected = {p.name: p.shape for p in network.parameters}
     if head or stem or any(n not in stored or stored[n].shape != s for n, s in expected.items()):
@@ -135,7 +135,7 @@ def filling(
             array = adapted(array, parameter.shape[1])
         return array.astype(dtype, copy=False)
 
-    return _with_origin(network, checkpoint, own), value
+    return _with_origin(network, checkpoint, saved), value
 
 
 def adapted(kernel: Array, channels: int) -> Array:
@@ -168,32 +168,32 @@ def _published(
 ) -> Checkpoint:
     """Open a publisher's file."""
     stored = readers.read(path, native)
-    if name is not None:  # if the names are those of the network, no other one has to be tried
-        for each in [table] if table else identification.sources_of_format(path):
-            if name in each.networks and identification.has_names_of(each, name, stored):
-                return published_checkpoint(each, name, path, stored, chosen)
+    if name is not None:  # tried first, to avoid trying every network
+        for candidate in [table] if table else identification.sources_of_format(path):
+            if name in candidate.networks and identification.has_names_of(candidate, name, stored):
+                return published_checkpoint(candidate, name, path, stored, chosen)
     matches = identification.identify(path, stored)
     if table:
         matches = [match for match in matches if match[0] is table]
     if name is not None:
         if matches:
-            other, network = matches[0]
+            source, network = matches[0]
             raise WeightsError(
-                f"{path} holds {other.title}'s {network}, which is another network than {name}; "
+                f"{path} holds {source.title}'s {network}, which is another network than {name}; "
                 f"build {network!r}"
             )
-        nearest = table or identification.closest(name, stored)
-        if nearest is None or name not in nearest.networks:
+        closest = table or identification.closest(name, stored)
+        if closest is None or name not in closest.networks:
             raise WeightsError(_unknown_names(path, name, stored))
-        return published_checkpoint(nearest, name, path, stored, chosen)
+        return published_checkpoint(closest, name, path, stored, chosen)
     if not matches:
         raise WeightsError(_unknown_names(path, None, stored))
-    first, network = matches[0]
-    return published_checkpoint(first, network, path, stored, chosen)
+    source, network = matches[0]
+    return published_checkpoint(source, network, path, stored, chosen)
 
 
 def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -> str:
-    """Say what a file's names were compared with, and what to do."""
+    """Return the error for a file with unknown names: what they were compared with, what to do."""
     examples = ", ".join(map(shown, list(stored)[:3]))
     if name:
         publishers = [t.title for t in sources.sources().values() if name in t.networks]
@@ -210,34 +210,34 @@ def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -
             " If you know which network it is, give its name, too: the error then lists what does "
             "not fit."
         )
-    *others, last = publishers or ["any source that zoo knows"]
-    whose = f"{', '.join(others)} or {last}" if others else last
+    *rest, last = publishers or ["any source that zoo knows"]
+    names = f"{', '.join(rest)} or {last}" if rest else last
     of_zoo = ", and it is not a file written by zoo.save" if path.suffix == ".safetensors" else ""
     return (
         f"{path}: the names of its {len(stored):,} arrays are not those of {network} as published "
-        f"by {whose}{of_zoo}. The file has, for example: {examples}.{advice}"
+        f"by {names}{of_zoo}. The file has, for example: {examples}.{advice}"
     )
 
 
 def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
-    """Return the checkpoint's own network with these options, if it computes the same."""
+    """Return the checkpoint's network with the same options, if it computes the same."""
     if network.document == checkpoint.document:
         return network
-    own = checkpoint.graph(**network.options)
-    ours, theirs = dict(_computed(network)), dict(_computed(own))
-    different = [n for n in {**ours, **theirs} if ours.get(n) != theirs.get(n)]
+    saved = checkpoint.graph(**network.options)
+    expected, actual = dict(_computed(network)), dict(_computed(saved))
+    different = [n for n in {**expected, **actual} if expected.get(n) != actual.get(n)]
     if different:
         names = ", ".join(different[:4]) + (", ..." if len(different) > 4 else "")
         raise WeightsError(
-            f"{checkpoint.title} holds weights of {own.name}, which computes something else than "
-            f"{network.name} at {len(different)} nodes: {names}. zoo.load builds {own.name}; to "
+            f"{checkpoint.title} holds weights of {saved.name}, which computes something else than "
+            f"{network.name} at {len(different)} nodes: {names}. zoo.load builds {saved.name}; to "
             "use the arrays anyway: zoo.set_weights(model, safetensors.numpy.load_file(path))"
         )
-    return own
+    return saved
 
 
 def _computed(network: Graph) -> Iterator[tuple[str, Any]]:
-    """Yield what each node computes in evaluation, where dropout does nothing."""
+    """Yield what each node computes in evaluation mode, where dropout does nothing."""
     dropped: dict[str, str] = {}
     for node in network.nodes:
         inputs = tuple(dropped.get(name, name) for name in node.inputs)
@@ -249,9 +249,9 @@ def _computed(network: Graph) -> Iterator[tuple[str, Any]]:
 
 
 def _depending(network: Graph, checkpoint: Checkpoint, option: str) -> set[str]:
-    """Return the parameters whose shape depends on an option: the classifier's, or the stem's."""
-    other = checkpoint.graph(**{**network.options, option: network.options[option] + 1})
-    shapes = {p.name: p.shape for p in other.parameters}
+    """Return the parameters whose shape depends on an option: those of the classifier or stem."""
+    changed = checkpoint.graph(**{**network.options, option: network.options[option] + 1})
+    shapes = {p.name: p.shape for p in changed.parameters}
     return {p.name for p in network.parameters if shapes.get(p.name) != p.shape}
 
 
@@ -280,24 +280,27 @@ def _hint(
 
 
 def _size_hint(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:
-    """Say which input size the weights are for, if that is why they do not fit."""
-    own = checkpoint.graph(**{**network.options, "input_size": None})
-    shapes = {p.name: p.shape for p in own.parameters}
+    """Return a hint with the input size of the weights, if only that does not fit."""
+    default = checkpoint.graph(**{**network.options, "input_size": None})
+    shapes = {p.name: p.shape for p in default.parameters}
     stored = checkpoint.arrays
-    if own.input_shape == network.input_shape or any(
+    if default.input_shape == network.input_shape or any(
         name not in stored or stored[name].shape != shapes.get(name) for name in expected
     ):
         return ""
-    height, width = own.options["input_size"]
+    height, width = default.options["input_size"]
     size = height if height == width else (height, width)
     return f"They are for another input size: build with input_size={size}."
 
 
-def _with_origin(network: Graph, checkpoint: Checkpoint, own: Graph) -> Graph:
-    """Return the network with the preprocessing and the origin of the weights."""
+def _with_origin(network: Graph, checkpoint: Checkpoint, saved: Graph) -> Graph:
+    """Return the network with the preprocessing and origin of the weights."""
     document = network.document
-    if own.preprocessing != network.preprocessing:
-        document = {**document, "preprocessing": own.preprocessing}
+    if saved.preprocessing != network.preprocessing:
+        document = {**document, "preprocessing": saved.preprocessing}
     return replace(
-        network, preprocessing=own.preprocessing, document=document, origin=checkpoint.origin
+        network,
+        preprocessing=saved.preprocessing,
+        document=document,
+        origin=checkpoint.origin,
     )

@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-Names = str | list[str]  # one, or several of which a file has one
+Names = str | list[str]  # one name, or alternatives of which a file has one
 
 
 def listed(names: Names) -> list[str]:
-    """Return one name, or several, as a list."""
+    """Return one name, or alternatives, as a list."""
     return [names] if isinstance(names, str) else names
 
 
-def pattern(ours: str) -> re.Pattern[str]:
+def pattern(zoo_name: str) -> re.Pattern[str]:
     """Compile a pattern that matches a block, node or parameter, and everything below it.
 
     Example:
         >>> pattern("conv*").fullmatch("conv2.bn").groups()
         ('2', '.bn')
     """
-    parts = [re.escape(part) for part in ours.split("*")]
+    parts = [re.escape(part) for part in zoo_name.split("*")]
     return re.compile("([^.]+)".join(parts) + r"(\..+)?")
 
 
@@ -28,13 +28,13 @@ Rule = tuple[re.Pattern[str], list[str]]
 
 
 def rules(names: Mapping[str, list[str]]) -> list[Rule]:
-    """Compile the names of a table to rules, the most specific first."""
+    """Compile the names of a table to rules, most specific first."""
     ordered = sorted(names.items(), key=lambda item: -len(item[0].replace("*", "")))
-    return [(pattern(ours), theirs) for ours, theirs in ordered]
+    return [(pattern(zoo_name), source_names) for zoo_name, source_names in ordered]
 
 
 def translated(
-    name: str, known: Iterable[Rule], words: Mapping[str, str], local: str, theirs: list[str]
+    name: str, known: Iterable[Rule], words: Mapping[str, str], local: str, local_names: list[str]
 ) -> tuple[str, ...] | None:
     """Translate the name of a parameter.
 
@@ -43,7 +43,7 @@ def translated(
         known: The table's rules.
         words: What a star matches -> the source's word for it, where that differs.
         local: The last part of the name, such as ``weight``.
-        theirs: The source's names for that part.
+        local_names: The source's names for that part.
 
     Returns:
         The source's names, of which a file has one; None if no rule matches.
@@ -55,16 +55,16 @@ def translated(
         >>> translated("stem.bn.weight", known, {"stem": "s"}, "weight", ["W"])
         ('s.g',)
     """
-    for ours, several in known:
-        if match := ours.fullmatch(name):
+    for rule, names in known:
+        if match := rule.fullmatch(name):
             *stars, rest = match.groups()
             for star in stars:
                 word = words.get(star, star)
-                several = [with_word(each, word) for each in several]
-            if rest is None:  # the rule names this very parameter
-                return tuple(several)
+                names = [with_word(source_name, word) for source_name in names]
+            if rest is None:  # the rule names the parameter itself
+                return tuple(names)
             between = rest.removesuffix(local)
-            return tuple(f"{each}{between}{last}" for each in several for last in theirs)
+            return tuple(f"{n}{between}{last}" for n in names for last in local_names)
     return None
 
 
@@ -72,8 +72,8 @@ def translated(
 _STAR = re.compile(r"\*([-+]\d+)?")
 
 
-def with_word(theirs: str, word: str) -> str:
-    """Replace the first star of a source's name, adding to its number where the name says so.
+def with_word(source_name: str, word: str) -> str:
+    """Replace the first star of a source's name; ``*+1`` adds 1 to the number.
 
     Example:
         >>> with_word("layer*.*-1.conv", "2"), with_word("conv*+1_block*", "2")
@@ -83,15 +83,15 @@ def with_word(theirs: str, word: str) -> str:
     def replacement(star: re.Match[str]) -> str:
         return str(int(word) + int(star[1])) if star[1] else word
 
-    return _STAR.sub(replacement, theirs, count=1)
+    return _STAR.sub(replacement, source_name, count=1)
 
 
 def counted_from_one(keys: Iterable[str], kinds: Iterable[str]) -> dict[str, str]:
     """Renumber layers so that those of each kind are counted from 1.
 
-    Keras numbers layers throughout a session: it calls the first ``conv2d`` and the next
-    ``conv2d_1``, and a second model continues where the first ended. The least number in a file
-    becomes 1.
+    Keras numbers layers throughout a session: the first is called ``conv2d`` and the next
+    ``conv2d_1``, and a second model continues where the first one ended. The smallest number in a
+    file becomes 1.
 
     Args:
         keys: The names in a file.

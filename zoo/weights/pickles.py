@@ -1,9 +1,9 @@
 """Reads the arrays in a pickle without running any code from it.
 
 PaddlePaddle saves weights as a pickled dict of NumPy arrays. Here a pickle can only create numbers,
-text, tuples, lists, dicts, and inert records of the arrays and dtypes that it describes; any other
-name in it is an error. NumPy never sees unchecked data: an array is made from a record only after
-its dtype, shape and number of bytes have been checked against each other.
+strings, tuples, lists, dicts, and inert records of the arrays and dtypes that it describes; any
+other name in it is an error. NumPy never sees unchecked data: an array is made from a record only
+after its dtype, shape and number of bytes have been checked against each other.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
-#: dtype in a pickle -> NumPy's; PaddlePaddle writes the bits of bfloat16 as uint16
+#: dtype in a pickle -> NumPy dtype; PaddlePaddle writes the bits of bfloat16 as uint16
 _DTYPES = {"f2": "f2", "f4": "f4", "f8": "f8", "i4": "i4", "i8": "i8", "u2": "bfloat16"}
 _MAX_DIMENSIONS = 8
-_COPIED = 1 << 16  # shorter parts are copied, longer ones stay in the file's memory
+_COPIED = 1 << 16  # bytes; shorter parts are copied, longer ones are views of the file
 
 
 def load(data: memoryview) -> Any:
@@ -35,7 +35,7 @@ def load(data: memoryview) -> Any:
 
     Raises:
         pickle.UnpicklingError: It contains a name that is not allowed, or is not a pickle.
-        Exception: Anything that Python's own reader raises for a damaged pickle.
+        Exception: Any error of Python's own unpickler, for a damaged pickle.
     """
     file: Any = _Bytes(data)
     return _Reader(file).load()
@@ -107,7 +107,7 @@ class _Call:
 
 
 def _encoded(text: Any, encoding: Any) -> bytes:
-    """Return bytes as pickles encoded them before there was an opcode for bytes."""
+    """Decode bytes from pickles of old protocols, which have no opcode for bytes."""
     if encoding != "latin1" or not isinstance(text, str):
         raise pickle.UnpicklingError("it encodes something that is not an array")
     return text.encode("latin-1")
@@ -135,7 +135,7 @@ _OPCODES = (
 ).split()
 
 
-# Not the reader in C, which allocates as much memory as a number in the pickle says.
+# Not the unpickler in C, which allocates as much memory as a number in the pickle requests.
 class _Reader(pickle._Unpickler):
     dispatch = {
         code: pickle._Unpickler.dispatch[code]
@@ -152,7 +152,7 @@ class _Reader(pickle._Unpickler):
 
 
 class _Bytes:
-    """Memory with the interface of a file."""
+    """A file-like view of memory."""
 
     def __init__(self, data: memoryview) -> None:
         self.data, self.position = data, 0

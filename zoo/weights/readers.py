@@ -1,4 +1,4 @@
-"""Opens publishers' files of weights. No code in them is run."""
+"""Opens publishers' files of weights, without running any code from them."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from zoo.weights.checkpoint import Array, Stored, reporting_damage
 MAX_BYTES = 20_000_000_000
 MAX_TENSORS = 20_000
 
-#: From a file to its arrays, by name.
+#: Reads the named arrays of a file.
 Reader: TypeAlias = Callable[[Path], Iterator[tuple[str, Stored]]]
 
-#: From the suffix of a framework's own files to that framework's reader, or None if there is none.
+#: Returns the reader for a suffix of a framework's own files, or None.
 Native: TypeAlias = Callable[[str], Reader | None]
 
 
 def no_native(suffix: str) -> Reader | None:
-    """Offer no framework's reader: only files that need no framework can then be read."""
+    """Return no reader, so that only files that need no framework can be read."""
     return None
 
 
 def read(path: Path, native: Native = no_native) -> dict[str, Stored]:
-    """Open a file of arrays, in the form that its suffix says.
+    """Open a file of arrays, in the format that its suffix indicates.
 
     Args:
         path: A ``.safetensors``, ``.pth``, ``.pt``, ``.bin``, ``.pdparams``, ``.h5`` or ``.hdf5``.
-        native: Gives the reader of a form that only its own framework reads, such as ``.pth``.
+        native: Returns the reader of a format that only its own framework can read, such as
+            ``.pth``.
 
     Returns:
         Name in the file -> array. In HDF5 a name is ``<layer>.<variable>``.
 
     Raises:
-        WeightsError: The file is missing, damaged, too large, or of another form.
+        WeightsError: The file is missing, damaged, too large, or has another format.
         BackendError: The framework that reads the file is not installed.
     """
     suffix = path.suffix.lower()
@@ -66,11 +67,11 @@ def read(path: Path, native: Native = no_native) -> dict[str, Stored]:
 
 
 def _framework_file(path: Path, suffix: str, native: Native) -> dict[str, Stored]:
-    usual_suffix, kind = NATIVE[suffix]
-    reader = native(usual_suffix)
+    default_suffix, description = NATIVE[suffix]
+    reader = native(default_suffix)
     if reader is None:
-        raise WeightsError(f"{path}: no backend of this zoo reads {suffix} files")
-    with reporting_damage(path, kind):
+        raise WeightsError(f"{path}: no backend reads {suffix} files")
+    with reporting_damage(path, description):
         return dict(reader(path))
 
 
@@ -80,13 +81,13 @@ def _paddle(path: Path) -> dict[str, Stored]:
         value = pickles.load(memoryview(mapped))
         if not isinstance(value, dict):
             raise WeightsError(f"{path}: expected arrays by name, got {type(value).__name__}")
-        value.pop("StructuredToParameterName@@", None)  # a table of names, beside the arrays
+        value.pop("StructuredToParameterName@@", None)  # a table of names, not an array
         if "UnpackBigParamInfor@@" in value:
             raise WeightsError(f"{path}: saved in parts (protocol 2); save it with protocol=4")
-        return {str(name): _of_array(path, name, each) for name, each in value.items()}
+        return {str(name): _stored_array(path, name, array) for name, array in value.items()}
 
 
-def _of_array(path: Path, name: Any, value: Any) -> Stored:
+def _stored_array(path: Path, name: Any, value: Any) -> Stored:
     if isinstance(value, tuple) and len(value) == 2:  # a tensor that was saved with its name
         value = value[1]
     if not isinstance(value, pickles.Pickled):
@@ -102,24 +103,24 @@ def _hdf5(path: Path) -> dict[str, Stored]:
     with reporting_damage(path, "an HDF5 file of weights"):
         file = h5py.File(path, "r")
         root = file
-        for inner in ("model_weights", "layers"):  # the optimizer's state is beside them
-            if isinstance(file.get(inner, getlink=True), h5py.HardLink):
-                root = file[inner]
+        for group in ("model_weights", "layers"):  # skips the optimizer's state
+            if isinstance(file.get(group, getlink=True), h5py.HardLink):
+                root = file[group]
         arrays: dict[str, Stored] = {}
-        for name, stored in _of_group(path, root):
+        for name, stored in _stored_arrays(path, root):
             if name in arrays:
                 raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
             arrays[name] = stored
         return arrays
 
 
-#: Keras 1's name of a variable: the layer's name, the kind of variable, and a number.
+#: The name of a variable in Keras 1: the name of the layer, the kind of variable, and a number.
 _KERAS_1 = re.compile(
     r"(?:.+_)?(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)(?:_\d+)?"
 )
 
 
-def _of_group(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:
+def _stored_arrays(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:
     import h5py
 
     datasets: list[tuple[str, Any]] = []
@@ -131,7 +132,7 @@ def _of_group(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:
     root.visititems(visit)  # does not follow links to other files
     for name, dataset in datasets:
         layer, *_, variable = name.split("/") if "/" in name else ("", name)
-        if dataset.parent.name.endswith("/vars"):  # .weights.h5 numbers layers, and names them
+        if dataset.parent.name.endswith("/vars"):  # .weights.h5 has names as attributes
             layer = str(dataset.parent.attrs.get("name", layer))
         variable = variable.partition(":")[0]
         keras_1 = _KERAS_1.fullmatch(variable)
@@ -154,7 +155,7 @@ def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
     return read
 
 
-#: Suffix -> reader, for forms that need no framework.
+#: Suffix -> reader, for formats that need no framework.
 READERS: dict[str, Callable[[Path], dict[str, Stored]]] = {
     ".safetensors": zoo_file.arrays,
     ".pdparams": _paddle,
@@ -164,6 +165,6 @@ READERS: dict[str, Callable[[Path], dict[str, Stored]]] = {
 
 _PYTORCH = (".pth", "a PyTorch file of weights")
 
-#: Suffix -> the framework's usual suffix for the same form, and what such a file is called, for
-#: forms that need their framework.
+#: Suffix -> the framework's default suffix for the same format, and a description of such a file,
+#: for formats that need their framework.
 NATIVE = {".pth": _PYTORCH, ".pt": _PYTORCH, ".bin": _PYTORCH}

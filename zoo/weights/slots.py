@@ -1,4 +1,4 @@
-"""Where a source's file keeps each parameter of a network, and how to read it from there."""
+"""The location of each parameter of a network in a source's files, and how to read it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Slot:
     """The place of one parameter in the files of a source.
 
     Attributes:
-        names: The source's names for it, of which a file has one.
+        names: The source's names for it; a file has one of them.
         shape: Its canonical shape.
         layout: The order of a kernel's axes in the file; None for vectors.
-        op: The operation that it belongs to.
+        op: The operation of its node.
         flattened: ``(C, H, W)`` if it is the kernel of a linear layer that reads a flattened map,
             and the source flattens maps in HWC order.
         optional: Whether it belongs to an auxiliary head, which a file need not have.
@@ -43,7 +43,7 @@ class Slot:
 
 
 def slots_of(table: Source, network: Graph, heads: Collection[str] = ()) -> dict[str, Slot]:
-    """Find where a source keeps each parameter of a network.
+    """Return the slot of each parameter of a network in the files of a source.
 
     Args:
         table: The source.
@@ -56,21 +56,21 @@ def slots_of(table: Source, network: Graph, heads: Collection[str] = ()) -> dict
     Raises:
         WeightsError: The table has no name for a parameter.
     """
-    own = table.network(network.name)
+    published = table.network(network.name)
     rules = naming.rules(table.names(network.name))
-    local_names = {**table.parameters, **own.parameters}
+    local_names = {**table.parameters, **published.parameters}
     channels_last = table.layouts.flatten == "HWC"
     slots = {}
     for node in network.nodes:
-        matching = (each for name, each in own.layouts.items() if fnmatchcase(node.name, name))
-        layout = next(matching, table.layouts.of(node))
+        overrides = (v for name, v in published.layouts.items() if fnmatchcase(node.name, name))
+        layout = next(overrides, table.layouts.of(node))
         flattened = None
         if channels_last and node.op == "linear":
             flattened = node.attributes.get("layout")
         for parameter in node.parameters:
             local = parameter.name.removeprefix(f"{node.name}.")
-            theirs = local_names.get(node.op, {}).get(local, [local])
-            names = naming.translated(parameter.name, rules, own.words, local, theirs)
+            alternatives = local_names.get(node.op, {}).get(local, [local])
+            names = naming.translated(parameter.name, rules, published.words, local, alternatives)
             if names is None:
                 raise WeightsError(
                     f"{table.title}'s table has no name for {network.name}'s {parameter.name}"
@@ -96,7 +96,7 @@ def published_slots(source_name: str, network: str) -> Mapping[str, Slot]:
         network: The name of the network.
 
     Returns:
-        Canonical name -> slot. It is made once in a process.
+        Canonical name -> slot. It is computed once in a process.
     """
     heads = graph(network).omitted
     return slots_of(source(source_name), with_heads(network), heads)
@@ -104,8 +104,8 @@ def published_slots(source_name: str, network: str) -> Mapping[str, Slot]:
 
 def with_heads(network: str) -> Graph:
     """Return the graph of a shipped network with every auxiliary head it can have."""
-    plain = graph(network)
-    return graph(network, aux=True) if plain.omitted else plain
+    network_graph = graph(network)
+    return graph(network, aux=True) if network_graph.omitted else network_graph
 
 
 def published_checkpoint(
@@ -118,11 +118,11 @@ def published_checkpoint(
         network: The network.
         path: The file, for messages.
         stored: Name in the file -> array.
-        chosen: The options that the network is wanted with.
+        chosen: The options to build the network with.
 
     Returns:
-        The checkpoint. It lacks the arrays that the table leaves out. Arrays that the table does
-        not know are in it under the source's own names.
+        The checkpoint, without the arrays that the table leaves out. Arrays that are not in the
+        table are included under the source's names.
     """
     remaining = table.table_names(network, table.kept(stored))
     arrays: dict[str, Stored] = {}
@@ -130,11 +130,11 @@ def published_checkpoint(
         key = next((remaining.pop(name) for name in slot.names if name in remaining), None)
         if key is not None:
             arrays[parameter] = in_canonical_layout(stored[key], slot)
-    unknown = remaining.values()
-    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in unknown})
+    unknown_keys = remaining.values()
+    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in unknown_keys})
     licence = table.networks[network].licence or table.licence
     origin = {"source": table.title, "file": path.name, "licence": licence}
-    document: Any = graph(network).document  # a graph types it as any mapping
+    document: Any = graph(network).document  # annotated as a general mapping
     return Checkpoint(path.name, network, document, chosen, arrays, origin)
 
 
@@ -147,8 +147,8 @@ def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
 
     Returns:
         The array as [out, in, h, w], or as [out, in] with inputs in CHW order. An array whose
-        number of axes does not match its slot is returned as it is, for the check of shapes to
-        report.
+        number of axes does not match its slot is returned unchanged; the check of shapes will
+        report it.
     """
     layout, shape = slot.layout, stored.shape
     linear = slot.op == "linear"
@@ -173,7 +173,7 @@ def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
 
 
 def _pointwise(stored: Stored, layout: str) -> Stored:
-    """A linear layer's kernel as that of a 1x1 convolution."""
+    """Return the kernel of a linear layer as that of a 1x1 convolution."""
     outputs, inputs = stored.shape if layout == "OI" else stored.shape[::-1]
     shape = (outputs, inputs, 1, 1)
 
@@ -185,7 +185,7 @@ def _pointwise(stored: Stored, layout: str) -> Stored:
 
 
 def _depthwise(stored: Stored) -> Stored:
-    """A depthwise kernel [h, w, channels, multiplier] as [channels * multiplier, 1, h, w]."""
+    """Return a kernel [h, w, channels, multiplier] as [channels * multiplier, 1, h, w]."""
     window, outputs = stored.shape[:2], stored.shape[2] * stored.shape[3]
 
     def read() -> Array:

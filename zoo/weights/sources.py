@@ -43,7 +43,7 @@ class Layouts(_Strict):
     flatten: Literal["CHW", "HWC"]
 
     def of(self, node: Node) -> Layout | None:
-        """Return the layout of a node's kernel, or None if it has none."""
+        """Return the layout of a node's kernel, or None if the node has no kernel."""
         attributes = node.attributes
         if (
             self.depthwise
@@ -55,7 +55,7 @@ class Layouts(_Strict):
 
 
 class File(_Strict):
-    """Where a publisher's file is, and its hash: a whole MD5, or the first digits of a SHA-256."""
+    """The URL of a publisher's file, and its hash: an MD5, or the first digits of a SHA-256."""
 
     url: str = Field(pattern=r"^https://")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{8,64}$")
@@ -76,7 +76,7 @@ class File(_Strict):
 
 
 class Numbered(_Strict):
-    """Layers that a source names by kind and number, in the order in which its code makes them."""
+    """Layers that a source names by kind and number, in the order of creation."""
 
     names: dict[str, Names] = Field(description="zoo's name in each layer: the kind, or kinds")
     layers: list[str] = Field(description="zoo's names of layers: number 1, 2, ...")
@@ -126,16 +126,16 @@ class Source(_Strict):
     networks: dict[str, Network]
 
     def network(self, name: str) -> Network:
-        """Return a network, with what it shares with that of another source."""
-        own = self.networks[name]
-        if not own.like:
-            return own
-        other = sources()[own.like].network(name)
-        return own.model_copy(
+        """Return a network, merged with that of the source that it is ``like``."""
+        network = self.networks[name]
+        if not network.like:
+            return network
+        base = sources()[network.like].network(name)
+        return network.model_copy(
             update={
-                "names": {**other.names, **own.names},
-                "words": {**other.words, **own.words},
-                "numbered": own.numbered or other.numbered,
+                "names": {**base.names, **network.names},
+                "words": {**base.words, **network.words},
+                "numbered": network.numbered or base.numbered,
             }
         )
 
@@ -145,19 +145,19 @@ class Source(_Strict):
         A file has one of the source's names.
         """
         table = self.network(network)
-        names = {ours: listed(theirs) for ours, theirs in table.names.items()}
+        names = {zoo_name: listed(source_names) for zoo_name, source_names in table.names.items()}
         if table.numbered:
             for number, layer in enumerate(table.numbered.layers, 1):
-                for ours, kinds in table.numbered.names.items():
-                    names[f"{layer}.{ours}"] = [f"{kind}_{number}" for kind in listed(kinds)]
+                for zoo_name, kinds in table.numbered.names.items():
+                    names[f"{layer}.{zoo_name}"] = [f"{kind}_{number}" for kind in listed(kinds)]
         return names
 
     def leaves_out(self, key: str) -> bool:
-        """Tell whether an array has no counterpart in zoo, by its name."""
+        """Tell by its name whether an array has no counterpart in zoo."""
         return any(fnmatchcase(key, pattern) for pattern in self.left_out)
 
     def kept(self, keys: Iterable[str]) -> list[str]:
-        """Return the names in a file without those that the table leaves out."""
+        """Return the names in a file, except those that the table leaves out."""
         return [key for key in keys if not self.leaves_out(key)]
 
     def table_names(self, network: str, keys: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """zoo's own file of weights: ``.safetensors`` with canonical names and layouts.
 
-The metadata holds the network (``model``, ``spec``, ``options``), where the weights came from
+The metadata holds the network (``model``, ``spec``, ``options``), the origin of the weights
 (``origin``), the version of the ``format``, and a ``digest`` of every byte of the file, which
 detects damage. The digest guards against accidents; it is not a signature.
 """
@@ -32,7 +32,7 @@ FORMAT = "1"
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 _KEYS = frozenset(("format", "model", "options", "spec", "origin", "digest"))
-_PIECE = 1 << 22  # bytes copied and hashed at a time, so that they stay in a processor's cache
+_PIECE = 1 << 22  # bytes copied and hashed at a time, few enough to stay in the cache
 _MAX_HEADER = 10_000_000
 _DIGEST = b'"digest":"%b"'
 _NO_DIGEST = b"0" * 32  # in place of the digest while it is computed
@@ -79,7 +79,7 @@ def is_zoo_file(path: Path) -> bool:
     Raises:
         WeightsError: It is not a safetensors file, or damaged.
     """
-    # Others write a "format" too. Half of the keys are enough: damage may have changed one.
+    # Other programs write a "format", too. Half of the keys are enough: one may be damaged.
     return len(_KEYS & _Contents(path).metadata.keys()) >= 3
 
 
@@ -89,7 +89,7 @@ def read(path: Path) -> Checkpoint:
     Use the checkpoint within ``with checkpoint.verified()``: it reports a damaged file as such.
 
     Raises:
-        WeightsError: The file is damaged, of a later format, or not one of zoo's.
+        WeightsError: The file is damaged, has a later format, or was not written by zoo.
     """
     contents = _Contents(path)
     metadata = contents.metadata
@@ -102,7 +102,7 @@ def read(path: Path) -> Checkpoint:
 
     stated = metadata.get("format", "")
     if stated != FORMAT:
-        version = f"format {stated!r:.20} is not the {FORMAT} this zoo reads"
+        version = f"format {stated!r:.20} is not the {FORMAT} that this version of zoo reads"
         raise WeightsError(f"{path}: damaged, or saved by a later version of zoo: {version}")
     try:
         model = metadata["model"]
@@ -139,7 +139,7 @@ class _Tensor:
 
 
 class _Contents:
-    """The header of a .safetensors file, accepted by the format's own library."""
+    """The header of a .safetensors file, validated by the safetensors library."""
 
     def __init__(self, path: Path) -> None:
         from safetensors import SafetensorError, safe_open
@@ -169,7 +169,7 @@ class _Contents:
 
 
 class _Reader:
-    """Copies tensors out of a file and hashes them on the way, or maps them."""
+    """Copies tensors out of a file while hashing them, or maps them."""
 
     def __init__(self, contents: _Contents) -> None:
         self.contents = contents
@@ -200,9 +200,9 @@ class _Reader:
             target = array.reshape(-1).view(np.uint8)
 
             def copy(piece: slice) -> None:
-                own = target[piece.start - tensor.start : piece.stop - tensor.start]
-                own[...] = self.bytes[piece]
-                self.hashes[piece.start] = _hash(own)
+                part = target[piece.start - tensor.start : piece.stop - tensor.start]
+                part[...] = self.bytes[piece]
+                self.hashes[piece.start] = _hash(part)
 
             list(self.pool.map(copy, tensor.pieces()))
             return array
@@ -210,7 +210,7 @@ class _Reader:
         return read
 
     def digest(self, stated: str) -> str:
-        """Compute the digest of the header, without the digest stated in it, and of the tensors."""
+        """Compute the digest of the tensors and of the header, without the digest stated in it."""
 
         def hash_(piece: slice) -> None:
             if piece.start not in self.hashes:
@@ -231,7 +231,7 @@ def _hash(piece: Array) -> bytes:
 
 
 def _add_digest(path: Path) -> None:
-    """Write a file's digest into its header, in the room reserved for it."""
+    """Write the digest of a file into the space reserved in its header."""
     contents = _Contents(path)
     digest = _Reader(contents).digest(_NO_DIGEST.decode())
     with path.open("r+b") as file:
