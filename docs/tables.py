@@ -5,6 +5,7 @@ They stand between markers in README.md and spec/README.md.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import sys
@@ -24,11 +25,17 @@ TITLES = {name: registry.resolve(name).title for name in ("torch", "paddle", "ke
 LANGUAGE = README.parent / "spec" / "README.md"
 
 
+@functools.cache
+def graph_of(name: str) -> zoo.Graph:
+    """The graph of a model, made once for all tables."""
+    return zoo.graph(name)
+
+
 def models() -> str:
     """Every family with its models, and their parameters from the graph."""
     families: dict[str, list[zoo.Graph]] = {}
     for name in zoo.list_models():
-        graph = zoo.graph(name)
+        graph = graph_of(name)
         families.setdefault(graph.about["family"], []).append(graph)
     lines = ["| family | models | parameters |", "|---|---|--:|"]
     for graphs in families.values():
@@ -48,7 +55,7 @@ def largest() -> str:
 
     from zoo.verification.verify import smaller
 
-    graphs = [zoo.graph(n, input_size=smaller(n, zoo.graph(n))) for n in zoo.list_models()]
+    graphs = [zoo.graph(n, input_size=smaller(n, graph_of(n))) for n in zoo.list_models()]
     return ", ".join(f"`{graph.name}`" for graph in graphs if is_large(graph)) + "."
 
 
@@ -110,12 +117,12 @@ def _licences(source: sources.Source) -> str:
     families: dict[str, dict[str, None]] = {}
     for name, network in source.networks.items():
         titles = families.setdefault(network.licence or source.licence, {})
-        titles[zoo.graph(name).about["title"]] = None
+        titles[graph_of(name).about["title"]] = None
     return ". ".join(f"{', '.join(titles)}: {licence}" for licence, titles in families.items())
 
 
 def _by_family(names: Iterable[str]) -> str:
-    titles = (zoo.graph(name).about["title"] for name in names)
+    titles = (graph_of(name).about["title"] for name in names)
     return ", ".join(f"{title} ({count})" for title, count in Counter(titles).items())
 
 

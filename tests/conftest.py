@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import textwrap
 
+import loading
 import pytest
 from adding import prelu as prelu
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
+
+
+def pytest_configure(config):
+    loading.quick = config.option.markexpr == "not slow"
 
 
 @pytest.fixture

@@ -1,6 +1,10 @@
-"""Counts the parameters of a model by its framework's own means and none of zoo's."""
+"""Models by family and by size, and parameters counted by a framework's own means."""
 
+import functools
+import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 
@@ -27,3 +31,25 @@ MOST_PARAMETERS, MOST_NODES = 60_000_000, 450
 def is_large(graph) -> bool:
     """Whether a network is among those."""
     return graph.num_parameters > MOST_PARAMETERS or len(graph.nodes) > MOST_NODES
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Families whose dense layers depend on the size of the input.
+DENSE = {"alexnet", "vgg", "zfnet"}
+
+
+@functools.cache
+def large() -> set[str]:
+    """The names of those, as README has them: to find them takes every graph at its small size."""
+    block = re.search(
+        "<!-- largest -->(.*)<!-- /largest -->", (ROOT / "README.md").read_text(), re.S
+    )
+    assert block
+    return set(re.findall(r"`(\w+)`", block[1]))
+
+
+def index() -> list[dict]:
+    """What the index says of each model: ``model``, ``family``, ``macs`` and the like."""
+    files = json.loads((ROOT / "spec" / "index.json").read_text())["files"]
+    return [model for file in files.values() for model in file["models"]]

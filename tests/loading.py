@@ -7,6 +7,10 @@ import pytest
 
 from zoo.backend import registry
 
+#: Whether compilers may skip optimizations, which take most of the time of a model's first run. So
+#: it is in the tests of every run; ``zoo verify``'s own processes and slow tests have them all.
+quick = False
+
 
 def load(name: str):
     """The backend's module; a missing framework is a skip on a laptop and a failure in CI.
@@ -20,4 +24,13 @@ def load(name: str):
         pytest.skip(message, allow_module_level=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return registry.load(name)
+        backend = registry.load(name)
+        if quick and name == "flax":
+            import jax
+
+            jax.config.update("jax_disable_most_optimizations", True)
+        if quick and name == "keras":
+            import tensorflow as tf
+
+            tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        return backend

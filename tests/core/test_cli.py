@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from limits import HANG
 from tables import golden
 
 import zoo
@@ -19,7 +20,7 @@ def command(*arguments, **environment):
         [sys.executable, "-m", "zoo", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1", **environment},
     )
 
@@ -185,7 +186,7 @@ def test_a_reader_who_has_seen_enough_ends_it_quietly(arguments):
     os.close(read)
     with os.fdopen(write, "wb") as closed:
         run = [sys.executable, "-m", "zoo", *arguments.split()]
-        done = subprocess.run(run, stdout=closed, stderr=subprocess.PIPE, timeout=120)
+        done = subprocess.run(run, stdout=closed, stderr=subprocess.PIPE, timeout=HANG)
     assert (done.returncode, done.stderr) == (141, b"")  # 128 + SIGPIPE, as of any program
 
 
@@ -193,7 +194,7 @@ def test_a_reader_who_has_seen_enough_ends_it_quietly(arguments):
 def test_a_full_disk_is_one_line():
     with open("/dev/full", "w") as full:
         run = [sys.executable, "-m", "zoo", "list", "--json"]
-        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, timeout=HANG)
     assert (done.returncode, done.stderr) == (2, "error: the output: No space left on device\n")
 
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 import pytest
+from limits import HANG
 
 import zoo
 from zoo.backend import registry
@@ -29,7 +30,7 @@ def imported(*arguments, **environment):
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         env={**os.environ, "COLUMNS": "120", **environment},
     )
     printed, _, modules = done.stdout.partition("MODULES ")

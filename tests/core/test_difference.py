@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import HANG
 
 import zoo
 
@@ -107,7 +108,7 @@ def run(*arguments):
         [sys.executable, "-m", "zoo", "diff", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
 
 

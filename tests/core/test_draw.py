@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import HANG
 
 import zoo
 from zoo.graphs.blocks import Block
@@ -39,7 +40,7 @@ def command(*arguments) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "zoo", "draw", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from limits import HANG
 from rich.console import Console
 
 import zoo
@@ -237,7 +238,9 @@ def test_a_wrong_value_is_quoted_in_part():
 
 
 def python(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert done.returncode == 0, done.stderr
 
 

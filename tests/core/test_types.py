@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import HANG
 
 import zoo
 
@@ -49,7 +50,7 @@ def test_a_model_has_the_type_of_its_framework(tmp_path):
         env={**os.environ, "MYPYPATH": f"{tmp_path}{os.pathsep}{root}"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANG,
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("program.py")]
     revealed = [line.split('"')[1] for line in lines if "Revealed type" in line]

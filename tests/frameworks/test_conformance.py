@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from limits import HANG
 from loading import load
 
 import zoo
@@ -34,7 +35,7 @@ def run(package: str, folder: Path) -> subprocess.CompletedProcess:
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=HANG,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from limits import HANG
 from loading import load
 
 import zoo
@@ -77,7 +78,7 @@ def test_the_language_references_small_example(tmp_path):
             [sys.executable, "-m", *command.split()],
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=HANG,
             cwd=tmp_path,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -95,6 +96,6 @@ def test_contributings_three_layers(tmp_path):
 
 def test_the_readmes_tables_are_generated():
     done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"], timeout=120
+        [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"], timeout=HANG
     )
     assert done.returncode == 0, "run python docs/tables.py"

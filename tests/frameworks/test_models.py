@@ -7,25 +7,28 @@ import math
 
 import numpy as np
 import pytest
-from counting import count
+from counting import DENSE, count, index
 from tables import COUNTS, INCEPTION_3A, golden
 
 import zoo
-from zoo.verification.verify import smaller
+
+_FAMILY = {model["model"]: model["family"] for model in index()}
+#: Those that test_zoo does not count; one of those that count the same, such as a publisher's variant that differs in no parameter.
+BUILT = {c.parameters: c for c in reversed(COUNTS) if c.aux or _FAMILY[c.model] in DENSE}
 
 
-def depends_on_its_size(name):
-    """Whether a network has other parameters at a smaller input; test_zoo counts the others."""
-    graph = zoo.graph(name)
-    other = zoo.graph(name, input_size=smaller(name, graph))
-    return other.num_parameters != graph.num_parameters
+#: Those built at every run: one of each family, and what README says of GoogLeNet.
+ALWAYS = {"googlenet", "googlenet_torchvision", "inception_v3", "alexnet", "vgg16", "zfnet"}
 
 
-#: one of those that count the same, such as a publisher's variant that differs in no parameter
-BUILT = {c.parameters: c for c in reversed(COUNTS) if c.aux or depends_on_its_size(c.model)}
-
-
-@pytest.mark.parametrize("published", list(BUILT.values())[::-1], ids=str)
+@pytest.mark.parametrize(
+    "published",
+    [
+        pytest.param(count, marks=[] if count.model in ALWAYS else pytest.mark.slow)
+        for count in reversed(BUILT.values())
+    ],
+    ids=str,
+)
 def test_parameter_counts(published, framework, backend):
     name, aux, parameters = published
     model = zoo.build(name, backend, aux=aux)
@@ -63,26 +66,40 @@ def test_every_row_of_the_tutorials_summary(framework, backend):
     assert all(next(rest, None) is None for rest in order.values())
 
 
-SIZES = [
+#: Odd sizes, other numbers of channels and of classes, and batches.
+CASES = [
+    ("googlenet", {"aux": True, "input_size": (133, 101)}, 3),
+    ("vgg11_bn", {"input_size": (71, 45), "in_channels": 4, "num_classes": 7}, 1),
+    ("lenet5", {}, 3),
+    ("alexnet_two_towers", {"input_size": (67, 71), "num_classes": 7}, 2),
+    ("squeezenet1_1", {"input_size": (61, 44), "num_classes": 7}, 2),
+    ("inception_module_naive", {"input_size": (5, 8)}, 1),
+]
+#: Cases without anything that those do not have.
+FURTHER_CASES = [
     ("googlenet", {"aux": True}, 1),
-    ("googlenet", {"aux": True, "input_size": (231, 197)}, 3),
     ("googlenet_tutorial", {"aux": True, "input_size": (225, 239)}, 1),
     ("googlenet_paddle", {"aux": True, "input_size": 96}, 1),
     ("vgg11_paddleclas", {"input_size": 32, "num_classes": 10}, 1),
     ("vgg13_bn", {"input_size": 32, "num_classes": 10}, 3),
-    ("vgg11_bn", {"input_size": (71, 45), "in_channels": 4, "num_classes": 7}, 1),
-    ("lenet5", {}, 3),
     ("vgg16_small", {}, 1),
-    ("alexnet_two_towers", {"input_size": (67, 71), "num_classes": 7}, 2),
-    ("squeezenet1_1", {"input_size": (61, 44), "num_classes": 7}, 2),
     ("nin_cifar10", {}, 1),
-    ("inception_module_naive", {"input_size": (5, 8)}, 1),
 ]
+SLOW_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in FURTHER_CASES]
 
 
-@pytest.mark.parametrize(("name", "options", "batch"), SIZES)
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
-def test_every_node(name, options, batch, dtype, tolerance, worst_node):
-    worst = worst_node(name, dtype, batch, **options)
-    assert worst.error <= tolerance, worst
+@pytest.mark.parametrize(("name", "options", "batch"), CASES + SLOW_CASES)
+def test_every_node(name, options, batch, worst_node):
+    worst = worst_node(name, "float64", batch, **options)
+    assert worst.error <= 1e-12, worst
+    gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "batch"),
+    [FURTHER_CASES[0], *CASES[2:4], *SLOW_CASES[1:]],
+)
+def test_every_node_in_float32(name, options, batch, worst_node):
+    worst = worst_node(name, "float32", batch, **options)
+    assert worst.error <= 1e-5, worst
     gc.collect()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import BACKENDS
 from loading import load
 
 import zoo
@@ -257,7 +258,16 @@ def test_without_a_fault_it_passes(spec, backend, framework, other):
     assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("name", FAULTS)
+def cases():
+    """PyTorch and one other backend in turn for each fault; the rest are slow."""
+    for i, name in enumerate(FAULTS):
+        in_turn = BACKENDS[1 + i % 3]
+        for backend in BACKENDS:
+            marks = [] if backend in ("torch", in_turn) else pytest.mark.slow
+            yield pytest.param(backend, name, marks=marks, id=f"{backend}-{name}")
+
+
+@pytest.mark.parametrize(("backend", "name"), cases(), indirect=["backend"])
 def test_every_fault_is_found_and_its_node_named(name, spec, backend, other, seeded):
     fault = FAULTS[name]
     seeded(fault)

@@ -23,9 +23,12 @@ def x():
     return jax.numpy.linspace(-1, 1, 2 * 96 * 96 * 3, dtype="float32").reshape(2, 96, 96, 3)
 
 
+forward = nnx.jit(lambda model, x: model(x))  # one for all, so that it is compiled once
+
+
 def logits(model, x):
     model.eval()
-    return np.asarray(nnx.jit(lambda model, x: model(x))(model, x)["logits"])
+    return np.asarray(forward(model, x)["logits"])
 
 
 def test_the_structure_is_the_specs(model):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from limits import HANG
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
 
@@ -27,14 +28,16 @@ print("agree")
 
 def run(order, first=""):
     code = CODE.format(order=tuple(order), first=first)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert done.returncode == 0, f"status {done.returncode}\n{done.stderr[-3000:]}"
     assert done.stdout.strip().endswith("agree")
 
 
 @pytest.mark.parametrize(
     "order",
-    [("keras", "paddle", "torch", "flax"), ("flax", "keras", "torch", "paddle"), BACKENDS],
+    [("keras", "paddle", "torch", "flax"), ("flax", "torch", "paddle", "keras")],
     ids="-".join,
 )
 def test_orders(order):
@@ -42,7 +45,12 @@ def test_orders(order):
 
 
 @pytest.mark.parametrize(
-    "first", ["import tensorflow", "import keras", "import tensorflow, jax, torch"]
+    "first",
+    [
+        pytest.param("import tensorflow", marks=pytest.mark.slow),
+        pytest.param("import keras", marks=pytest.mark.slow),
+        "import tensorflow, jax, torch",
+    ],
 )
 def test_after_the_users_own_import(first):
     run(["paddle"], first)
@@ -74,7 +82,9 @@ def test_float64_in_flax_without_the_flag_is_an_error_that_says_what_to_do():
         "try: zoo.build('vgg9', 'flax', input_size=32, dtype='float64')\n"
         "except zoo.BackendError as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert done.returncode == 0, done.stderr
     assert "jax_enable_x64" in done.stdout
 
@@ -82,10 +92,12 @@ def test_float64_in_flax_without_the_flag_is_an_error_that_says_what_to_do():
 @pytest.mark.parametrize("name", ["tensorflow", "tf"])
 def test_tensorflow_by_name_insists_on_it(name):
     code = f"import zoo; zoo.build('vgg9', {name!r}, input_size=32); print('built')"
-    good = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    good = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert good.stdout.strip() == "built", good.stderr
     code = f"import os; os.environ['KERAS_BACKEND'] = 'jax'; {code}"
-    bad = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    bad = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
     assert "BackendError" in bad.stderr
     assert "KERAS_BACKEND" in bad.stderr
 
@@ -132,7 +144,9 @@ assert one.keys() == other.keys()
 largest = max(np.abs(value).max() for value in one.values())
 assert max(np.abs(one[key] - other[key]).max() for key in one) < 1e-5 * largest
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -150,7 +164,9 @@ def test_a_missing_framework_says_what_to_install(backend):
         f"try: zoo.build('vgg9', {backend!r}, input_size=32)\n"
         "except zoo.BackendError as error: print(error)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
     assert done.returncode == 0, done.stderr
     assert f"zoo's {backend} backend needs" in done.stdout
     assert f"python -m pip install 'polyzoo[{backend}]'" in done.stdout

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from limits import HANG
 
 import zoo
 import zoo.verification.verify
@@ -69,7 +70,7 @@ def test_float64_on_the_command_line(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "zoo", "verify", "vgg9_bn", "--input-size", "32", "--num-classes", "7",
          "--dtype", "float64", "--output", str(path), "--json"],
-        capture_output=True, text=True, timeout=600, cwd=tmp_path,
+        capture_output=True, text=True, timeout=HANG, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
@@ -174,7 +175,7 @@ def test_predict_on_the_command_line():
         done = subprocess.run(
             [sys.executable, "-m", "zoo", "predict", path, "--model", "vgg9", "--input-size", "64",
              "--backend", backend, "--json", "--top", "3"],
-            capture_output=True, text=True, timeout=300,
+            capture_output=True, text=True, timeout=HANG,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         tops.append([row["class"] for row in json.loads(done.stdout)["top"]])
@@ -193,7 +194,7 @@ def test_a_place_for_the_result_that_cannot_be_is_refused_at_once(tmp_path):
     for place in (".", "", "missing/x.json"):
         done = subprocess.run(
             [sys.executable, "-m", "zoo", "verify", "vgg9", "--output", place],
-            capture_output=True, text=True, timeout=60, cwd=tmp_path,
+            capture_output=True, text=True, timeout=HANG, cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 2, place
         assert "error: --output:" in done.stderr

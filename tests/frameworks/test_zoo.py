@@ -14,7 +14,7 @@ import gc
 import numpy as np
 import pytest
 from conftest import BACKENDS
-from counting import count, is_large
+from counting import DENSE, count, index, large
 from loading import load
 
 import zoo
@@ -49,19 +49,20 @@ def small(name):
 def models():
     """Every model but the largest; all but the least costly of each family are slow."""
     families = {}
-    for name in zoo.list_models():
-        graph = small(name)
-        if not is_large(graph):
-            families.setdefault(graph.about["family"], []).append((graph.macs, name))
+    for model in index():
+        if model["model"] not in large():
+            families.setdefault(model["family"], []).append((model["macs"], model["model"]))
     for family in families.values():
-        least = min(family)
-        for each in family:
-            yield pytest.param(each[1], marks=[] if each == least else pytest.mark.slow)
+        for macs, name in family:
+            marks = [] if (macs, name) == min(family) else pytest.mark.slow
+            yield pytest.param(name, marks=marks)
 
 
 @pytest.mark.parametrize("name", list(models()))
 def test_model(name, frameworks):
     graph = small(name)
+    own = zoo.graph(name)
+    assert graph.num_parameters == own.num_parameters or own.about["family"] in DENSE
     options = {"input_size": graph.options["input_size"]}
     x = photographs(1, graph)
     weights, reference = conditioned(graph, x)
