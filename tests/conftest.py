@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 
 import loading
@@ -12,6 +13,8 @@ BACKENDS = ("torch", "paddle", "keras", "flax")
 
 
 def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; threads would wait
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     loading.quick = config.option.markexpr == "not slow"
 
 

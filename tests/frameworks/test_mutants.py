@@ -267,7 +267,7 @@ def cases():
             yield pytest.param(backend, name, marks=marks, id=f"{backend}-{name}")
 
 
-@pytest.mark.parametrize(("backend", "name"), cases(), indirect=["backend"])
+@pytest.mark.parametrize(("backend", "name"), list(cases()), indirect=["backend"])
 def test_every_fault_is_found_and_its_node_named(name, spec, backend, other, seeded):
     fault = FAULTS[name]
     seeded(fault)

@@ -184,9 +184,16 @@ def in_torch(make):
 
 
 @pytest.mark.parametrize(
-    ("name", "rules_"), [("googlenet", ("SGD",)), ("everything", tuple(rules.RULES))]
+    ("backend", "name", "rules_"),
+    [
+        ("paddle", "googlenet", ("SGD",)),
+        ("keras", "googlenet", ("SGD",)),
+        pytest.param("flax", "googlenet", ("SGD",), marks=pytest.mark.slow),
+        *((backend, "everything", tuple(rules.RULES)) for backend in ("paddle", "keras", "flax")),
+    ],
+    indirect=["backend"],
 )
-def test_gradients_and_ten_steps_agree(name, rules_, framework, backend, in_torch, make):
+def test_gradients_and_ten_steps_agree_with_torch(name, rules_, framework, backend, in_torch, make):
     graph = make(name)
     found, expected = trained(graph, backend, rules_), in_torch(name, rules_)
     loss, of_input, gradients, weights = found[""]

@@ -246,7 +246,7 @@ def test_every_framework_trains_a_network_with_batch_norm(framework, backend):
         from flax import nnx
 
         images = jax.numpy.asarray(x.transpose(0, 2, 3, 1))
-        grads = nnx.grad(lambda m: (m(images) ** 2).mean())(model)
+        grads = nnx.jit(nnx.grad(lambda m: (m(images) ** 2).mean()))(model)
         new = jax.tree.map(lambda p, g: p - 0.1 * g, nnx.state(model, nnx.Param), grads)
         nnx.update(model, new)
     for name, value in zoo.get_weights(model).items():
