@@ -272,3 +272,8 @@ def test_a_layer_may_be_repeated_no_times(spec_file):
 def test_a_depth_that_cannot_be(depth):
     with pytest.raises(zoo.InputError, match="depth must be None or an integer of at least 1"):
         zoo.graph("vgg9").summary(depth)
+
+
+def test_outputs_of_a_shared_graph_cannot_be_changed():
+    with pytest.raises(TypeError, match="cannot be changed"):
+        zoo.graph("vgg16").output_nodes.clear()

@@ -64,10 +64,10 @@ def without(*names):
     [
         ("{about: The same., preprocessing: {crop: 1}}", OF_LAYERS | OF_NETWORK),
         ("{settings: {width: 4}}", OF_LAYERS | OF_NETWORK),
-        ("{settings: {width: 5}}", OF_LAYERS),
-        ("{options: {num_classes: 5}}", OF_LAYERS),
+        ("{settings: {width: 5}}", {}),
+        ("{options: {num_classes: 5}}", {}),
         ("{published: {ops: 1M}}", OF_LAYERS | {"": OF_NETWORK[""] | {"ops": "1M"}}),
-        ("{settings: {width: 5}, published: {ops: 1M}}", OF_LAYERS | {"": {"ops": "1M"}}),
+        ("{settings: {width: 5}, published: {ops: 1M}}", {"": {"ops": "1M"}}),
         ("{layers: {last: {op: tanh}}}", without("last")),
         ("{layers: {last: {op: tanh, published: {depth: 0}}}}", OF_LAYERS | {"last": {"depth": 0}}),
         ("{layers: {last: {published: {depth: 0}}}}",
@@ -86,9 +86,9 @@ def test_figures_that_pass_on(tmp_path, variant, expected):
 
 def test_a_second_variant_does_not_bring_figures_back(tmp_path):
     path = tmp_path / "family.yaml"
-    text = "  x: {layers: {b: {channels: 7}}}\n  y: {base: x, settings: {width: 5}}\n"
+    text = "  x: {layers: {b: {channels: 7}}}\n  y: {base: x, layers: {last: {op: tanh}}}\n"
     path.write_text(FAMILY + text)
-    assert zoo.graph(f"{path}:y").to_dict()["published"] == without("b")
+    assert zoo.graph(f"{path}:y").to_dict()["published"] == without("b", "last")
 
 
 def test_a_network_of_ones_own_over_resnet50(tmp_path):
@@ -194,3 +194,15 @@ def test_reasons_that_a_table_may_not_give(tmp_path, notes, message):
     path.write_text(NOTED.replace('{b: {"params, output": Why.}}', notes))
     with pytest.raises(SpecError, match=message):
         zoo.graph(str(path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["options: {input_size: 112}", "options: {num_classes: 10}, classes: ~"],
+)
+def test_options_reach_every_layer_of_googlenet(tmp_path, change):
+    path = tmp_path / "mine.yaml"
+    variant = f"{{base: googlenet, {change}}}"
+    path.write_text(f"format: 1\nextends: googlenet\nmodels:\n  small: {variant}\n")
+    assert zoo.graph("googlenet").published
+    assert not zoo.graph(f"{path}:small").published

@@ -12,6 +12,8 @@ from zoo.ops import Composite, operation
 from zoo.ops.fields import POSITIVE
 from zoo.ops.grammar import Field
 from zoo.verification.comparison import error
+from zoo.verification.conditioned import conditioned
+from zoo.verification.full import photographs
 
 LAYERS = """
 conv: {op: conv, out_channels: 4, kernel_size: 3}
@@ -65,7 +67,27 @@ def composites():
                 "rectified": {"op": "rectified"},
             }
 
+        @operation("conv_norm", family="convolution")
+        class ConvNorm(Composite):
+            """A convolution with a batch norm."""
+
+            out_channels = Field(POSITIVE)
+            expands = {
+                "conv": {"op": "conv", "out_channels": "$out_channels", "kernel_size": 3},
+                "bn": {"op": "batch_norm"},
+                "silu": {"op": "silu"},
+            }
+
         yield
+
+
+def test_a_composite_with_a_batch_norm_has_conditioned_weights(composites, spec_file):
+    graph = zoo.graph(spec_file("a: {op: conv_norm, out_channels: 5}"), input_size=9)
+    weights, reference = conditioned(graph, photographs(1, graph))
+    assert list(reference) == ["a"]
+    assert np.isfinite(reference["a"]).all()
+    assert weights.keys() == {p.name for p in graph.parameters}
+    assert (weights["a.bn.running_var"] > 0).all()
 
 
 def test_every_node_and_every_weight(composites, spec_file, framework, backend, tmp_path):

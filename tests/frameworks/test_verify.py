@@ -14,7 +14,7 @@ from limits import HANG
 import zoo
 import zoo.verification.verify
 from zoo.backend import registry
-from zoo.errors import UnknownNameError
+from zoo.errors import InputError, UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned import conditioned
 
@@ -291,3 +291,15 @@ def test_progress_is_one_plain_line_a_step():
         "Running Flax NNX (2 of 2)",
         "Comparing every node",
     ]
+
+
+def test_values_beyond_float32_are_refused_and_not_passed(spec_file):
+    path = spec_file(
+        "a: {op: conv, out_channels: 4, kernel_size: 3}\n"
+        "b: {op: scale, factor: 1000000.0, repeat: 8}\n"
+        "flatten: {op: flatten}\nfc: {op: linear, out_features: 3}",
+        header="options: {input_size: 8}\n",
+    )
+    with pytest.raises(InputError, match="overflow float32, even in NumPy; verify it in float64"):
+        zoo.verify(path, backends=["torch"])
+    assert zoo.verify(path, backends=["torch"], dtype="float64").passed

@@ -72,7 +72,13 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
     """
     backend, network = registry.of(model), graph_of(model)
     logits = network.named(outputs)[network.outputs[0].name]
-    numbers = class_numbers(labels, *logits.shape)
+    shape = tuple(getattr(logits, "shape", ()))
+    if len(shape) != 2:
+        raise InputError(
+            f"expected what the model returned, logits [N, num_classes], got "
+            f"{type(logits).__name__} {list(shape)}"
+        )
+    numbers = class_numbers(labels, *shape)
     return network.total_loss(
         outputs, lambda logits, weight: backend.cross_entropy(logits, numbers, weight)
     )

@@ -25,16 +25,20 @@ PACKAGES = ("zoo.torch", "zoo.paddle", "zoo.keras", "zoo.flax")
 
 @functools.cache
 def table() -> dict[str, Description]:
-    """Return all backends: zoo's own and those of other packages.
-
-    Raises:
-        BackendError: The entry point of another package does not lead to a description.
-    """
+    """Return all backends: zoo's own and those of other packages, without those that are broken."""
     built_in = {entry.name: entry for entry in map(_description, PACKAGES)}
     points = importlib.metadata.entry_points(group="zoo.backends")
-    plugins = {point.name: _description(point.value, point.name) for point in points}
+    plugins = {}
+    for point in points:
+        try:
+            plugins[point.name] = _description(point.value, point.name)
+        except BackendError as error:
+            _broken[point.name] = str(error)
     return {**plugins, **_registered, **built_in}
 
+
+#: Backends whose entry points do not lead to a description, and why.
+_broken: dict[str, str] = {}
 
 #: Backends registered at run time, without an entry point.
 _registered: dict[str, Description] = {}
@@ -69,6 +73,7 @@ def resolve(name: str) -> Description:
 
     Raises:
         UnknownNameError: There is no backend of that name.
+        BackendError: Its package cannot be imported, or describes no backend.
 
     Example:
         >>> resolve("pytorch").name, resolve("jax").name
@@ -76,6 +81,8 @@ def resolve(name: str) -> Description:
     """
     key = str(name).lower()
     known = {alias: entry for entry in table().values() for alias in (entry.name, *entry.aliases)}
+    if key in _broken and key not in known:
+        raise BackendError(_broken[key])
     if key not in known:
         hint = suggestion(key, known) or f" Known: {', '.join(table())}."
         raise UnknownNameError(f"Unknown backend {name!r:.60}.{hint}")
@@ -183,9 +190,10 @@ def _description(package: str, name: str = "") -> Description:
     """Import a backend's package, but not its framework, and return its description."""
     try:
         description = getattr(importlib.import_module(package), "DESCRIPTION", None)
-    except ImportError as error:
+    except Exception as error:  # another package may raise anything
         raise BackendError(
-            f"the backend {name or package!r} cannot be imported from {package!r}: {error}"
+            f"the backend {name or package!r} cannot be imported from {package!r}: "
+            f"{type(error).__name__}: {error}"
         ) from error
     if not isinstance(description, Description) or (name and description.name != name):
         raise BackendError(

@@ -30,6 +30,8 @@ def class_numbers(labels: Any, batch: int | None, classes: int) -> Any:
     """
     if isinstance(labels, list | tuple | int):
         labels = np.asarray(labels)
+    if not hasattr(labels, "shape"):
+        raise InputError(f"expected labels, got {type(labels).__name__}")
     shape = list(labels.shape)
     if len(shape) == 2 and shape[1] == 1:
         labels, shape = labels[:, 0], shape[:1]

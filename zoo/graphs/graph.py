@@ -18,7 +18,7 @@ from zoo.errors import BackendError, InputError, UnknownNameError, suggestion
 from zoo.graphs import blocks
 from zoo.graphs.blocks import Block
 from zoo.graphs.exchange import Reader, plain, tuples
-from zoo.graphs.frozen import freeze
+from zoo.graphs.frozen import FrozenDict, freeze
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Map, Shape
 
@@ -150,7 +150,7 @@ class Graph:
     @cached_property
     def output_nodes(self) -> dict[str, Node]:
         """Output name -> node."""
-        return {output.name: self.node(output.step) for output in self.outputs}
+        return FrozenDict({output.name: self.node(output.step) for output in self.outputs})
 
     def named(self, outputs: Any) -> Mapping[str, Any]:
         """Return the outputs of a model as a dict by name.

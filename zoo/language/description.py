@@ -40,5 +40,8 @@ def class_names(spec: Spec, chosen: Mapping[str, Any], scope: Scope) -> tuple[st
     """
     names = classes.names(spec.classes)
     if names and len(names) != spec.options.num_classes:
-        scope.fail(f"{len(names)} class names, but num_classes is {spec.options.num_classes}")
+        scope.fail(
+            f"{len(names)} class names, but num_classes is {spec.options.num_classes}: name that "
+            "many classes, or write 'classes: ~' for none"
+        )
     return names if len(names) == chosen["num_classes"] else ()

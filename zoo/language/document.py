@@ -196,10 +196,8 @@ class _Reader:
         if self.values > MAX_VALUES:
             raise self.error(line, (), f"more than {MAX_VALUES:,} values after alias expansion")
         if isinstance(node, yaml.MappingNode):
-            self.check_tag(node, location, "map")
             return self.mapping(node, location, line)
         if isinstance(node, yaml.SequenceNode):
-            self.check_tag(node, location, "seq")
             result = Sequence()
             result.line, result.lines = line, [item.start_mark.line + 1 for item in node.value]
             result.extend(self.convert(item, (*location, i)) for i, item in enumerate(node.value))
@@ -224,8 +222,6 @@ class _Reader:
     def scalar(self, node: yaml.Node, location: Location) -> Any:
         self.count(node.value, node.start_mark.line + 1)
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
-        if kind not in _SCALARS:
-            self.check_tag(node, location, "str")
         try:
             return _SCALARS[kind](node.value)
         except (KeyError, ValueError):
@@ -238,12 +234,6 @@ class _Reader:
         if self.characters > MAX_CHARACTERS:
             message = f"more than {MAX_CHARACTERS:,} characters after alias expansion"
             raise self.error(line, (), message)
-
-    def check_tag(self, node: yaml.Node, location: Location, kind: str) -> None:
-        if node.tag != f"tag:yaml.org,2002:{kind}":
-            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            message = f"YAML tags are not allowed here, got {quoted(tag, 60)}"
-            raise self.error(node.start_mark.line + 1, location, message)
 
     def error(self, line: int, location: Location, message: str) -> SpecError:
         return SpecError(f"{_end(self.file)}:{line}: {describe(location)}: {message}")
@@ -288,6 +278,10 @@ def _check_depth(text: str, file: str) -> None:
     depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
         values += not isinstance(event, yaml.CollectionEndEvent)
+        if getattr(event, "tag", None) is not None:
+            position = f"{_end(file)}:{_line(event)}"
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise SpecError(f"{position}: YAML tags are not allowed, got {quoted(tag, 60)}")
         if values > 2 * MAX_VALUES + 10:  # keys are counted here, too
             raise SpecError(f"{_end(file)}:{_line(event)}: more than {MAX_VALUES:,} values")
         if isinstance(event, yaml.CollectionStartEvent):

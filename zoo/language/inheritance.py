@@ -2,8 +2,8 @@
 
 - Figures of the whole network are inherited only if the variant changes no options, settings,
   tables, blocks or layers.
-- Figures of a layer are inherited unless the variant changes the layer, a block that it uses
-  (directly or within another block), or its row of a table.
+- Figures of a layer are inherited unless the variant changes options or settings, the layer, a
+  block that it uses (directly or within another block), or its row of a table.
 
 Figures that the variant states itself always apply.
 """
@@ -57,6 +57,11 @@ class _Changes:
 
     def __init__(self, base: Mapping, variant: Mapping) -> None:
         old, new = base.get("blocks") or {}, variant.get("blocks") or {}
+        # Options and settings reach every layer, through the shapes of those before it, too.
+        self.everywhere = any(
+            _computing(base.get(key)) != _computing(variant.get(key))
+            for key in ("options", "settings")
+        )
         self.blocks = {k for k in new if _computing(old.get(k)) != _computing(new[k])}
         self.rows = {
             (table, row)
@@ -106,6 +111,8 @@ class _Changes:
 
     def rebuilt(self, layer: Mapping) -> bool:
         """Tell whether a layer uses a changed block. An expression could name any block."""
+        if self.everywhere:
+            return True
         used = _uses([layer])
         return bool(self.blocks) and ("" in used or not used.isdisjoint(self.blocks))
 

@@ -6,6 +6,7 @@ point of the group ``zoo.operations``, whose value is a module that registers th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
@@ -56,7 +57,12 @@ class Registry(Mapping[str, type[Op]]):
             import importlib.metadata  # takes a tenth of the time that NumPy takes
 
             for entry in importlib.metadata.entry_points(group=GROUP):
-                entry.load()
+                try:
+                    entry.load()
+                except Exception as error:  # another package may raise anything
+                    problem = f"{type(error).__name__}: {error}"
+                    message = f"the operation {entry.name!r} cannot be loaded: {problem}"
+                    warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def __getitem__(self, name: str) -> type[Op]:
         if name not in self._classes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zoo.backend import registry
+from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.verification import tolerances
 from zoo.verification.comparison import Array, error, top, worst
@@ -67,7 +69,9 @@ class Case:
                 counted too.
         """
         folder.mkdir(exist_ok=True)
-        weights, reference = conditioned(graph, x, seed)
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights, reference = conditioned(graph, x, seed)
+        _check_finite(graph, reference, "float64")
         np.save(folder / "input.npy", x)
         np.savez(folder / "weights.npz", **dict[str, Any](weights))
         write_job(folder, graph=graph, counterpart=counterpart, dtype=dtype, seed=seed)
@@ -84,7 +88,13 @@ class Case:
         minimum = tolerances.FORWARD[self.dtype]
         if self._rounding_error is None:
             return minimum
-        return max(minimum, tolerances.ROUNDING_FACTOR * self._rounding_error.result())
+        rounding_error = self._rounding_error.result()
+        if not math.isfinite(rounding_error):
+            raise InputError(
+                f"{self.graph.name}: its values overflow float32, even in NumPy; verify it in "
+                "float64 (--dtype float64)"
+            )
+        return max(minimum, tolerances.ROUNDING_FACTOR * rounding_error)
 
     def run(
         self,
@@ -148,3 +158,13 @@ class Case:
 
 def _value(values: Mapping[str, Array], key: str) -> Array:
     return values[key] if key in values else np.empty(0)
+
+
+def _check_finite(graph: Graph, values: Mapping[str, Array], dtype: str) -> None:
+    """Refuse a network whose reference proves nothing."""
+    for name, value in values.items():
+        if not np.isfinite(value).all():
+            raise InputError(
+                f"{graph.name}: the values of {name} are not finite in {dtype}, even in NumPy, so "
+                "there is nothing to compare with"
+            )

@@ -20,6 +20,7 @@ import numpy as np
 from zoo import ops
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node, Parameter
+from zoo.ops.composite import opened
 from zoo.verification.comparison import error
 from zoo.weights.initial import uniform
 
@@ -39,12 +40,13 @@ def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array]
     """
     weights = _Weights(graph, seed)
     values: dict[str, Array] = {"input": x.astype(np.float64)}
-    for node in graph.nodes:
+    # The parameters of a composite depend on what its layers read.
+    layers = opened(graph, {node.op for node in graph.nodes if not node.parameters})
+    for node in layers.nodes:
         inputs = [values[name] for name in node.inputs]
         parameters = weights.fill(node, inputs[0])
         values[node.name] = ops.OPS[node.op].meaning(node, inputs, parameters)
-    del values["input"]
-    return weights.values, values
+    return weights.values, {n.name: values[layers.node(n.name).name] for n in graph.nodes}
 
 
 def rounding(
