@@ -1,0 +1,65 @@
+"""A package that is broken does not keep anyone from using the rest of zoo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from limits import HANG
+
+CODE = """
+import zoo
+print(zoo.list_backends() is not None, zoo.graph("lenet5").num_parameters)
+try:
+    zoo.build("lenet5", "broken")
+except zoo.BackendError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """Writes a package with an entry point, and returns the folder for the path."""
+
+    def write(group, text):
+        (tmp_path / "broken_for_zoo.py").write_text(text)
+        info = tmp_path / "broken_for_zoo-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: broken-for-zoo\nVersion: 1.0\n"
+        )
+        (info / "entry_points.txt").write_text(f"[{group}]\nbroken = broken_for_zoo\n")
+        return tmp_path
+
+    return write
+
+
+def run(folder, *command):
+    return subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        env={"PYTHONPATH": ":".join([str(folder), *sys.path]), "PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["raise RuntimeError('no')", "def", "import nothing_of_that_name", "DESCRIPTION = 1", ""],
+)
+def test_a_backend_is_refused_when_it_is_used_and_only_then(broken, text):
+    done = run(broken("zoo.backends", text), "-c", CODE)
+    assert done.returncode == 0, done.stderr
+    first, problem = done.stdout.splitlines()
+    assert first == "True 60840"
+    assert "broken" in problem
+
+
+def test_an_operation_is_a_warning(broken, spec_file):
+    folder = broken("zoo.operations", "raise RuntimeError('no')")
+    done = run(folder, "-m", "zoo", "summary", spec_file("a: {op: missing}"))
+    assert done.returncode == 2
+    assert "the operation 'broken' cannot be loaded: RuntimeError: no" in done.stderr
+    assert "Traceback" not in done.stderr
