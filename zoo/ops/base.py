@@ -77,7 +77,7 @@ class Op(Layer):
     @staticmethod
     @abstractmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        """Compute the operation in NumPy, in evaluation mode: its definition, clear rather than fast.
+        """Compute the operation in NumPy, in evaluation mode: its definition, clear, not fast.
 
         Args:
             node: The node.
