@@ -121,6 +121,9 @@ def test_operations_cannot_be_changed():
     ("op", "message"),
     [
         ("swish", "It is called 'silu'."),
+        ("DepthwiseConv2D", "It is called 'conv'. Set 'groups' to the number of its input"),
+        ("HardSigmoid", "It is called 'hard_sigmoid'. Its slope is 1/6"),
+        ("AveragePool", "It is called 'avg_pool'. It counts padding by default"),
         ("Conv2D", "It is called 'conv'."),
         ("fc", "It is called 'linear'."),
         ("Gemm", "It is called 'linear'."),

@@ -51,7 +51,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
             "c: {op: conv, out_channels: 8, kernal_size: 3}",
             "$.layers.c.kernal_size: unknown field. Did you mean 'kernel_size'?",
         ),
-        ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: missing; it must be given"),
+        ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: a required field is missing"),
         ("c: {op: group, layers: {}}", "$.layers.c: unknown op 'group'. Known: conv, "),
         ("c: {op: [conv]}", "$.layers.c: unknown op ['conv']"),
         (
@@ -231,7 +231,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ("models: {x: {layers: {r: ~}}}", "write {when: false} to leave a layer out"),
         ("models: {x: {layers: {s: {op: relu, after: q}}}}", "unknown layer 'q' in 'after'"),
         ("outputs: {logits: {from: q}}", "output 'logits' comes from an unknown layer 'q'"),
-        ("paper: {title: x}", "$.paper.authors: missing; it must be given"),
+        ("paper: {title: x}", "$.paper.authors: a required field is missing"),
         ("output: {}", "$.output: unknown field. Did you mean 'outputs'?"),
         ("options: {num_classes: ten}", "$.options.num_classes: expected an integer of at least 1"),
         (
@@ -251,7 +251,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
             "$.initializers.weight.distribution: expected",
         ),
         ("initializers: {weight: 3}", "$.initializers.weight: expected a mapping, got 3"),
-        ("initializers: {bias: 0.2}", "$.initializers.weight: missing; it must be given"),
+        ("initializers: {bias: 0.2}", "$.initializers.weight: a required field is missing"),
         (
             "initializers: {weight: {std: $x}}",
             "$.initializers.weight.std: expected a number, got '$x'",
@@ -337,3 +337,10 @@ def test_paths_are_taken_as_such(spec_file):
     from pathlib import Path
 
     assert zoo.graph(Path(spec_file("r: {op: relu}"))).name == "tiny"
+
+
+def test_blocks_within_blocks_have_an_end_and_are_no_cycle(spec_file):
+    blocks = "".join(f"  b{i}: {{layers: {{x: {{block: b{i + 1}}}}}}}\n" for i in range(20))
+    header = f"blocks:\n{blocks}  b20: {{layers: {{x: {{op: relu}}}}}}\n"
+    with pytest.raises(SpecError, match="blocks nested more than 16 levels deep: block b16 in b15"):
+        zoo.graph(spec_file("a: {block: b0}", header=header))

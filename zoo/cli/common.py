@@ -59,7 +59,7 @@ def depth_options(command: Function) -> Function:
         type=click.IntRange(min=1),
         default=1,
         show_default=True,
-        help="How many levels of blocks to open.",
+        help="Levels of nested blocks to expand.",
     )(command)
 
 

@@ -26,7 +26,9 @@ _MODELS = completion.completing(completion.models)
 @click.argument("new", metavar="MODEL", shell_complete=_MODELS)
 @aux_option
 @size_options
-@click.option("--all", "every", is_flag=True, help="List every change, even if many are similar.")
+@click.option(
+    "--all", "every", is_flag=True, help="List every change, without grouping."
+)
 @format_options
 @click.pass_context
 def diff(

@@ -34,7 +34,7 @@ from zoo.cli.terminal import check_writable, escape, out
 @click.option(
     "--columns",
     type=click.IntRange(min=1),
-    help="Largest number of columns; by default what suits a page.",
+    help="Largest number of columns; by default, what fits a page.",
 )
 def draw(
     model: str,

@@ -29,8 +29,8 @@ _WIDE = 100  # columns of a terminal that has room for descriptions
 def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
     """List the models that zoo ships.
 
-    Each with its number of parameters, its multiply-accumulates (MACs), and the sources that
-    publish weights for it. PATTERN selects models by their names, such as 'vgg*'.
+    Shows the parameters, the multiply-accumulates (MACs) and the sources of weights of each model.
+    PATTERN selects models by their names, such as 'vgg*'.
     """
     from zoo.views import tables
 

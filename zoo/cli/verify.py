@@ -99,7 +99,7 @@ def verify(
 ) -> None:
     """Verify that the frameworks compute the same values at every node.
 
-    The exit status is 1 if they do not.
+    Exits with status 1 if they do not.
     """
     from zoo.files import write_text
     from zoo.verification.rendering import page

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.errors import listed, quoted, suggestion
+from zoo.errors import listed, quoted, shortened, suggestion
 from zoo.graphs.published import NOTES
 from zoo.language.schema import Rows, Spec, Table, Use
 from zoo.language.scope import Scope
@@ -119,7 +119,12 @@ def enter(
         hint = suggestion(kind, blocks) or f" Known: {listed(blocks) or 'none'}."
         scope.fail(f"unknown block {quoted(kind)}.{hint}", "block")
     if kind in scope.blocks or len(scope.blocks) >= MAX_BLOCK_DEPTH:
-        scope.fail(f"a cycle: block {' in '.join([kind, *reversed(scope.blocks)])}")
+        nesting = f"block {' in '.join([kind, *reversed(scope.blocks)])}"
+        if kind in scope.blocks:
+            scope.fail(f"a cycle: {nesting}")
+        scope.fail(
+            f"blocks nested more than {MAX_BLOCK_DEPTH} levels deep: {shortened(nesting, 120)}"
+        )
     cells = row(spec, name, use, scope)
     values = {**cells.arguments, **use.arguments}
     parameters = blocks[kind].parameters

@@ -125,5 +125,6 @@ def hint(word: str) -> str | None:
         exact = whole in {synonym.lower() for synonym in (name, *cls.words)}
         similar = plain in {frameworks.normalised(synonym) for synonym in (name, *cls.words)}
         if exact or (similar and whole not in frameworks.ABSENT):  # Dropout2d is not dropout
-            return f"It is called {name!r}."
+            caveat = frameworks.CAVEATS.get(plain)
+            return f"It is called {name!r}." + (f" {caveat}" if caveat else "")
     return frameworks.ABSENT.get(whole) or frameworks.ABSENT.get(plain)

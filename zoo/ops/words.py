@@ -62,6 +62,24 @@ ABSENT: dict[str, str] = {
     "crop": f"{_NO} 'slice' takes a range of channels.",
 }
 
+#: Normalised word -> what to mind where an operation of zoo is meant, but not with its defaults.
+CAVEATS: dict[str, str] = {
+    **dict.fromkeys(
+        ("depthwiseconv", "depthwiseconvolution"),
+        "Set 'groups' to the number of its input channels.",
+    ),
+    "hardsigmoid": "Its slope is 1/6; that of ONNX and of Keras 2 is 0.2.",
+    "rescaling": "It has a factor and no offset.",
+    **dict.fromkeys(
+        ("globalaveragepooling", "globalaveragepool"),
+        "It returns a map of 1x1; put a 'flatten' after it for a vector.",
+    ),
+    **dict.fromkeys(
+        ("averagepooling", "averagepool"),
+        "It counts padding by default; Keras and ONNX do not: count_include_pad: false.",
+    ),
+}
+
 _INFERRED = "It follows from the layer's input; leave it out."
 _ACTIVATION = "An activation is a layer of its own: {op: relu}."
 _LAYOUT = "Specs have channels first, and every framework gets its own layout; leave it out."
