@@ -26,9 +26,7 @@ _MODELS = completion.completing(completion.models)
 @click.argument("new", metavar="MODEL", shell_complete=_MODELS)
 @aux_option
 @size_options
-@click.option(
-    "--all", "every", is_flag=True, help="List every change, without grouping."
-)
+@click.option("--all", "every", is_flag=True, help="List every change, without grouping.")
 @format_options
 @click.pass_context
 def diff(
