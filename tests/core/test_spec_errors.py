@@ -51,7 +51,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
             "c: {op: conv, out_channels: 8, kernal_size: 3}",
             "$.layers.c.kernal_size: unknown field. Did you mean 'kernel_size'?",
         ),
-        ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: a required field is missing"),
+        ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: missing; it must be given"),
         ("c: {op: group, layers: {}}", "$.layers.c: unknown op 'group'. Known: conv, "),
         ("c: {op: [conv]}", "$.layers.c: unknown op ['conv']"),
         (
@@ -231,7 +231,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ("models: {x: {layers: {r: ~}}}", "write {when: false} to leave a layer out"),
         ("models: {x: {layers: {s: {op: relu, after: q}}}}", "unknown layer 'q' in 'after'"),
         ("outputs: {logits: {from: q}}", "output 'logits' comes from an unknown layer 'q'"),
-        ("paper: {title: x}", "$.paper.authors: a required field is missing"),
+        ("paper: {title: x}", "$.paper.authors: missing; it must be given"),
         ("output: {}", "$.output: unknown field. Did you mean 'outputs'?"),
         ("options: {num_classes: ten}", "$.options.num_classes: expected an integer of at least 1"),
         (
@@ -251,7 +251,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
             "$.initializers.weight.distribution: expected",
         ),
         ("initializers: {weight: 3}", "$.initializers.weight: expected a mapping, got 3"),
-        ("initializers: {bias: 0.2}", "$.initializers.weight: a required field is missing"),
+        ("initializers: {bias: 0.2}", "$.initializers.weight: missing; it must be given"),
         (
             "initializers: {weight: {std: $x}}",
             "$.initializers.weight.std: expected a number, got '$x'",

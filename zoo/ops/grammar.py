@@ -129,7 +129,7 @@ class Record:
     @classmethod
     def missing(cls, key: str) -> Mismatch:
         """Return the mismatch for a missing field."""
-        return Mismatch("a required field is missing", MISSING, key)
+        return Mismatch("missing; it must be given", MISSING, key)
 
     def to_dict(self, exclude: Collection[str] = (), exclude_none: bool = False) -> dict[str, Any]:
         """Return the fields as new plain data, by attribute, defaults included."""
