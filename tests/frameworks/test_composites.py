@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from loading import load
 
 import zoo
 from zoo import ops
@@ -115,7 +116,8 @@ def test_every_node_and_every_weight(composites, spec_file, framework, backend, 
     assert zoo.graph_of(again).num_parameters == graph.num_parameters
 
 
-def test_a_composite_moves_between_frameworks(composites, spec_file, backend):
+def test_a_composite_moves_between_frameworks(composites, spec_file, framework, backend):
+    load("torch")
     model = zoo.build(spec_file(LAYERS), "torch", **OPTIONS)
     moved = zoo.convert(model, backend)
     x = np.random.default_rng(0).standard_normal((2, 3, 6, 6)).astype(np.float32)

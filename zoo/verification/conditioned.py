@@ -56,8 +56,9 @@ def rounding(
 
     This is the rounding error inherent to the network; no framework can do much better.
     """
-    steps = ops.steps(graph, x, weights, np.float32)
-    return max(error(value, reference[name]) for name, value in steps)
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller checks that it is finite
+        steps = ops.steps(graph, x, weights, np.float32)
+        return max(error(value, reference[name]) for name, value in steps)
 
 
 class _Weights:
