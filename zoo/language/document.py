@@ -278,9 +278,9 @@ def _check_depth(text: str, file: str) -> None:
     depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
         values += not isinstance(event, yaml.CollectionEndEvent)
-        if getattr(event, "tag", None) is not None:
+        if (tag := getattr(event, "tag", None)) is not None:
             position = f"{_end(file)}:{_line(event)}"
-            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            tag = tag.replace("tag:yaml.org,2002:", "!!")
             raise SpecError(f"{position}: YAML tags are not allowed, got {quoted(tag, 60)}")
         if values > 2 * MAX_VALUES + 10:  # keys are counted here, too
             raise SpecError(f"{_end(file)}:{_line(event)}: more than {MAX_VALUES:,} values")
