@@ -1,4 +1,4 @@
-"""An operation that another package adds to zoo: PReLU, and one function for each backend."""
+"""Operations that others add to zoo: PReLU, with one function a backend, and a composite."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import textwrap
 import pytest
 
 from zoo import ops
+from zoo.ops import Composite, operation
+from zoo.ops.fields import POSITIVE
+from zoo.ops.grammar import Field
 
 PRELU = '''
 """The parametric rectifier."""
@@ -118,3 +121,33 @@ def prelu(tmp_path, monkeypatch):
         yield "prelu"
     for name in [name for name in sys.modules if name.startswith("prelu_for_zoo")]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def squeeze_excite():
+    """A composite with a field and parameters: squeeze-and-excitation in one operation."""
+    with ops.OPS.restored():
+
+        @operation("squeeze_excite", family="arranging")
+        class SqueezeExcite(Composite):
+            """Each channel times a gate computed from the means of all."""
+
+            reduction = Field(POSITIVE, 2)
+            expands = {
+                "pool": {"op": "global_avg_pool"},
+                "reduce": {
+                    "op": "conv",
+                    "out_channels": "$input.channels // $reduction",
+                    "kernel_size": 1,
+                },
+                "relu": {"op": "relu"},
+                "expand": {
+                    "op": "conv",
+                    "out_channels": "$input.channels * $reduction",
+                    "kernel_size": 1,
+                },
+                "gate": {"op": "sigmoid"},
+                "product": {"op": "multiply", "from": ["input", "gate"]},
+            }
+
+        yield SqueezeExcite

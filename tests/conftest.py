@@ -8,6 +8,7 @@ import textwrap
 import loading
 import pytest
 from adding import prelu as prelu
+from adding import squeeze_excite as squeeze_excite
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
 

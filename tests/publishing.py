@@ -1,6 +1,6 @@
-"""Publishers' models: filled with random values, and saved in the publishers' own forms.
+"""Publishers' models with random values, saved in the publishers' own file formats.
 
-Where a publisher's package is none of the tests', its stand-in saves.
+A stand-in takes the place of a publisher's package that is not a test dependency.
 """
 
 from __future__ import annotations
@@ -8,103 +8,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-import warnings
 
 import numpy as np
-from loading import load
+from filling import fill_keras, fill_paddle, fill_torch, load_framework
 from photographs import photographs
 
 SIDE = 64  # pixels of what need not be large: VGGs then have a last map of 2x2
 CLASSES = 10
-
-
-def torch_module(model, x, spread=0.5, own=1):
-    """Random values for a PyTorch model; returns its outputs.
-
-    Variances are those of the input, times 1 - spread to 1 + spread; with less of a channel's own,
-    the rest is the layer's mean.
-    """
-    torch = load_framework("torch")
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
-                fan_in = module.weight[0].numel()
-                module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
-                if module.bias is not None:
-                    module.bias.normal_(0, 0.1, generator=generator)
-            if isinstance(module, torch.nn.BatchNorm2d | torch.nn.LayerNorm):
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.normal_(0, 0.1, generator=generator)
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.momentum = 1.0
-            if hasattr(module, "layer_scale"):  # at its start it would hide the layers before it
-                module.layer_scale.uniform_(0.5, 1.5, generator=generator)
-        model.train()
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.eval()
-        model(torch.from_numpy(x).to(next(model.parameters()).dtype))
-        for name, statistic in model.named_buffers():  # those of the photograph, changed a little
-            if name.endswith("running_var"):
-                shape = statistic.shape
-                factor = torch.rand(shape, generator=generator, dtype=statistic.dtype)
-                statistic.lerp_(statistic.mean(), 1 - own)
-                statistic.mul_(1 + spread * (2 * factor - 1))
-        model.eval()
-        outputs = model(torch.from_numpy(x).to(next(model.parameters()).dtype))
-    return arrays(outputs, lambda value: value.numpy())
-
-
-def paddle_layer(model, x, dtype="float32"):
-    """Random values for a PaddlePaddle model; returns its outputs."""
-    paddle = load_framework("paddle")
-    rng = np.random.default_rng(0)
-    model.to(dtype=dtype)
-    norms = [
-        m for m in model.sublayers() if isinstance(m, paddle.nn.BatchNorm2D | paddle.nn.BatchNorm)
-    ]
-    for layer in model.sublayers():
-        weight = getattr(layer, "weight", None)
-        if isinstance(layer, paddle.nn.Conv2D | paddle.nn.Linear):
-            shape = weight.shape
-            fan_in = np.prod(shape[1:]) if len(shape) == 4 else shape[0]
-            values = rng.standard_normal(shape, np.float32) * (2 / fan_in) ** 0.5
-            weight.set_value(values.astype(dtype))
-            if layer.bias is not None:
-                layer.bias.set_value((0.1 * rng.standard_normal(layer.bias.shape)).astype(dtype))
-    for layer in norms:
-        layer.weight.set_value(rng.uniform(0.5, 1.5, layer.weight.shape).astype(dtype))
-        layer.bias.set_value((0.1 * rng.standard_normal(layer.bias.shape)).astype(dtype))
-        layer._momentum = 0.0  # the batch's own statistics
-    tensor = paddle.to_tensor(x.astype(dtype))
-    with paddle.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of training a batch norm
-        if norms:
-            model.eval()
-            for layer in norms:
-                layer.train()
-            model(tensor)
-            for layer in norms:
-                variance = layer._variance.numpy()  # where a channel has few values, the layer's
-                factor = rng.uniform(0.5, 1.5, variance.shape)
-                layer._variance.set_value(((variance + variance.mean()) / 2 * factor).astype(dtype))
-        model.eval()
-        outputs = model(tensor)
-    return arrays(outputs, lambda value: value.numpy())
-
-
-def arrays(outputs, numpy):
-    if isinstance(outputs, dict):
-        return {name: numpy(value) for name, value in outputs.items()}
-    if isinstance(outputs, tuple | list):  # Paddle's GoogLeNet always gives three
-        return dict(zip(("logits", "aux1", "aux2"), map(numpy, outputs), strict=True))
-    return {"logits": numpy(outputs)}
-
-
-def load_framework(name):
-    load(name)
-    return __import__(name)
 
 
 def googlenet_torchvision(path, dtype):
@@ -114,7 +24,7 @@ def googlenet_torchvision(path, dtype):
     x = photographs(3, (3, 224, 224))
     with torch.random.fork_rng():
         model = GoogLeNet().to(getattr(torch, dtype))
-        outputs = torch_module(model, x)
+        outputs = fill_torch(model, x)
         torch.save(model.state_dict(), path)
     return x, outputs, {"aux": True}
 
@@ -126,7 +36,7 @@ def inception_torchvision(path, dtype):
     x = photographs(3, (3, 299, 299))
     with torch.random.fork_rng():
         model = Inception3(CLASSES).to(getattr(torch, dtype))
-        outputs = torch_module(model, x)
+        outputs = fill_torch(model, x)
         torch.save(model.state_dict(), path)
     return x, outputs, {"aux": True, "num_classes": CLASSES}
 
@@ -138,7 +48,7 @@ def vgg_in_torch(kind, name, path, dtype):
     x = photographs(2, (3, SIDE, SIDE))
     with torch.random.fork_rng():
         model = getattr(in_torch, kind)(name, CLASSES, SIDE // 32).to(getattr(torch, dtype))
-        outputs = torch_module(model, x)
+        outputs = fill_torch(model, x)
     if path.suffix == ".safetensors":
         from safetensors.torch import save_file
 
@@ -157,7 +67,7 @@ def efficient_in_torch(kind, name, path, dtype):
     with torch.random.fork_rng():
         model = getattr(standins, kind)(name, CLASSES).to(getattr(torch, dtype))
         # Through so many batch norms, a larger spread lets values grow to a million.
-        outputs = torch_module(model, x, spread=0.05)
+        outputs = fill_torch(model, x, spread=0.05)
     torch.save(model.state_dict(), path)
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
@@ -169,7 +79,7 @@ def compact_in_torch(name, side, path, dtype):
     x = photographs(4, (3, side, side))
     with torch.random.fork_rng():
         model = standins.make(name, CLASSES).to(getattr(torch, dtype))
-        outputs = torch_module(model, x, spread=0.05, own=0.5)
+        outputs = fill_torch(model, x, spread=0.05, own=0.5)
     torch.save(model.state_dict(), path)
     return x, outputs, {"input_size": side, "num_classes": CLASSES}
 
@@ -178,7 +88,7 @@ def googlenet_paddle(path, dtype):
     paddle = load_framework("paddle")
     x = photographs(2, (3, 224, 224))
     model = paddle.vision.models.googlenet()
-    outputs = paddle_layer(model, x, dtype)
+    outputs = fill_paddle(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
     return x, outputs, {"aux": True}
 
@@ -187,7 +97,7 @@ def vgg_in_paddle(path, dtype):
     paddle = load_framework("paddle")
     x = photographs(1, (3, 224, 224))
     model = paddle.vision.models.vgg11(batch_norm=True)
-    outputs = paddle_layer(model, x, dtype)
+    outputs = fill_paddle(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
     return x, outputs, {}
 
@@ -197,7 +107,7 @@ def in_paddle(name, side, path, dtype):
     paddle = load_framework("paddle")
     x = photographs(2, (3, side, side))
     model = getattr(paddle.vision.models, name)(num_classes=CLASSES)
-    outputs = paddle_layer(model, x, dtype)
+    outputs = fill_paddle(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
     return x, outputs, {"input_size": side, "num_classes": CLASSES}
 
@@ -208,7 +118,7 @@ def vgg_in_paddleclas(path, dtype):
 
     x = photographs(2, (3, SIDE, SIDE))
     model = Vgg([1, 1, 2, 2, 2], CLASSES, SIDE // 32)
-    outputs = paddle_layer(model, x, dtype)
+    outputs = fill_paddle(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
@@ -224,35 +134,9 @@ def in_keras(name, side, path, dtype, **options):
         model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES, **options)
     finally:
         keras.config.set_dtype_policy(usual)
-    rng = np.random.default_rng(0)
-    for variable in model.variables:
-        shape = tuple(variable.shape)
-        depthwise = "depthwise" in variable.path or "_dw_" in variable.path
-        fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
-        values = rng.standard_normal(shape, np.float32)
-        if variable.name == "gamma":
-            variable.assign(1 + 0.1 * values)
-        elif not variable.name.startswith("moving"):
-            variable.assign(values * ((2 / fan_in) ** 0.5 if len(shape) > 1 else 0.1))
-    images = x.transpose(0, 2, 3, 1).astype(dtype)
-    norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
-    for layer in norms:
-        momentum, layer.momentum = layer.momentum, 0.0  # the batch's own statistics
-    if norms:
-        model(images, training=True)
-    for layer in norms:
-        layer.momentum = momentum
-        variance = np.asarray(layer.moving_variance)  # where a channel has few values, the layer's
-        factor = rng.uniform(0.5, 1.5, variance.shape)
-        layer.moving_variance.assign((variance + variance.mean()) / 2 * factor)
-    last = [layer for layer in model.layers if hasattr(layer, "kernel")][-1]
-    before = keras.Model(model.input, last.input).predict_on_batch(images)
-    logits = before.reshape(len(x), -1) @ np.asarray(last.kernel).reshape(-1, CLASSES)
-    last.kernel.assign(last.kernel / np.std(logits))  # or the softmax would say 0 and 1 alone
-    outputs = model.predict_on_batch(images)
-    assert 0.01 < outputs.max() < 0.99
+    outputs = fill_keras(model, x, dtype)
     save_in_keras(model, path)
-    return x, {"logits": outputs}, {"input_size": side, "num_classes": CLASSES}
+    return x, outputs, {"input_size": side, "num_classes": CLASSES}
 
 
 #: what Keras 1 called layers and variables: https://github.com/keras-team/keras/tree/1.2.2

@@ -17,8 +17,6 @@ from zoo.ops import registry, words
 from zoo.ops.base import Op
 from zoo.ops.cases import Generator
 from zoo.ops.composite import Composite, as_block, opened
-from zoo.ops.fields import POSITIVE
-from zoo.ops.grammar import Field
 from zoo.ops.registry import operation
 
 ROOT = Path(zoo.__file__).parent.parent
@@ -190,37 +188,7 @@ def test_the_tables_of_words_are_in_the_form_that_is_looked_up():
     assert {name for names in words._FIELDS.values() for name in names} <= known
 
 
-@pytest.fixture
-def gate():
-    """A composite with a field and parameters: squeeze-and-excitation in one operation."""
-    with ops.OPS.restored():
-
-        @operation("squeeze_excite", family="arranging")
-        class SqueezeExcite(Composite):
-            """Each channel times a gate computed from the means of all."""
-
-            reduction = Field(POSITIVE, 2)
-            expands = {
-                "pool": {"op": "global_avg_pool"},
-                "reduce": {
-                    "op": "conv",
-                    "out_channels": "$input.channels // $reduction",
-                    "kernel_size": 1,
-                },
-                "relu": {"op": "relu"},
-                "expand": {
-                    "op": "conv",
-                    "out_channels": "$input.channels * $reduction",
-                    "kernel_size": 1,
-                },
-                "gate": {"op": "sigmoid"},
-                "product": {"op": "multiply", "from": ["input", "gate"]},
-            }
-
-        yield SqueezeExcite
-
-
-def test_a_composite_is_its_layers_under_one_name(gate, spec_file):
+def test_a_composite_is_its_layers_under_one_name(squeeze_excite, spec_file):
     short = zoo.graph(spec_file("se: {op: squeeze_excite, reduction: 4}"), in_channels=8)
     (node,) = short.nodes
     assert node.attributes == {"reduction": 4}

@@ -26,31 +26,9 @@ OPTIONS = {"in_channels": 3, "input_size": 6}
 
 
 @pytest.fixture
-def composites():
-    """One with a field and with parameters; and one that reads a flattened map, and holds another."""
+def composites(squeeze_excite):
+    """With parameters; reading a flattened map, with another inside; and with a batch norm."""
     with ops.OPS.restored():
-
-        @operation("squeeze_excite", family="arranging")
-        class SqueezeExcite(Composite):
-            """Each channel times a gate computed from the means of all."""
-
-            reduction = Field(POSITIVE, 2)
-            expands = {
-                "pool": {"op": "global_avg_pool"},
-                "reduce": {
-                    "op": "conv",
-                    "out_channels": "$input.channels // $reduction",
-                    "kernel_size": 1,
-                },
-                "silu": {"op": "silu"},
-                "expand": {
-                    "op": "conv",
-                    "out_channels": "$input.channels * $reduction",
-                    "kernel_size": 1,
-                },
-                "gate": {"op": "sigmoid"},
-                "product": {"op": "multiply", "from": ["input", "gate"]},
-            }
 
         @operation("rectified", family="activation")
         class Rectified(Composite):

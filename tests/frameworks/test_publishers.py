@@ -11,8 +11,9 @@ import functools
 import numpy as np
 import pytest
 from conftest import BACKENDS
+from filling import load_framework
 from loading import load
-from publishing import CLASSES, MAGNIFYING, PUBLISHED, load_framework, save_in_keras
+from publishing import CLASSES, MAGNIFYING, PUBLISHED, save_in_keras
 
 import zoo
 from zoo.api import conversion

@@ -97,7 +97,7 @@ class _Changes:
                 )
                 result[name] = layer.without()
                 result[name]["layers"] = inner
-            rebuilt = _computing(old[name]) != _computing(layer) or self.rebuilt(layer)
+            rebuilt = _computing(old[name]) != _computing(layer) or self.is_affected(layer)
             if rebuilt or self.has_changed_row(name, layer):
                 result[name] = result[name].without()
                 _keep_stated(result[name], stated)
@@ -109,8 +109,8 @@ class _Changes:
                     result[name]["published"].update(dict.fromkeys((*FIGURES, NOTES)), **figures)
         return result
 
-    def rebuilt(self, layer: Mapping) -> bool:
-        """Tell whether a layer uses a changed block. An expression could name any block."""
+    def is_affected(self, layer: Mapping) -> bool:
+        """Tell whether a change elsewhere affects a layer. An expression may name any block."""
         if self.everywhere:
             return True
         used = _uses([layer])

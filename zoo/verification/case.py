@@ -71,7 +71,7 @@ class Case:
         folder.mkdir(exist_ok=True)
         with np.errstate(over="ignore", invalid="ignore"):
             weights, reference = conditioned(graph, x, seed)
-        _check_finite(graph, reference, "float64")
+        _check_finite(graph, reference)
         np.save(folder / "input.npy", x)
         np.savez(folder / "weights.npz", **dict[str, Any](weights))
         write_job(folder, graph=graph, counterpart=counterpart, dtype=dtype, seed=seed)
@@ -160,11 +160,11 @@ def _value(values: Mapping[str, Array], key: str) -> Array:
     return values[key] if key in values else np.empty(0)
 
 
-def _check_finite(graph: Graph, values: Mapping[str, Array], dtype: str) -> None:
-    """Refuse a network whose reference proves nothing."""
-    for name, value in values.items():
+def _check_finite(graph: Graph, reference: Mapping[str, Array]) -> None:
+    """Refuse a network whose reference is no basis for a comparison."""
+    for name, value in reference.items():
         if not np.isfinite(value).all():
             raise InputError(
-                f"{graph.name}: the values of {name} are not finite in {dtype}, even in NumPy, so "
+                f"{graph.name}: the values of {name} are not finite in float64, even in NumPy, so "
                 "there is nothing to compare with"
             )
