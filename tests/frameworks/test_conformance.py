@@ -23,10 +23,11 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def other_backends(monkeypatch):
     """Whatever is registered in a test is gone after it."""
     monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
     registry.table.cache_clear()
     yield
+    monkeypatch.undo()
     registry.table.cache_clear()
-    registry._load.cache_clear()
 
 
 def run(package: str, folder: Path) -> subprocess.CompletedProcess:
@@ -152,6 +153,23 @@ def test_a_backend_in_a_package_within_a_package_predicts(tmp_path, monkeypatch,
     assert zoo.predict(model, np.zeros((1, *shape), np.float32)).shape == (1, 10)
     with pytest.raises(BackendError, match="dotted backend computes no gradients"):
         registry.of(model).gradients(model, None, None)
+
+
+def test_registering_a_backend_leaves_the_loaded_ones(tmp_path, monkeypatch, other_backends):
+    (tmp_path / "later.py").write_text(
+        BACKEND.format(fault="")
+        .replace('"wrong", "Wrong", "wrong:Wrong"', '"later", "Later", "later:Wrong"')
+        .replace('owners=("wrong",)', 'owners=("later",)')
+    )
+    monkeypatch.syspath_prepend(str(EXAMPLES / "numpy_backend"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry.register("zoo_numpy")
+    loaded = registry.load("numpy")
+    registry.register("later")
+    assert registry.load("numpy") is loaded
+    first = registry.load("later")
+    registry.register("later")
+    assert registry.load("later") is not first, "registered anew, it is loaded anew"
 
 
 def test_the_names_of_zoos_own_backends_are_taken(tmp_path, monkeypatch, other_backends):

@@ -43,6 +43,9 @@ _broken: dict[str, str] = {}
 #: Backends registered at run time, without an entry point.
 _registered: dict[str, Description] = {}
 
+#: Backends whose frameworks have been imported, one object for each.
+_loaded: dict[str, Backend] = {}
+
 
 def register(package: str) -> Description:
     """Add a backend without an entry point, for this process.
@@ -63,8 +66,8 @@ def register(package: str) -> Description:
             return description
         raise BackendError(f"the name {description.name!r} is taken by one of zoo's own backends")
     _registered[description.name] = description
+    _loaded.pop(description.name, None)  # the others stay the objects that callers already hold
     table.cache_clear()
-    _load.cache_clear()
     return description
 
 
@@ -157,9 +160,15 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return installed
 
 
-@functools.cache
 def _load(name: str) -> Backend:
-    description = table()[name]
+    """Return the one object of a backend, imported when it is first used."""
+    if name not in _loaded:
+        _loaded[name] = _imported(table()[name])
+    return _loaded[name]
+
+
+def _imported(description: Description) -> Backend:
+    name = description.name
     if _is_shadowed(description):
         raise BackendError(
             f"'import {description.framework}' would import zoo's own folder of that name, because "
