@@ -1,6 +1,7 @@
 """A graph cannot be changed, and travels as JSON."""
 
 import copy
+import dataclasses
 import json
 import pickle
 from dataclasses import FrozenInstanceError
@@ -52,21 +53,21 @@ def test_a_graph_comes_back_from_json(name):
     again = zoo.Graph.from_dict(json.loads(text))
     assert json.dumps(again.to_dict()) == text
     assert again.options == graph.options
+    assert again == graph and hash(again) == hash(graph)
     for a, b in zip(graph.nodes, again.nodes, strict=True):
-        assert (a.name, a.op, a.inputs, a.input_shapes, a.shape) == (
-            b.name,
-            b.op,
-            b.inputs,
-            b.input_shapes,
-            b.shape,
-        )
-        assert (a.attributes, a.parameters, a.macs, a.layout) == (
-            b.attributes,
-            b.parameters,
-            b.macs,
-            b.layout,
-        )
+        assert a == b
         assert all(type(value) is type(b.attributes[key]) for key, value in a.attributes.items())
+
+
+def test_graphs_are_equal_by_value():
+    graph = zoo.graph("lenet5")
+    first, *rest = graph.root.steps
+    steps = (dataclasses.replace(first, releases=("input", "input")), *rest)
+    changed = dataclasses.replace(graph, root=dataclasses.replace(graph.root, steps=steps))
+    assert changed != graph
+    assert dataclasses.replace(graph) == graph
+    assert zoo.graph("lenet5", num_classes=11) != graph
+    assert graph != "lenet5"
 
 
 def test_a_graph_from_json_computes_the_same():
@@ -118,19 +119,41 @@ def damaged(data):
         yield holder["data"]
 
 
-def test_damaged_data_is_refused_or_read_and_nothing_else():
-    data = zoo.graph("lenet5").to_dict()
-    del data["document"]
-    data["document"] = {}
+SMALL = """
+conv: {op: conv, out_channels: 4, kernel_size: 3, groups: 2, published: {params: 22}}
+pool: {op: max_pool, kernel_size: 2}
+scale: {op: scale, factor: 0.5}
+drop: {op: dropout, rate: 0.5}
+fc: {layers: {flatten: {op: flatten}, linear: {op: linear, out_features: $num_classes}}}
+"""
+
+
+def test_damaged_data_is_refused_or_read_and_nothing_else(spec_file):
+    whole = zoo.graph(spec_file(SMALL, header="options: {in_channels: 2, input_size: 8}\n"))
+    data = {**whole.to_dict(), "document": {}}
     tried = refused = 0
     for wrong in damaged(data):
         tried += 1
         try:
-            zoo.Graph.from_dict(wrong)
+            graph = zoo.Graph.from_dict(wrong)
         except InputError as error:
             assert len(str(error)) < 400
             refused += 1
+            continue
+        assert str(graph.summary(None))  # what is read can be shown
+        zoo.draw(graph)
+        zoo.diff(graph, whole)
     assert refused > 0.75 * tried
+
+
+def test_data_nested_too_deeply_is_refused():
+    deep = {}
+    for _ in range(3_000):
+        deep = {"x": deep}
+    data = zoo.graph("lenet5").to_dict()
+    for name in ("about", "document", "options", "initializers", "preprocessing"):
+        with pytest.raises(InputError, match="nested too deeply"):
+            zoo.Graph.from_dict({**data, name: deep})
 
 
 def test_another_format_is_refused_by_name():

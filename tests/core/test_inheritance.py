@@ -1,9 +1,14 @@
 """A variant keeps the published figures of what it computes as its base does, and no others."""
 
+import json
+
 import pytest
 
 import zoo
 from zoo.errors import SpecError
+from zoo.language.document import Mapping
+from zoo.language.graphs import graph_of_document
+from zoo.language.options import Chosen
 
 FAMILY = """
 format: 1
@@ -64,10 +69,12 @@ def without(*names):
     [
         ("{about: The same., preprocessing: {crop: 1}}", OF_LAYERS | OF_NETWORK),
         ("{settings: {width: 4}}", OF_LAYERS | OF_NETWORK),
-        ("{settings: {width: 5}}", {}),
-        ("{options: {num_classes: 5}}", {}),
+        ("{settings: {width: 5}}", without("first", "a")),
+        ("{options: {num_classes: 5}}", OF_LAYERS),
+        ("{options: {input_size: 9}}", {}),
         ("{published: {ops: 1M}}", OF_LAYERS | {"": OF_NETWORK[""] | {"ops": "1M"}}),
-        ("{settings: {width: 5}, published: {ops: 1M}}", {"": {"ops": "1M"}}),
+        ("{settings: {width: 5}, published: {ops: 1M}}",
+         without("first", "a") | {"": {"ops": "1M"}}),
         ("{layers: {last: {op: tanh}}}", without("last")),
         ("{layers: {last: {op: tanh, published: {depth: 0}}}}", OF_LAYERS | {"last": {"depth": 0}}),
         ("{layers: {last: {published: {depth: 0}}}}",
@@ -75,9 +82,17 @@ def without(*names):
         (f"{{blocks: {{conv: {{layers: {{{RELU}}}}}}}}}", without("a", "b", "group", "group.conv")),
         (f"{{blocks: {{conv: {{layers: {{{RELU}}}}}}}, layers: {{a: {{published: {{params: 9K}}}}}}}}",
          without("b", "group", "group.conv") | {"a": {"params": "9K"}}),
-        ("{tables: {rows: {rows: {a: [5, 3K, ~]}}}}", OF_LAYERS | {"a": {"params": "3K"}}),
-        ("{layers: {b: {channels: 7}}}", without("b")),
-        ("{layers: {group: {layers: {conv: {channels: 7}}}}}", without("group", "group.conv")),
+        # A layer that computes the same, but from another shape, inherits nothing either.
+        ("{tables: {rows: {rows: {a: [5, 3K, ~]}}}}", without("b") | {"a": {"params": "3K"}}),
+        ("{tables: {rows: {rows: {a: [4, 3K, ~]}}}}",
+         OF_LAYERS | OF_NETWORK | {"a": {"params": "3K", "output": "8x8x4"}}),
+        ("{layers: {b: {channels: 7}}}", without("b", "group", "group.conv")),
+        ("{layers: {group: {layers: {conv: {channels: 7}}}}}",
+         without("group", "group.conv", "last")),
+        ("{layers: {more: {op: relu, after: first}}}", OF_LAYERS),
+        ("{layers: {a: {published: {params: ~}}}}", OF_LAYERS | OF_NETWORK | {"a": {"output": "8x8x4"}}),
+        ("{layers: {a: {published: {notes: ~}}}}",
+         OF_LAYERS | OF_NETWORK | {"a": {"params": "1K", "output": "8x8x4"}}),
     ],
 )  # fmt: skip
 def test_figures_that_pass_on(tmp_path, variant, expected):
@@ -88,7 +103,35 @@ def test_a_second_variant_does_not_bring_figures_back(tmp_path):
     path = tmp_path / "family.yaml"
     text = "  x: {layers: {b: {channels: 7}}}\n  y: {base: x, layers: {last: {op: tanh}}}\n"
     path.write_text(FAMILY + text)
-    assert zoo.graph(f"{path}:y").to_dict()["published"] == without("b", "last")
+    figures = zoo.graph(f"{path}:y").to_dict()["published"]
+    assert figures == without("b", "group", "group.conv", "last")
+
+
+def test_a_base_that_only_its_variants_complete(tmp_path):
+    path = tmp_path / "family.yaml"
+    text = FAMILY.replace("{width: 4}", "{width: 4, extra: ~}")
+    text = text.replace(
+        "  last:", "  more: {op: conv, out_channels: $extra, kernel_size: 1}\n  last:"
+    )
+    path.write_text(f"{text}  x: {{settings: {{extra: 3}}}}\n")
+    assert zoo.graph(f"{path}:x").published == {}
+
+
+def test_the_figures_of_loaded_weights(tmp_path):
+    """A saved spec has the figures that its variant inherited, and what is wrong is refused."""
+    path = tmp_path / "family.yaml"
+    path.write_text(f"{FAMILY}  x: {{layers: {{last: {{op: tanh}}}}}}\n")
+    graph = zoo.graph(f"{path}:x")
+    document = Mapping(json.loads(json.dumps(graph.document)))
+    again = graph_of_document("x", document, Chosen())
+    assert again.published == graph.published == without("last")
+    for wrong in (5, {"a": 5}, {"a": {"params": "many"}}, {"a": {"colour": "red"}}):
+        document["inherited"] = wrong
+        with pytest.raises(SpecError, match=r"\$\.inherited: .*(expected|unknown)"):
+            graph_of_document("x", document, Chosen())
+    path.write_text(f"{FAMILY}  x: {{inherited: {{}}}}\n")
+    with pytest.raises(SpecError, match="inherited: unknown field"):
+        zoo.graph(f"{path}:x")
 
 
 def test_a_network_of_ones_own_over_resnet50(tmp_path):
@@ -197,12 +240,18 @@ def test_reasons_that_a_table_may_not_give(tmp_path, notes, message):
 
 
 @pytest.mark.parametrize(
-    "change",
-    ["options: {input_size: 112}", "options: {num_classes: 10}, classes: ~"],
+    ("change", "kept", "dropped"),
+    [
+        ("options: {input_size: 112}", {"fc"}, {"conv1", "pool5", "inception3a"}),
+        ("options: {num_classes: 10}, classes: ~", {"conv1", "inception3a", "pool5"}, {"fc"}),
+    ],
 )
-def test_options_reach_every_layer_of_googlenet(tmp_path, change):
+def test_options_reach_layers_of_googlenet_through_shapes(tmp_path, change, kept, dropped):
     path = tmp_path / "mine.yaml"
     variant = f"{{base: googlenet, {change}}}"
     path.write_text(f"format: 1\nextends: googlenet\nmodels:\n  small: {variant}\n")
-    assert zoo.graph("googlenet").published
-    assert not zoo.graph(f"{path}:small").published
+    of_paper, of_variant = zoo.graph("googlenet").published, zoo.graph(f"{path}:small").published
+    assert kept | dropped <= of_paper.keys()
+    assert kept <= of_variant.keys()
+    assert dropped.isdisjoint(of_variant)
+    assert all(figures == of_paper[name] for name, figures in of_variant.items())

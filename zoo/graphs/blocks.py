@@ -15,7 +15,7 @@ from zoo.graphs.shapes import NodeShape, named
 MAX_DEPTH = 64
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Step:
     """A child of a block and where its inputs come from.
 
@@ -32,7 +32,7 @@ class Step:
     releases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Block:
     """Steps over one input with one output.
 
@@ -66,13 +66,24 @@ class Block:
                 yield step.child
 
     @property
+    def descendants(self) -> Iterator[Node | Block]:
+        """Every node and block inside, in order; a block comes before what is inside it."""
+        for step in self.steps:
+            yield step.child
+            if isinstance(step.child, Block):
+                yield from step.child.descendants
+
+    @property
     def output_node(self) -> Node:
         """The node whose value is the block's output."""
         child = next(step.child for step in self.steps if step.name == self.output)
         return child.output_node if isinstance(child, Block) else child
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def __deepcopy__(self, memo: object) -> Block:
-        return self  # immutable, and a copy would not compare equal
+        return self  # immutable
 
     @cached_property
     def program(self) -> tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]:
@@ -122,6 +133,37 @@ def moved(block: Block, name: str, source: str) -> Block:
     return renamed(block)
 
 
+def computes_same(one: Node | Block, other: Node | Block) -> bool:
+    """Tell whether two nodes or blocks compute the same, whatever they are called and read.
+
+    Example:
+        >>> import zoo
+        >>> graph = zoo.graph("vgg16")
+        >>> computes_same(graph["stage1.pool"], graph["stage2.pool"])  # the shapes differ
+        False
+        >>> computes_same(graph["stage5.conv1"], graph["stage5.conv2"])
+        True
+    """
+    if isinstance(one, Block) and isinstance(other, Block):
+        shapes = (one.input_shape, one.shape) == (other.input_shape, other.shape)
+        return (
+            shapes
+            and (one.program, one.output) == (other.program, other.output)
+            and all(map(computes_same, _children(one), _children(other)))
+        )
+    if isinstance(one, Block) or isinstance(other, Block):
+        return False
+    return _computation(one) == _computation(other)
+
+
+def _children(block: Block) -> Iterator[Node | Block]:
+    return (step.child for step in block.steps)
+
+
+def _computation(node: Node) -> tuple[object, ...]:
+    return node.op, node.input_shapes, node.shape, node.attributes
+
+
 def releasing(steps: Sequence[Step], kept: Collection[str]) -> tuple[Step, ...]:
     """Return the steps with ``releases`` filled in.
 
@@ -159,10 +201,10 @@ def read(reader: Reader, depth: int = 0) -> Block:
     )
     names = {"input"}
     for step in block.steps:
-        if step.name in names or not set(step.inputs) <= names:
+        if step.name in names or not step.inputs or not set(step.inputs) <= names:
             raise InputError(
-                f"not a graph: {reader.path}: step {step.name!r:.60} is a duplicate, or reads a "
-                "step that does not precede it"
+                f"not a graph: {reader.path}: step {step.name!r:.60} is a duplicate, or does "
+                "not read steps that precede it"
             )
         names.add(step.name)
     if block.output not in names - {"input"}:

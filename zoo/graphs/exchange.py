@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from zoo.errors import InputError
@@ -32,6 +32,35 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value > 0
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_count, value))
+
+
+_COUNT = _is_count, "a positive integer"
+_NUMBER = _is_number, "a number"
+_PAIR = _is_pair, "two positive integers"
+
+#: Attributes that several operations have, or that drawings show -> test, and what was expected.
+_KINDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "kernel_size": _PAIR,
+    "stride": _PAIR,
+    "dilation": _PAIR,
+    "in_channels": _COUNT,
+    "out_channels": _COUNT,
+    "groups": _COUNT,
+    "rate": _NUMBER,
+    "factor": _NUMBER,
+}
 
 
 class Reader:
@@ -74,7 +103,7 @@ class Reader:
             inputs=fields["inputs"].texts(),
             input_shapes=tuple(item.shape() for item in fields["input_shapes"].items()),
             shape=fields["shape"].shape(),
-            attributes={k: tuples(v) for k, v in fields["attributes"].mapping().items()},
+            attributes=fields["attributes"].attributes(),
             parameters=tuple(item.parameter() for item in fields["parameters"].items()),
             macs=fields["macs"].count(),
             layout=layout,
@@ -100,6 +129,15 @@ class Reader:
             if isinstance(self.value, dict) and set(self.value) == set(kind._fields):
                 return kind(*(self[name].count(1) for name in kind._fields))
         self.fail("a shape, such as {channels: 64, height: 56, width: 56} or {features: 1000}")
+
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of a node. Those that many operations have must be of their kind."""
+        attributes = self.mapping()
+        for name in _KINDS.keys() & attributes.keys():
+            fits, expected = _KINDS[name]
+            if not fits(attributes[name]):
+                self[name].fail(expected)
+        return {name: tuples(value) for name, value in attributes.items()}
 
     def mapping(self) -> dict[str, Any]:
         if not isinstance(self.value, dict) or not all(isinstance(k, str) for k in self.value):

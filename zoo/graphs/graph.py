@@ -20,6 +20,7 @@ from zoo.graphs.blocks import Block
 from zoo.graphs.exchange import Reader, plain, tuples
 from zoo.graphs.frozen import FrozenDict, freeze
 from zoo.graphs.nodes import Node, Parameter
+from zoo.graphs.published import problem_with_all
 from zoo.graphs.shapes import Map, Shape
 
 if TYPE_CHECKING:
@@ -50,9 +51,11 @@ _PLAIN = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Graph:
     """A network as explicit data; made by :func:`zoo.graph`, read by builders.
+
+    Graphs are immutable, and equal if all of their data is.
 
     Attributes:
         name: Name of the model.
@@ -108,16 +111,7 @@ class Graph:
 
     @cached_property
     def _children(self) -> dict[str, Node | Block]:
-        children: dict[str, Node | Block] = {}
-
-        def visit(block: Block) -> None:
-            for step in block.steps:
-                children[step.child.name] = step.child
-                if isinstance(step.child, Block):
-                    visit(step.child)
-
-        visit(self.root)
-        return children
+        return {child.name: child for child in self.root.descendants}
 
     @property
     def num_parameters(self) -> int:
@@ -231,9 +225,15 @@ class Graph:
             raise InputError(
                 f"a graph of format {version!r:.20}; this version of zoo reads format {FORMAT}"
             )
-        graph = _read(Reader({k: v for k, v in data.items() if k != "zoo_graph"}, "$"))
+        try:
+            graph = _read(Reader({k: v for k, v in data.items() if k != "zoo_graph"}, "$"))
+        except RecursionError:
+            raise InputError("not a graph: it is nested too deeply") from None
         _check_names(graph)
         return graph
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.input_shape, self.outputs))  # to hash every node is slow
 
     def __deepcopy__(self, memo: object) -> Graph:
         return self  # a graph is immutable
@@ -284,13 +284,20 @@ def _read(reader: Reader) -> Graph:
         options={key: tuples(value) for key, value in fields["options"].mapping().items()},
         omitted=fields["omitted"].texts(),
         initializers=fields["initializers"].mapping(),
-        published=fields["published"].mapping(),
+        published=_read_figures(fields["published"]),
         about=fields["about"].mapping(),
         preprocessing=fields["preprocessing"].mapping(),
         classes=fields["classes"].texts(),
         document=fields["document"].mapping(),
         origin=fields["origin"].mapping(),
     )
+
+
+def _read_figures(reader: Reader) -> dict[str, Any]:
+    figures = reader.mapping()
+    if problem := problem_with_all(figures):
+        raise InputError(f"not a graph: {reader.path}: {problem}")
+    return figures
 
 
 def _read_output(reader: Reader) -> Output:

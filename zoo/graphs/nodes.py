@@ -50,7 +50,7 @@ class Parameter:
         return size
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Node:
     """One operation.
 
@@ -104,6 +104,9 @@ class Node:
             self.macs,
             self.layout,
         )
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     def __deepcopy__(self, memo: object) -> Node:
         return self  # immutable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 _ROUNDED = re.compile(r"(\d{1,15})(?:\.(\d{1,15}))?([KMG]?)")
 _KINDS = {
@@ -47,6 +48,24 @@ def problem_with(kind: str, figure: object) -> str | None:
     return f"expected {expected}, got {figure!r:.200}"
 
 
+def problem_with_all(figures: object) -> str | None:
+    """Check the figures of a network, by path name, and return what is wrong, or None.
+
+    Example:
+        >>> problem_with_all({"conv1": {"ops": "34M"}}), problem_with_all({"conv1": "34M"})
+        (None, "conv1: expected a mapping of figures, got '34M'")
+    """
+    if not isinstance(figures, Mapping):
+        return f"expected a mapping of figures by path name, got {figures!r:.200}"
+    for path, stated in figures.items():
+        if not isinstance(stated, Mapping):
+            return f"{path:.200}: expected a mapping of figures, got {stated!r:.200}"
+        for kind, figure in stated.items():
+            if problem := problem_with(kind, figure):
+                return f"{path:.200}: {problem}"
+    return None
+
+
 def reasons(notes: Mapping[str, str]) -> dict[str, str]:
     """Return the reason for each figure of valid notes.
 
@@ -55,6 +74,37 @@ def reasons(notes: Mapping[str, str]) -> dict[str, str]:
         'Both are those of another row.'
     """
     return {name: reason for figures, reason in notes.items() for name in _named(figures)}
+
+
+def combined(
+    stated: Mapping[str, Mapping[str, Any]], inherited: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Combine the figures that a network states with those that it inherits.
+
+    Args:
+        stated: Path name -> kind -> figure, or None to drop an inherited one; ``notes`` are by
+            kind.
+        inherited: The same, without None.
+
+    Returns:
+        All figures by path name. A note is inherited only together with its figure.
+
+    Example:
+        >>> combined({"conv1": {"ops": "34M"}}, {"conv1": {"params": "2.7K", "ops": "3M"}})
+        {'conv1': {'params': '2.7K', 'ops': '34M'}}
+    """
+    result: dict[str, dict[str, Any]] = {}
+    for path in (*inherited, *(path for path in stated if path not in inherited)):
+        own, old = stated.get(path, {}), inherited.get(path, {})
+        figures = {k: v for k, v in {**old, **own}.items() if v is not None and k != NOTES}
+        reasons = {k: v for k, v in (old.get(NOTES) or {}).items() if k not in own}
+        if NOTES in own:
+            reasons = reasons | own[NOTES] if own[NOTES] else {}
+        if reasons:
+            figures[NOTES] = reasons
+        if figures:
+            result[path] = figures
+    return result
 
 
 def _named(figures: object) -> list[str]:

@@ -17,6 +17,7 @@ from zoo.errors import (
 )
 from zoo.language import variants
 from zoo.language.document import Mapping, error, read
+from zoo.language.inheritance import with_inherited_figures
 from zoo.language.schema import Spec
 from zoo.language.shipped import folder, shipped
 from zoo.language.validation import validate, validate_extension
@@ -70,8 +71,9 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         hint = suggestion(model, known) or f" It has: {listed(known)}."
         file = shortened(printable(document.file), MAX_QUOTED)
         raise UnknownNameError(f"{file} has no model {quoted(model)}.{hint}")
-    merged = variants.resolve(document, model)
-    return model, validate(merged), merged
+    *bases, own = variants.lineage(document, model)
+    spec = validate(own)
+    return model, spec, with_inherited_figures(model, [*bases, own])
 
 
 @functools.cache

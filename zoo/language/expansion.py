@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import InputError, quoted, suggestion
 from zoo.graphs import published
-from zoo.graphs.blocks import Block, Step, moved, releasing
+from zoo.graphs.blocks import Block, Step, computes_same, moved, releasing
 from zoo.graphs.graph import Graph, Output
 from zoo.graphs.names import problem_with
 from zoo.graphs.nodes import Node
@@ -28,7 +28,18 @@ WORK_OF_LAYER = 400  # units of the budget, in addition to the cost of its field
 WORK_OF_COPY = 100  # units of the budget for each layer of a block that is copied
 
 
-def expand(model: str, spec: Spec, document: Mapping, chosen: options.Chosen) -> Graph:
+#: The key of a document for the figures that the model inherits, by path name.
+INHERITED = "inherited"
+
+
+def expand(
+    model: str,
+    spec: Spec,
+    document: Mapping,
+    chosen: options.Chosen,
+    budget: Budget | None = None,
+    base: Graph | None = None,
+) -> Graph:
     """Expand a spec.
 
     Args:
@@ -36,6 +47,9 @@ def expand(model: str, spec: Spec, document: Mapping, chosen: options.Chosen) ->
         spec: The valid spec of one model.
         document: The same spec as data that knows its lines.
         chosen: The options that the caller chose; the spec's own values are used for the others.
+        budget: The work that is left, if it is shared with other expansions.
+        base: The network whose published figures this one inherits for the parts that compute the
+            same. By default, they are in the document.
 
     Raises:
         SpecError: The spec is wrong, or does not fit this input.
@@ -48,7 +62,7 @@ def expand(model: str, spec: Spec, document: Mapping, chosen: options.Chosen) ->
         "in_channels": chosen.in_channels or defaults.in_channels,
         "input_size": chosen.input_size or options.size(defaults.input_size),
     }
-    graph = _Expander(model, spec, document, values).graph()
+    graph = _Expander(model, spec, document, values, budget or Budget()).graph(base)
     if chosen.aux and len(graph.outputs) < 2:
         raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
     return graph
@@ -56,19 +70,24 @@ def expand(model: str, spec: Spec, document: Mapping, chosen: options.Chosen) ->
 
 class _Expander:
     def __init__(
-        self, model: str, spec: Spec, document: Mapping, options: AnyMapping[str, Any]
+        self,
+        model: str,
+        spec: Spec,
+        document: Mapping,
+        options: AnyMapping[str, Any],
+        budget: Budget,
     ) -> None:
         self.model, self.spec, self.document, self.options = model, spec, document, options
         self.published: dict[str, dict[str, Any]] = {}
         self.count = 0
         self.expanded: dict[tuple[Any, ...], tuple[Block, int]] = {}
-        self.budget = Budget()
+        self.budget = budget
 
     def scope(self, location: Location, names: AnyMapping[str, Any]) -> Scope:
         """Return a scope of the whole network; all scopes share one budget."""
         return Scope(self.document, self.model, "", location, names, budget=self.budget)
 
-    def graph(self) -> Graph:
+    def graph(self, base: Graph | None) -> Graph:
         spec = self.spec
         height, width = self.options["input_size"]
         names = {**self.options, "input_size": [height, width]}
@@ -99,7 +118,7 @@ class _Expander:
                 if "$aux" in str(layer.when) and name in values and values[name].step != name
             ),
             initializers=description.initializers(spec),
-            published=self.published if description.is_as_published(spec, self.options) else {},
+            published=self.figures(root, base),
             about=description.about(spec),
             preprocessing=spec.preprocessing.to_dict(exclude={"about"}),
             classes=description.class_names(spec, self.options, self.scope(("classes",), names)),
@@ -125,6 +144,24 @@ class _Expander:
         if root.output == "input":
             scope.fail("the network has no layers, or its output is its input")
         return tuple(outputs) or (Output("logits", root.output),)
+
+    def figures(self, root: Block, base: Graph | None) -> AnyMapping[str, Any]:
+        """Return the figures stated and inherited; none with other options than the spec's own."""
+        if not description.is_as_published(self.spec, self.options):
+            return {}
+        children = {child.name: child for child in root.descendants}
+        if base is None:
+            stated = self.document.get(INHERITED, {})
+            if problem := published.problem_with_all(stated):
+                self.scope((INHERITED,), {}).fail(problem)
+            inherited = {path: stated[path] for path in stated if not path or path in children}
+        else:
+            inherited = {
+                path: figures
+                for path, figures in base.published.items()
+                if path in children and computes_same(base[path], children[path])
+            }
+        return published.combined(self.published, inherited)
 
     # Blocks
 
@@ -274,15 +311,14 @@ class _Expander:
             if kind not in stated and figure is not None:
                 self.record_figure(scope.path, kind, figure, row.scopes[kind])
         for kind, figure in stated.items():
-            if figure is not None:
-                figure_scope = scope.moved(*scope.location, "published", kind)
-                self.record_figure(scope.path, kind, figure, figure_scope)
+            figure_scope = scope.moved(*scope.location, "published", kind)
+            self.record_figure(scope.path, kind, figure, figure_scope)
 
     def record_figure(self, path: str, kind: str, figure: Any, scope: Scope) -> None:
-        """Record a figure that the paper states for a node or block."""
-        if problem := published.problem_with(kind, figure):
+        """Record a figure that is stated for a node or block; None drops an inherited one."""
+        if figure is not None and (problem := published.problem_with(kind, figure)):
             scope.fail(problem)
-        value = published.reasons(figure) if kind == published.NOTES else figure
+        value = published.reasons(figure or {}) if kind == published.NOTES else figure
         self.published.setdefault(path, {})[kind] = value
 
 

@@ -10,7 +10,7 @@ from zoo.errors import InputError, SpecError
 from zoo.graphs.graph import Graph
 from zoo.language import catalogue, options
 from zoo.language.document import Mapping
-from zoo.language.expansion import expand
+from zoo.language.expansion import INHERITED, expand
 from zoo.language.shipped import shipped
 from zoo.language.validation import validate
 
@@ -66,13 +66,14 @@ def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> 
 
     Args:
         model: The name of the model.
-        document: The spec of one model; see :func:`zoo.language.variants.resolve`.
+        document: The spec of one model; see :func:`zoo.language.catalogue.load`.
         chosen: The result of :func:`zoo.language.options.checked`.
 
     Raises:
         SpecError, InputError: As :func:`graph` does.
     """
-    return expand(model, validate(document), document, chosen)
+    stated = Mapping({key: value for key, value in document.items() if key != INHERITED})
+    return expand(model, validate(stated), document, chosen)
 
 
 @functools.lru_cache(maxsize=64)

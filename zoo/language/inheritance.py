@@ -1,181 +1,116 @@
-"""Decides which published figures a variant inherits: those of the parts it does not change.
+"""Decides which published figures a variant inherits: those of the parts that compute the same.
 
-- Figures of the whole network are inherited only if the variant changes no options, settings,
-  tables, blocks or layers.
-- Figures of a layer are inherited unless the variant changes options or settings, the layer, a
-  block that it uses (directly or within another block), or its row of a table.
+- A layer or block inherits its figures if it computes the same, from an input of the same shape.
+- The whole network inherits its figures if the variant changes no option, setting, table, block or
+  layer.
 
-Figures that the variant states itself always apply.
+Figures that a variant states itself always apply, and ``null`` drops an inherited one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
-from zoo.graphs.published import FIGURES, NOTES
+from zoo.errors import InputError, SpecError
+from zoo.graphs.graph import Graph
+from zoo.graphs.published import combined
 from zoo.language.document import Mapping
-from zoo.ops.expressions import is_expression
+from zoo.language.expansion import INHERITED, expand
+from zoo.language.figures import without_figures
+from zoo.language.options import Chosen
+from zoo.language.validation import validate
+from zoo.ops.expressions import Budget
 
-_DESCRIBING = ("published", "about", NOTES)
 _COMPUTING = ("options", "settings", "tables", "blocks", "layers")
 
 
-def without_foreign_figures(base: Mapping, variant: Mapping, patch: Mapping) -> Mapping:
-    """Remove the figures that hold only for the base.
+def with_inherited_figures(model: str, lineage: Sequence[Mapping]) -> Mapping:
+    """Add the figures that a model inherits to its document.
 
     Args:
-        base: The spec that the variant changes.
-        variant: The spec with the changes applied.
-        patch: The changes.
+        model: The name of the model.
+        lineage: The documents of its bases, the first one first, and its own document. Each states
+            only figures of its own; see
+            :func:`zoo.language.variants.lineage`.
 
     Returns:
-        A copy of ``variant``; neither argument is changed.
+        The last document, with the figures that it inherits by path name.
+
+    Raises:
+        SpecError: A document is not a valid spec.
     """
-    result = variant.without()
-    if all(_computing(base.get(key)) == _computing(variant.get(key)) for key in _COMPUTING):
-        return result
-    _keep_stated(result, patch)
-    changes = _Changes(base, variant)
-    if changes.rows:
-        result["tables"] = _with_stated_notes(variant["tables"], changes.rows, patch)
-    result["layers"] = changes.inherited(base["layers"], variant["layers"], patch.get("layers", {}))
-    if "blocks" in variant:
-        result["blocks"] = blocks = variant["blocks"].without()
-        for name, block in blocks.items():
-            old = _part(base.get("blocks"), name)
-            stated = _part(_part(patch.get("blocks"), name), "layers")
-            if old and _has_layers(block):
-                blocks[name] = block.without()
-                layers = changes.inherited(_part(old, "layers"), block["layers"], stated)
-                blocks[name]["layers"] = layers
-    return result
+    figures = {**_of_parts(model, lineage), "": _of_network(lineage)}
+    inherited = {path: stated for path, stated in figures.items() if stated}
+    document = lineage[-1]
+    if inherited:
+        document = document.without()
+        document[INHERITED] = inherited
+    return document
 
 
-class _Changes:
-    """The blocks that a variant changes, directly or through others, and the rows of tables."""
+def _of_parts(model: str, lineage: Sequence[Mapping]) -> dict[str, Any]:
+    """Return the figures of layers and blocks: those inherited, and those of the last document.
 
-    def __init__(self, base: Mapping, variant: Mapping) -> None:
-        old, new = base.get("blocks") or {}, variant.get("blocks") or {}
-        # Options and settings reach every layer, through the shapes of those before it, too.
-        self.everywhere = any(
-            _computing(base.get(key)) != _computing(variant.get(key))
-            for key in ("options", "settings")
-        )
-        self.blocks = {k for k in new if _computing(old.get(k)) != _computing(new[k])}
-        self.rows = {
-            (table, row)
-            for table, content in (variant.get("tables") or {}).items()
-            for row, cells in _part(content, "rows").items()
-            if _columns(base, table) != _columns(variant, table)
-            or _part(_part(base.get("tables"), table), "rows").get(row) != cells
-        }
-        uses = {name: _uses(_part(block, "layers").values()) for name, block in new.items()}
-        pending = list(self.blocks)
-        users: dict[str, list[str]] = {}
-        for name, used in uses.items():
-            for block in used:
-                users.setdefault(block, []).append(name)
-        pending += users.get("", []) if self.blocks else []
-        while pending:
-            name = pending.pop()
-            self.blocks.add(name)
-            pending += [block for block in users.get(name, ()) if block not in self.blocks]
-
-    def inherited(self, old: Mapping, new: Mapping, patch: Any) -> Mapping:
-        """Return layers with only the figures that are inherited."""
-        if not isinstance(new, Mapping):
-            return new  # the grammar refuses it
-        result = new.without()
-        for name, layer in new.items():
-            if name not in old or not isinstance(layer, Mapping):
-                continue
-            stated = _part(patch, name)
-            if _has_layers(layer):
-                inner = self.inherited(
-                    _part(old[name], "layers"), layer["layers"], _part(stated, "layers")
-                )
-                result[name] = layer.without()
-                result[name]["layers"] = inner
-            rebuilt = _computing(old[name]) != _computing(layer) or self.is_affected(layer)
-            if rebuilt or self.has_changed_row(name, layer):
-                result[name] = result[name].without()
-                _keep_stated(result[name], stated)
-            if rebuilt and (layer.get("table") or isinstance(layer.get("repeat"), dict)):
-                # The row still states the figures of the base; null overrides them.
-                figures = result[name].get("published", Mapping())
-                if isinstance(figures, Mapping):
-                    result[name]["published"] = figures.without()
-                    result[name]["published"].update(dict.fromkeys((*FIGURES, NOTES)), **figures)
-        return result
-
-    def is_affected(self, layer: Mapping) -> bool:
-        """Tell whether a change elsewhere affects a layer. An expression may name any block."""
-        if self.everywhere:
-            return True
-        used = _uses([layer])
-        return bool(self.blocks) and ("" in used or not used.isdisjoint(self.blocks))
-
-    def has_changed_row(self, name: str, layer: Mapping) -> bool:
-        repeated = layer.get("repeat")
-        table = repeated.get("table") if isinstance(repeated, dict) else layer.get("table")
-        return any(
-            (table == changed_table or is_expression(table))
-            and (changed_row == name or repeated is not None)
-            for changed_table, changed_row in self.rows
-            if table is not None
-        )
+    Raises:
+        SpecError: A base states a figure that is malformed.
+    """
+    stating = (i for i, base in enumerate(lineage[:-1]) if _states_figures_of_parts(base))
+    first = next(stating, None)
+    if first is None:
+        return {}
+    budget = Budget()  # shared, so that a long lineage takes no longer than one network may
+    graph: Graph | None = None
+    for document in lineage[first:]:
+        try:
+            graph = _expanded(model, document, budget, graph)
+        except SpecError:
+            if document is not lineage[-1] and _is_complete(model, document, budget):
+                raise
+            graph = None
+    return {path: dict(stated) for path, stated in graph.published.items()} if graph else {}
 
 
-def _with_stated_notes(tables: Mapping, rows: Iterable[tuple[str, str]], patch: Mapping) -> Mapping:
-    """Remove the notes on changed rows, except those that the patch states."""
-    result = tables.without()
-    for table, row in rows:
-        if row in _part(result[table], NOTES):
-            stated = _part(_part(patch.get("tables"), table), NOTES)
-            notes = result[table][NOTES].without(row)
-            if row in stated:
-                notes.put(row, stated[row], stated)
-            result[table] = result[table].without()
-            result[table][NOTES] = notes
-    return result
+def _expanded(model: str, document: Mapping, budget: Budget, base: Graph | None = None) -> Graph:
+    """Expand a document with its auxiliary heads, if there are any."""
+    spec = validate(document)
+    try:
+        return expand(model, spec, document, Chosen(aux=len(spec.outputs) > 1), budget, base)
+    except InputError:  # a variant can leave the heads out
+        return expand(model, spec, document, Chosen(), budget, base)
 
 
-def _uses(layers: Iterable[Any]) -> set[str]:
-    """Return the blocks that layers use, also within groups; an expression counts as ""."""
-    used: set[str] = set()
-    for layer in layers:
-        block = layer.get("block") if isinstance(layer, Mapping) else None
-        if isinstance(block, str) and block:
-            used.add("" if is_expression(block) else block)
-        if _has_layers(layer):
-            used |= _uses(layer["layers"].values())
-    return used
+def _is_complete(model: str, document: Mapping, budget: Budget) -> bool:
+    """Tell whether a base is a network by itself, rather than one that its variants complete."""
+    try:
+        _expanded(model, without_figures(document), budget)
+    except SpecError:
+        return False
+    return True
 
 
-def _keep_stated(mapping: Mapping, patch: Any) -> None:
-    """Replace ``published`` with what the patch states."""
-    mapping.pop("published", None)
-    if isinstance(patch, Mapping) and "published" in patch:
-        mapping.put("published", patch["published"], patch)
+def _states_figures_of_parts(document: Mapping) -> bool:
+    return document.without("published") != without_figures(document)
 
 
-def _computing(value: Any) -> Any:
-    """Return a part of a spec without what only describes it."""
+def _of_network(lineage: Sequence[Mapping]) -> dict[str, Any]:
+    """Return the figures of the whole network that the last document inherits."""
+    figures: dict[str, Any] = {}
+    for base, variant in pairwise(lineage):
+        same = _same(base, variant, _COMPUTING)
+        stated = {"": base.get("published") or {}}
+        figures = combined(stated, {"": figures}).get("", {}) if same else {}
+    return figures
+
+
+def _same(base: Mapping, variant: Mapping, keys: Iterable[str]) -> bool:
+    """Tell whether parts of two documents are the same but for what only describes them."""
+    one, other = without_figures(base), without_figures(variant)
+    return all(_undescribed(one.get(key)) == _undescribed(other.get(key)) for key in keys)
+
+
+def _undescribed(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _computing(v) for k, v in value.items() if k not in _DESCRIBING}
+        return {k: _undescribed(v) for k, v in value.items() if k != "about"}
     return value
-
-
-def _columns(document: Mapping, table: str) -> Any:
-    return _part(document.get("tables"), table).get("columns")
-
-
-def _has_layers(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("layers"), Mapping)
-
-
-def _part(value: Any, key: str) -> Mapping:
-    """Return a nested mapping, or an empty one: the data has not been validated yet."""
-    part = value.get(key) if isinstance(value, dict) else None
-    return part if isinstance(part, Mapping) else Mapping()

@@ -1,8 +1,4 @@
-"""Applies a variant to its family: mappings merge, a layer of another kind replaces the old one.
-
-Published figures do not hold for a network that computes something else. Which ones a variant
-inherits is decided in :mod:`zoo.language.inheritance`.
-"""
+"""Applies a variant to its family: mappings merge, a layer of another kind replaces the old one."""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from zoo.errors import printable, quoted, suggestion
-from zoo.language import inheritance
 from zoo.language.document import Location, Mapping, error, merge
+from zoo.language.figures import without_figures
 
 MAX_LINEAGE = 32  # models in a chain of bases
 MAX_MOVES = 5_000_000  # of layers, by all insertions together
@@ -31,60 +27,66 @@ _SECTIONS = (
 )
 
 
-def resolve(document: Mapping, model: str) -> Mapping:
-    """Return the spec of one model of a file, as a separate document.
+def lineage(document: Mapping, model: str) -> list[Mapping]:
+    """Return the spec of one model of a file as a separate document, and those it is based on.
 
     Args:
         document: A valid spec file, with ``bases`` if it extends a family; it is not changed.
         model: One of its models, or the family's name if it has none.
 
+    Returns:
+        The family itself, and each variant from the first to the model. A variant has only the
+        published figures that it states itself: those of its base may not hold for it.
+
     Raises:
         SpecError: The variant changes something that does not exist, or is based on itself.
     """
-    base = document.without("models", "bases")
-    lineage = _lineage(document, model)
-    _check_insertions(document, base, lineage)
-    for section, name in reversed(lineage):
-        base = _apply(base, document[section][name], (section, name), document)
-    return base
+    family = document.without("models", "bases")
+    places = _places(document, model)
+    _check_insertions(document, family, places)
+    documents = [family]
+    for section, name in reversed(places):
+        base = without_figures(documents[-1])
+        documents.append(_apply(base, document[section][name], (section, name), document))
+    return documents
 
 
-def _lineage(document: Mapping, model: str) -> list[tuple[str, str]]:
+def _places(document: Mapping, model: str) -> list[tuple[str, str]]:
     """Return the section and name of the model and of its bases, nearest first."""
     places = {
         name: (section, name)
         for section in ("bases", "models")
         for name in document.get(section) or ()
     }
-    lineage: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []
     while model:
-        if model not in places and not lineage:
+        if model not in places and not found:
             return []
-        location = (*(lineage[-1] if lineage else places[model]), "base")
+        location = (*(found[-1] if found else places[model]), "base")
         if model not in places:
             hint = suggestion(model, places)
             raise error(document, location, f"unknown model {quoted(model)}.{hint}")
-        if places[model] in lineage:
-            names = [name for _, name in lineage]
+        if places[model] in found:
+            names = [name for _, name in found]
             cycle = " -> ".join(map(printable, [*names, model]))
             raise error(document, location, f"a cycle: {cycle}")
-        if len(lineage) == MAX_LINEAGE:
+        if len(found) == MAX_LINEAGE:
             raise error(document, location, f"a chain of more than {MAX_LINEAGE} bases")
-        lineage.append(places[model])
+        found.append(places[model])
         section, name = places[model]
         model = document[section][name].get("base") or ""
-    return lineage
+    return found
 
 
-def _check_insertions(document: Mapping, base: Mapping, lineage: list[tuple[str, str]]) -> None:
+def _check_insertions(document: Mapping, base: Mapping, places: list[tuple[str, str]]) -> None:
     """Bound the work of inserting layers: each moves those that come after it."""
-    patches = [document[section][name] for section, name in lineage]
+    patches = [document[section][name] for section, name in places]
     inserted = [_count(patch, "after") for patch in patches]
     if not any(inserted):
         return
     layers = sum(inserted) + _count(base, "")
     if sum(inserted) * layers > MAX_MOVES:
-        place = lineage[next(i for i, count in enumerate(inserted) if count)]
+        place = places[next(i for i, count in enumerate(inserted) if count)]
         message = f"{sum(inserted):,} new layers among {layers:,} values need too much work"
         raise error(document, place, message)
 
@@ -97,7 +99,6 @@ def _count(value: Any, key: str) -> int:
 
 
 def _apply(base: Mapping, patch: Mapping, location: Location, document: Mapping) -> Mapping:
-    original = base
     if "about" in patch:
         base = _replaced(base, "about", patch["about"])
     for section in (s for s in _SECTIONS if s in patch):
@@ -112,7 +113,7 @@ def _apply(base: Mapping, patch: Mapping, location: Location, document: Mapping)
         patched.put(section, change, patch)
         is_replaced = section in ("layers", "blocks")
         base = merge(base.without(section) if is_replaced else base, patched)
-    return inheritance.without_foreign_figures(original, base, patch)
+    return base
 
 
 def _check_settings(known: Mapping, patch: Mapping, location: Location, document: Mapping) -> None:

@@ -11,7 +11,7 @@ from zoo.graphs.exchange import plain
 from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
-from zoo.graphs.published import NOTES, agrees, problem_with
+from zoo.graphs.published import NOTES, agrees
 from zoo.views.shapes import height_width_channels
 
 #: Operations with weights that papers count as layers of a network's depth.
@@ -140,12 +140,7 @@ def _row(graph: Graph, child: Node | Block) -> Row:
         "params": child.num_parameters,
         "ops": child.macs,
     }
-    # A graph may come from a file that others wrote, so malformed figures are left out.
-    published = {
-        name: value
-        for name, value in dict(graph.published.get(child.name, {})).items()
-        if problem_with(name, value) is None
-    }
+    published = dict(graph.published.get(child.name, {}))
     reasons = published.pop(NOTES, {})
     disagreeing = tuple(k for k, v in published.items() if not _agrees(computed[k], v))
     return Row(
