@@ -45,7 +45,12 @@ def test_lines_survive_merging():
         ("a: *x", "f.yaml:1: not valid YAML: found undefined alias"),
         ('a: "\\U99999999"', "f.yaml"),
         ("a: \x07", "f.yaml"),
-        ("a: 1\n--- \nb: 2", "f.yaml:2: not valid YAML: but found another document"),
+        (
+            "a: 1\n--- \nb: 2",
+            "f.yaml:2: a second YAML document begins here; remove the '---', or move what follows it "
+            "to another file",
+        ),
+        ("a: 1\n---\n", "f.yaml:2: a second YAML document begins here"),
     ],
 )
 def test_one_line_says_what_is_wrong_and_where(text, message):
@@ -74,6 +79,14 @@ def test_bombs_are_refused_quickly(text):
     with pytest.raises(SpecError, match="nested more than|more than 50,000 values|larger than"):
         document.parse(text)
     assert time.perf_counter() - start < 10  # seconds: a bound against hanging, not a timing
+
+
+def test_alias_expansion_is_mentioned_only_where_there_are_aliases():
+    items = "1, " * 60_000
+    with pytest.raises(SpecError, match="more than 50,000 values$"):
+        document.parse(f"a: [{items}]")
+    with pytest.raises(SpecError, match="more than 50,000 values after alias expansion$"):
+        document.parse(f"a: &a 1\nb: *a\nc: [{items}]")
 
 
 def test_files_that_cannot_be_read(tmp_path):

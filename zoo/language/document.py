@@ -102,7 +102,7 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
         ({'format': 1, 'name': 'tiny'}, 2)
     """
     try:
-        _check_depth(text, file)
+        expansion = " after alias expansion" if _check_events(text, file) else ""
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise _syntax_error(error, text, file) from None
@@ -113,7 +113,7 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
     if not isinstance(root, yaml.MappingNode):
         line = 1 if root is None else root.start_mark.line + 1
         raise SpecError(f"{file}:{line}: expected a mapping at the top level, such as 'format: 1'")
-    return _Reader(file).mapping(root, (), root.start_mark.line + 1)
+    return _Reader(file, expansion).mapping(root, (), root.start_mark.line + 1)
 
 
 def place(document: Mapping, location: Location) -> tuple[str, int]:
@@ -184,8 +184,8 @@ def merge(base: Mapping, patch: AbstractMapping[str, Any]) -> Mapping:
 class _Reader:
     """Turns composed YAML nodes into located data, counting what aliases expand to."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, expansion: str) -> None:
+        self.file, self.expansion = file, expansion  # what a message about size adds
         self.values = self.characters = 0
 
     def convert(self, node: yaml.Node, location: Location) -> Any:
@@ -194,7 +194,7 @@ class _Reader:
         if len(location) > MAX_DEPTH:
             raise self.error(line, location[:3], f"nested more than {MAX_DEPTH} levels deep")
         if self.values > MAX_VALUES:
-            raise self.error(line, (), f"more than {MAX_VALUES:,} values after alias expansion")
+            raise self.error(line, (), f"more than {MAX_VALUES:,} values{self.expansion}")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, location, line)
         if isinstance(node, yaml.SequenceNode):
@@ -232,7 +232,7 @@ class _Reader:
         """Count characters: many aliases may refer to one long text."""
         self.characters += len(text)
         if self.characters > MAX_CHARACTERS:
-            message = f"more than {MAX_CHARACTERS:,} characters after alias expansion"
+            message = f"more than {MAX_CHARACTERS:,} characters{self.expansion}"
             raise self.error(line, (), message)
 
     def error(self, line: int, location: Location, message: str) -> SpecError:
@@ -273,10 +273,22 @@ _SCALARS: dict[str, Any] = {
 }
 
 
-def _check_depth(text: str, file: str) -> None:
-    """Check the event stream first: unlike composing, it needs no recursion."""
-    depth = values = 0
+def _check_events(text: str, file: str) -> bool:
+    """Check the event stream first: unlike composing, it needs no recursion.
+
+    Returns:
+        Whether the text has aliases.
+    """
+    depth = values = documents = 0
+    has_aliases = False
     for event in yaml.parse(text, Loader=_Loader):
+        has_aliases |= isinstance(event, yaml.AliasEvent)
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        if documents > 1:
+            raise SpecError(
+                f"{_end(file)}:{_line(event)}: a second YAML document begins here; remove the "
+                "'---', or move what follows it to another file"
+            )
         values += not isinstance(event, yaml.CollectionEndEvent)
         if (tag := getattr(event, "tag", None)) is not None:
             position = f"{_end(file)}:{_line(event)}"
@@ -291,6 +303,7 @@ def _check_depth(text: str, file: str) -> None:
                 raise SpecError(f"{position}: nested more than {MAX_DEPTH} levels deep")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+    return has_aliases
 
 
 def _at_tab(text: str, mark: yaml.Mark) -> bool:
