@@ -149,7 +149,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ),
         (
             "c: {op: relu, repeat: $width * 1000}",
-            "repeat must be a list or a number from 0 to 1000",
+            "repeat must be a list or a number from 0 to 1,000",
         ),
         # shapes
         (

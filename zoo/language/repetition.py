@@ -9,9 +9,8 @@ from zoo.errors import quoted
 from zoo.language.arguments import find_table
 from zoo.language.schema import Rows, Spec
 from zoo.language.scope import Scope
-from zoo.ops.fields import Layer
+from zoo.ops.fields import MAX_REPEAT, Layer
 
-MAX_REPEAT = 1_000
 WORK = 50  # units of the budget, even for zero repetitions
 
 #: The name of a layer, and the names that its expressions may read.
@@ -42,7 +41,7 @@ def repetitions(spec: Spec, key: str, layer: Layer, scope: Scope) -> Iterator[Na
     items = times if isinstance(times, list) else [None] * times if _is_count(times) else None
     if items is None or len(items) > MAX_REPEAT:
         shown = quoted(times)
-        layer_scope.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT}, got {shown}")
+        layer_scope.fail(f"repeat must be a list or a number from 0 to {MAX_REPEAT:,}, got {shown}")
     for i, item in enumerate(items):
         yield f"{key}{i + 1}", {**scope.names, "index": i, "item": item}
 

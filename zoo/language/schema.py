@@ -16,6 +16,7 @@ from zoo.ops.fields import (
     CROP,
     DEVIATIONS,
     MAPPING,
+    MAX_REPEAT,
     NUMBER,
     PLAIN_BOOLEAN,
     PLAIN_COUNT,
@@ -97,7 +98,7 @@ class Use(Layer):
         Nullable(Repetition()),
         None,
         doc="how many times in a row, a list with one $item for each time, or {table: its name}"
-        " for one layer a row",
+        f" for one layer a row; at most {MAX_REPEAT:,}",
     )
 
     @property

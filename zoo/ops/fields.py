@@ -13,6 +13,7 @@ from zoo.ops.expressions import is_expression
 from zoo.ops.grammar import Field, Record
 from zoo.ops.kinds import EXPRESSION, MAX_INT, Anything, Kind, ListOf, MappingOf, Nullable, Scalar
 
+MAX_REPEAT = 1_000
 CLASS_LISTS = ("imagenet", "imagenet_with_background")  # defined in zoo.data.classes
 
 
@@ -181,7 +182,10 @@ class Layer(Record):
         BOOLEAN, True, doc="if false, the layer is left out and stands for its first input"
     )
     repeat: Field[Any] = Field(
-        Nullable(COUNT), None, doc="how many times in a row, or a list with one $item for each time"
+        Nullable(COUNT),
+        None,
+        doc="how many times in a row, or a list with one $item for each time; at most "
+        f"{MAX_REPEAT:,}",
     )
     after = Field(Nullable(TEXT), None, doc="in a variant: the layer that a new one follows")
     published = Field(
