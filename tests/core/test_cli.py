@@ -213,5 +213,6 @@ def test_a_bad_spec_is_one_line(tmp_path):
     done = command("summary", path)
     assert done.returncode == 2
     assert done.stderr == (
-        f"error: {path}:4: $.layers.c.out_channels: expected an integer of at least 1, got 'two'\n"
+        f"error: {path}:4: $.layers.c.out_channels: expected an integer of at least 1, got 'two'. "
+        "A value by name is written with a $.\n"
     )

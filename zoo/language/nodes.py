@@ -10,7 +10,7 @@ from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, NodeShape
 from zoo.language.scope import Scope
 from zoo.ops import Op, ShapeError
-from zoo.ops.kinds import Mismatch, kind_or_value
+from zoo.ops.kinds import Mismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,4 @@ def _computed(op: Op, scope: Scope) -> Op:
         return type(op).read(values)
     except Mismatch as mismatch:
         key = str(mismatch.location[0])
-        scope.fail(f"{mismatch} from {kind_or_value(written[key])}", key)
+        scope.fail(mismatch.computed_from(written[key]), key)

@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.errors import suggestion
 from zoo.ops import OPS
+from zoo.ops.field_words import TAGS
 from zoo.ops.fields import (
     ANYTHING,
     CLASSES,
@@ -29,8 +30,19 @@ from zoo.ops.fields import (
     exactly,
 )
 from zoo.ops.grammar import Field, Record, RecordOf
-from zoo.ops.kinds import NAME, Kind, ListOf, MappingOf, Mismatch, Nullable, kind_or_value, one_of
-from zoo.ops.registry import hint
+from zoo.ops.kinds import (
+    MISSING,
+    NAME,
+    Kind,
+    ListOf,
+    MappingOf,
+    Mismatch,
+    Nullable,
+    kind_or_value,
+    one_of,
+)
+from zoo.ops.registry import hint, meant
+from zoo.ops.words import normalised
 
 FORMAT = 1
 
@@ -44,9 +56,17 @@ class AnyLayer(Kind[Layer]):
 
     def read(self, value: Any) -> Layer:
         if not isinstance(value, dict):
-            raise Mismatch("expected a mapping", value)
+            name = meant(value) if isinstance(value, str) else None
+            hint = f"Write {{op: {name}}}." if name else ""
+            raise Mismatch("expected a mapping", value, hint=hint)
         if "op" not in value:
-            return Use.read(value) if "block" in value else Group.read(value)
+            if "block" in value:
+                return Use.read(value)
+            # Checked first: without an operation, its fields are unknown, too.
+            for key in value:
+                if normalised(key) in TAGS:
+                    raise Mismatch(f"unknown field. {_as_op(value[key])}", MISSING, key)
+            return Group.read(value)
         name = value["op"]
         if not isinstance(name, str) or name not in OPS:
             raise Mismatch(f"unknown op {_name(name)}.{_correction(name)}")
@@ -63,6 +83,12 @@ LAYERS: Kind[Mapping[str, Layer]] = MappingOf(AnyLayer())
 def _name(name: Any) -> str:
     """Show the value of ``op`` in a message."""
     return kind_or_value(name) if isinstance(name, str | dict) else f"{name!r:.60}"
+
+
+def _as_op(word: Any) -> str:
+    """Return the hint for an operation that is written in another field than ``op``."""
+    name = meant(word) if isinstance(word, str) else None
+    return f"Write 'op: {name}' instead." if name else "It is called 'op'."
 
 
 def _correction(name: Any) -> str:
@@ -117,10 +143,8 @@ class Group(Layer):
     layers = Field(LAYERS)
 
     @classmethod
-    def unknown(cls, key: str) -> str:
-        if key == "<<" or not key.isidentifier():
-            return super().unknown(key)
-        return f"unknown field.{suggestion(key, [*cls.fields, 'op', 'block'])}"
+    def known(cls) -> list[str]:
+        return ["op", "block", *cls.fields]
 
     @classmethod
     def missing(cls, key: str) -> Mismatch:

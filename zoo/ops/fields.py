@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.ops.expressions import is_expression
+from zoo.ops.field_words import BOOLEANS, PADDINGS
 from zoo.ops.grammar import Field, Record
 from zoo.ops.kinds import EXPRESSION, MAX_INT, Anything, Kind, ListOf, MappingOf, Nullable, Scalar
 
@@ -68,6 +69,7 @@ BEFORE_AFTER: Kind[int | list[int]] = Scalar(
     _ints(0, (2,)),
     _int_schema(0),
     _list_schema(0, 2),
+    words=dict.fromkeys(PADDINGS, "Write how many channels of zeros to add."),
 )
 NUMBER: Kind[float] = Scalar("a number", _is_number, {"type": "number"})
 RATE: Kind[float] = Scalar(
@@ -75,7 +77,9 @@ RATE: Kind[float] = Scalar(
     lambda v: _is_number(v) and 0 <= v <= 1,
     {"type": "number", "minimum": 0, "maximum": 1},
 )
-BOOLEAN: Kind[bool] = Scalar("true or false", lambda v: isinstance(v, bool), {"type": "boolean"})
+BOOLEAN: Kind[bool] = Scalar(
+    "true or false", lambda v: isinstance(v, bool), {"type": "boolean"}, words=BOOLEANS
+)
 PAIR: Kind[int | list[int]] = Scalar(
     "an integer of at least 1, or [height, width]",
     _ints(1, (2,)),
@@ -89,6 +93,7 @@ PADDING: Kind[int | str | list[int]] = Scalar(
     _list_schema(0, 2),
     _list_schema(0, 4),
     {"const": "same"},
+    words=PADDINGS,
 )
 COUNT: Kind[int | list[Any]] = Scalar(
     "an integer of at least 0, or a list",
@@ -106,7 +111,7 @@ VALUE: Kind[Any] = Scalar(
 # Kinds that do not accept expressions:
 TEXT: Kind[str] = Scalar("text", lambda v: isinstance(v, str), {"type": "string"}, plain=True)
 PLAIN_BOOLEAN: Kind[bool] = Scalar(
-    "true or false", lambda v: isinstance(v, bool), {"type": "boolean"}, plain=True
+    "true or false", lambda v: isinstance(v, bool), {"type": "boolean"}, plain=True, words=BOOLEANS
 )
 PLAIN_INTEGER: Kind[int] = Scalar(
     "an integer", lambda v: type(v) is int, {"type": "integer"}, plain=True

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar, overload
 
-from zoo.errors import suggestion
+from zoo.errors import listed, suggestion
 from zoo.ops.kinds import MISSING, Kind, Mismatch
 
 T = TypeVar("T")
@@ -122,9 +122,18 @@ class Record:
         """Return the error message for a key that is not a field."""
         if key == "<<":
             return "merge keys are not supported; write the fields, or use a variant"
-        if not key.isidentifier():
-            return "unknown field. Within { }, text that has a comma needs quotes."
-        return f"unknown field.{suggestion(key, cls.fields)}"
+        if not key.replace("-", "_").isidentifier():
+            return (
+                "unknown field. Within { }, text that has a comma needs quotes. "
+                "A list is written [3, 3]."
+            )
+        known = cls.known()
+        return f"unknown field.{suggestion(key, known) or f' Known: {listed(known)}.'}"
+
+    @classmethod
+    def known(cls) -> list[str]:
+        """Return the keys that a message names."""
+        return list(cls.fields)
 
     @classmethod
     def missing(cls, key: str) -> Mismatch:

@@ -11,8 +11,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
-from zoo.errors import quoted
+from zoo.errors import MAX_WORD, quoted
 from zoo.ops.expressions import is_expression
+from zoo.ops.words import normalised
 
 MAX_INT = 1_000_000
 
@@ -20,6 +21,12 @@ EXPRESSION: dict[str, Any] = {"type": "string", "pattern": r"\$", "description":
 
 T = TypeVar("T")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_NUMBERS = re.compile(r"[(\[]?[\d.]+(?: ?[x×, ] ?[\d.]+)+[)\]]?")  # 3x3 or (3, 3)
+_WORDS = dict.fromkeys(("none", "null", "auto", "default"), "For the default, leave it out.")
+
+#: The hint on a word where a number is expected.
+NAMED = "A value by name is written with a $."
 
 
 class _Missing:
@@ -37,11 +44,14 @@ class Mismatch(ValueError):  # noqa: N818  # reported by the reader of the file
         problem: What is wrong, without the value.
         value: The value, or ``MISSING`` if quoting it would not help.
         location: The keys that lead to it from the value that was read.
+        hint: What to write instead, as a sentence; may be empty.
     """
 
-    def __init__(self, problem: str, value: Any = MISSING, *keys: str | int) -> None:
+    def __init__(
+        self, problem: str, value: Any = MISSING, *keys: str | int, hint: str = ""
+    ) -> None:
         super().__init__(problem)
-        self.problem, self.value, self.location = problem, value, keys
+        self.problem, self.value, self.location, self.hint = problem, value, keys, hint
 
     def under(self, key: str | int) -> Mismatch:
         """Return the same mismatch as seen from one level up."""
@@ -49,9 +59,17 @@ class Mismatch(ValueError):  # noqa: N818  # reported by the reader of the file
         return self
 
     def __str__(self) -> str:
-        return self.problem + (
-            "" if self.value is MISSING else f", got {kind_or_value(self.value)}"
-        )
+        return self._text()
+
+    def computed_from(self, written: Any) -> str:
+        """Return the message for a value that an expression of the file evaluates to."""
+        return self._text(f" from {kind_or_value(written)}")
+
+    def _text(self, origin: str = "") -> str:
+        got = "" if self.value is MISSING else f", got {kind_or_value(self.value)}"
+        # The expression that computed the value already has a $.
+        hint = "" if origin and self.hint == NAMED else self.hint
+        return f"{self.problem}{got}{origin}" + (f". {hint}" if hint else "")
 
 
 def kind_or_value(value: Any) -> str:
@@ -91,6 +109,7 @@ class Scalar(Kind[T]):
         accepts: Callable[[Any], Any],
         *schemas: dict[str, Any],
         plain: bool = False,
+        words: Mapping[str, str] = {},
     ) -> None:
         """Declare a kind.
 
@@ -99,8 +118,10 @@ class Scalar(Kind[T]):
             accepts: Tells whether a value is of this kind.
             schemas: JSON Schemas; a value must match at least one.
             plain: Whether expressions are excluded.
+            words: Normalised word of a framework -> a hint, as a sentence.
         """
         self.expected, self.accepts, self.plain = expected, accepts, plain
+        self.words = words
         self.schemas = schemas if plain else (*schemas, EXPRESSION)
 
     def read(self, value: Any) -> T:
@@ -108,7 +129,23 @@ class Scalar(Kind[T]):
             return value  # type: ignore[no-any-return]  # checked by accepts
         large = type(value) in (int, float) and abs(value) > MAX_INT
         most = f" with a magnitude of at most {MAX_INT:,}" if large else ""
-        raise Mismatch(f"expected {self.expected}{most}", value)
+        raise Mismatch(f"expected {self.expected}{most}", value, hint=self._hint(value))
+
+    def _hint(self, value: Any) -> str:
+        """Return what to write instead of a value; empty if that is not known."""
+        text = str(value) if isinstance(value, str | int) else ""
+        if not 0 < len(text) <= MAX_WORD:
+            return ""
+        if hint := self.words.get(normalised(text)) or _WORDS.get(normalised(text)):
+            return hint
+        numbers = [int(n) if n.isdecimal() else float(n) for n in _NUMBER.findall(text)]
+        if isinstance(value, str) and self.accepts(text.lower()):
+            return f"Write {text.lower()!r}."
+        if _NUMBERS.fullmatch(text) and self.accepts(numbers):
+            return f"Write {numbers}."
+        if _NUMBER.fullmatch(text) and self.accepts(numbers[0]):
+            return f"Write {text} without quotes."
+        return NAMED if text.isidentifier() and not self.plain else ""
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
         return self.schemas[0] if len(self.schemas) == 1 else {"anyOf": [*self.schemas]}

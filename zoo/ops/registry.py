@@ -113,6 +113,23 @@ def operation(name: str, *, family: str, words: tuple[str, ...] = ()) -> Callabl
     return register
 
 
+def meant(word: str) -> str | None:
+    """Return zoo's name for the operation that frameworks call ``word``; None if it has none.
+
+    Example:
+        >>> meant("swish"), meant("Conv2D"), meant("relu"), meant("Dropout2d")
+        ('silu', 'conv', 'relu', None)
+    """
+    whole, plain = word.lower(), frameworks.normalised(word)
+    for name, cls in OPS.items():
+        synonyms = {synonym.lower() for synonym in (name, *cls.words)}
+        similar = plain in map(frameworks.normalised, synonyms)
+        # Dropout2d is not dropout
+        if whole in synonyms or (similar and whole not in frameworks.ABSENT):
+            return name
+    return None
+
+
 def hint(word: str) -> str | None:
     """Return zoo's name for a framework's operation, or that zoo has none; None if unknown.
 
@@ -120,11 +137,8 @@ def hint(word: str) -> str | None:
         >>> hint("swish"), hint("Conv2D")
         ("It is called 'silu'.", "It is called 'conv'.")
     """
-    whole, plain = word.lower(), frameworks.normalised(word)
-    for name, cls in OPS.items():
-        exact = whole in {synonym.lower() for synonym in (name, *cls.words)}
-        similar = plain in {frameworks.normalised(synonym) for synonym in (name, *cls.words)}
-        if exact or (similar and whole not in frameworks.ABSENT):  # Dropout2d is not dropout
-            caveat = frameworks.CAVEATS.get(plain)
-            return f"It is called {name!r}." + (f" {caveat}" if caveat else "")
-    return frameworks.ABSENT.get(whole) or frameworks.ABSENT.get(plain)
+    plain = frameworks.normalised(word)
+    if name := meant(word):
+        caveat = frameworks.CAVEATS.get(plain)
+        return f"It is called {name!r}." + (f" {caveat}" if caveat else "")
+    return frameworks.ABSENT.get(word.lower()) or frameworks.ABSENT.get(plain)
