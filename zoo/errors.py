@@ -42,7 +42,7 @@ class BackendError(ZooError, RuntimeError):
 
 
 class WeightsError(ZooError, ValueError):
-    """Weights do not fit a model: missing (-), unexpected (+) or of another shape (!)."""
+    """Weights do not fit a model: missing, unexpected or of another shape."""
 
 
 class InputError(ZooError, ValueError):
@@ -136,7 +136,10 @@ def _repr(value: object, most: int) -> str:
         short = reprlib.Repr()
         short.maxlevel, short.maxlist, short.maxtuple, short.maxstring = 4, 20, 20, most
         return short.repr(value)
-    return repr(value)
+    try:
+        return repr(value)
+    except Exception:  # an integer of thousands of digits, or a class of somebody else's
+        return f"<{type(value).__name__}>"
 
 
 def _safe(message: str) -> str:

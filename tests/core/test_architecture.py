@@ -17,6 +17,7 @@ ROOT = Path(zoo.__file__).parent
 #: From the bottom up. Rooms of one line do not import each other.
 LEVELS = (
     ("errors",),
+    ("arguments",),
     ("files", "data"),
     ("graphs",),
     ("ops",),

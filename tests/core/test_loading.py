@@ -90,9 +90,9 @@ def test_one_error_says_all_that_is_wrong(saved):
         filled(path)
     assert str(caught.value).splitlines() == [
         "the weights of w.pdparams do not fit the model:",
-        "  - fc.bias  1000",
-        "  + _fc_out.scale (paddle.vision's name)  3",
-        "  ! conv1.conv.weight  expected 64x3x7x7, got 64x3x5x5",
+        "  missing: fc.bias  1000",
+        "  unexpected: _fc_out.scale (paddle.vision's name)  3",
+        "  wrong shape: conv1.conv.weight  expected 64x3x7x7, got 64x3x5x5",
     ]
     with pytest.raises(
         WeightsError,
@@ -105,18 +105,18 @@ def test_heads_may_lack_where_there_are_none(saved, paddles):
     heads = {n: None for n in paddles if n.startswith(("_conv_o", "_fc_o1", "_fc_o2", "_out"))}
     _, found = filled(saved(**heads))
     assert len(found) == 59
-    with pytest.raises(WeightsError, match=r"- aux1.conv.conv.weight  128x512x1x1"):
+    with pytest.raises(WeightsError, match=r"missing: aux1.conv.conv.weight  128x512x1x1"):
         filled(saved(**heads), aux=True)
 
 
 def test_what_looks_like_a_head_is_none(saved):
     heads = {"aux1.junk": np.zeros(3, np.float32)}
-    with pytest.raises(WeightsError, match=r"\+ aux1.junk"):
+    with pytest.raises(WeightsError, match=r"unexpected: aux1.junk"):
         filled(saved(**heads))
     graph = zoo.graph("googlenet")
     shapes = {p.name: p.shape for p in graph.parameters}
     given = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-    with pytest.raises(WeightsError, match=r"\+ aux1.junk  3"):
+    with pytest.raises(WeightsError, match=r"unexpected: aux1.junk  3"):
         checked_arrays(shapes, {**given, **heads}, left_out(graph))
 
 
@@ -161,7 +161,9 @@ def test_what_is_no_source(saved, tmp_path):
         loading.find(f"padle:{saved()}", "googlenet_paddle", Chosen())
     with pytest.raises(InputError, match="paddle publishes several networks: give the name"):
         loading.find("paddle", None, Chosen())
-    with pytest.raises(InputError, match="expected a path or a source of weights"):
+    with pytest.raises(
+        InputError, match="weights must be the path of a file or a source of weights"
+    ):
         loading.find("", None, Chosen())
     save_file({"a.weight": np.zeros(3, np.float32)}, tmp_path / "x.safetensors")
     with pytest.raises(

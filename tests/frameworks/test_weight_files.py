@@ -168,7 +168,7 @@ def test_weights_without_their_heads(tiny, framework, backend, tmp_path):
     expected = {n: v for n, v in zoo.get_weights(model).items() if not n.startswith("aux1.")}
     assert_same_bits(zoo.get_weights(plain), expected)
     zoo.save(plain, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"- aux1.fc.weight  5x420"):
+    with pytest.raises(WeightsError, match=r"missing: aux1.fc.weight  5x420"):
         zoo.load(tmp_path / "w.safetensors", backend, aux=True)
 
 
@@ -180,8 +180,8 @@ def test_a_new_head(tiny, framework, backend, tmp_path):
         zoo.build(tiny, backend, num_classes=3, weights=path)
     assert str(caught.value).splitlines() == [
         "the weights of w.safetensors do not fit the model:",
-        "  ! fc.weight  expected 3x72, got 5x72",
-        "  ! fc.bias  expected 3, got 5",
+        "  wrong shape: fc.weight  expected 3x72, got 5x72",
+        "  wrong shape: fc.bias  expected 3, got 5",
         "These belong to the classifier: num_classes=5 keeps it, head='new' replaces it.",
     ]
     new = zoo.build(tiny, backend, num_classes=3, weights=path, head="new", seed=2)
@@ -248,9 +248,9 @@ def test_a_model_whose_layers_were_replaced(tmp_path):
 
     model = zoo.build("vgg9_bn", "torch", **SMALL)
     model.fc3 = torch.nn.Linear(4096, 2)
-    with pytest.raises(WeightsError, match=r"! fc3.weight  expected 7x4096, got 2x4096"):
+    with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight  expected 7x4096, got 2x4096"):
         zoo.save(model, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"! fc3.weight"):
+    with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight"):
         zoo.convert(model, "torch")
     assert not list(tmp_path.iterdir())
     with pytest.raises(BackendError, match="does not know its graph"):
@@ -275,7 +275,9 @@ def test_words_that_are_wrong(tiny, framework, backend, tmp_path):
         zoo.build("googlenet_torchvision", backend, weights="torchvison")
     with pytest.raises(WeightsError, match="no such file"):
         zoo.load(tmp_path / "none.safetensors", backend)
-    with pytest.raises(InputError, match="expected a path or a source of weights, got 3"):
+    with pytest.raises(
+        InputError, match="weights must be the path of a file or a source of weights, got 3"
+    ):
         zoo.load(3, backend)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import Any
 
+from zoo import arguments
 from zoo.language.shipped import shipped
 
 
@@ -17,13 +18,19 @@ def list_models(pattern: str | None = None) -> list[str]:
     Returns:
         Names, family by family.
 
+    Raises:
+        InputError: The pattern is not a text.
+
     Example:
         >>> import zoo
         >>> zoo.list_models("vgg1?_bn")
         ['vgg11_bn', 'vgg13_bn', 'vgg16_bn', 'vgg19_bn']
     """
     names = list(shipped())
-    return names if pattern is None else fnmatch.filter(names, pattern)
+    if pattern is None:
+        return names
+    expected = "None or a shell pattern, such as 'vgg*'"
+    return fnmatch.filter(names, arguments.text("pattern", pattern, expected))
 
 
 def list_backends() -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo import arguments
 from zoo.backend import registry
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
@@ -81,6 +82,7 @@ def build(
     network = graphs.graph(
         name, aux=aux, num_classes=num_classes, in_channels=in_channels, input_size=input_size
     )
+    seed = arguments.integer("seed", seed)
     dtype = initial.check(init, dtype, seed)
     if weights is not None:
         from zoo.api import checkpoints
@@ -97,7 +99,7 @@ def build(
                 seed=seed,
                 init=init,
             )
-    if head or stem:
+    if head is not None or stem is not None:
         raise InputError("head and stem require pretrained weights; pass weights, too")
     framework = registry.load(backend)
     draw = None if init == "native" else initial.drawing(network, seed, init, dtype)
@@ -135,7 +137,8 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         weights: Canonical name -> array, as :func:`get_weights` returns for any backend.
 
     Raises:
-        WeightsError: Lists the arrays that are missing (-), unexpected (+) or of another shape (!).
+        WeightsError: Lists the arrays that are missing, unexpected or of another shape.
+        InputError: ``weights`` is not a mapping of names to arrays.
 
     Example:
         >>> import zoo
@@ -144,7 +147,7 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     """
     backend = registry.of(model)
     if not isinstance(weights, Mapping):
-        raise InputError(f"expected weights by name, got {type(weights).__name__}")
+        raise arguments.wrong("weights", "a mapping of names to arrays", weights)
     network = getattr(model, "zoo_graph", None)
     omitted = graphs.left_out(network) if isinstance(network, Graph) else ()
     backend.set_weights(model, checked_arrays(backend.shapes(model), weights, omitted))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from zoo import arguments
 from zoo.api import checkpoints
 from zoo.backend import registry
 from zoo.graphs.graph import Graph, graph_of
@@ -53,6 +54,7 @@ def load(
 
     Raises:
         WeightsError: The file is damaged, belongs to an unknown network, or does not fit.
+        InputError: An option has an invalid value.
         BackendError: The framework is not installed, or cannot build the network.
 
     Example:
@@ -62,7 +64,10 @@ def load(
         >>> zoo.load(path, "torch").inception3a.branch1x1.conv
         Conv2d(192, 64, kernel_size=(1, 1), stride=(1, 1))
     """
-    requested = options.checked(bool(aux), num_classes, in_channels, input_size)
+    requested = options.checked(
+        aux if aux is not None else False, num_classes, in_channels, input_size
+    )
+    seed, mmap = arguments.integer("seed", seed), arguments.flag("mmap", mmap)
     checkpoint = checkpoints.find(path, None, requested)
     with checkpoint.verified():
         network = checkpoint.graph(**{**requested._asdict(), "aux": aux})

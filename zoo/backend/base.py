@@ -45,6 +45,10 @@ class Backend(ABC):
     operations: ClassVar[Operations | None] = None
     #: Parameter names and layouts of the framework's layers; see ``parameters.convention``.
     CONVENTION: ClassVar[Mapping[str, Any]] = {}
+    #: Base class of the framework's models, which tells them from its tensors and dtypes.
+    MODEL: ClassVar[type] = object
+    #: Whether the framework itself casts class numbers to floating point before it calls a loss.
+    casts_labels: ClassVar[bool] = False
 
     # Required methods
 

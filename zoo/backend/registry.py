@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from zoo import arguments
 from zoo.backend.base import Backend
 from zoo.backend.description import Description
 from zoo.errors import BackendError, UnknownNameError, suggestion
@@ -82,13 +83,13 @@ def resolve(name: str) -> Description:
         >>> resolve("pytorch").name, resolve("jax").name
         ('torch', 'flax')
     """
-    key = str(name).lower()
+    key = name.lower() if isinstance(name, str) else None
     known = {alias: entry for entry in table().values() for alias in (entry.name, *entry.aliases)}
     if key in _broken and key not in known:
         raise BackendError(_broken[key])
     if key not in known:
         hint = suggestion(key, known) or f" Known: {', '.join(table())}."
-        raise UnknownNameError(f"Unknown backend {name!r:.60}.{hint}")
+        raise UnknownNameError(f"Unknown backend {arguments.shown(name)}.{hint}")
     return known[key]
 
 
@@ -115,7 +116,7 @@ def load(name: str) -> Backend:
     """
     description = resolve(name)
     backend = _load(description.name)
-    if str(name).lower() in ("tensorflow", "tf"):
+    if name.lower() in ("tensorflow", "tf"):
         backend.require_engine("tensorflow")
     return backend
 
@@ -129,10 +130,12 @@ def of(model: object) -> Backend:
     for cls in type(model).__mro__:  # nearest first: on PyTorch, a Keras model is a Module too
         for description in table().values():
             if description.owns(cls.__module__):
-                return _load(description.name)
+                backend = _load(description.name)
+                if isinstance(model, backend.MODEL):
+                    return backend
     raise BackendError(
         f"expected a model of {', '.join(entry.title for entry in table().values())}, "
-        f"got {type(model).__name__}"
+        f"got {arguments.shown(model)}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from zoo import arguments
 from zoo.errors import InputError
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ def _open(image: Source, mode: str) -> Image.Image:
         image = Image.fromarray(image)
     if isinstance(image, Image.Image):
         return _to_eight_bits(image).convert(mode)
+    image = arguments.path("an image", image, "a file, a Pillow image or an array")
     try:
         with Image.open(image) as file:
             if file.width * file.height > MAX_PIXELS:
@@ -133,7 +135,5 @@ def _open(image: Source, mode: str) -> Image.Image:
         raise
     except FileNotFoundError:
         raise InputError(f"{image}: no such file") from None
-    except AttributeError:
-        raise InputError(f"expected an image, got {type(image).__name__}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{image}: cannot be read as an image ({str(error)[:200]})") from None

@@ -23,6 +23,7 @@ class FlaxBackend(Backend):
     channels_last = True
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "HWC")
+    MODEL = nnx.Module
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:
         return model.build(graph, draw, dtype, seed)

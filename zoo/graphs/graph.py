@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from zoo import arguments
 from zoo.errors import BackendError, InputError, UnknownNameError, suggestion
 from zoo.graphs import blocks
 from zoo.graphs.blocks import Block
@@ -129,12 +130,13 @@ class Graph:
         Raises:
             UnknownNameError: There is no such node or block.
         """
-        try:
-            return self._children[path]
-        except KeyError:
+        child = self._children.get(path) if isinstance(path, str) else None
+        if child is None:
+            hint = suggestion(path, self._children)
             raise UnknownNameError(
-                f"{self.name} has no node or block {path!r}.{suggestion(path, self._children)}"
-            ) from None
+                f"{self.name} has no node or block {arguments.shown(path)}.{hint}"
+            )
+        return child
 
     def node(self, path: str) -> Node:
         """The node with a path name; for the name of a block, the node of its output."""
@@ -263,6 +265,11 @@ def graph_of(model: Any) -> Graph:
     """
     network = getattr(model, "zoo_graph", None)
     if not isinstance(network, Graph):
+        if not callable(model):  # so it is no model at all
+            raise BackendError(
+                f"expected a model that zoo built, got {arguments.shown(model)}; build one with "
+                "zoo.build"
+            )
         raise BackendError(
             f"this {type(model).__name__} does not know its graph: it was not built by zoo, or was "
             "loaded by the framework's own loader; build it with zoo, and copy the weights over: "

@@ -24,6 +24,8 @@ class KerasBackend(Backend):
     channels_last = True
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "HWC", ["*seed_generator_state"])
+    MODEL = keras.Layer
+    casts_labels = True  # Model.fit
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> keras.Model:
         return model.build(graph, draw, dtype, seed)

@@ -6,7 +6,8 @@ import functools
 import os
 from typing import Any
 
-from zoo.errors import InputError, SpecError
+from zoo import arguments
+from zoo.errors import SpecError
 from zoo.graphs.graph import Graph
 from zoo.language import catalogue, options
 from zoo.language.document import Mapping
@@ -45,7 +46,7 @@ def graph(
         >>> zoo.graph("vgg16").num_parameters
         138357544
     """
-    name = _name(name)
+    name = checked_name(name)
     chosen = options.checked(aux, num_classes, in_channels, input_size)
     try:
         return _graph(name, chosen)
@@ -88,14 +89,13 @@ def left_out(graph: Graph) -> frozenset[str]:
     return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
 
 
-def _name(name: Any) -> str:
-    try:
-        name = os.fspath(name)
-    except TypeError:
-        name = None
-    if not isinstance(name, str):
-        raise InputError("a model must be a name or the path of a YAML file")
-    return name
+def checked_name(name: Any) -> str:
+    """Return the name of a model, or the path of a YAML file, as a text.
+
+    Raises:
+        InputError: It is neither.
+    """
+    return arguments.path("a model", name, "a name or the path of a YAML file")
 
 
 def _graph(name: str, chosen: options.Chosen) -> Graph:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from zoo.errors import InputError
+from zoo import arguments
 
 MAX_IMAGE = 8_192  # pixels a side
 MAX_COUNT = 1_000_000  # classes or channels
@@ -28,22 +27,11 @@ def checked(aux: Any, num_classes: Any, in_channels: Any, input_size: Any) -> Ch
         InputError: A value is invalid.
     """
     return Chosen(
-        flag("aux", aux),
+        arguments.flag("aux", aux),
         None if num_classes is None else count("num_classes", num_classes),
         None if in_channels is None else count("in_channels", in_channels),
         None if input_size is None else size(input_size),
     )
-
-
-def flag(name: str, value: Any) -> bool:
-    """Return a boolean option.
-
-    Raises:
-        InputError: It is neither True nor False.
-    """
-    if type(value) is not bool:
-        raise InputError(f"{name} must be True or False, got {value!r}")
-    return value
 
 
 def count(name: str, value: Any) -> int:
@@ -56,9 +44,9 @@ def count(name: str, value: Any) -> int:
         >>> count("num_classes", 10)
         10
     """
-    number = _integer(value)
+    number = arguments.as_integer(value)
     if number is None or not 1 <= number <= MAX_COUNT:
-        raise InputError(f"{name} must be an integer from 1 to {MAX_COUNT:,}, got {value!r}")
+        raise arguments.wrong(name, f"an integer from 1 to {MAX_COUNT:,}", value)
     return number
 
 
@@ -73,17 +61,9 @@ def size(value: Any) -> tuple[int, int]:
         ((224, 224), (240, 320))
     """
     sides = value if isinstance(value, Sequence) and len(value) == 2 else (value, value)
-    height, width = map(_integer, sides)
+    height, width = map(arguments.as_integer, sides)
     if any(side is None or not 1 <= side <= MAX_IMAGE for side in (height, width)):
-        raise InputError(
-            f"input_size must be an integer from 1 to {MAX_IMAGE} or (height, width), got {value!r}"
-        )
+        expected = f"an integer from 1 to {MAX_IMAGE} or (height, width)"
+        raise arguments.wrong("input_size", expected, value)
     assert height is not None and width is not None
     return height, width
-
-
-def _integer(value: Any) -> int | None:
-    try:
-        return None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        return None

@@ -22,6 +22,7 @@ class PaddleBackend(Backend):
     description = DESCRIPTION
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW")
+    MODEL = nn.Layer
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Layer:
         return model.build(graph, draw, dtype, seed)

@@ -9,11 +9,14 @@ same input, and the first node at which they diverge is reported.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from zoo import arguments
 from zoo.api.models import Array, get_weights, set_weights
 from zoo.api.running import features
 from zoo.data.labels import class_numbers
@@ -93,13 +96,15 @@ def assert_same(
             ...
         AssertionError: Network is not vgg9: they diverge at stage2.conv1.relu (relu, ...
     """
-    if level not in LEVELS:
+    if not isinstance(level, str) or level not in LEVELS:
         hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
-        raise UnknownNameError(f"Unknown level {level!r}.{hint}")
+        raise UnknownNameError(f"Unknown level {arguments.shown(level)}.{hint}")
+    names = _check_names(names)
+    tolerance = _check_tolerance(tolerance)
     x = _check_input(x)
     graph = _reference_graph(model_b, x)
     targets = _check_labels(labels, graph, len(x)) if level in LEVELS[2:] else None
-    hand_written = HandWritten(model_a, graph, names or {})
+    hand_written = HandWritten(model_a, graph, names)
     if hand_written.unbuilt:  # as Keras layers are before their first call
         hand_written.observe(x)
     weights = hand_written.weights()
@@ -114,10 +119,7 @@ def assert_same(
 
 
 def _check_input(values: Any) -> Array:
-    try:
-        x: Array = np.asarray(values)
-    except ValueError:  # lists of different lengths
-        raise InputError("expected x [N, C, H, W], got lists of different lengths") from None
+    x = arguments.array("x", values, "numbers [N, C, H, W]")
     if x.ndim != 4:
         raise InputError(f"expected x [N, C, H, W], got {list(x.shape)}")
     if not x.size:
@@ -129,6 +131,25 @@ def _check_input(values: Any) -> Array:
     return x
 
 
+def _check_names(names: Any) -> Mapping[str, str]:
+    if names is None:
+        return {}
+    if not isinstance(names, Mapping) or not all(
+        isinstance(text, str) for pair in names.items() for text in pair
+    ):
+        raise arguments.wrong("names", "a mapping of the spec's names to paths of modules", names)
+    return names
+
+
+def _check_tolerance(tolerance: Any) -> float | None:
+    if tolerance is None:
+        return None
+    is_number = isinstance(tolerance, Real) and not isinstance(tolerance, bool)
+    if not is_number or not 0 < tolerance < sys.float_info.max:
+        raise arguments.wrong("tolerance", "None or a number above 0", tolerance)
+    return float(tolerance)
+
+
 def _check_labels(labels: Any, graph: Graph, count: int) -> Array:
     shapes = {name: node.shape for name, node in graph.output_nodes.items()}
     for name, shape in shapes.items():
@@ -137,7 +158,8 @@ def _check_labels(labels: Any, graph: Graph, count: int) -> Array:
     classes = min(shape[0] for shape in shapes.values())
     if labels is None:
         return np.arange(count) % classes
-    targets: Array = class_numbers(np.asarray(labels), count, classes)
+    given = arguments.array("labels", labels, "class numbers [N]")
+    targets: Array = class_numbers(given, count, classes)
     return targets
 
 
@@ -149,7 +171,7 @@ def _reference_graph(model: Any, x: Array) -> Graph:
     if not isinstance(graph, Graph):
         raise InputError(
             "model_b must be a model that zoo built, a graph, or the name of a spec; got "
-            f"{type(model).__name__}"
+            f"{arguments.shown(model)}"
         )
     if x.shape[1:] != graph.input_shape:
         raise InputError(graph.refusal(x.shape))

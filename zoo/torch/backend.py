@@ -23,6 +23,7 @@ class TorchBackend(Backend):
     description = DESCRIPTION
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW", ["*.num_batches_tracked"])
+    MODEL = nn.Module
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:
         return model.build(graph, draw, dtype, seed)

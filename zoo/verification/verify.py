@@ -11,6 +11,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from zoo import arguments
 from zoo.backend import registry
 from zoo.data import images
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
@@ -86,8 +87,16 @@ def verify(
             training and the network has no classifier.
         NotEnoughMemoryError: There is too little memory for any input size; also an InputError.
     """
-    name = os.fspath(name)
-    arguments: dict[str, Any] = {
+    name = graphs.checked_name(name)
+    seed = arguments.integer("seed", seed)
+    image = None if image is None else arguments.path("image", image)
+    if backends is not None:
+        backends = arguments.texts("backends", backends, "None, the name of a backend or several")
+    if not callable(progress):
+        raise arguments.wrong("progress", "a function that takes a message", progress)
+    if workers is not None and not isinstance(workers, Workers):
+        raise arguments.wrong("workers", "None or zoo.verification.workers.Workers", workers)
+    given: dict[str, Any] = {
         "aux": aux,
         "num_classes": num_classes,
         "in_channels": in_channels,
@@ -98,10 +107,10 @@ def verify(
         "seed": seed,
         "image": image,
     }
-    _check_known(dtype, tolerances.FORWARD, "dtype")
-    _check_known(level, LEVELS, "level")
+    _check_known("dtype", dtype, tolerances.FORWARD)
+    _check_known("level", level, LEVELS)
     requested = _requested(backends, level)
-    options = {key: arguments[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
+    options = {key: given[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
     single = dtype == "float32" and level == "forward"  # gradients and training are in float64
     graph, notes = fit_to_memory(name, options, itemsize=4 if single else 8)
     if level != "forward":
@@ -152,24 +161,26 @@ def verify(
         training=trained,
         checks=checks,
         notes=notes,
-        command=_command(name, arguments),
+        command=_command(name, given),
     )
 
 
-def _requested(backends: str | Sequence[str] | None, level: str) -> dict[str, str]:
+def _requested(backends: Sequence[str] | None, level: str) -> dict[str, str]:
     """Backend -> the name by which the caller requested it."""
-    if backends is None:
-        backends = list(registry.table())
-    names = [backends] if isinstance(backends, str) else list(backends)
+    names = list(registry.table()) if backends is None else backends
     requested = {registry.resolve(name).name: name for name in names}
     if not requested:
         raise InputError("backends: name at least one, or leave it out for all backends")
     installed = [name for name in requested if registry.is_installed(registry.resolve(name))]
     if level != "forward" and len(installed) < 2:
         available = f"only {installed[0]}" if installed else "none"
+        found = (
+            f"{installed[0]} is the only one requested; name another, too"
+            if len(requested) == len(installed)
+            else f"of {', '.join(requested)}, {available} is installed"
+        )
         raise InputError(
-            f"level={level!r} compares backends with each other and needs two; of those requested, "
-            f"{available} is installed"
+            f"level={level!r} compares backends with each other and needs two; {found}"
         )
     return requested
 
@@ -183,11 +194,11 @@ def _check_classifier(graph: Graph) -> None:
             )
 
 
-def _command(name: str, arguments: Mapping[str, Any]) -> str:
+def _command(name: str, given: Mapping[str, Any]) -> str:
     """The equivalent command line, with the options that differ from their defaults."""
     words = ["zoo", "verify", name]
     defaults = signature(verify).parameters
-    for option, value in arguments.items():
+    for option, value in given.items():
         if value is None or value == defaults[option].default:
             continue
         words.append(f"--{option.replace('_', '-')}")
@@ -197,9 +208,7 @@ def _command(name: str, arguments: Mapping[str, Any]) -> str:
     return shlex.join(words)
 
 
-def _check_known(value: str, known: Iterable[str], kind: str) -> None:
-    if value not in known:
-        verb = "verify in" if kind == "dtype" else "verify"
-        hint = suggestion(value, known) if kind == "level" else ""
-        hint += f" Known: {', '.join(known)}."
-        raise UnknownNameError(f"Unknown {kind} {value!r} to {verb}.{hint}")
+def _check_known(option: str, value: Any, known: Iterable[str]) -> None:
+    if not isinstance(value, str) or value not in known:
+        hint = f"{suggestion(value, known)} Known: {', '.join(known)}."
+        raise UnknownNameError(f"verify has no {option} {arguments.shown(value)}.{hint}")

@@ -1,11 +1,11 @@
-"""The arguments of views: a name, a file, a graph or a model; its options; and a depth."""
+"""The arguments of views: a name, a file, a graph or a model; and its options."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from zoo.errors import InputError
+from zoo.errors import InputError, suggestion
 from zoo.graphs.graph import Graph, graph_of
 from zoo.language.graphs import graph as build_graph
 
@@ -22,10 +22,11 @@ class GraphOptions(TypedDict, total=False):
     input_size: int | tuple[int, int] | None
 
 
-def graph_to_show(model: Any, options: Mapping[str, Any]) -> Graph:
+def graph_to_show(function: str, model: Any, options: Mapping[str, Any]) -> Graph:
     """Return the graph to show.
 
     Args:
+        function: The function that was called, for messages.
         model: The name of a model, the path of a YAML file, a graph, or a model that zoo built.
         options: Options for a name or a file; see :class:`GraphOptions`.
 
@@ -33,11 +34,16 @@ def graph_to_show(model: Any, options: Mapping[str, Any]) -> Graph:
         UnknownNameError, SpecError: See :func:`zoo.graph`.
         InputError: Options were given for a graph or a model, which already has its own.
         BackendError: The model was not built by zoo.
+        TypeError: There is no such option, as for any function in Python.
 
     Example:
-        >>> graph_to_show("vgg16", {"num_classes": 10}).num_parameters
+        >>> graph_to_show("summary", "vgg16", {"num_classes": 10}).num_parameters
         134301514
     """
+    for option in options:
+        if option not in GraphOptions.__annotations__:
+            hint = suggestion(option, GraphOptions.__annotations__)
+            raise TypeError(f"{function}() got an unexpected keyword argument {option!r}.{hint}")
     if isinstance(model, str | os.PathLike):
         return build_graph(model, **options)
     if options:
@@ -46,13 +52,3 @@ def graph_to_show(model: Any, options: Mapping[str, Any]) -> Graph:
             "file to choose them"
         )
     return model if isinstance(model, Graph) else graph_of(model)
-
-
-def check_positive(name: str, value: object) -> None:
-    """Check an option that is None or a positive integer.
-
-    Raises:
-        InputError: It is something else.
-    """
-    if value is not None and (type(value) is not int or value < 1):
-        raise InputError(f"{name} must be None or an integer of at least 1, got {value!r:.200}")

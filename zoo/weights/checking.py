@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo import arguments
 from zoo.errors import WeightsError
 from zoo.graphs.shapes import Shape, text_of
 
@@ -30,17 +31,17 @@ def checked_arrays(
         omitted: Names (of auxiliary heads) that may be given too; their arrays are dropped.
 
     Raises:
-        WeightsError: Arrays are missing (-), unexpected (+), or have another shape (!).
+        WeightsError: Arrays are missing, unexpected, or have another shape.
 
     Example:
         >>> checked_arrays({"a": (2,)}, {"b": np.zeros(2)})
         Traceback (most recent call last):
         zoo.errors.WeightsError: the weights do not fit the model:
-          - a  2
-          + b  2
+          missing: a  2
+          unexpected: b  2
     """
     arrays = {
-        name: np.asarray(value)
+        name: arguments.array(shown(name), value, "an array of numbers")
         for name, value in given.items()
         if name in expected or name not in omitted
     }
@@ -67,24 +68,24 @@ def check(
         target: What the weights are for, for the message.
 
     Raises:
-        WeightsError: Arrays are missing (-), unexpected (+), or have another shape (!).
+        WeightsError: Arrays are missing, unexpected, or have another shape.
     """
     problems = [
-        [f"- {n}  {text_of(s)}" for n, s in expected.items() if n not in given],
+        [f"missing: {n}  {text_of(s)}" for n, s in expected.items() if n not in given],
         [
-            f"+ {shown(n)}  {text_of(s)}"
+            f"unexpected: {shown(n)}  {text_of(s)}"
             for n, (s, _) in given.items()
             if n not in expected and n not in omitted
         ],
         [
-            f"! {n}  expected {text_of(s)}, got {text_of(given[n][0])}"
+            f"wrong shape: {n}  expected {text_of(s)}, got {text_of(given[n][0])}"
             for n, s in expected.items()
             if n in given and tuple(given[n][0]) != tuple(s)
         ],
     ]
     for lines in problems:
         if len(lines) > _MAX_LINES:
-            lines[_MAX_LINES:] = [f"{lines[0][0]} ... and {len(lines) - _MAX_LINES} more"]
+            lines[_MAX_LINES:] = [f"{lines[0].partition(': ')[0]}: {len(lines) - _MAX_LINES} more"]
     if any(problems):
         listed = "\n".join(f"  {line}" for lines in problems for line in lines)
         raise WeightsError(f"{subject} do not fit {target}:\n{listed}" + (hint and f"\n{hint}"))

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo import arguments
+from zoo.errors import UnknownNameError, suggestion
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 
@@ -88,21 +89,20 @@ def check(init: str, dtype: Any, seed: int) -> str:
     """
     dtype = _name_of(dtype)
     for value, known, option in ((init, INITIALIZERS, "init"), (dtype, DTYPES, "dtype")):
-        if value not in known:
+        if not isinstance(value, str) or value not in known:
             hint = suggestion(value, known) or f" Known: {', '.join(known)}."
-            raise UnknownNameError(f"Unknown {option} {value!r:.200}.{hint}")
-    if type(seed) is not int:
-        raise InputError(f"seed must be an integer, got {seed!r:.200}")
+            raise UnknownNameError(f"Unknown {option} {arguments.shown(value)}.{hint}")
+    arguments.integer("seed", seed)
     return str(dtype)
 
 
 def _name_of(dtype: Any) -> Any:
     """Return the name of NumPy's or a framework's dtype, such as ``torch.float64``."""
-    if dtype is None or isinstance(dtype, str):
+    if dtype is None or isinstance(dtype, str | int):
         return dtype
     try:
         return np.dtype(dtype).name
-    except TypeError:
+    except (TypeError, ValueError):
         return str(dtype).rpartition(".")[2]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo import arguments
 from zoo.errors import InputError, WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
@@ -46,9 +47,7 @@ def find(
         InputError: ``weights`` is neither a path nor a source, or the network must be named.
         WeightsError: The file is missing or damaged, or belongs to another network.
     """
-    text = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
-    if not text:
-        raise InputError(f"expected a path or a source of weights, got {weights!r:.60}")
+    text = arguments.path("weights", weights, "the path of a file or a source of weights")
     if text in sources.sources() and not os.path.isfile(text):
         if name is None:
             raise InputError(f"{text} publishes several networks: give the name of a model, too")
@@ -97,9 +96,7 @@ def filling(
         InputError: ``head`` or ``stem`` has an unknown value.
         WeightsError: The weights do not fit, or belong to a network that computes something else.
     """
-    for option, choice, allowed in (("head", head, "new"), ("stem", stem, "adapt")):
-        if choice not in (None, allowed):
-            raise InputError(f"{option} must be None or {allowed!r}, got {choice!r:.60}")
+    head, stem = arguments.choice("head", head, "new"), arguments.choice("stem", stem, "adapt")
     saved = _same_network(network, checkpoint)
     stored = checkpoint.arrays
     expected = {p.name: p.shape for p in network.parameters}

@@ -21,6 +21,7 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 import xxhash
 
+from zoo import arguments
 from zoo.errors import InputError, WeightsError, ZooError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph
@@ -52,6 +53,7 @@ def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    path = arguments.path("path", path)
     if Path(path).suffix.lower() != ".safetensors":
         raise InputError(f"{path}: expected a name that ends in .safetensors")
     metadata = {

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
+from zoo import arguments
 from zoo.graphs.graph import Graph
 from zoo.views.arguments import GraphOptions, graph_to_show
 from zoo.views.difference import table
@@ -71,7 +72,8 @@ def diff(
         >>> [(change.name, change.kind) for change in difference.changes]
         [('conv2.reduce.conv', 'removed'), ('conv2.reduce.relu', 'removed')]
     """
-    first, second = graph_to_show(old, options), graph_to_show(new, options)
+    every = arguments.flag("every", every)
+    first, second = (graph_to_show("diff", model, options) for model in (old, new))
     if first.name == second.name:  # two files with the same network name
         first, second = _named_by_path(first, old), _named_by_path(second, new)
     return Difference.between(first, second, every)

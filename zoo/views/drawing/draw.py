@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, Unpack
 
+from zoo import arguments
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
-from zoo.views.arguments import GraphOptions, check_positive, graph_to_show
+from zoo.views.arguments import GraphOptions, graph_to_show
 from zoo.views.drawing import page, svg
 from zoo.views.drawing.folding import fold
 from zoo.views.drawing.scene import Box, Frame
@@ -71,8 +72,9 @@ class Drawing:
         Raises:
             InputError: The file cannot be written, or its name does not end in ``.svg``.
         """
+        path = arguments.path("path", path)
         if Path(path).suffix.lower() != ".svg":
-            raise InputError(f"{os.fspath(path)}: drawings are SVG; give a name ending in .svg")
+            raise InputError(f"{path}: drawings are SVG; give a name ending in .svg")
         write_text(path, self.svg)
 
     def _repr_svg_(self) -> str:
@@ -126,12 +128,12 @@ def draw(
         >>> zoo.draw("lenet5")
         <Drawing of lenet5: input 32x32x1, 60,840 parameters, 326,520 MACs>
     """
-    graph = graph_to_show(model, options)
-    check_positive("depth", depth)
-    check_positive("columns", columns)
+    graph = graph_to_show("draw", model, options)
+    depth = arguments.positive("depth", depth)
+    columns = arguments.positive("columns", columns)
     drawing = Drawing.of(graph, depth, block, columns)
     if path is not None:
-        drawing.save(Path(path))
+        drawing.save(path)
     return drawing
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
+from zoo import arguments
 from zoo.graphs.graph import Graph
-from zoo.views.arguments import GraphOptions, check_positive, graph_to_show
+from zoo.views.arguments import GraphOptions, graph_to_show
 from zoo.views.display import ShownAsTable
 from zoo.views.summary import table
 from zoo.views.summary.data import SummaryData
@@ -74,5 +75,5 @@ def summary(
         >>> print(zoo.summary("vgg16").to_markdown()[:46])
         | layer | kind | output | depth | parameters |
     """
-    check_positive("depth", depth)
-    return Summary.of(graph_to_show(model, options), depth)
+    depth = arguments.positive("depth", depth)
+    return Summary.of(graph_to_show("summary", model, options), depth)

@@ -1,0 +1,162 @@
+"""Checks the arguments of public functions, at the edge, before any framework sees them.
+
+Each function returns the argument in the form that the rest of zoo uses, or raises an InputError
+that names the argument, what it must be, and what it is.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import InputError, quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: Values that a message quotes. Of others it gives the type, because their text may be long.
+_QUOTED = (bool, int, float, complex, str, bytes, list, tuple, dict, os.PathLike, type(None))
+
+
+MAX_BITS = 1024  # of an integer
+
+
+def shown(value: object) -> str:
+    """Return a wrong value as a message shows it: quoted, or its type.
+
+    Example:
+        >>> shown("five"), shown(None), shown(object())
+        ("'five'", 'None', 'object')
+    """
+    return quoted(value) if isinstance(value, _QUOTED) else type(value).__name__
+
+
+def wrong(name: str, expected: str, value: object) -> InputError:
+    """Return the error for an argument.
+
+    Args:
+        name: The argument.
+        expected: What it must be.
+        value: What it is.
+    """
+    return InputError(f"{name} must be {expected}, got {shown(value)}")
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a boolean.
+
+    Raises:
+        InputError: It is neither True nor False.
+    """
+    if type(value) is not bool:
+        raise wrong(name, "True or False", value)
+    return value
+
+
+def text(name: str, value: Any, expected: str = "text") -> str:
+    """Return a text.
+
+    Raises:
+        InputError: It is not a text.
+    """
+    if not isinstance(value, str):
+        raise wrong(name, expected, value)
+    return value
+
+
+def texts(name: str, value: Any, expected: str) -> list[str]:
+    """Return one or several texts as a list.
+
+    Raises:
+        InputError: It is neither a text nor several.
+
+    Example:
+        >>> texts("nodes", "conv1", "names"), texts("nodes", ("a", "b"), "names")
+        (['conv1'], ['a', 'b'])
+    """
+    if isinstance(value, str):
+        return [value]
+    values: list[Any] = list(value) if isinstance(value, Iterable) else [None]
+    if not all(isinstance(item, str) for item in values):
+        raise wrong(name, expected, value)
+    return values
+
+
+def path(name: str, value: Any, expected: str = "the path of a file") -> str:
+    """Return a path as a text.
+
+    Raises:
+        InputError: It is not a path, or empty.
+
+    Example:
+        >>> from pathlib import PurePosixPath
+        >>> path("path", PurePosixPath("a/b.svg"))
+        'a/b.svg'
+    """
+    location = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(location, str) or not location:  # a path can be bytes
+        raise wrong(name, expected, value)
+    return location
+
+
+def choice(name: str, value: Any, allowed: str) -> str | None:
+    """Return None or the only other value that is allowed.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if value is not None and not (isinstance(value, str) and value == allowed):
+        raise wrong(name, f"None or {allowed!r}", value)
+    return value
+
+
+def integer(name: str, value: Any) -> int:
+    """Return an integer of a reasonable size; those of NumPy are accepted.
+
+    Raises:
+        InputError: It is not an integer.
+    """
+    number = as_integer(value)
+    if number is None or number.bit_length() > MAX_BITS:  # Python prints no endless integers
+        raise wrong(name, "an integer", value)
+    return number
+
+
+def positive(name: str, value: Any) -> int | None:
+    """Return None or an integer of at least 1.
+
+    Raises:
+        InputError: It is something else.
+    """
+    number = as_integer(value)
+    if value is not None and (number is None or number < 1):
+        raise wrong(name, "None or an integer of at least 1", value)
+    return number
+
+
+def as_integer(value: Any) -> int | None:
+    """Return an integer, or None if the value is none. An array of one integer is no integer."""
+    if isinstance(value, bool) or getattr(value, "shape", ()) != ():
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def array(name: str, value: Any, expected: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
+    """Return a NumPy array of whatever NumPy takes, such as lists or a tensor on the CPU.
+
+    Raises:
+        InputError: NumPy does not take it; for example, it is a ragged list.
+    """
+    import numpy as np  # the list of models is printed without it
+
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        message = f"expected {expected}, but NumPy cannot read {name} ({reason})"
+        raise InputError(message) from None
