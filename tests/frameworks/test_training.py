@@ -108,6 +108,15 @@ def test_labels_mean_the_same_everywhere(framework, backend):
     ):
         with pytest.raises(InputError, match=message):
             zoo.loss(model, outputs, labels)
+    assert float(zoo.loss(model, logits, [0, 3, 1])) == pytest.approx(right, rel=1e-14)  # NumPy's
+    fractions = framework_tensor(backend, np.array([0, 2.5, 1], np.float32))
+    if backend == "keras":  # whose fit casts labels itself
+        assert np.isnan(float(zoo.loss(model, outputs, fractions)))
+        whole = framework_tensor(backend, np.array([0, 3, 1], np.float32))
+        assert float(zoo.loss(model, outputs, whole)) == pytest.approx(right, rel=1e-14)
+    else:
+        with pytest.raises(InputError, match="expected labels that are integers, got float32"):
+            zoo.loss(model, outputs, fractions)
     if backend != "torch":  # which says so itself
         for wrong in ([0, 1, 99], [-1, 0, 1]):
             labels = native(backend, np.array(wrong))
@@ -117,6 +126,8 @@ def test_labels_mean_the_same_everywhere(framework, backend):
 
 
 def framework_tensor(backend, array):
+    if backend in ("torch", "paddle"):
+        return native(backend, array)
     if backend == "keras":
         import keras
 
@@ -124,6 +135,14 @@ def framework_tensor(backend, array):
     import jax.numpy as jnp
 
     return jnp.asarray(array)
+
+
+def test_keras_fits_with_the_loss():
+    load("keras")
+    model = zoo.build("lenet5", "keras")
+    model.compile("sgd", loss=lambda labels, outputs: zoo.loss(model, outputs, labels))
+    history = model.fit(np.ones((4, 32, 32, 1)), np.array([1, 2, 3, 4]), verbose=0).history
+    assert np.isfinite(history["loss"]).all()
 
 
 def test_heads_that_are_missing_are_named(framework, backend):

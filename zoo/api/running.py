@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo import arguments
 from zoo.api.models import Array
 from zoo.backend import registry
 from zoo.data.labels import class_numbers
@@ -51,7 +52,8 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
 
     Args:
         model: A model that zoo built.
-        outputs: The model's result: logits [N, num_classes], or a dict of them.
+        outputs: The model's result: logits [N, num_classes], or a dict of them. NumPy arrays, as
+            from :func:`predict`, are accepted, too.
         labels: Class numbers [N] or [N, 1], integers of NumPy or of the framework.
 
     Returns:
@@ -61,8 +63,9 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
     Raises:
         BackendError: The model was not built by zoo.
         InputError: An output is missing, or the labels are not class numbers, one per example. For
-            tensors of the framework, only the shape is checked: a number out of range gives NaN, or
-            an error of PyTorch's own.
+            tensors of the framework, only shape and dtype are checked: a number out of range gives
+            NaN, or an error of PyTorch's own. In Keras, whose ``fit`` casts labels to floating
+            point, a fraction gives NaN.
 
     Example:
         >>> import torch, zoo
@@ -78,7 +81,9 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
             f"expected what the model returned, logits [N, num_classes], got "
             f"{type(logits).__name__} {list(shape)}"
         )
-    numbers = class_numbers(labels, *shape)
+    if isinstance(logits, np.ndarray) and logits.dtype.kind not in "fV":  # V is bfloat16
+        raise InputError(f"expected logits of floating-point values, got {logits.dtype}")
+    numbers = class_numbers(labels, *shape, cast=backend.casts_labels)
     return network.total_loss(
         outputs, lambda logits, weight: backend.cross_entropy(logits, numbers, weight)
     )
@@ -126,6 +131,7 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
 
     Raises:
         UnknownNameError: The model has no such node.
+        InputError: x does not have the shape that the model was built for; ``nodes`` are no names.
         BackendError: The model was not built by zoo.
 
     Example:
@@ -136,7 +142,7 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
         (1, 256, 28, 28)
     """
     backend = registry.of(model)
-    names = [nodes] if isinstance(nodes, str) else list(nodes)
+    names = arguments.texts("nodes", nodes, "the name of a node or several")
     network = graph_of(model)
     if not names:
         return {}
@@ -148,10 +154,7 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
 
 def _checked(model: Any, x: Array) -> Array:
     """Reject an input of the wrong shape before it reaches a framework."""
-    try:
-        x = np.asarray(x)
-    except (TypeError, ValueError, RuntimeError) as error:  # for example, of a ragged list
-        raise InputError(f"expected numbers [N, C, H, W], got no array: {error}") from None
+    x = arguments.array("x", x, "numbers [N, C, H, W]")
     network = getattr(model, "zoo_graph", None)
     if x.ndim != 4 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")

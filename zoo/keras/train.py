@@ -26,12 +26,14 @@ Loss = Callable[[Any], Any]
 def cross_entropy(logits: Any, labels: Any, weight: float = 1.0) -> Any:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
     # Not Keras' own loss, which adds an epsilon on some engines.
-    labels = keras.ops.cast(keras.ops.convert_to_tensor(labels), "int32")
+    given = keras.ops.convert_to_tensor(labels)
+    labels = keras.ops.cast(given, "int32")
     one_hot = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     mean = keras.ops.mean(keras.ops.sum(one_hot * keras.ops.log_softmax(logits), axis=-1))
     loss = mean * keras.ops.convert_to_tensor(-weight, dtype=logits.dtype)
-    # one_hot gives only zeros for a label out of range.
-    valid = keras.ops.all((labels >= 0) & (labels < logits.shape[-1]))
+    # one_hot gives only zeros for a label out of range, and the cast cuts off fractions.
+    whole = keras.ops.cast(labels, given.dtype) == given
+    valid = keras.ops.all((labels >= 0) & (labels < logits.shape[-1]) & whole)
     return keras.ops.where(valid, loss, keras.ops.convert_to_tensor(np.nan, dtype=logits.dtype))
 
 

@@ -20,6 +20,8 @@ from zoo.paddle.run import named_modules, own_weights, to_input, to_numpy
 def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> paddle.Tensor:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
     # Not Paddle's own, whose softmax clips logits to at most 64 below the largest.
+    if isinstance(logits, np.ndarray):  # of zoo.predict
+        logits = paddle.to_tensor(logits)
     if not isinstance(labels, paddle.Tensor):
         labels = paddle.to_tensor(labels, place=logits.place)
     numbers = labels.astype("int64").reshape([-1, 1])

@@ -17,6 +17,7 @@ from zoo.torch.run import named_modules, own_weights, to_input, to_numpy
 
 def cross_entropy(logits: torch.Tensor, labels: Any, weight: float = 1.0) -> torch.Tensor:
     """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+    logits = torch.as_tensor(logits)  # NumPy's, of zoo.predict
     numbers = torch.as_tensor(labels, dtype=torch.long, device=logits.device)
     return weight * F.cross_entropy(logits, numbers)
 

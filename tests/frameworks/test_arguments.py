@@ -1,0 +1,168 @@
+"""Every argument of every public function: what it accepts, or an error that zoo means."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+from loading import load
+
+import zoo
+import zoo.testing
+from zoo.errors import quoted
+
+#: What users pass by mistake, by its description.
+VALUES = {
+    quoted(value, 20): value
+    for value in (
+        None, 5, -1, 1.5, float("nan"), True, 10**5000, "nope", "", "\0",
+        "x" * 2000, b"x", [], {}, set(), (1, 2, 3), [None], [[1], [2, 3]], {"a": 1}, int,
+        Path("/nonexistent"), np.zeros(3), np.array(["a"]),
+    )
+}  # fmt: skip
+VALUES["an object"] = object()
+
+IMAGE = np.zeros((1, 1, 32, 32), np.float32)
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    """Name of each function -> the function, and arguments with which it succeeds."""
+    load("torch")
+    import torch
+
+    folder = tmp_path_factory.mktemp("arguments")
+    file = folder / "lenet5.safetensors"
+    model, graph = zoo.build("lenet5", "torch"), zoo.graph("lenet5")
+    zoo.save(model, file)
+    photograph = np.zeros((40, 40, 3), np.uint8)
+    x = np.random.default_rng(0).random((2, 1, 32, 32)).astype(np.float32)
+    # Without a file there is no photograph, so that verify checks its arguments and ends.
+    no_photograph = {"backends": "torch", "image": folder / "none.jpg"}
+    return {
+        "build": (zoo.build, {"name": "lenet5", "backend": "torch"}),
+        "build, pretrained": (
+            zoo.build,
+            {"name": "lenet5", "backend": "torch", "weights": file, "head": "new"},
+        ),
+        "convert": (zoo.convert, {"model": model, "backend": "torch"}),
+        "diff": (zoo.diff, {"old": "lenet5", "new": graph}),
+        "diff, names": (zoo.diff, {"old": "lenet5", "new": "lenet5_modern", "aux": False}),
+        "draw": (zoo.draw, {"model": "lenet5", "aux": False}),
+        "Drawing.save": (zoo.draw("lenet5").save, {"path": folder / "lenet5.svg"}),
+        "features": (zoo.features, {"model": model, "x": x, "nodes": graph.nodes[0].name}),
+        "get_weights": (zoo.get_weights, {"model": model}),
+        "graph": (zoo.graph, {"name": "lenet5"}),
+        "Graph.node": (graph.node, {"path": graph.nodes[0].name}),
+        "Graph.summary": (graph.summary, {}),
+        "Graph.from_dict": (zoo.Graph.from_dict, {"data": graph.to_dict()}),
+        "graph_of": (zoo.graph_of, {"model": model}),
+        "list_backends": (zoo.list_backends, {}),
+        "list_models": (zoo.list_models, {}),
+        "load": (zoo.load, {"path": file, "backend": "torch"}),
+        "loss": (
+            zoo.loss,
+            {"model": model, "outputs": model(torch.from_numpy(x)), "labels": [0, 1]},
+        ),
+        "predict": (zoo.predict, {"model": model, "x": x}),
+        "preprocess": (zoo.preprocess, {"image": photograph, "model": model}),
+        "save": (zoo.save, {"model": model, "path": folder / "saved.safetensors"}),
+        "set_weights": (zoo.set_weights, {"model": model, "weights": zoo.get_weights(model)}),
+        "summary": (zoo.summary, {"model": "lenet5", "aux": False}),
+        "verify": (zoo.verify, {"name": "lenet5", **no_photograph}),
+        "testing.assert_same": (
+            zoo.testing.assert_same,
+            {"model_a": model, "model_b": "lenet5", "x": x, "level": "training"},
+        ),
+    }
+
+
+def public_functions():
+    """The names of all functions that zoo and zoo.testing export."""
+    own = {name for name in zoo.__all__ if inspect.isfunction(getattr(zoo, name))}
+    return own | {f"testing.{name}" for name in zoo.testing.__all__ if name.islower()}
+
+
+def parameters(function, given):
+    """The parameters of a function; of ``**options`` those that are given."""
+    names = inspect.signature(function).parameters
+    return [n for n, p in names.items() if p.kind is not p.VAR_KEYWORD] + [
+        n for n in given if n not in names
+    ]
+
+
+def test_no_public_function_is_left_out(calls):
+    assert public_functions() <= calls.keys()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_wrong_argument_is_zoos_own_error(calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # "nope" may name a file
+    wrong = []
+    for name, (function, given) in calls.items():
+        for parameter in parameters(function, given):
+            for described, value in VALUES.items():
+                try:
+                    function(**{**given, parameter: value})
+                except zoo.ZooError:
+                    pass
+                except AssertionError as error:
+                    if name != "testing.assert_same" or "is not" not in str(error):
+                        wrong.append(f"{name}, {parameter}={described}: {error!r}")
+                except Exception as error:
+                    wrong.append(f"{name}, {parameter}={described}: {error!r}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value", "message"),
+    [
+        ("features", "nodes", None, "nodes must be the name of a node or several, got None"),
+        ("save", "path", None, "path must be the path of a file, got None"),
+        ("list_models", "pattern", 5, "pattern must be None or a shell pattern"),
+        ("verify", "backends", 5, "backends must be None, the name of a backend or several, got 5"),
+        ("verify", "seed", "one", "seed must be an integer, got 'one'"),
+        ("draw", "path", 5, "path must be the path of a file, got 5"),
+        ("diff", "every", "yes", "every must be True or False, got 'yes'"),
+        ("load", "mmap", 1, "mmap must be True or False, got 1"),
+        ("load", "aux", [], r"aux must be True or False, got \[\]"),
+        ("build", "name", None, "a model must be a name or the path of a YAML file, got None"),
+        ("build", "head", "", "head and stem require pretrained weights"),
+        ("get_weights", "model", None, "expected a model of PyTorch, .*, got None"),
+        ("graph_of", "model", "lenet5", "expected a model that zoo built, got 'lenet5'"),
+        ("set_weights", "weights", None, "weights must be a mapping of names to arrays, got None"),
+        ("testing.assert_same", "names", ["a"], "names must be a mapping"),
+        ("testing.assert_same", "tolerance", -1, "tolerance must be None or a number above 0"),
+    ],
+)
+def test_the_error_names_the_argument(calls, name, parameter, value, message):
+    function, given = calls[name]
+    with pytest.raises(zoo.ZooError, match=message):
+        function(**{**given, parameter: value})
+
+
+@pytest.mark.parametrize("name", ["summary", "draw", "diff"])
+def test_an_unknown_option_names_the_function_called(calls, name):
+    function, given = calls[name]
+    with pytest.raises(TypeError, match=rf"^{name}\(\) got an unexpected keyword argument 'nope'"):
+        function(**given, nope=3)
+    with pytest.raises(TypeError, match="'num_clases'. Did you mean 'num_classes'"):
+        function(**given, num_clases=3)
+
+
+def test_a_tensor_is_no_model(calls):
+    import torch
+
+    tensor = torch.zeros(3)
+    for function in (zoo.get_weights, lambda model: zoo.predict(model, IMAGE)):
+        with pytest.raises(zoo.BackendError, match="expected a model of .*, got Tensor"):
+            function(tensor)
+
+
+def test_numpys_integers_are_integers(calls):
+    model = zoo.build("lenet5", "torch", seed=np.int64(3), num_classes=np.int8(4))
+    same = zoo.get_weights(zoo.build("lenet5", "torch", seed=3, num_classes=4))
+    for name, value in zoo.get_weights(model).items():
+        assert np.array_equal(value, same[name])
