@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def convert_file(
     input_size: int | tuple[int, int] | None = None,
     head: str | None = None,
     stem: str | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> tuple[Graph, str]:
     """Write weights in the format of the target's suffix.
 
@@ -74,6 +76,7 @@ def convert_file(
         input_size: As for :func:`zoo.build`.
         head: As for :func:`zoo.build`.
         stem: As for :func:`zoo.build`.
+        begin: Called when the arguments have been checked, before the work.
 
     Returns:
         The network, and the dtype of its weights.
@@ -90,6 +93,8 @@ def convert_file(
     if name:
         graph(name)  # reports a misspelt name before anything is downloaded
     requested = options.checked(False, num_classes, in_channels, input_size)
+    loading.check(source, name, head=head, stem=stem)
+    begin()
     checkpoint = checkpoints.find(source, name, requested)
     with checkpoint.verified():
         network = _network(checkpoint, name, requested, aux)

@@ -79,6 +79,15 @@ def load(
     return np.ascontiguousarray(values[:, :, colours].transpose(2, 0, 1)[None])
 
 
+def check(image: Source) -> None:
+    """Check that an image can be read.
+
+    Raises:
+        InputError: It cannot.
+    """
+    _open(image, "RGB")
+
+
 def _resize_and_crop(
     photograph: Image.Image, size: tuple[int, int], fraction: float, keep_aspect: bool, method: Any
 ) -> Image.Image:

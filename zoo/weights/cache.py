@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import InputError, WeightsError
-from zoo.weights.sources import File, Source, source
+from zoo.weights.sources import File, Source, source, sources
 
 MAX_BYTES = 2_000_000_000  # the largest download
 
@@ -36,18 +35,8 @@ def fetch(name: str, network: str) -> Path:
         WeightsError: The file cannot be downloaded, or its hash is wrong. The message says what to
             do.
     """
-    table = source(name)
-    if network not in table.networks:
-        raise InputError(_unknown(table, network))
-    file = table.networks[network].file
-    if file is None:
-        raise InputError(f"{table.title} publishes the code of {network}, but no weights")
+    table, file = check(name, network)
     path = folder() / table.name / file.name
-    if file.hash is None:
-        raise WeightsError(
-            f"no hash is known for {table.title}'s {file.name}, so zoo does not download it. "
-            f"Download it from {file.url} and give its path: weights='{table.name}:PATH'"
-        )
     if path.is_file():
         _check(path, file)
     else:
@@ -55,14 +44,37 @@ def fetch(name: str, network: str) -> Path:
     return path
 
 
+def check(name: str, network: str) -> tuple[Source, File]:
+    """Return a source and its file of a network that can be downloaded.
+
+    Raises:
+        InputError: The source does not publish weights of that network.
+        WeightsError: No hash of the file is known.
+    """
+    table = source(name)
+    if network not in table.networks:
+        raise InputError(_unknown(table, network))
+    file = table.networks[network].file
+    if file is None:
+        raise InputError(f"{table.title} publishes the code of {network}, but no weights")
+    if file.hash is None:
+        raise WeightsError(
+            f"no hash is known for {table.title}'s {file.name}, so zoo does not download it. "
+            f"Download it from {file.url} and give its path: weights='{table.name}:PATH'"
+        )
+    return table, file
+
+
 def _unknown(table: Source, network: str) -> str:
-    """Return the error for a network that a source does not have, with similar names first."""
+    """Return the error for a network that a source does not have: its variants, or who has it."""
     variants = [name for name in table.networks if name.startswith(f"{network}_")]
-    similar = variants or difflib.get_close_matches(network, table.networks, n=3, cutoff=0.6)
-    hint = f" Did you mean {' or '.join(map(repr, similar))}?" if similar else ""
-    rest = ", ".join(name for name in table.networks if name not in similar)
-    known = f"It {'also ' if similar else ''}has: {rest}."
-    return f"{table.title} publishes no {network!r:.200} that zoo knows.{hint} {known}"
+    others = [other.name for other in sources().values() if network in other.networks]
+    message = f"{table.title} publishes no weights of {network!r:.200} that zoo knows"
+    if variants:
+        return f"{message}. Did you mean {' or '.join(map(repr, variants))}?"
+    if others:
+        return f"{message}; {' and '.join(others)} {'do' if len(others) > 1 else 'does'}"
+    return f"{message}, and no other source does; 'zoo list' shows what is published"
 
 
 def _download(table: Source, file: File, path: Path) -> None:

@@ -47,21 +47,60 @@ def find(
         InputError: ``weights`` is neither a path nor a source, or the network must be named.
         WeightsError: The file is missing or damaged, or belongs to another network.
     """
+    path, table = _located(weights, name)
+    if path is None:
+        assert table and name
+        path = cache.fetch(table.name, name)
+    elif (
+        not table
+        and path.suffix.lower() == ".safetensors"
+        and os.path.isfile(path)
+        and zoo_file.is_zoo_file(path)
+    ):
+        return zoo_file.read(path)
+    return _published(path, table, name, chosen, native)
+
+
+def check(
+    weights: Weights, name: str | None, *, head: str | None = None, stem: str | None = None
+) -> None:
+    """Check what a caller requests, before anything is read or downloaded.
+
+    Args:
+        weights: As for :func:`find`.
+        name: As for :func:`find`.
+        head: As for :func:`filling`.
+        stem: As for :func:`filling`.
+
+    Raises:
+        UnknownNameError, InputError, WeightsError: As :func:`find` and :func:`filling` do.
+    """
+    arguments.choice("head", head, "new")
+    arguments.choice("stem", stem, "adapt")
+    path, table = _located(weights, name)
+    if path is None:
+        assert table and name
+        cache.check(table.name, name)
+    else:
+        readers.check(path)
+
+
+def _located(weights: Weights, name: str | None) -> tuple[Path | None, sources.Source | None]:
+    """Return the file that a caller names, None for a source's own; and the source, if named."""
     text = arguments.path("weights", weights, "the path of a file or a source of weights")
-    if text in sources.sources() and not os.path.isfile(text):
+    if os.path.isfile(text):
+        return Path(text), None
+    if text in sources.sources():
         if name is None:
             raise InputError(f"{text} publishes several networks: give the name of a model, too")
-        return _published(cache.fetch(text, name), sources.source(text), name, chosen, native)
+        return None, sources.source(text)
     prefix, colon, path_text = text.partition(":")
-    if colon and len(prefix) > 1 and not os.path.isfile(text):  # one letter is a Windows drive
-        return _published(Path(path_text), sources.source(prefix), name, chosen, native)
-    path = Path(text)
-    if path.suffix.lower() == ".safetensors" and os.path.isfile(path):
-        if zoo_file.is_zoo_file(path):
-            return zoo_file.read(path)
-    elif not os.path.exists(path) and not path.suffix:
+    named = bool(colon) and len(prefix) > 1  # one letter is a Windows drive
+    table = sources.source(prefix) if named else None
+    path = Path(path_text) if named else Path(text)
+    if not named and not os.path.exists(path) and not path.suffix:
         sources.source(text)  # raises, with a suggestion for a misspelt source
-    return _published(path, None, name, chosen, native)
+    return path, table
 
 
 def filling(
@@ -198,6 +237,7 @@ def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -
             return (
                 f"{path}: not a file written by zoo.save, and no source that zoo knows publishes "
                 f"{name}, so its arrays cannot be matched. The file has, for example: {examples}."
+                f"{_own_file(path)}"
             )
         network, advice = name, ""
     else:
@@ -212,7 +252,18 @@ def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -
     of_zoo = ", and it is not a file written by zoo.save" if path.suffix == ".safetensors" else ""
     return (
         f"{path}: the names of its {len(stored):,} arrays are not those of {network} as published "
-        f"by {names}{of_zoo}. The file has, for example: {examples}.{advice}"
+        f"by {names}{of_zoo}. The file has, for example: {examples}.{advice}{_own_file(path)}"
+    )
+
+
+def _own_file(path: Path) -> str:
+    """Return what to do with a file that a framework itself saved from a model of zoo's."""
+    if path.suffix.lower() == ".safetensors":
+        return ""
+    return (
+        " zoo reads publishers' files, and the .safetensors files of zoo.save. If a framework "
+        "saved this file from a model that zoo built, load it with that framework into such a "
+        "model, and save that with zoo.save."
     )
 
 

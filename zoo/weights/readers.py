@@ -45,6 +45,22 @@ def read(path: Path, native: Native = no_native) -> dict[str, Stored]:
         WeightsError: The file is missing, damaged, too large, or has another format.
         BackendError: The framework that reads the file is not installed.
     """
+    check(path)
+    suffix = path.suffix.lower()
+    arrays = READERS[suffix](path) if suffix in READERS else _framework_file(path, suffix, native)
+    if not arrays:
+        raise WeightsError(f"{path}: the file contains no arrays")
+    if len(arrays) > MAX_TENSORS:
+        raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
+    return arrays
+
+
+def check(path: Path) -> None:
+    """Check that a file exists, and that its suffix and size are those of a file of weights.
+
+    Raises:
+        WeightsError: They are not.
+    """
     suffix = path.suffix.lower()
     if suffix not in READERS and suffix not in NATIVE:
         known = ", ".join([*READERS, *NATIVE])
@@ -58,12 +74,6 @@ def read(path: Path, native: Native = no_native) -> dict[str, Stored]:
         raise WeightsError(f"{path}: {problem}")
     if not size or size > MAX_BYTES:
         raise WeightsError(f"{path}: expected a file of 1 to {MAX_BYTES:,} bytes, got {size:,}")
-    arrays = READERS[suffix](path) if suffix in READERS else _framework_file(path, suffix, native)
-    if not arrays:
-        raise WeightsError(f"{path}: the file contains no arrays")
-    if len(arrays) > MAX_TENSORS:
-        raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
-    return arrays
 
 
 def _framework_file(path: Path, suffix: str, native: Native) -> dict[str, Stored]:
