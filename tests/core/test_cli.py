@@ -12,6 +12,7 @@ from limits import HANG
 from tables import golden
 
 import zoo
+from zoo.cli.main import COMMANDS, program
 from zoo.views.tables import comma_separated, markdown
 
 
@@ -49,6 +50,17 @@ def test_list_as_json_with_a_pattern():
     weights = {row["model"]: row["weights"] for row in rows}
     assert weights["vgg16"] == ["paddle", "timm", "torchvision"]
     assert weights["vgg16_c"] == []
+
+
+@pytest.mark.parametrize("name", [n for n in COMMANDS if n != "draw"])  # which prints a picture
+def test_every_command_has_one_option_for_its_format(name):
+    options = {
+        option: parameter
+        for parameter in program.commands[name].loaded.params
+        for option in parameter.opts
+    }
+    assert {"table", "json"} <= set(options["--format"].type.choices)
+    assert options["--json"].hidden  # the older spelling
 
 
 def test_summary_shows_the_paper_beside_what_is_computed():
@@ -151,8 +163,18 @@ def test_help_and_version():
         (["verify", "vgg16", "--output", "/proc/x.html"], "cannot be written to"),
         (
             ["verify", "vgg16", "--backends", "torch", "--level", "gradients"],
-            "--level gradients compares backends with each other and needs two",
+            "--level gradients compares backends with each other and needs two; torch is the only",
         ),
+        (["verify", "vgg16", "--backends", ","], "--backends: expected names separated by commas"),
+        (["list", "--format", "nope"], "See 'zoo list --help'"),
+        (["predict", __file__, "--model", "lenet5"], "cannot be read as an image"),
+        (
+            ["predict", "none.jpg", "--model", "lenet5", "--weights", "torchvision"],
+            "no weights of 'lenet5' that zoo knows, and no other source does",
+        ),
+        (["predict", "none.jpg", "--weights", "none.pth"], "none.pth: no such file"),
+        (["convert", "none.pth", "x.safetensors"], "none.pth: no such file"),
+        (["convert", "torchvision", "x.safetensors", "--model", "vgg9"], "no weights of 'vgg9'"),
         (["list", "zzz*"], "no model matches 'zzz*'"),
         (
             ["verify", "vgg16", "--backends", "torhc"],
@@ -160,7 +182,7 @@ def test_help_and_version():
         ),
         (
             ["verify", "vgg16", "--dtype", "int8"],
-            "Unknown dtype 'int8' to verify in. Known: float32",
+            "verify has no dtype 'int8'. Known: float32, float64.",
         ),
         (["verify", "vgg16", "--image", "none.jpg"], "none.jpg: no such file"),
         (["verify", "vgg16", "--image", __file__], "cannot be read as an image"),
@@ -175,7 +197,8 @@ def test_a_mistake_is_one_error_and_status_2(arguments, message):
     done = command(*arguments)
     assert done.returncode == 2
     assert message in done.stderr.replace("\n", " ").replace("  ", " ") or message in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+    assert done.stderr.startswith("error: ")  # and no progress before it
+    assert done.stderr.count("\n") == 1
     assert not done.stdout
 
 
@@ -195,7 +218,10 @@ def test_a_full_disk_is_one_line():
     with open("/dev/full", "w") as full:
         run = [sys.executable, "-m", "zoo", "list", "--json"]
         done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, timeout=HANG)
-    assert (done.returncode, done.stderr) == (2, "error: the output: No space left on device\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: cannot write the output: No space left on device\n",
+    )
 
 
 def test_a_narrow_terminal_cuts_no_name():

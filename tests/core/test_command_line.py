@@ -14,6 +14,7 @@ from zoo.cli import completion, progress, terminal
 from zoo.cli.main import COMMANDS, program
 from zoo.verification import tolerances
 from zoo.verification.verify import LEVELS
+from zoo.weights import readers
 
 HEAVY = {"numpy", "pydantic", "yaml", "rich", "torch", "paddle", "keras", "jax"}
 
@@ -97,7 +98,37 @@ def test_names_of_models_are_completed(before):
     assert not modules & HEAVY
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("zoo summary vgg11_", [*zoo.list_models("vgg11_*"), "vgg11_own.yaml", "vgg11_specs/"]),
+        ("zoo summary vgg11_o", ["vgg11_own.yaml"]),
+        ("zoo draw ./vgg11_specs/", ["./vgg11_specs/my.yml"]),
+        ("zoo verify none/", ["none/"]),  # left to the shell
+        ("zoo convert vgg11_", ["vgg11_w.safetensors", "vgg11_specs/"]),
+        ("zoo predict a.jpg --weights ti", ["timm", "tiny.PTH"]),
+        ("zoo predict a.jpg --weights tiny.p", []),
+    ],
+)
+def test_files_are_completed(line, expected, tmp_path, monkeypatch):
+    (tmp_path / "vgg11_specs").mkdir()
+    files = (
+        "vgg11_own.yaml",
+        "vgg11_w.safetensors",
+        "tiny.PTH",
+        ".hidden.yaml",
+        "vgg11_specs/my.yml",
+    )
+    for name in files:
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    words, modules = completed(line)
+    assert words == (expected or ["tiny.p"])
+    assert not modules & HEAVY
+
+
 def test_what_is_completed_is_all_there_is():
+    assert set(completion.WEIGHTS) == {*readers.READERS, *readers.NATIVE}
     assert set(completion.backends("")) == set(registry.table())
     assert tuple(LEVELS) == completion.LEVELS
     assert tuple(tolerances.FORWARD) == completion.DTYPES
@@ -116,8 +147,9 @@ def test_scripts_for_shells(shell):
 
 
 def test_steps_are_lines_where_there_is_no_terminal(capsys):
-    with progress.progress("reading the spec") as show:
-        for step in ("PyTorch", "PyTorch", "comparing [every] node"):
+    with progress.progress() as show:
+        assert capsys.readouterr() == ("", "")
+        for step in ("reading the spec", "PyTorch", "PyTorch", "comparing [every] node"):
             show(step)
     expected = "reading the spec\nPyTorch\ncomparing [every] node\n"
     assert capsys.readouterr() == ("", expected)
@@ -134,3 +166,13 @@ def test_a_usage_error_is_one_line(capsys, monkeypatch):
         terminal.run(wanting)
     assert end.value.code == 2
     assert capsys.readouterr().err == "error: Missing argument 'MODEL'. See 'zoo --help'\n"
+
+
+def test_a_level_that_needs_two_backends_says_which_are_there(monkeypatch):
+    monkeypatch.setattr(registry, "is_installed", lambda entry: entry.name == "torch")
+    for backends, found in (
+        ("torch", "torch is the only one requested; name another, too"),
+        (["torch", "flax"], "of torch, flax, only torch is installed"),
+    ):
+        with pytest.raises(zoo.InputError, match=f"needs two; {found}"):
+            zoo.verify("lenet5", backends=backends, level="full")

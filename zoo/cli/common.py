@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -21,18 +22,15 @@ MODEL_HELP = "MODEL is a name from 'zoo list', or the path of a YAML file."
 #: Settings of every command, and of the program.
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 
-model_argument = click.argument(
-    "model", metavar="MODEL", shell_complete=completion.completing(completion.models)
-)
+model_argument = click.argument("model", metavar="MODEL", shell_complete=completion.models_or_files)
 aux_option = click.option("--aux", is_flag=True, help="Include the auxiliary heads.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 seed_option = click.option(
     "--seed", default=0, show_default=True, help="Random seed for the weights."
 )
 
 
 class Format(StrEnum):
-    """The format that a table is printed in."""
+    """The format that a result is printed in."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -63,28 +61,35 @@ def depth_options(command: Function) -> Function:
     )(command)
 
 
-def format_options(command: Function) -> Function:
-    """Add ``--format`` and ``--json`` to a command that prints a table."""
-    command = click.option("--json", "as_json", is_flag=True, help="Short for --format json.")(
-        command
-    )
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice([form.value for form in Format]),
-        help="Format of the table.",
-    )(command)
+def format_option(*forms: Format) -> Callable[[Function], Function]:
+    """Add ``--format`` to a command, and ``--json``, its older spelling, which the help leaves out.
 
+    The command gets a :class:`Format`, as ``output_format``.
 
-def format_of(form: str | None, as_json: bool) -> Format:
-    """Return the format that ``--format`` and ``--json`` request.
-
-    Raises:
-        InputError: The two options contradict each other.
+    Args:
+        *forms: The formats that the command can print; all if not given.
     """
-    if as_json and form not in (None, Format.JSON):
-        raise InputError(f"--json and --format {form}: give one of them")
-    return Format.JSON if as_json else Format(form or Format.TABLE)
+
+    def add(command: Function) -> Function:
+        @functools.wraps(command)
+        def with_format(*args: Any, form: str | None, as_json: bool, **kwargs: Any) -> Any:
+            if as_json and form not in (None, Format.JSON):
+                raise InputError(f"--json and --format {form}: give one of them")
+            output_format = Format.JSON if as_json else Format(form or Format.TABLE)
+            return command(*args, output_format=output_format, **kwargs)
+
+        hidden = click.option(
+            "--json", "as_json", is_flag=True, hidden=True, help="Short for --format json."
+        )
+        choice = click.option(
+            "--format",
+            "form",
+            type=click.Choice([form.value for form in forms or Format]),
+            help="Format of the result; a table if not given.",
+        )
+        return cast("Function", choice(hidden(with_format)))
+
+    return add
 
 
 def options(

@@ -1,4 +1,4 @@
-"""Shell completion of the names of models, backends, sources, levels and dtypes.
+"""Shell completion of the names of models, backends, sources, levels and dtypes, and of files.
 
 A shell runs the program at every press of the tab key, so nothing here imports NumPy or reads a
 spec. The short lists are copied here for that reason; a test compares them with the originals.
@@ -6,9 +6,12 @@ spec. The short lists are copied here for that reason; a test compares them with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import click
+from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
 BACKENDS = ("torch", "paddle", "keras", "flax")
@@ -16,6 +19,8 @@ LEVELS = ("forward", "gradients", "training", "full")
 DTYPES = ("float32", "float64")
 HEADS = ("new",)
 STEMS = ("adapt",)
+SPECS = (".yaml", ".yml")
+WEIGHTS = (".safetensors", ".pdparams", ".h5", ".hdf5", ".pth", ".pt", ".bin")
 
 
 def completing(
@@ -37,6 +42,47 @@ def script(program: click.Command, shell: str) -> str:
     completion_class = get_completion_class(shell)
     assert completion_class is not None
     return completion_class(program, {}, "zoo", "_ZOO_COMPLETE").source()
+
+
+def or_files(
+    words: Callable[[str], list[str]], suffixes: tuple[str, ...]
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Complete words, and files with one of some suffixes.
+
+    A shell that is offered words no longer offers files itself, so they are words here, too. Where
+    there are none, the shell completes whatever path the user has in mind.
+    """
+
+    def complete(
+        context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        files, folders = _paths(incomplete, suffixes)
+        found = [*words(incomplete), *files]
+        if not found:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(word) for word in (*found, *folders)]
+
+    return complete
+
+
+def _paths(incomplete: str, suffixes: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the files with a suffix that a path may become, and the folders."""
+    folder, start = os.path.split(incomplete)
+    prefix = incomplete.removesuffix(start) if start else incomplete
+    files: list[str] = []
+    folders: list[str] = []
+    with suppress(OSError, ValueError), os.scandir(os.path.expanduser(folder) or ".") as entries:
+        for entry in entries:
+            name = entry.name
+            if not name.startswith(start) or not name.isprintable():
+                continue
+            if name.startswith(".") and not start:  # hidden, as for the shell
+                continue
+            if entry.is_dir():
+                folders.append(f"{prefix}{name}/")
+            elif name.lower().endswith(suffixes):
+                files.append(prefix + name)
+    return sorted(files), sorted(folders)
 
 
 def models(incomplete: str) -> list[str]:
@@ -80,7 +126,7 @@ def dtypes(incomplete: str) -> list[str]:
 
 
 def sources(incomplete: str) -> list[str]:
-    """Complete the name of a source of weights; the shell itself completes files.
+    """Complete the name of a source of weights.
 
     Example:
         >>> sources("torch")
@@ -92,6 +138,10 @@ def sources(incomplete: str) -> list[str]:
     folders = (package / "spec" / "sources", package.parent / "spec" / "sources")
     names = sorted(path.stem for folder in folders for path in folder.glob("*.yaml"))
     return _matching(names, incomplete)
+
+
+models_or_files = or_files(models, SPECS)
+sources_or_files = or_files(sources, WEIGHTS)
 
 
 def heads(incomplete: str) -> list[str]:

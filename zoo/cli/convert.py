@@ -7,21 +7,19 @@ from pathlib import Path
 import click
 
 from zoo.cli import completion
-from zoo.cli.common import SETTINGS, json_option, options, origin, size_options
+from zoo.cli.common import SETTINGS, Format, format_option, options, origin, size_options
 from zoo.cli.progress import progress
 from zoo.cli.terminal import check_writable, escape, out, print_json
 
 
 @click.command("convert", context_settings=SETTINGS)
-@click.argument(
-    "source", metavar="WEIGHTS", shell_complete=completion.completing(completion.sources)
-)
+@click.argument("source", metavar="WEIGHTS", shell_complete=completion.sources_or_files)
 @click.argument("target", metavar="TARGET", type=click.Path(path_type=Path))
 @click.option(
     "--model",
     metavar="MODEL",
     help="A name from 'zoo list', or a YAML file; not needed if the file names it.",
-    shell_complete=completion.completing(completion.models),
+    shell_complete=completion.models_or_files,
 )
 @click.option(
     "--aux/--no-aux",
@@ -41,7 +39,7 @@ from zoo.cli.terminal import check_writable, escape, out, print_json
     help="'adapt' to sum or repeat the first layer's weights for other --in-channels.",
     shell_complete=completion.completing(completion.stems),
 )
-@json_option
+@format_option(Format.TABLE, Format.JSON)
 def convert(
     source: str,
     target: Path,
@@ -52,7 +50,7 @@ def convert(
     input_size: str | None,
     head: str | None,
     stem: str | None,
-    as_json: bool,
+    output_format: Format,
 ) -> None:
     """Convert weights to another file format.
 
@@ -63,10 +61,16 @@ def convert(
     from zoo.api import conversion
 
     check_writable(target, "TARGET")
-    with progress(f"Converting {source} to {target}"):
-        arguments = options(False, num_classes, in_channels, input_size)
-        arguments |= {"aux": aux, "head": head, "stem": stem}
-        graph, dtype = conversion.convert_file(source, target, model, **arguments)
+    arguments = options(False, num_classes, in_channels, input_size)
+    arguments |= {"aux": aux, "head": head, "stem": stem}
+    with progress() as show:
+        graph, dtype = conversion.convert_file(
+            source,
+            target,
+            model,
+            **arguments,
+            begin=lambda: show(f"Converting {source} to {target}"),
+        )
     result = {
         "model": graph.name,
         "aux": graph.options["aux"],
@@ -76,7 +80,7 @@ def convert(
         "from": dict(graph.origin),
         "to": str(target),
     }
-    if as_json:
+    if output_format is Format.JSON:
         print_json(result)
         return
     heads = " with auxiliary heads" if graph.options["aux"] else ""

@@ -11,14 +11,13 @@ from zoo.cli.common import (
     SETTINGS,
     Format,
     aux_option,
-    format_of,
-    format_options,
+    format_option,
     options,
     size_options,
 )
 from zoo.cli.terminal import out, print_json
 
-_MODELS = completion.completing(completion.models)
+_MODELS = completion.models_or_files
 
 
 @click.command("diff", context_settings=SETTINGS, epilog=MODEL_HELP)
@@ -27,7 +26,7 @@ _MODELS = completion.completing(completion.models)
 @aux_option
 @size_options
 @click.option("--all", "every", is_flag=True, help="List every change, without grouping.")
-@format_options
+@format_option()
 @click.pass_context
 def diff(
     context: click.Context,
@@ -38,14 +37,12 @@ def diff(
     in_channels: int | None,
     input_size: str | None,
     every: bool,
-    form: str | None,
-    as_json: bool,
+    output_format: Format,
 ) -> None:
     """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
-    output = format_of(form, as_json)
     arguments = options(aux, num_classes, in_channels, input_size)
     difference = zoo.diff(old, new, every=every, **arguments)
-    match output:
+    match output_format:
         case Format.JSON:
             print_json(difference.to_dict())
         case Format.CSV:

@@ -10,7 +10,7 @@ import click
 import zoo
 from zoo.api import listing
 from zoo.cli import completion
-from zoo.cli.common import SETTINGS, Format, format_of, format_options
+from zoo.cli.common import SETTINGS, Format, format_option
 from zoo.cli.terminal import escape, fail, out, print_json
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
@@ -25,8 +25,8 @@ _WIDE = 100  # columns of a terminal that has room for descriptions
     required=False,
     shell_complete=completion.completing(completion.models),
 )
-@format_options
-def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
+@format_option()
+def list_models(pattern: str | None, output_format: Format) -> None:
     """List the models that zoo ships.
 
     Shows the parameters, the multiply-accumulates (MACs) and the sources of weights of each model.
@@ -34,13 +34,12 @@ def list_models(pattern: str | None, form: str | None, as_json: bool) -> None:
     """
     from zoo.views import tables
 
-    output = format_of(form, as_json)
     names = zoo.list_models(pattern)
     if pattern and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
     entries = listing.entries()
     rows = [entries[name] for name in names]
-    match output:
+    match output_format:
         case Format.JSON:
             print_json(rows)
         case Format.CSV:

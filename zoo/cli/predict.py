@@ -9,7 +9,15 @@ import click
 
 import zoo
 from zoo.cli import completion
-from zoo.cli.common import SETTINGS, json_option, options, origin, seed_option, size_options
+from zoo.cli.common import (
+    SETTINGS,
+    Format,
+    format_option,
+    options,
+    origin,
+    seed_option,
+    size_options,
+)
 from zoo.cli.progress import progress
 from zoo.cli.terminal import escape, out, print_json
 from zoo.errors import InputError
@@ -24,14 +32,14 @@ if TYPE_CHECKING:
     "--model",
     metavar="MODEL",
     help="A name from 'zoo list', or a YAML file; not needed if the weights' file names it.",
-    shell_complete=completion.completing(completion.models),
+    shell_complete=completion.models_or_files,
 )
 @click.option(
     "--weights",
     metavar="FILE|SOURCE",
     help="A file of weights, zoo's own or a publisher's, or a source such as 'torchvision'. "
     "Without it the model is untrained.",
-    shell_complete=completion.completing(completion.sources),
+    shell_complete=completion.sources_or_files,
 )
 @click.option(
     "--backend",
@@ -49,7 +57,7 @@ if TYPE_CHECKING:
     help="How many classes to show.",
 )
 @seed_option
-@json_option
+@format_option(Format.TABLE, Format.JSON)
 def predict(
     image: Path,
     model: str | None,
@@ -60,7 +68,7 @@ def predict(
     input_size: str | None,
     count: int,
     seed: int,
-    as_json: bool,
+    output_format: Format,
 ) -> None:
     """Classify a photograph.
 
@@ -70,7 +78,9 @@ def predict(
         raise InputError("which model? Give --model, or --weights with a file that names its model")
     arguments = options(False, num_classes, in_channels, input_size)
     backend = backend or next(iter(zoo.list_backends()), "torch")
-    with progress(f"Running {model or weights} in {backend}"):
+    with progress() as show:
+        _check(image, model, weights, backend, arguments)
+        show(f"Running {model or weights} in {backend}")
         if model:
             network = zoo.build(model, backend, **arguments, seed=seed, weights=weights)
         else:
@@ -86,7 +96,7 @@ def predict(
         "weights": dict(graph.origin) if weights else f"untrained, seed {seed}",
         "top": classes,
     }
-    if as_json:
+    if output_format is Format.JSON:
         print_json(result)
         return
     out.print(f"[italic]{escape(f'{graph.name} in {backend}, on {image}')}[/]")
@@ -95,6 +105,21 @@ def predict(
         out.print(escape(origin(graph)), soft_wrap=True)
     else:
         out.print(f"untrained weights, seed {seed}: the classes are meaningless")
+
+
+def _check(
+    image: Path, model: str | None, weights: str | None, backend: str, arguments: dict[str, Any]
+) -> None:
+    """Check what needs no framework, before the work is announced."""
+    from zoo.backend import registry
+    from zoo.data import images
+    from zoo.weights import loading
+
+    registry.resolve(backend)
+    name = zoo.graph(model, **arguments).name if model else None
+    if weights is not None:
+        loading.check(weights, name)
+    images.check(image)
 
 
 def _classes(logits: Any, graph: Graph, count: int, with_names: bool) -> list[dict[str, Any]]:

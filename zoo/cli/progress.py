@@ -10,27 +10,32 @@ from zoo.cli.terminal import err, escape
 
 
 @contextmanager
-def progress(first: str) -> Iterator[Callable[[str], None]]:
+def progress() -> Iterator[Callable[[str], None]]:
     """Show the steps of a command on standard error while it works.
 
     On a terminal, the current step is shown beside a spinner, which disappears at the end. In a log
-    file or a pipe, each step is a separate line, so the log shows the progress.
-
-    Args:
-        first: The first step.
+    file or a pipe, each step is a separate line, so the log shows the progress. Nothing is shown
+    before the first step, so that a mistake in the arguments is all that a user sees.
 
     Yields:
-        A function to call with each further step.
+        A function to call with each step.
     """
     if err.is_terminal:
-        with err.status(escape(first)) as status:
-            yield lambda step: status.update(escape(step))
+        status = err.status("")
+
+        def spin(step: str) -> None:
+            status.update(escape(step))
+            status.start()
+
+        try:
+            yield spin
+        finally:
+            status.stop()
         return
-    steps = [first]
-    _print_line(first)
+    steps: list[str] = []
 
     def show(step: str) -> None:
-        if step != steps[-1]:
+        if steps[-1:] != [step]:
             steps.append(step)
             _print_line(step)
 

@@ -11,8 +11,7 @@ from zoo.cli.common import (
     Format,
     aux_option,
     depth_options,
-    format_of,
-    format_options,
+    format_option,
     model_argument,
     options,
     size_options,
@@ -25,7 +24,7 @@ from zoo.cli.terminal import out, print_json
 @aux_option
 @size_options
 @depth_options
-@format_options
+@format_option()
 def summary(
     model: str,
     aux: bool,
@@ -34,17 +33,15 @@ def summary(
     input_size: str | None,
     depth: int,
     every_layer: bool,
-    form: str | None,
-    as_json: bool,
+    output_format: Format,
 ) -> None:
     """Show a model's output shapes, parameters and MACs, beside the figures of its paper."""
-    output = format_of(form, as_json)
     result = zoo.summary(
         model,
         None if every_layer else depth,
         **options(aux, num_classes, in_channels, input_size),
     )
-    match output:
+    match output_format:
         case Format.JSON:
             print_json(result.to_dict())
         case Format.CSV:

@@ -74,7 +74,12 @@ def run(program: click.Command) -> NoReturn:
     except BrokenPipeError:
         raise SystemExit(CLOSED_PIPE) from None
     except OSError as error:  # for example, the disk is full
-        fail(f"{error.filename or 'the output'}: {error.strerror or error}")
+        reason = error.strerror or error
+        fail(
+            f"{error.filename}: {reason}"
+            if error.filename
+            else f"cannot write the output: {reason}"
+        )
     except SystemExit as end:  # the normal end of a command
         if _is_pipe_closed(stdout, end):
             raise SystemExit(CLOSED_PIPE) from None

@@ -14,8 +14,9 @@ from zoo.cli import completion
 from zoo.cli.common import (
     MODEL_HELP,
     SETTINGS,
+    Format,
     aux_option,
-    json_option,
+    format_option,
     options,
     seed_option,
     size_options,
@@ -34,7 +35,7 @@ from zoo.errors import InputError, suggestion
     "model",
     metavar="[MODEL]",
     required=False,
-    shell_complete=completion.completing(completion.models),
+    shell_complete=completion.models_or_files,
 )
 @click.option(
     "--all", "every", is_flag=True, help="Verify every model that zoo ships, one after another."
@@ -71,7 +72,7 @@ from zoo.errors import InputError, suggestion
     help="Photograph to run on; by default, one that zoo ships.",
 )
 @seed_option
-@json_option
+@format_option(Format.TABLE, Format.JSON)
 @click.option(
     "--output",
     "save",
@@ -94,7 +95,7 @@ def verify(
     level: str,
     image: Path | None,
     seed: int,
-    as_json: bool,
+    output_format: Format,
     save: Path | None,
 ) -> None:
     """Verify that the frameworks compute the same values at every node.
@@ -104,7 +105,12 @@ def verify(
     from zoo.files import write_text
     from zoo.verification.rendering import page
 
+    as_json = output_format is Format.JSON
     names = None if backends is None else [name.strip() for name in backends.split(",")]
+    if names and not all(names):
+        raise InputError(
+            f"--backends: expected names separated by commas, such as torch,flax, got {backends!r}"
+        )
     settings: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
     arguments = options(aux, num_classes, in_channels, input_size)
     if every:
@@ -129,7 +135,7 @@ def verify(
             raise InputError(f"--output: expected a name in .json or .html, got {save.name!r}")
         if save.suffix == ".html":
             page.check()
-    with progress("Reading the spec") as show:
+    with progress() as show:
         report = zoo.verify(model, **arguments, **settings, image=image, progress=show)
     as_text = json.dumps(report.to_dict(), indent=2) + "\n"
     print(as_text, end="") if as_json else out.print(report)
@@ -156,7 +162,7 @@ def _verify_all(
     if folder and folder.suffix in (".json", ".html"):
         raise InputError(f"--output: with --all expected a folder, got {folder.name!r}")
     reports = []
-    with progress("Reading the specs") as show:
+    with progress() as show:
         results = verify_all(
             names,
             folder,
