@@ -69,6 +69,7 @@ def without(*names):
     [
         ("{about: The same., preprocessing: {crop: 1}}", OF_LAYERS | OF_NETWORK),
         ("{settings: {width: 4}}", OF_LAYERS | OF_NETWORK),
+        ("{published: {params: ~}}", OF_LAYERS),
         ("{settings: {width: 5}}", without("first", "a")),
         ("{options: {num_classes: 5}}", OF_LAYERS),
         ("{options: {input_size: 9}}", {}),
@@ -222,6 +223,17 @@ def test_the_reasons_go_with_the_row(tmp_path, variant, expected):
     path = tmp_path / "noted.yaml"
     path.write_text(f"{NOTED}  x: {variant}\n")
     assert zoo.graph(f"{path}:x").published.get("b", {}).get("notes") == expected
+
+
+def test_a_note_on_several_figures_of_the_network(tmp_path):
+    path = tmp_path / "noted.yaml"
+    text = FAMILY.replace('notes: {params: "A misprint."}', 'ops: 1M, notes: {"params, ops": Why.}')
+    path.write_text(f"{text}  x: {{about: The same.}}\n")
+    notes = {"params": "Why.", "ops": "Why."}
+    assert zoo.graph(f"{path}:x").published[""] == {"params": "1K", "ops": "1M", "notes": notes}
+    path.write_text(path.read_text().replace("params: 1K", "params: many", 1))
+    with pytest.raises(SpecError, match=r"noted.yaml:4: \$\.published\.params: expected a figure"):
+        zoo.graph(f"{path}:x")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo.errors import MAX_MESSAGE, ZooError
-from zoo.language import catalogue, document, expansion, validation, variants
+from zoo.language import catalogue, document, expansion, inheritance, validation
 from zoo.language.options import Chosen
 
 FILES = ("googlenet", "mobilenet_v3", "resnet_cifar", "vgg", "shufflenet_v2", "densenet")
@@ -105,8 +105,7 @@ def expand(text):
     if spec.blocks_from is not None:
         return
     for model in [*list(spec.models)[:2], *list(spec.models)[-1:]] or [spec.name]:
-        merged = variants.resolve(content, model)
-        expansion.expand(model, validation.validate(merged), merged, Chosen())
+        expansion.expand(model, *inheritance.resolve(content, model), Chosen())
 
 
 def plain(value):

@@ -16,6 +16,7 @@ from limits import HANG
 from rich.console import Console
 
 import zoo
+from zoo.errors import InputError
 from zoo.graphs.published import problem_with
 from zoo.views import html as tables_as_html
 from zoo.views import text
@@ -203,10 +204,19 @@ def test_notes_that_a_spec_may_not_have(spec_file, notes, message):
     assert str(caught.value).startswith(f"{path}:4: $.layers.flat.published.notes: ")
 
 
-def test_what_a_foreign_graph_states_is_not_trusted():
-    data = zoo.graph("lenet5").to_dict()
-    data["published"] = {"fc": {"params": ["x"], "notes": 7}, "": {"depth": "z", "odd": 1}}
-    assert zoo.summary(zoo.Graph.from_dict(data)).disagreements == []
+@pytest.mark.parametrize(
+    ("figures", "problem"),
+    [
+        ({"fc": {"params": ["x"]}}, r"fc: expected a figure such as 159K"),
+        ({"fc": {"notes": 7}}, "fc: notes: expected a mapping"),
+        ({"": {"odd": 1}}, "unknown kind of figure 'odd'"),
+        ({"fc": 7}, "fc: expected a mapping of figures"),
+    ],
+)
+def test_what_a_foreign_graph_states_is_not_trusted(figures, problem):
+    data = {**zoo.graph("lenet5").to_dict(), "published": figures}
+    with pytest.raises(InputError, match=problem):
+        zoo.Graph.from_dict(data)
 
 
 @pytest.mark.parametrize("lost", ["attributes", "operations"])

@@ -15,9 +15,8 @@ from zoo.errors import (
     shortened,
     suggestion,
 )
-from zoo.language import variants
 from zoo.language.document import Mapping, error, read
-from zoo.language.inheritance import with_inherited_figures
+from zoo.language.inheritance import resolve
 from zoo.language.schema import Spec
 from zoo.language.shipped import folder, shipped
 from zoo.language.validation import validate, validate_extension
@@ -71,9 +70,7 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         hint = suggestion(model, known) or f" It has: {listed(known)}."
         file = shortened(printable(document.file), MAX_QUOTED)
         raise UnknownNameError(f"{file} has no model {quoted(model)}.{hint}")
-    *bases, own = variants.lineage(document, model)
-    spec = validate(own)
-    return model, spec, with_inherited_figures(model, [*bases, own])
+    return model, *resolve(document, model)
 
 
 @functools.cache

@@ -14,40 +14,43 @@ from itertools import pairwise
 from typing import Any
 
 from zoo.errors import InputError, SpecError
+from zoo.graphs import published
 from zoo.graphs.graph import Graph
-from zoo.graphs.published import combined
-from zoo.language.document import Mapping
+from zoo.graphs.published import NOTES
+from zoo.language import variants
+from zoo.language.document import Mapping, error
 from zoo.language.expansion import INHERITED, expand
 from zoo.language.figures import without_figures
 from zoo.language.options import Chosen
+from zoo.language.schema import Spec
 from zoo.language.validation import validate
 from zoo.ops.expressions import Budget
 
 _COMPUTING = ("options", "settings", "tables", "blocks", "layers")
 
 
-def with_inherited_figures(model: str, lineage: Sequence[Mapping]) -> Mapping:
-    """Add the figures that a model inherits to its document.
+def resolve(document: Mapping, model: str) -> tuple[Spec, Mapping]:
+    """Return the spec of one model of a file, also as a separate document.
 
     Args:
-        model: The name of the model.
-        lineage: The documents of its bases, the first one first, and its own document. Each states
-            only figures of its own; see
-            :func:`zoo.language.variants.lineage`.
+        document: A valid spec file, with ``bases`` if it extends a family; it is not changed.
+        model: One of its models, or the family's name if it has none.
 
     Returns:
-        The last document, with the figures that it inherits by path name.
+        The spec; and the document, with the figures that the model inherits by path name.
 
     Raises:
-        SpecError: A document is not a valid spec.
+        SpecError: The variant changes something that does not exist, is based on itself, or is not
+            a valid spec; or a base states a figure that is malformed.
     """
-    figures = {**_of_parts(model, lineage), "": _of_network(lineage)}
+    *bases, own = variants.lineage(document, model)
+    spec = validate(own)
+    figures = {**_of_parts(model, [*bases, own]), "": _of_network([*bases, own])}
     inherited = {path: stated for path, stated in figures.items() if stated}
-    document = lineage[-1]
     if inherited:
-        document = document.without()
-        document[INHERITED] = inherited
-    return document
+        own = own.without()
+        own[INHERITED] = inherited
+    return spec, own
 
 
 def _of_parts(model: str, lineage: Sequence[Mapping]) -> dict[str, Any]:
@@ -99,9 +102,18 @@ def _of_network(lineage: Sequence[Mapping]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for base, variant in pairwise(lineage):
         same = _same(base, variant, _COMPUTING)
-        stated = {"": base.get("published") or {}}
-        figures = combined(stated, {"": figures}).get("", {}) if same else {}
+        stated = {"": _stated_for_network(base)}
+        figures = published.combined(stated, {"": figures}).get("", {}) if same else {}
     return figures
+
+
+def _stated_for_network(document: Mapping) -> dict[str, Any]:
+    stated: Mapping = document.get("published") or Mapping()
+    for kind, figure in stated.items():
+        if figure is not None and (problem := published.problem_with(kind, figure)):
+            raise error(document, ("published", kind), problem)
+    notes = {NOTES: published.reasons(stated[NOTES] or {})} if NOTES in stated else {}
+    return {**stated, **notes}
 
 
 def _same(base: Mapping, variant: Mapping, keys: Iterable[str]) -> bool:
