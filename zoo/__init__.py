@@ -21,7 +21,7 @@ _HOMES = {
     "diff": "zoo.views.difference.diff",
     "draw": "zoo.views.drawing.draw",
     "graph": "zoo.language.graphs",
-    "graph_of": "zoo.graphs.graph",
+    "graph_of": "zoo.api.networks",
     "list_backends": "zoo.api.listing",
     "list_models": "zoo.api.listing",
     "load": "zoo.api.storage",
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from zoo.api.listing import list_models as list_models
     from zoo.api.models import get_weights as get_weights
     from zoo.api.models import set_weights as set_weights
+    from zoo.api.networks import graph_of as graph_of
     from zoo.api.running import features as features
     from zoo.api.running import loss as loss
     from zoo.api.running import predict as predict
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
     from zoo.errors import WeightsError as WeightsError
     from zoo.errors import ZooError as ZooError
     from zoo.graphs.graph import Graph as Graph
-    from zoo.graphs.graph import graph_of as graph_of
     from zoo.graphs.nodes import Node as Node
     from zoo.graphs.nodes import Parameter as Parameter
     from zoo.language.graphs import graph as graph

@@ -131,7 +131,12 @@ def test_a_wrong_argument_is_zoos_own_error(calls, tmp_path, monkeypatch):
         ("build", "name", None, "a model must be a name or the path of a YAML file, got None"),
         ("build", "head", "", "head and stem require pretrained weights"),
         ("get_weights", "model", None, "expected a model of PyTorch, .*, got None"),
-        ("graph_of", "model", "lenet5", "expected a model that zoo built, got 'lenet5'"),
+        (
+            "graph_of",
+            "model",
+            "lenet5",
+            "expected a model of PyTorch, PaddlePaddle, Keras 3, Flax NNX, got 'lenet5'",
+        ),
         ("set_weights", "weights", None, "weights must be a mapping of names to arrays, got None"),
         ("testing.assert_same", "names", ["a"], "names must be a mapping"),
         ("testing.assert_same", "tolerance", -1, "tolerance must be None or a number above 0"),

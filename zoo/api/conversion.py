@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from zoo.api import checkpoints
-from zoo.api.storage import own_weights
+from zoo.api.networks import network_and_weights
 from zoo.backend import registry
 from zoo.backend.base import Backend
 from zoo.errors import InputError
 from zoo.files import replacing
-from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.language import options
 from zoo.language.graphs import graph
@@ -34,14 +34,13 @@ def convert(model: Any, backend: str) -> Any:
 
     Raises:
         BackendError: zoo did not build the model, or the framework cannot build its network.
-        WeightsError: The model's parameters no longer fit its network.
+        WeightsError: A layer was replaced, so that the model is no longer that network.
 
     Example:
         >>> import zoo
         >>> model = zoo.convert(zoo.build("googlenet", "torch"), "torch")
     """
-    network = graph_of(model)
-    arrays = own_weights(model, network)
+    network, arrays = network_and_weights(model)
     dtype = widest(array.dtype.name for array in arrays.values())
 
     def fill(parameter: Parameter) -> Array:

@@ -10,11 +10,12 @@ import numpy as np
 
 from zoo import arguments
 from zoo.backend import registry
+from zoo.backend.unwrapping import find
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.language import graphs, options
 from zoo.weights import initial
-from zoo.weights.checking import checked_arrays
+from zoo.weights.checking import checked_arrays, floating
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -116,21 +117,27 @@ def get_weights(model: Any) -> dict[str, Array]:
         Canonical name -> array in the canonical layout (convolution [out, in, height, width],
         linear [out, in] with inputs in CHW order), in the model's dtype, in the graph's order.
 
+    Raises:
+        BackendError: A layer computes its weights from others, since it was pruned, for example;
+            the message says what undoes that.
+        WeightsError: A layer was quantized.
+
     Example:
         >>> import zoo
         >>> weights = zoo.get_weights(zoo.build("googlenet", "torch"))
         >>> weights["conv1.conv.weight"].shape
         (64, 3, 7, 7)
     """
-    return registry.of(model).get_weights(model)
+    backend, inner = find(model)
+    return dict(floating(backend.get_weights(inner)))
 
 
 def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     """Set a model's weights and running statistics from canonical arrays.
 
-    The arrays must be exactly the model's parameters and running statistics, in their shapes. The
-    only exception are auxiliary heads that the model was built without; their arrays are ignored.
-    The arrays are copied. If they do not fit, the model is left unchanged.
+    The arrays must be exactly the model's parameters and running statistics, in their shapes. Only
+    auxiliary heads that the model was built without, and PyTorch's counters of batches, are
+    ignored. The arrays are copied. If they do not fit, the model is left unchanged.
 
     Args:
         model: A model of any backend.
@@ -145,9 +152,11 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         >>> model = zoo.build("googlenet", "torch", seed=1)
         >>> zoo.set_weights(model, zoo.get_weights(zoo.build("googlenet", "torch", aux=True)))
     """
-    backend = registry.of(model)
+    backend, model = find(model)
     if not isinstance(weights, Mapping):
         raise arguments.wrong("weights", "a mapping of names to arrays", weights)
     network = getattr(model, "zoo_graph", None)
     omitted = graphs.left_out(network) if isinstance(network, Graph) else ()
-    backend.set_weights(model, checked_arrays(backend.shapes(model), weights, omitted))
+    counters = {name for name in weights if str(name).endswith(".num_batches_tracked")}
+    expected = backend.shapes(model)
+    backend.set_weights(model, checked_arrays(expected, weights, {*omitted, *counters}))

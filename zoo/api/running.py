@@ -10,10 +10,10 @@ import numpy as np
 
 from zoo import arguments
 from zoo.api.models import Array
-from zoo.backend import registry
+from zoo.backend.unwrapping import find, find_built
 from zoo.data.labels import class_numbers
 from zoo.errors import InputError
-from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.language.graphs import graph
 
@@ -42,7 +42,7 @@ def preprocess(image: Any, model: Any) -> Array:
 
     if isinstance(model, str | os.PathLike):
         model = graph(model)
-    network = model if isinstance(model, Graph) else graph_of(model)
+    network = model if isinstance(model, Graph) else find_built(model)[2]
     channels, *size = network.input_shape
     return images.load(image, (size[0], size[1]), channels, network.preprocessing)
 
@@ -73,7 +73,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
         >>> images, labels = torch.rand(2, 3, 224, 224), torch.tensor([3, 8])
         >>> zoo.loss(model, model(images), labels).backward()
     """
-    backend, network = registry.of(model), graph_of(model)
+    backend, _, network = find_built(model)
     logits = network.named(outputs)[network.outputs[0].name]
     shape = tuple(getattr(logits, "shape", ()))
     if len(shape) != 2:
@@ -112,7 +112,7 @@ def predict(model: Any, x: Array) -> Array | dict[str, Array]:
         >>> zoo.predict(model, np.zeros((1, 3, 224, 224), np.float32)).shape
         (1, 10)
     """
-    backend = registry.of(model)
+    backend, model = find(model)
     return backend.predict(model, _checked(model, x))
 
 
@@ -141,9 +141,8 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
         >>> maps["inception3a"].shape
         (1, 256, 28, 28)
     """
-    backend = registry.of(model)
+    backend, model, network = find_built(model)
     names = arguments.texts("nodes", nodes, "the name of a node or several")
-    network = graph_of(model)
     if not names:
         return {}
     requested: dict[str, Node] = {name: network.node(name) for name in names}

@@ -7,12 +7,10 @@ from typing import Any
 
 from zoo import arguments
 from zoo.api import checkpoints
-from zoo.backend import registry
-from zoo.graphs.graph import Graph, graph_of
+from zoo.api.networks import network_and_weights
 from zoo.language import options
 from zoo.weights import initial, zoo_file
-from zoo.weights.checking import check, widest
-from zoo.weights.checkpoint import Array
+from zoo.weights.checking import widest
 
 
 def load(
@@ -92,8 +90,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Raises:
         BackendError: zoo did not build the model.
-        WeightsError: The model's parameters no longer fit its network, because a layer was
-            replaced, for example.
+        WeightsError: A layer was replaced, so that the model is no longer that network.
         InputError: The path cannot be written to.
 
     Example:
@@ -101,27 +98,5 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         >>> path = tempfile.mkdtemp() + "/googlenet.safetensors"
         >>> zoo.save(zoo.build("googlenet", "torch"), path)
     """
-    network = graph_of(model)
-    zoo_file.write(path, network, own_weights(model, network))
-
-
-def own_weights(model: Any, network: Graph) -> dict[str, Array]:
-    """Copy a model's weights, and check that they still fit its network.
-
-    Args:
-        model: A model of any backend.
-        network: The graph it was built from.
-
-    Returns:
-        Canonical name -> array in the canonical layout.
-
-    Raises:
-        WeightsError: They no longer fit the network.
-    """
-    arrays = registry.of(model).get_weights(model)
-    check(
-        {p.name: p.shape for p in network.parameters},
-        {name: (array.shape, array.dtype.name) for name, array in arrays.items()},
-        subject=f"the weights that this {network.name} now has",
-    )
-    return arrays
+    network, arrays = network_and_weights(model)
+    zoo_file.write(path, network, arrays)

@@ -50,6 +50,9 @@ class Backend(ABC):
     #: Whether the framework itself casts class numbers to floating point before it calls a loss.
     casts_labels: ClassVar[bool] = False
 
+    #: Operation -> other layers of the framework that compute the same in evaluation mode.
+    EQUIVALENTS: ClassVar[Mapping[str, tuple[type, ...]]] = {}
+
     # Required methods
 
     @abstractmethod
@@ -99,6 +102,17 @@ class Backend(ABC):
         """Build the framework's own model of a graph, expanding composites without a kernel."""
         kernels = OPS if self.operations is None else self.operations
         return self.construct(opened(graph, kernels), draw, dtype, seed)
+
+    def held(self, model: Any) -> Any | None:
+        """Return the model that a wrapper of the framework holds; None if it is no wrapper.
+
+        The wrappers that the backend's description names never come here.
+        """
+        return None
+
+    def skeleton(self, graph: Graph) -> Any | None:
+        """Build a graph without values, to compare layers with; None if layers cannot change."""
+        return None
 
     def shapes(self, model: Any) -> dict[str, Shape]:
         """Return the canonical shape of every parameter and running statistic by name."""

@@ -23,6 +23,8 @@ class Description:
         requires: Other modules that it requires.
         install: Requirement to install, as pip takes it.
         owners: Modules that define the classes of its models; ``framework`` by default.
+        wrappers: Class of the framework that holds a model -> the attribute that is the model.
+        opaque: Class whose objects zoo cannot read, such as a compiled program -> what to do.
         suffix: File suffix of the framework's own weight files, for writing.
         reads: File suffixes of the framework's weight files that the backend can read.
         limits: Operation -> the cases that the framework does not support; they raise an error.
@@ -41,6 +43,8 @@ class Description:
     requires: tuple[str, ...] = ()
     install: str = ""
     owners: tuple[str, ...] = ()
+    wrappers: Mapping[str, str] = field(default_factory=dict)
+    opaque: Mapping[str, str] = field(default_factory=dict)
     suffix: str = ""
     reads: tuple[str, ...] = ()
     limits: Mapping[str, str] = field(default_factory=dict)

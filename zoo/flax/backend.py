@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 from flax import nnx
@@ -24,9 +24,13 @@ class FlaxBackend(Backend):
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "HWC")
     MODEL = nnx.Module
+    EQUIVALENTS: ClassVar = {"batch_norm": (nnx.BatchNorm,)}
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:
         return model.build(graph, draw, dtype, seed)
+
+    def skeleton(self, graph: Graph) -> nnx.Module:
+        return model.build_without_values(graph, "float32")
 
     def tensors(self, model: nnx.Module) -> dict[str, Tensor]:
         return parameters.tensors(model)

@@ -36,7 +36,7 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.
     rngs = nnx.Rngs(seed % 2**32)  # a key takes this with or without the x64 flag
     if draw is None:
         return nnx.jit(lambda rngs: Network(graph, kind, rngs))(rngs)
-    model = Network(graph, kind, None)
+    model = build_without_values(graph, dtype)
     unfilled = tensors(model)
     for parameter in graph.parameters:
         tensor = unfilled[parameter.name]
@@ -46,6 +46,11 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.
         if isinstance(layer, nnx.Dropout):
             layer.rngs = rngs.dropout.fork()
     return model
+
+
+def build_without_values(graph: Graph, dtype: str) -> nnx.Module:
+    """Build a graph whose Variables have shapes and no memory."""
+    return Network(graph, _dtype(dtype), None)
 
 
 def _dtype(name: str) -> Any:

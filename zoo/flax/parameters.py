@@ -34,7 +34,8 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name, in the graph's order.
 
     Raises:
-        BackendError: The model does not know its graph, which is needed to determine layouts.
+        BackendError: The model does not know its graph, which is needed to determine layouts; or a
+            layer was exchanged for one with other parameters.
     """
     graph = getattr(model, "zoo_graph", None)
     if not isinstance(graph, Graph):
@@ -44,13 +45,26 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
         )
     by_name = {}
     for node in graph.nodes:
-        for parameter in node.parameters:
-            local = parameter.name.removeprefix(f"{node.name}.")
-            location = slot(PARAMETERS, node.op, local)
-            variable = getattr(find(model, node.name), location.name)
+        layer = find(model, node.name) if node.parameters else None
+        names = [p.name.removeprefix(f"{node.name}.") for p in node.parameters]
+        variables = {name: slot(PARAMETERS, node.op, name) for name in names}
+        if node.parameters and _names(layer) != {location.name for location in variables.values()}:
+            raise BackendError(
+                f"the layer {node.name!r} is a {type(layer).__name__} with other parameters than "
+                "the layer that zoo built"
+            )
+        for parameter, local in zip(node.parameters, names, strict=True):
+            location = variables[local]
+            variable = getattr(layer, location.name)
             layout = node.attributes.get("layout") if local == "weight" else None
             by_name[parameter.name] = Tensor(variable, tuple(variable.shape), location.axes, layout)
     return by_name
+
+
+def _names(layer: Any) -> set[str]:
+    """Return the names of a layer's parameters and statistics, also of those in other layers."""
+    state = nnx.state(layer, (nnx.Param, nnx.BatchStat))
+    return {".".join(map(str, path)) for path, _ in nnx.to_flat_state(state)}
 
 
 def to_numpy(variable: nnx.Variable[Any]) -> Array:

@@ -10,6 +10,14 @@ DESCRIPTION = Description(
     packages=("keras", "tensorflow"),
     aliases=("tensorflow", "tf"),
     install="polyzoo[keras]",
+    opaque={
+        "keras.src.layers.rnn.time_distributed.TimeDistributed": (
+            "it takes sequences of images; pass its .layer"
+        ),
+        "keras.src.export.tfsm_layer.TFSMLayer": (
+            "it is a compiled program; pass the model that it was made from"
+        ),
+    },
     suffix=".keras",
     limits={"conv": "exact, except for stride and dilation both above 1 with no common divisor"},
     optimizer_notes={

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional as Functional
 
 
 def output_of(layer: keras.Layer) -> Any:

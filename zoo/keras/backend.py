@@ -30,6 +30,9 @@ class KerasBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> keras.Model:
         return model.build(graph, draw, dtype, seed)
 
+    def held(self, model: keras.Layer) -> keras.Model | None:
+        return run.held(model)
+
     def tensors(self, model: keras.Model) -> dict[str, Tensor]:
         return parameters.tensors(model)
 

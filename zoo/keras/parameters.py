@@ -16,6 +16,7 @@ import numpy as np
 from keras import layers
 
 from zoo.backend.parameters import Array, Slot, Tensor, slot, to_native
+from zoo.errors import BackendError
 from zoo.graphs.shapes import Map
 from zoo.keras import _private
 
@@ -79,7 +80,27 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
                 layout = flattened.get(layer) if name == "weight" else None
                 tensor = Tensor(variable, tuple(variable.shape), location.axes, layout)
                 tensors[f"{path}.{name}"] = tensor
+        _check_coverage(layer, op, names)
     return {p.name: tensors[p.name] for p in graph.parameters} if graph else tensors
+
+
+def _check_coverage(layer: keras.Layer, op: str, names: Sequence[str]) -> None:
+    """Reject a layer with weights that the table does not have.
+
+    Raises:
+        BackendError: There are such weights, or they are not used as they are.
+    """
+    known = {slot(PARAMETERS, op, name).name for name in names}
+    variables = [v for v in layer.variables if v.name != "seed_generator_state"]
+    if getattr(layer, "lora_enabled", False):
+        what = "has an adapter; pass the model without it"
+    elif getattr(layer, "quantization_mode", None):
+        what = "was quantized; pass the model that was quantized"
+    elif len(variables) > sum(getattr(layer, name, None) is not None for name in known):
+        what = "has weights in other layers, or of a kind that zoo does not know"
+    else:
+        return
+    raise BackendError(f"the layer {layer.name!r} {what}")
 
 
 def to_numpy(variable: keras.Variable) -> Array:

@@ -27,6 +27,14 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     return _to_outputs(model, model.predict_on_batch(to_input(model, x)))
 
 
+def held(model: keras.Layer) -> keras.Model | None:
+    """Return the model that is the only layer of a functional or sequential model, if it is so."""
+    if not isinstance(model, _private.Functional | keras.Sequential) or hasattr(model, "zoo_graph"):
+        return None
+    inner, *others = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)] or [0]
+    return None if others or not isinstance(inner, keras.Model) else inner
+
+
 def forms(model: keras.Model) -> dict[str, Callable[[Array], Array | dict[str, Array]]]:
     """Return the ways to run a model, by name: functions of x like :func:`predict`."""
     compiled = {"tensorflow": "tf.function", "jax": "jax.jit"}.get(keras.backend.backend())

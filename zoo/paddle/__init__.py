@@ -10,6 +10,15 @@ DESCRIPTION = Description(
     packages=("paddlepaddle",),
     aliases=("paddlepaddle",),
     install="polyzoo[paddle]",
+    wrappers={
+        "paddle.hapi.model.Model": "network",
+        "paddle.distributed.parallel.DataParallel": "_layers",
+    },
+    opaque={
+        "paddle.jit.translated_layer.TranslatedLayer": (
+            "it is a compiled program; pass the model that it was made from"
+        ),
+    },
     suffix=".pdparams",
     precision_limits={
         dtype: f"PaddlePaddle has no {dtype} convolution kernel on the CPU"

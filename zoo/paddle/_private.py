@@ -24,6 +24,12 @@ def parameters(layer: nn.Layer) -> Iterator[tuple[str, paddle.Tensor]]:
             yield name, value
 
 
+def hooks(layer: nn.Layer) -> Iterator[str]:
+    """Yield the names of the classes of the hooks that run before a layer."""
+    for hook in layer._forward_pre_hooks.values():
+        yield type(hook).__name__
+
+
 def fill(layer: nn.Layer, name: str, value: paddle.Tensor) -> None:
     """Give a parameter that was made under ``LazyGuard`` the memory of a tensor."""
     parameter = layer._parameters[name]

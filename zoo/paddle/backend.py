@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
 import paddle
@@ -23,9 +23,13 @@ class PaddleBackend(Backend):
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW")
     MODEL = nn.Layer
+    EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Layer:
         return model.build(graph, draw, dtype, seed)
+
+    def skeleton(self, graph: Graph) -> nn.Layer:
+        return model.build_without_values(graph, "float32")
 
     def tensors(self, model: nn.Layer) -> dict[str, Tensor]:
         return parameters.tensors(model)

@@ -25,8 +25,7 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
     Returns:
         The layer, on the current device and in training mode, as is usual in Paddle.
     """
-    with paddle.LazyGuard():  # nothing is initialised that draw would overwrite
-        model = Network(graph, dtype)
+    model = build_without_values(graph, dtype)
     if draw is None:
         _initialize(model, seed)
     else:
@@ -34,6 +33,12 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
             for parameter in node.parameters:
                 parameters.fill(model, node.op, parameter.name, draw(parameter))
     return model.to(paddle.get_device(), dtype)
+
+
+def build_without_values(graph: Graph, dtype: str) -> nn.Layer:
+    """Build a graph whose parameters have shapes and no memory."""
+    with paddle.LazyGuard():
+        return Network(graph, dtype)
 
 
 def _initialize(model: nn.Layer, seed: int) -> None:

@@ -12,6 +12,7 @@ from paddle import nn
 from paddle.utils import dlpack
 
 from zoo.backend.parameters import CANONICAL, Array, Slot, Tensor, slot, to_native
+from zoo.errors import BackendError
 from zoo.paddle import _private
 
 #: operation -> canonical name -> Paddle's own name and axes
@@ -21,11 +22,25 @@ PARAMETERS: dict[str, dict[str, Slot]] = {
 }
 
 
+#: Hook that computes a layer's weight from other parameters -> what undoes it.
+_NORMALISING = {
+    "WeightNorm": "call paddle.nn.utils.remove_weight_norm(layer) first",
+    "SpectralNorm": "pass the model without it",
+}
+
+
 def tensors(model: nn.Layer) -> dict[str, Tensor]:
-    """Return every parameter and running statistic by its canonical name."""
+    """Return every parameter and running statistic by its canonical name.
+
+    Raises:
+        BackendError: A layer computes its weights from other parameters.
+    """
     canonical = {s.name: name for slots in PARAMETERS.values() for name, s in slots.items()}
     tensors = {}
     for path, layer in model.named_sublayers(include_self=True):
+        for hook in _private.hooks(layer):
+            if hook in _NORMALISING:
+                raise BackendError(f"the layer {path!r} was normalised: {_NORMALISING[hook]}")
         for native_name, value in _private.parameters(layer):
             name = canonical.get(native_name, native_name)
             shape = tuple(value.shape)

@@ -2,6 +2,13 @@
 
 from zoo.backend.description import Description
 
+_SHARDED = (
+    "each process has a part of its parameters; gather them in a model of its own: "
+    "zoo.build(...).load_state_dict(get_model_state_dict(model, "
+    "options=StateDictOptions(full_state_dict=True)))"
+)
+_COMPILED = "it is a compiled program; pass the model that it was made from"
+
 DESCRIPTION = Description(
     name="torch",
     title="PyTorch",
@@ -10,6 +17,18 @@ DESCRIPTION = Description(
     packages=("torch",),
     aliases=("pytorch",),
     install="polyzoo[torch]",
+    wrappers={
+        "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
+        "torch.nn.parallel.data_parallel.DataParallel": "module",
+        "torch.nn.parallel.distributed.DistributedDataParallel": "module",
+        "torch.optim.swa_utils.AveragedModel": "module",
+    },
+    opaque={
+        "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel": _SHARDED,
+        "torch.distributed.fsdp.FSDPModule": _SHARDED,
+        "torch.jit._script.ScriptModule": _COMPILED,
+        "torch.fx.graph_module.GraphModule": _COMPILED,
+    },
     suffix=".pth",
     reads=(".pth", ".pt", ".bin"),
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 #: The attribute in which ``torch.compile`` keeps the module that it wraps.
 WRAPPED = "_orig_mod"
@@ -23,6 +25,15 @@ def fill(module: nn.Module, name: str, value: torch.Tensor) -> None:
     else:
         module._buffers[name] = value
         module.num_batches_tracked = torch.zeros((), dtype=torch.long)
+
+
+def origins(module: nn.Module) -> Iterator[str]:
+    """Yield the Python modules that define a module's class and the hooks that run before it."""
+    yield type(module).__module__
+    if is_parametrized(module):
+        yield is_parametrized.__module__
+    for hook in module._forward_pre_hooks.values():
+        yield type(hook).__module__
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

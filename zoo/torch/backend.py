@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -24,9 +24,13 @@ class TorchBackend(Backend):
     operations = OPERATIONS
     CONVENTION = convention(parameters.PARAMETERS, "CHW", ["*.num_batches_tracked"])
     MODEL = nn.Module
+    EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2d, nn.SyncBatchNorm)}
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:
         return model.build(graph, draw, dtype, seed)
+
+    def skeleton(self, graph: Graph) -> nn.Module:
+        return model.build_without_values(graph, "float32")
 
     def tensors(self, model: nn.Module) -> dict[str, Tensor]:
         return parameters.tensors(model)

@@ -34,13 +34,17 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.M
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Network(graph, factory)
-    # The meta device has only shapes: nothing is initialised that draw would overwrite.
-    with _SkipInitializers():
-        model = Network(graph, {**factory, "device": "meta"})
+    model = build_without_values(graph, dtype)
     for parameter in graph.parameters:
         path, _, name = parameter.name.rpartition(".")
         _private.fill(model.get_submodule(path), name, from_numpy(draw(parameter)))
     return model
+
+
+def build_without_values(graph: Graph, dtype: str) -> nn.Module:
+    """Build a graph on the meta device, where tensors have shapes and no memory."""
+    with _SkipInitializers():
+        return Network(graph, {"dtype": getattr(torch, dtype), "device": "meta"})
 
 
 class _SkipInitializers(TorchFunctionMode):

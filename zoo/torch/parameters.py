@@ -11,14 +11,48 @@ import torch
 from torch import nn
 
 from zoo.backend.parameters import Array, Table, Tensor
+from zoo.errors import BackendError
 from zoo.torch import _private
 
 #: operation -> canonical name -> PyTorch's own name and axes
 PARAMETERS: Table = {}
 
 
+#: Module of a hook or of a layer's class -> what was done to the layer, and what undoes it.
+_ALTERED = {
+    "torch.nn.utils.parametrize": (
+        "parametrized",
+        "call torch.nn.utils.parametrize.remove_parametrizations(layer, name) first",
+    ),
+    "torch.nn.utils.prune": (
+        "pruned",
+        "call torch.nn.utils.prune.remove(layer, name) first",
+    ),
+    "torch.nn.utils.weight_norm": (
+        "normalised",
+        "call torch.nn.utils.remove_weight_norm(layer) first",
+    ),
+    "torch.nn.utils.spectral_norm": (
+        "normalised",
+        "call torch.nn.utils.remove_spectral_norm(layer) first",
+    ),
+    "torch.ao.nn.quantized": ("quantized", "pass the model that was quantized"),
+    "torch.ao.nn.intrinsic.quantized": ("quantized", "pass the model that was quantized"),
+    "peft": ("given an adapter", "call merge_and_unload() first"),
+}
+
+
 def tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return every parameter and running statistic by its canonical name."""
+    """Return every parameter and running statistic by its canonical name.
+
+    Raises:
+        BackendError: A layer computes its weights from other parameters.
+    """
+    for path, module in model.named_modules():
+        for origin in _private.origins(module):
+            for changer, (change, remedy) in _ALTERED.items():
+                if origin == changer or origin.startswith(f"{changer}."):
+                    raise BackendError(f"the layer {path!r} was {change}: {remedy}")
     return {
         _private.canonical_name(name): Tensor.canonical(value.detach())
         for name, value in model.state_dict(keep_vars=True).items()

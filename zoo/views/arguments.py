@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from zoo.errors import InputError, suggestion
-from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.graph import Graph
 from zoo.language.graphs import graph as build_graph
 
 if TYPE_CHECKING:
@@ -51,4 +51,8 @@ def graph_to_show(function: str, model: Any, options: Mapping[str, Any]) -> Grap
             f"{', '.join(options)}: a graph or a model already has its options; give a name or a "
             "file to choose them"
         )
-    return model if isinstance(model, Graph) else graph_of(model)
+    if isinstance(model, Graph):
+        return model
+    from zoo.api.networks import graph_of  # NumPy and more, which a name does not need
+
+    return graph_of(model)

@@ -94,6 +94,21 @@ def check(
             raise WeightsError(f"{name}: expected floating-point values, got {given[name][1]}")
 
 
+def floating(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Return arrays, which must be floating-point values.
+
+    Raises:
+        WeightsError: One is not: its layer was quantized.
+    """
+    for name, array in arrays.items():
+        if array.dtype.name not in DTYPES:
+            raise WeightsError(
+                f"{name} has values of {array.dtype.name}: its layer was quantized; pass the model "
+                "that was quantized"
+            )
+    return arrays
+
+
 def shown(name: object) -> str:
     """Return the name of an array in a file as an error quotes it: printable, and not too long.
 

@@ -1,0 +1,73 @@
+"""Finds a model inside what frameworks put around it to compile, parallelise, average or train it.
+
+Each backend's description names its framework's wrappers. A model of the user's own that has one
+of zoo's models as a part is not a wrapper, since it may compute something else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo.backend import registry
+from zoo.backend.base import Backend
+from zoo.errors import BackendError
+from zoo.graphs.graph import Graph
+
+MAX_WRAPPERS = 32
+
+
+def find(model: Any) -> tuple[Backend, Any]:
+    """Return the model inside any number of wrappers, and its backend.
+
+    Args:
+        model: A model of any backend, or what a framework made of one.
+
+    Raises:
+        BackendError: It is not a model of a framework that zoo knows, or in a form in which its
+            layers cannot be read.
+    """
+    for _ in range(MAX_WRAPPERS):
+        inner = _inner(model)
+        if inner is None:
+            return registry.of(model), model
+        model = inner
+    raise BackendError(f"more than {MAX_WRAPPERS} wrappers around a model")
+
+
+def find_built(model: Any) -> tuple[Backend, Any, Graph]:
+    """Return a model that zoo built, which may be inside wrappers, with its backend and graph.
+
+    Raises:
+        BackendError: As for :func:`find`; or zoo did not build the model.
+    """
+    backend, model = find(model)
+    graph = getattr(model, "zoo_graph", None)
+    if isinstance(graph, Graph):
+        return backend, model, graph
+    kind = type(model).__name__
+    for path, part in backend.named_modules(model).items():
+        if part is not model and isinstance(getattr(part, "zoo_graph", None), Graph):
+            raise BackendError(
+                f"this {kind} has a model that zoo built as its part {path!r}; pass that part"
+            )
+    raise BackendError(
+        f"this {kind} does not know its graph: it was not built by zoo, or was loaded by the "
+        "framework's own loader; build it with zoo, and copy the weights over: "
+        "zoo.set_weights(new, zoo.get_weights(old))"
+    )
+
+
+def _inner(model: Any) -> Any | None:
+    """Return what a wrapper holds; None if the model is no wrapper."""
+    if "__wrapped__" in getattr(model, "__dict__", {}):  # by functools.wraps, as JAX's transforms
+        return model.__wrapped__
+    for cls in type(model).__mro__:
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        for entry in registry.table().values():
+            if name in entry.opaque:
+                raise BackendError(f"zoo cannot read a {cls.__name__}: {entry.opaque[name]}")
+            if name in entry.wrappers:
+                return getattr(model, entry.wrappers[name])
+            if entry.owns(cls.__module__):
+                return registry.load(entry.name).held(model)
+    return None
