@@ -1,7 +1,10 @@
 """What a PyTorch user does with a module works on zoo's."""
 
 import copy
+import pickle
+import textwrap
 
+import everything
 import numpy as np
 import pytest
 from loading import load
@@ -134,3 +137,79 @@ def test_names_are_free_in_every_module():
 
     for name in dir(torch.nn.Module()):
         assert problem_with(name), f"{name} is an attribute of torch.nn.Module"
+
+
+@pytest.fixture(scope="module")
+def every_operation(tmp_path_factory):
+    """A model with all operations."""
+    path = tmp_path_factory.mktemp("specs") / "everything.yaml"
+    header = "format: 1\nname: everything\noptions: {num_classes: 10, input_size: 25}\nlayers:\n"
+    path.write_text(header + textwrap.indent(everything.LAYERS.strip(), "  ") + "\n")
+    return zoo.build(path, "torch")
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_tracing(every_operation, training):
+    """By torch.fx, on which feature extraction and quantization in torchvision are built."""
+    model = copy.deepcopy(every_operation).train(training)
+    twin = copy.deepcopy(model)
+    x = torch.rand(3, 3, 25, 25, generator=torch.Generator().manual_seed(0))
+    traced = torch.fx.symbolic_trace(model)
+    torch.manual_seed(0)
+    expected = twin(x)
+    torch.manual_seed(0)
+    assert torch.equal(traced(x), expected)
+    for (name, value), (_, other) in zip(
+        model.state_dict().items(), twin.state_dict().items(), strict=True
+    ):
+        assert torch.equal(value, other), name
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns that it will move quantization elsewhere
+def test_quantization_of_a_traced_model():
+    from torch.ao.quantization import get_default_qconfig_mapping
+    from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
+
+    model = zoo.build("vgg9_bn", "torch", num_classes=3, input_size=32).eval()
+    x = torch.rand(2, 3, 32, 32)
+    prepared = prepare_fx(model, get_default_qconfig_mapping(), (x,))
+    prepared(x)
+    assert convert_fx(prepared)(x).shape == (2, 3)
+
+
+def test_update_bn_averages_over_all_batches():
+    model = zoo.build("vgg9_bn", "torch", num_classes=3, input_size=32, dtype="float64")
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(4, 3, 32, 32, dtype=torch.float64, generator=generator) for _ in "123"]
+    torch.optim.swa_utils.update_bn(batches, model)
+    bn = model.stage1.conv1.bn
+    with torch.no_grad():
+        values = [model.stage1.conv1.conv(x) for x in batches]
+    mean = sum(v.mean((0, 2, 3)) for v in values) / 3
+    variance = sum(v.var((0, 2, 3), unbiased=False) for v in values) / 3
+    assert torch.allclose(bn.running_mean, mean, rtol=1e-12, atol=1e-15)
+    assert torch.allclose(bn.running_var, variance, rtol=1e-12)
+    assert bn.momentum == 0.1
+
+
+@pytest.mark.parametrize("init", ["he_uniform", "native"])
+def test_the_default_device(init):
+    with torch.device("meta"):
+        model = zoo.build("lenet5", "torch", init=init)
+        other = zoo.build("shufflenet_v2_x0_5", "torch", input_size=32, init=init)
+    for each in (model, other):
+        tensors = [*each.parameters(), *each.buffers()]
+        assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert zoo.build("lenet5", "torch").output.weight.device.type == "cpu"
+
+
+def test_pickling(model, x):
+    again = pickle.loads(pickle.dumps(model))
+    assert torch.equal(logits(again, x), logits(model, x))
+    assert zoo.graph_of(again) == zoo.graph_of(model)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_jit_trace(model, x):
+    traced = torch.jit.trace(model.eval(), x, strict=False)
+    assert torch.allclose(traced(x)["logits"], logits(model, x), rtol=1e-5, atol=1e-6)

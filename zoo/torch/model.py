@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
 from zoo.backend.base import Initial
@@ -27,13 +27,19 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.M
         seed: Random seed for PyTorch's own initialisers; the global generator is not affected.
 
     Returns:
-        The module, on the CPU and in training mode, as is usual in PyTorch.
+        The module, on PyTorch's default device and in training mode, as is usual in PyTorch.
     """
-    factory: Factory = {"dtype": getattr(torch, dtype), "device": "cpu"}
+    device = torch.get_default_device()
+    with torch.device("cpu"):  # layers also have buffers and constants
+        model = _build(graph, draw, dtype, seed)
+    return model if device.type == "cpu" else model.to(device)
+
+
+def _build(graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:
     if draw is None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return Network(graph, factory)
+            return Network(graph, {"dtype": getattr(torch, dtype), "device": "cpu"})
     model = build_without_values(graph, dtype)
     for parameter in graph.parameters:
         path, _, name = parameter.name.rpartition(".")
@@ -105,7 +111,7 @@ class Network(Stack):
 
     # A block returns one tensor; a network with auxiliary heads returns a dict.
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
-        if tuple(x.shape[1:]) != self._input_shape:
+        if not isinstance(x, fx.Proxy) and tuple(x.shape[1:]) != self._input_shape:
             raise ValueError(self.zoo_graph.refusal(tuple(x.shape)))
         if self._is_chain:
             return super().forward(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn import functional as F
 
 
@@ -77,32 +77,58 @@ class BatchNorm(nn.BatchNorm2d):
         if not (self.training and self.track_running_stats):
             return super().forward(input)
         assert self.running_mean is not None and self.running_var is not None
-        assert self.momentum is not None and self.num_batches_tracked is not None
-        # PyTorch adds momentum * the unbiased variance, which is n / (n - 1) of the biased one, so
-        # the old value is scaled before and the sum after. This goes through .data: autograd saves
-        # the buffer for the backward pass and would reject an in-place change.
-        count = input.numel() // input.shape[1]
-        correction = (count - 1) / count if count > 1 else 1.0  # PyTorch refuses a single value
-        variance = self.running_var.data
-        variance.div_(correction)
-        try:
-            return F.batch_norm(
-                input,
-                self.running_mean,
-                self.running_var,
-                self.weight,
-                self.bias,
-                True,
-                self.momentum,
-                self.eps,
-            )
-        finally:
-            variance.mul_(correction)
-            self.num_batches_tracked.add_(1)
+        assert self.num_batches_tracked is not None
+        return normalize_and_track(
+            input,
+            self.running_mean,
+            self.running_var,
+            self.num_batches_tracked,
+            self.weight,
+            self.bias,
+            self.momentum,
+            self.eps,
+        )
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
-        if input.dim() not in (2, 4):
+        if not isinstance(input, fx.Proxy) and input.dim() not in (2, 4):
             raise ValueError(f"expected a batch of maps or vectors, got {input.dim()} dimensions")
+
+
+@fx.wrap  # one call in a traced graph, because it depends on the size of the batch
+def normalize_and_track(
+    input: torch.Tensor,
+    mean: torch.Tensor,
+    variance: torch.Tensor,
+    batches: torch.Tensor,
+    weight: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    momentum: float | None,
+    eps: float,
+) -> torch.Tensor:
+    """Normalise by the batch's statistics, and add them to the running ones.
+
+    Args:
+        input: [N, C, H, W] or [N, C].
+        mean: The running mean [C], which is changed.
+        variance: The running variance [C], which is changed.
+        batches: The number of batches so far, which is changed.
+        weight: [C].
+        bias: [C].
+        momentum: The weight of the batch; None for the average over all batches.
+        eps: Added to the variance.
+    """
+    # PyTorch adds momentum * the unbiased variance, which is n / (n - 1) of the biased one, so the
+    # old value is scaled before and the sum after. This goes through .data: autograd saves the
+    # buffer for the backward pass and would reject an in-place change.
+    count = input.numel() // input.shape[1]
+    correction = (count - 1) / count if count > 1 else 1.0  # PyTorch refuses a single value
+    factor = 1 / (int(batches) + 1) if momentum is None else momentum
+    variance.data.div_(correction)
+    try:
+        return F.batch_norm(input, mean, variance, weight, bias, True, factor, eps)
+    finally:
+        variance.data.mul_(correction)
+        batches.add_(1)
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
@@ -161,8 +187,10 @@ class Multiply(nn.Module):
 class LayerNorm(nn.LayerNorm):
     """Layer norm of a vector's features, or of the channels at each position of a map."""
 
+    is_map = True
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        if input.dim() == 2:
+        if not self.is_map:
             return super().forward(input)
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
@@ -173,18 +201,18 @@ class Affine(nn.Module):
     bias: nn.Parameter | None
 
     def __init__(
-        self, num_features: int, shift: bool, scale_init: float, factory: dict[str, Any]
+        self, num_features: int, shift: bool, scale_init: float, axes: int, factory: dict[str, Any]
     ) -> None:
         super().__init__()
         self.num_features = num_features
+        self.shape = (-1, *(1,) * (axes - 1))
         self.weight = nn.Parameter(torch.full((num_features,), scale_init, **factory))
         bias = nn.Parameter(torch.zeros(num_features, **factory)) if shift else None
         self.register_parameter("bias", bias)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        shape = (-1, *(1,) * (input.dim() - 2))
-        out = input * self.weight.view(shape)
-        return out if self.bias is None else out + self.bias.view(shape)
+        out = input * self.weight.view(self.shape)
+        return out if self.bias is None else out + self.bias.view(self.shape)
 
     def extra_repr(self) -> str:
         return f"{self.num_features}, bias={self.bias is not None}"
@@ -193,14 +221,15 @@ class Affine(nn.Module):
 class StochasticDepth(nn.Module):
     """Drops whole examples in training, and scales the rest."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, axes: int) -> None:
         super().__init__()
         self.rate = rate
+        self.ones = (1,) * axes
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.training or not self.rate:
             return input
-        mask = input.new_empty((len(input), *(1,) * (input.dim() - 1)))
+        mask = input.new_empty((input.shape[0], *self.ones))
         return input * mask.bernoulli_(1 - self.rate).div_(1 - self.rate)
 
     def extra_repr(self) -> str:

@@ -27,7 +27,6 @@ OPERATIONS = Operations(
     gelu=nn.GELU,
     lrn=modules.LocalResponseNorm,
     dropout=nn.Dropout,
-    stochastic_depth=modules.StochasticDepth,
     global_avg_pool=lambda: nn.AdaptiveAvgPool2d(1),
     adaptive_avg_pool=nn.AdaptiveAvgPool2d,
     scale=modules.Scale,
@@ -86,13 +85,20 @@ def layer_norm(node: Node, factory: Factory) -> nn.Module:
     layer = modules.LayerNorm(attrs["num_features"], attrs["eps"], bias=attrs["shift"], **factory)
     if not attrs["scale"]:
         layer.register_parameter("weight", None)
+    layer.is_map = len(node.shape) == 3
     return layer
+
+
+@OPERATIONS.register
+def stochastic_depth(node: Node, factory: Factory) -> nn.Module:
+    return modules.StochasticDepth(node.attributes["rate"], len(node.shape))
 
 
 @OPERATIONS.register
 def affine(node: Node, factory: Factory) -> nn.Module:
     attrs = node.attributes
-    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"], factory)
+    axes = len(node.shape)
+    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"], axes, factory)
 
 
 @OPERATIONS.register
