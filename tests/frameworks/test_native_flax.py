@@ -1,7 +1,10 @@
 """What a Flax user does with a module works on zoo's."""
 
 import copy
+import pickle
+import textwrap
 
+import everything
 import numpy as np
 import pytest
 from loading import load
@@ -10,6 +13,7 @@ import zoo
 
 load("flax")
 import jax
+import jax.export
 from flax import nnx
 
 
@@ -135,3 +139,30 @@ def test_names_are_free_in_every_module():
 
     for name in dir(nnx.Module):
         assert problem_with(name), f"{name} is an attribute of nnx.Module"
+
+
+@pytest.fixture(scope="module")
+def every_operation(tmp_path_factory):
+    """A model with all operations."""
+    path = tmp_path_factory.mktemp("specs") / "everything.yaml"
+    header = "format: 1\nname: everything\noptions: {num_classes: 10, input_size: 25}\nlayers:\n"
+    path.write_text(header + textwrap.indent(everything.LAYERS.strip(), "  ") + "\n")
+    return zoo.build(path, "flax")
+
+
+def test_pickling(every_operation):
+    x = np.random.default_rng(0).random((2, 3, 25, 25), np.float32)
+    again = pickle.loads(pickle.dumps(every_operation))
+    assert np.array_equal(zoo.predict(again, x), zoo.predict(every_operation, x))
+    assert zoo.graph_of(again) == zoo.graph_of(every_operation)
+
+
+def test_export_with_a_batch_of_any_size(every_operation):
+    every_operation.eval()
+    graphdef, state = nnx.split(every_operation)
+    (batch,) = jax.export.symbolic_shape("batch")
+    x = jax.ShapeDtypeStruct((batch, 25, 25, 3), np.float32)
+    program = jax.export.export(jax.jit(lambda x: nnx.merge(graphdef, state)(x)))(x)
+    images = np.random.default_rng(0).random((3, 25, 25, 3), np.float32)
+    found = program.call(images)
+    assert np.allclose(found, every_operation(images), rtol=1e-4, atol=1e-5)

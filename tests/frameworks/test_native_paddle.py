@@ -1,6 +1,8 @@
 """What a PaddlePaddle user does with a layer works on zoo's."""
 
 import copy
+import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -115,3 +117,32 @@ def test_names_are_free_in_every_layer(paddle):
 
     for name in dir(paddle.nn.Layer()):
         assert problem_with(name), f"{name} is an attribute of paddle.nn.Layer"
+
+
+def test_another_thread_builds_layers_meanwhile(paddle):
+    """Nothing that building switches on is global, so that they have values as always."""
+    stop, problems = threading.Event(), []
+
+    def build_layers():
+        while not stop.is_set():
+            if not paddle.nn.Linear(4, 4).weight._is_initialized():
+                problems.append("without values")
+
+    thread = threading.Thread(target=build_layers)
+    thread.start()
+    try:
+        for init in ("he_uniform", "native"):
+            model = zoo.build("vgg9_bn", "paddle", num_classes=3, input_size=32, init=init)
+            assert all(parameter._is_initialized() for parameter in model.parameters())
+    finally:
+        stop.set()
+        thread.join()
+    assert not problems
+
+
+def test_pickling(paddle):
+    model = zoo.build("lenet5", "paddle")
+    x = np.zeros((1, *zoo.graph_of(model).input_shape), np.float32)
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(zoo.predict(again, x), zoo.predict(model, x))
+    assert zoo.graph_of(again) == zoo.graph_of(model)

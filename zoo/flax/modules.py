@@ -43,17 +43,30 @@ class HalfBatchNorm(nnx.BatchNorm):
 
 @dataclass(frozen=True)
 class Activation:
-    """A function of each value."""
+    """A function of each value, by its name: JAX's compiled functions cannot be pickled."""
 
-    function: Callable[[jax.Array], jax.Array]
+    name: str
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.function(x)
+        result: jax.Array = _FUNCTIONS[self.name](x)
+        return result
 
 
 def gelu(x: jax.Array) -> jax.Array:
     """GELU as in other frameworks; JAX's own uses erfc, which rounds differently far below 0."""
     return x * (1 + lax.erf(x / np.sqrt(2).astype(x.dtype))) / 2
+
+
+_FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": nnx.relu,
+    "relu6": nnx.relu6,
+    "sigmoid": nnx.sigmoid,
+    "tanh": nnx.tanh,
+    "hard_sigmoid": nnx.hard_sigmoid,
+    "hard_swish": nnx.hard_swish,
+    "silu": nnx.silu,
+    "gelu": gelu,
+}
 
 
 @dataclass(frozen=True)
@@ -146,7 +159,7 @@ class Flatten:
     """A map as a vector in HWC order, which is also the order of the next layer's weights."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return x.reshape(len(x), -1)
+        return x.reshape(x.shape[0], -1)  # not len(x), which a symbolic batch does not have
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,5 @@ def hooks(layer: nn.Layer) -> Iterator[str]:
 
 
 def fill(layer: nn.Layer, name: str, value: paddle.Tensor) -> None:
-    """Give a parameter that was made under ``LazyGuard`` the memory of a tensor."""
-    parameter = layer._parameters[name]
-    value._share_underline_tensor_to(parameter)
-    parameter._init_func = parameter._init_op_creator = None
+    """Give a parameter the memory of a tensor."""
+    value._share_underline_tensor_to(layer._parameters[name])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import paddle
 from paddle import nn
 
@@ -9,7 +13,7 @@ from zoo.backend.base import Initial
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.paddle import _private, parameters
-from zoo.paddle.operations import OPERATIONS
+from zoo.paddle.operations import OPERATIONS, Factory
 
 
 def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Layer:
@@ -25,10 +29,11 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
     Returns:
         The layer, on the current device and in training mode, as is usual in Paddle.
     """
-    model = build_without_values(graph, dtype)
     if draw is None:
-        _initialize(model, seed)
+        with _seeded(seed):
+            model = Network(graph, Factory(dtype))
     else:
+        model = build_without_values(graph, dtype)
         for node in graph.nodes:
             for parameter in node.parameters:
                 parameters.fill(model, node.op, parameter.name, draw(parameter))
@@ -36,18 +41,28 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
 
 
 def build_without_values(graph: Graph, dtype: str) -> nn.Layer:
-    """Build a graph whose parameters have shapes and no memory."""
-    with paddle.LazyGuard():
-        return Network(graph, dtype)
+    """Build a graph whose parameters have shapes and no memory.
+
+    Not under ``paddle.LazyGuard``, which also leaves layers without values that another thread
+    builds meanwhile.
+    """
+    return Network(graph, Factory(dtype, paddle.ParamAttr(initializer=_NoInitializer())))
 
 
-def _initialize(model: nn.Layer, seed: int) -> None:
-    """Initialise parameters with Paddle's own initialisers."""
+class _NoInitializer(nn.initializer.Initializer):
+    """Leaves a parameter without memory, for values that are there already."""
+
+    def forward(self, var: paddle.Tensor, block: Any = None) -> None:
+        return None
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed Paddle's global generators, and restore their states afterwards."""
     states = {device: paddle.get_rng_state(device) for device in ("cpu", paddle.get_device())}
     paddle.seed(seed)
     try:
-        for parameter in model.parameters():
-            parameter.initialize()
+        yield
     finally:
         for device, state in states.items():
             paddle.set_rng_state(state, device)
@@ -56,12 +71,12 @@ def _initialize(model: nn.Layer, seed: int) -> None:
 class Stack(nn.Layer):
     """A block of the spec: its layers as attributes, computed in the spec's order."""
 
-    def __init__(self, block: Block, dtype: str) -> None:
+    def __init__(self, block: Block, factory: Factory) -> None:
         super().__init__()
         self._block_kind, self._is_chain = block.kind, block.is_chain
         self._program, self._output = block.program, block.output
         for step in block.steps:
-            self.add_sublayer(step.name, _child(step, dtype))
+            self.add_sublayer(step.name, _child(step, factory))
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return self._compute(x)[self._output]
@@ -90,11 +105,11 @@ class Network(Stack):
     them if it has auxiliary heads.
     """
 
-    def __init__(self, graph: Graph, dtype: str) -> None:
-        super().__init__(graph.root, dtype)
+    def __init__(self, graph: Graph, factory: Factory) -> None:
+        super().__init__(graph.root, factory)
         self.zoo_graph = graph
         self._input_shape = graph.input_shape
-        self._dtype = dtype
+        self._dtype = factory.dtype
         self._output_steps = tuple((output.name, output.step) for output in graph.outputs)
         self._is_chain = self._is_chain and len(self._output_steps) == 1
 
@@ -108,8 +123,8 @@ class Network(Stack):
         return {name: values[step] for name, step in self._output_steps}
 
 
-def _child(step: Step, dtype: str) -> nn.Layer:
+def _child(step: Step, factory: Factory) -> nn.Layer:
     child = step.child
     if isinstance(child, Block):
-        return Stack(child, dtype)
-    return OPERATIONS[child.op](child, dtype)
+        return Stack(child, factory)
+    return OPERATIONS[child.op](child, factory)

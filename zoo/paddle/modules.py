@@ -211,11 +211,17 @@ class LayerNorm(nn.LayerNorm):
 class Affine(nn.Layer):
     """A weight and a bias for each channel."""
 
-    def __init__(self, num_features: int, shift: bool, scale_init: float) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        shift: bool,
+        scale_init: float,
+        attr: paddle.ParamAttr | None = None,
+    ) -> None:
         super().__init__()
         start = nn.initializer.Constant(scale_init)
-        self.weight = self.create_parameter([num_features], default_initializer=start)
-        self.bias = self.create_parameter([num_features], is_bias=True) if shift else None
+        self.weight = self.create_parameter([num_features], attr, default_initializer=start)
+        self.bias = self.create_parameter([num_features], attr, is_bias=True) if shift else None
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         shape = [1, -1, *(1 for _ in input.shape[2:])]

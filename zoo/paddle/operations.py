@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import paddle
 from paddle import nn
 
 from zoo.backend.operations import Operations
 from zoo.graphs.nodes import Node
 from zoo.paddle import modules
 
-#: operation -> function of a node and the dtype's name
+
+class Factory(NamedTuple):
+    """What every layer is made with.
+
+    Attributes:
+        dtype: The name of the dtype.
+        attr: Settings of every parameter; None for Paddle's own, which initialise it.
+    """
+
+    dtype: str
+    attr: paddle.ParamAttr | None = None
+
+    def given(self, condition: bool) -> paddle.ParamAttr | bool | None:
+        """Return the settings of a parameter that a layer has only under a condition."""
+        return self.attr if condition else False
+
+
+#: operation -> function of a node and the factory
 OPERATIONS = Operations(
     "paddle",
     "PaddlePaddle",
@@ -37,7 +57,7 @@ OPERATIONS = Operations(
 
 
 @OPERATIONS.register
-def conv(node: Node, dtype: str) -> nn.Layer:
+def conv(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
     return nn.Conv2D(
         attrs["in_channels"],
@@ -47,59 +67,60 @@ def conv(node: Node, dtype: str) -> nn.Layer:
         _padding(node),
         dilation=attrs["dilation"],
         groups=attrs["groups"],
-        bias_attr=None if attrs["bias"] else False,
+        weight_attr=factory.attr,
+        bias_attr=factory.given(attrs["bias"]),
     )
 
 
 @OPERATIONS.register
-def linear(node: Node, dtype: str) -> nn.Layer:
+def linear(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
-    bias = None if attrs["bias"] else False
-    return nn.Linear(attrs["in_features"], attrs["out_features"], bias_attr=bias)
+    bias = factory.given(attrs["bias"])
+    return nn.Linear(attrs["in_features"], attrs["out_features"], factory.attr, bias)
 
 
 @OPERATIONS.register
-def batch_norm(node: Node, dtype: str) -> nn.Layer:
+def batch_norm(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
     return modules.BatchNorm(
         attrs["num_features"],
         1 - attrs["momentum"],  # Paddle's is the weight of the old value
         attrs["eps"],
-        weight_attr=None if attrs["scale"] else False,
-        bias_attr=None if attrs["shift"] else False,
+        weight_attr=factory.given(attrs["scale"]),
+        bias_attr=factory.given(attrs["shift"]),
     )
 
 
 @OPERATIONS.register
-def layer_norm(node: Node, dtype: str) -> nn.Layer:
+def layer_norm(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
     return modules.LayerNorm(
         attrs["num_features"],
         attrs["eps"],
-        weight_attr=None if attrs["scale"] else False,
-        bias_attr=None if attrs["shift"] else False,
+        weight_attr=factory.given(attrs["scale"]),
+        bias_attr=factory.given(attrs["shift"]),
     )
 
 
 @OPERATIONS.register
-def affine(node: Node, dtype: str) -> nn.Layer:
+def affine(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
-    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"])
+    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"], factory.attr)
 
 
 @OPERATIONS.register
-def adaptive_avg_pool(node: Node, dtype: str) -> nn.Layer:
+def adaptive_avg_pool(node: Node, factory: Factory) -> nn.Layer:
     return modules.AdaptiveAvgPool2D(node.attributes["output_size"], node.attributes["windows"])
 
 
 @OPERATIONS.register
-def max_pool(node: Node, dtype: str) -> nn.Layer:
+def max_pool(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
     return nn.MaxPool2D(attrs["kernel_size"], attrs["stride"], _padding(node))
 
 
 @OPERATIONS.register
-def avg_pool(node: Node, dtype: str) -> nn.Layer:
+def avg_pool(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
     top, bottom, left, right = attrs["padding"]
     if attrs["counts"] is None and (top, left) == (bottom, right):
@@ -107,7 +128,7 @@ def avg_pool(node: Node, dtype: str) -> nn.Layer:
             attrs["kernel_size"], attrs["stride"], (top, left), exclusive=False
         )
     return modules.PaddedAvgPool2D(
-        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counts"], dtype
+        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counts"], factory.dtype
     )
 
 
