@@ -2,7 +2,9 @@
 
 import copy
 import os
+import textwrap
 
+import everything
 import numpy as np
 import pytest
 from loading import load
@@ -82,9 +84,10 @@ def test_a_flattened_map_survives_saving(keras, tmp_path):
 def test_fit_with_heads(x, keras):
     model = zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("sgd", loss=loss, loss_weights={"logits": 1, "aux1": 0.3, "aux2": 0.3})
+    weights = {"logits": 1, "aux1": 0.3, "aux2": 0.3}
+    model.compile("sgd", loss=dict.fromkeys(weights, loss), loss_weights=weights)
     before = zoo.get_weights(model)
-    labels = dict.fromkeys(["logits", "aux1", "aux2"], np.array([1, 2]))
+    labels = dict.fromkeys(weights, np.array([1, 2]))
     history = model.fit(x.transpose(0, 2, 3, 1), labels, epochs=1, batch_size=2, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     for name, value in zoo.get_weights(model).items():
@@ -139,3 +142,19 @@ def test_stride_with_dilation_is_exact_or_refused_by_name(spec_file):
     x = np.random.default_rng(0).standard_normal((1, 3, 17, 17))
     reference = ops.run(graph, x, zoo.get_weights(model))["logits"]
     assert np.abs(zoo.predict(model, x) - reference).max() <= 1e-12 * np.abs(reference).max()
+
+
+@pytest.mark.parametrize("network", ["googlenet", "mobilenet_v3_small", "everything"])
+def test_the_output_of_every_layer_is_one_of_the_model(network, keras, tmp_path):
+    if network == "everything":
+        path = tmp_path / "everything.yaml"
+        header = "format: 1\nname: all\noptions: {num_classes: 10, input_size: 25}\nlayers:\n"
+        path.write_text(header + textwrap.indent(everything.LAYERS.strip(), "  ") + "\n")
+        model = zoo.build(path, "keras")
+    else:
+        model = zoo.build(network, "keras", input_size=64)
+    for layer in model.layers:
+        part = keras.Model(model.input, layer.output)
+        assert part.output_shape == layer.output.shape, layer.name
+    names = [operation.name for operation in model.operations]
+    assert len(names) == len(set(names))

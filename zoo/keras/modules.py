@@ -1,7 +1,8 @@
 """Parts of the layers that Keras lacks.
 
-A layer of several operations is a small functional model with one name. It needs no class from
-zoo, so Keras can save and load it without zoo.
+What Keras has no layer for consists of operations (``keras.ops``), which are nodes of the model
+without being layers, and of a layer with the node's name that returns their result. That needs no
+class from zoo, so Keras can save and load it without zoo.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import numpy as np
 from zoo.graphs.nodes import Node
 
 LAST = "channels_last"
+
+#: What is applied to a tensor: a layer, or a function of operations.
+Step = Callable[[Any], Any]
 
 
 def padding(node: Node) -> tuple[tuple[int, ...], str]:
@@ -41,10 +45,13 @@ def padding(node: Node) -> tuple[tuple[int, ...], str]:
     return attrs["padding"], "valid"
 
 
-def pool(kind: type[keras.Layer], node: Node, padding: str, dtype: str) -> keras.Layer:
-    """Return a pooling layer with a node's windows."""
+def pool(
+    kind: type[keras.Layer], node: Node, padding: str, dtype: str, suffix: str = ""
+) -> keras.Layer:
+    """Return a pooling layer with a node's windows; the suffix becomes part of its name."""
     attrs = node.attributes
-    return kind(attrs["kernel_size"], attrs["stride"], padding, LAST, dtype=dtype, name=node.name)
+    name = f"{node.name}{suffix}"
+    return kind(attrs["kernel_size"], attrs["stride"], padding, LAST, dtype=dtype, name=name)
 
 
 def zeros(node: Node, edges: tuple[int, ...], dtype: str) -> keras.Layer:
@@ -61,13 +68,23 @@ def widths(edges: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     return ((0, 0), (top, bottom), (left, right), (0, 0))
 
 
-def as_layer(node: Node, dtype: str, function: Callable[[Any], Any]) -> keras.Model:
-    """Wrap a function of several operations as one layer: a small functional model."""
-    channels, *size = node.input_shapes[0]
-    x = keras.Input((*size, channels), dtype=dtype, name="input")
-    model = keras.Model(x, function(x), name=node.name)
-    model.dtype_policy = dtype
-    return model
+def operations(node: Node, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function of operations that gives them names: Keras' own may be taken in a model."""
+
+    def apply(x: Any) -> Any:
+        result = function(x)
+        for number, operation in enumerate(keras.Function(x, result).operations):
+            if not isinstance(operation, keras.Layer):
+                operation.name = f"{node.name}:{type(operation).__name__.lower()}{number}"
+        return result
+
+    return apply
+
+
+def as_layer(node: Node, dtype: str, function: Callable[[Any], Any]) -> list[Step]:
+    """Return operations and, for their result, a layer with the node's name."""
+    named = keras.layers.Activation("linear", dtype=dtype, name=node.name)
+    return [operations(node, function), named]
 
 
 def averages(windows: Any, size: int, dtype: str) -> Any:

@@ -1,4 +1,4 @@
-"""Builds the Keras layers of each operation; the last one has the node's name.
+"""Builds the layers and operations in Keras for each operation; the last layer has the node's name.
 
 Every layer states its data format and dtype, so Keras' global settings do not matter. The layers
 need no class from zoo, so Keras can save and load the models without zoo.
@@ -20,10 +20,10 @@ from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map
 from zoo.keras import modules
-from zoo.keras.modules import LAST
+from zoo.keras.modules import LAST, Step
 
 
-def _activation(name: str) -> Callable[[Node, str, int], list[keras.Layer]]:
+def _activation(name: str) -> Callable[[Node, str, int], list[Step]]:
     """Return a function that builds Keras' activation of a name."""
     return lambda node, dtype, seed: [keras.layers.Activation(name, dtype=dtype, name=node.name)]
 
@@ -35,7 +35,7 @@ for _name in ("relu", "relu6", "sigmoid", "tanh", "silu"):
 
 
 @OPERATIONS.register
-def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def conv(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
     stride, dilation, groups = attrs["stride"], attrs["dilation"], attrs["groups"]
     edges, padding = modules.padding(node)
@@ -52,7 +52,7 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
             f"{node.name}: Keras has no convolution of stride {list(attrs['stride'])} and dilation "
             f"{list(attrs['dilation'])}; use another backend"
         )
-    preceding: list[keras.Layer] = []
+    preceding: list[Step] = []
     if any(edges):
         preceding.append(modules.zeros(node, edges, dtype))
     if max(step) > 1:
@@ -92,7 +92,7 @@ def conv(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 
 @OPERATIONS.register
-def linear(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def linear(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
     return [
         keras.layers.Dense(
@@ -106,7 +106,7 @@ def linear(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 
 @OPERATIONS.register
-def batch_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def batch_norm(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
     return [
         keras.layers.BatchNormalization(
@@ -122,7 +122,7 @@ def batch_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 
 @OPERATIONS.register
-def layer_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def layer_norm(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
     options = {
         "center": attrs["shift"],
@@ -134,7 +134,7 @@ def layer_norm(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 
 @OPERATIONS.register
-def affine(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def affine(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
     axes = "abcd"[: len(node.shape) + 1]
     channels, *size = node.shape
@@ -151,7 +151,7 @@ def affine(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 
 @OPERATIONS.register
-def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def lrn(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
     channel = np.arange(node.shape[0])
     in_window = abs(channel[:, None] - channel) <= attrs["size"] // 2
@@ -166,35 +166,35 @@ def lrn(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
             return x / (root * ops.sqrt(root))
         return x * ops.exp(-attrs["beta"] * ops.log(scale))
 
-    return [modules.as_layer(node, dtype, normalise)]
+    return modules.as_layer(node, dtype, normalise)
 
 
 @OPERATIONS.register
-def hard_sigmoid(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def hard_sigmoid(node: Node, dtype: str, seed: int) -> list[Step]:
     # Not Keras' own, which rounds 1 / 6 to float32.
-    return [modules.as_layer(node, dtype, lambda x: ops.relu6(x + 3) / 6)]
+    return modules.as_layer(node, dtype, lambda x: ops.relu6(x + 3) / 6)
 
 
 @OPERATIONS.register
-def hard_swish(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
-    return [modules.as_layer(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)]
+def hard_swish(node: Node, dtype: str, seed: int) -> list[Step]:
+    return modules.as_layer(node, dtype, lambda x: x * ops.relu6(x + 3) / 6)
 
 
 @OPERATIONS.register
-def gelu(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def gelu(node: Node, dtype: str, seed: int) -> list[Step]:
     # Not Keras' own, which rounds the root of 2 to float32.
     root = np.sqrt(2).astype(dtype)
-    return [modules.as_layer(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)]
+    return modules.as_layer(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)
 
 
 @OPERATIONS.register
-def dropout(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def dropout(node: Node, dtype: str, seed: int) -> list[Step]:
     rate = node.attributes["rate"]
     return [keras.layers.Dropout(rate, seed=_seed(node, seed), dtype=dtype, name=node.name)]
 
 
 @OPERATIONS.register
-def stochastic_depth(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def stochastic_depth(node: Node, dtype: str, seed: int) -> list[Step]:
     noise_shape = (None, *(1 for _ in node.shape))
     rate = node.attributes["rate"]
     options = {"seed": _seed(node, seed), "dtype": dtype, "name": node.name}
@@ -202,42 +202,44 @@ def stochastic_depth(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
 
 
 @OPERATIONS.register
-def max_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def max_pool(node: Node, dtype: str, seed: int) -> list[Step]:
     edges, padding = modules.padding(node)
     layer = modules.pool(keras.layers.MaxPooling2D, node, padding, dtype)
     if not any(edges):
         return [layer]
 
-    def pool(x: Any) -> Any:
-        return layer(ops.pad(x, modules.widths(edges), constant_values=-math.inf))
+    def pad(x: Any) -> Any:
+        return ops.pad(x, modules.widths(edges), constant_values=-math.inf)
 
-    return [modules.as_layer(node, dtype, pool)]
+    return [modules.operations(node, pad), layer]
 
 
 @OPERATIONS.register
-def avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def avg_pool(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
     kernel, edges, counts = attrs["kernel_size"], attrs["padding"], attrs["counts"]
-    layer = modules.pool(keras.layers.AveragePooling2D, node, "valid", dtype)
+    average = keras.layers.AveragePooling2D
     if counts is None:
+        layer = modules.pool(average, node, "valid", dtype)
         return [modules.zeros(node, edges, dtype), layer] if any(edges) else [layer]
+    layer = modules.pool(average, node, "valid", dtype, suffix=".mean")
     scale = kernel[0] * kernel[1] / np.outer(*counts)[None, :, :, None]
 
     def pool(x: Any) -> Any:
         return layer(ops.pad(x, modules.widths(edges))) * scale.astype(dtype)
 
-    return [modules.as_layer(node, dtype, pool)]
+    return modules.as_layer(node, dtype, pool)
 
 
 @OPERATIONS.register
-def global_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def global_avg_pool(node: Node, dtype: str, seed: int) -> list[Step]:
     return [
         keras.layers.GlobalAveragePooling2D(LAST, keepdims=True, dtype=dtype, name=node.name),
     ]
 
 
 @OPERATIONS.register
-def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[Step]:
     # Not Keras' own layer, which requests a window larger than the map in a compiled function.
     rows, columns = (
         modules.averages(windows, size, dtype)
@@ -247,50 +249,50 @@ def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
     def pool(x: Any) -> Any:
         return ops.einsum("bhwc,ih,jw->bijc", x, rows, columns)
 
-    return [modules.as_layer(node, dtype, pool)]
+    return modules.as_layer(node, dtype, pool)
 
 
 @OPERATIONS.register
-def scale(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def scale(node: Node, dtype: str, seed: int) -> list[Step]:
     # Not Rescaling, which rounds its factor to float32.
     factor = np.asarray(node.attributes["factor"]).astype(dtype)
-    return [modules.as_layer(node, dtype, lambda x: x * factor)]
+    return modules.as_layer(node, dtype, lambda x: x * factor)
 
 
 @OPERATIONS.register
-def flatten(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def flatten(node: Node, dtype: str, seed: int) -> list[Step]:
     return [keras.layers.Flatten(LAST, dtype=dtype, name=node.name)]
 
 
 @OPERATIONS.register
-def concat(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def concat(node: Node, dtype: str, seed: int) -> list[Step]:
     return [keras.layers.Concatenate(axis=-1, dtype=dtype, name=node.name)]
 
 
 @OPERATIONS.register
-def add(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def add(node: Node, dtype: str, seed: int) -> list[Step]:
     return [keras.layers.Add(dtype=dtype, name=node.name)]
 
 
 @OPERATIONS.register
-def multiply(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def multiply(node: Node, dtype: str, seed: int) -> list[Step]:
     return [keras.layers.Multiply(dtype=dtype, name=node.name)]
 
 
 @OPERATIONS.register
-def slice(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def slice(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
-    return [modules.as_layer(node, dtype, lambda x: x[..., attrs["start"] : attrs["stop"]])]
+    return modules.as_layer(node, dtype, lambda x: x[..., attrs["start"] : attrs["stop"]])
 
 
 @OPERATIONS.register
-def select(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def select(node: Node, dtype: str, seed: int) -> list[Step]:
     channels = np.array(node.attributes["channels"])
-    return [modules.as_layer(node, dtype, lambda x: ops.take(x, channels, axis=-1))]
+    return modules.as_layer(node, dtype, lambda x: ops.take(x, channels, axis=-1))
 
 
 @OPERATIONS.register
-def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def channel_shuffle(node: Node, dtype: str, seed: int) -> list[Step]:
     assert isinstance(node.shape, Map)
     channels, height, width = node.shape
     groups = node.attributes["groups"]
@@ -299,13 +301,13 @@ def channel_shuffle(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
         split = ops.reshape(x, (-1, height, width, groups, channels // groups))
         return ops.reshape(ops.swapaxes(split, 3, 4), (-1, height, width, channels))
 
-    return [modules.as_layer(node, dtype, shuffle)]
+    return modules.as_layer(node, dtype, shuffle)
 
 
 @OPERATIONS.register
-def pad_channels(node: Node, dtype: str, seed: int) -> list[keras.Layer]:
+def pad_channels(node: Node, dtype: str, seed: int) -> list[Step]:
     widths = ((0, 0), (0, 0), (0, 0), node.attributes["padding"])
-    return [modules.as_layer(node, dtype, lambda x: ops.pad(x, widths))]
+    return modules.as_layer(node, dtype, lambda x: ops.pad(x, widths))
 
 
 def _glorot(node: Node, seed: int) -> keras.Initializer:

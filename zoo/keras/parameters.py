@@ -52,7 +52,6 @@ _ELEMENTWISE = (
     layers.Dropout,
     layers.Add,
     layers.Multiply,
-    keras.Model,
 )
 
 
@@ -150,10 +149,12 @@ def layer_name(path: str) -> str:
 
 def layouts(model: keras.Model, tensors: Sequence[Any]) -> Iterator[Map | None]:
     """Yield, for each tensor of a model, (C, H, W) if it is a flattened map in HWC order."""
-    producers = {id(_private.output_of(layer)): layer for layer in model.layers}
+    operations = getattr(model, "operations", model.layers)  # only functional models have them
+    producers = {id(_private.output_of(each)): each for each in operations}
     for tensor in tensors:
         layer = producers.get(id(tensor))
-        while isinstance(layer, _ELEMENTWISE):
+        # Operations that are no layers are parts of activations and of scale.
+        while isinstance(layer, _ELEMENTWISE) or not isinstance(layer, keras.Layer | None):
             source = _private.input_of(layer)  # a model's .input is that of its inner graph
             layer = producers.get(id(source[0] if isinstance(source, list) else source))
         if isinstance(layer, layers.Flatten) and len(layer.input.shape) == 4:
