@@ -6,17 +6,16 @@ import random
 
 import numpy as np
 import pytest
+from small import GOOGLENET, VGG, VGG_BN
 
 import zoo
 from zoo.errors import BackendError, InputError, UnknownNameError, WeightsError
 from zoo.weights import initial
 
-SMALL = {"num_classes": 7, "input_size": 32}  # of a VGG, so that it costs little
-
 
 @pytest.fixture(scope="module")
 def small(framework, backend):
-    return zoo.build("vgg9_bn", backend, **SMALL)
+    return zoo.build(VGG_BN, backend)
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +25,8 @@ def x():
 
 @pytest.mark.parametrize("init", ["he_uniform", "glorot_uniform", "paper"])
 def test_initial_weights_are_the_same_bits_in_all_frameworks(init, framework, backend):
-    model = zoo.build("vgg9_bn", backend, **SMALL, seed=11, init=init)
-    graph = zoo.graph("vgg9_bn", **SMALL)
+    model = zoo.build(VGG_BN, backend, seed=11, init=init)
+    graph = zoo.graph(VGG_BN)
     draw = initial.drawing(graph, 11, init)
     weights = zoo.get_weights(model)
     assert list(weights) == [p.name for p in graph.parameters]
@@ -35,11 +34,13 @@ def test_initial_weights_are_the_same_bits_in_all_frameworks(init, framework, ba
         assert weights[parameter.name].tobytes() == draw(parameter).tobytes(), parameter.name
 
 
-def test_native_initial_weights_are_the_frameworks_own(framework, backend):
-    first = zoo.get_weights(zoo.build("vgg9_bn", backend, **SMALL, init="native"))
-    ours = zoo.get_weights(zoo.build("vgg9_bn", backend, **SMALL))
-    kernel = first["stage4.conv1.conv.weight"]
-    fan_in, fan_out = 256 * 9, 512 * 9
+def test_native_initial_weights_are_the_frameworks_own(spec_file, framework, backend):
+    path = spec_file("conv: {op: conv, out_channels: 160, kernel_size: 3}")
+    options = {"in_channels": 80, "input_size": 3}  # so many values that their deviation is known
+    first = zoo.get_weights(zoo.build(path, backend, **options, init="native"))
+    ours = zoo.get_weights(zoo.build(path, backend, **options))
+    kernel = first["conv.weight"]
+    fan_in, fan_out = 80 * 9, 160 * 9
     deviation = {
         "torch": (1 / 3 / fan_in) ** 0.5,
         "paddle": (2 / fan_in) ** 0.5,
@@ -47,8 +48,8 @@ def test_native_initial_weights_are_the_frameworks_own(framework, backend):
         "flax": (1 / fan_in) ** 0.5,
     }[backend]
     assert kernel.std() == pytest.approx(deviation, rel=0.02)
-    assert not np.array_equal(kernel, ours["stage4.conv1.conv.weight"])
-    again = zoo.get_weights(zoo.build("vgg9_bn", backend, **SMALL, init="native"))
+    assert not np.array_equal(kernel, ours["conv.weight"])
+    first, again = (zoo.get_weights(zoo.build(VGG_BN, backend, init="native")) for _ in range(2))
     for name, value in first.items():
         assert np.array_equal(value, again[name]), f"{name}: the seed does not fix native weights"
 
@@ -56,7 +57,7 @@ def test_native_initial_weights_are_the_frameworks_own(framework, backend):
 def test_building_touches_no_global_random_state(framework, backend):
     random.seed(3)
     np.random.seed(3)
-    zoo.build("vgg9_bn", backend, **SMALL)
+    zoo.build(VGG_BN, backend)
     after = random.random(), np.random.random()
     random.seed(3)
     np.random.seed(3)
@@ -93,9 +94,8 @@ def test_weights_that_do_not_fit_leave_the_model_untouched(small):
 
 
 def test_weights_with_heads_load_into_a_model_without(framework, backend):
-    options = {"num_classes": 5, "input_size": 96}
-    full = zoo.build("googlenet", backend, **options, aux=True, seed=1)
-    plain = zoo.build("googlenet", backend, **options, seed=2)
+    full = zoo.build(GOOGLENET, backend, aux=True, seed=1)
+    plain = zoo.build(GOOGLENET, backend, seed=2)
     zoo.set_weights(plain, zoo.get_weights(full))
     x = np.random.default_rng(0).standard_normal((1, 3, 96, 96)).astype(np.float32)
     outputs = zoo.predict(full, x)
@@ -167,7 +167,7 @@ def test_inputs_of_another_shape_are_refused(small, shape):
 def test_features_by_node_and_block(small, x):
     found = zoo.features(small, x, ["stage1", "stage1.pool", "stage5.conv2.relu", "flatten", "fc3"])
     assert list(found) == ["stage1", "stage1.pool", "stage5.conv2.relu", "flatten", "fc3"]
-    assert found["stage1"].shape == (2, 64, 16, 16)
+    assert found["stage1"].shape == (2, 8, 16, 16)
     assert np.array_equal(found["stage1"], found["stage1.pool"])
     assert np.allclose(found["fc3"], zoo.predict(small, x), atol=1e-5)
     with pytest.raises(UnknownNameError, match=r"no node or block 'stage9'. Did you mean 'stage"):
@@ -176,10 +176,10 @@ def test_features_by_node_and_block(small, x):
 
 def test_flattened_maps_come_in_chw_order(framework, backend):
     """At a size where a flattened map has more than one pixel."""
-    model = zoo.build("vgg9", backend, num_classes=3, input_size=(64, 96))
+    model = zoo.build(VGG, backend, num_classes=3, input_size=(64, 96))
     x = np.random.default_rng(0).standard_normal((2, 3, 64, 96)).astype(np.float32)
     found = zoo.features(model, x, ["stage5.pool", "flatten"])
-    assert found["stage5.pool"].shape == (2, 512, 2, 3)
+    assert found["stage5.pool"].shape == (2, 12, 2, 3)
     assert np.array_equal(found["flatten"], found["stage5.pool"].reshape(2, -1))
 
 
@@ -200,7 +200,7 @@ def test_the_native_call_refuses_another_size(small, backend, framework):
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
 def test_dtypes(dtype, framework, backend):
-    model = zoo.build("vgg9", backend, **SMALL, dtype=dtype)
+    model = zoo.build(VGG, backend, dtype=dtype)
     weights = zoo.get_weights(model)
     assert {value.dtype.name for value in weights.values()} == {dtype}
     zoo.set_weights(model, weights)
@@ -224,7 +224,7 @@ def test_unknown_backends_and_missing_frameworks(monkeypatch):
 
 def test_every_framework_trains_a_network_with_batch_norm(framework, backend):
     """One step of gradients in training mode reaches the first convolution."""
-    model = zoo.build("vgg9_bn", backend, **SMALL)
+    model = zoo.build(VGG_BN, backend)
     x = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(np.float32)
     before = zoo.get_weights(model)
     if backend == "torch":
