@@ -8,6 +8,7 @@ import everything
 import numpy as np
 import pytest
 from loading import load
+from small import GOOGLENET, VGG_BN
 
 import zoo
 
@@ -19,7 +20,7 @@ from flax import nnx
 
 @pytest.fixture(scope="module")
 def model():
-    return zoo.build("googlenet", "flax", aux=True, num_classes=10, input_size=96)
+    return zoo.build(GOOGLENET, "flax", aux=True)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_split_merge_and_deepcopy(model, x):
 
 def test_state_round_trip(model, x):
     pure = nnx.to_pure_dict(nnx.state(model))
-    other = zoo.build("googlenet", "flax", aux=True, num_classes=10, input_size=96, seed=5)
+    other = zoo.build(GOOGLENET, "flax", aux=True, seed=5)
     state = nnx.state(other)
     nnx.replace_by_pure_dict(state, pure)
     nnx.update(other, state)
@@ -76,7 +77,7 @@ def test_state_round_trip(model, x):
 
 
 def test_gradients_reach_every_parameter(x):
-    model = zoo.build("googlenet", "flax", aux=True, num_classes=10, input_size=96)
+    model = zoo.build(GOOGLENET, "flax", aux=True)
     model.train()
 
     @nnx.jit
@@ -114,7 +115,7 @@ def test_dropout_drops_in_training_alone(spec_file):
 
 def test_batch_norm_keeps_the_biased_variance():
     jax.config.update("jax_enable_x64", True)
-    model = zoo.build("vgg9_bn", "flax", num_classes=3, input_size=32, dtype="float64")
+    model = zoo.build(VGG_BN, "flax", num_classes=3, dtype="float64")
     model.train()
     x = np.random.default_rng(0).standard_normal((4, 32, 32, 3))
     value = np.asarray(model.stage1.conv1.conv(x))
@@ -125,12 +126,12 @@ def test_batch_norm_keeps_the_biased_variance():
 
 
 def test_predict_follows_the_model_when_it_is_changed(x):
-    model = zoo.build("vgg9_bn", "flax", num_classes=3, input_size=32)
+    model = zoo.build(VGG_BN, "flax", num_classes=3)
     planar = np.asarray(x)[:, :32, :32].transpose(0, 3, 1, 2)
     first = zoo.predict(model, planar)
-    model.fc3 = nnx.Linear(4096, 5, rngs=nnx.Rngs(0))
+    model.fc3 = nnx.Linear(24, 5, rngs=nnx.Rngs(0))
     assert zoo.predict(model, planar).shape == (2, 5)
-    again = zoo.build("vgg9_bn", "flax", num_classes=3, input_size=32)
+    again = zoo.build(VGG_BN, "flax", num_classes=3)
     assert np.array_equal(zoo.predict(again, planar), first)
 
 

@@ -8,6 +8,7 @@ import everything
 import numpy as np
 import pytest
 from loading import load
+from small import GOOGLENET, VGG, VGG_BN
 
 import zoo
 
@@ -22,7 +23,7 @@ def keras():
 
 @pytest.fixture(scope="module")
 def model(keras):
-    return zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96)
+    return zoo.build(GOOGLENET, "keras", aux=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_the_structure_is_the_specs(model, keras):
     conv = model.get_layer("inception3a.branch5x5.reduce.conv")
     assert isinstance(conv, keras.layers.Conv2D)
     assert conv.kernel.shape == (1, 1, 192, 16)
-    assert model.name == "googlenet"
+    assert model.name == "small_googlenet"
     assert model.get_layer("norm1") is not None
     lines: list[str] = []
     model.summary(print_fn=lines.append, line_length=160)
@@ -60,7 +61,7 @@ def test_save_and_load_without_custom_objects(model, x, keras, tmp_path):
 def test_weights_files_and_copies(model, x, keras, tmp_path):
     expected = zoo.predict(model, x)["logits"]
     model.save_weights(tmp_path / "m.weights.h5")
-    other = zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96, seed=5)
+    other = zoo.build(GOOGLENET, "keras", aux=True, seed=5)
     other.load_weights(tmp_path / "m.weights.h5")
     assert np.array_equal(zoo.predict(other, x)["logits"], expected)
     twin = copy.deepcopy(model)
@@ -71,7 +72,7 @@ def test_weights_files_and_copies(model, x, keras, tmp_path):
 
 
 def test_a_flattened_map_survives_saving(keras, tmp_path):
-    model = zoo.build("vgg9", "keras", num_classes=3, input_size=64)
+    model = zoo.build(VGG, "keras", num_classes=3, input_size=64)
     model.save(tmp_path / "vgg.keras")
     loaded = keras.models.load_model(tmp_path / "vgg.keras")
     weights = zoo.get_weights(model)
@@ -82,7 +83,7 @@ def test_a_flattened_map_survives_saving(keras, tmp_path):
 
 
 def test_fit_with_heads(x, keras):
-    model = zoo.build("googlenet", "keras", aux=True, num_classes=10, input_size=96)
+    model = zoo.build(GOOGLENET, "keras", aux=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     weights = {"logits": 1, "aux1": 0.3, "aux2": 0.3}
     model.compile("sgd", loss=dict.fromkeys(weights, loss), loss_weights=weights)
@@ -96,7 +97,7 @@ def test_fit_with_heads(x, keras):
 
 
 def test_batch_norm_keeps_the_biased_variance(keras):
-    model = zoo.build("vgg9_bn", "keras", num_classes=3, input_size=32, dtype="float64")
+    model = zoo.build(VGG_BN, "keras", num_classes=3, dtype="float64")
     x = np.random.default_rng(0).standard_normal((4, 32, 32, 3))
     value = keras.ops.convert_to_numpy(model.get_layer("stage1.conv1.conv")(x))
     model(x, training=True)
@@ -111,7 +112,7 @@ def test_batch_norm_keeps_the_biased_variance(keras):
 def test_building_leaves_keras_alone(keras):
     before = dict(os.environ), keras.config.floatx(), keras.config.image_data_format()
     policy = keras.config.dtype_policy().name
-    zoo.build("vgg9", "keras", input_size=32, dtype="float64")
+    zoo.build(VGG, "keras", dtype="float64")
     assert (dict(os.environ), keras.config.floatx(), keras.config.image_data_format()) == before
     assert keras.config.dtype_policy().name == policy
 
@@ -119,10 +120,10 @@ def test_building_leaves_keras_alone(keras):
 def test_the_data_format_setting_does_not_matter(keras):
     usual = keras.config.image_data_format()
     x = np.random.default_rng(0).standard_normal((1, 3, 32, 32)).astype(np.float32)
-    expected = zoo.predict(zoo.build("vgg9_bn", "keras", num_classes=3, input_size=32), x)
+    expected = zoo.predict(zoo.build(VGG_BN, "keras", num_classes=3), x)
     keras.config.set_image_data_format("channels_first")
     try:
-        found = zoo.predict(zoo.build("vgg9_bn", "keras", num_classes=3, input_size=32), x)
+        found = zoo.predict(zoo.build(VGG_BN, "keras", num_classes=3), x)
     finally:
         keras.config.set_image_data_format(usual)
     assert np.array_equal(found, expected)

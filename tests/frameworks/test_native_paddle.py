@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 from loading import load
+from small import GOOGLENET, VGG, VGG_BN
 
 import zoo
 
@@ -21,7 +22,7 @@ def paddle():
 
 @pytest.fixture(scope="module")
 def model(paddle):
-    return zoo.build("googlenet", "paddle", aux=True, num_classes=10, input_size=96)
+    return zoo.build(GOOGLENET, "paddle", aux=True)
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +46,17 @@ def test_the_structure_is_the_specs(model, paddle):
 
 
 def test_summary(paddle, capsys):
-    model = zoo.build("googlenet", "paddle", num_classes=10, input_size=96)
+    model = zoo.build(GOOGLENET, "paddle")
     found = paddle.summary(model, (1, 3, 96, 96))
-    assert found["total_params"] == zoo.graph("googlenet", num_classes=10).num_parameters
+    assert found["total_params"] == zoo.graph(GOOGLENET).num_parameters
     assert "Conv2D" in capsys.readouterr().out
 
 
 def test_deepcopy_and_state_dict(model, x, paddle, tmp_path):
     twin = copy.deepcopy(model)
     assert np.array_equal(logits(paddle, twin, x), logits(paddle, model, x))
-    assert zoo.graph_of(twin).name == "googlenet"
-    other = zoo.build("googlenet", "paddle", aux=True, num_classes=10, input_size=96, seed=5)
+    assert zoo.graph_of(twin).name == "small_googlenet"
+    other = zoo.build(GOOGLENET, "paddle", aux=True, seed=5)
     paddle.save(model.state_dict(), str(tmp_path / "weights.pdparams"))
     missing, unexpected = other.set_state_dict(paddle.load(str(tmp_path / "weights.pdparams")))
     assert not missing
@@ -64,11 +65,11 @@ def test_deepcopy_and_state_dict(model, x, paddle, tmp_path):
 
 
 def test_to_static_and_jit_save(x, paddle, tmp_path):
-    model = zoo.build("googlenet", "paddle", aux=True, num_classes=10, input_size=96)
+    model = zoo.build(GOOGLENET, "paddle", aux=True)
     expected = logits(paddle, model, x)
     static = paddle.jit.to_static(model)
     assert np.allclose(logits(paddle, static, x), expected, rtol=1e-4, atol=1e-5)
-    plain = zoo.build("googlenet", "paddle", num_classes=10, input_size=96)
+    plain = zoo.build(GOOGLENET, "paddle")
     plain.eval()
     spec = [paddle.static.InputSpec([None, 3, 96, 96], "float32")]
     paddle.jit.save(plain, str(tmp_path / "model"), input_spec=spec)
@@ -78,7 +79,7 @@ def test_to_static_and_jit_save(x, paddle, tmp_path):
 
 
 def test_training_reaches_every_parameter(x, paddle):
-    model = zoo.build("googlenet", "paddle", aux=True, num_classes=10, input_size=96)
+    model = zoo.build(GOOGLENET, "paddle", aux=True)
     assert model.training
     labels = paddle.to_tensor([1, 2])
     sum(paddle.nn.functional.cross_entropy(v, labels) for v in model(x).values()).backward()
@@ -91,7 +92,7 @@ def test_training_reaches_every_parameter(x, paddle):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-5)])
 def test_batch_norm_keeps_the_biased_variance(dtype, tolerance, paddle):
-    model = zoo.build("vgg9_bn", "paddle", num_classes=3, input_size=32, dtype=dtype)
+    model = zoo.build(VGG_BN, "paddle", num_classes=3, dtype=dtype)
     x = np.random.default_rng(0).standard_normal((4, 3, 32, 32)).astype(dtype)
     model(paddle.to_tensor(x))
     value = model.stage1.conv1.conv(paddle.to_tensor(x)).numpy().astype(np.float64)
@@ -106,8 +107,8 @@ def test_building_leaves_paddle_alone(paddle):
     paddle.seed(1)
     first = paddle.rand([3]).numpy()
     paddle.seed(1)
-    zoo.build("vgg9", "paddle", input_size=32)
-    zoo.build("vgg9", "paddle", input_size=32, init="native")
+    zoo.build(VGG, "paddle")
+    zoo.build(VGG, "paddle", init="native")
     assert np.array_equal(paddle.rand([3]).numpy(), first)
     assert paddle.get_default_dtype() == "float32"
 

@@ -8,6 +8,7 @@ import everything
 import numpy as np
 import pytest
 from loading import load
+from small import GOOGLENET, VGG, VGG_BN
 
 import zoo
 
@@ -17,7 +18,7 @@ import torch
 
 @pytest.fixture(scope="module")
 def model():
-    return zoo.build("googlenet", "torch", aux=True, num_classes=10, input_size=96)
+    return zoo.build(GOOGLENET, "torch", aux=True)
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +52,12 @@ def test_deepcopy_is_a_model_of_its_own(model, x):
     with torch.no_grad():
         twin.fc.bias += 1
     assert not torch.equal(logits(twin, x), logits(model, x))
-    assert zoo.graph_of(twin).name == "googlenet"
+    assert zoo.graph_of(twin).name == "small_googlenet"
 
 
 def test_state_dict_round_trip(model, x, tmp_path):
     torch.save(model.state_dict(), tmp_path / "weights.pth")
-    other = zoo.build("googlenet", "torch", aux=True, num_classes=10, input_size=96, seed=5)
+    other = zoo.build(GOOGLENET, "torch", aux=True, seed=5)
     other.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True))
     assert torch.equal(logits(other, x), logits(model, x))
     names = {name for name in model.state_dict() if "num_batches" not in name}
@@ -74,7 +75,7 @@ def test_compile_in_one_graph(model, x):
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inductor's own
 def test_compile_by_inductor(x):
-    model = zoo.build("vgg9_bn", "torch", num_classes=3, input_size=32).eval()
+    model = zoo.build(VGG_BN, "torch", num_classes=3).eval()
     with torch.no_grad():
         found = torch.compile(model, fullgraph=True)(x[:, :, :32, :32])
         assert torch.allclose(found, model(x[:, :, :32, :32]), rtol=1e-4, atol=1e-5)
@@ -88,7 +89,7 @@ def test_export(model, x):
 
 
 def test_training_reaches_every_parameter(x):
-    model = zoo.build("googlenet", "torch", aux=True, num_classes=10, input_size=96)
+    model = zoo.build(GOOGLENET, "torch", aux=True)
     assert model.training
     outputs = model(x)
     labels = torch.tensor([1, 2])
@@ -102,7 +103,7 @@ def test_training_reaches_every_parameter(x):
 
 
 def test_batch_norm_keeps_the_biased_variance():
-    model = zoo.build("vgg9_bn", "torch", num_classes=3, input_size=32, dtype="float64")
+    model = zoo.build(VGG_BN, "torch", num_classes=3, dtype="float64")
     x = torch.randn(4, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     model(x)
     value = model.stage1.conv1.conv(x)
@@ -116,7 +117,7 @@ def test_batch_norm_keeps_the_biased_variance():
 def test_moving_and_casting(model):
     model = copy.deepcopy(model).to("meta")
     assert next(model.parameters()).is_meta
-    half = zoo.build("googlenet", "torch", num_classes=10, input_size=96).bfloat16()
+    half = zoo.build(GOOGLENET, "torch").bfloat16()
     assert half.norm1 is not None
     assert zoo.predict(half, np.zeros((1, 3, 96, 96), np.float32)).dtype == np.float32
 
@@ -124,8 +125,8 @@ def test_moving_and_casting(model):
 def test_building_leaves_torch_alone():
     torch.manual_seed(1)
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    zoo.build("vgg9", "torch", input_size=32)
-    zoo.build("vgg9", "torch", input_size=32, init="native")
+    zoo.build(VGG, "torch")
+    zoo.build(VGG, "torch", init="native")
     assert torch.equal(torch.get_rng_state(), state)
     assert torch.get_default_dtype() == torch.float32
     assert torch.get_num_threads() == threads
