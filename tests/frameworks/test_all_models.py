@@ -10,50 +10,51 @@ import sys
 import pytest
 from browsing import cells, opened
 from limits import HANG
+from verifying import InThisProcess
 
 import zoo
 from zoo.verification import all_models, memory, tolerances
 
 
 @pytest.fixture
-def small_models(monkeypatch):
-    """Two of the zoo's own, small."""
-    right = all_models.verify
-
-    def small(model, **options):
-        return right(model, **options, input_size=32, num_classes=5)
-
-    monkeypatch.setattr(all_models, "verify", small)
-    return ["vgg9", "vgg9_bn"]
+def here(monkeypatch):
+    """No other process, whose imports take far longer than a small model."""
+    monkeypatch.setattr(all_models, "Workers", InThisProcess)
 
 
-def test_many_models_resume_after_an_interruption(small_models, browser, tmp_path):
+def test_many_models_resume_after_an_interruption(here, browser, tmp_path):
+    models = ["lenet5", "lenet5_paddle"]
     told = []
     options = {"backends": ["torch"], "progress": told.append}
-    first = all_models.verify_all(small_models, tmp_path, **options)
+    first = all_models.verify_all(models, tmp_path, **options)
     report, known = next(first)
     first.close()  # as a user's Ctrl-C does
-    assert (report.model, report.passed, known) == ("vgg9", True, False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["index.html", "vgg9.html", "vgg9.json"]
-    found = list(all_models.verify_all(small_models, tmp_path, **options))
-    assert [(r.model, known) for r, known in found] == [("vgg9", True), ("vgg9_bn", False)]
+    assert (report.model, report.passed, known) == ("lenet5", True, False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "index.html",
+        "lenet5.html",
+        "lenet5.json",
+    ]
+    found = list(all_models.verify_all(models, tmp_path, **options))
+    assert [(r.model, known) for r, known in found] == [("lenet5", True), ("lenet5_paddle", False)]
     assert found[0][0].to_dict() == report.to_dict()
     opened(browser, tmp_path / "index.html")
     assert browser.title == "2 of 2 models pass"
-    assert [row[0] for row in cells(browser, "models")] == small_models
-    browser.find_element("link text", "vgg9_bn").click()
-    assert browser.title == "vgg9_bn: PASS"
+    assert [row[0] for row in cells(browser, "models")] == models
+    browser.find_element("link text", "lenet5_paddle").click()
+    assert browser.title == "lenet5_paddle: PASS"
     # Another level or a damaged file is no reason to trust what was found.
-    (tmp_path / "vgg9.json").write_text('{"key": 1, ')
-    again = all_models.verify_all(small_models, tmp_path, **options)
-    assert [(r.model, known) for r, known in again] == [("vgg9", False), ("vgg9_bn", True)]
-    other = all_models.verify_all(["vgg9"], tmp_path, **{**options, "seed": 1})
+    (tmp_path / "lenet5.json").write_text('{"key": 1, ')
+    again = all_models.verify_all(models, tmp_path, **options)
+    assert [(r.model, known) for r, known in again] == [("lenet5", False), ("lenet5_paddle", True)]
+    other = all_models.verify_all(["lenet5"], tmp_path, **{**options, "seed": 1})
     assert [known for _, known in other] == [False]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_an_interrupt_is_one_line(tmp_path):
-    command = [sys.executable, "-m", "zoo", "verify", "--all", "vgg9*", "--backends", "torch"]
+    # Five small networks, then ResNets of 50 layers: far more than is done before the signal comes.
+    command = [sys.executable, "-m", "zoo", "verify", "--all", "*net5*", "--backends", "torch"]
     running = subprocess.Popen(
         [*command, "--output", str(tmp_path)], stderr=subprocess.PIPE, text=True,
         stdout=subprocess.PIPE, start_new_session=True,
@@ -64,28 +65,26 @@ def test_an_interrupt_is_one_line(tmp_path):
     _, errors = running.communicate(timeout=HANG)
     assert running.returncode == 130
     assert errors.splitlines()[-1] == "interrupted; run the same command to resume"
-    assert (tmp_path / "vgg9.json").exists()
+    assert (tmp_path / "lenet5.json").exists()
 
 
-def test_what_failed_is_verified_again(small_models, monkeypatch, tmp_path):
+def test_what_failed_is_verified_again(here, monkeypatch, tmp_path):
     options = {"backends": ["torch"]}
-    monkeypatch.setitem(tolerances.FORWARD, "float32", 1e-12)
-    monkeypatch.setattr("zoo.verification.case.rounding", lambda *arguments: 0.0)
-    ((report, _),) = all_models.verify_all(["vgg9"], tmp_path, **options)
+    with monkeypatch.context() as strict:
+        strict.setitem(tolerances.FORWARD, "float32", 1e-12)
+        strict.setattr("zoo.verification.case.rounding", lambda *arguments: 0.0)
+        ((report, _),) = all_models.verify_all(["lenet5"], tmp_path, **options)
     assert not report.passed
-    monkeypatch.undo()
-    monkeypatch.setattr(
-        all_models, "verify", lambda model, **o: zoo.verify(model, **o, input_size=32)
-    )
-    ((report, known),) = all_models.verify_all(["vgg9"], tmp_path, **options)
+    ((report, known),) = all_models.verify_all(["lenet5"], tmp_path, **options)
     assert (report.passed, known) == (True, False)
 
 
-def test_too_little_memory_is_a_row_and_not_the_end(monkeypatch, browser, tmp_path):
-    monkeypatch.setattr(memory, "available", lambda: 300_000_000)
+def test_too_little_memory_is_a_row_and_not_the_end(here, monkeypatch, browser, tmp_path):
     options = {"backends": ["torch"], "dtype": "float64"}
     # lenet5 takes some kilobytes; 60 million parameters of 8 bytes are more than there is.
-    small, large = all_models.verify_all(["lenet5", "alexnet"], tmp_path, **options)
+    with monkeypatch.context() as limited:
+        limited.setattr(memory, "available", lambda: 300_000_000)
+        small, large = all_models.verify_all(["lenet5", "alexnet"], tmp_path, **options)
     assert small[0].passed and not large[0].passed
     (problem,) = large[0].problems
     assert problem.startswith("alexnet: verification needs about ")
@@ -95,7 +94,6 @@ def test_too_little_memory_is_a_row_and_not_the_end(monkeypatch, browser, tmp_pa
     assert problem in browser.find_element("css selector", "body").text
     opened(browser, tmp_path / "index.html")
     assert browser.title == "1 of 2 models pass"
-    monkeypatch.undo()
     ((report, known),) = all_models.verify_all(["lenet5"], tmp_path, **options)
     assert (report.passed, known) == (True, True)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import BACKENDS
 from loading import load
+from verifying import InThisProcess
 
 import zoo
 from zoo.graphs.blocks import Block
@@ -47,28 +47,6 @@ layers:
   aux2: {from: act, when: $aux, layers: {pool: {op: max_pool, kernel_size: 2, ceil_mode: true}, mean: {op: global_avg_pool}, flatten: {op: flatten}, fc: {op: linear, out_features: $num_classes}}}
 outputs: {logits: {from: fc}, aux1: {from: aux1, loss_weight: 0.3}, aux2: {from: aux2, loss_weight: 0.3}}
 """
-
-
-class InThisProcess:
-    """Does what workers do, but here, where faults can be seeded."""
-
-    keep = True
-
-    def capacity(self, needed):
-        return 1
-
-    def start(self, entry, environment=None):
-        pass
-
-    def close(self):
-        pass
-
-    def work(self, folder, entry, requested, stage, environment=None):
-        module = importlib.import_module(f"zoo.verification.stages.{stage}")
-        try:
-            return module.run(Path(folder), entry.name, requested)
-        except Exception as error:  # as a worker reports it
-            return f"{type(error).__name__}: {error}"
 
 
 @pytest.fixture(scope="module")
