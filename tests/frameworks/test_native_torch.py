@@ -210,7 +210,7 @@ def test_pickling(model, x):
     assert zoo.graph_of(again) == zoo.graph_of(model)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # it is deprecated, and warns that it fixes the size
 def test_jit_trace(model, x):
     traced = torch.jit.trace(model.eval(), x, strict=False)
     assert torch.allclose(traced(x)["logits"], logits(model, x), rtol=1e-5, atol=1e-6)

@@ -247,8 +247,8 @@ def test_a_model_whose_layers_were_replaced(tmp_path):
     import torch
 
     model = zoo.build("vgg9_bn", "torch", **SMALL)
-    model.fc3 = torch.nn.Linear(4096, 2)
-    with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight  expected 7x4096, got 2x4096"):
+    model.fc3 = torch.nn.Linear(100, 7)
+    with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight  expected 7x4096, got 7x100"):
         zoo.save(model, tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight"):
         zoo.convert(model, "torch")

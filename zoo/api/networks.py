@@ -14,7 +14,7 @@ from zoo.graphs.shapes import Shape
 from zoo.language.graphs import graph_of_document
 from zoo.language.options import Chosen
 from zoo.ops.composite import opened
-from zoo.weights.checking import check, floating
+from zoo.weights.checking import check, floating, widest
 
 
 def graph_of(model: Any) -> Graph:
@@ -57,7 +57,7 @@ def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
     """
     backend, model, graph = find_built(model)
     arrays = dict(floating(backend.get_weights(model)))
-    _check_layers(backend, model, graph)
+    _check_layers(backend, model, graph, widest(array.dtype.name for array in arrays.values()))
     network = _with_its_classes(graph, {name: array.shape for name, array in arrays.items()})
     check(
         {p.name: p.shape for p in network.parameters},
@@ -84,11 +84,11 @@ def _with_its_classes(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     return replace(changed, origin=graph.origin) if fits else graph
 
 
-def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
+def _check_layers(backend: Backend, model: Any, graph: Graph, dtype: str) -> None:
     """Reject a model with a layer of another kind: zoo does not know what that computes."""
     kernels = backend.operations
     built = graph if kernels is None else opened(graph, kernels)
-    skeleton = backend.skeleton(built)
+    skeleton = backend.skeleton(built, dtype)
     if skeleton is None:
         return
     expected, actual = backend.named_modules(skeleton), backend.named_modules(model)

@@ -110,7 +110,7 @@ class Backend(ABC):
         """
         return None
 
-    def skeleton(self, graph: Graph) -> Any | None:
+    def skeleton(self, graph: Graph, dtype: str) -> Any | None:
         """Build a graph without values, to compare layers with; None if layers cannot change."""
         return None
 

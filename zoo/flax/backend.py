@@ -29,8 +29,8 @@ class FlaxBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:
         return model.build(graph, draw, dtype, seed)
 
-    def skeleton(self, graph: Graph) -> nnx.Module:
-        return model.build_without_values(graph, "float32")
+    def skeleton(self, graph: Graph, dtype: str) -> nnx.Module:
+        return model.build_without_values(graph, dtype)
 
     def tensors(self, model: nnx.Module) -> dict[str, Tensor]:
         return parameters.tensors(model)

@@ -28,8 +28,8 @@ class PaddleBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Layer:
         return model.build(graph, draw, dtype, seed)
 
-    def skeleton(self, graph: Graph) -> nn.Layer:
-        return model.build_without_values(graph, "float32")
+    def skeleton(self, graph: Graph, dtype: str) -> nn.Layer:
+        return model.build_without_values(graph, dtype)
 
     def tensors(self, model: nn.Layer) -> dict[str, Tensor]:
         return parameters.tensors(model)

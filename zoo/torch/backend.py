@@ -29,8 +29,8 @@ class TorchBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:
         return model.build(graph, draw, dtype, seed)
 
-    def skeleton(self, graph: Graph) -> nn.Module:
-        return model.build_without_values(graph, "float32")
+    def skeleton(self, graph: Graph, dtype: str) -> nn.Module:
+        return model.build_without_values(graph, dtype)
 
     def tensors(self, model: nn.Module) -> dict[str, Tensor]:
         return parameters.tensors(model)
