@@ -84,7 +84,7 @@ class Nested:
         ({"x": np.array(["a"])}, "dtype that weights cannot have"),
         ({"x": 3}, "x: expected an array, got int"),
         ([ARRAYS], "expected arrays by name, got list"),
-        ({"x": np.ndarray}, "x: expected an array, got _Call"),
+        ({"x": np.ndarray}, "x: expected an array, got Call"),
     ],
     ids=["system", "getattr", "objects", "text", "number", "list", "class"],
 )

@@ -1,56 +1,75 @@
 """Reads the arrays in a pickle without running any code from it.
 
-PaddlePaddle saves weights as a pickled dict of NumPy arrays. Here a pickle can only create numbers,
-strings, tuples, lists, dicts, and inert records of the arrays and dtypes that it describes; any
-other name in it is an error. NumPy never sees unchecked data: an array is made from a record only
-after its dtype, shape and number of bytes have been checked against each other.
+PaddlePaddle saves weights as a pickled dict of NumPy arrays, and PyTorch as a pickled dict of
+tensors. Here a pickle can only create numbers, strings, tuples, lists, dicts, and inert records of
+the arrays that it describes; any other name in it is an error. NumPy never sees unchecked data: an
+array is made from a record only after its dtype, shape and number of bytes have been checked
+against each other.
+
+A pickle is a program, and a short one can do much. So it has a budget: a number of instructions,
+and a number of bytes and items that it may make, in proportion to its own length. The keys of a
+dict are strings or small integers, whose hashes cost little. Nothing here, nor in what uses the
+result, is recursive, so nesting costs no more than its instructions.
 """
 
 from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable
-from typing import Any
+import pickletools
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
+MAX_INSTRUCTIONS = 1_000_000  # 20,000 arrays need some 800,000
+
 #: dtype in a pickle -> NumPy dtype; PaddlePaddle writes the bits of bfloat16 as uint16
 _DTYPES = {"f2": "f2", "f4": "f4", "f8": "f8", "i4": "i4", "i8": "i8", "u2": "bfloat16"}
 _MAX_DIMENSIONS = 8
 _COPIED = 1 << 16  # bytes; shorter parts are copied, longer ones are views of the file
+_MAX_LINE = 1_000  # bytes of a name
+_MAX_KEY = 1 << 32  # integers from here on may have the same hash
+_SMALL = 100_000  # bytes and items that even the shortest pickle may make
 
 
-def load(data: memoryview) -> Any:
-    """Read a pickle of arrays in plain containers.
+class Call:
+    """Stands in for a function: a pickle can call it, but cannot change it.
 
     Args:
-        data: The whole file; large arrays are views of it.
-
-    Returns:
-        The contents, with arrays as :class:`Pickled`.
-
-    Raises:
-        pickle.UnpicklingError: It contains a name that is not allowed, or is not a pickle.
-        Exception: Any error of Python's own unpickler, for a damaged pickle.
+        make: What it does. It checks its arguments, and takes no longer for large ones.
     """
-    file: Any = _Bytes(data)
-    return _Reader(file).load()
+
+    __slots__ = ("make",)
+
+    def __init__(self, make: Callable[..., Any]) -> None:
+        self.make = make
 
 
-class Pickled:
-    """An array as a pickle describes it."""
+class Record:
+    """Something that a pickle describes with a state.
+
+    Attributes:
+        state: The state, unchecked.
+    """
 
     __slots__ = ("state",)
 
     def __init__(self) -> None:
         self.state: Any = None
 
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
+
+#: Module and name in a pickle -> what stands for it.
+Known: TypeAlias = Mapping[tuple[str, str], Any]
+
+
+class Pickled(Record):
+    """An array as a pickle describes it."""
+
+    __slots__ = ()
 
     def array(self) -> Array:
         """Return the array, as a view of the file's bytes.
@@ -63,8 +82,7 @@ class Pickled:
                 kind = dtype.numpy()
             case _:
                 raise ValueError("the description of an array is not valid")
-        if not all(type(n) is int and n >= 0 for n in shape) or len(shape) > _MAX_DIMENSIONS:
-            raise ValueError("the shape of an array is not valid")
+        check_shape(shape)
         if (
             not isinstance(data, bytes | memoryview)
             or len(data) != math.prod(shape) * kind.itemsize
@@ -73,16 +91,14 @@ class Pickled:
         return np.frombuffer(data, kind).reshape(shape, order="F" if by_columns else "C")
 
 
-class _Dtype:
+class _Dtype(Record):
     """A dtype as a pickle describes it."""
 
-    __slots__ = ("kind", "state")
+    __slots__ = ("kind",)
 
     def __init__(self, kind: Any) -> None:
-        self.kind, self.state = kind, None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
+        super().__init__()
+        self.kind = kind
 
     def numpy(self) -> np.dtype[Any]:
         order = self.state[1] if isinstance(self.state, tuple) and len(self.state) > 1 else "<"
@@ -91,19 +107,14 @@ class _Dtype:
         return np.dtype(_DTYPES[self.kind])
 
 
-class _Call:
-    """Stands in for a function of NumPy: a pickle can call it, but cannot change it."""
+def check_shape(shape: tuple[Any, ...]) -> None:
+    """Check that a tuple from a pickle is the shape of an array.
 
-    __slots__ = ("make",)
-
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self.make = make
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self.make(*arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("it changes something that is not an array")
+    Raises:
+        ValueError: It is not.
+    """
+    if len(shape) > _MAX_DIMENSIONS or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError("the shape of an array is not valid")
 
 
 def _encoded(text: Any, encoding: Any) -> bytes:
@@ -113,51 +124,182 @@ def _encoded(text: Any, encoding: Any) -> bytes:
     return text.encode("latin-1")
 
 
-_ARRAY = _Call(lambda *_: Pickled())
-_TUPLE = _Call(lambda items=(): tuple(items))
-_KNOWN = {
+def _same(items: Any) -> tuple[Any, ...]:
+    if not isinstance(items, tuple):
+        raise pickle.UnpicklingError("it makes a tuple of something that is not one")
+    return items
+
+
+_ARRAY = Call(lambda *_: Pickled())
+_TUPLE = Call(_same)  # with which PaddlePaddle writes a tensor and its name
+#: The dict that all frameworks write.
+DICT: Known = {("collections", "OrderedDict"): Call(lambda: {})}
+_KNOWN: Known = {
     ("numpy", "ndarray"): _ARRAY,
-    ("numpy", "dtype"): _Call(lambda kind, *_: _Dtype(kind)),
+    ("numpy", "dtype"): Call(lambda kind, *_: _Dtype(kind)),
     ("numpy.core.multiarray", "_reconstruct"): _ARRAY,
     ("numpy._core.multiarray", "_reconstruct"): _ARRAY,
-    ("_codecs", "encode"): _Call(_encoded),
+    ("_codecs", "encode"): Call(_encoded),
     ("builtins", "tuple"): _TUPLE,
     ("__builtin__", "tuple"): _TUPLE,
-    ("collections", "OrderedDict"): _Call(lambda items=(): dict(items)),
+    **DICT,
 }
 
-_OPCODES = (
-    "PROTO FRAME STOP MARK POP POP_MARK DUP NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG "
-    "LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
-    "BINBYTES SHORT_BINBYTES BINBYTES8 TUPLE EMPTY_TUPLE TUPLE1 TUPLE2 TUPLE3 "
-    "LIST EMPTY_LIST APPEND APPENDS DICT EMPTY_DICT SETITEM SETITEMS "
-    "GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD"
-).split()
+
+def load(data: memoryview) -> Any:
+    """Read a pickle of NumPy's arrays in plain containers.
+
+    Args:
+        data: The whole file; large arrays are views of it.
+
+    Returns:
+        The contents, with arrays as :class:`Pickled`.
+
+    Raises:
+        pickle.UnpicklingError: It contains a name or an instruction that is not allowed, or does
+            too much.
+        Exception: Any error of Python's own, for a damaged pickle.
+    """
+    return Reader(data, _KNOWN).load()
 
 
-# Not the unpickler in C, which allocates as much memory as a number in the pickle requests.
-class _Reader(pickle._Unpickler):
-    dispatch = {
-        code: pickle._Unpickler.dispatch[code]
-        for code in (getattr(pickle, name)[0] for name in _OPCODES)
-    }
+class Reader:
+    """Reads pickles that follow one another.
 
-    def find_class(self, module: str, name: str) -> Any:
+    Args:
+        data: The whole file.
+        known: The names that they may contain.
+        persistent: Returns what stands for something that is stored beside a pickle.
+
+    Attributes:
+        position: The number of bytes that have been read.
+    """
+
+    def __init__(
+        self, data: memoryview, known: Known, persistent: Callable[[Any], Any] | None = None
+    ) -> None:
+        self.data, self.known, self.persistent = data, known, persistent
+        self.position = self.instructions = self.made = 0
+
+    def load(self) -> Any:
+        """Read the next pickle.
+
+        Raises:
+            Exception: As :func:`load`.
+        """
+        stack: list[Any] = []
+        marks: list[int] = []
+        memo: dict[int, Any] = {}
+
+        def pop_items() -> list[Any]:
+            start = marks.pop()
+            items = stack[start:]
+            del stack[start:]
+            return items
+
+        file: Any = self  # which has the two methods of a file that are used
+        for opcode, argument, _ in pickletools.genops(file):
+            self.instructions += 1
+            if self.instructions > MAX_INSTRUCTIONS:
+                raise pickle.UnpicklingError(f"it has more than {MAX_INSTRUCTIONS:,} instructions")
+            name = opcode.name
+            if name in _VALUES:
+                stack.append(argument)
+                continue
+            match name:
+                case "PROTO" | "FRAME":  # frames only make reading from a disk faster
+                    pass
+                case "STOP":
+                    return stack.pop()
+                case "MARK":
+                    marks.append(len(stack))
+                case "NONE" | "NEWTRUE" | "NEWFALSE":
+                    stack.append(_CONSTANTS[name])
+                case "EMPTY_TUPLE":
+                    stack.append(())
+                case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                    marks.append(len(stack) - int(name[-1]))
+                    stack.append(tuple(pop_items()))
+                case "TUPLE":
+                    stack.append(tuple(pop_items()))
+                case "EMPTY_LIST":
+                    stack.append([])
+                case "APPEND":
+                    value = stack.pop()
+                    _of(list, stack[-1]).append(value)
+                case "APPENDS":
+                    items = pop_items()
+                    _of(list, stack[-1]).extend(items)
+                case "EMPTY_DICT":
+                    stack.append({})
+                case "SETITEM":
+                    value, key = stack.pop(), stack.pop()
+                    self.set(stack[-1], [key, value])
+                case "SETITEMS":
+                    items = pop_items()
+                    self.set(stack[-1], items)
+                case "MEMOIZE":
+                    memo[len(memo)] = stack[-1]
+                case "BINPUT" | "LONG_BINPUT":
+                    memo[argument] = stack[-1]
+                case "BINGET" | "LONG_BINGET":
+                    stack.append(memo[argument])
+                case "GLOBAL":
+                    stack.append(self.find(*argument.split(" ", 1)))
+                case "STACK_GLOBAL":
+                    attribute, module = stack.pop(), stack.pop()
+                    stack.append(self.find(module, attribute))
+                case "REDUCE":
+                    arguments = stack.pop()
+                    stack.append(self.call(stack.pop(), arguments))
+                case "BUILD":
+                    state = stack.pop()
+                    if not isinstance(stack[-1], dict):  # what a dict has besides its items
+                        _of(Record, stack[-1]).state = state
+                case "BINPERSID" if self.persistent:
+                    stack.append(self.persistent(stack.pop()))
+                case _:
+                    raise pickle.UnpicklingError(f"it has the instruction {name}, as no array has")
+        raise EOFError("the file is cut short")
+
+    def set(self, target: Any, items: list[Any]) -> None:
+        """Put keys and values into a dict."""
+        if len(items) % 2:
+            raise pickle.UnpicklingError("a key has no value")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) is str:
+                self.make(len(key))  # which may be compared with another
+            elif type(key) is not int or abs(key) >= _MAX_KEY:
+                raise pickle.UnpicklingError("a key is not a name")
+            _of(dict, target)[key] = value
+
+    def find(self, module: Any, name: Any) -> Any:
+        """Return what stands for a name."""
+        if type(module) is not str or type(name) is not str:
+            raise pickle.UnpicklingError("the name of a function is not text")
         try:
-            return _KNOWN[module, name]
+            return self.known[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
                 f"it names {module:.100}.{name:.100}, which is not an array"
             ) from None
 
+    def call(self, function: Any, arguments: Any) -> Any:
+        """Call what stands for a function."""
+        self.make(len(_of(tuple, arguments)))
+        value = _of(Call, function).make(*arguments)
+        if isinstance(value, bytes):
+            self.make(len(value))
+        return value
 
-class _Bytes:
-    """A file-like view of memory."""
-
-    def __init__(self, data: memoryview) -> None:
-        self.data, self.position = data, 0
+    def make(self, count: int) -> None:
+        """Count bytes or items that the pickle makes."""
+        self.made += count
+        if self.made > 2 * len(self.data) + _SMALL:
+            raise pickle.UnpicklingError("it makes far more than is in the file")
 
     def read(self, size: int) -> bytes | memoryview:
+        """Return the next bytes of the file, where they are many as a view of it."""
         start, self.position = self.position, self.position + size
         if size < 0 or self.position > len(self.data):
             raise EOFError("the file is cut short")
@@ -165,5 +307,22 @@ class _Bytes:
         return bytes(part) if size < _COPIED else part
 
     def readline(self) -> bytes:
-        line = bytes(self.data[self.position : self.position + 1000]).partition(b"\n")[0] + b"\n"
-        return bytes(self.read(len(line)))
+        """Return the rest of a line, which is a name."""
+        line = bytes(self.data[self.position : self.position + _MAX_LINE]).partition(b"\n")[0]
+        return bytes(self.read(len(line) + 1))
+
+
+def _of(kind: type[Any], value: Any) -> Any:
+    """Return a value that must be of some type."""
+    if not isinstance(value, kind):
+        raise pickle.UnpicklingError("it changes or calls something that is not an array")
+    return value
+
+
+_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+
+#: The instructions that are a value.
+_VALUES = frozenset(
+    "BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
+    "BINBYTES SHORT_BINBYTES BINBYTES8".split()
+)

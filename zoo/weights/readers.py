@@ -91,13 +91,15 @@ def _paddle(path: Path) -> dict[str, Stored]:
         value = pickles.load(memoryview(mapped))
         if not isinstance(value, dict):
             raise WeightsError(f"{path}: expected arrays by name, got {type(value).__name__}")
+        if not all(isinstance(name, str) for name in value):
+            raise WeightsError(f"{path}: expected arrays by name, got a key that is not a name")
         value.pop("StructuredToParameterName@@", None)  # a table of names, not an array
         if "UnpackBigParamInfor@@" in value:
             raise WeightsError(f"{path}: saved in parts (protocol 2); save it with protocol=4")
-        return {str(name): _stored_array(path, name, array) for name, array in value.items()}
+        return {name: _stored_array(path, name, array) for name, array in value.items()}
 
 
-def _stored_array(path: Path, name: Any, value: Any) -> Stored:
+def _stored_array(path: Path, name: str, value: Any) -> Stored:
     if isinstance(value, tuple) and len(value) == 2:  # a tensor that was saved with its name
         value = value[1]
     if not isinstance(value, pickles.Pickled):
