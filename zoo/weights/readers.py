@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +19,14 @@ from zoo.weights.checkpoint import Array, Stored, reporting_damage
 
 MAX_BYTES = 20_000_000_000
 MAX_TENSORS = 20_000
+
+_MAX_DEPTH = 32  # of groups in HDF5; a file of Keras has some 10
+_MAX_NAME = 1_000  # characters of a name in HDF5, with its groups
+_MIN_CHUNK = 1 << 20  # bytes; arrays that can grow have chunks of up to this size
+
+_DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3  # HDF5's numbers of filters
+_FILTERS = {_DEFLATE: "gzip", _SHUFFLE: "shuffle", _CHECKSUM: "fletcher32"}
+_CHECKSUM_BYTES = 4
 
 #: Reads the named arrays of a file.
 Reader: TypeAlias = Callable[[Path], Iterator[tuple[str, Stored]]]
@@ -136,8 +146,15 @@ def _stored_arrays(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:
     import h5py
 
     datasets: list[tuple[str, Any]] = []
+    visited = 0
 
     def visit(name: str, item: Any) -> None:
+        nonlocal visited
+        visited += 1
+        if visited > 5 * MAX_TENSORS or len(datasets) > MAX_TENSORS:
+            raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
+        if name.count("/") > _MAX_DEPTH or len(name) > _MAX_NAME:  # visiting is recursive
+            raise WeightsError(f"{path}: {shown(name)}: nested too deep, or its name is too long")
         if isinstance(item, h5py.Dataset):
             datasets.append((name, item))
 
@@ -145,7 +162,7 @@ def _stored_arrays(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:
     for name, dataset in datasets:
         layer, *_, variable = name.split("/") if "/" in name else ("", name)
         if dataset.parent.name.endswith("/vars"):  # .weights.h5 has names as attributes
-            layer = str(dataset.parent.attrs.get("name", layer))
+            layer = _text(dataset.parent, "name", layer)
         variable = variable.partition(":")[0]
         keras_1 = _KERAS_1.fullmatch(variable)
         if dataset.dtype.kind != "f" or dataset.is_virtual or dataset.external:
@@ -156,15 +173,58 @@ def _stored_arrays(path: Path, root: Any) -> Iterator[tuple[str, Stored]]:
         yield key, Stored(tuple(dataset.shape), dataset.dtype.name, _reading(path, dataset))
 
 
+def _text(group: Any, attribute: str, default: str) -> str:
+    """Return an attribute that is one text; an array of them could have any size."""
+    if attribute not in group.attrs or group.attrs.get_id(attribute).shape != ():
+        return default
+    return str(group.attrs[attribute])
+
+
 def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
     def read() -> Array:
         with reporting_damage(path, "an HDF5 file of weights"):
+            if dataset.chunks is not None:
+                _check_chunks(path, dataset)
             array = np.empty(dataset.shape, dataset.dtype.newbyteorder("="))
             if array.size:
                 dataset.read_direct(array)
             return array
 
     return read
+
+
+def _check_chunks(path: Path, dataset: Any) -> None:
+    """Check that the chunks of an array have the sizes stated, which HDF5 does not do.
+
+    HDF5 reads a whole chunk, even for an array that is smaller, and decompresses whatever it finds,
+    however long that is.
+    """
+    name = shown(dataset.name)
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if size > max(2 * dataset.nbytes, _MIN_CHUNK):
+        raise WeightsError(f"{path}: {name}: its chunks are larger than the array itself")
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if sorted(filters) != sorted(set(filters) & _FILTERS.keys()):
+        known = ", ".join(_FILTERS.values())
+        raise WeightsError(
+            f"{path}: {name}: compressed in another way than with {known}; save it without"
+        )
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    if any(chunk.size > max(2 * size, _MIN_CHUNK) for chunk in chunks):
+        raise WeightsError(f"{path}: {name}: damaged: a chunk is longer than stated")
+    if _DEFLATE not in filters:
+        return
+    place = filters.index(_DEFLATE)
+    if _SHUFFLE in filters[place + 1 :]:
+        raise WeightsError(f"{path}: {name}: shuffled after it was compressed; save it without")
+    for chunk in chunks:
+        if not chunk.filter_mask >> place & 1:  # otherwise this chunk is not compressed
+            _, data = dataset.id.read_direct_chunk(chunk.chunk_offset)
+            most = size + _CHECKSUM_BYTES
+            if len(zlib.decompressobj().decompress(data, most + 1)) > most:
+                raise WeightsError(f"{path}: {name}: damaged: a chunk is longer than stated")
 
 
 #: Suffix -> reader, for formats that need no framework.
