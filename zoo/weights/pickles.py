@@ -287,7 +287,10 @@ class Reader:
     def call(self, function: Any, arguments: Any) -> Any:
         """Call what stands for a function."""
         self.make(len(_of(tuple, arguments)))
-        value = _of(Call, function).make(*arguments)
+        try:
+            value = _of(Call, function).make(*arguments)
+        except TypeError:
+            raise pickle.UnpicklingError("it calls a function with other arguments") from None
         if isinstance(value, bytes):
             self.make(len(value))
         return value

@@ -1,0 +1,312 @@
+"""Files that would cost far more than their size are refused, at little cost.
+
+Each is read in a process of its own, with a limit on its memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+from hostile import refusals
+from safetensors.numpy import save_file
+
+import zoo
+from zoo.weights import readers, zoo_file
+
+HEAD = b"\x80\x04"
+MEGABYTE = 1_000_000
+
+
+def text(value: bytes) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value
+
+
+def integer(value: int) -> bytes:
+    return b"\x8a\x10" + value.to_bytes(16, "little", signed=True)
+
+
+LIST = b"](" + b"K\x01" * (MEGABYTE // 2) + b"e"
+LATIN = text(b"x" * MEGABYTE)
+
+#: What a pickle does -> its code.
+PICKLES = {
+    "a key of nested tuples": b"}N" + b"\x85" * 150_000 + b"Ns.",
+    "keys of nested tuples": b"}(" + (b"N" + b"\x85" * 900 + b"N") * 300 + b"u.",
+    "nested tuples": b"}X\x01\x00\x00\x00kN" + b"\x85" * 300_000 + b"s.",
+    "nested lists": b"]" * 200_000 + b"a" * 199_999 + b".",
+    "nested dicts": (b"}" + text(b"k")) * 130_000 + b"N" + b"s" * 130_000 + b".",
+    "nested arrays": b"cnumpy\nndarray\n\x94" + b")R" + b"h\x00)R" * 150_000 + b"b" * 150_000 + b".",
+    "a list in itself": b"]\x94" + b"h\x00a" * 100_000 + b".",
+    "tuples of a long list": (
+        b"cbuiltins\ntuple\n\x94" + LIST + b"\x94(" + b"h\x00h\x01\x85R" * 300 + b"l."
+    ),
+    "tuples of a long tuple": (
+        b"cbuiltins\ntuple\n\x94(" + b"K\x01" * 500_000 + b"t\x94" + b"h\x00h\x01R" * 300 + b"."
+    ),
+    "arrays of a long tuple": (
+        b"cnumpy\nndarray\n\x94(" + b"K\x01" * 500_000 + b"t\x94" + b"h\x00h\x01R" * 100_000 + b"."
+    ),
+    "dicts of a long list": (
+        b"ccollections\nOrderedDict\n\x94" + LIST + b"\x94(" + b"h\x00h\x01\x85R" * 300 + b"t."
+    ),
+    "texts encoded": (
+        b"c_codecs\nencode\n\x94" + LATIN + b"\x94" + text(b"latin1") + b"\x86\x94"
+        + b"(" + b"h\x00h\x02R" * 3_000 + b"t."
+    ),
+    "keys of one hash": (
+        b"}(" + b"".join(integer(i * (2**61 - 1)) + b"N" for i in range(50_000)) + b"u."
+    ),
+    "long keys compared": (
+        LATIN + b"\x94" + LATIN + b"\x94}h\x00Ns" + b"h\x01Ns" * 200_000 + b"."
+    ),
+    "many empty dicts": b"}\x94" * 2_000_000 + b".",
+    "a long shape": (
+        b"}" + text(b"k") + b"cnumpy\nndarray\n)R" + b"(K\x01(" + integer(2**62) * 100_000 + b"t"
+        b"cnumpy\ndtype\n" + text(b"f4") + b"\x85R\x89Nt" + b"bs."
+    ),
+    "a large shape": (
+        b"}" + text(b"k") + b"cnumpy\nndarray\n)R" + b"(K\x01(" + integer(2**62) * 8 + b"t"
+        b"cnumpy\ndtype\n" + text(b"f4") + b"\x85R\x89C\x00t" + b"bs."
+    ),
+    "a long integer": b"\x8b" + struct.pack("<i", MEGABYTE) + b"\x01" * MEGABYTE + b".",
+    "a number of many digits": b"I" + b"1" * MEGABYTE + b"\n.",
+    "a terabyte": b"\x96" + (1 << 40).to_bytes(8, "little") + b".",
+    "a long frame": b"\x95" + (1 << 62).to_bytes(8, "little") + b".",
+}  # fmt: skip
+
+
+def test_pickles(tmp_path):
+    paths = []
+    for number, code in enumerate(PICKLES.values()):
+        paths.append(tmp_path / f"{number}.pdparams")
+        paths[-1].write_bytes(HEAD + code)
+    for kind, path, error in zip(PICKLES, paths, refusals(paths), strict=True):
+        assert error.startswith(f"{path}: "), kind
+
+
+def test_only_text_names_an_array(tmp_path):
+    path = tmp_path / "w.pdparams"
+    path.write_bytes(pickle.dumps({1: np.zeros(3, np.float32)}, protocol=4))
+    (error,) = refusals([path])
+    assert "a key that is not a name" in error
+
+
+@functools.cache
+def compressed() -> bytes:
+    """Half a gigabyte of zeros, compressed to a thousandth."""
+    packer = zlib.compressobj(1)
+    return b"".join(packer.compress(bytes(1 << 20)) for _ in range(512)) + packer.flush()
+
+
+def large_chunk(file):
+    """A chunk of half a gigabyte in an array of 16 bytes."""
+    options = {"maxshape": (None,), "chunks": (1 << 27,), "compression": "gzip"}
+    array = file.create_dataset("conv1/kernel", shape=(4,), dtype="f4", **options)
+    array.id.write_direct_chunk((0,), compressed())
+
+
+def long_chunk(file):
+    """A chunk that is half a gigabyte when it is decompressed, for half a megabyte."""
+    options = {"chunks": (1 << 17,), "compression": "gzip"}
+    array = file.create_dataset("conv1/kernel", shape=(1 << 18,), dtype="f4", **options)
+    array.id.write_direct_chunk((0,), compressed())
+
+
+def other_filter(file):
+    file.create_dataset("conv1/kernel", data=np.zeros(1 << 18, "f4"), compression="lzf")
+
+
+READ_ONE = """
+import sys
+from pathlib import Path
+from hostile import limit_memory, peak
+from zoo.errors import WeightsError
+from zoo.weights import readers
+(stored,) = readers.read(Path(sys.argv[1])).values()
+limit_memory()
+before = peak()
+try:
+    stored.read()
+except WeightsError as error:
+    print(error)
+assert peak() - before < 50
+"""
+
+
+@pytest.mark.parametrize("fill", [large_chunk, long_chunk, other_filter])
+def test_chunks_of_hdf5(fill, tmp_path):
+    """They are looked at when the array is read."""
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        fill(file)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONE, str(path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{path}: /conv1/kernel: " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "gzip"},
+        {"compression": "gzip", "shuffle": True, "fletcher32": True},
+        {"maxshape": (None, None)},
+        {"fletcher32": True},
+    ],
+)
+def test_what_h5py_writes_in_chunks_is_read(options, tmp_path):
+    value = np.random.default_rng(0).standard_normal((300, 200)).astype(np.float32)
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_dataset("conv/kernel", data=value, **options)
+    stored = readers.read(tmp_path / "w.h5")["conv.kernel"]
+    assert np.array_equal(stored.read(), value)
+
+
+def deep(file):
+    for _ in range(5_000):
+        file = file.create_group("g")
+    file.create_dataset("kernel", data=np.zeros(4, np.float32))
+
+
+def long_name(file):
+    file.create_dataset("x" * 50_000, data=np.zeros(4, np.float32))
+
+
+def many_names(file):
+    """Of which each contains the names of the groups that it is in."""
+    for _ in range(30):
+        file = file.create_group("x" * 1_000)
+    for number in range(2_000):
+        file.create_dataset(str(number), data=np.float32(0))
+
+
+def large_attribute(file):
+    group = file.create_group("layers/conv/vars")
+    group.attrs["name"] = np.zeros(8_000)
+    group.create_dataset("0", data=np.zeros(4, np.float32))
+
+
+def test_groups_of_hdf5(tmp_path):
+    paths = []
+    for fill in (deep, long_name, many_names, large_attribute):
+        paths.append(tmp_path / f"{fill.__name__}.h5")
+        with h5py.File(paths[-1], "w", libver="latest") as file:
+            fill(file)
+    refusals(paths)
+
+
+def safetensors(header: bytes, values: bytes = b"") -> bytes:
+    return struct.pack("<Q", len(header)) + header + values
+
+
+def tensors(**entries: tuple[list[int], list[int]]) -> bytes:
+    return json.dumps(
+        {n: {"dtype": "F32", "shape": s, "data_offsets": o} for n, (s, o) in entries.items()}
+    ).encode()
+
+
+MANY = ",".join(f'"{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(150_000))
+HEADERS = {
+    "nested": b"[" * 9_000_000,
+    "nested dicts": b'{"a":' * 1_500_000,
+    "nested metadata": b'{"__metadata__":{"a":' + b"[" * 9_000_000,
+    "many tensors": f"{{{MANY}}}".encode(),
+    "many shapes": b'{"a":{"dtype":"F32","shape":[' + b"1," * 4_000_000 + b'1],"data_offsets":[0,4]}}',
+    "overlapping": tensors(a=([4], [0, 16]), b=([4], [8, 24])),
+    "beyond the end": tensors(a=([1 << 40], [0, 1 << 42])),
+    "a product beyond 64 bits": tensors(a=([1 << 62, 1 << 62], [0, 24])),
+    "large and empty": tensors(a=([1 << 62, 0, 1 << 62], [0, 0]), b=([6], [0, 24])),
+    "a long name": b'{"' + b"x" * 9_000_000 + b'":{"dtype":"F32","shape":[6],"data_offsets":[0,24]}}',
+    "much metadata": b'{"__metadata__":{' + b",".join(b'"%d":""' % i for i in range(700_000)) + b"}}",
+}  # fmt: skip
+
+
+def test_headers_of_safetensors(tmp_path):
+    paths = []
+    for number, header in enumerate(HEADERS.values()):
+        paths.append(tmp_path / f"{number}.safetensors")
+        paths[-1].write_bytes(safetensors(header, bytes(24)))
+    claimed = tmp_path / "claimed.safetensors"
+    claimed.write_bytes(struct.pack("<Q", 9_999_999) + b"{}")
+    for path, error in zip([*paths, claimed], refusals([*paths, claimed]), strict=True):
+        assert str(path) in error
+
+
+OPTIONS = {"aux": False, "num_classes": None, "in_channels": None, "input_size": None}
+
+
+def with_spec(path, spec: str, **metadata: str):
+    """A file as zoo saves one, with a digest that is right."""
+    given = {"format": "1", "model": "m", "options": json.dumps(OPTIONS), "spec": spec}
+    given.update({"origin": "{}", "digest": "0" * 32})
+    save_file({"r.weight": np.zeros(4, np.float32)}, path, metadata={**given, **metadata})
+    zoo_file._add_digest(path)
+    return path
+
+
+def lines(count: int, text: str) -> str:
+    return "".join(text.format(i=i) + "\n" for i in range(count))
+
+
+RELU = "layers:\n  r: {op: relu, repeat: 1000}\n"
+SLOW = {
+    "too much work": f"settings:\n{lines(9_000, '  s{i}: {i}')}{RELU}",
+    "more than 10,000 layers": f"layers:\n{lines(20_000, '  r{i}: {{op: relu}}')}",
+    "more than 50,000 values": f"settings:\n  a: [{'[],' * 300_000} 1]\n{RELU}",
+    "more than 2,000,000 characters": (
+        f"settings:\n  x: &k {'x' * 500_000}\n"
+        f"blocks:\n{lines(5000, '  b{i}: {{parameters: {{? *k : 1}}, layers: {{}}}}')}{RELU}"
+    ),
+}
+
+
+def test_a_slow_spec_in_a_file_of_weights(tmp_path):
+    """The budget of specs is the same there."""
+    paths = [
+        with_spec(tmp_path / f"{i}.safetensors", f"format: 1\nname: slow\n{spec}")
+        for i, spec in enumerate(SLOW.values())
+    ]
+    for reason, error in zip(SLOW, refusals(paths), strict=True):
+        assert reason in error
+
+
+METADATA = {
+    "deep spec": {"spec": "[" * MEGABYTE},
+    "long spec": {"spec": "format: 1\nname: m\n" + "#\n" * 2_500_000},
+    "blank spec": {"spec": " " * 9_000_000},
+    "deep options": {"options": "[" * MEGABYTE},
+    "many options": {"options": json.dumps({str(i): 0 for i in range(500_000)})},
+    "long number": {"options": '{"num_classes": ' + "9" * MEGABYTE + "}"},
+    "deep origin": {"origin": '{"source":' + "[" * 900 + "]" * 900 + "}"},
+    "many origins": {"origin": json.dumps({str(i): "" for i in range(500_000)})},
+}
+
+
+def test_metadata_of_zoos_own_files(tmp_path):
+    spec = "format: 1\nname: m\nlayers:\n  r: {op: relu}\n"
+    paths = [
+        with_spec(tmp_path / f"{i}.safetensors", **{"spec": spec, **changed})
+        for i, changed in enumerate(METADATA.values())
+    ]
+    refusals(paths)
+
+
+def test_an_index_of_parts_is_no_file_of_weights(tmp_path):
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text('{"weight_map": ' + "[" * 100_000)
+    with pytest.raises(zoo.WeightsError, match="expected a file of weights, with one of the suff"):
+        zoo.load(path, "torch")

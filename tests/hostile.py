@@ -1,0 +1,87 @@
+"""Reads files in a process of its own, whose memory is limited and measured.
+
+    python hostile.py FILE...
+
+For each file it prints a line of JSON: the error or null, the seconds of the processor, and the
+megabytes of memory above those before the file. Used as a module, it starts that process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from limits import HANG
+
+# Bounds against files that do far too much, not timings: on an idle machine each file takes less
+# than 4 seconds and 200 megabytes.
+SECONDS, MEGABYTES = 20, 300
+
+
+def peak() -> float:
+    """The most memory that this process has had, in megabytes.
+
+    Not as ``getrusage`` has it, which counts what the parent had when it started the process.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def limit_memory() -> None:
+    """Limit what this process may have to a gigabyte more than it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + (1 << 30)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def refusals(paths: list[Path], *, torch: bool = False) -> list[str]:
+    """The errors that files give, after checks that each was refused at little cost."""
+    names = [*(["--torch"] if torch else []), *map(str, paths)]
+    done = subprocess.run(
+        [sys.executable, __file__, *names], capture_output=True, text=True, timeout=HANG
+    )
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    last = paths[min(len(results), len(paths) - 1)].name
+    assert done.returncode == 0, f"{last}: {done.stderr[-500:] or done.returncode}"
+    for path, (error, seconds, megabytes) in zip(paths, results, strict=True):
+        assert seconds < SECONDS, path.name
+        assert megabytes < MEGABYTES + 4 * path.stat().st_size / 2**20, path.name
+        assert error is not None, f"{path.name} was read"
+    return [error for error, *_ in results]
+
+
+def main(names: list[str]) -> None:
+    from zoo.api.checkpoints import native_reader
+    from zoo.errors import ZooError
+    from zoo.language.options import Chosen
+    from zoo.weights import loading
+
+    if names[0] == "--torch":
+        del names[0]
+        native_reader(".pth")
+    import zoo
+
+    zoo.graph("vgg16")  # reads the language
+    limit_memory()
+    for name in names:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on
+        before = peak()
+        start, error = time.process_time(), None
+        try:
+            checkpoint = loading.find(name, None, Chosen(), native_reader)
+            with checkpoint.verified():
+                network = checkpoint.graph()
+                _, value = loading.filling(network, checkpoint, dtype="float32")
+                for parameter in network.parameters:
+                    value(parameter)
+        except ZooError as refusal:
+            error = str(refusal)
+        print(json.dumps([error, time.process_time() - start, peak() - before]), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
