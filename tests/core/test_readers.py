@@ -9,7 +9,7 @@ import random
 import h5py
 import numpy as np
 import pytest
-from damage import mutants
+from damage import mutants, pickle_mutants
 
 from zoo.errors import WeightsError
 from zoo.weights import pickles, readers
@@ -236,6 +236,22 @@ def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdp
             counts["refused"] += 1
         path.unlink()
     assert counts["refused"] > 250, counts
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_pickles_with_other_instructions(protocol, tmp_path):
+    good = pickle.dumps({"a": np.zeros(3, np.float32), "b": ("b_0", np.zeros(2))}, protocol)
+    path = tmp_path / "w.pdparams"
+    refused = 0
+    for code in pickle_mutants(good, 1_000, seed=protocol):
+        path.write_bytes(code)
+        try:
+            for stored in readers.read(path).values():
+                assert stored.read().shape == stored.shape
+        except WeightsError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > 500
 
 
 @pytest.mark.parametrize(
