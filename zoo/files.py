@@ -1,15 +1,154 @@
-"""Writes files atomically: completely or not at all."""
+"""Writes files atomically: completely or not at all; and folders for work that may be killed.
+
+Work that is killed cannot remove what it has begun. So it is done in a folder that holds a lock
+file; the lock ends with the process, however that ends, and the next work removes the folders whose
+locks have ended. A lock, unlike the number of a process, is never somebody else's later.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import platform
+import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from zoo.errors import InputError
+
+_LOCK = "zoo.lock"
+_ATTEMPTS = 100
+
+
+@contextmanager
+def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> Iterator[Path]:
+    """Yield a new folder to work in, which is removed when the block ends.
+
+    If the process is killed instead, the next call with the same parent and prefix removes it. It
+    removes only folders that this function made, for this user and on this machine: elsewhere, the
+    locks of this machine may not be seen.
+
+    Args:
+        parent: The folder to make it in; it must exist.
+        prefix: What its name begins with.
+        mode: Who may use it, of those that the umask admits.
+
+    Yields:
+        The folder.
+
+    Raises:
+        OSError: The parent does not exist, or cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> with scratch(tempfile.gettempdir(), "example-") as folder:
+        ...     _ = (folder / "note.txt").write_text("hello")
+        >>> folder.exists()
+        False
+    """
+    host = re.sub(r"[^A-Za-z0-9]+", "_", platform.node())[:40]
+    prefix = f"{prefix}{host}-"
+    _remove_abandoned(Path(parent), prefix)
+    for _ in range(_ATTEMPTS):
+        folder = Path(parent) / f"{prefix}{secrets.token_hex(4)}"
+        folder.mkdir(mode)
+        # Before the lock is held, another process may take the folder for abandoned.
+        with suppress(FileNotFoundError):
+            if (lock := _open_locked(folder / _LOCK)) is not None:
+                break
+    else:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def taking_turns(path: Path, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait until no other process is in such a block for the same path.
+
+    Args:
+        path: The lock file; it exists only meanwhile. Its folder must exist.
+        wait: Called once if there is something to wait for.
+
+    Raises:
+        OSError: The file cannot be made.
+
+    Example:
+        >>> import tempfile
+        >>> with taking_turns(Path(tempfile.mkdtemp()) / "file.lock"):
+        ...     pass
+    """
+    if (lock := _open_locked(path)) is None:
+        wait()
+        while (lock := _open_locked(path, wait=True)) is None:  # removed by whoever held it
+            pass
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _remove_abandoned(parent: Path, prefix: str) -> None:
+    """Remove the folders of processes that were killed."""
+    name = re.compile(re.escape(prefix) + "[0-9a-f]{8}")
+    folders = []
+    with suppress(OSError), os.scandir(parent) as entries:  # it may be writable, but not readable
+        folders = [Path(entry.path) for entry in entries if name.fullmatch(entry.name)]
+    for folder in folders:
+        with suppress(OSError):  # somebody else's, or being removed by another process
+            status = folder.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+                continue
+            if not (folder / _LOCK).exists():  # killed before it had one
+                folder.rmdir()
+            elif (lock := _open_locked(folder / _LOCK, create=False)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _open_locked(path: Path, *, wait: bool = False, create: bool = True) -> int | None:
+    """Open a file and lock it until it is closed.
+
+    Args:
+        path: The file.
+        wait: Whether to wait for another process that holds the lock.
+        create: Whether the file is made if it does not exist, and used even where no lock is to be
+            had: some file systems have none.
+
+    Returns:
+        The open file; None if another process holds the lock, or has removed the file meanwhile.
+
+    Raises:
+        OSError: The file cannot be opened, or there are no locks and ``create`` is not set.
+    """
+    import fcntl
+
+    flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+    file = os.open(path, flags, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        if os.path.samestat(os.fstat(file), path.stat()):
+            return file
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        if create:
+            return file
+        os.close(file)
+        raise
+    except BaseException:
+        os.close(file)
+        raise
+    os.close(file)
+    return None
 
 
 @contextmanager
@@ -24,7 +163,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         path: The file to replace or create; its folder must exist.
 
     Yields:
-        A new, empty file in the same folder, with the same suffix.
+        A new, empty file with the same suffix, on the same file system. If the process is killed,
+        it is removed when another file is written to the same folder.
 
     Raises:
         OSError: The path is a folder, or cannot be written to.
@@ -48,10 +188,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         yield target
         return
-    part = target.with_name(
-        f".{target.name[:100]}.{secrets.token_hex(4)}.part{target.suffix.lower()}"
-    )
-    try:
+    with scratch(target.parent, ".zoo-writing-") as folder:
+        part = folder / f"part{target.suffix.lower()}"
         part.touch(exist_ok=False)
         mode = (target if target.exists() else part).stat().st_mode
         yield part
@@ -59,8 +197,6 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with part.open("rb") as written:
             os.fsync(written.fileno())  # a power failure must not leave an empty file
         part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
