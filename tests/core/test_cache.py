@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
+import multiprocessing
+import os
+import signal
 import threading
+import time
 
 import pytest
 
@@ -21,6 +26,7 @@ def server():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             requests.append(self.path)
+            time.sleep(0.3 if "slow" in self.path else 0)
             body = CONTENT[:-1000] if "short" in self.path else CONTENT
             self.send_response(404 if "missing" in self.path else 200)
             self.send_header("Content-Length", str(len(CONTENT)))
@@ -79,7 +85,8 @@ def test_a_file_that_someone_put_there_is_checked_too(publish, server):
     path.write_bytes(CONTENT)
     assert cache.fetch("torchvision", "vgg16") == path
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(WeightsError, match=r"is not the file that was published: its sha256 is"):
+    message = r"is not the file that was published: its sha256 is .*Delete it and try again$"
+    with pytest.raises(WeightsError, match=message):
         cache.fetch("torchvision", "vgg16")
     assert path.read_bytes() == CONTENT[:-1], "the user's file was touched"
     assert not server[1]
@@ -88,7 +95,12 @@ def test_a_file_that_someone_put_there_is_checked_too(publish, server):
 @pytest.mark.parametrize(
     ("name", "hashes", "message"),
     [
-        ("vgg16.pth", {"sha256": "0" * 64}, "is not the file that was published"),
+        (
+            "vgg16.pth",
+            {"sha256": "0" * 64},
+            r"^what was downloaded from http\S+/vgg16.pth is not the file that was published: "
+            r".*It was not kept; try again$",
+        ),
         ("missing.pth", {"sha256": SHA256}, "cannot be downloaded .* Put the file at .* yourself"),
         ("short.pth", {"sha256": SHA256}, "cannot be downloaded|not the file that was published"),
     ],
@@ -138,3 +150,79 @@ def test_a_download_without_end(publish, monkeypatch):
     monkeypatch.setattr(cache, "MAX_BYTES", 1000)
     with pytest.raises(WeightsError, match="it has more than 1,000 bytes"):
         cache.fetch("torchvision", "vgg16")
+
+
+def test_two_downloads_of_one_file_wait_for_each_other(publish, server):
+    path = publish("slow.pth", sha256=SHA256)
+    context = multiprocessing.get_context("fork")
+    arguments = ("torchvision", "vgg16")
+    processes = [context.Process(target=cache.fetch, args=arguments) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert server[1] == ["/slow.pth"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def killed(name, network):
+    """Downloads, and is killed when the file is there and before it has its name."""
+    os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+    cache.fetch(name, network)
+
+
+def test_what_killed_downloads_leave_is_removed_by_the_next(publish):
+    path = publish(sha256=SHA256)
+    for _ in range(3):
+        process = multiprocessing.get_context("fork").Process(
+            target=killed, args=("torchvision", "vgg16")
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert sum(each.stat().st_size for each in path.parent.rglob("*part*")) == len(CONTENT)
+    assert cache.fetch("torchvision", "vgg16") == path
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_where_nothing_can_be_kept(publish, tmp_path, monkeypatch, server):
+    path = publish(sha256=SHA256)
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "torchvision" / path.name).mkdir(parents=True)
+    for place, reason in (
+        (tmp_path / "file", "Not a directory"),
+        (tmp_path / "taken", "Is a directory"),
+        ("/proc", "No such file or directory"),
+        ("x" * 300, "File name too long"),
+    ):
+        monkeypatch.setenv("ZOO_CACHE", str(place))
+        message = f"cannot be kept in the cache folder .*: {reason}. Set the environment variable"
+        with pytest.raises(WeightsError, match=message):
+            cache.fetch("torchvision", "vgg16")
+    assert not server[1], "it was downloaded for nothing"
+
+
+def test_a_disk_that_is_full(publish, monkeypatch):
+    path = publish(sha256=SHA256)
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WeightsError, match="cannot be kept .*: No space left on device. Set"):
+        cache.fetch("torchvision", "vgg16")
+    assert not list(path.parent.iterdir())
+
+
+def test_a_cache_that_is_only_read(publish, monkeypatch):
+    path = publish(sha256=SHA256)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+
+    def written(*_, **__):
+        raise AssertionError("something was written")
+
+    monkeypatch.setattr(os, "open", written)
+    monkeypatch.setattr(os, "mkdir", written)
+    assert cache.fetch("torchvision", "vgg16") == path

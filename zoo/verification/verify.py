@@ -15,6 +15,7 @@ from zoo import arguments
 from zoo.backend import registry
 from zoo.data import images
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
+from zoo.files import scratch
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import text_of
 from zoo.language import graphs
@@ -126,8 +127,7 @@ def verify(
     variants = full.input_variants(name, small) if level == "full" else []
     x = images.load(image or images.default(), options["input_size"], options["in_channels"])
     with ExitStack() as stack:
-        folder = tempfile.TemporaryDirectory(prefix="zoo-verify-", ignore_cleanup_errors=True)
-        path = Path(stack.enter_context(folder))
+        path = stack.enter_context(scratch(tempfile.gettempdir(), "zoo-verify-", mode=0o700))
         processes = workers or stack.enter_context(Workers(keep=level != "forward"))
         context = Context(path, graph, requested, seed, processes, progress)
         context.start(Case.environment(dtype, processes))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from pathlib import Path
-from typing import Any
 
 from zoo.errors import InputError, WeightsError
+from zoo.files import replacing, taking_turns
 from zoo.weights.sources import File, Source, source, sources
 
 MAX_BYTES = 2_000_000_000  # the largest download
@@ -37,11 +38,28 @@ def fetch(name: str, network: str) -> Path:
     """
     table, file = check(name, network)
     path = folder() / table.name / file.name
-    if path.is_file():
-        _check(path, file)
-    else:
-        _download(table, file, path)
+    try:
+        if path.is_file():
+            _check(path, file, f"{path}", "Delete it and try again")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with taking_turns(path.with_name(f".{path.name}.lock"), lambda: _wait(table, file)):
+                if path.is_file():  # another process has just downloaded it
+                    _check(path, file, f"{path}", "Delete it and try again")
+                else:
+                    _download(table, file, path)
+    except OSError as error:
+        raise WeightsError(
+            f"{file.name} cannot be kept in the cache folder {path.parent}: "
+            f"{error.strerror or _reason(error)}. Set the environment variable ZOO_CACHE to a "
+            f"folder that you can write to, or download {file.url} and give the path: "
+            "weights='PATH'"
+        ) from None
     return path
+
+
+def _wait(table: Source, file: File) -> None:
+    print(f"waiting for another download of {table.title}: {file.name}", file=sys.stderr)
 
 
 def check(name: str, network: str) -> tuple[Source, File]:
@@ -80,38 +98,32 @@ def _unknown(table: Source, network: str) -> str:
 def _download(table: Source, file: File, path: Path) -> None:
     import pooch
 
-    def get(url: str, part: str, _: Any) -> None:
-        with _Progress(f"{table.title}: {file.name}") as progress:
-            download = pooch.HTTPDownloader(progressbar=progress, timeout=30, chunk_size=1 << 20)
-            download(url, part, None)
-        _check(Path(part), file)
-
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")  # the progress bar is enough
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pooch.retrieve(file.url, known_hash=None, fname=path.name, path=path.parent, downloader=get)
-    except WeightsError:
-        raise
-    except (OSError, ValueError) as error:  # including network errors
-        raise WeightsError(
-            f"{file.url} cannot be downloaded ({_reason(error)}). Put the file at {path} yourself, "
-            "or give the path of your copy: weights='PATH'"
-        ) from None
-    finally:
-        logger.setLevel(level)
+    with replacing(path) as part:
+        try:
+            with _Progress(f"{table.title}: {file.name}") as progress:
+                get = pooch.HTTPDownloader(progressbar=progress, timeout=30, chunk_size=1 << 20)
+                get(file.url, str(part), None)
+        except WeightsError:
+            raise
+        except (OSError, ValueError) as error:
+            if getattr(error, "errno", None):  # of the file, not of the network
+                raise
+            raise WeightsError(
+                f"{file.url} cannot be downloaded ({_reason(error)}). Put the file at {path} "
+                "yourself, or give the path of your copy: weights='PATH'"
+            ) from None
+        _check(part, file, f"what was downloaded from {file.url}", "It was not kept; try again")
 
 
-def _check(path: Path, file: File) -> None:
+def _check(path: Path, file: File, subject: str, advice: str) -> None:
     assert file.hash is not None
     kind, expected = file.hash
     with path.open("rb") as opened:
         actual = hashlib.file_digest(opened, kind).hexdigest()
     if not actual.startswith(expected):
         raise WeightsError(
-            f"{path} is not the file that was published: its {kind} is {actual}, expected "
-            f"{expected}{'...' if len(actual) > len(expected) else ''}. Delete it and try again"
+            f"{subject} is not the file that was published: its {kind} is {actual}, expected "
+            f"{expected}{'...' if len(actual) > len(expected) else ''}. {advice}"
         )
 
 
