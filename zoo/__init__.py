@@ -8,7 +8,7 @@ A spec is data; a graph is its meaning; a builder turns a graph into a framework
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as in typing, whose import takes longer than all else that is needed here
 
 __version__ = "0.1.0"
 
@@ -49,6 +49,8 @@ _HOMES = {
 __all__ = [*_HOMES, "__version__"]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from zoo.api.listing import list_backends as list_backends
     from zoo.api.listing import list_models as list_models
     from zoo.api.models import get_weights as get_weights

@@ -12,7 +12,7 @@ from limits import HANG
 from tables import golden
 
 import zoo
-from zoo.cli.main import COMMANDS, program
+from zoo.cli.program import COMMANDS, program
 from zoo.views.tables import comma_separated, markdown
 
 

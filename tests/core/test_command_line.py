@@ -11,7 +11,7 @@ from limits import HANG
 import zoo
 from zoo.backend import registry
 from zoo.cli import completion, progress, terminal
-from zoo.cli.main import COMMANDS, program
+from zoo.cli.program import COMMANDS, program
 from zoo.verification import tolerances
 from zoo.verification.verify import LEVELS
 from zoo.weights import readers
@@ -176,3 +176,79 @@ def test_a_level_that_needs_two_backends_says_which_are_there(monkeypatch):
     ):
         with pytest.raises(zoo.InputError, match=f"needs two; {found}"):
             zoo.verify("lenet5", backends=backends, level="full")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "status", "message"),
+    [
+        (">&-", 2, "error: cannot write the output: Bad file descriptor\n"),
+        ("2>&-", 0, ""),
+        ("<&- >/dev/null", 0, ""),
+        (">&- 2>&-", 2, ""),
+        (">/dev/full", 2, "error: cannot write the output: No space left on device\n"),
+        ("2>/dev/full >&-", 2, ""),
+        (">/dev/full 2>/dev/full", 2, ""),
+    ],
+)
+@pytest.mark.parametrize("command", ["list vgg11", "summary lenet5 --json", "--version"])
+def test_streams_that_are_closed_or_full(command, redirection, status, message):
+    line = f"{sys.executable} -m zoo {command} {redirection}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=HANG)
+    assert (done.returncode, done.stderr) == (status, message)
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"])
+def test_a_mistake_that_nobody_reads_has_its_status(redirection):
+    line = f"{sys.executable} -m zoo summary vgg {redirection}"
+    assert subprocess.run(["sh", "-c", line], timeout=HANG).returncode == 2
+
+
+def test_a_file_does_not_take_the_place_of_a_closed_stream(tmp_path):
+    line = f"{sys.executable} -m zoo draw lenet5 --output {tmp_path / 'x.svg'}"
+    for redirection in ("", "<&- >&- 2>&-"):
+        subprocess.run(["sh", "-c", f"{line} {redirection}"], timeout=HANG)
+        assert (tmp_path / "x.svg").read_text().rstrip().endswith("</svg>")
+
+
+INTERRUPTED_AT = """
+import os, signal, sys
+sys.argv = ["zoo", *sys.argv[2:]]
+from zoo.cli.main import main
+class Interrupting:
+    left = {number}
+    def find_spec(self, *_):
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 20, 60, 120])
+def test_ctrl_c_during_imports_is_one_line(number):
+    code = INTERRUPTED_AT.format(number=number)
+    run = [sys.executable, "-c", code, "-", "summary", "vgg16"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=HANG)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_ctrl_c_in_a_command_is_one_line():
+    code = (
+        "import os, signal, sys, zoo\n"
+        "from zoo.cli.main import main\n"
+        "zoo.summary = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.argv = ['zoo', 'summary', 'vgg16']\n"
+        "main()\n"
+    )
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=HANG)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_a_shells_background_job_is_not_interrupted():
+    code = INTERRUPTED_AT.format(number=5)
+    line = f"trap '' INT; exec {sys.executable} -c '{code}' - summary lenet5 --json"
+    line = line.replace('["zoo"', '["zoo"')
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=HANG)
+    assert done.returncode == 0, done.stderr

@@ -1,83 +1,73 @@
-"""The command line: one command per module of ``zoo.cli``.
+"""Starts the command line.
 
-Exit status: 0 for success, 1 when a comparison failed, 2 for a user error.
+This module imports next to nothing: from its first line on, Ctrl-C ends any command with one line.
 """
 
 from __future__ import annotations
 
-import click
+import os
+import sys
+from types import FrameType
 
-import zoo
-from zoo.cli import completion
-from zoo.cli.common import MODEL_HELP, SETTINGS
-from zoo.cli.lazy import LazyCommand
-from zoo.cli.terminal import run
+from zoo.cli.status import INTERRUPTED
 
-#: Name -> location of the command, and the first sentence of its help.
-COMMANDS = {
-    "list": ("zoo.cli.list:list_models", "List the models that zoo ships."),
-    "summary": (
-        "zoo.cli.summary:summary",
-        "Show a model's output shapes, parameters and MACs, beside the figures of its paper.",
-    ),
-    "draw": ("zoo.cli.draw:draw", "Draw a model as SVG: its blocks, and the shapes between them."),
-    "diff": ("zoo.cli.diff:diff", "Compare two models node by node."),
-    "verify": (
-        "zoo.cli.verify:verify",
-        "Verify that the frameworks compute the same values at every node.",
-    ),
-    "predict": ("zoo.cli.predict:predict", "Classify a photograph."),
-    "convert": ("zoo.cli.convert:convert", "Convert weights to another file format."),
-}
+try:
+    import signal
+except KeyboardInterrupt:  # this import takes half as long as Python itself needs to start
+    os.write(2, b"interrupted\n")
+    raise SystemExit(INTERRUPTED) from None
 
-_EPILOG = f"""\
-{MODEL_HELP}
-
-\b
-Completion of commands, models and backends, written to a file that your shell reads:
-  bash  zoo --show-completion bash > ~/.local/share/bash-completion/completions/zoo
-  zsh   zoo --show-completion zsh > ~/.zfunc/_zoo
-  fish  zoo --show-completion fish > ~/.config/fish/completions/zoo.fish
-"""
-
-
-class _InOrder(click.Group):
-    """A group that lists its commands in the order of definition, not alphabetically."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(self.commands)
-
-
-@click.group(
-    "zoo",
-    cls=_InOrder,
-    epilog=_EPILOG,
-    context_settings=SETTINGS,
-    invoke_without_command=True,
-    commands={name: LazyCommand(name, *rest) for name, rest in COMMANDS.items()},
-)
-@click.option("--version", is_flag=True, help="Print the version and exit.")
-@click.option(
-    "--show-completion",
-    "shell",
-    type=click.Choice(completion.SHELLS),
-    help="Print the completion script of a shell, and exit.",
-)
-@click.pass_context
-def program(context: click.Context, version: bool, shell: str | None) -> None:
-    """One architecture spec, four frameworks, the same network in each."""
-    if version:
-        click.echo(zoo.__version__)
-    elif shell:
-        click.echo(completion.script(context.command, shell))
-    elif context.invoked_subcommand is None:
-        click.echo(context.get_help())
-        context.exit(2)
-    else:
-        return
-    context.exit()
+_IMPORT = "<frozen importlib._bootstrap>"
+_END_OF_SPINNER = b"\r\x1b[K\x1b[?25h"  # clears the line and shows the cursor again
 
 
 def main() -> None:
     """Run the command line."""
-    run(program)
+    _open_streams()
+    # Otherwise it is ignored, as by a shell's background jobs.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    from zoo.cli.program import program
+    from zoo.cli.terminal import run
+
+    try:
+        run(program)
+    except KeyboardInterrupt:  # while a message was being written
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while Python exits
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt, or exit at once during an import.
+
+    There, libraries may swallow the exception, or Python may print it with a traceback.
+    """
+    caller = frame
+    while caller:
+        if caller.f_code.co_filename == _IMPORT:
+            prefix = _END_OF_SPINNER if os.isatty(2) else b""
+            os.write(2, prefix + b"interrupted\n")
+            os._exit(INTERRUPTED)
+        caller = caller.f_back
+    raise KeyboardInterrupt
+
+
+def _open_streams() -> None:
+    """Open the standard streams that are closed, such as by ``>&-``.
+
+    Otherwise the next file that is opened would take the place of one, and receive its output.
+    Writing to a standard output that was closed fails; messages on standard error are lost.
+    """
+    for number, name, flags in (
+        (0, "stdin", os.O_RDONLY),
+        (1, "stdout", os.O_RDONLY),
+        (2, "stderr", os.O_WRONLY),
+    ):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # gets the lowest number that is free
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from zoo.cli.terminal import err, escape
 
@@ -43,4 +43,5 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 
 def _print_line(step: str) -> None:
-    print(step, file=sys.stderr, flush=True)
+    with suppress(OSError):  # the work goes on even if nobody reads about it
+        print(step, file=sys.stderr, flush=True)

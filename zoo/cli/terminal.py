@@ -9,11 +9,13 @@ import os
 import re
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
+from zoo.cli.status import CLOSED_PIPE, INTERRUPTED
 from zoo.errors import InputError, ZooError
 
 if TYPE_CHECKING:
@@ -23,8 +25,6 @@ _QUOTE = "'"
 _ARGUMENT = re.compile(
     r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model)=('[^']*'|\d+)"
 )
-CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
-INTERRUPTED = 130  # 128 + SIGINT
 
 
 class _Deferred:
@@ -62,7 +62,10 @@ def run(program: click.Command) -> NoReturn:
             stream.reconfigure(errors="replace")  # for terminals that lack a character
     stdout = sys.stdout
     try:
-        sys.exit(program.main(prog_name="zoo", standalone_mode=False) or 0)
+        try:
+            sys.exit(program.main(prog_name="zoo", standalone_mode=False) or 0)
+        finally:
+            stdout.flush()  # here an error can be reported; while Python exits, it cannot
     except click.UsageError as error:
         fail(_usage(error))
     except click.Abort:
@@ -72,8 +75,10 @@ def run(program: click.Command) -> NoReturn:
     except MemoryError:
         fail("not enough memory for a network or an image of this size")
     except BrokenPipeError:
+        _discard(stdout)
         raise SystemExit(CLOSED_PIPE) from None
     except OSError as error:  # for example, the disk is full
+        _discard(stdout)
         reason = error.strerror or error
         fail(
             f"{error.filename}: {reason}"
@@ -81,7 +86,9 @@ def run(program: click.Command) -> NoReturn:
             else f"cannot write the output: {reason}"
         )
     except SystemExit as end:  # the normal end of a command
-        if _is_pipe_closed(stdout, end):
+        # After a BrokenPipeError rich exits from its handler; click exits with another sys.stdout.
+        if isinstance(end.__context__, BrokenPipeError) or sys.stdout is not stdout:
+            _discard(stdout)
             raise SystemExit(CLOSED_PIPE) from None
         raise
 
@@ -94,17 +101,9 @@ def _usage(error: click.UsageError) -> str:
     return f"{message}{end} See '{command} --help'"
 
 
-def _is_pipe_closed(stdout: Any, end: SystemExit) -> bool:
-    """Return whether the output is a pipe that its reader has closed, and stop writing to it."""
-    # After a BrokenPipeError rich exits from its handler; click exits with another sys.stdout.
-    closed = isinstance(end.__context__, BrokenPipeError) or sys.stdout is not stdout
-    try:
-        stdout.flush()
-    except BrokenPipeError:
-        closed = True
-    if closed:  # Python flushes stdout again when it exits
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-    return closed
+def _discard(stdout: Any) -> None:
+    """Discard what has not been written: Python flushes the output again when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
 
 
 def print_json(value: Any) -> None:
@@ -127,7 +126,8 @@ def check_writable(path: Path, argument: str = "--output") -> None:
 
 def fail(message: str) -> NoReturn:
     """Print a user error in one line, and exit with status 2."""
-    err.print(f"[bold red]error:[/] {escape(as_options(message))}", soft_wrap=True)
+    with suppress(OSError, SystemExit):  # nobody reads it; rich would exit with another status
+        err.print(f"[bold red]error:[/] {escape(as_options(message))}", soft_wrap=True)
     raise SystemExit(2)
 
 

@@ -22,7 +22,8 @@ from zoo.cli.common import (
     size_options,
 )
 from zoo.cli.progress import progress
-from zoo.cli.terminal import INTERRUPTED, check_writable, err, escape, fail, out, print_json
+from zoo.cli.status import INTERRUPTED
+from zoo.cli.terminal import check_writable, err, escape, fail, out, print_json
 from zoo.errors import InputError, suggestion
 
 

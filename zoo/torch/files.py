@@ -72,7 +72,7 @@ def read(path: Path) -> Iterator[tuple[str, Stored]]:
         return storage
 
     try:
-        if data[:4] == b"PK\x03\x04":
+        if bytes(data[:4]) == b"PK\x03\x04":
             value, parts = _read_zip(path, data, persistent)
         else:
             value, parts = _read_old(data, persistent, storages)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import pickle
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
@@ -198,7 +198,8 @@ class Reader:
             return items
 
         file: Any = self  # which has the two methods of a file that are used
-        for opcode, argument, _ in pickletools.genops(file):
+        instructions: Iterator[tuple[Any, Any, Any]] = pickletools.genops(file)
+        for opcode, argument, _ in instructions:
             self.instructions += 1
             if self.instructions > MAX_INSTRUCTIONS:
                 raise pickle.UnpicklingError(f"it has more than {MAX_INSTRUCTIONS:,} instructions")
