@@ -43,6 +43,7 @@ def test_lines_survive_merging():
         ("a: b: c", "f.yaml:1: not valid YAML: mapping values are not allowed"),
         ("{[1]: 2}", "f.yaml:1: $: a key must be a plain scalar"),
         ("a: *x", "f.yaml:1: not valid YAML: found undefined alias"),
+        ("a: {b: @x}", "f.yaml:1: not valid YAML: text that begins with '@' needs quotes"),
         ('a: "\\U99999999"', "f.yaml"),
         ("a: \x07", "f.yaml"),
         (
@@ -58,6 +59,29 @@ def test_one_line_says_what_is_wrong_and_where(text, message):
         document.parse(text, "f.yaml")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\tlayers: {}",
+        "layers:\n\tconv: {op: relu}",
+        "layers:\n  \tconv: {op: relu}",
+        "layers:\n  a: {op: relu}\n\tb: {op: relu}",
+        "layers:\n  a: {op: relu}\n  \tb: {op: relu}",
+        "layers:\r\n  a: {op: relu}\r\n\tb: {op: relu}",
+        "layers:\n  a:\n    op: conv\n\t  out_channels: 3",
+        "layers:\n  a:\n\t\top: relu",
+        "layers:\n  a:\n  # é\n\t- b",
+        "a: |\n\ttext",
+        "a: 1\n\t# a comment\nb: 2",
+        "a:\n  -\tb: 1",
+    ],
+)
+def test_a_tab_in_the_indentation_is_called_one(text, mark):
+    with pytest.raises(SpecError, match=r"f\.yaml:\d: not valid YAML: a tab; indent with spaces$"):
+        document.parse(mark + text, "f.yaml")
 
 
 @pytest.mark.parametrize(

@@ -306,9 +306,13 @@ def _check_events(text: str, file: str) -> bool:
     return has_aliases
 
 
-def _at_tab(text: str, mark: yaml.Mark) -> bool:
-    lines = text.splitlines()
-    return mark.line < len(lines) and lines[mark.line].startswith("\t", mark.column)
+def _misplaced(text: str, mark: yaml.Mark) -> str:
+    """Say in a user's words what is wrong with the character that the parser stopped at."""
+    lines = text.removeprefix("\ufeff").splitlines()  # the parser does not count the mark
+    character = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
+    if character in ("@", "`", "%"):
+        return f"text that begins with {character!r} needs quotes"
+    return "a tab; indent with spaces"
 
 
 def _line(event: Any) -> int:
@@ -319,8 +323,8 @@ def _syntax_error(error: yaml.YAMLError, text: str, file: str) -> SpecError:
     mark: yaml.Mark | None = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     position = f"{_end(file)}:{mark.line + 1}" if mark else _end(file)
-    if "cannot start any token" in problem and mark and _at_tab(text, mark):
-        return SpecError(f"{position}: not valid YAML: a tab; indent with spaces")
+    if mark and any(words in problem for words in ("cannot start any token", "a tab character")):
+        problem = _misplaced(text, mark)
     if "maximum nesting depth" in problem:  # libyaml's own limit, reached by its look-ahead
         return SpecError(f"{position}: nested more than {MAX_DEPTH} levels deep")
     return SpecError(f"{position}: not valid YAML: {problem}")
