@@ -27,10 +27,11 @@ _HOMES = {
     "load": "zoo.api.storage",
     "loss": "zoo.api.running",
     "predict": "zoo.api.running",
-    "preprocess": "zoo.api.running",
+    "preprocess": "zoo.api.preprocessing",
     "save": "zoo.api.storage",
     "set_weights": "zoo.api.models",
     "summary": "zoo.views.summary.summary",
+    "transform": "zoo.api.preprocessing",
     "verify": "zoo.verification.verify",
     "BackendError": "zoo.errors",
     "InputError": "zoo.errors",
@@ -56,10 +57,11 @@ if TYPE_CHECKING:
     from zoo.api.models import get_weights as get_weights
     from zoo.api.models import set_weights as set_weights
     from zoo.api.networks import graph_of as graph_of
+    from zoo.api.preprocessing import preprocess as preprocess
+    from zoo.api.preprocessing import transform as transform
     from zoo.api.running import features as features
     from zoo.api.running import loss as loss
     from zoo.api.running import predict as predict
-    from zoo.api.running import preprocess as preprocess
     from zoo.api.storage import save as save
     from zoo.api.typed import build as build
     from zoo.api.typed import convert as convert

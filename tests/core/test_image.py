@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import pickle
+import subprocess
+import sys
+from contextlib import ExitStack, suppress
+
 import numpy as np
 import pytest
-from PIL import Image
+from limits import HANG
+from PIL import Image, ImageOps
+from tables import golden
 
 import zoo
 from zoo.data import images
 from zoo.errors import InputError
+from zoo.weights import sources
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def test_the_usual_recipe_is_what_specs_say_by_themselves(spec_file):
@@ -16,58 +27,99 @@ def test_the_usual_recipe_is_what_specs_say_by_themselves(spec_file):
     assert graph.preprocessing == dict(images.USUAL)
 
 
-@pytest.mark.parametrize("kind", ["png", "tiff"])
-def test_16_bits_are_as_bright_as_8(kind, tmp_path):
-    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 4
-    paths = [tmp_path / f"{bits}.{kind}" for bits in (8, 16)]
-    Image.fromarray(grey.astype(np.uint8)).save(paths[0])
-    Image.fromarray((grey * 257).astype(np.uint16)).save(paths[1])
-    eight, sixteen = (images.load(path, (8, 8)) for path in paths)
-    assert np.array_equal(eight, sixteen)
-    assert np.array_equal(images.load(Image.open(paths[1]), (8, 8)), eight)
+@pytest.fixture
+def opened():
+    """Opens image files, and closes them after the test."""
+    with ExitStack() as stack:
+        yield lambda path: stack.enter_context(Image.open(path))
 
 
-def test_numbers_that_are_no_brightness_are_refused(tmp_path):
-    Image.fromarray(np.full((4, 4), 0.5, np.float32)).save(tmp_path / "f.tiff")
-    with pytest.raises(InputError, match="expected an image with 8 or 16 bits per value"):
-        images.load(tmp_path / "f.tiff", (4, 4))
-
-
-def by_hand(photo: Image.Image, size=224, shorter=256):
+def by_hand(photo: Image.Image, size=224, shorter=256, method="bilinear", mean=MEAN, std=STD):
     """torchvision's ImageClassification: resize the shorter side, centre crop, scale, normalise."""
     width, height = photo.size
+    method = Image.Resampling[method.upper()]
     if width < height:
-        resized = photo.resize((shorter, int(shorter * height / width)), Image.Resampling.BILINEAR)
+        resized = photo.resize((shorter, int(shorter * height / width)), method)
     else:
-        resized = photo.resize((int(shorter * width / height), shorter), Image.Resampling.BILINEAR)
+        resized = photo.resize((int(shorter * width / height), shorter), method)
     left, top = round((resized.width - size) / 2), round((resized.height - size) / 2)
     pixels = np.asarray(resized.crop((left, top, left + size, top + size)), np.float64) / 255
-    normal = (pixels - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    return normal.transpose(2, 0, 1)[None]
+    return ((pixels - mean) / std).transpose(2, 0, 1)[None]
+
+
+def transformed_once_more(x):
+    """torchvision's GoogLeNet and Inception3 begin with this, if their weights are published."""
+    return np.stack(
+        [
+            x[:, 0] * (0.229 / 0.5) + (0.485 - 0.5) / 0.5,
+            x[:, 1] * (0.224 / 0.5) + (0.456 - 0.5) / 0.5,
+            x[:, 2] * (0.225 / 0.5) + (0.406 - 0.5) / 0.5,
+        ],
+        1,
+    )
 
 
 @pytest.fixture(scope="module")
 def photo():
-    return Image.open(images.default()).convert("RGB")
+    with Image.open(images.default()) as image:
+        return image.convert("RGB")
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_torchvisions(turned, photo):
-    photo = photo.rotate(90, expand=True) if turned else photo
-    found = zoo.preprocess(photo, zoo.graph("vgg16"))
+TORCHVISION = golden("torchvision_preprocessing")
+
+
+def test_torchvisions_table_is_complete():
+    assert {row["model"] for row in TORCHVISION} == set(sources.source("torchvision").networks)
+
+
+@pytest.mark.parametrize("row", TORCHVISION, ids=lambda row: row["model"])
+def test_torchvisions(row, photo):
+    numbers = ([float(n) for n in row[key].split()] for key in ("mean", "std"))
+    expected = by_hand(photo, int(row["crop"]), int(row["resize"]), row["interpolation"], *numbers)
+    if row["model"] in ("googlenet_torchvision", "inception_v3"):
+        expected = transformed_once_more(expected)
+    found = zoo.preprocess(photo, row["model"])
     assert found.dtype == np.float32
-    assert np.abs(found - by_hand(photo)).max() < 1e-6
+    assert np.abs(found - expected).max() < 1e-6
 
 
-def test_torchvisions_googlenet_transforms_its_input_once_more(photo):
-    x = by_hand(photo)
-    transformed = [
-        x[:, 0] * (0.229 / 0.5) + (0.485 - 0.5) / 0.5,
-        x[:, 1] * (0.224 / 0.5) + (0.456 - 0.5) / 0.5,
-        x[:, 2] * (0.225 / 0.5) + (0.406 - 0.5) / 0.5,
-    ]
-    found = zoo.preprocess(photo, zoo.graph("googlenet_torchvision"))
-    assert np.abs(found - np.stack(transformed, 1)).max() < 1e-6
+@pytest.mark.parametrize(
+    "size", [(451, 300), (300, 451), (301, 301), (97, 640), (224, 225), (256, 300), (1001, 667)]
+)
+def test_torchvisions_with_photographs_of_other_shapes(size, photo):
+    photo = photo.resize(size)
+    assert np.abs(zoo.preprocess(photo, "vgg16") - by_hand(photo)).max() < 1e-6
+    found = zoo.preprocess(photo, "convnext_tiny")
+    assert np.abs(found - by_hand(photo, shorter=236)).max() < 1e-6
+
+
+def test_the_resized_side_is_rounded(photo):
+    """A crop as a fraction, as older files have it, gives the publisher's own sizes, too."""
+    for fraction, size, shorter in (
+        (0.875, 299, 342),
+        (0.9896, 380, 384),
+        (0.9492, 224, 236),
+        ([299, 341], 299, 341),
+        ([224, 232], 112, 116),
+    ):
+        found = images.load(photo, (size, size), recipe={**images.USUAL, "crop": fraction})
+        assert np.abs(found - by_hand(photo, size, shorter)).max() < 1e-6
+
+
+@pytest.mark.parametrize("crop", ["[224, 0]", "[256, 224]", "[1, 11]", "[224]", "0.05", "[0.5, 1]"])
+def test_a_crop_that_is_none_is_refused(crop, spec_file):
+    path = spec_file("a: {op: relu}", header=f"preprocessing: {{crop: {crop}}}\n")
+    with pytest.raises(zoo.SpecError, match=r"preprocessing\.crop: expected a number from 0\.1 to"):
+        zoo.graph(path)
+
+
+def test_a_graph_whose_preprocessing_is_none_is_refused(photo):
+    data = zoo.graph("lenet5").to_dict()
+    data["preprocessing"] = {"crop": "most of it"}
+    with pytest.raises(InputError, match=r"lenet5: \$\.preprocessing\.crop: expected a number"):
+        zoo.preprocess(photo, zoo.Graph.from_dict(data))
+    data["preprocessing"] = {"interpolation": "nearest"}  # the rest is the usual
+    assert zoo.preprocess(photo, zoo.Graph.from_dict(data)).shape == (1, 1, 32, 32)
 
 
 def test_keras_squeezes_and_turns_the_colours(photo):
@@ -77,14 +129,156 @@ def test_keras_squeezes_and_turns_the_colours(photo):
     assert np.array_equal(found, pixels.transpose(2, 0, 1)[None])
 
 
-def test_a_path_an_image_and_an_array_are_one(photo):
+# What an image can be
+
+
+def test_a_path_an_image_and_an_array_are_one(photo, opened):
     graph = zoo.graph("vgg16")
-    expected = zoo.preprocess(images.default(), graph)
-    assert np.array_equal(zoo.preprocess(str(images.default()), graph), expected)
-    assert np.array_equal(zoo.preprocess(photo, graph), expected)
-    assert np.array_equal(zoo.preprocess(np.asarray(photo), graph), expected)
-    with_alpha = np.asarray(photo.convert("RGBA"))
-    assert np.array_equal(zoo.preprocess(with_alpha, graph), expected)
+    path = images.default()
+    expected = zoo.preprocess(path, graph)
+    values = np.asarray(photo)
+    for same in (str(path), bytes(path), photo, opened(path), values, photo.convert("RGBA")):
+        assert np.array_equal(zoo.preprocess(same, graph), expected)
+    assert np.array_equal(zoo.preprocess(np.asarray(photo.convert("RGBA")), graph), expected)
+    grey = values[..., 0]
+    assert np.array_equal(zoo.preprocess(grey, graph), zoo.preprocess(grey[..., None], graph))
+
+
+@pytest.fixture
+def small():
+    """A picture of colours, of which no rotation and no mirror image is equal to it."""
+    values = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def as_file(image: Image.Image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+@pytest.fixture
+def same_of_both(opened):
+    """A file and its Pillow image, which stays as it is, give what an upright RGB image gives."""
+
+    def check(path, expected: Image.Image, size=(12, 16)):
+        image = opened(path)
+        before = image.mode, image.size, image.tobytes(), dict(image.getexif())
+        for channels in (3, 1):
+            wanted = images.load(expected, size, channels, {**images.USUAL, "crop": 1})
+            for same in (path, image, opened(path), image.copy()):
+                found = images.load(same, size, channels, {**images.USUAL, "crop": 1})
+                assert np.array_equal(found, wanted)
+        assert (image.mode, image.size, image.tobytes(), dict(image.getexif())) == before
+
+    return check
+
+
+#: Orientation of EXIF -> how to turn the stored image to see it upright, as EXIF 2.32 has it.
+UPRIGHT = {
+    1: lambda x: x,
+    2: np.fliplr,
+    3: lambda x: np.rot90(x, 2),
+    4: np.flipud,
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: np.rot90(x, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_an_orientation_is_applied_to_files_and_images(
+    orientation, kind, small, tmp_path, same_of_both, opened
+):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = opened(as_file(small, tmp_path / f"stored.{kind}")).convert("RGB")
+    path = as_file(small, tmp_path / f"turned.{kind}", exif=exif)
+    upright = Image.fromarray(np.ascontiguousarray(UPRIGHT[orientation](np.asarray(stored))))
+    same_of_both(path, upright, size=(upright.height, upright.width))
+
+
+@pytest.mark.parametrize("kind", ["png", "gif", "tiff"])
+@pytest.mark.filterwarnings("error")
+def test_a_palettes_colours(kind, small, tmp_path, same_of_both):
+    palette = small.quantize(200)
+    same_of_both(as_file(palette, tmp_path / f"p.{kind}"), palette.convert("RGB"))
+
+
+@pytest.mark.parametrize("transparency", [5, bytes(range(0, 200))], ids=["one", "of each colour"])
+@pytest.mark.filterwarnings("error")
+def test_a_palettes_transparency_is_ignored(transparency, small, tmp_path, same_of_both, opened):
+    palette = small.quantize(200)
+    path = as_file(palette, tmp_path / "p.png", transparency=transparency)
+    assert "transparency" in opened(path).info
+    same_of_both(path, palette.convert("RGB"))
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "tiff"])
+def test_transparency_is_ignored(kind, small, tmp_path, same_of_both):
+    """Pixels show the colours that are stored, as in the loaders of torchvision and Keras."""
+    clear = small.copy()
+    clear.putalpha(Image.fromarray(np.arange(192, dtype=np.uint8).reshape(12, 16)))
+    options = {"lossless": True, "exact": True} if kind == "webp" else {}
+    same_of_both(as_file(clear, tmp_path / f"clear.{kind}", **options), small)
+    with_key = as_file(small, tmp_path / "key.png", transparency=small.getpixel((0, 0)))
+    same_of_both(with_key, small)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1"])
+def test_grey_images_have_three_equal_channels(mode, small, tmp_path, same_of_both):
+    grey = small.convert("L").convert(mode)
+    same_of_both(as_file(grey, tmp_path / "grey.png"), grey.convert("L").convert("RGB"))
+
+
+@pytest.mark.parametrize("kind", ["jpg", "tiff"])
+def test_inks_are_converted_as_pillow_does(kind, small, tmp_path, opened):
+    path = as_file(small.convert("CMYK"), tmp_path / f"inks.{kind}")
+    stored = opened(path)
+    assert stored.mode == "CMYK"
+    expected = images.load(stored.convert("RGB"), (12, 16))
+    for image in (path, stored):
+        assert np.array_equal(images.load(image, (12, 16)), expected)
+
+
+@pytest.mark.parametrize(
+    "mode", ["YCbCr", "LAB", "HSV", "La", "RGBa", "PA", "RGBX", "I;16B", "I;16L", "I"]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_other_mode_of_pillow_is_read(mode, channels):
+    black = Image.new(mode, (8, 8))
+    assert images.load(black, (8, 8), channels).shape == (1, channels, 8, 8)
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp", "png", "tiff"])
+def test_the_first_frame_of_an_animation_is_taken(kind, small, tmp_path, same_of_both, opened):
+    first = small.quantize(200).convert("RGB")
+    others = [ImageOps.invert(first), Image.new("RGB", first.size)]
+    options = {"lossless": True} if kind == "webp" else {}
+    path = tmp_path / f"moving.{kind}"
+    first.save(path, save_all=True, append_images=others, **options)
+    assert opened(path).n_frames == 3
+    same_of_both(path, first)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_16_bits_are_as_bright_as_8(kind, tmp_path, same_of_both, opened):
+    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 4
+    paths = [tmp_path / f"{bits}.{kind}" for bits in (8, 16)]
+    Image.fromarray(grey.astype(np.uint8)).save(paths[0])
+    Image.fromarray((grey * 257).astype(np.uint16)).save(paths[1])
+    eight, sixteen = (images.load(path, (8, 8)) for path in paths)
+    assert np.array_equal(eight, sixteen)
+    assert np.array_equal(images.load(opened(paths[1]), (8, 8)), eight)
+    same_of_both(paths[1], opened(paths[0]).convert("RGB"), size=(8, 8))
+
+
+def test_numbers_that_are_no_brightness_are_refused(tmp_path, opened):
+    path = as_file(Image.fromarray(np.full((4, 4), 0.5, np.float32)), tmp_path / "f.tiff")
+    for image in (path, opened(path), Image.fromarray(np.full((4, 4), -1, np.int32))):
+        with pytest.raises(InputError, match="expected an image with 8 or 16 bits per value"):
+            images.load(image, (4, 4))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (240, 320), (301, 97), (1, 1)])
@@ -102,23 +296,150 @@ def test_other_numbers_of_channels(channels, photo):
     assert zoo.preprocess(photo, zoo.graph("vgg16", in_channels=channels)).shape[1] == channels
 
 
+# What is none
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (np.zeros((4, 4, 3)), r"expected an image as uint8 \[H, W, 3\], got float64 \[4, 4, 3\]"),
+        (
+            np.zeros((4, 4, 3)),
+            r"expected an image as uint8 \[H, W, 3\], got float64 \[4, 4, 3\]; for values from 0 "
+            r"to 1: \(255 \* values\)\.round\(\)\.astype\('uint8'\)",
+        ),
+        (np.zeros((3, 4, 4), np.float16), "got float16"),
+        (np.zeros((4, 4, 3), np.int64), r"expected an image as uint8 \[H, W, 3\], got int64"),
+        (np.zeros((4, 4), bool), "got bool"),
         (np.zeros((4, 4, 2), np.uint8), "expected an image as uint8"),
+        (np.zeros((3, 9, 9), np.uint8), r"got uint8 \[3, 9, 9\]; move the channels last: values"),
         (np.zeros((0, 4, 3), np.uint8), "expected an image as uint8"),
+        (np.zeros(4, np.uint8), r"got uint8 \[4\]"),
+        (np.uint8(3), r"got uint8 \[\]"),
         (3, "an image must be a file, a Pillow image or an array, got 3"),
         (None, "an image must be a file, a Pillow image or an array, got None"),
+        (io.BytesIO(), "an image must be a file, a Pillow image or an array, got BytesIO"),
         ("no.jpg", "no.jpg: no such file"),
-        (__file__, "cannot be read as an image"),
-        (Image.new("L", (1, 1_000_000)), "too narrow to crop"),
+        (b"no.jpg", "no.jpg: no such file"),
+        ("a\0b", "no such file"),
+        (b"\xff\xd8" * 10_000, r"^.{,300}: no such file"),
+        ("/", "/: not a file"),
+        ("/dev/null", "/dev/null: not a file"),
+        (__file__, r"cannot be read as an image \(no format that Pillow knows\)"),
+        (Image.new("L", (1, 1_000_000)), "an image of 1x1000000 pixels is too narrow to crop"),
+        (Image.new("L", (0, 5)), "the image is empty, 0x5 pixels"),
+        ([], "expected at least one image, got none"),
+        ([np.zeros((4, 4, 3), np.uint8), "no.jpg"], r"image \[1\] of the list: no.jpg: no such"),
+        ([[1, 2], [3, 4]], r"image \[0\] of the list: an image must be a file"),
+        (np.zeros((2, 3, 9, 9), np.uint8), r"image \[0\] of the list: .* move the channels last"),
     ],
-    ids=["floats", "two channels", "empty", "number", "none", "missing", "text", "narrow"],
+    ids=lambda value: str(value)[:40] if isinstance(value, str) else type(value).__name__,
 )
 def test_what_is_no_image(given, message):
     with pytest.raises(InputError, match=message):
         zoo.preprocess(given, zoo.graph("vgg16"))
+
+
+def damaged(contents: bytes) -> list[bytes]:
+    """A file that ends early, and one with every tenth byte after its beginning changed."""
+    changed = bytearray(contents)
+    for i in range(len(contents) // 3, len(contents), 10):
+        changed[i] ^= 0xFF
+    return [b"", contents[:10], contents[: len(contents) // 2], bytes(changed)]
+
+
+@pytest.mark.parametrize(
+    "kind", ["png", "jpeg", "gif", "bmp", "tiff", "webp", "ppm", "tga", "jpeg2000", "ico"]
+)
+@pytest.mark.filterwarnings("ignore")  # Pillow's own, of damaged metadata
+def test_damaged_files_are_refused_or_read(kind, small, tmp_path, opened):
+    written = io.BytesIO()
+    small.save(written, kind)
+    path = tmp_path / "damaged"
+    for contents in damaged(written.getvalue()):
+        path.write_bytes(contents)
+        given = [path]
+        with suppress(Exception):  # Pillow's own, if it cannot open the file
+            given.append(opened(path))
+        for image in given:
+            try:
+                found = images.load(image, (8, 8))
+            except InputError as error:
+                assert str(error).startswith(str(path)), error
+                assert "\n" not in str(error)
+            else:
+                assert np.isfinite(found).all()
+
+
+def test_a_truncated_file_is_refused_whoever_opens_it(tmp_path, opened):
+    path = tmp_path / "half.jpg"
+    path.write_bytes(images.default().read_bytes()[:5000])
+    for image in (path, opened(path)):
+        with pytest.raises(InputError, match=r"half\.jpg: cannot be read as an image \(.*truncat"):
+            images.load(image, (8, 8))
+    path.write_bytes(b"")
+    with pytest.raises(InputError, match=r"half\.jpg: cannot be read .*\(the file is empty\)"):
+        images.load(path, (8, 8))
+
+
+@pytest.mark.parametrize("side", [10_001, 14_000], ids=["for zoo", "for Pillow"])
+@pytest.mark.filterwarnings("ignore:Image size")
+def test_a_bomb_is_refused_before_it_is_decoded(side, tmp_path, monkeypatch, opened):
+    path = as_file(Image.new("1", (side, side)), tmp_path / "bomb.png")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda _: pytest.fail("decoded"))
+    for image in (path, opened(path)) if side < 13_000 else (path,):
+        with pytest.raises(InputError, match=r"bomb\.png: .*(more than 100,000,000|bomb)"):
+            images.load(image, (8, 8))
+
+
+# Many images, and data pipelines
+
+
+def test_many_images_of_any_size(photo, small, tmp_path):
+    network = zoo.graph("lenet5_modern", in_channels=3)
+    mixed = [images.default(), small, np.asarray(photo), as_file(small, tmp_path / "a.png")]
+    expected = np.concatenate([zoo.preprocess(image, network) for image in mixed])
+    for many in (mixed, tuple(mixed), iter(mixed)):
+        found = zoo.preprocess(many, network)
+        assert found.dtype == np.float32
+        assert np.array_equal(found, expected)
+    batch = np.stack([np.asarray(small)] * 3)
+    assert np.array_equal(zoo.preprocess(batch, network), expected[[1, 1, 1]])
+
+
+def test_a_transform_gives_one_input(photo):
+    transform = zoo.transform("vgg16_keras")
+    expected = zoo.preprocess(photo, "vgg16_keras")[0]
+    assert transform.shape == (3, 224, 224)
+    assert np.array_equal(transform(photo), expected)
+    last = zoo.transform(zoo.graph("vgg16_keras"), layout="HWC")
+    assert last.shape == (224, 224, 3)
+    assert np.array_equal(last(photo), expected.transpose(1, 2, 0))
+    assert last(photo).flags.c_contiguous
+    assert last(photo).flags.writeable
+    assert last != transform
+    assert last == zoo.transform("vgg16_keras", "HWC")
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "", "chw", 5, ["CHW"]])
+def test_other_layouts_are_refused(layout):
+    with pytest.raises(InputError, match="layout must be 'CHW' or 'HWC', got "):
+        zoo.transform("vgg16", layout)
+
+
+def test_a_transform_can_be_sent_to_a_process_which_then_imports_no_framework(photo, tmp_path):
+    transform = zoo.transform("lenet5_modern")
+    assert pickle.loads(pickle.dumps(transform)) == transform
+    (tmp_path / "sent").write_bytes(pickle.dumps(transform))
+    code = (
+        "import pickle, sys; from pathlib import Path; from zoo.data import images\n"
+        "found = pickle.loads(Path(sys.argv[1]).read_bytes())(images.default())\n"
+        "assert not {'torch', 'paddle', 'keras', 'tensorflow', 'flax', 'jax'} & set(sys.modules)\n"
+        "sys.stdout.buffer.write(found.tobytes())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "sent"], capture_output=True, timeout=HANG
+    )
+    assert done.stdout == transform(photo).tobytes(), done.stderr
 
 
 def test_names_of_classes():

@@ -70,6 +70,7 @@ def calls(tmp_path_factory):
         "preprocess": (zoo.preprocess, {"image": photograph, "model": model}),
         "save": (zoo.save, {"model": model, "path": folder / "saved.safetensors"}),
         "set_weights": (zoo.set_weights, {"model": model, "weights": zoo.get_weights(model)}),
+        "transform": (zoo.transform, {"model": model, "layout": "HWC"}),
         "summary": (zoo.summary, {"model": "lenet5", "aux": False}),
         "verify": (zoo.verify, {"name": "lenet5", **no_photograph}),
         "testing.assert_same": (

@@ -1,8 +1,7 @@
-"""The functions that run a model: on photographs, on arrays, and for its loss."""
+"""The functions that run a model: on arrays, and for its loss."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,36 +14,6 @@ from zoo.data.labels import class_numbers
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
-from zoo.language.graphs import graph
-
-
-def preprocess(image: Any, model: Any) -> Array:
-    """Turn a photograph into a model's input, as the publisher of its weights does.
-
-    Args:
-        image: An image file, a Pillow image, or an array of uint8 [H, W, 3].
-        model: A model that zoo built, a graph, or a name as for :func:`build`.
-
-    Returns:
-        float32 [1, C, H, W], in the size that the model was built for.
-
-    Raises:
-        InputError: The image cannot be read.
-        BackendError: The model was not built by zoo.
-
-    Example:
-        >>> import zoo
-        >>> from zoo.data import images
-        >>> zoo.preprocess(images.default(), zoo.graph("vgg16")).shape
-        (1, 3, 224, 224)
-    """
-    from zoo.data import images
-
-    if isinstance(model, str | os.PathLike):
-        model = graph(model)
-    network = model if isinstance(model, Graph) else find_built(model)[2]
-    channels, *size = network.input_shape
-    return images.load(image, (size[0], size[1]), channels, network.preprocessing)
 
 
 def loss(model: Any, outputs: Any, labels: Any) -> Any:

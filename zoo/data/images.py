@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo import arguments
+from zoo.data.reading import MAX_PIXELS, read
 from zoo.errors import InputError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    Source = str | Path | Image.Image | np.ndarray[tuple[int, ...], np.dtype[Any]]
+    from zoo.data.reading import Source
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -31,7 +32,64 @@ USUAL: Mapping[str, Any] = {
     "std": [0.229, 0.224, 0.225],
 }
 
-MAX_PIXELS = 100_000_000
+#: The order of the axes of an input -> what moves the channels of [H, W, C] there.
+LAYOUTS: Mapping[str, tuple[int, ...]] = {"CHW": (2, 0, 1), "HWC": (0, 1, 2)}
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Turns one photograph into the input of a network; :func:`zoo.transform` makes it.
+
+    It can be pickled, so that worker processes can have it, and needs no framework.
+
+    Attributes:
+        size: Height and width of the input.
+        channels: 1 for the luminance, 3 for the colours; with more, the colours repeat.
+        recipe: A spec's ``preprocessing``.
+        layout: ``CHW`` or ``HWC``.
+
+    Example:
+        >>> transform = Transform((224, 224), 3, USUAL, "HWC")
+        >>> transform.shape, transform(default()).dtype
+        ((224, 224, 3), dtype('float32'))
+    """
+
+    size: tuple[int, int]
+    channels: int
+    recipe: Mapping[str, Any]
+    layout: str = "CHW"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a result, which a TensorFlow pipeline has to be told."""
+        axes = (*self.size, self.channels)
+        return tuple(axes[axis] for axis in LAYOUTS[self.layout])
+
+    def __call__(self, image: Source) -> Array:
+        """Transform a photograph.
+
+        Args:
+            image: An image file that Pillow reads, a Pillow image, or an array of uint8
+                [H, W, 3], [H, W, 4], [H, W, 1] or [H, W].
+
+        Returns:
+            A new array of float32, [channels, height, width] or [height, width, channels].
+
+        Raises:
+            InputError: The image cannot be read, is too large, or is too narrow to crop.
+        """
+        recipe = self.recipe
+        photograph = read(image, "L" if self.channels == 1 else "RGB")
+        cropped = _resize_and_crop(photograph, self.size, recipe)
+        scale = np.float32(recipe["range"] / 255)
+        pixels = np.asarray(cropped, np.float32).reshape(*self.size, -1) * scale
+        mean, std = np.array(recipe["mean"], np.float32), np.array(recipe["std"], np.float32)
+        if self.channels == 1:
+            mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
+        values = (pixels - mean) / std
+        order = [2, 1, 0] if recipe["channels"] == "bgr" and self.channels > 1 else [0, 1, 2]
+        colours = [order[i % values.shape[2]] for i in range(self.channels)]
+        return np.ascontiguousarray(values[:, :, colours].transpose(LAYOUTS[self.layout]))
 
 
 def default() -> Path:
@@ -42,41 +100,15 @@ def default() -> Path:
 def load(
     image: Source, size: tuple[int, int], channels: int = 3, recipe: Mapping[str, Any] = USUAL
 ) -> Array:
-    """Turn a photograph into the input of a network.
+    """Turn a photograph into a batch of one, float32 [1, channels, height, width].
 
-    The photograph is resized, cropped at the centre, and normalised. The crop keeps the fraction
-    that the recipe states: with 0.875, an input of 224 is cropped from a shorter side of 256.
-
-    Args:
-        image: An image file that Pillow reads, a Pillow image, or an array of uint8 [H, W, 3],
-            [H, W, 4] or [H, W].
-        size: Height and width of the result.
-        channels: 1 for the luminance, 3 for the colours; with more, the colours repeat.
-        recipe: A spec's ``preprocessing``.
-
-    Returns:
-        float32 [1, channels, height, width].
-
-    Raises:
-        InputError: The image cannot be read, is too large, or is too narrow to crop.
+    The arguments and errors are those of :class:`Transform`.
 
     Example:
         >>> load(default(), (224, 224)).shape
         (1, 3, 224, 224)
     """
-    from PIL import Image
-
-    photograph = _open(image, "L" if channels == 1 else "RGB")
-    method = Image.Resampling[recipe["interpolation"].upper()]
-    cropped = _resize_and_crop(photograph, size, recipe["crop"], recipe["keep_aspect"], method)
-    pixels = np.asarray(cropped, np.float32).reshape(*size, -1) * np.float32(recipe["range"] / 255)
-    mean, std = np.array(recipe["mean"], np.float32), np.array(recipe["std"], np.float32)
-    if channels == 1:
-        mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
-    values = (pixels - mean) / std
-    order = [2, 1, 0] if recipe["channels"] == "bgr" and channels > 1 else range(values.shape[2])
-    colours = [order[i % len(order)] for i in range(channels)]
-    return np.ascontiguousarray(values[:, :, colours].transpose(2, 0, 1)[None])
+    return Transform(size, channels, recipe)(image)[None]
 
 
 def check(image: Source) -> None:
@@ -85,16 +117,24 @@ def check(image: Source) -> None:
     Raises:
         InputError: It cannot.
     """
-    _open(image, "RGB")
+    read(image, "RGB")
 
 
 def _resize_and_crop(
-    photograph: Image.Image, size: tuple[int, int], fraction: float, keep_aspect: bool, method: Any
+    photograph: Image.Image, size: tuple[int, int], recipe: Mapping[str, Any]
 ) -> Image.Image:
-    """Resize a photograph and crop its centre."""
+    """Resize a photograph and crop its centre.
+
+    The sizes are computed as torchvision's and paddle.vision's ``Resize`` and ``CenterCrop`` do:
+    those of the longer side and of the crop's corner are cut and rounded, respectively.
+    """
+    from PIL import Image
+
+    crop = recipe["crop"]
+    shown, whole = crop if isinstance(crop, list | tuple) else (crop, 1)
     height, width = size
-    resized_height, resized_width = int(height / fraction), int(width / fraction)
-    if keep_aspect:
+    resized_height, resized_width = (round(side * whole / shown) for side in size)
+    if recipe["keep_aspect"]:
         original_width, original_height = photograph.size
         if resized_width * original_height > resized_height * original_width:
             resized_height = int(resized_width * original_height / original_width)
@@ -104,45 +144,7 @@ def _resize_and_crop(
         raise InputError(
             f"an image of {photograph.width}x{photograph.height} pixels is too narrow to crop"
         )
+    method = Image.Resampling[recipe["interpolation"].upper()]
     resized = photograph.resize((resized_width, resized_height), method)
     top, left = round((resized_height - height) / 2), round((resized_width - width) / 2)
     return resized.crop((left, top, left + width, top + height))
-
-
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale a 16-bit grey image to 8 bits; Pillow would clip its values at 255."""
-    from PIL import Image
-
-    if not image.mode.startswith(("I", "F")):
-        return image
-    values = np.asarray(image)
-    if image.mode == "F" or values.min() < 0 or values.max() > 65535:
-        raise InputError(
-            f"expected an image with 8 or 16 bits per value, got Pillow's mode {image.mode!r}"
-        )
-    return Image.fromarray((values / 257).round().astype(np.uint8))
-
-
-def _open(image: Source, mode: str) -> Image.Image:
-    from PIL import Image, ImageOps
-
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,), (4,)) or not image.size:
-            raise InputError(
-                f"expected an image as uint8 [H, W, 3], got {image.dtype} {list(image.shape)}"
-            )
-        image = Image.fromarray(image)
-    if isinstance(image, Image.Image):
-        return _to_eight_bits(image).convert(mode)
-    image = arguments.path("an image", image, "a file, a Pillow image or an array")
-    try:
-        with Image.open(image) as file:
-            if file.width * file.height > MAX_PIXELS:
-                raise InputError(f"{image}: the image has more than {MAX_PIXELS:,} pixels")
-            return _to_eight_bits(ImageOps.exif_transpose(file)).convert(mode)
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{image}: no such file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{image}: cannot be read as an image ({str(error)[:200]})") from None

@@ -237,7 +237,10 @@ class Preprocessing(Record):
 
     about = Field(OPTIONAL_TEXT, None)
     crop = Field(
-        CROP, 0.875, doc="the part of the resized photograph that the centre crop shows, each way"
+        CROP,
+        0.875,
+        doc="the part of the resized photograph that the centre crop shows, each way: a fraction,"
+        " or the pixels of both, [224, 256]",
     )
     keep_aspect = Field(
         PLAIN_BOOLEAN, True, doc="if false, resizing squeezes the photograph to the input's shape"

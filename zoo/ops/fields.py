@@ -50,6 +50,12 @@ def _list_schema(least: int, length: int) -> dict[str, Any]:
     return {"type": "array", "items": items, "minItems": length, "maxItems": length}
 
 
+def _is_crop(value: Any) -> bool:
+    if _is_list_of(lambda n: _is_int(n, 1), value, 2):
+        return _is_crop(value[0] / value[1])
+    return _is_number(value) and 0.1 <= value <= 1
+
+
 def exactly(constant: int, expected: str) -> Scalar[int]:
     """Make the kind of one integer, which excludes ``true`` and ``1.0``."""
     return Scalar(
@@ -127,10 +133,11 @@ PLAIN_SIZE: Kind[int | list[int]] = Scalar(
     plain=True,
 )
 PLAIN_NUMBER: Kind[float] = Scalar("a number", _is_number, {"type": "number"}, plain=True)
-CROP: Kind[float] = Scalar(
-    "a number from 0.1 to 1",
-    lambda v: _is_number(v) and 0.1 <= v <= 1,
+CROP: Kind[float | list[int]] = Scalar(
+    "a number from 0.1 to 1, or two integers with such a quotient, such as [224, 256]",
+    _is_crop,
     {"type": "number", "minimum": 0.1, "maximum": 1},
+    {"type": "array", "items": _int_schema(1), "minItems": 2, "maxItems": 2},
     plain=True,
 )
 COLOURS: Kind[list[float]] = Scalar(
