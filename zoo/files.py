@@ -183,6 +183,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
     except ValueError:  # a null character in its name
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+    if target.is_symlink():  # to itself; since Python 3.13, resolve() leaves it as it is
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if target.is_dir():
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if target.exists() and not target.is_file():
