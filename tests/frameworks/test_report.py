@@ -9,6 +9,8 @@ from itertools import combinations
 
 import pytest
 from browsing import cells, opened
+from loading import load
+from verifying import InThisProcess
 
 import zoo
 from zoo.verification.comparison import Worst
@@ -32,16 +34,28 @@ layers:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
+    load("torch")
+    load("flax")
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
     path = tmp_path_factory.mktemp("specs") / "small.yaml"
     path.write_text(SPEC.format(name="small"))
-    return zoo.verify(path, level="training", backends=["torch", "flax"])
+    backends = ["torch", "flax"]
+    return zoo.verify(path, level="training", backends=backends, workers=InThisProcess())
+
+
+@pytest.fixture(scope="module")
+def shown_at(report, tmp_path_factory):
+    """The page of the report, made once: its plots take seconds."""
+    path = tmp_path_factory.mktemp("pages") / "page.html"
+    path.write_text(report.to_html())
+    return path
 
 
 @pytest.mark.parametrize("width", [1100, 400])
-def test_a_page_in_a_browser(report, browser, tmp_path, width):
-    path = tmp_path / "page.html"
-    path.write_text(report.to_html())
-    opened(browser, path, width)
+def test_a_page_in_a_browser(report, shown_at, browser, width):
+    opened(browser, shown_at, width)
     assert browser.title == "small: PASS"
     matrix = cells(browser, "matrix")
     assert [row[0] for row in matrix] == ["reference", "PyTorch", "Flax NNX"]
@@ -100,14 +114,18 @@ def all_four(report, nodes):
 OVERFLOW = "return arguments[0].scrollWidth - arguments[0].clientWidth"
 
 
-@pytest.mark.parametrize("width", [1400, 1100, 400])
-def test_four_backends_fit_a_window(report, browser, tmp_path, width):
+@pytest.fixture(scope="module")
+def four_shown_at(report, tmp_path_factory):
     nodes = tuple(node.name for node in zoo.graph("inception_resnet_v2").nodes)
     longest = tuple(sorted(nodes, key=len)[-4:])
-    shown = all_four(report, longest)
-    path = tmp_path / "page.html"
-    path.write_text(shown.to_html())
-    opened(browser, path, width)
+    path = tmp_path_factory.mktemp("pages") / "four.html"
+    path.write_text(all_four(report, longest).to_html())
+    return path
+
+
+@pytest.mark.parametrize("width", [1400, 1100, 400])
+def test_four_backends_fit_a_window(four_shown_at, browser, width):
+    opened(browser, four_shown_at, width)
     assert len(cells(browser, "matrix")[0]) == 6
     for table in ("matrix", "backends", "training"):
         box = browser.find_element("css selector", f".wide:has(> #{table})")
@@ -145,14 +163,15 @@ def test_an_index_has_no_column_that_nothing_fills(report, browser, tmp_path):
     assert heads(forward, report) == [*names, "gradients", *after]
 
 
-def test_what_was_verified_in_words(report, browser, tmp_path):
-    heads = replace(report, options={**report.options, "aux": True, "input_size": (64, 80)})
-    for shown, words in (
-        (report, "24x24 pixels, 3 channels, 10 classes; float32, level training"),
-        (heads, "64x80 pixels, 3 channels, 10 classes, with auxiliary heads; float32"),
-    ):
-        (tmp_path / "page.html").write_text(shown.to_html())
-        opened(browser, tmp_path / "page.html")
+def test_what_was_verified_in_words(report, shown_at, browser, tmp_path):
+    options = {**report.options, "aux": True, "input_size": (64, 80)}
+    heads = replace(report, options=options, training=None)
+    (tmp_path / "page.html").write_text(heads.to_html())
+    for path, words in (
+        (shown_at, "24x24 pixels, 3 channels, 10 classes; float32, level training"),
+        (tmp_path / "page.html", "64x80 pixels, 3 channels, 10 classes, with auxiliary heads; float32"),
+    ):  # fmt: skip
+        opened(browser, path)
         command, about, *_ = browser.find_elements("css selector", "p.soft")
         assert words in about.text
         assert command.text == report.command
@@ -175,13 +194,13 @@ def test_what_was_verified_in_words(report, browser, tmp_path):
 )
 def test_cells_are_shaded_by_how_near_they_are_to_what_is_allowed(report, error, shade):
     (pair,) = report.pairs
-    shown = replace(report, tolerance=1e-5, pairs=(replace(pair, worst=Worst(error, "conv")),))
+    worst = replace(pair, worst=Worst(error, "conv"))
+    shown = replace(report, tolerance=1e-5, pairs=(worst,), training=None)  # no plots of training
     assert f'<td class="s{shade}">{error:.1e}<small>conv' in shown.to_html()
 
 
-def test_a_depth_plot_counts_in_whole_nodes_and_names_the_worst(report, browser, tmp_path):
-    (tmp_path / "page.html").write_text(report.to_html())
-    opened(browser, tmp_path / "page.html")
+def test_a_depth_plot_counts_in_whole_nodes_and_names_the_worst(report, shown_at, browser):
+    opened(browser, shown_at)
     texts = [e.text for e in browser.find_elements("css selector", ".deep svg text")]
     ticks = [text for text in texts if text.replace(".", "").isdigit()]
     assert set("123456") <= set(ticks) <= set("01234567")
@@ -248,10 +267,10 @@ def test_a_page_of_less(level, report, browser, tmp_path):
     assert [row[0] for row in cells(browser, "models")] == ["small"]
 
 
-def test_a_report_comes_back_from_json(report):
+def test_a_report_comes_back_from_json(report, shown_at):
     found = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert Report.from_dict(found).to_dict() == found
-    assert Report.from_dict(found).to_html() == report.to_html()
+    assert Report.from_dict(found).to_html() == shown_at.read_text()
 
 
 def test_no_empty_figures_of_steps_that_were_not_taken(report):
@@ -277,7 +296,7 @@ def test_what_each_backend_has_of_its_own_is_a_row_of_it(report, browser, tmp_pa
     lacking = Check(
         "precision", "float16", "torch", note=note, limit=note, detail="RuntimeError: as it said"
     )
-    shown = replace(report, checks=(*checks, lacking))
+    shown = replace(report, checks=(*checks, lacking), training=None)
     assert "PyTorch   eager 1.0e-15, torch.compile 1.0e-15" in str(shown)
     (tmp_path / "page.html").write_text(shown.to_html())
     opened(browser, tmp_path / "page.html")
