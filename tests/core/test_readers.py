@@ -238,6 +238,30 @@ def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdp
     assert counts["refused"] > 250, counts
 
 
+def test_damaged_chunks(tmp_path):
+    with h5py.File(tmp_path / "good.h5", "w") as file:
+        for name, options in (
+            ("a", {"compression": "gzip", "shuffle": True, "fletcher32": True}),
+            ("b", {"compression": "gzip", "maxshape": (None, None)}),
+        ):
+            data = np.round(rng.standard_normal((60, 50))).astype(np.float32)
+            file.create_dataset(f"{name}/kernel", data=data, **options)
+    good = (tmp_path / "good.h5").read_bytes()
+    refused = 0
+    for i, damaged in enumerate(mutants(good, 500, seed=4)):
+        path = tmp_path / f"{i}.h5"
+        path.write_bytes(damaged)
+        try:
+            for stored in readers.read(path).values():
+                if stored.shape == (60, 50):
+                    assert stored.read().shape == stored.shape
+        except WeightsError as error:
+            assert str(path) in str(error)
+            refused += 1
+        path.unlink()
+    assert refused > 100
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 def test_pickles_with_other_instructions(protocol, tmp_path):
     good = pickle.dumps({"a": np.zeros(3, np.float32), "b": ("b_0", np.zeros(2))}, protocol)

@@ -303,3 +303,24 @@ def test_values_beyond_float32_are_refused_and_not_passed(spec_file):
     with pytest.raises(InputError, match="overflow float32, even in NumPy; verify it in float64"):
         zoo.verify(path, backends=["torch"])
     assert zoo.verify(path, backends=["torch"], dtype="float64").passed
+
+
+KILLED = """
+import os, signal, sys, zoo
+def kill(message):
+    if message.startswith("Comparing"):
+        os.kill(os.getpid(), signal.SIGKILL)
+zoo.verify("lenet5", backends="torch", progress=kill)
+"""
+
+
+def test_what_a_killed_run_leaves_is_removed_by_the_next(tmp_path, monkeypatch):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = [sys.executable, "-c", KILLED]
+    done = subprocess.run(run, env=environment, capture_output=True, timeout=HANG)
+    assert done.returncode == -9, done.stderr
+    (folder,) = tmp_path.glob("zoo-verify-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert zoo.verify("lenet5", backends="torch").passed
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,7 @@
 """The commands: one per module of ``zoo.cli``.
 
-Exit status: 0 for success, 1 when a comparison failed, 2 for a user error.
+Exit status: 0 for success, 1 when a comparison failed, 2 for a user error, 130 after
+Ctrl-C, and 141 if the reader of the output has closed it.
 """
 
 from __future__ import annotations
