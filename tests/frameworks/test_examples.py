@@ -22,7 +22,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
-    "module", ["zoo", "zoo.api.models", "zoo.api.running", "zoo.api.storage", "zoo.testing"]
+    "module",
+    [
+        *("zoo", "zoo.api.models", "zoo.api.preprocessing", "zoo.api.running", "zoo.api.storage"),
+        "zoo.testing",
+    ],
 )
 def test_docstrings(module):
     load("torch")  # the framework that the examples take
@@ -61,11 +65,39 @@ def test_the_readmes_published_weights(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paddle.save(paddle.vision.models.googlenet().state_dict(), "GoogLeNet_pretrained.pdparams")
     torch.save(GoogLeNet().state_dict(), "googlenet.pth")
-    shutil.copy(images.default(), "photo.jpg")
+    for name in ("photo.jpg", "other.png"):  # Pillow reads what is in a file, not its name
+        shutil.copy(images.default(), name)
     monkeypatch.setattr(cache, "fetch", lambda *_: tmp_path / "googlenet.pth")
     names = {"zoo": zoo}
     exec(blocks("README.md", "python")[2], names)
-    assert zoo.predict(names["model"], names["x"]).shape == (1, 10)
+    assert zoo.predict(names["model"], names["x"]).shape == (2, 10)
+    last = names["transform"]("photo.jpg").transpose(2, 0, 1)  # of a model in Flax
+    assert np.array_equal(last, names["x"][0])
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow", "numpy"])
+def test_the_pipelines_of_photographs(framework, tmp_path):
+    """Each in a process of its own, because PyTorch's loader forks one in which JAX may run."""
+    load({"tensorflow": "keras", "numpy": "flax"}.get(framework, framework))
+    for name in ("cat.jpg", "dog.png"):
+        shutil.copy(images.default(), tmp_path / name)
+    first, *pipelines = blocks("docs/images.md", "python")
+    (code,) = [code for code in pipelines if f"import {framework}" in code]
+    if framework == "torch":
+        code = first + code
+    if framework == "tensorflow":
+        code += "x = next(iter(batches))[0].numpy()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + "import numpy\nnumpy.save('x.npy', x)"],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    x = np.load(tmp_path / "x.npy")
+    expected = zoo.preprocess([images.default()] * 2, "nin_cifar10")
+    assert np.array_equal(x, expected if framework == "torch" else expected.transpose(0, 2, 3, 1))
 
 
 def test_the_language_references_small_example(tmp_path):

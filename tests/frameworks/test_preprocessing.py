@@ -1,0 +1,90 @@
+"""Preprocessing, held beside what Keras and PaddlePaddle themselves do."""
+
+import importlib
+import pickle
+
+import numpy as np
+import pytest
+from loading import load
+
+import zoo
+from zoo.data import images
+from zoo.weights import sources
+
+#: Family of keras.applications -> the module with its ``preprocess_input``.
+MODULES = {
+    "vgg16_keras": "vgg16",
+    "vgg19_keras": "vgg19",
+    "resnet50_keras": "resnet",
+    "resnet101_keras": "resnet",
+    "resnet152_keras": "resnet",
+    "inception_v3_keras": "inception_v3",
+    "xception": "xception",
+    "mobilenet_v1": "mobilenet",
+    "mobilenet_v1_0_75": "mobilenet",
+    "mobilenet_v1_0_5": "mobilenet",
+    "mobilenet_v1_0_25": "mobilenet",
+    "mobilenet_v2_keras": "mobilenet_v2",
+}
+
+
+def test_no_network_of_keras_is_left_out():
+    assert MODULES.keys() == set(sources.source("keras").networks)
+
+
+@pytest.mark.parametrize("model", MODULES)
+def test_keras_applications(model):
+    load("keras")
+    import keras
+
+    graph = zoo.graph(model)
+    size = graph.input_shape[1:]
+    pixels = keras.utils.img_to_array(keras.utils.load_img(images.default(), target_size=size))
+    module = importlib.import_module(f"keras.applications.{MODULES[model]}")
+    expected = module.preprocess_input(pixels[None], data_format="channels_last")
+    found = zoo.transform(graph, layout="HWC")(images.default())
+    assert np.abs(found - expected[0]).max() < 1e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("model", "resize", "crop"),
+    [("resnet50", 256, 224), ("googlenet_paddle", 256, 224), ("inception_v3_paddle", 320, 299)],
+)
+def test_paddle_vision(model, resize, crop):
+    """With the sizes of PaddleClas, which publishes how these weights were evaluated."""
+    load("paddle")
+    from paddle.vision import transforms
+    from PIL import Image
+
+    steps = transforms.Compose(
+        [
+            transforms.Resize(resize),
+            transforms.CenterCrop(crop),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    with Image.open(images.default()) as photo:
+        for turned in (photo, photo.rotate(90, expand=True)):
+            found = zoo.transform(model)(turned)
+            assert np.abs(found - steps(turned).numpy()).max() < 1e-6
+
+
+def test_a_transform_gives_what_the_model_itself_takes(backend, spec_file):
+    """Channels last in Keras and Flax; of any model it can be sent to another process."""
+    load(backend)
+    layers = "a: {op: global_avg_pool}\nb: {op: flatten}\nc: {op: linear, out_features: 2}"
+    model = zoo.build(spec_file(layers, header="options: {input_size: [6, 9]}\n"), backend)
+    transform = pickle.loads(pickle.dumps(zoo.transform(model)))
+    last = backend in ("keras", "flax")
+    assert transform.shape == ((6, 9, 3) if last else (3, 6, 9))
+    one = transform(images.default())
+    x = zoo.preprocess(images.default(), model)
+    assert np.array_equal(one[None], x.transpose(0, 2, 3, 1) if last else x)
+    native = one[None]
+    if backend in ("torch", "paddle"):
+        framework = importlib.import_module(backend)
+        native = framework.from_numpy(native) if backend == "torch" else framework.to_tensor(native)
+    result = model(native)
+    result = result.detach().numpy() if backend in ("torch", "paddle") else np.asarray(result)
+    assert np.abs(result - zoo.predict(model, x)).max() < 1e-5
