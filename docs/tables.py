@@ -97,7 +97,9 @@ def published() -> str:
     headings = ["source", "networks", "files", "downloaded", *TITLES.values(), "licence"]
     lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for source in sources.sources().values():
-        known = [name for name, n in source.networks.items() if n.file and n.file.hash]
+        known = [
+            name for name, n in source.networks.items() if any(file.hash for file in n.published)
+        ]
         cells = [
             f"[{source.title}]({source.url}) (`{source.name}`)",
             _by_family(source.networks),

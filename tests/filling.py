@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 
 import numpy as np
 from loading import load
@@ -128,3 +129,13 @@ def _arrays(outputs, numpy):
     if isinstance(outputs, tuple | list):  # Paddle's GoogLeNet always gives three
         return dict(zip(("logits", "aux1", "aux2"), map(numpy, outputs), strict=True))
     return {"logits": numpy(outputs)}
+
+
+def value_by_name(name, shape):
+    """Return the random value of one array of PyTorch layout, which depends on its name alone."""
+    draw = np.random.default_rng(zlib.crc32(name.encode())).random
+    if len(shape) > 1:
+        return (draw(shape) - 0.5) * (12 * 2 / np.prod(shape[1:])) ** 0.5
+    if name.endswith(("bias", "running_mean")):
+        return (draw(shape) - 0.5) / 5
+    return 0.75 + draw(shape) / 2

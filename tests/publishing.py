@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import re
 
 import numpy as np
-from filling import fill_keras, fill_paddle, fill_torch, load_framework
+from filling import fill_keras, fill_paddle, fill_torch, load_framework, value_by_name
 from photographs import photographs
+from tables import golden
+
+import zoo
+from zoo.weights import sources
+from zoo.weights.slots import slots_of
 
 SIDE = 64  # pixels of what need not be large: VGGs then have a last map of 2x2
 CLASSES = 10
@@ -168,6 +174,50 @@ def save_in_keras(model, path):
             model.save(path)
 
 
+def of_timm(network, path, dtype):
+    """A file with timm's names; the outputs are those that timm's own model gave."""
+    row = next(row for row in golden("timm") if row["network"] == network)
+    side = int(row["side"])
+    shapes = shapes_in_timm(network)
+    if path.suffix == ".safetensors":
+        from safetensors.numpy import save_file
+
+        save_file({n: value_by_name(n, s).astype(dtype) for n, s in shapes.items()}, path)
+    else:
+        torch = load_framework("torch")
+        torch.save({n: torch.from_numpy(value_by_name(n, s).astype(dtype)) for n, s in
+                    shapes.items()}, path)  # fmt: skip
+    logits = np.array([[float(value) for value in row["logits"].split()]])
+    x = photographs(1, (3, side, side))
+    return x, {"logits": logits}, {"input_size": side, "num_classes": CLASSES}
+
+
+def shapes_in_timm(network):
+    """Name -> shape, as timm's own model has them; a digest of these is a published figure."""
+    row = next(row for row in golden("timm") if row["network"] == network)
+    graph = zoo.graph(network, num_classes=CLASSES, input_size=int(row["side"]))
+    slots = slots_of(sources.source("timm"), graph)
+    shapes = {}
+    for node in graph.nodes:
+        for parameter in node.parameters:
+            slot, shape = slots[parameter.name], parameter.shape
+            if slot.op == "linear" and slot.layout == "OIHW":  # a convolution over the whole map
+                shape = (shape[0], *(node.attributes.get("layout") or (shape[1], 1, 1)))
+            elif slot.op == "conv" and slot.layout == "OI":
+                shape = shape[:2]
+            (name,) = [name for name in slot.names if not name.endswith(OLD)]
+            shapes[name] = shape
+    lines = sorted(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    assert (len(shapes), digest) == (int(row["arrays"]), row["digest"])
+    return shapes
+
+
+#: torchvision's alternatives for DenseNet, which timm does not have
+OLD = tuple(f".{kind}.{i}.{local}" for kind in ("norm", "conv") for i in (1, 2) for local in
+            ("weight", "bias", "running_mean", "running_var"))  # fmt: skip
+
+
 #: source, network, file, what saves it, dtypes
 PUBLISHED = {
     "torchvision googlenet": (
@@ -212,6 +262,19 @@ PUBLISHED = {
         functools.partial(vgg_in_torch, "TimmVgg", "vgg11_bn")),
     "timm vgg, plain": (
         "timm", "vgg11", "pytorch_model.bin", functools.partial(vgg_in_torch, "TimmVgg", "vgg11")),
+    "timm efficientnet": (
+        "timm", "efficientnet_b0", "tb0.pth", functools.partial(of_timm, "efficientnet_b0")),
+    "timm mnasnet": (
+        "timm", "mnasnet0_5", "tm.safetensors", functools.partial(of_timm, "mnasnet0_5")),
+    "timm mobilenet": (
+        "timm", "mobilenet_v1_timm", "tm1.pth", functools.partial(of_timm, "mobilenet_v1_timm")),
+    "timm mobilenet v3 small": (
+        "timm", "mobilenet_v3_small_timm", "tm3.safetensors",
+        functools.partial(of_timm, "mobilenet_v3_small_timm")),
+    "timm regnet": (
+        "timm", "regnet_y_400mf", "tr.safetensors", functools.partial(of_timm, "regnet_y_400mf")),
+    "timm xception": (
+        "timm", "xception_timm", "tx.safetensors", functools.partial(of_timm, "xception_timm")),
     "paddle googlenet": ("paddle", "googlenet_paddle", "g.pdparams", googlenet_paddle),
     "paddle vgg": ("paddle", "vgg11_bn", "v.pdparams", vgg_in_paddle),
     "paddle resnet": (
@@ -271,4 +334,5 @@ MAGNIFYING = (
     "torchvision efficientnet", "torchvision efficientnet v2", "torchvision mnasnet",
     "torchvision regnet y", "paddle mobilenet v2", "keras inception", "keras mobilenet",
     "keras mobilenet v2",
+    *(key for key in PUBLISHED if getattr(PUBLISHED[key][3], "func", None) is of_timm),
 )  # fmt: skip

@@ -52,6 +52,12 @@ def test_list_as_json_with_a_pattern():
     assert weights["vgg16_c"] == []
 
 
+def test_list_of_a_source():
+    rows = json.loads(command("list", "vgg*", "--weights", "timm", "--json").stdout)
+    plain = [f"vgg{depth}" for depth in (11, 13, 16, 19)]
+    assert [row["model"] for row in rows] == [*plain, *(f"{name}_bn" for name in plain)]
+
+
 @pytest.mark.parametrize("name", [n for n in COMMANDS if n != "draw"])  # which prints a picture
 def test_every_command_has_one_option_for_its_format(name):
     options = {
@@ -176,6 +182,8 @@ def test_help_and_version():
         (["convert", "none.pth", "x.safetensors"], "none.pth: no such file"),
         (["convert", "torchvision", "x.safetensors", "--model", "vgg9"], "no weights of 'vgg9'"),
         (["list", "zzz*"], "no model matches 'zzz*'"),
+        (["list", "--weights", "tim"], "unknown source of weights 'tim'. Did you mean 'timm'?"),
+        (["list", "zf*", "--weights", "timm"], "timm has no weights of a model that matches 'zf*'"),
         (
             ["verify", "vgg16", "--backends", "torhc"],
             "Unknown backend 'torhc'. Did you mean 'torch'?",

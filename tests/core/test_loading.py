@@ -57,8 +57,8 @@ def test_every_array_goes_where_its_name_says(saved):
     for i, parameter in enumerate(network.parameters):
         assert (found[parameter.name] == i).all(), parameter.name
         assert found[parameter.name].shape == parameter.shape
-    assert network.origin["source"] == "paddle.vision"
-    assert network.origin["licence"].startswith("Apache-2.0")
+    names = "as paddle.vision's and PaddleClas's"
+    assert network.origin == {"names": names, "file": "w.pdparams"}
 
 
 def test_a_name_is_found_by_its_names_alone(saved):
@@ -135,7 +135,8 @@ def test_a_square_kernel_is_turned_by_its_table_not_by_its_shape(tmp_path):
 
 def test_another_network_of_the_same_source(saved):
     with pytest.raises(
-        WeightsError, match="holds paddle.vision's googlenet_paddle, which is another network than"
+        WeightsError,
+        match="has paddle.vision's names of googlenet_paddle, which is another network than",
     ):
         loading.find(saved(), "googlenet", Chosen())
 
@@ -144,7 +145,7 @@ def test_another_network_of_the_same_source(saved):
 def test_a_source_may_be_named(weights, saved):
     checkpoint = loading.find(weights.format(saved()), "googlenet_paddle", Chosen())
     title = {"paddle": "paddle.vision", "paddleclas": "PaddleClas"}[weights.partition(":")[0]]
-    assert checkpoint.origin["source"] == title
+    assert checkpoint.origin["names"] == f"as {title}'s"
 
 
 def test_a_folder_of_a_sources_name_is_no_file(tmp_path, monkeypatch):

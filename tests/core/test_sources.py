@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from publishing import shapes_in_timm
 
 import zoo
 from zoo.language import document
 from zoo.language.options import Chosen
-from zoo.weights import identification, sources
+from zoo.weights import identification, provenance, sources
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import in_canonical_layout, published_checkpoint, slots_of, with_heads
@@ -102,6 +103,12 @@ def test_torchvisions_names_of_a_resnet():
         assert names("torchvision", network) == expected
 
 
+@pytest.mark.parametrize("network", sources.source("timm").networks)
+def test_timms_names_and_shapes(network):
+    """Against a digest of those of timm's own model."""
+    assert shapes_in_timm(network)
+
+
 def test_networks_of_the_same_names_are_told_apart_by_their_shapes():
     table, alike = sources.source("torchvision"), {"resnet50", "resnext50_32x4d", "wide_resnet50_2"}
     for network in alike:
@@ -118,10 +125,13 @@ def test_networks_of_the_same_names_are_told_apart_by_their_shapes():
 
 def test_a_hash_is_stated_as_the_publisher_states_it():
     for name, network in PUBLISHED:
-        file = sources.source(name).networks[network].file
-        if name == "torchvision":  # whose names end in the beginning of the SHA-256
-            assert file.sha256 == re.search(r"-([0-9a-f]{8,})\.pth$", file.url)[1]
-        elif file and name in ("keras", "paddle"):
+        published = sources.source(name).networks[network]
+        for each in published.published:
+            if name == "torchvision" or (name == "timm" and each.url.endswith(".pth")):
+                # whose names end in the beginning of the SHA-256
+                assert each.sha256 == re.search(r"-([0-9a-f]{8,})\.pth$", each.url)[1]
+        file = published.file
+        if file and name in ("keras", "paddle"):
             unstated = name == "keras" and network.startswith("mobilenet")
             assert unstated if file.md5 is None else len(file.md5) == 32
 
@@ -135,8 +145,9 @@ def test_the_example_of_the_reference():
 def test_a_licence_is_that_of_the_network():
     table = sources.source("keras")
     for network, licence in (("vgg16_keras", "CC BY 4.0"), ("xception", "MIT")):
-        file = Path(f"{network}.h5")
-        origin = published_checkpoint(table, network, file, {}, Chosen()).origin
+        path, file = Path(f"{network}.h5"), table.networks[network].file
+        checkpoint = published_checkpoint(table, network, path, {}, Chosen())
+        origin = provenance.stated(checkpoint, path, [table], file).origin
         assert origin["licence"].startswith(f"{licence}")
 
 

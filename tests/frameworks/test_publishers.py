@@ -7,13 +7,14 @@ the publisher's own.
 from __future__ import annotations
 
 import functools
+import hashlib
 
 import numpy as np
 import pytest
 from conftest import BACKENDS
 from filling import load_framework
 from loading import load
-from publishing import CLASSES, MAGNIFYING, PUBLISHED, save_in_keras
+from publishing import CLASSES, MAGNIFYING, PUBLISHED, SIDE, of_timm, save_in_keras
 
 import zoo
 from zoo.api import conversion
@@ -71,6 +72,16 @@ def test_zoo_gives_what_the_publisher_gives(key, published, framework, backend):
         assert error(value, expected[name]) < (1e-9 if dtype == "float64" else 1e-5), name
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("network", sources.source("timm").networks)
+def test_timms_own_outputs(network, tmp_path):
+    load("torch")
+    path = tmp_path / "model.safetensors"
+    x, expected, options = of_timm(network, path, "float64")
+    model = zoo.build(network, "torch", weights=path, dtype="float64", **options)
+    assert error(zoo.predict(model, x), expected["logits"]) < 1e-12
+
+
 @pytest.mark.parametrize(
     ("key", "other"),
     [("paddle googlenet", "flax"), ("torchvision googlenet", "keras"), ("keras vgg16", "torch")],
@@ -87,11 +98,27 @@ def test_a_publishers_file_becomes_zoos(key, other, published, tmp_path):
         graph, dtype = conversion.convert_file(str(path), target)
         assert (graph.name, dtype, graph.options["aux"]) == (network, "float32", True)
     model = zoo.load(target, other)
-    assert zoo.graph_of(model).origin["source"] == sources.source(source).title
+    assert f"{sources.source(source).title}'s" in zoo.graph_of(model).origin["names"]
     found = zoo.predict(model, x)
     logits = found["logits"] if isinstance(found, dict) else softmax(found)
     assert error(logits, expected["logits"]) < 1e-5
     assert np.argmax(logits) == np.argmax(expected["logits"])
+
+
+def test_a_model_gets_the_input_size_of_published_weights(published, monkeypatch):
+    load("torch")
+    path, x, expected, _ = published("torchvision squeezenet")
+    table = sources.source("torchvision")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    file = sources.File(url="https://nowhere.invalid/w.pth", sha256=digest, input_size=SIDE)
+    network = table.networks["squeezenet1_0"].model_copy(update={"files": [file]})
+    changed = {"networks": {**table.networks, "squeezenet1_0": network}}
+    monkeypatch.setitem(sources.sources(), "torchvision", table.model_copy(update=changed))
+    model = zoo.build("squeezenet1_0", "torch", weights=path, num_classes=CLASSES)
+    assert zoo.graph_of(model).input_shape == (3, SIDE, SIDE)
+    assert error(zoo.predict(model, x), expected["logits"]) < 1e-5
+    other = zoo.build("squeezenet1_0", "torch", weights=path, num_classes=CLASSES, input_size=96)
+    assert zoo.graph_of(other).input_shape == (3, 96, 96)
 
 
 def test_every_source_is_tested():

@@ -51,7 +51,7 @@ def entries() -> dict[str, dict[str, Any]]:
 
     Returns:
         Model -> entry, as from :func:`zoo.language.index.entries`. Its ``weights`` are the names of
-        the sources that publish weights of the model.
+        the sources whose files of the model can be loaded.
 
     Example:
         >>> entries()["vgg16"]["weights"]

@@ -55,9 +55,11 @@ def build(
             NumPy or of the framework.
         weights: Pretrained weights to start from: a file, written by :func:`save` or by a
             publisher; or the name of a source, such as ``torchvision``, whose file is downloaded,
-            checked and cached; or ``torchvision:file.pth``, a file from that source. Weights of
-            auxiliary heads are ignored if the model has none. The model gets the preprocessing
-            that the weights were trained with.
+            checked and cached; or ``torchvision:IMAGENET1K_V2``, another of its files, by the
+            source's name for it; or ``torchvision:file.pth``, a file with that source's names.
+            Weights of auxiliary heads are ignored if the model has none. The model gets the
+            preprocessing, and unless ``input_size`` is given the input size, of a file that is
+            known to be its publisher's.
         head: ``new`` for a classifier with new random weights, for example if ``num_classes``
             differs from that of the pretrained one.
         stem: ``adapt`` to use weights trained on three channels with another number of
@@ -90,6 +92,9 @@ def build(
 
         checkpoint = checkpoints.find(weights, network.name, options.checked(**network.options))
         with checkpoint.verified():
+            if input_size is None and checkpoint.input_size:
+                size = {"input_size": checkpoint.input_size}
+                network = graphs.graph(name, **{**network.options, **size})
             return checkpoints.build(
                 network,
                 checkpoint,

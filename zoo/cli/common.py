@@ -121,5 +121,9 @@ def _size(text: str | None) -> int | tuple[int, int] | None:
 
 def origin(graph: Graph) -> str:
     """Describe where the weights of a network came from."""
-    parts = [graph.origin[key] for key in ("source", "file", "licence") if graph.origin.get(key)]
+    stated = dict(graph.origin)
+    if "names" in stated:
+        stated["names"] = f"names {stated['names']}"
+    keys = ("source", "names", "file", "licence")
+    parts = [stated[key] for key in keys if stated.get(key)]
     return f"weights: {'; '.join(parts)}" if parts else "weights: from a file that zoo saved"

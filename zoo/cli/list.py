@@ -12,6 +12,7 @@ from zoo.api import listing
 from zoo.cli import completion
 from zoo.cli.common import SETTINGS, Format, format_option
 from zoo.cli.terminal import escape, fail, out, print_json
+from zoo.errors import suggestion
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
 _RIGHT = (1, 2)
@@ -25,8 +26,15 @@ _WIDE = 100  # columns of a terminal that has room for descriptions
     required=False,
     shell_complete=completion.completing(completion.models),
 )
+@click.option(
+    "--weights",
+    "source",
+    metavar="SOURCE",
+    help="List only models whose weights this source has, such as 'torchvision'.",
+    shell_complete=completion.completing(completion.sources),
+)
 @format_option()
-def list_models(pattern: str | None, output_format: Format) -> None:
+def list_models(pattern: str | None, source: str | None, output_format: Format) -> None:
     """List the models that zoo ships.
 
     Shows the parameters, the multiply-accumulates (MACs) and the sources of weights of each model.
@@ -39,6 +47,14 @@ def list_models(pattern: str | None, output_format: Format) -> None:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
     entries = listing.entries()
     rows = [entries[name] for name in names]
+    if source is not None:
+        known = sorted({each for entry in entries.values() for each in entry["weights"]})
+        if source not in known:
+            hint = suggestion(source, known) or f" Known: {', '.join(known)}."
+            fail(f"unknown source of weights {source[:200]!r}.{hint}")
+        rows = [row for row in rows if source in row["weights"]]
+        if not rows:
+            fail(f"{source} has no weights of a model that matches {pattern!r}")
     match output_format:
         case Format.JSON:
             print_json(rows)

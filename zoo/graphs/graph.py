@@ -72,8 +72,9 @@ class Graph:
         preprocessing: How a photograph becomes an input; see ``zoo.data.images``.
         classes: The names of the classes; empty if the spec does not name them.
         document: The spec itself, as plain data, with the variant applied.
-        origin: The origin of the weights of a model (``source``, ``file``, ``licence``); empty if
-            zoo initialised them.
+        origin: The origin of the weights of a model: ``source``, ``file`` and ``licence`` if the
+            file is known to be published; otherwise ``names``, whose names it has, and ``file``.
+            Empty if zoo initialised them.
 
     Example:
         >>> import zoo

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from zoo.errors import InputError, WeightsError
@@ -21,12 +22,13 @@ def folder() -> Path:
     return Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_path("zoo", False))
 
 
-def fetch(name: str, network: str) -> Path:
+def fetch(name: str, network: str, tag: str | None = None) -> Path:
     """Return the file with a network's weights, downloading it if necessary.
 
     Args:
         name: A source of ``spec/sources``.
         network: A network that the source publishes.
+        tag: What the source calls the weights; None for its default.
 
     Returns:
         The path of the file. Its hash is correct.
@@ -36,7 +38,7 @@ def fetch(name: str, network: str) -> Path:
         WeightsError: The file cannot be downloaded, or its hash is wrong. The message says what to
             do.
     """
-    table, file = check(name, network)
+    table, file = check(name, network, tag)
     path = folder() / table.name / file.name
     try:
         if path.is_file():
@@ -62,25 +64,59 @@ def _wait(table: Source, file: File) -> None:
     print(f"waiting for another download of {table.title}: {file.name}", file=sys.stderr)
 
 
-def check(name: str, network: str) -> tuple[Source, File]:
+def check(name: str, network: str, tag: str | None = None) -> tuple[Source, File]:
     """Return a source and its file of a network that can be downloaded.
 
+    Args:
+        name: As for :func:`fetch`.
+        network: As for :func:`fetch`.
+        tag: As for :func:`fetch`.
+
     Raises:
-        InputError: The source does not publish weights of that network.
+        InputError: The source does not publish such weights of that network.
         WeightsError: No hash of the file is known.
     """
     table = source(name)
     if network not in table.networks:
         raise InputError(_unknown(table, network))
-    file = table.networks[network].file
-    if file is None:
+    files = table.networks[network].published
+    if not files:
         raise InputError(f"{table.title} publishes the code of {network}, but no weights")
+    file = files[0] if tag is None else next((file for file in files if file.tag == tag), None)
+    if file is None:
+        tags = [file.tag for file in files if file.tag]
+        known = f"zoo knows {', '.join(tags)}" if tags else "its only file has no tag"
+        raise InputError(f"{table.title} has no weights {tag!r:.200} of {network}: {known}")
     if file.hash is None:
         raise WeightsError(
             f"no hash is known for {table.title}'s {file.name}, so zoo does not download it. "
             f"Download it from {file.url} and give its path: weights='{table.name}:PATH'"
         )
     return table, file
+
+
+def recognised(
+    path: Path, tables: Iterable[Source], network: str
+) -> tuple[Source, File] | tuple[None, None]:
+    """Find the published file that a file is, by its hash; what it is called does not matter.
+
+    Args:
+        path: The file.
+        tables: The sources to consider, in this order.
+        network: A network that they publish.
+
+    Returns:
+        The source and its file; None twice if it is not one of theirs.
+    """
+    hashes: dict[str, str] = {}
+    for table in tables:
+        for file in table.networks[network].published:
+            if file.hash:
+                kind, expected = file.hash
+                actual = hashes[kind] = hashes.get(kind) or _hash(path, kind)
+                if actual.startswith(expected):
+                    return table, file
+    return None, None
 
 
 def _unknown(table: Source, network: str) -> str:
@@ -118,13 +154,17 @@ def _download(table: Source, file: File, path: Path) -> None:
 def _check(path: Path, file: File, subject: str, advice: str) -> None:
     assert file.hash is not None
     kind, expected = file.hash
-    with path.open("rb") as opened:
-        actual = hashlib.file_digest(opened, kind).hexdigest()
+    actual = _hash(path, kind)
     if not actual.startswith(expected):
         raise WeightsError(
             f"{subject} is not the file that was published: its {kind} is {actual}, expected "
             f"{expected}{'...' if len(actual) > len(expected) else ''}. {advice}"
         )
+
+
+def _hash(path: Path, kind: str) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, kind).hexdigest()
 
 
 def _reason(error: Exception) -> str:

@@ -48,9 +48,11 @@ class Checkpoint:
         document: The network's spec.
         chosen: The options that the network is built with unless others are given.
         arrays: Canonical name -> array.
-        origin: ``source``, ``file`` and ``licence``, where known.
+        origin: ``source``, ``file`` and ``licence`` of a file that is known to be published;
+            ``names`` and ``file`` of another.
         verify: Raises WeightsError if the file is damaged, as far as that can be detected. It is
             cheap only after all arrays have been read.
+        input_size: The input size that the publisher states, where it differs from the network's.
     """
 
     title: str
@@ -60,6 +62,7 @@ class Checkpoint:
     arrays: Mapping[str, Stored]
     origin: Mapping[str, str] = field(default_factory=dict)
     verify: Callable[[], None] = lambda: None
+    input_size: tuple[int, int] | None = None
 
     def graph(self, **changes: Any) -> Graph:
         """Return the network's graph, with some options changed; None changes nothing."""

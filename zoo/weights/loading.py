@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,16 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.language import graphs
 from zoo.language.options import Chosen
-from zoo.weights import cache, checking, identification, initial, readers, sources, zoo_file
+from zoo.weights import (
+    cache,
+    checking,
+    identification,
+    initial,
+    provenance,
+    readers,
+    sources,
+    zoo_file,
+)
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 from zoo.weights.slots import published_checkpoint
@@ -33,8 +43,8 @@ def find(
     """Open the weights that a caller names.
 
     Args:
-        weights: The path of a file; ``<source>``, whose file is downloaded; or
-            ``<source>:<path>``, a file of that source.
+        weights: The path of a file; ``<source>`` or ``<source>:<tag>``, whose file is downloaded;
+            or ``<source>:<path>``, a file with that source's names.
         name: The network that they are for; None to identify it from the file.
         chosen: The options to build the network with.
         native: Returns the reader of a format that only its own framework can read.
@@ -47,10 +57,12 @@ def find(
         InputError: ``weights`` is neither a path nor a source, or the network must be named.
         WeightsError: The file is missing or damaged, or belongs to another network.
     """
-    path, table = _located(weights, name)
+    path, table, tag = _located(weights, name)
+    file = None
     if path is None:
         assert table and name
-        path = cache.fetch(table.name, name)
+        _, file = cache.check(table.name, name, tag)
+        path = cache.fetch(table.name, name, tag)
     elif (
         not table
         and path.suffix.lower() == ".safetensors"
@@ -58,7 +70,8 @@ def find(
         and zoo_file.is_zoo_file(path)
     ):
         return zoo_file.read(path)
-    return _published(path, table, name, chosen, native)
+    checkpoint, tables = _published(path, table, name, chosen, native)
+    return provenance.stated(checkpoint, path, tables, file)
 
 
 def check(
@@ -77,30 +90,33 @@ def check(
     """
     arguments.choice("head", head, "new")
     arguments.choice("stem", stem, "adapt")
-    path, table = _located(weights, name)
+    path, table, tag = _located(weights, name)
     if path is None:
         assert table and name
-        cache.check(table.name, name)
+        cache.check(table.name, name, tag)
     else:
         readers.check(path)
 
 
-def _located(weights: Weights, name: str | None) -> tuple[Path | None, sources.Source | None]:
-    """Return the file that a caller names, None for a source's own; and the source, if named."""
+def _located(
+    weights: Weights, name: str | None
+) -> tuple[Path | None, sources.Source | None, str | None]:
+    """Return the file that a caller names, None for a source's own; the source; and the tag."""
     text = arguments.path("weights", weights, "the path of a file or a source of weights")
     if os.path.isfile(text):
-        return Path(text), None
-    if text in sources.sources():
-        if name is None:
-            raise InputError(f"{text} publishes several networks: give the name of a model, too")
-        return None, sources.source(text)
-    prefix, colon, path_text = text.partition(":")
+        return Path(text), None, None
+    prefix, colon, rest = text.partition(":")
     named = bool(colon) and len(prefix) > 1  # one letter is a Windows drive
     table = sources.source(prefix) if named else None
-    path = Path(path_text) if named else Path(text)
+    is_tag = bool(re.fullmatch(r"\w+", rest)) and not os.path.exists(rest)
+    if text in sources.sources() or (table and is_tag):
+        if name is None:
+            raise InputError(f"{prefix} publishes several networks: give the name of a model, too")
+        return None, sources.source(prefix), rest or None
+    path = Path(rest) if named else Path(text)
     if not named and not os.path.exists(path) and not path.suffix:
         sources.source(text)  # raises, with a suggestion for a misspelt source
-    return path, table
+    return path, table, None
 
 
 def filling(
@@ -201,13 +217,17 @@ def _published(
     name: str | None,
     chosen: Chosen,
     native: readers.Native,
-) -> Checkpoint:
-    """Open a publisher's file."""
+) -> tuple[Checkpoint, list[sources.Source]]:
+    """Open a file with a publisher's names; return the sources that use them, too."""
     stored = readers.read(path, native)
     if name is not None:  # tried first, to avoid trying every network
-        for candidate in [table] if table else identification.sources_of_format(path):
-            if name in candidate.networks and identification.has_names_of(candidate, name, stored):
-                return published_checkpoint(candidate, name, path, stored, chosen)
+        tables = [
+            candidate
+            for candidate in ([table] if table else identification.sources_of_format(path))
+            if name in candidate.networks and identification.has_names_of(candidate, name, stored)
+        ]
+        if tables:
+            return published_checkpoint(tables[0], name, path, stored, chosen), tables
     matches = identification.identify(path, stored)
     if table:
         matches = [match for match in matches if match[0] is table]
@@ -215,17 +235,18 @@ def _published(
         if matches:
             source, network = matches[0]
             raise WeightsError(
-                f"{path} holds {source.title}'s {network}, which is another network than {name}; "
-                f"build {network!r}"
+                f"{path} has {source.title}'s names of {network}, which is another network than "
+                f"{name}; build {network!r}"
             )
         closest = table or identification.closest(name, stored)
         if closest is None or name not in closest.networks:
             raise WeightsError(_unknown_names(path, name, stored))
-        return published_checkpoint(closest, name, path, stored, chosen)
+        return published_checkpoint(closest, name, path, stored, chosen), [closest]
     if not matches:
         raise WeightsError(_unknown_names(path, None, stored))
     source, network = matches[0]
-    return published_checkpoint(source, network, path, stored, chosen)
+    tables = [match[0] for match in matches if match[1] == network]
+    return published_checkpoint(source, network, path, stored, chosen), tables
 
 
 def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -> str:

@@ -121,8 +121,8 @@ def published_checkpoint(
         chosen: The options to build the network with.
 
     Returns:
-        The checkpoint, without the arrays that the table leaves out. Arrays that are not in the
-        table are included under the source's names.
+        The checkpoint, without the arrays that the table leaves out, and without an origin. Arrays
+        that are not in the table are included under the source's names.
     """
     remaining = table.table_names(network, table.kept(stored))
     arrays: dict[str, Stored] = {}
@@ -132,10 +132,8 @@ def published_checkpoint(
             arrays[parameter] = in_canonical_layout(stored[key], slot)
     unknown_keys = remaining.values()
     arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in unknown_keys})
-    licence = table.networks[network].licence or table.licence
-    origin = {"source": table.title, "file": path.name, "licence": licence}
     document: Any = graph(network).document  # annotated as a general mapping
-    return Checkpoint(path.name, network, document, chosen, arrays, origin)
+    return Checkpoint(path.name, network, document, chosen, arrays)
 
 
 def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:

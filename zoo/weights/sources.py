@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,8 +58,16 @@ class File(_Strict):
     """The URL of a publisher's file, and its hash: an MD5, or the first digits of a SHA-256."""
 
     url: str = Field(pattern=r"^https://")
+    tag: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9_]+$", description="what its publisher calls these weights"
+    )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{8,64}$")
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    licence: str | None = Field(None, description="if it differs from the network's")
+    input_size: int | None = Field(None, description="if it differs from the network's")
+    preprocessing: dict[str, Any] | None = Field(
+        None, description="a spec's fields, if it differs from the network's"
+    )
 
     @property
     def hash(self) -> tuple[str, str] | None:
@@ -104,7 +112,13 @@ class Network(_Strict):
         {}, description="names of nodes, stars allowed: their layout, where it differs"
     )
     file: File | None = None
+    files: list[File] = Field([], description="further files of the same network, by their tags")
     licence: str | None = Field(None, description="if it differs from the source's")
+
+    @property
+    def published(self) -> list[File]:
+        """Every file, the one that is downloaded by default first."""
+        return [self.file, *self.files] if self.file else list(self.files)
 
 
 class Source(_Strict):

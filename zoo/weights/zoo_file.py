@@ -127,6 +127,15 @@ def arrays(path: Path) -> dict[str, Stored]:
     return _Reader(_Contents(path)).arrays()
 
 
+def metadata(path: Path) -> Mapping[str, str]:
+    """Return what any ``.safetensors`` file says of itself.
+
+    Raises:
+        WeightsError: It is not a safetensors file, or damaged.
+    """
+    return _Contents(path).metadata
+
+
 @dataclass(frozen=True, slots=True)
 class _Tensor:
     dtype: str

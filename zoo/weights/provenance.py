@@ -1,0 +1,135 @@
+"""Where weights came from, and what their publisher says of them, as far as that is known.
+
+Names prove no publisher: whoever trains torchvision's ResNet on images of their own has a file with
+torchvision's names. A hash does, and so does what a file says of itself.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from zoo.errors import WeightsError
+from zoo.weights import cache, zoo_file
+from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.sources import File, Source
+
+_CONFIG = "config.json"
+_BESIDE_CONFIG = ("model.safetensors", "pytorch_model.bin")  # the names of Hugging Face's files
+_MAX_CONFIG = 10_000_000  # bytes
+
+
+def stated(
+    checkpoint: Checkpoint, path: Path, tables: Sequence[Source], file: File | None = None
+) -> Checkpoint:
+    """Add what is known of a publisher's file: its origin, and its preprocessing.
+
+    Args:
+        checkpoint: The weights.
+        path: Their file.
+        tables: The sources whose names it has.
+        file: The published file that it is, if that has been checked; it is the first source's.
+
+    Returns:
+        The checkpoint. Only if the file is one that a source published does its ``origin`` state
+        a source, and that source's licence; otherwise it states whose names the file has.
+
+    Raises:
+        WeightsError: What the file says of itself is wrong.
+    """
+    table = tables[0] if file else None
+    if file is None:
+        table, file = cache.recognised(path, tables, checkpoint.model)
+    if table and file:
+        licence = file.licence or table.networks[checkpoint.model].licence or table.licence
+        origin = {"source": table.title, "file": path.name, "licence": licence}
+        size = (file.input_size, file.input_size) if file.input_size else None
+        return _with_recipe(checkpoint, origin, file.preprocessing, size)
+    names = " and ".join(f"{table.title}'s" for table in tables)
+    origin = {"names": f"as {names}", "file": path.name}
+    config = _config(path) if any(table.name == "timm" for table in tables) else None
+    if config is None:
+        return replace(checkpoint, origin=origin)
+    if config.license:
+        origin["licence"] = config.license
+    return _with_recipe(checkpoint, origin, config.recipe, config.input_size[1:])
+
+
+def _with_recipe(
+    checkpoint: Checkpoint,
+    origin: Mapping[str, str],
+    recipe: Mapping[str, Any] | None,
+    size: tuple[int, int] | None,
+) -> Checkpoint:
+    """Return a checkpoint with a publisher's preprocessing, and its input size unless chosen."""
+    document: Any = checkpoint.document
+    if recipe is not None:
+        document = {**document, "preprocessing": dict(recipe)}
+    chosen = checkpoint.chosen
+    if chosen.input_size is None:
+        chosen = chosen._replace(input_size=size)
+    return replace(checkpoint, origin=origin, document=document, chosen=chosen, input_size=size)
+
+
+_Fraction = Annotated[float, Field(gt=0, le=1)]
+_Side = Annotated[int, Field(gt=0, le=8192)]
+_Deviation = Annotated[float, Field(gt=0)]
+
+
+class _Config(BaseModel):
+    """timm's ``pretrained_cfg``: what its files say of themselves."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    input_size: tuple[Literal[3], _Side, _Side]
+    crop_pct: _Fraction
+    crop_mode: Literal["center", "squash"] = "center"
+    interpolation: Literal["nearest", "bilinear", "bicubic"]
+    mean: tuple[float, float, float]
+    std: tuple[_Deviation, _Deviation, _Deviation]
+    license: str | None = Field(None, max_length=200)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The fields of a spec's ``preprocessing``."""
+        return {
+            "crop": self.crop_pct,
+            "keep_aspect": self.crop_mode != "squash",
+            "interpolation": self.interpolation,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+
+def _config(path: Path) -> _Config | None:
+    """Return the ``pretrained_cfg`` in a file, or in the configuration that timm puts beside it."""
+    is_safetensors = path.suffix.lower() == ".safetensors"
+    where, text = f"{path}: pretrained_cfg", ""
+    if is_safetensors:
+        text = zoo_file.metadata(path).get("pretrained_cfg", "")
+    try:
+        if text:
+            stated = json.loads(text)
+        elif path.name in _BESIDE_CONFIG and (beside := path.parent / _CONFIG).is_file():
+            where = f"{beside}: pretrained_cfg"
+            with beside.open("rb") as opened:
+                config = json.loads(opened.read(_MAX_CONFIG))
+            stated = config.get("pretrained_cfg") if isinstance(config, dict) else None
+        else:
+            return None
+        return None if stated is None else _Config.model_validate(stated)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        problem = f"{field}: {first['msg']}" if field else first["msg"]
+    except (OSError, ValueError, RecursionError) as error:
+        problem = str(error).partition("\n")[0][:200]
+    raise WeightsError(
+        f"{where}: {problem}. Correct it or remove it; without it, the weights get the "
+        "preprocessing of the network's spec"
+    )
