@@ -35,29 +35,29 @@ def integer(value: int) -> bytes:
     return b"\x8a\x10" + value.to_bytes(16, "little", signed=True)
 
 
-LIST = b"](" + b"K\x01" * (MEGABYTE // 2) + b"e"
+LIST = b"](" + b"K\x01" * 100_000 + b"e"
 LATIN = text(b"x" * MEGABYTE)
 
 #: What a pickle does -> its code.
 PICKLES = {
     "a key of nested tuples": b"}N" + b"\x85" * 150_000 + b"Ns.",
     "keys of nested tuples": b"}(" + (b"N" + b"\x85" * 900 + b"N") * 300 + b"u.",
-    "nested tuples": b"}X\x01\x00\x00\x00kN" + b"\x85" * 300_000 + b"s.",
-    "nested lists": b"]" * 200_000 + b"a" * 199_999 + b".",
-    "nested dicts": (b"}" + text(b"k")) * 130_000 + b"N" + b"s" * 130_000 + b".",
-    "nested arrays": b"cnumpy\nndarray\n\x94" + b")R" + b"h\x00)R" * 150_000 + b"b" * 150_000 + b".",
-    "a list in itself": b"]\x94" + b"h\x00a" * 100_000 + b".",
+    "nested tuples": b"}X\x01\x00\x00\x00kN" + b"\x85" * 150_000 + b"s.",
+    "nested lists": b"]" * 100_000 + b"a" * 99_999 + b".",
+    "nested dicts": (b"}" + text(b"k")) * 60_000 + b"N" + b"s" * 60_000 + b".",
+    "nested arrays": b"cnumpy\nndarray\n\x94" + b")R" + b"h\x00)R" * 60_000 + b"b" * 60_000 + b".",
+    "a list in itself": b"]\x94" + b"h\x00a" * 50_000 + b".",
     "tuples of a long list": (
-        b"cbuiltins\ntuple\n\x94" + LIST + b"\x94(" + b"h\x00h\x01\x85R" * 300 + b"l."
+        b"cbuiltins\ntuple\n\x94" + LIST + b"\x94(" + b"h\x00h\x01\x85R" * 3_000 + b"l."
     ),
     "tuples of a long tuple": (
-        b"cbuiltins\ntuple\n\x94(" + b"K\x01" * 500_000 + b"t\x94" + b"h\x00h\x01R" * 300 + b"."
+        b"cbuiltins\ntuple\n\x94(" + b"K\x01" * 100_000 + b"t\x94" + b"h\x00h\x01R" * 3_000 + b"."
     ),
     "arrays of a long tuple": (
-        b"cnumpy\nndarray\n\x94(" + b"K\x01" * 500_000 + b"t\x94" + b"h\x00h\x01R" * 100_000 + b"."
+        b"cnumpy\nndarray\n\x94(" + b"K\x01" * 100_000 + b"t\x94" + b"h\x00h\x01R" * 100_000 + b"."
     ),
     "dicts of a long list": (
-        b"ccollections\nOrderedDict\n\x94" + LIST + b"\x94(" + b"h\x00h\x01\x85R" * 300 + b"t."
+        b"ccollections\nOrderedDict\n\x94" + LIST + b"\x94(" + b"h\x00h\x01\x85R" * 3_000 + b"t."
     ),
     "texts encoded": (
         b"c_codecs\nencode\n\x94" + LATIN + b"\x94" + text(b"latin1") + b"\x86\x94"
@@ -69,7 +69,7 @@ PICKLES = {
     "long keys compared": (
         LATIN + b"\x94" + LATIN + b"\x94}h\x00Ns" + b"h\x01Ns" * 200_000 + b"."
     ),
-    "many empty dicts": b"}\x94" * 2_000_000 + b".",
+    "many empty dicts": b"}\x94" * 1_000_001 + b".",
     "a long shape": (
         b"}" + text(b"k") + b"cnumpy\nndarray\n)R" + b"(K\x01(" + integer(2**62) * 100_000 + b"t"
         b"cnumpy\ndtype\n" + text(b"f4") + b"\x85R\x89Nt" + b"bs."

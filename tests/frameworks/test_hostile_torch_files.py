@@ -123,8 +123,8 @@ PICKLES = {
         ) + b"u."
     ),
     "sets of a long list": (
-        b"\x80\x02cbuiltins\nset\nq\x00](" + b"K\x01" * 500_000 + b"eq\x01("
-        + b"h\x00h\x01\x85R" * 300 + b"l."
+        b"\x80\x02cbuiltins\nset\nq\x00](" + b"K\x01" * 100_000 + b"eq\x01("
+        + b"h\x00h\x01\x85R" * 3_000 + b"l."
     ),
     "code": b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.",
 }  # fmt: skip
