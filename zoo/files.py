@@ -20,6 +20,11 @@ from pathlib import Path
 
 from zoo.errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # on Windows nothing is locked, so nothing that is left behind is removed
+    fcntl = None  # type: ignore[assignment]
+
 _LOCK = "zoo.lock"
 _ATTEMPTS = 100
 
@@ -65,8 +70,11 @@ def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> I
     try:
         yield folder
     finally:
+        if fcntl is None:  # Windows removes no open file
+            os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+        if fcntl is not None:
+            os.close(lock)
 
 
 @contextmanager
@@ -92,7 +100,8 @@ def taking_turns(path: Path, wait: Callable[[], None] = lambda: None) -> Iterato
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(PermissionError):  # Windows removes no open file
+            path.unlink(missing_ok=True)
         os.close(lock)
 
 
@@ -129,11 +138,11 @@ def _open_locked(path: Path, *, wait: bool = False, create: bool = True) -> int 
     Raises:
         OSError: The file cannot be opened, or there are no locks and ``create`` is not set.
     """
-    import fcntl
-
-    flags = os.O_RDWR | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | (os.O_CREAT if create else 0)
     file = os.open(path, flags, 0o666)
     try:
+        if fcntl is None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         if os.path.samestat(os.fstat(file), path.stat()):
             return file
