@@ -114,7 +114,10 @@ def _remove_abandoned(parent: Path, prefix: str) -> None:
     for folder in folders:
         with suppress(OSError):  # somebody else's, or being removed by another process
             status = folder.lstat()
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            if (
+                not stat.S_ISDIR(status.st_mode)
+                or status.st_uid != getattr(os, "getuid", lambda: 0)()
+            ):
                 continue
             if not (folder / _LOCK).exists():  # killed before it had one
                 folder.rmdir()
