@@ -11,6 +11,7 @@ import pytest
 from publishing import shapes_in_timm
 
 import zoo
+from zoo.data import images
 from zoo.language import document
 from zoo.language.options import Chosen
 from zoo.weights import identification, provenance, sources
@@ -50,6 +51,17 @@ def test_what_is_published_is_what_the_family_says():
     """The tables and the specs are of the same networks."""
     for _, network in PUBLISHED:
         assert network in zoo.list_models()
+
+
+@pytest.mark.parametrize("network", sources.source("paddle").networks)
+def test_paddles_weights_have_paddles_preprocessing(network):
+    """Sizes of PaddleClas' configurations: torchvision's of the same networks differ."""
+    table = sources.source("paddle")
+    graph = published_checkpoint(table, network, Path("file"), {}, Chosen()).graph()
+    crop = graph.preprocessing["crop"]
+    quotient = crop[0] / crop[1] if isinstance(crop, list) else crop
+    expected = 299 / 320 if network == "inception_v3_paddle" else 224 / 256
+    assert {**graph.preprocessing, "crop": quotient} == {**images.USUAL, "crop": expected}
 
 
 def names(source: str, network: str) -> set[str]:

@@ -133,6 +133,8 @@ def published_checkpoint(
     unknown_keys = remaining.values()
     arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in unknown_keys})
     document: Any = graph(network).document  # annotated as a general mapping
+    if own := table.networks[network].preprocessing:
+        document = {**document, "preprocessing": {**document.get("preprocessing", {}), **own}}
     return Checkpoint(path.name, network, document, chosen, arrays)
 
 

@@ -111,6 +111,9 @@ class Network(_Strict):
     layouts: dict[str, Layout] = Field(
         {}, description="names of nodes, stars allowed: their layout, where it differs"
     )
+    preprocessing: dict[str, Any] = Field(
+        {}, description="fields that differ from those of zoo's spec, of another source's weights"
+    )
     file: File | None = None
     files: list[File] = Field([], description="further files of the same network, by their tags")
     licence: str | None = Field(None, description="if it differs from the source's")
