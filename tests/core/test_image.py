@@ -418,6 +418,7 @@ def test_a_transform_gives_one_input(photo):
     assert last(photo).flags.writeable
     assert last != transform
     assert last == zoo.transform("vgg16_keras", "HWC")
+    assert len({last, transform, zoo.transform("vgg16_keras", "HWC")}) == 2
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "", "chw", 5, ["CHW"]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from zoo.api.models import Array
 from zoo.backend.unwrapping import find_built
 from zoo.data.images import LAYOUTS, Transform
 from zoo.errors import InputError
+from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.language.document import describe
 from zoo.language.graphs import graph
@@ -107,10 +108,12 @@ def transform(model: Any, layout: str | None = None) -> Transform:
     return Transform((height, width), channels, _recipe(network), layout)
 
 
-def _recipe(network: Graph) -> dict[str, Any]:
+def _recipe(network: Graph) -> Mapping[str, Any]:
     """Return the preprocessing of a network, checked: that of a graph from a file was not."""
     try:
-        return Preprocessing.read(network.preprocessing).to_dict(exclude={"about"})
+        recipe = Preprocessing.read(network.preprocessing)
     except Mismatch as mismatch:
         place = describe(("preprocessing", *mismatch.location))
         raise InputError(f"{network.name}: {place}: {mismatch}") from None
+    fields: Mapping[str, Any] = freeze(recipe.to_dict(exclude={"about"}))
+    return fields
