@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from limits import HANG
@@ -28,7 +27,6 @@ def test_the_verb_takes_names_files_graphs_and_models(spec_file):
     graph = zoo.graph("lenet5")
     assert zoo.summary(path).model == "tiny"
     assert zoo.summary("lenet5") == zoo.summary(graph) == graph.summary()
-    assert zoo.summary(SimpleNamespace(zoo_graph=graph), None) == graph.summary(None)
     assert zoo.summary("lenet5", num_classes=7).rows[-1].output == "7"
 
 
@@ -40,7 +38,7 @@ def test_what_the_verb_refuses():
         zoo.summary(graph, 0)
     with pytest.raises(zoo.UnknownNameError, match="Did you mean 'googlenet'"):
         zoo.summary("googlnet")
-    with pytest.raises(zoo.BackendError, match="expected a model that zoo built, got 7"):
+    with pytest.raises(zoo.BackendError, match="expected a model of .*, got 7"):
         zoo.summary(7)
 
 
