@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from browsing import chromium
@@ -25,22 +27,33 @@ def framework(backend):
 
 
 @pytest.fixture(scope="session")
-def worst_node(framework, backend):
+def reference():
+    """What NumPy gives of a network and photographs: once for all frameworks."""
+
+    @functools.cache
+    def compute(name, batch, **options):
+        graph = zoo.graph(name, **options)
+        x = photographs(batch, graph.input_shape)
+        return graph, x, *conditioned(graph, x)
+
+    return compute
+
+
+@pytest.fixture(scope="session")
+def worst_node(framework, backend, reference):
     """Builds a model and gives its worst error at any node or output, and where."""
 
     def compare(name, dtype="float64", batch=1, **options) -> Worst:
-        graph = zoo.graph(name, **options)
-        x = photographs(batch, graph.input_shape)
-        weights, reference = conditioned(graph, x)
+        graph, x, weights, values = reference(name, batch, **options)
         model = zoo.build(name, backend, **options, dtype=dtype)
         zoo.set_weights(model, weights)
         found = zoo.features(model, x, [node.name for node in graph.nodes])
         outputs = zoo.predict(model, x)
         if len(graph.outputs) == 1:
             outputs = {graph.outputs[0].name: outputs}
-        pairs = {name: (value, reference[name]) for name, value in found.items()}
+        pairs = {name: (value, values[name]) for name, value in found.items()}
         for output, node in graph.output_nodes.items():
-            pairs[f"output {output}"] = (outputs[output], reference[node.name])
+            pairs[f"output {output}"] = (outputs[output], values[node.name])
         for value, _ in pairs.values():
             assert value.dtype == np.dtype(dtype)
         errors = {name: error(*pair) for name, pair in pairs.items()}

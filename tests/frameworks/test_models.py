@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from conftest import BACKENDS
 from counting import DENSE, count, index
 from tables import COUNTS, INCEPTION_3A, golden
 
@@ -17,18 +18,21 @@ _FAMILY = {model["model"]: model["family"] for model in index()}
 BUILT = {c.parameters: c for c in reversed(COUNTS) if c.aux or _FAMILY[c.model] in DENSE}
 
 
-#: Those built at every run: one of each family, and what README says of GoogLeNet.
-ALWAYS = {"googlenet", "googlenet_torchvision", "inception_v3", "alexnet", "vgg16", "zfnet"}
+#: Built at every run in all frameworks: what README says of GoogLeNet.
+ALWAYS = {"googlenet"}
+#: And in one framework in turn: one of each family.
+IN_TURN = {"googlenet_torchvision", "inception_v3", "alexnet", "vgg16", "zfnet"}
 
 
-@pytest.mark.parametrize(
-    "published",
-    [
-        pytest.param(count, marks=[] if count.model in ALWAYS else pytest.mark.slow)
-        for count in reversed(BUILT.values())
-    ],
-    ids=str,
-)
+def counts():
+    for number, published in enumerate(reversed(BUILT.values())):
+        for place, backend in enumerate(BACKENDS):
+            in_turn = published.model in IN_TURN and place == number % len(BACKENDS)
+            marks = [] if in_turn or published.model in ALWAYS else pytest.mark.slow
+            yield pytest.param(backend, published, marks=marks, id=f"{backend}-{published}")
+
+
+@pytest.mark.parametrize(("backend", "published"), list(counts()), indirect=["backend"])
 def test_parameter_counts(published, framework, backend):
     name, aux, parameters = published
     model = zoo.build(name, backend, aux=aux)
@@ -97,7 +101,7 @@ def test_every_node(name, options, batch, worst_node):
 
 @pytest.mark.parametrize(
     ("name", "options", "batch"),
-    [FURTHER_CASES[0], *CASES[2:4], *SLOW_CASES[1:]],
+    [("googlenet", {"aux": True, "input_size": 96}, 1), *CASES[2:4], *SLOW_CASES],
 )
 def test_every_node_in_float32(name, options, batch, worst_node):
     worst = worst_node(name, "float32", batch, **options)

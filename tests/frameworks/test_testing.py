@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loading import load
+from small import GOOGLENET
 
 import zoo
 from zoo.backend import registry
@@ -311,11 +312,11 @@ def test_one_value_of_each_channel(spec_file):
 
 
 def test_another_number_of_outputs(framework, backend, spec, x):
-    graph = zoo.graph("googlenet_torchvision", num_classes=3, input_size=64)
-    model = zoo.build("googlenet_torchvision", backend, num_classes=3, input_size=64)
-    image = np.random.default_rng(1).standard_normal((1, 3, 64, 64)).astype(np.float32)
+    graph = zoo.graph(GOOGLENET, num_classes=3)
+    model = zoo.build(GOOGLENET, backend, num_classes=3)
+    image = np.random.default_rng(1).standard_normal((1, 3, 96, 96)).astype(np.float32)
     assert_same(model, graph, image)
-    heads = zoo.graph("googlenet_torchvision", aux=True, num_classes=3, input_size=64)
+    heads = zoo.graph(GOOGLENET, aux=True, num_classes=3)
     with pytest.raises(AssertionError, match="aux1"):
         assert_same(model, heads, image)
 

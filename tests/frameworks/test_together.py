@@ -6,6 +6,10 @@ import sys
 
 import pytest
 from limits import HANG
+from loading import load
+from small import VGG, VGG_BN
+
+import zoo
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
 
@@ -17,7 +21,7 @@ import numpy as np, zoo
 x = np.linspace(-1, 1, 3 * 32 * 32, dtype=np.float32).reshape(1, 3, 32, 32)
 logits = {{}}
 for backend in {order!r}:
-    model = zoo.build("vgg9_bn", backend, num_classes=5, input_size=32)
+    model = zoo.build({network!r}, backend)
     logits[backend] = zoo.predict(model, x)
 values = list(logits.values())
 for value in values[1:]:
@@ -27,7 +31,7 @@ print("agree")
 
 
 def run(order, first=""):
-    code = CODE.format(order=tuple(order), first=first)
+    code = CODE.format(order=tuple(order), first=first, network=VGG_BN)
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
     )
@@ -44,14 +48,8 @@ def test_orders(order):
     run(order)
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        pytest.param("import tensorflow", marks=pytest.mark.slow),
-        pytest.param("import keras", marks=pytest.mark.slow),
-        "import tensorflow, jax, torch",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["import tensorflow", "import keras"])
 def test_after_the_users_own_import(first):
     run(["paddle"], first)
 
@@ -62,11 +60,11 @@ def test_all_orders(order):
     run(order)
 
 
-def test_gradients_in_one_process_after_tensorflow():
+def test_gradients_in_one_process_after_the_users_own_imports():
     run(
         ["paddle", "keras"],
-        "import keras, tensorflow as tf, zoo\n"
-        "model = zoo.build('vgg9_bn', 'paddle', num_classes=5, input_size=32)\n"
+        "import tensorflow as tf, jax, torch, zoo\n"
+        f"model = zoo.build({VGG_BN!r}, 'paddle')\n"
         "import paddle\n"
         "model(paddle.ones([2, 3, 32, 32])).sum().backward()\n"
         "assert float(abs(model.fc1.weight.grad).sum()) > 0\n"
@@ -79,7 +77,7 @@ def test_gradients_in_one_process_after_tensorflow():
 def test_float64_in_flax_without_the_flag_is_an_error_that_says_what_to_do():
     code = (
         "import zoo\n"
-        "try: zoo.build('vgg9', 'flax', input_size=32, dtype='float64')\n"
+        f"try: zoo.build({VGG!r}, 'flax', dtype='float64')\n"
         "except zoo.BackendError as error: print(error)"
     )
     done = subprocess.run(
@@ -91,12 +89,11 @@ def test_float64_in_flax_without_the_flag_is_an_error_that_says_what_to_do():
 
 @pytest.mark.parametrize("name", ["tensorflow", pytest.param("tf", marks=pytest.mark.slow)])
 def test_tensorflow_by_name_insists_on_it(name):
-    code = f"import zoo; zoo.build('vgg9', {name!r}, input_size=32); print('built')"
-    good = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    load("keras")
+    assert zoo.graph_of(zoo.build(VGG, name)).name == "small_vgg"
+    code = (
+        f"import os; os.environ['KERAS_BACKEND'] = 'jax'; import zoo; zoo.build({VGG!r}, {name!r})"
     )
-    assert good.stdout.strip() == "built", good.stderr
-    code = f"import os; os.environ['KERAS_BACKEND'] = 'jax'; {code}"
     bad = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG)
     assert "BackendError" in bad.stderr
     assert "KERAS_BACKEND" in bad.stderr
@@ -154,7 +151,7 @@ def test_a_missing_framework_says_what_to_install(backend):
         "sys.meta_path.insert(0, Gone())\n"
         "import zoo\n"
         f"assert {backend!r} not in zoo.list_backends()\n"
-        f"try: zoo.build('vgg9', {backend!r}, input_size=32)\n"
+        f"try: zoo.build({VGG!r}, {backend!r})\n"
         "except zoo.BackendError as error: print(error)"
     )
     done = subprocess.run(

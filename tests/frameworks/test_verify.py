@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from limits import HANG
+from small import VGG, VGG_BN
 
 import zoo
 import zoo.verification.verify
@@ -68,7 +69,7 @@ def test_no_time_and_no_memory_is_shown_without_a_benchmark(report):
 def test_float64_on_the_command_line(tmp_path):
     path = tmp_path / "result.json"
     done = subprocess.run(
-        [sys.executable, "-m", "zoo", "verify", "vgg9_bn", "--input-size", "32", "--num-classes", "7",
+        [sys.executable, "-m", "zoo", "verify", VGG_BN,
          "--dtype", "float64", "--output", str(path), "--json"],
         capture_output=True, text=True, timeout=HANG, cwd=tmp_path,
     )  # fmt: skip
@@ -107,7 +108,7 @@ def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_pat
         "'stage2.conv1.relu' else right(node, dtype)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    report = zoo.verify("vgg9", backends=["torch"], input_size=32, num_classes=7)
+    report = zoo.verify(VGG, backends=["torch"])
     assert not report.passed
     (result,) = report.results
     assert result.worst.error > 0.01
@@ -121,7 +122,7 @@ def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
         "if sys.orig_argv[-1] == 'flax': raise SystemExit('no memory')\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    report = zoo.verify("vgg9", backends=["torch", "flax"], input_size=32, num_classes=7)
+    report = zoo.verify(VGG, backends=["torch", "flax"])
     assert not report.passed
     assert [r.status for r in report.results] == ["failed", "failed"]
     assert report.results[0].problems == (
@@ -133,14 +134,13 @@ def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
 def test_a_missing_framework_is_a_row_and_fails_only_if_asked_for(monkeypatch):
     there = registry.is_installed
     monkeypatch.setattr(registry, "is_installed", lambda e: e.name == "torch" and there(e))
-    options = {"input_size": 32, "num_classes": 7}
-    report = zoo.verify("vgg9", **options)
+    report = zoo.verify(VGG)
     assert report.passed
     assert [r.status for r in report.results] == ["compared", "missing", "missing", "missing"]
     assert "not installed" in str(report)
-    assert not zoo.verify("vgg9", backends=["torch", "flax"], **options).passed
+    assert not zoo.verify(VGG, backends=["torch", "flax"]).passed
     monkeypatch.setattr(registry, "is_installed", lambda e: False)
-    assert not zoo.verify("vgg9", **options).passed, "nothing compared is nothing shown"
+    assert not zoo.verify(VGG).passed, "nothing compared is nothing shown"
 
 
 def test_errors_are_relative_to_the_node_and_never_pass_by_accident():
@@ -203,10 +203,9 @@ def test_a_place_for_the_result_that_cannot_be_is_refused_at_once(tmp_path):
 
 def test_tensorflow_by_name_is_insisted_on(monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
-    options = {"input_size": 32, "num_classes": 3}
-    (result,) = zoo.verify("vgg9", backends=["tensorflow"], **options).results
+    (result,) = zoo.verify(VGG, backends=["tensorflow"]).results
     assert "Keras runs on jax here" in result.problems[0]
-    report = zoo.verify("vgg9", backends=["keras"], **options)
+    report = zoo.verify(VGG, backends=["keras"])
     assert report.passed, str(report)
     assert set(report.results[0].versions) == {"keras", "jax"}
 

@@ -7,9 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import BACKENDS
 from damage import mutants
 from loading import load
 from photographs import photographs
+from small import VGG_BN
 
 import zoo
 from zoo.api import conversion
@@ -18,7 +20,6 @@ from zoo.data import images
 from zoo.errors import BackendError, InputError, UnknownNameError, WeightsError, ZooError
 from zoo.verification.conditioned import conditioned
 
-SMALL = {"num_classes": 7, "input_size": 32}  # of a VGG, so that it costs little
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 
 SPEC = """
@@ -114,11 +115,20 @@ def test_around_all_frameworks_bit_for_bit(dtype, tiny, tmp_path):
     assert_same_bits(zoo.get_weights(model), expected)
 
 
-@pytest.mark.parametrize(
-    "name", ["googlenet", "googlenet_torchvision", "googlenet_paddle", "vgg9_bn"]
-)
+def conversions():
+    """A small network into every framework; each GoogLeNet into one in turn, the rest slow."""
+    for place, backend in enumerate(BACKENDS):
+        yield pytest.param(VGG_BN, backend, id=f"{backend}-small_vgg_bn")
+        for number, name in enumerate(
+            ("googlenet", "googlenet_torchvision", "googlenet_paddle"), 1
+        ):
+            marks = [] if place == number else pytest.mark.slow
+            yield pytest.param(name, backend, marks=marks, id=f"{backend}-{name}")
+
+
+@pytest.mark.parametrize(("name", "backend"), list(conversions()), indirect=["backend"])
 def test_a_converted_model_computes_the_same(name, framework, backend):
-    options = SMALL if name.startswith("vgg") else {"aux": True}
+    options = {"aux": name != VGG_BN}
     load("torch")
     graph = zoo.graph(name, **options)
     x = photographs(1, graph.input_shape)
@@ -246,9 +256,9 @@ def test_a_model_whose_layers_were_replaced(tmp_path):
     load("torch")
     import torch
 
-    model = zoo.build("vgg9_bn", "torch", **SMALL)
-    model.fc3 = torch.nn.Linear(100, 7)
-    with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight  expected 7x4096, got 7x100"):
+    model = zoo.build(VGG_BN, "torch")
+    model.fc3 = torch.nn.Linear(10, 7)
+    with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight  expected 7x24, got 7x10"):
         zoo.save(model, tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=r"wrong shape: fc3.weight"):
         zoo.convert(model, "torch")
@@ -310,7 +320,7 @@ def test_pytorchs_files_hold_tensors_alone(tmp_path):
     load("torch")
     import torch
 
-    model = zoo.build("vgg9_bn", "torch", **SMALL)
+    model = zoo.build(VGG_BN, "torch")
     torch.save(model, tmp_path / "whole.pth")
     with pytest.raises(
         WeightsError, match=r"zoo does not run code from a file; save the model's state_dict"

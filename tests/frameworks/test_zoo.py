@@ -1,6 +1,7 @@
 """Every model that zoo ships, in every framework: counted, and compared at every node.
 
-The smallest of each family at every run, the others with ``-m slow``.
+The smallest of each family at every run, in PyTorch and one other framework in turn; with
+``-m slow`` all, in all four.
 
 At a small input size, where a network takes one: what it is made of does not depend on it. The
 counts of those whose dense layers do are held at their own size by test_models. Each framework is
@@ -47,19 +48,23 @@ def small(name):
 
 
 def models():
-    """Every model but the largest; all but the least costly of each family are slow."""
+    """Every model but the largest, with the frameworks to go through."""
     families = {}
     for model in index():
         if model["model"] not in large():
             families.setdefault(model["family"], []).append((model["macs"], model["model"]))
-    for family in families.values():
-        for macs, name in family:
-            marks = [] if (macs, name) == min(family) else pytest.mark.slow
-            yield pytest.param(name, marks=marks)
+    for number, family in enumerate(families.values()):
+        _, smallest = min(family)
+        others = BACKENDS[1:]
+        yield smallest, ("torch", others[number % len(others)])
+        for _, name in family:
+            yield pytest.param(name, BACKENDS, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("name", list(models()))
-def test_model(name, frameworks):
+@pytest.mark.parametrize(
+    ("name", "chain"), list(models()), ids=lambda v: v if isinstance(v, str) else "-".join(v)
+)
+def test_model(name, chain, frameworks):
     graph = small(name)
     own = zoo.graph(name)
     assert graph.num_parameters == own.num_parameters or own.about["family"] in DENSE
@@ -68,7 +73,8 @@ def test_model(name, frameworks):
     weights, reference = conditioned(graph, x)
     model = zoo.build(name, "torch", **options, dtype="float64")
     zoo.set_weights(model, weights)
-    for backend, framework in frameworks.items():
+    for backend in chain:
+        framework = frameworks[backend]
         model = zoo.convert(model, backend)
         assert count(model, backend) == graph.num_parameters, backend
         assert framework.shapes(model) == {p.name: p.shape for p in graph.parameters}, backend
