@@ -298,6 +298,14 @@ PUBLISHED = {
         functools.partial(in_keras, "MobileNet", 96, alpha=0.5)),
     "keras mobilenet v2": (
         "keras", "mobilenet_v2_keras", "m2.h5", functools.partial(in_keras, "MobileNetV2", 96)),
+    "keras densenet": (
+        "keras", "densenet121_keras", "d.h5", functools.partial(in_keras, "DenseNet121", 64)),
+    "keras inception resnet": (
+        "keras", "inception_resnet_v2_keras", "ir2.h5",
+        functools.partial(in_keras, "InceptionResNetV2", 75)),
+    "keras convnext": (
+        "keras", "convnext_tiny", "n.weights.h5",
+        functools.partial(in_keras, "ConvNeXtTiny", 64, include_preprocessing=False)),
     "paddle inception": (
         "paddle", "inception_v3_paddle", "i3.pdparams",
         functools.partial(in_paddle, "inception_v3", 107)),
@@ -333,6 +341,9 @@ PUBLISHED = {
 MAGNIFYING = (
     "torchvision efficientnet", "torchvision efficientnet v2", "torchvision mnasnet",
     "torchvision regnet y", "paddle mobilenet v2", "keras inception", "keras mobilenet",
-    "keras mobilenet v2",
+    "keras mobilenet v2", "keras densenet", "keras inception resnet",
     *(key for key in PUBLISHED if getattr(PUBLISHED[key][3], "func", None) is of_timm),
 )  # fmt: skip
+
+#: Networks that take a framework half a minute and more.
+LARGE = ("keras densenet", "keras inception resnet")

@@ -14,7 +14,7 @@ import pytest
 from conftest import BACKENDS
 from filling import load_framework
 from loading import load
-from publishing import CLASSES, MAGNIFYING, PUBLISHED, SIDE, of_timm, save_in_keras
+from publishing import CLASSES, LARGE, MAGNIFYING, PUBLISHED, SIDE, of_timm, save_in_keras
 
 import zoo
 from zoo.api import conversion
@@ -52,7 +52,7 @@ def cases():
     """Every file in every framework: one framework in turn at each run, the others slow."""
     for number, key in enumerate(PUBLISHED, 1):
         for place, backend in enumerate(BACKENDS):
-            in_turn = place == number % len(BACKENDS)
+            in_turn = place == number % len(BACKENDS) and key not in LARGE
             yield pytest.param(key, backend, marks=[] if in_turn else pytest.mark.slow)
 
 
