@@ -60,14 +60,16 @@ def test_the_readmes_published_weights(tmp_path, monkeypatch):
         load(backend)
     import paddle
     import torch
+    from standins import compact_in_torch
     from standins.in_torch import GoogLeNet
 
     monkeypatch.chdir(tmp_path)
     paddle.save(paddle.vision.models.googlenet().state_dict(), "GoogLeNet_pretrained.pdparams")
-    torch.save(GoogLeNet().state_dict(), "googlenet.pth")
+    torch.save(GoogLeNet().state_dict(), "googlenet_torchvision.pth")
+    torch.save(compact_in_torch.make("mobilenet_v2", 1000).state_dict(), "mobilenet_v2.pth")
     for name in ("photo.jpg", "other.png"):  # Pillow reads what is in a file, not its name
         shutil.copy(images.default(), name)
-    monkeypatch.setattr(cache, "fetch", lambda *_: tmp_path / "googlenet.pth")
+    monkeypatch.setattr(cache, "fetch", lambda _, network, *tag: tmp_path / f"{network}.pth")
     names = {"zoo": zoo}
     exec(blocks("README.md", "python")[2], names)
     assert zoo.predict(names["model"], names["x"]).shape == (2, 10)
