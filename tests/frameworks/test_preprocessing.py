@@ -25,11 +25,17 @@ MODULES = {
     "mobilenet_v1_0_5": "mobilenet",
     "mobilenet_v1_0_25": "mobilenet",
     "mobilenet_v2_keras": "mobilenet_v2",
+    "densenet121_keras": "densenet",
+    "densenet169_keras": "densenet",
+    "densenet201_keras": "densenet",
+    "inception_resnet_v2_keras": "inception_resnet_v2",
 }
 
 
 def test_no_network_of_keras_is_left_out():
-    assert MODULES.keys() == set(sources.source("keras").networks)
+    networks = sources.source("keras").networks
+    # ConvNeXt's preprocessing is a layer of Keras' own model.
+    assert MODULES.keys() == {name for name in networks if not name.startswith("convnext")}
 
 
 @pytest.mark.parametrize("model", MODULES)
