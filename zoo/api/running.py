@@ -14,6 +14,7 @@ from zoo.data.labels import class_numbers
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
+from zoo.language import sizes
 
 
 def loss(model: Any, outputs: Any, labels: Any) -> Any:
@@ -128,6 +129,6 @@ def _checked(model: Any, x: Array) -> Array:
         raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")
     if not len(x):
         raise InputError("expected at least one example, got an empty batch")
-    if isinstance(network, Graph) and x.shape[1:] != network.input_shape:
-        raise InputError(network.refusal(x.shape))
+    if isinstance(network, Graph):
+        sizes.check(network, x.shape)
     return x

@@ -14,6 +14,7 @@ from zoo.flax.operations import OPERATIONS
 from zoo.flax.parameters import find, tensors
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
+from zoo.language import sizes
 
 
 def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.Module:
@@ -88,7 +89,8 @@ class Stack(nnx.Module):
 class Network(Stack):
     """A whole network.
 
-    Takes [N, H, W, C] of the size it was built for. Returns logits [N, num_classes], or a dict of
+    Takes [N, H, W, C] of the size it was built for, and of every size that means the same layers
+    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of
     them if it has auxiliary heads.
     """
 
@@ -100,7 +102,7 @@ class Network(Stack):
         graph = self.zoo_graph
         channels, height, width = graph.input_shape
         if tuple(x.shape[1:]) != (height, width, channels):
-            raise ValueError(graph.refusal(tuple(x.shape), channels_last=True))
+            sizes.check(graph, tuple(x.shape), channels_last=True)
         values = self._compute(x)
         if len(graph.outputs) == 1:
             return values[self._block.output]

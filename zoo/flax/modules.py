@@ -16,6 +16,8 @@ import numpy as np
 from flax import nnx
 from jax import lax
 
+from zoo.ops.windows import adaptive
+
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -109,18 +111,31 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class AvgPool:
-    """The mean of each window, with its own divisor if counts are given."""
+    """The mean of each window over the values that count.
+
+    Attributes:
+        counted: The part of the padding that counts; None for all of it.
+    """
 
     kernel_size: tuple[int, int]
     stride: tuple[int, int]
     padding: Pairs
-    counts: tuple[tuple[int, ...], tuple[int, ...]] | None
+    counted: Pairs | None
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        total = nnx.pool(x, 0.0, lax.add, self.kernel_size, self.stride, self.padding)
-        if self.counts is None:
+        total = self._sum(x, self.padding)
+        if self.counted is None:
             return total / (self.kernel_size[0] * self.kernel_size[1])
-        return total / jnp.asarray(np.outer(*self.counts)[:, :, None], x.dtype)
+        rows, columns = self.counted
+        ones = jnp.ones_like(x[:1, ..., :1])
+        ones = jnp.pad(ones, ((0, 0), rows, columns, (0, 0)), constant_values=1)
+        (top, bottom), (left, right) = self.padding
+        beyond = (top - rows[0], bottom - rows[1]), (left - columns[0], right - columns[1])
+        return total / self._sum(ones, beyond)
+
+    def _sum(self, x: jax.Array, padding: Pairs) -> jax.Array:
+        total: jax.Array = nnx.pool(x, 0.0, lax.add, self.kernel_size, self.stride, padding)
+        return total
 
 
 @dataclass(frozen=True)
@@ -135,10 +150,11 @@ class GlobalAvgPool:
 class AdaptiveAvgPool:
     """The mean of each of a given number of windows, which together cover the map."""
 
-    windows: tuple[tuple[tuple[int, int], ...], ...]
+    output_size: tuple[int, int]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        for axis, windows in enumerate(self.windows, 1):
+        for axis, count in enumerate(self.output_size, 1):
+            windows = adaptive(x.shape[axis], count)
             means = [lax.slice_in_dim(x, a, b, axis=axis).mean(axis) for a, b in windows]
             x = jnp.stack(means, axis)
         return x

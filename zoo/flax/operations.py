@@ -143,7 +143,7 @@ def stochastic_depth(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> nnx.Modul
 
 @OPERATIONS.register
 def adaptive_avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
-    return modules.AdaptiveAvgPool(node.attributes["windows"])
+    return modules.AdaptiveAvgPool(node.attributes["output_size"])
 
 
 @OPERATIONS.register
@@ -155,9 +155,8 @@ def max_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
 @OPERATIONS.register
 def avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
     attrs = node.attributes
-    return modules.AvgPool(
-        attrs["kernel_size"], attrs["stride"], _pairs(attrs["padding"]), attrs["counts"]
-    )
+    counted = None if attrs["counted"] is None else _pairs(attrs["counted"])
+    return modules.AvgPool(attrs["kernel_size"], attrs["stride"], _pairs(attrs["padding"]), counted)
 
 
 class _Keyless:

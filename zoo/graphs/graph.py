@@ -22,7 +22,7 @@ from zoo.graphs.exchange import Reader, plain, tuples
 from zoo.graphs.frozen import FrozenDict, freeze
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.published import problem_with_all
-from zoo.graphs.shapes import Map, Shape
+from zoo.graphs.shapes import Map
 
 if TYPE_CHECKING:
     import zoo
@@ -189,15 +189,6 @@ class Graph:
         import zoo  # the only use of a higher layer in this package
 
         return zoo.summary(self, depth)
-
-    def refusal(self, shape: Shape, channels_last: bool = False) -> str:
-        """Return an error message for an input of a shape that the graph was not made for."""
-        c, h, w = self.input_shape
-        expected = f"[N, {h}, {w}, {c}]" if channels_last else f"[N, {c}, {h}, {w}]"
-        return (
-            f"{self.name} was built for inputs {expected}, got {list(shape)}; for another size, "
-            "build it with input_size=(height, width); for other channels, with in_channels"
-        )
 
     def without_dropout(self) -> Graph:
         """Return the network with every dropout rate set to 0, to make it deterministic."""

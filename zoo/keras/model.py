@@ -17,6 +17,7 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node, Parameter
 from zoo.keras.operations import OPERATIONS
 from zoo.keras.parameters import initializer_of, layer_name, native
+from zoo.language import sizes
 from zoo.ops import OPS
 
 
@@ -32,15 +33,16 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
         seed: Random seed for Keras' own initialisers and for dropout.
 
     Returns:
-        The model. It takes [N, H, W, C] of the size it was built for, and returns logits
-        [N, num_classes], or a dict of them if it has auxiliary heads.
+        The model. It takes [N, H, W, C] of any size that the layers allow, unless the network has
+        weights for one size or pools that round up. It returns logits [N, num_classes], or a
+        dict of them if it has auxiliary heads.
 
     Raises:
         BackendError: Keras cannot compute an operation exactly, or its engine lacks float64.
     """
     _check_dtype(dtype)
-    channels, height, width = graph.input_shape
-    x = keras.Input((height, width, channels), dtype=dtype, name="input")
+    channels = graph.input_shape.channels
+    x = keras.Input((*_sides(graph), channels), dtype=dtype, name="input")
     values = _BlockBuilder(graph.root, dtype, seed, draw)(x)
     outputs = {output.name: values[output.step] for output in graph.outputs}
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", graph.name)  # TensorFlow allows no others in a scope
@@ -48,6 +50,16 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
     model.dtype_policy = dtype
     model.zoo_graph = graph
     return model
+
+
+def _sides(graph: Graph) -> tuple[int | None, int | None]:
+    """Return the height and width that the model takes; None for any."""
+    # Keras' pools do not round up. Zeros around their input would, for every size, but take time;
+    # and its mode ``same`` stands for rounding up only at sizes like the network's own.
+    rounds_up = any(node.attributes.get("rounding") == "ceil" for node in graph.nodes)
+    if rounds_up or not sizes.has_same_parameters(graph):
+        return graph.input_shape.height, graph.input_shape.width
+    return None, None
 
 
 class _BlockBuilder:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from zoo.graphs.nodes import Node
 
@@ -24,25 +23,30 @@ Step = Callable[[Any], Any]
 def padding(node: Node) -> tuple[tuple[int, ...], str]:
     """Return the explicit padding of a node, and Keras' padding mode for the padded input.
 
-    A convolution reads the padding at the end of a map as zeros, and a maximum ignores it. So only
-    the start of the windows and their number matter.
+    ``same`` stands for padding that it would give at every size at which the node has this padding.
+    A convolution reads the padding at the end of a map as zeros, and a maximum ignores it.
 
     Returns:
         Top, bottom, left, right; and ``valid`` or ``same``.
     """
-    attrs = node.attributes
-    dilation = attrs.get("dilation", (1, 1))
-    valid = same = True
-    for axis in (0, 1):
-        size, count = node.input_shapes[0][1 + axis], node.shape[1 + axis]
-        begin, stride = attrs["padding"][2 * axis], attrs["stride"][axis]
-        extent = dilation[axis] * (attrs["kernel_size"][axis] - 1) + 1
-        total = max((count - 1) * stride + extent - size, 0)
-        valid &= begin == 0 and count == (size - extent) // stride + 1
-        same &= begin == total // 2 and count == -(-size // stride)
-    if valid or same:
-        return (0, 0, 0, 0), "valid" if valid else "same"
-    return attrs["padding"], "valid"
+    edges: tuple[int, ...] = node.attributes["padding"]
+    if any(edges) and all(_is_same(node.attributes, axis) for axis in (0, 1)):
+        return (0, 0, 0, 0), "same"
+    return edges, "valid"
+
+
+def _is_same(attrs: Any, axis: int) -> bool:
+    dilation, stride = attrs.get("dilation", (1, 1)), attrs["stride"][axis]
+    extent = dilation[axis] * (attrs["kernel_size"][axis] - 1) + 1
+    ends = slice(2 * axis, 2 * axis + 2)
+    begin, end = attrs["padding"][ends]
+    # What rounding up adds ends where the last window ends.
+    ends_with_window = "rounding" in attrs and (
+        "stated" not in attrs or end > attrs["stated"][ends][1]
+    )
+    if (stride == 1 and begin + end == extent - 1) or ends_with_window:
+        return begin == (begin + end) // 2 and 0 < extent - begin - end <= stride
+    return False
 
 
 def pool(
@@ -87,9 +91,20 @@ def as_layer(node: Node, dtype: str, function: Callable[[Any], Any]) -> list[Ste
     return [operations(node, function), named]
 
 
-def averages(windows: Any, size: int, dtype: str) -> Any:
-    """Return the matrix that maps ``size`` values to the mean of each window."""
-    matrix = np.zeros((len(windows), size))
-    for row, (begin, end) in zip(matrix, windows, strict=True):
-        row[begin:end] = 1 / (end - begin)
-    return matrix.astype(dtype)
+def averages(x: Any, axis: int, count: int) -> Any:
+    """Return the matrix that maps an axis of a tensor to the means of windows that cover it.
+
+    It is computed from the tensor itself, whose size may be unknown while the model is built.
+    Position p is in window i if floor(i * size / count) <= p < ceil((i + 1) * size / count); there
+    is no division here, which TensorFlow would turn into a rounded product.
+    """
+    ops = keras.ops
+    line = x[0, :, 0, 0] if axis == 1 else x[0, 0, :, 0]
+    ones = ops.cast(ops.ones_like(line), "int32")
+    size, position = ops.sum(ones), ops.cumsum(ones) - 1
+    number = ops.arange(count, dtype="int32")[:, None]
+    begun = number * size < count * (position + 1)
+    unfinished = position * count < (number + 1) * size
+    inside = ops.cast(ops.logical_and(begun, unfinished), "int32")
+    widths = ops.sum(inside, axis=1, keepdims=True)
+    return ops.cast(inside, x.dtype) / ops.cast(widths, x.dtype)

@@ -18,7 +18,6 @@ from keras import ops
 from zoo.backend.operations import Operations
 from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
-from zoo.graphs.shapes import Map
 from zoo.keras import modules
 from zoo.keras.modules import LAST, Step
 
@@ -141,7 +140,7 @@ def affine(node: Node, dtype: str, seed: int) -> list[Step]:
     return [
         keras.layers.EinsumDense(
             f"{axes},{axes[-1]}->{axes}",
-            (*size, channels),
+            (*(None for _ in size), channels),
             bias_axes=axes[-1] if attrs["shift"] else None,
             kernel_initializer=keras.initializers.Constant(attrs["scale_init"]),
             dtype=dtype,
@@ -217,16 +216,20 @@ def max_pool(node: Node, dtype: str, seed: int) -> list[Step]:
 @OPERATIONS.register
 def avg_pool(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
-    kernel, edges, counts = attrs["kernel_size"], attrs["padding"], attrs["counts"]
+    edges, counted = attrs["padding"], attrs["counted"]
     average = keras.layers.AveragePooling2D
-    if counts is None:
+    if counted is None:
         layer = modules.pool(average, node, "valid", dtype)
         return [modules.zeros(node, edges, dtype), layer] if any(edges) else [layer]
+    if counted == (0, 0, 0, 0) and modules.padding(node)[1] == "same":
+        return [modules.pool(average, node, "same", dtype)]  # Keras never counts its padding
     layer = modules.pool(average, node, "valid", dtype, suffix=".mean")
-    scale = kernel[0] * kernel[1] / np.outer(*counts)[None, :, :, None]
+    beyond = tuple(edge - part for edge, part in zip(edges, counted, strict=True))
 
     def pool(x: Any) -> Any:
-        return layer(ops.pad(x, modules.widths(edges))) * scale.astype(dtype)
+        ones = ops.pad(ops.ones_like(x[:1, ..., :1]), modules.widths(counted), constant_values=1)
+        part = layer(ops.pad(ones, modules.widths(beyond)))
+        return layer(ops.pad(x, modules.widths(edges))) / part
 
     return modules.as_layer(node, dtype, pool)
 
@@ -241,12 +244,10 @@ def global_avg_pool(node: Node, dtype: str, seed: int) -> list[Step]:
 @OPERATIONS.register
 def adaptive_avg_pool(node: Node, dtype: str, seed: int) -> list[Step]:
     # Not Keras' own layer, which requests a window larger than the map in a compiled function.
-    rows, columns = (
-        modules.averages(windows, size, dtype)
-        for windows, size in zip(node.attributes["windows"], node.input_shapes[0][1:], strict=True)
-    )
+    height, width = node.attributes["output_size"]
 
     def pool(x: Any) -> Any:
+        rows, columns = modules.averages(x, 1, height), modules.averages(x, 2, width)
         return ops.einsum("bhwc,ih,jw->bijc", x, rows, columns)
 
     return modules.as_layer(node, dtype, pool)
@@ -293,15 +294,9 @@ def select(node: Node, dtype: str, seed: int) -> list[Step]:
 
 @OPERATIONS.register
 def channel_shuffle(node: Node, dtype: str, seed: int) -> list[Step]:
-    assert isinstance(node.shape, Map)
-    channels, height, width = node.shape
-    groups = node.attributes["groups"]
-
-    def shuffle(x: Any) -> Any:
-        split = ops.reshape(x, (-1, height, width, groups, channels // groups))
-        return ops.reshape(ops.swapaxes(split, 3, 4), (-1, height, width, channels))
-
-    return modules.as_layer(node, dtype, shuffle)
+    channels, groups = node.shape[0], node.attributes["groups"]
+    order = np.arange(channels).reshape(groups, -1).T.ravel()
+    return modules.as_layer(node, dtype, lambda x: ops.take(x, order, axis=-1))
 
 
 @OPERATIONS.register

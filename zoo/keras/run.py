@@ -103,9 +103,13 @@ def to_input(model: keras.Model, x: Array) -> Array:
         x.transpose(0, 2, 3, 1), np.float64 if tensor.dtype == "float64" else np.float32
     )
     # Once a compiled function has run on several sizes, it no longer checks them.
-    if x.shape[1:] != tuple(tensor.shape[1:]):
-        expected = ", ".join(map(str, tensor.shape[1:]))
-        raise InputError(f"{model.name} was built for inputs [N, {expected}], got {list(x.shape)}")
+    sides = tensor.shape[1:]
+    if any(side not in (None, n) for side, n in zip(sides, x.shape[1:], strict=True)):
+        expected = ", ".join("any" if side is None else str(side) for side in sides)
+        raise InputError(
+            f"{model.name} was built for inputs [N, {expected}], got {list(x.shape)}; in Keras its "
+            f"size is fixed: build it with input_size={x.shape[1:3]}"
+        )
     return x
 
 

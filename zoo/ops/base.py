@@ -55,6 +55,8 @@ class Op(Layer):
     #: Whether each value of the output depends only on the same value of the input, so that a
     #: flattened map can pass through in any order of its elements.
     elementwise: ClassVar[bool] = False
+    #: Whether its output has the same height and width for inputs of every size.
+    fixes_size: ClassVar[bool] = False
     #: How many inputs it takes: (minimum, maximum).
     arity: ClassVar[tuple[int, int]] = (1, 1)
     #: Backend -> ``module:function`` that makes the framework's layer of a node, for an operation

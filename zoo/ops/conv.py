@@ -13,7 +13,7 @@ from zoo.ops.cases import Case, Draw, boolean, integers, padding
 from zoo.ops.fields import BOOLEAN, PADDING, PAIR, POSITIVE
 from zoo.ops.grammar import Field
 from zoo.ops.registry import operation
-from zoo.ops.windows import pad, place, view
+from zoo.ops.windows import pad, place, rounding, view
 
 
 @operation(
@@ -25,7 +25,9 @@ class Conv(Op):
     """A two-dimensional cross-correlation; depthwise where `groups` is the input's channels.
 
     Attributes of the node: in_channels, out_channels, kernel_size, stride, padding, dilation,
-    groups, bias. Parameters: weight [out, in / groups, height, width], bias [out].
+    groups, bias. Where an input of another size may be padded in another way, also rounding:
+    ``same``, or in pools ``ceil`` with stated, the padding without what rounding up added.
+    Parameters: weight [out, in / groups, height, width], bias [out].
     """
 
     out_channels = Field(POSITIVE)
@@ -61,6 +63,7 @@ class Conv(Op):
             "dilation": dilation,
             "groups": self.groups,
             "bias": self.bias,
+            **rounding(windows, stride, self.padding),
         }
         shape = Map(self.out_channels, *windows.size)
         macs = fan_in * self.out_channels * windows.size[0] * windows.size[1]

@@ -15,7 +15,7 @@ from zoo.ops.fields import BOOLEAN, PADDING, PAIR
 from zoo.ops.grammar import Field
 from zoo.ops.kinds import Nullable
 from zoo.ops.registry import operation
-from zoo.ops.windows import Windows, pad, place, view
+from zoo.ops.windows import Windows, adaptive, pad, place, rounding, view
 
 
 class _Pool(Op):
@@ -33,7 +33,12 @@ class _Pool(Op):
         if any(p >= k for p, k in zip(windows.stated, extents, strict=True)):
             stated = list(windows.stated)
             raise ShapeError(f"padding {stated} leaves a window with nothing but padding")
-        return windows, {"kernel_size": kernel, "stride": stride, "padding": windows.padding}
+        return windows, {
+            "kernel_size": kernel,
+            "stride": stride,
+            "padding": windows.padding,
+            **rounding(windows, stride, self.padding, self.ceil_mode),
+        }
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:
@@ -51,14 +56,17 @@ class _Pool(Op):
 class MaxPool(_Pool):
     """The largest value of each window; padding never wins.
 
-    Attributes of the node: kernel_size, stride, padding, and symmetric: ``(pad height, pad width,
-    ceil_mode)`` with which PyTorch's and Paddle's own layer has the same windows, or None.
+    Attributes of the node: kernel_size, stride, padding, rounding (see ``conv``), and symmetric:
+    ``(pad height, pad width, ceil_mode)`` with which PyTorch's and Paddle's own layer has the same
+    windows, or None.
     """
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         shape = map_of(inputs[0])
         windows, attributes = self._place(shape)
-        attributes["symmetric"] = _symmetric(shape[1:], windows, **attributes)
+        rounded = "rounding" in attributes
+        kernel, stride = attributes["kernel_size"], attributes["stride"]
+        attributes["symmetric"] = _symmetric(shape[1:], windows, kernel, stride, rounded)
         return Inferred(Map(shape.channels, *windows.size), attributes)
 
     @staticmethod
@@ -75,9 +83,9 @@ class MaxPool(_Pool):
 class AvgPool(_Pool):
     """The mean of each window; what `ceil_mode` adds beyond the padding is never counted.
 
-    Attributes of the node: kernel_size, stride, padding, and counts: how many values each window
-    divides by, as one tuple for the rows and one for the columns (their product is the divisor),
-    or None where that is the kernel's area everywhere.
+    Attributes of the node: kernel_size, stride, padding, rounding (see ``conv``), and counted: the
+    part of the padding that counts, as (top, bottom, left, right), or None where all of it does and
+    so each window divides by the kernel's area.
     """
 
     count_include_pad = Field(BOOLEAN, True)
@@ -85,24 +93,21 @@ class AvgPool(_Pool):
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         shape = map_of(inputs[0])
         windows, attributes = self._place(shape)
-        kernel, stride = attributes["kernel_size"], attributes["stride"]
-        counts = []
-        for axis, length in enumerate((shape.height, shape.width)):
-            low, high = windows.stated[2 * axis : 2 * axis + 2]
-            begin, end = (0, low + length + high) if self.count_include_pad else (low, low + length)
-            starts = [i * stride[axis] for i in range(windows.size[axis])]
-            counts.append(tuple(min(s + kernel[axis], end) - max(s, begin) for s in starts))
-        full = all(c == k for axis, k in zip(counts, kernel, strict=True) for c in axis)
-        attributes["counts"] = None if full else tuple(counts)
+        counted = windows.stated if self.count_include_pad else (0, 0, 0, 0)
+        attributes["counted"] = None if counted == windows.padding else counted
         return Inferred(Map(shape.channels, *windows.size), attributes)
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
         attributes, (x,) = node.attributes, inputs
-        total = view(pad(x, attributes["padding"]), attributes).sum(axis=(4, 5))
-        kernel, counts = attributes["kernel_size"], attributes["counts"]
-        area = np.outer(*counts).astype(x.dtype) if counts else x.dtype.type(kernel[0] * kernel[1])
-        return np.asarray(total / area)
+        mean: Array = view(pad(x, attributes["padding"]), attributes).mean(axis=(4, 5))
+        counted = attributes["counted"]
+        if counted is None:
+            return mean
+        ones = pad(np.ones_like(x[:1, :1]), counted, 1.0)
+        beyond = [p - c for p, c in zip(attributes["padding"], counted, strict=True)]
+        part: Array = view(pad(ones, beyond), attributes).mean(axis=(4, 5))
+        return mean / part
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:
@@ -121,6 +126,8 @@ class GlobalAvgPool(Op):
     No attributes.
     """
 
+    fixes_size = True
+
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         return Inferred(Map(map_of(inputs[0]).channels, 1, 1))
 
@@ -138,25 +145,22 @@ class AdaptiveAvgPool(Op):
     """The mean of each of a given number of windows, which together cover the map.
 
     Window i of n spans from floor(i * size / n) to ceil((i + 1) * size / n), as in PyTorch.
-    Attributes of the node: output_size, and windows: (begin, end) of each, as one tuple for the
-    rows and one for the columns.
+    Attributes of the node: output_size.
     """
+
+    fixes_size = True
 
     output_size = Field(PAIR)
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
-        channels, *size = map_of(inputs[0])
         output = pair(self.output_size)
-        windows = tuple(
-            tuple((i * n // count, -(-(i + 1) * n // count)) for i in range(count))
-            for n, count in zip(size, output, strict=True)
-        )
-        return Inferred(Map(channels, *output), {"output_size": output, "windows": windows})
+        return Inferred(Map(map_of(inputs[0]).channels, *output), {"output_size": output})
 
     @staticmethod
     def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
-        rows, columns = node.attributes["windows"]
-        means = [[inputs[0][:, :, a:b, c:d].mean(axis=(2, 3)) for c, d in columns] for a, b in rows]
+        (x,), (height, width) = inputs, node.attributes["output_size"]
+        rows, columns = adaptive(x.shape[2], height), adaptive(x.shape[3], width)
+        means = [[x[:, :, a:b, c:d].mean(axis=(2, 3)) for c, d in columns] for a, b in rows]
         return np.asarray(means).transpose(2, 3, 0, 1)
 
     @classmethod
@@ -169,19 +173,23 @@ def _symmetric(
     windows: Windows,
     kernel_size: tuple[int, int],
     stride: tuple[int, int],
-    padding: tuple[int, int, int, int],
+    rounded: bool,
 ) -> tuple[int, int, bool] | None:
     """Find the symmetric padding and rounding that give the same windows, if there are any.
 
-    Padding is never the maximum, so only the starts and the number of the windows matter. The
-    frameworks allow padding of at most half a kernel.
+    They also do so for every other size that is padded in the same way. Padding is never the
+    maximum, so only the starts and the number of the windows matter. The frameworks allow padding
+    of at most half a kernel.
     """
-    pads = (padding[0], padding[2])
-    if any(p > k // 2 for p, k in zip(pads, kernel_size, strict=True)):
+    top, bottom, left, right = windows.padding
+    if top > kernel_size[0] // 2 or left > kernel_size[1] // 2:
         return None
-    axes = list(zip(size, pads, kernel_size, stride, windows.size, strict=True))
-    if all((n + 2 * p - k) // s + 1 == out for n, p, k, s, out in axes):
-        return (*pads, False)
-    if all(-(-(n + 2 * p - k) // s) + 1 == out for n, p, k, s, out in axes):
-        return (*pads, True)
+    if (top, left) == (bottom, right):
+        return top, left, False
+    # What rounding added ends where the last window ends, whatever the size.
+    axes = list(zip(size, (top, left), kernel_size, stride, windows.size, strict=True))
+    if rounded and all((n + 2 * p - k) // s + 1 == out for n, p, k, s, out in axes):
+        return top, left, False
+    if rounded and all(-(-(n + 2 * p - k) // s) + 1 == out for n, p, k, s, out in axes):
+        return top, left, True
     return None

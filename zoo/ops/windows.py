@@ -77,6 +77,27 @@ def place(
     return Windows(_four(padded), _four(stated), (out[0], out[1]))
 
 
+def rounding(windows: Windows, stride: tuple[int, int], padding: object, ceil: bool = False) -> Any:
+    """Return the attributes that tell how the size of a layer's input decided its padding, if any.
+
+    They are ``rounding``, ``same`` or ``ceil``, and for ``ceil`` also ``stated``: the padding
+    without what rounding added. An input of another size may be padded in another way.
+    """
+    if stride == (1, 1) or not (ceil or padding == "same"):
+        return {}
+    return {"rounding": "ceil", "stated": windows.stated} if ceil else {"rounding": "same"}
+
+
+def adaptive(size: int, count: int) -> list[tuple[int, int]]:
+    """Return (begin, end) of each of ``count`` windows that together cover ``size`` values.
+
+    Example:
+        >>> adaptive(5, 3)
+        [(0, 2), (1, 4), (3, 5)]
+    """
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
 def pad(x: Array, padding: Sequence[int], value: float = 0.0) -> Array:
     """Pad the last two axes by (top, bottom, left, right)."""
     top, bottom, left, right = padding

@@ -12,6 +12,7 @@ from paddle import nn
 from zoo.backend.base import Initial
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
+from zoo.language import sizes
 from zoo.paddle import _private, parameters
 from zoo.paddle.operations import OPERATIONS, Factory
 
@@ -101,7 +102,8 @@ class Stack(nn.Layer):
 class Network(Stack):
     """A whole network.
 
-    Takes [N, C, H, W] of the size it was built for. Returns logits [N, num_classes], or a dict of
+    Takes [N, C, H, W] of the size it was built for, and of every size that means the same layers
+    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of
     them if it has auxiliary heads.
     """
 
@@ -115,7 +117,7 @@ class Network(Stack):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor | dict[str, paddle.Tensor]:
         if tuple(x.shape[1:]) != self._input_shape:
-            raise ValueError(self.zoo_graph.refusal(tuple(x.shape)))
+            sizes.check(self.zoo_graph, tuple(x.shape))
         # Not super().forward, which may call this method again once to_static has replaced it.
         values = self._compute(x)
         if len(self._output_steps) == 1:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
 
-import numpy as np
 import paddle
 from paddle import nn
 from paddle.nn import functional as F
+
+from zoo.ops.windows import adaptive
 
 
 class BatchNorm(nn.BatchNorm2D):
@@ -100,46 +100,48 @@ class GlobalAvgPool2D(nn.AdaptiveAvgPool2D):
 class AdaptiveAvgPool2D(nn.AdaptiveAvgPool2D):
     """The means of windows that cover the map, exact in float64."""
 
-    def __init__(self, output_size: tuple[int, int], windows: Any) -> None:
-        super().__init__(output_size)
-        self.windows = windows
-
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         if input.dtype != paddle.float64:
             return super().forward(input)
-        for axis, windows in enumerate(self.windows, 2):
+        for axis, count in enumerate(self._output_size, 2):
+            windows = adaptive(input.shape[axis], count)
             means = [input.slice([axis], [a], [b]).mean(axis) for a, b in windows]
             input = paddle.stack(means, axis)
         return input
 
 
 class PaddedAvgPool2D(nn.AvgPool2D):
-    """An average pool with any padding, which divides each window by its own count."""
+    """An average pool with any padding, which divides each window by the values that count.
+
+    Args:
+        kernel_size: Height and width.
+        stride: Down and right.
+        padding: Top, bottom, left, right.
+        counted: The part of the padding that counts; None for all of it.
+    """
 
     def __init__(
         self,
         kernel_size: tuple[int, int],
         stride: tuple[int, int],
         padding: tuple[int, int, int, int],
-        counts: tuple[tuple[int, ...], tuple[int, ...]] | None,
-        dtype: str,
+        counted: tuple[int, int, int, int] | None,
     ) -> None:
         super().__init__(kernel_size, stride)
-        top, bottom, left, right = padding
-        self.edges = [left, right, top, bottom]  # the order of F.pad
-        scale = None
-        if counts is not None:
-            area = kernel_size[0] * kernel_size[1]
-            scale = paddle.to_tensor(area / np.outer(*counts), dtype=dtype)
-        self.register_buffer("scale", scale, persistable=False)
+        self.edges, self.counted = padding, counted
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
-        left, right, top, bottom = self.edges
-        mean = _means(input, self.ksize, self.stride, (top, bottom, left, right))
-        return mean if self.scale is None else mean * self.scale
+        mean = _means(input, self.ksize, self.stride, self.edges)
+        if self.counted is None:
+            return mean
+        top, bottom, left, right = self.counted
+        ones = paddle.ones_like(input[:1, :1])
+        ones = nn.functional.pad(ones, [left, right, top, bottom], value=1.0)
+        beyond = [edge - part for edge, part in zip(self.edges, self.counted, strict=True)]
+        return mean / _means(ones, self.ksize, self.stride, beyond)
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, edges={self.edges}"
+        return f"{super().extra_repr()}, edges={self.edges}, counted={self.counted}"
 
 
 class Scale(nn.Layer):
@@ -310,7 +312,7 @@ def _means(
     x: paddle.Tensor,
     kernel: Sequence[int],
     stride: Sequence[int],
-    padding: tuple[int, int, int, int],
+    padding: Sequence[int],
 ) -> paddle.Tensor:
     """Return the mean of each window, including its padding: top, bottom, left, right."""
     top, bottom, left, right = padding

@@ -110,7 +110,7 @@ def affine(node: Node, factory: Factory) -> nn.Layer:
 
 @OPERATIONS.register
 def adaptive_avg_pool(node: Node, factory: Factory) -> nn.Layer:
-    return modules.AdaptiveAvgPool2D(node.attributes["output_size"], node.attributes["windows"])
+    return modules.AdaptiveAvgPool2D(node.attributes["output_size"])
 
 
 @OPERATIONS.register
@@ -123,12 +123,12 @@ def max_pool(node: Node, factory: Factory) -> nn.Layer:
 def avg_pool(node: Node, factory: Factory) -> nn.Layer:
     attrs = node.attributes
     top, bottom, left, right = attrs["padding"]
-    if attrs["counts"] is None and (top, left) == (bottom, right):
+    if attrs["counted"] is None and (top, left) == (bottom, right):
         return modules.AvgPool2D(
             attrs["kernel_size"], attrs["stride"], (top, left), exclusive=False
         )
     return modules.PaddedAvgPool2D(
-        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counts"], factory.dtype
+        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counted"]
     )
 
 

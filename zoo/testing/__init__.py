@@ -23,7 +23,7 @@ from zoo.data.labels import class_numbers
 from zoo.errors import InputError, UnknownNameError, suggestion
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import text_of
-from zoo.language import graphs
+from zoo.language import graphs, sizes
 from zoo.testing.comparison import Comparison
 from zoo.testing.handwritten import HandWritten
 from zoo.testing.training import check_training
@@ -173,9 +173,10 @@ def _reference_graph(model: Any, x: Array) -> Graph:
             "model_b must be a model that zoo built, a graph, or the name of a spec; got "
             f"{arguments.shown(model)}"
         )
-    if x.shape[1:] != graph.input_shape:
-        raise InputError(graph.refusal(x.shape))
-    return graph
+    if x.shape[1:] == graph.input_shape:
+        return graph
+    sizes.check(graph, x.shape)
+    return sizes.resized(graph, x.shape[2], x.shape[3])
 
 
 def _features(

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 from zoo.backend.base import Initial
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
+from zoo.language import sizes
 from zoo.torch import _private
 from zoo.torch.operations import OPERATIONS, Factory
 from zoo.torch.parameters import from_numpy
@@ -98,7 +99,8 @@ class Stack(nn.Module):
 class Network(Stack):
     """A whole network.
 
-    Takes [N, C, H, W] of the size it was built for. Returns logits [N, num_classes], or a dict of
+    Takes [N, C, H, W] of the size it was built for, and of every size that means the same layers
+    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of
     them if it has auxiliary heads.
     """
 
@@ -112,13 +114,19 @@ class Network(Stack):
     # A block returns one tensor; a network with auxiliary heads returns a dict.
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
         if not isinstance(x, fx.Proxy) and tuple(x.shape[1:]) != self._input_shape:
-            raise ValueError(self.zoo_graph.refusal(tuple(x.shape)))
+            _check_size(self.zoo_graph, x.shape)
         if self._is_chain:
             return super().forward(x)
         values = self._compute(x)
         if len(self._output_steps) == 1:
             return values[self._output]
         return {name: values[step] for name, step in self._output_steps}
+
+
+def _check_size(graph: Graph, shape: torch.Size) -> None:
+    # Nothing is known of a symbolic size but its name.
+    known = [int(n) if isinstance(n, int) else None for n in shape]
+    sizes.check(graph, known)
 
 
 def _child(step: Step, factory: Factory) -> nn.Module:

@@ -27,8 +27,7 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
     def __init__(self, kernel_size: Any, stride: Any, padding: tuple[int, int, int, int]) -> None:
         super().__init__(kernel_size, stride)
-        top, bottom, left, right = padding
-        self.edges = (left, right, top, bottom)
+        self.edges = _edges(padding)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return F.max_pool2d(
@@ -40,34 +39,42 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
 
 class PaddedAvgPool2d(nn.AvgPool2d):
-    """An average pool with any padding, which divides each window by its own count."""
+    """An average pool with any padding, which divides each window by the values that count.
 
-    scale: torch.Tensor | None
+    Args:
+        kernel_size: Height and width.
+        stride: Down and right.
+        padding: Top, bottom, left, right.
+        counted: The part of the padding that counts; None for all of it.
+    """
 
     def __init__(
         self,
         kernel_size: Any,
         stride: Any,
         padding: tuple[int, int, int, int],
-        counts: tuple[tuple[int, ...], tuple[int, ...]] | None,
-        factory: dict[str, Any],
+        counted: tuple[int, int, int, int] | None,
     ) -> None:
         super().__init__(kernel_size, stride)
-        top, bottom, left, right = padding
-        self.edges = (left, right, top, bottom)
-        scale = None
-        if counts is not None:
-            # Not on the factory's device, which may be meta: these are constants, not weights.
-            rows, columns = (torch.tensor(c, dtype=factory["dtype"]) for c in counts)
-            scale = kernel_size[0] * kernel_size[1] / torch.outer(rows, columns)
-        self.register_buffer("scale", scale, persistent=False)
+        self.edges = _edges(padding)
+        self.counted = None if counted is None else _edges(counted)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         mean = super().forward(F.pad(input, self.edges))
-        return mean if self.scale is None else mean * self.scale
+        if self.counted is None:
+            return mean
+        ones = F.pad(torch.ones_like(input[:1, :1]), self.counted, value=1.0)
+        beyond = [edge - part for edge, part in zip(self.edges, self.counted, strict=True)]
+        return mean / super().forward(F.pad(ones, beyond))
 
     def extra_repr(self) -> str:
-        return f"{super().extra_repr()}, edges={self.edges}"
+        return f"{super().extra_repr()}, edges={self.edges}, counted={self.counted}"
+
+
+def _edges(padding: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """Return the padding in the order that ``F.pad`` takes."""
+    top, bottom, left, right = padding
+    return left, right, top, bottom
 
 
 class BatchNorm(nn.BatchNorm2d):

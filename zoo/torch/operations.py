@@ -117,9 +117,12 @@ def avg_pool(node: Node, factory: Factory) -> nn.Module:
     attrs = node.attributes
     top, bottom, left, right = attrs["padding"]
     height, width = attrs["kernel_size"]
-    native = top <= height // 2 and left <= width // 2  # PyTorch's own layer refuses more
-    if native and attrs["counts"] is None and (top, left) == (bottom, right):
-        return nn.AvgPool2d(attrs["kernel_size"], attrs["stride"], (top, left))
+    native = (top, left) == (bottom, right) and top <= height // 2 and left <= width // 2
+    if native and attrs["counted"] in (None, (0, 0, 0, 0)):
+        counts = attrs["counted"] is None
+        return nn.AvgPool2d(
+            attrs["kernel_size"], attrs["stride"], (top, left), count_include_pad=counts
+        )
     return modules.PaddedAvgPool2d(
-        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counts"], factory
+        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counted"]
     )

@@ -13,7 +13,7 @@ from zoo.graphs.nodes import Node
 from zoo.views.shapes import height_width_channels, value_text
 
 #: Attributes that follow from others, which are easier to read.
-_DERIVED = frozenset({"symmetric", "counts", "windows", "layout", "num_features"})
+_DERIVED = frozenset({"symmetric", "counted", "stated", "rounding", "layout", "num_features"})
 _CHANNELS = frozenset({"out_channels", "out_features"})
 
 
