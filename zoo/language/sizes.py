@@ -114,7 +114,7 @@ def _refusal(graph: Graph, size: tuple[Any, ...]) -> str | None:
         return _refusal_of_size(graph, *sides)
     if takes_any(graph):
         return None
-    return "a height and width that are not known are possible only where no layer depends on them"
+    return "a size that is not known yet needs a network whose layers do not depend on it"
 
 
 @lru_cache(maxsize=256)

@@ -108,13 +108,16 @@ class Network(Stack):
         super().__init__(graph.root, factory)
         self.zoo_graph = graph
         self._input_shape, self._dtype = graph.input_shape, factory["dtype"]
+        self._takes_any = sizes.takes_any(graph)
         self._output_steps = tuple((output.name, output.step) for output in graph.outputs)
         self._is_chain = self._is_chain and len(self._output_steps) == 1
 
     # A block returns one tensor; a network with auxiliary heads returns a dict.
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
-        if not isinstance(x, fx.Proxy) and tuple(x.shape[1:]) != self._input_shape:
-            _check_size(self.zoo_graph, x.shape)
+        # A comparison would tie what is compiled or traced to one size.
+        unchecked = (torch.compiler.is_compiling() and self._takes_any) or isinstance(x, fx.Proxy)
+        if not unchecked and tuple(x.shape[1:]) != self._input_shape:
+            _check_size(self.zoo_graph, tuple(x.shape))
         if self._is_chain:
             return super().forward(x)
         values = self._compute(x)
@@ -123,10 +126,9 @@ class Network(Stack):
         return {name: values[step] for name, step in self._output_steps}
 
 
-def _check_size(graph: Graph, shape: torch.Size) -> None:
-    # Nothing is known of a symbolic size but its name.
-    known = [int(n) if isinstance(n, int) else None for n in shape]
-    sizes.check(graph, known)
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _check_size(graph: Graph, shape: tuple[Any, ...]) -> None:
+    sizes.check(graph, shape)
 
 
 def _child(step: Step, factory: Factory) -> nn.Module:
