@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "build": "zoo.api.models",
     "convert": "zoo.api.conversion",
+    "extractor": "zoo.api.running",
     "features": "zoo.api.running",
     "get_weights": "zoo.api.models",
     "diff": "zoo.views.difference.diff",
@@ -28,6 +29,7 @@ _HOMES = {
     "loss": "zoo.api.running",
     "predict": "zoo.api.running",
     "preprocess": "zoo.api.preprocessing",
+    "reset_head": "zoo.api.heads",
     "save": "zoo.api.storage",
     "set_weights": "zoo.api.models",
     "summary": "zoo.views.summary.summary",
@@ -52,6 +54,7 @@ __all__ = [*_HOMES, "__version__"]
 if TYPE_CHECKING:
     from typing import Any
 
+    from zoo.api.heads import reset_head as reset_head
     from zoo.api.listing import list_backends as list_backends
     from zoo.api.listing import list_models as list_models
     from zoo.api.models import get_weights as get_weights
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from zoo.api.networks import graph_of as graph_of
     from zoo.api.preprocessing import preprocess as preprocess
     from zoo.api.preprocessing import transform as transform
+    from zoo.api.running import extractor as extractor
     from zoo.api.running import features as features
     from zoo.api.running import loss as loss
     from zoo.api.running import predict as predict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ def build(
     num_classes: int | None = None,
     in_channels: int | None = None,
     input_size: int | tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
     seed: int = 0,
     init: str = "he_uniform",
     dtype: str = "float32",
@@ -44,10 +45,15 @@ def build(
             requires that to be TensorFlow.
         aux: Whether to build the auxiliary heads. The model then returns a dict
             ``{"logits", "aux1", "aux2"}``, in training and evaluation alike.
-        num_classes: Number of outputs of the classifier; 1000 in the ImageNet models.
+        num_classes: Number of outputs of the classifier; 1000 in the ImageNet models. 0 stands for
+            the network without its classifier, which returns what that would read.
         in_channels: Number of channels of the input; 3 in the ImageNet models.
         input_size: Height and width, or one number for a square; 224 in most ImageNet models. The
-            model refuses inputs of another size.
+            model also takes inputs of every other size at which its layers mean the same, and
+            refuses those at which they do not: where a flattened map would have another size, or
+            ``same`` padding or ``ceil_mode`` would pad in another way.
+        classes: The names of the classes, if they are not the spec's; they stay with the model's
+            graph and with its weights when it is saved.
         seed: Random seed for the initial weights, which are bitwise equal in all frameworks.
         init: ``he_uniform``, ``glorot_uniform``, ``paper`` (if the spec states one), or
             ``native`` for the framework's own default.
@@ -67,7 +73,8 @@ def build(
 
     Returns:
         A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model`` or ``flax.nnx.Module``. The
-        first two take [N, C, H, W], the others [N, H, W, C]; all return logits [N, num_classes].
+        first two take [N, C, H, W], the others [N, H, W, C]; all return logits [N, num_classes],
+            or features [N, F] if there is no classifier.
 
     Raises:
         UnknownNameError: There is no such model, backend, initialiser or dtype.
@@ -83,7 +90,12 @@ def build(
         Conv2d(192, 16, kernel_size=(1, 1), stride=(1, 1))
     """
     network = graphs.graph(
-        name, aux=aux, num_classes=num_classes, in_channels=in_channels, input_size=input_size
+        name,
+        aux=aux,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        input_size=input_size,
+        classes=classes,
     )
     seed = arguments.integer("seed", seed)
     dtype = initial.check(init, dtype, seed)
@@ -92,9 +104,14 @@ def build(
 
         checkpoint = checkpoints.find(weights, network.name, options.checked(**network.options))
         with checkpoint.verified():
+            stated: dict[str, Any] = {}
             if input_size is None and checkpoint.input_size:
-                size = {"input_size": checkpoint.input_size}
-                network = graphs.graph(name, **{**network.options, **size})
+                stated["input_size"] = checkpoint.input_size
+            names = checkpoint.chosen.classes or ()
+            if classes is None and len(names) == network.options["num_classes"] > 0:
+                stated["classes"] = names
+            if stated:
+                network = graphs.graph(name, **{**network.options, **stated})
             return checkpoints.build(
                 network,
                 checkpoint,

@@ -44,6 +44,10 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
         >>> zoo.loss(model, model(images), labels).backward()
     """
     backend, _, network = find_built(model)
+    if network.options["num_classes"] == 0:
+        raise InputError(
+            f"this {network.name} has no classifier, and so no loss; zoo.reset_head gives it one"
+        )
     logits = network.named(outputs)[network.outputs[0].name]
     shape = tuple(getattr(logits, "shape", ()))
     if len(shape) != 2:
@@ -119,6 +123,40 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
     unique = list({node.name: node for node in requested.values()}.values())
     values = backend.features(model, _checked(model, x), unique)
     return {name: values[node.name] for name, node in requested.items()}
+
+
+def extractor(model: Any, nodes: str | Iterable[str]) -> Any:
+    """Return a model of the framework that computes nodes of a model.
+
+    It shares the model's weights, so it can be trained, alone or as part of another model, and its
+    results can be differentiated. What follows the last of the nodes is not computed.
+
+    Args:
+        model: A model that zoo built.
+        nodes: As for :func:`features`.
+
+    Returns:
+        A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model`` or ``flax.nnx.Module``. It takes
+        what the model takes, [N, C, H, W] or [N, H, W, C], and returns a dict: name as given ->
+        value, in the framework's own layout and in its current mode.
+
+    Raises:
+        UnknownNameError: The model has no such node.
+        InputError: ``nodes`` are no names, or there are none.
+        BackendError: The model was not built by zoo.
+
+    Example:
+        >>> import torch, zoo
+        >>> extractor = zoo.extractor(zoo.build("resnet18", "torch"), ["layer3", "layer4"])
+        >>> maps = extractor(torch.zeros(1, 3, 320, 256))
+        >>> maps["layer3"].shape, maps["layer4"].shape
+        (torch.Size([1, 256, 20, 16]), torch.Size([1, 512, 10, 8]))
+    """
+    backend, model, network = find_built(model)
+    names = arguments.texts("nodes", nodes, "the name of a node or several")
+    if not names:
+        raise arguments.wrong("nodes", "the name of a node or several", nodes)
+    return backend.extractor(model, {name: network.node(name).name for name in names})
 
 
 def _checked(model: Any, x: Array) -> Array:

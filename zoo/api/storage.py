@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from zoo import arguments
@@ -21,6 +22,7 @@ def load(
     num_classes: int | None = None,
     in_channels: int | None = None,
     input_size: int | tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
     seed: int = 0,
     dtype: str | None = None,
     head: str | None = None,
@@ -37,6 +39,7 @@ def load(
         num_classes: As in :func:`build`.
         in_channels: As in :func:`build`.
         input_size: As in :func:`build`.
+        classes: As in :func:`build`.
         seed: Random seed for dropout, and for a new head.
         dtype: As in :func:`build`; the dtype of the file by default.
         head: As in :func:`build`.
@@ -63,7 +66,7 @@ def load(
         Conv2d(192, 64, kernel_size=(1, 1), stride=(1, 1))
     """
     requested = options.checked(
-        aux if aux is not None else False, num_classes, in_channels, input_size
+        aux if aux is not None else False, num_classes, in_channels, input_size, classes
     )
     seed, mmap = arguments.integer("seed", seed), arguments.flag("mmap", mmap)
     checkpoint = checkpoints.find(path, None, requested)

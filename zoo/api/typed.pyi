@@ -5,6 +5,7 @@ types of all frameworks, because it is not imported at run time.
 """
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import keras
@@ -23,6 +24,7 @@ class _Build(TypedDict, total=False):
     num_classes: int | None
     in_channels: int | None
     input_size: int | tuple[int, int] | None
+    classes: Sequence[str] | None
     seed: int
     init: str
     dtype: str
@@ -35,6 +37,7 @@ class _Load(TypedDict, total=False):
     num_classes: int | None
     in_channels: int | None
     input_size: int | tuple[int, int] | None
+    classes: Sequence[str] | None
     seed: int
     dtype: str | None
     head: str | None

@@ -103,6 +103,12 @@ class Backend(ABC):
         kernels = OPS if self.operations is None else self.operations
         return self.construct(opened(graph, kernels), draw, dtype, seed)
 
+    def build_beside(
+        self, model: Any, graph: Graph, draw: Initial, dtype: str, seed: int = 0
+    ) -> Any:
+        """Build a model as :meth:`build` does, where another model is, such as on its device."""
+        return self.build(graph, draw, dtype, seed)
+
     def held(self, model: Any) -> Any | None:
         """Return the model that a wrapper of the framework holds; None if it is no wrapper.
 
@@ -167,6 +173,15 @@ class Backend(ABC):
         return {"eager": lambda x: self.predict(model, x)}
 
     # Optional methods
+
+    def extractor(self, network: Any, nodes: Mapping[str, str]) -> Any:
+        """Return a model of the framework that computes nodes of a network; see ``zoo.extractor``.
+
+        Args:
+            network: A model that zoo built; the two share their weights.
+            nodes: Name in the result -> path name of a node.
+        """
+        self.lacks("has no extractors")
 
     def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
         """Return the mean cross-entropy of logits [N, classes] and labels [N], weighted."""

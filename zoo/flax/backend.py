@@ -55,6 +55,9 @@ class FlaxBackend(Backend):
     def features(self, model: nnx.Module, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
         return run.features(model, x, nodes)
 
+    def extractor(self, network: model.Network, nodes: Mapping[str, str]) -> model.Extractor:
+        return model.Extractor(network, nodes)
+
     def forms(self, model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
         return run.forms(model)
 

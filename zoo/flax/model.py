@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from zoo.backend.base import Initial
+from zoo.backend.extraction import Plan, extract
 from zoo.errors import BackendError
 from zoo.flax.operations import OPERATIONS
 from zoo.flax.parameters import find, tensors
@@ -99,14 +101,41 @@ class Network(Stack):
         self.zoo_graph, self._dtype = graph, dtype
 
     def __call__(self, x: jax.Array) -> jax.Array | dict[str, jax.Array]:
+        self.check_size(x)
         graph = self.zoo_graph
-        channels, height, width = graph.input_shape
-        if tuple(x.shape[1:]) != (height, width, channels):
-            sizes.check(graph, tuple(x.shape), channels_last=True)
         values = self._compute(x)
         if len(graph.outputs) == 1:
             return values[self._block.output]
         return {output.name: values[output.step] for output in graph.outputs}
+
+    def check_size(self, x: jax.Array) -> None:
+        """Reject an input of a size that would mean other layers.
+
+        Raises:
+            InputError: Gives the reason.
+        """
+        channels, height, width = self.zoo_graph.input_shape
+        if tuple(x.shape[1:]) != (height, width, channels):
+            sizes.check(self.zoo_graph, tuple(x.shape), channels_last=True)
+
+
+class Extractor(nnx.Module):
+    """The values of nodes of a network, which it shares its weights with.
+
+    Takes what the network takes, and returns a dict of the nodes' values, in the framework's own
+    layout. They can be differentiated.
+    """
+
+    def __init__(self, network: Network, nodes: Mapping[str, str]) -> None:
+        self.network, self._nodes = network, tuple(nodes.items())
+
+    def __call__(self, x: jax.Array) -> dict[str, jax.Array]:
+        self.network.check_size(x)
+        return extract(self.network, x, dict(self._nodes), _plan)
+
+
+def _plan(module: Any) -> Plan | None:
+    return (module._block.program, module._block.output) if isinstance(module, Stack) else None
 
 
 def _child(step: Step, dtype: Any, rngs: nnx.Rngs | None) -> Any:

@@ -56,6 +56,9 @@ class KerasBackend(Backend):
     def features(self, model: keras.Model, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
         return run.features(model, x, nodes)
 
+    def extractor(self, network: keras.Model, nodes: Mapping[str, str]) -> keras.Model:
+        return run.extractor(network, nodes)
+
     def forms(self, model: keras.Model) -> dict[str, Callable[[Array], Outputs]]:
         return run.forms(model)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -46,11 +46,16 @@ def forms(model: keras.Model) -> dict[str, Callable[[Array], Array | dict[str, A
 
 def features(model: keras.Model, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
     """Run the model on x and return the values of nodes, NCHW or [N, features]."""
-    layers = {node.name: model.get_layer(layer_name(node.name)) for node in nodes}
-    values = {name: _private.output_of(layer) for name, layer in layers.items()}
-    part = keras.Model(model.inputs, values, name="features")
+    part = extractor(model, {node.name: node.name for node in nodes})
     result = part.predict_on_batch(to_input(model, x))
     return {node.name: _to_numpy(result[node.name], node.layout) for node in nodes}
+
+
+def extractor(model: keras.Model, nodes: Mapping[str, str]) -> keras.Model:
+    """Return a model of the same layers that returns a dict of nodes' values, NHWC."""
+    layers = {name: model.get_layer(layer_name(node)) for name, node in nodes.items()}
+    values = {name: _private.output_of(layer) for name, layer in layers.items()}
+    return keras.Model(model.inputs, values, name="features")
 
 
 def observe(

@@ -56,13 +56,17 @@ def expand(
         InputError: Auxiliary heads are requested, and the model has none.
     """
     defaults = spec.options
+    num_classes = chosen.num_classes
     values: dict[str, Any] = {
         "aux": chosen.aux,
-        "num_classes": chosen.num_classes or defaults.num_classes,
+        "num_classes": defaults.num_classes if num_classes is None else num_classes,
         "in_channels": chosen.in_channels or defaults.in_channels,
         "input_size": chosen.input_size or options.size(defaults.input_size),
     }
     graph = _Expander(model, spec, document, values, budget or Budget()).graph(base)
+    if chosen.classes and len(chosen.classes) == values["num_classes"]:
+        options_ = {**values, "classes": chosen.classes}
+        graph = replace(graph, options=options_, classes=chosen.classes)
     if chosen.aux and len(graph.outputs) < 2:
         raise InputError(f"{model} has no auxiliary heads; build it with aux=False")
     return graph
@@ -128,6 +132,10 @@ class _Expander:
     def outputs(
         self, values: AnyMapping[str, Value], root: Block, scope: Scope
     ) -> tuple[Output, ...]:
+        if root.output == "input":
+            scope.fail("the network has no layers, or its output is its input")
+        if self.options["num_classes"] == 0:
+            return (Output("features", root.output),)
         outputs = []
         for name, output in self.spec.outputs.items():
             inner = scope.moved("outputs", name)
@@ -141,8 +149,6 @@ class _Expander:
                 outputs.append(Output(name, output.layer, float(weight)))
         if self.spec.outputs and (not outputs or outputs[0].name != next(iter(self.spec.outputs))):
             scope.moved("outputs").fail("the first output was left out")
-        if root.output == "input":
-            scope.fail("the network has no layers, or its output is its input")
         return tuple(outputs) or (Output("logits", root.output),)
 
     def figures(self, root: Block, base: Graph | None) -> AnyMapping[str, Any]:
@@ -257,6 +263,8 @@ class _Expander:
         if not when:
             return sources[0]
         if isinstance(layer, Op):
+            if self.options["num_classes"] == 0 and nodes.has_no_outputs(layer, scope):
+                return sources[0]  # the classifier
             node = nodes.make(layer, sources, scope)
             child: Node | Block = node
             self.record_figures(layer, arguments.NO_ROW, scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from zoo import arguments
@@ -23,15 +24,18 @@ def graph(
     num_classes: int | None = None,
     in_channels: int | None = None,
     input_size: int | tuple[int, int] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Graph:
     """Make the graph of a model.
 
     Args:
         name: A model zoo ships (see :func:`zoo.list_models`), or the path of a YAML file.
         aux: Whether to keep the auxiliary heads.
-        num_classes: Outputs of the classifiers; the spec's own number if not given.
+        num_classes: Outputs of the classifiers; the spec's own number if not given. 0 stands for
+            the network without its classifier.
         in_channels: Channels of the input; the spec's own if not given.
         input_size: Height and width of the input, one number for a square; the spec's if not given.
+        classes: The names of the classes, if they are not the spec's.
 
     Returns:
         The graph. No framework is imported.
@@ -47,7 +51,7 @@ def graph(
         138357544
     """
     name = checked_name(name)
-    chosen = options.checked(aux, num_classes, in_channels, input_size)
+    chosen = options.checked(aux, num_classes, in_channels, input_size, classes)
     try:
         return _graph(name, chosen)
     except SpecError as error:
@@ -79,14 +83,21 @@ def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> 
 
 @functools.lru_cache(maxsize=64)
 def left_out(graph: Graph) -> frozenset[str]:
-    """Return the names of the parameters of the auxiliary heads that a graph omits."""
-    if not graph.omitted:
+    """Return the names of the parameters of the classifiers that a graph omits.
+
+    They are those of auxiliary heads, and of the classifier of a graph of no classes.
+    """
+    headless = graph.options["num_classes"] == 0
+    if not graph.omitted and not headless:
         return frozenset()
     document: Any = graph.document
-    # The heads may need the spec's own input size.
-    chosen = {**graph.options, "aux": True, "input_size": None}
-    whole = graph_of_document(graph.name, document, options.Chosen(**chosen))
-    return frozenset(p.name for p in whole.parameters if p.name.partition(".")[0] in graph.omitted)
+    chosen = options.Chosen(**graph.options)
+    if headless:
+        chosen = chosen._replace(num_classes=None)
+    if graph.omitted:  # the heads may need the spec's own input size
+        chosen = chosen._replace(aux=True, input_size=None)
+    whole = graph_of_document(graph.name, document, chosen)
+    return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
 
 
 def checked_name(name: Any) -> str:

@@ -10,6 +10,7 @@ from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, NodeShape
 from zoo.language.scope import Scope
 from zoo.ops import Op, ShapeError
+from zoo.ops.expressions import is_expression
 from zoo.ops.kinds import Mismatch
 
 
@@ -65,6 +66,17 @@ def make(op: Op, sources: Sequence[Value], scope: Scope) -> Node:
         inferred.macs,
         inferred.layout,
     )
+
+
+def has_no_outputs(op: Op, scope: Scope) -> bool:
+    """Tell whether an operation states 0 outputs, as the classifier of no classes does.
+
+    Raises:
+        SpecError: An expression has an invalid value.
+    """
+    stated = op.given()
+    numbers = [stated[key] for key in ("out_features", "out_channels") if key in stated]
+    return any(is_expression(value) and scope.compute(value) == 0 for value in numbers)
 
 
 def _computed(op: Op, scope: Scope) -> Op:

@@ -6,47 +6,81 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from zoo import arguments
+from zoo.errors import InputError
 
 MAX_IMAGE = 8_192  # pixels a side
 MAX_COUNT = 1_000_000  # classes or channels
+_NAMES = "a list of the names of the classes"
 
 
 class Chosen(NamedTuple):
-    """The options that a caller chose; None stands for the value in the spec."""
+    """The options that a caller chose; None stands for the value in the spec.
+
+    No classes, 0, stand for a network without its classifier. ``classes`` are their names.
+    """
 
     aux: bool = False
     num_classes: int | None = None
     in_channels: int | None = None
     input_size: tuple[int, int] | None = None
+    classes: tuple[str, ...] | None = None
 
 
-def checked(aux: Any, num_classes: Any, in_channels: Any, input_size: Any) -> Chosen:
+def checked(
+    aux: Any, num_classes: Any, in_channels: Any, input_size: Any, classes: Any = None
+) -> Chosen:
     """Check the options that a caller chose, and return them.
 
     Raises:
-        InputError: A value is invalid.
+        InputError: A value is invalid, or two contradict each other.
     """
-    return Chosen(
+    chosen = Chosen(
         arguments.flag("aux", aux),
-        None if num_classes is None else count("num_classes", num_classes),
+        None if num_classes is None else count("num_classes", num_classes, least=0),
         None if in_channels is None else count("in_channels", in_channels),
         None if input_size is None else size(input_size),
+        None if classes is None else names(classes),
     )
+    if chosen.aux and chosen.num_classes == 0:
+        raise InputError("auxiliary heads are classifiers: num_classes cannot be 0 with aux=True")
+    if chosen.classes is None or chosen.num_classes == len(chosen.classes):
+        return chosen
+    if chosen.num_classes is not None:
+        raise InputError(
+            f"num_classes is {chosen.num_classes}, but classes has {len(chosen.classes)} names"
+        )
+    return chosen._replace(num_classes=len(chosen.classes))
 
 
-def count(name: str, value: Any) -> int:
+def names(value: Any) -> tuple[str, ...]:
+    """Return the names of classes.
+
+    Raises:
+        InputError: They are not a list of at least one text.
+
+    Example:
+        >>> names(["cat", "dog"])
+        ('cat', 'dog')
+    """
+    listed = None if isinstance(value, str) else arguments.texts("classes", value, _NAMES)
+    if not listed or any(not name.strip() for name in listed) or len(listed) > MAX_COUNT:
+        raise arguments.wrong("classes", _NAMES, value)
+    return tuple(listed)
+
+
+def count(name: str, value: Any, least: int = 1) -> int:
     """Return a number of classes or channels as an int; NumPy integers are accepted.
 
     Raises:
-        InputError: It is not an integer from 1 to ``MAX_COUNT``.
+        InputError: It is not an integer from ``least`` to ``MAX_COUNT``.
 
     Example:
         >>> count("num_classes", 10)
         10
     """
     number = arguments.as_integer(value)
-    if number is None or not 1 <= number <= MAX_COUNT:
-        raise arguments.wrong(name, f"an integer from 1 to {MAX_COUNT:,}", value)
+    if number is None or not least <= number <= MAX_COUNT:
+        raise arguments.wrong(name, f"an integer from {least} to {MAX_COUNT:,}", value)
     return number
 
 

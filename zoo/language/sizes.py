@@ -20,6 +20,8 @@ from zoo.ops import OPS
 
 #: What a spec computes from the size of its input.
 _SIZE = re.compile(r"\$\w[\w.]*\.(height|width)\b|\$input_size\b")
+#: Where in a spec an error is; the spec may be in no file here.
+_PLACE = re.compile(r"^\S+:\d+: \$\S*: ")
 
 
 def check(graph: Graph, shape: Sequence[Any], channels_last: bool = False) -> None:
@@ -125,7 +127,7 @@ def _refusal_of_size(graph: Graph, height: int, width: int) -> str | None:
         here = resized(graph, *graph.input_shape[1:])
         there = resized(graph, height, width)
     except SpecError as error:
-        return f"at this size {error}"
+        return f"at this size {_PLACE.sub('', str(error))}"
     if difference := _difference(here, there):
         return f"{difference}; build it with input_size=({height}, {width})"
     return None

@@ -48,6 +48,9 @@ class PaddleBackend(Backend):
     ) -> tuple[Any, dict[str, list[Array]]]:
         return run.observe(model, x, names)
 
+    def extractor(self, network: model.Network, nodes: Mapping[str, str]) -> model.Extractor:
+        return model.Extractor(network, nodes)
+
     def forms(self, model: nn.Layer) -> dict[str, Callable[[Array], Outputs]]:
         return run.forms(model)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import paddle
 from paddle import nn
 
 from zoo.backend.base import Initial
+from zoo.backend.extraction import Plan, extract
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.language import sizes
@@ -116,13 +117,43 @@ class Network(Stack):
         self._is_chain = self._is_chain and len(self._output_steps) == 1
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor | dict[str, paddle.Tensor]:
-        if tuple(x.shape[1:]) != self._input_shape:
-            sizes.check(self.zoo_graph, tuple(x.shape))
+        self.check_size(x)
         # Not super().forward, which may call this method again once to_static has replaced it.
         values = self._compute(x)
         if len(self._output_steps) == 1:
             return values[self._output]
         return {name: values[step] for name, step in self._output_steps}
+
+    @paddle.jit.not_to_static
+    def check_size(self, x: paddle.Tensor) -> None:
+        """Reject an input of a size that would mean other layers.
+
+        Raises:
+            InputError: Gives the reason.
+        """
+        if tuple(x.shape[1:]) != self._input_shape:
+            sizes.check(self.zoo_graph, tuple(x.shape))
+
+
+class Extractor(nn.Layer):
+    """The values of nodes of a network, which it shares its weights with.
+
+    Takes what the network takes, and returns a dict of the nodes' values, in the framework's own
+    layout. They can be differentiated.
+    """
+
+    def __init__(self, network: Network, nodes: Mapping[str, str]) -> None:
+        super().__init__()
+        self.network, self._nodes = network, dict(nodes)
+        self.training = network.training
+
+    def forward(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        self.network.check_size(x)
+        return extract(self.network, x, self._nodes, _plan)
+
+
+def _plan(layer: nn.Layer) -> Plan | None:
+    return (layer._program, layer._output) if isinstance(layer, Stack) else None
 
 
 def _child(step: Step, factory: Factory) -> nn.Layer:

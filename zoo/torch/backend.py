@@ -29,6 +29,13 @@ class TorchBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:
         return model.build(graph, draw, dtype, seed)
 
+    def build_beside(
+        self, model: nn.Module, graph: Graph, draw: Initial, dtype: str, seed: int = 0
+    ) -> nn.Module:
+        built: nn.Module = self.build(graph, draw, dtype, seed)
+        values = next(model.parameters(), None)
+        return built if values is None else built.to(values.device)
+
     def skeleton(self, graph: Graph, dtype: str) -> nn.Module:
         return model.build_without_values(graph, dtype)
 
@@ -48,6 +55,9 @@ class TorchBackend(Backend):
         self, model: nn.Module, x: Array, names: Iterable[str]
     ) -> tuple[Any, dict[str, list[Array]]]:
         return run.observe(model, x, names)
+
+    def extractor(self, network: model.Network, nodes: Mapping[str, str]) -> model.Extractor:
+        return model.Extractor(network, nodes)
 
     def forms(self, model: nn.Module) -> dict[str, Callable[[Array], Outputs]]:
         return run.forms(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
 from zoo.backend.base import Initial
+from zoo.backend.extraction import Plan, extract
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.language import sizes
@@ -114,16 +116,45 @@ class Network(Stack):
 
     # A block returns one tensor; a network with auxiliary heads returns a dict.
     def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
-        # A comparison would tie what is compiled or traced to one size.
-        unchecked = (torch.compiler.is_compiling() and self._takes_any) or isinstance(x, fx.Proxy)
-        if not unchecked and tuple(x.shape[1:]) != self._input_shape:
-            _check_size(self.zoo_graph, tuple(x.shape))
+        self.check_size(x)
         if self._is_chain:
             return super().forward(x)
         values = self._compute(x)
         if len(self._output_steps) == 1:
             return values[self._output]
         return {name: values[step] for name, step in self._output_steps}
+
+    def check_size(self, x: torch.Tensor) -> None:
+        """Reject an input of a size that would mean other layers.
+
+        Raises:
+            InputError: Gives the reason.
+        """
+        # A comparison would tie what is compiled or traced to one size.
+        unchecked = (torch.compiler.is_compiling() and self._takes_any) or isinstance(x, fx.Proxy)
+        if not unchecked and tuple(x.shape[1:]) != self._input_shape:
+            _check_size(self.zoo_graph, tuple(x.shape))
+
+
+class Extractor(nn.Module):
+    """The values of nodes of a network, which it shares its weights with.
+
+    Takes what the network takes, and returns a dict of the nodes' values, in the framework's own
+    layout. They can be differentiated.
+    """
+
+    def __init__(self, network: Network, nodes: Mapping[str, str]) -> None:
+        super().__init__()
+        self.network, self._nodes = network, dict(nodes)
+        self.train(network.training)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.network.check_size(x)
+        return extract(self.network, x, self._nodes, _plan)
+
+
+def _plan(module: nn.Module) -> Plan | None:
+    return (module._program, module._output) if isinstance(module, Stack) else None
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]

@@ -1,0 +1,82 @@
+"""Gives a model another classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from zoo import arguments
+from zoo.api.networks import network_and_weights
+from zoo.backend.unwrapping import find_built
+from zoo.errors import InputError
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Parameter
+from zoo.language import options
+from zoo.language.graphs import graph_of_document
+from zoo.weights import initial
+from zoo.weights.checking import widest
+from zoo.weights.checkpoint import Array
+
+
+def reset_head(
+    model: Any,
+    num_classes: int | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    seed: int = 0,
+    init: str = "he_uniform",
+) -> Any:
+    """Return a model with the same weights and a new classifier, for other classes.
+
+    Args:
+        model: A model that zoo built, in any framework, or a wrapper around one. It is not changed.
+        num_classes: Number of outputs of the new classifier, and of the auxiliary classifiers if
+            there are any; 0 for the network without a classifier.
+        classes: The names of the classes, which also give their number.
+        seed: Random seed for the new classifier, and for dropout.
+        init: Initialiser of the new classifier; see :func:`zoo.build`.
+
+    Returns:
+        A new model of the same framework, with copies of the other weights. In PyTorch it is on the
+        device of the old one.
+
+    Raises:
+        InputError: Neither ``num_classes`` nor ``classes`` is given, or one is invalid.
+        BackendError: zoo did not build the model.
+        WeightsError: A layer was exchanged for one of another kind.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.build("resnet18", "torch")
+        >>> zoo.reset_head(model, 7).fc
+        Linear(in_features=512, out_features=7, bias=True)
+        >>> zoo.graph_of(zoo.reset_head(model, classes=["cat", "dog"])).classes
+        ('cat', 'dog')
+    """
+    network, weights = network_and_weights(model)
+    aux = network.options["aux"]
+    chosen = options.checked(aux, num_classes, None, None, classes)
+    if chosen.num_classes is None:
+        raise InputError("reset_head needs num_classes, or classes, the names of the new classes")
+    dtype = initial.check(init, widest(array.dtype.name for array in weights.values()), seed)
+    seed = arguments.integer("seed", seed)
+    changed = _with_classes(network, chosen.num_classes, chosen.classes)
+    # The classifiers are the layers whose size depends on the number of classes.
+    larger = _with_classes(network, max(chosen.num_classes, 1) + 1)
+    sizes = {p.name: p.shape for p in larger.parameters}
+    new = frozenset(p.name for p in changed.parameters if p.shape != sizes[p.name])
+    draw = initial.drawing(changed, seed, init, dtype, new)
+
+    def fill(parameter: Parameter) -> Array:
+        return draw(parameter) if parameter.name in new else weights[parameter.name]
+
+    backend, inner, _ = find_built(model)
+    return backend.build_beside(inner, changed, fill, dtype, seed % 2**31)
+
+
+def _with_classes(graph: Graph, number: int, names: tuple[str, ...] | None = None) -> Graph:
+    document: Any = graph.document
+    chosen = {**graph.options, "num_classes": number, "classes": names}
+    changed = graph_of_document(graph.name, document, options.Chosen(**chosen))
+    return replace(changed, origin=graph.origin)
