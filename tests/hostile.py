@@ -38,9 +38,9 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def refusals(paths: list[Path], *, torch: bool = False) -> list[str]:
+def refusals(paths: list[Path]) -> list[str]:
     """The errors that files give, after checks that each was refused at little cost."""
-    names = [*(["--torch"] if torch else []), *map(str, paths)]
+    names = list(map(str, paths))
     done = subprocess.run(
         [sys.executable, __file__, *names], capture_output=True, text=True, timeout=HANG
     )
@@ -55,15 +55,11 @@ def refusals(paths: list[Path], *, torch: bool = False) -> list[str]:
 
 
 def main(names: list[str]) -> None:
-    from zoo.api.checkpoints import native_reader
+    import zoo
+    from zoo.api.checkpoints import own_names
     from zoo.errors import ZooError
     from zoo.language.options import Chosen
     from zoo.weights import loading
-
-    if names[0] == "--torch":
-        del names[0]
-        native_reader(".pth")
-    import zoo
 
     zoo.graph("vgg16")  # reads the language
     limit_memory()
@@ -72,7 +68,7 @@ def main(names: list[str]) -> None:
         before = peak()
         start, error = time.process_time(), None
         try:
-            checkpoint = loading.find(name, None, Chosen(), native_reader)
+            checkpoint = loading.find(name, None, Chosen(), own_names())
             with checkpoint.verified():
                 network = checkpoint.graph()
                 _, value = loading.filling(network, checkpoint, dtype="float32")

@@ -126,7 +126,6 @@ def test_what_a_backend_lacks_is_refused_by_name():
         lambda: least.cross_entropy(None, None),
         lambda: least.optimizing(None, "SGD", {}),
         lambda: least.export(None, ""),
-        lambda: least.read(""),
         lambda: least.own_weights(None),
         lambda: least.named_modules(None),
         lambda: least.require_engine("x"),

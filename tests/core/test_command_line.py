@@ -14,7 +14,7 @@ from zoo.cli import completion, progress, terminal
 from zoo.cli.program import COMMANDS, program
 from zoo.verification import tolerances
 from zoo.verification.verify import LEVELS
-from zoo.weights import readers
+from zoo.weights import formats
 
 HEAVY = {"numpy", "pydantic", "yaml", "rich", "torch", "paddle", "keras", "jax"}
 
@@ -128,7 +128,7 @@ def test_files_are_completed(line, expected, tmp_path, monkeypatch):
 
 
 def test_what_is_completed_is_all_there_is():
-    assert set(completion.WEIGHTS) == {*readers.READERS, *readers.NATIVE}
+    assert set(completion.WEIGHTS) == set(formats.SUFFIXES)
     assert set(completion.backends("")) == set(registry.table())
     assert tuple(LEVELS) == completion.LEVELS
     assert tuple(tolerances.FORWARD) == completion.DTYPES

@@ -132,7 +132,7 @@ from pathlib import Path
 from hostile import limit_memory, peak
 from zoo.errors import WeightsError
 from zoo.weights import readers
-(stored,) = readers.read(Path(sys.argv[1])).values()
+(stored,) = readers.read(Path(sys.argv[1])).arrays.values()
 limit_memory()
 before = peak()
 try:
@@ -172,7 +172,7 @@ def test_what_h5py_writes_in_chunks_is_read(options, tmp_path):
     value = np.random.default_rng(0).standard_normal((300, 200)).astype(np.float32)
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.create_dataset("conv/kernel", data=value, **options)
-    stored = readers.read(tmp_path / "w.h5")["conv.kernel"]
+    stored = readers.read(tmp_path / "w.h5").arrays["conv.kernel"]
     assert np.array_equal(stored.read(), value)
 
 

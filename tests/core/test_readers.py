@@ -13,7 +13,6 @@ from damage import mutants, pickle_mutants
 
 from zoo.errors import WeightsError
 from zoo.weights import pickles, readers
-from zoo.weights.checkpoint import Stored
 
 rng = np.random.default_rng(0)
 ARRAYS = {
@@ -43,25 +42,27 @@ def pdparams(tmp_path):
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 def test_a_pickle_of_arrays(protocol, pdparams):
-    assert same(readers.read(pdparams(ARRAYS, protocol)))
+    assert same(readers.read(pdparams(ARRAYS, protocol)).arrays)
 
 
 def test_what_paddle_puts_beside_the_arrays(pdparams):
     named = {name: (f"{name}_0", value) for name, value in ARRAYS.items()}
-    assert same(readers.read(pdparams(named)))
+    assert same(readers.read(pdparams(named)).arrays)
     with_table = {**ARRAYS, "StructuredToParameterName@@": {"conv.weight": "conv2d_0.w_0"}}
-    assert same(readers.read(pdparams(with_table)))
+    assert same(readers.read(pdparams(with_table)).arrays)
 
 
 def test_bfloat16_is_in_a_pickle_as_its_bits(pdparams):
     bits = np.array([0x3F80, 0xC000], np.uint16)
-    stored = readers.read(pdparams({"x": bits}))["x"]
+    stored = readers.read(pdparams({"x": bits})).arrays["x"]
     assert stored.dtype == "bfloat16"
     assert stored.read().tolist() == [1.0, -2.0]
 
 
 def test_arrays_by_columns(pdparams):
-    stored = readers.read(pdparams({"x": np.asfortranarray(np.arange(6.0).reshape(2, 3))}))["x"]
+    stored = readers.read(pdparams({"x": np.asfortranarray(np.arange(6.0).reshape(2, 3))})).arrays[
+        "x"
+    ]
     assert stored.read().tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
@@ -148,7 +149,7 @@ LATER = {"conv.weight": "conv/vgg16/conv/kernel:0", "conv.bias": "conv/vgg16/con
     ("names", "kernel", "bias"), [(KERAS_1, "W", "b"), (LATER, "kernel", "bias")]
 )
 def test_the_names_that_keras_has_used(names, kernel, bias, wrapped, hdf5):
-    found = readers.read(hdf5(names, wrapped))
+    found = readers.read(hdf5(names, wrapped)).arrays
     assert found.keys() == {f"conv.{kernel}", f"conv.{bias}"}
     assert np.array_equal(found[f"conv.{kernel}"].read(), ARRAYS["conv.weight"])
 
@@ -158,7 +159,7 @@ def test_the_numbers_of_weights_h5(tmp_path):
         group = file.create_group("layers/conv2d/vars")
         group.attrs["name"] = "block1_conv1"
         group.create_dataset("0", data=ARRAYS["conv.weight"])
-    assert list(readers.read(tmp_path / "m.weights.h5")) == ["block1_conv1.0"]
+    assert list(readers.read(tmp_path / "m.weights.h5").arrays) == ["block1_conv1.0"]
 
 
 def test_what_an_optimizer_keeps_is_no_weight(tmp_path):
@@ -167,7 +168,7 @@ def test_what_an_optimizer_keeps_is_no_weight(tmp_path):
         group.attrs["name"] = "conv"
         group.create_dataset("0", data=ARRAYS["conv.weight"])
         file.create_dataset("optimizer/vars/0", data=np.int64(3))
-    assert list(readers.read(tmp_path / "m.weights.h5")) == ["conv.0"]
+    assert list(readers.read(tmp_path / "m.weights.h5").arrays) == ["conv.0"]
 
 
 def test_two_arrays_of_one_name(hdf5):
@@ -208,14 +209,14 @@ def test_hdf5_that_looks_elsewhere(tmp_path):
 def test_a_huge_array_costs_nothing_until_its_shape_is_right(tmp_path):
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file.create_dataset("a/kernel", shape=(1 << 20, 1 << 20), dtype="f4", chunks=(64, 64))
-    assert readers.read(tmp_path / "w.h5")["a.kernel"].shape == (1 << 20, 1 << 20)
+    assert readers.read(tmp_path / "w.h5").arrays["a.kernel"].shape == (1 << 20, 1 << 20)
 
 
 @pytest.mark.parametrize("kind", ["pdparams", "h5"])
 def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdparams, hdf5):
     """These forms have no checksum, so changed values cannot be detected; everything else must be."""
     good = pdparams(ARRAYS) if kind == "pdparams" else hdf5({**LATER, "fc.weight": "fc/kernel"})
-    expected = {name: stored.shape for name, stored in readers.read(good).items()}
+    expected = {name: stored.shape for name, stored in readers.read(good).arrays.items()}
     # Around the values only: mutants of these are all alike.
     whole = good.read_bytes()
     values = whole.index(ARRAYS["fc.weight"].tobytes())
@@ -226,7 +227,7 @@ def test_damaged_files_are_refused_or_have_other_values_only(kind, tmp_path, pdp
         path = tmp_path / f"{i}.{kind}"  # a new name: HDF5 knows files that are still open
         path.write_bytes(bytes(head) + whole[values:])
         try:
-            found = readers.read(path)
+            found = readers.read(path).arrays
             if {name: stored.shape for name, stored in found.items()} == expected:
                 for stored in found.values():
                     assert stored.read().shape == stored.shape
@@ -252,7 +253,7 @@ def test_damaged_chunks(tmp_path):
         path = tmp_path / f"{i}.h5"
         path.write_bytes(damaged)
         try:
-            for stored in readers.read(path).values():
+            for stored in readers.read(path).arrays.values():
                 if stored.shape == (60, 50):
                     assert stored.read().shape == stored.shape
         except WeightsError as error:
@@ -270,7 +271,7 @@ def test_pickles_with_other_instructions(protocol, tmp_path):
     for code in pickle_mutants(good, 1_000, seed=protocol):
         path.write_bytes(code)
         try:
-            for stored in readers.read(path).values():
+            for stored in readers.read(path).arrays.values():
                 assert stored.read().shape == stored.shape
         except WeightsError as error:
             assert str(path) in str(error)
@@ -310,30 +311,6 @@ def test_a_pickle_is_read_where_it_lies(pdparams):
     data = memoryview(path.read_bytes())
     value = pickles.load(data)
     assert np.shares_memory(value["fc.weight"].array(), np.frombuffer(data, np.uint8))
-
-
-def test_a_framework_reads_its_own_form(tmp_path):
-    """The caller gives the framework's reader: none of zoo.weights imports a framework."""
-    path = tmp_path / "w.pt"
-    path.write_bytes(b"not empty")
-    with pytest.raises(WeightsError, match=r"w.pt: no backend reads \.pt files"):
-        readers.read(path)
-    stored = Stored((4,), "float32", lambda: ARRAYS["conv.bias"])
-    requested = []
-
-    def native(suffix):
-        requested.append(suffix)
-        return lambda file: iter([(file.name, stored)])
-
-    assert readers.read(path, native) == {"w.pt": stored}
-    assert requested == [".pth"], "the framework's usual suffix"
-
-    def damaged(file):
-        raise RuntimeError("invalid header\nsecond line")
-
-    with pytest.raises(WeightsError) as caught:
-        readers.read(path, lambda suffix: damaged)
-    assert str(caught.value).endswith("not a PyTorch file of weights, or damaged (invalid header)")
 
 
 def test_names_in_errors_are_short_and_printable(pdparams):

@@ -194,8 +194,8 @@ def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_pa
     for file in ("whole.h5", "one.weights.h5", "legacy.h5"):
         path = tmp_path / file
         save_in_keras(model, path)
-        stored = readers.read(path)
-        (table, which), *_ = identification.identify(path, stored)
+        stored = readers.read(path).arrays
+        (table, which), *_ = identification.identify(identification.sources_of_format("h5"), stored)
         assert which == network
         found.append(published_checkpoint(table, network, path, stored, chosen))
     expected = {p.name: p.shape for p in zoo.graph(network, num_classes=CLASSES).parameters}

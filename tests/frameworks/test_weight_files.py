@@ -328,20 +328,6 @@ def test_pytorchs_files_hold_tensors_alone(tmp_path):
         zoo.load(tmp_path / "whole.pth", "torch")
 
 
-def test_a_framework_saved_zoos_own_model(tmp_path):
-    load("torch")
-    import torch
-
-    torch.save(zoo.build("lenet5", "torch").state_dict(), tmp_path / "own.pth")
-    message = "zoo reads publishers' files, and the .safetensors files of zoo.save. If a framework"
-    with pytest.raises(WeightsError, match=message):
-        zoo.load(tmp_path / "own.pth", "torch")
-    with pytest.raises(
-        WeightsError, match="load it with that framework into such a model, and save"
-    ):
-        zoo.build("lenet5", "torch", weights=tmp_path / "own.pth")
-
-
 def test_the_command_line(tiny, tmp_path):
     load("torch")
     zoo.save(zoo.build(tiny, "torch"), tmp_path / "w.safetensors")

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
 from zoo.backend import registry
 from zoo.graphs.graph import Graph
 from zoo.language.options import Chosen
-from zoo.weights import loading
+from zoo.weights import loading, own
 from zoo.weights.checkpoint import Checkpoint
-from zoo.weights.readers import Reader
+from zoo.weights.sources import Source
 
 
-def native_reader(suffix: str) -> Reader | None:
-    """Return the function that reads a framework's own weight files.
-
-    Args:
-        suffix: The suffix of the files, such as ``.pth``.
-
-    Returns:
-        The method ``read`` of the backend; None if no backend reads such files.
-
-    Raises:
-        BackendError: The framework is not installed.
-    """
-    backend = registry.of_file(suffix)
-    return backend.read if backend else None
+@functools.cache
+def own_names() -> tuple[Source, ...]:
+    """Return the names that zoo's own models have in each framework."""
+    return tuple(
+        own.table(entry.convention, entry.formats)
+        for entry in registry.table().values()
+        if entry.formats
+    )
 
 
-def find(weights: str | os.PathLike[str], name: str | None, requested: Chosen) -> Checkpoint:
+def find(
+    weights: str | os.PathLike[str],
+    network: str | Graph | None,
+    requested: Chosen,
+    head: str | None = None,
+) -> Checkpoint:
     """Open the weights that a caller requests; see :func:`zoo.weights.loading.find`."""
-    return loading.find(weights, name, requested, native_reader)
+    return loading.find(weights, network, requested, own_names(), head)
 
 
 def build(

@@ -89,14 +89,14 @@ def convert_file(
     if suffix != ".safetensors" and suffix not in backends:
         suffixes = ", ".join([".safetensors", *backends])
         raise InputError(f"{target}: expected a name that ends in one of {suffixes}")
-    if name:
-        graph(name)  # reports a misspelt name before anything is downloaded
+    named = graph(name) if name else None  # reports a misspelt name before anything is downloaded
     requested = options.checked(False, num_classes, in_channels, input_size)
     loading.check(source, name, head=head, stem=stem)
     begin()
-    checkpoint = checkpoints.find(source, name, requested)
+    checkpoint = checkpoints.find(source, named, requested, head)
     with checkpoint.verified():
         network = _network(checkpoint, name, requested, aux)
+        network = loading.fitted(network, checkpoint, requested, head, stem)
         dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
         network, fill = loading.filling(network, checkpoint, dtype=dtype, head=head, stem=stem)
         if suffix == ".safetensors":

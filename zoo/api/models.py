@@ -101,17 +101,19 @@ def build(
     dtype = initial.check(init, dtype, seed)
     if weights is not None:
         from zoo.api import checkpoints
+        from zoo.weights import loading
 
-        checkpoint = checkpoints.find(weights, network.name, options.checked(**network.options))
+        chosen = options.checked(**network.options)
+        checkpoint = checkpoints.find(weights, network, chosen, head)
         with checkpoint.verified():
-            stated: dict[str, Any] = {}
             if input_size is None and checkpoint.input_size:
-                stated["input_size"] = checkpoint.input_size
+                size = {"input_size": checkpoint.input_size}
+                network = graphs.graph(name, **{**network.options, **size})
+            requested = options.checked(aux, num_classes, in_channels, input_size, classes)
+            network = loading.fitted(network, checkpoint, requested, head, stem)
             names = checkpoint.chosen.classes or ()
             if classes is None and len(names) == network.options["num_classes"] > 0:
-                stated["classes"] = names
-            if stated:
-                network = graphs.graph(name, **{**network.options, **stated})
+                network = graphs.graph(name, **{**network.options, "classes": names})
             return checkpoints.build(
                 network,
                 checkpoint,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -18,7 +18,6 @@ from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Shape
 from zoo.ops import OPS
 from zoo.ops.composite import opened
-from zoo.weights.checkpoint import Stored
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Outputs = Array | dict[str, Array]
@@ -242,10 +241,6 @@ class Backend(ABC):
     def export(self, model: Any, path: str) -> None:
         """Save a model's weights in the framework's own format."""
         self.lacks("has no file format of its own")
-
-    def read(self, path: Any) -> Iterator[tuple[str, Stored]]:
-        """Open a weight file in the framework's own format; yields names and arrays."""
-        self.lacks("cannot read weight files")
 
     def own_weights(self, model: Any) -> dict[str, Array]:
         """Copy the parameters and statistics of any model, with its own names and layouts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Description:
         wrappers: Class of the framework that holds a model -> the attribute that is the model.
         opaque: Class whose objects zoo cannot read, such as a compiled program -> what to do.
         suffix: File suffix of the framework's own weight files, for writing.
-        reads: File suffixes of the framework's weight files that the backend can read.
+        convention: What its models call their parameters, and how they lie; see
+            ``parameters.convention``.
+        formats: Formats of files that have these names; see ``zoo.weights.formats``.
         limits: Operation -> the cases that the framework does not support; they raise an error.
         form_limits: Form of execution -> why it is not available.
         precision_limits: dtype -> why networks do not run in it.
@@ -46,7 +49,8 @@ class Description:
     wrappers: Mapping[str, str] = field(default_factory=dict)
     opaque: Mapping[str, str] = field(default_factory=dict)
     suffix: str = ""
-    reads: tuple[str, ...] = ()
+    convention: Mapping[str, Any] = field(default_factory=dict)
+    formats: tuple[str, ...] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
     form_limits: Mapping[str, str] = field(default_factory=dict)
     precision_limits: Mapping[str, str] = field(default_factory=dict)

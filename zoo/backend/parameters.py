@@ -1,8 +1,8 @@
 """A backend's table of parameters, and conversion between its layouts and the canonical ones.
 
-Every backend has a table ``PARAMETERS``: operation -> canonical name -> :class:`Slot`, which gives
-the framework's own name and order of axes. A parameter that is not in the table has its canonical
-name and the canonical layout.
+Every backend has a table ``PARAMETERS`` in its package, which is read before its framework is
+imported: operation -> canonical name -> :class:`Slot`, which gives the framework's own name and
+order of axes. A parameter that is not in the table has its canonical name and the canonical layout.
 """
 
 from __future__ import annotations
@@ -124,13 +124,16 @@ def slot(table: Table, op: str, name: str) -> Slot:
     return table.get(op, {}).get(name, Slot(name, axes))
 
 
-def convention(table: Table, flatten: str, left_out: Iterable[str] = ()) -> dict[str, Any]:
-    """Convert a table to the form of a source of weights, to read hand-written models with it.
+def convention(
+    table: Table, flatten: str, left_out: Iterable[str] = (), numbered: bool = False
+) -> dict[str, Any]:
+    """Convert a table to the form of a source of weights, to read models and files with it.
 
     Args:
         table: The backend's table.
         flatten: ``CHW`` or ``HWC``: the order in which the framework flattens a map.
         left_out: Patterns of names that have no counterpart in zoo.
+        numbered: Whether files may have numbers in place of the names of a layer's parameters.
     """
     layouts = {op: slot(table, op, "weight").axes for op in ("conv", "linear")}
     if "depthwise" in table:
@@ -144,4 +147,5 @@ def convention(table: Table, flatten: str, left_out: Iterable[str] = ()) -> dict
         "layouts": {**layouts, "flatten": flatten},
         "parameters": {op: slots for op, slots in parameters.items() if slots},
         "left_out": list(left_out),
+        **({"numbers": True} if numbered else {}),
     }

@@ -139,19 +139,6 @@ def of(model: object) -> Backend:
     )
 
 
-def of_file(suffix: str) -> Backend | None:
-    """Return the backend that reads weight files with a suffix, if there is one.
-
-    Args:
-        suffix: The file's suffix, such as ``.pth``.
-
-    Raises:
-        BackendError: There is one, but its framework is not installed.
-    """
-    reader = next((entry for entry in table().values() if suffix in entry.reads), None)
-    return _load(reader.name) if reader else None
-
-
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Return the installed versions of packages, without importing them."""
     installed = {}

@@ -20,7 +20,10 @@ DTYPES = ("float32", "float64")
 HEADS = ("new",)
 STEMS = ("adapt",)
 SPECS = (".yaml", ".yml")
-WEIGHTS = (".safetensors", ".pdparams", ".h5", ".hdf5", ".pth", ".pt", ".bin")
+WEIGHTS = (
+    *(".safetensors", ".pdparams", ".h5", ".hdf5", ".keras", ".msgpack"),
+    *(".pth", ".pt", ".bin", ".ckpt", ".tar"),
+)
 
 
 def completing(

@@ -1,6 +1,19 @@
 """The Flax backend: graphs as ``flax.nnx.Module``, NHWC."""
 
 from zoo.backend.description import Description
+from zoo.backend.parameters import Slot, Table, convention
+
+#: operation -> canonical name -> Flax's own name and axes
+PARAMETERS: Table = {
+    "conv": {"weight": Slot("kernel", "HWIO")},
+    "linear": {"weight": Slot("kernel", "IO")},
+    "layer_norm": {"weight": Slot("scale")},
+    "batch_norm": {
+        "weight": Slot("scale"),
+        "running_mean": Slot("mean"),
+        "running_var": Slot("var"),
+    },
+}
 
 DESCRIPTION = Description(
     name="flax",
@@ -19,4 +32,6 @@ DESCRIPTION = Description(
         ),
     },
     suffix=".msgpack",
+    convention=convention(PARAMETERS, "HWC"),
+    formats=("msgpack", "safetensors"),
 )

@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
-from zoo.backend.parameters import Tensor, convention
+from zoo.backend.parameters import Tensor
 from zoo.flax import DESCRIPTION, files, model, observe, parameters, run, train
 from zoo.flax.operations import OPERATIONS
 from zoo.graphs.graph import Graph
@@ -22,7 +22,7 @@ class FlaxBackend(Backend):
     description = DESCRIPTION
     channels_last = True
     operations = OPERATIONS
-    CONVENTION = convention(parameters.PARAMETERS, "HWC")
+    CONVENTION = DESCRIPTION.convention
     MODEL = nnx.Module
     EQUIVALENTS: ClassVar = {"batch_norm": (nnx.BatchNorm,)}
 

@@ -13,21 +13,10 @@ import jax
 import numpy as np
 from flax import nnx
 
-from zoo.backend.parameters import Array, Slot, Tensor, slot
+from zoo.backend.parameters import Array, Tensor, slot
 from zoo.errors import BackendError
+from zoo.flax import PARAMETERS
 from zoo.graphs.graph import Graph
-
-#: operation -> canonical name -> Flax's own name and axes
-PARAMETERS: dict[str, dict[str, Slot]] = {
-    "conv": {"weight": Slot("kernel", "HWIO")},
-    "linear": {"weight": Slot("kernel", "IO")},
-    "layer_norm": {"weight": Slot("scale")},
-    "batch_norm": {
-        "weight": Slot("scale"),
-        "running_mean": Slot("mean"),
-        "running_var": Slot("var"),
-    },
-}
 
 
 def tensors(model: nnx.Module) -> dict[str, Tensor]:

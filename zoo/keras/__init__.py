@@ -1,6 +1,22 @@
 """The Keras 3 backend: graphs as functional ``keras.Model``, NHWC, on the engine Keras runs on."""
 
 from zoo.backend.description import Description
+from zoo.backend.parameters import Slot, Table, convention
+
+#: operation -> canonical name -> Keras' own name and axes
+PARAMETERS: Table = {
+    "conv": {"weight": Slot("kernel", "HWIO")},
+    "depthwise": {"weight": Slot("kernel", "HWCM")},
+    "linear": {"weight": Slot("kernel", "IO")},
+    "affine": {"weight": Slot("kernel")},
+    "layer_norm": {"weight": Slot("gamma"), "bias": Slot("beta")},
+    "batch_norm": {
+        "weight": Slot("gamma"),
+        "bias": Slot("beta"),
+        "running_mean": Slot("moving_mean"),
+        "running_var": Slot("moving_variance"),
+    },
+}
 
 DESCRIPTION = Description(
     name="keras",
@@ -19,6 +35,8 @@ DESCRIPTION = Description(
         ),
     },
     suffix=".keras",
+    convention=convention(PARAMETERS, "HWC", ["*seed_generator_state"], numbered=True),
+    formats=("h5",),
     limits={"conv": "exact, except for stride and dilation both above 1 with no common divisor"},
     optimizer_notes={
         "SGD": ("decouples weight decay from the momentum, and keeps the learning rate in float32"),

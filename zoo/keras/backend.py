@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
-from zoo.backend.parameters import Tensor, convention
+from zoo.backend.parameters import Tensor
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
@@ -23,7 +23,7 @@ class KerasBackend(Backend):
     description = DESCRIPTION
     channels_last = True
     operations = OPERATIONS
-    CONVENTION = convention(parameters.PARAMETERS, "HWC", ["*seed_generator_state"])
+    CONVENTION = DESCRIPTION.convention
     MODEL = keras.Layer
     casts_labels = True  # Model.fit
 

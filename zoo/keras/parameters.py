@@ -15,25 +15,10 @@ import ml_dtypes  # noqa: F401  (registers the dtype bfloat16 with NumPy)
 import numpy as np
 from keras import layers
 
-from zoo.backend.parameters import Array, Slot, Tensor, slot, to_native
+from zoo.backend.parameters import Array, Tensor, slot, to_native
 from zoo.errors import BackendError
 from zoo.graphs.shapes import Map
-from zoo.keras import _private
-
-#: operation -> canonical name -> Keras' own name and axes
-PARAMETERS: dict[str, dict[str, Slot]] = {
-    "conv": {"weight": Slot("kernel", "HWIO")},
-    "depthwise": {"weight": Slot("kernel", "HWCM")},
-    "linear": {"weight": Slot("kernel", "IO")},
-    "affine": {"weight": Slot("kernel")},
-    "layer_norm": {"weight": Slot("gamma"), "bias": Slot("beta")},
-    "batch_norm": {
-        "weight": Slot("gamma"),
-        "bias": Slot("beta"),
-        "running_mean": Slot("moving_mean"),
-        "running_var": Slot("moving_variance"),
-    },
-}
+from zoo.keras import PARAMETERS, _private
 
 #: layer type -> operation, and the canonical names of its parameters
 _TYPES: dict[type[keras.Layer], tuple[str, tuple[str, ...]]] = {

@@ -1,6 +1,13 @@
 """The PaddlePaddle backend: graphs as ``paddle.nn.Layer``, NCHW."""
 
 from zoo.backend.description import Description
+from zoo.backend.parameters import Slot, Table, convention
+
+#: operation -> canonical name -> Paddle's own name and axes
+PARAMETERS: Table = {
+    "linear": {"weight": Slot("weight", "IO")},
+    "batch_norm": {"running_mean": Slot("_mean"), "running_var": Slot("_variance")},
+}
 
 DESCRIPTION = Description(
     name="paddle",
@@ -20,6 +27,8 @@ DESCRIPTION = Description(
         ),
     },
     suffix=".pdparams",
+    convention=convention(PARAMETERS, "CHW"),
+    formats=("pdparams", "safetensors"),
     precision_limits={
         dtype: f"PaddlePaddle has no {dtype} convolution kernel on the CPU"
         for dtype in ("bfloat16", "float16")

@@ -10,7 +10,7 @@ import paddle
 from paddle import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
-from zoo.backend.parameters import Tensor, convention
+from zoo.backend.parameters import Tensor
 from zoo.graphs.graph import Graph
 from zoo.paddle import DESCRIPTION, files, model, parameters, run, train
 from zoo.paddle.operations import OPERATIONS
@@ -21,7 +21,7 @@ class PaddleBackend(Backend):
 
     description = DESCRIPTION
     operations = OPERATIONS
-    CONVENTION = convention(parameters.PARAMETERS, "CHW")
+    CONVENTION = DESCRIPTION.convention
     MODEL = nn.Layer
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
 

@@ -11,16 +11,9 @@ import paddle
 from paddle import nn
 from paddle.utils import dlpack
 
-from zoo.backend.parameters import CANONICAL, Array, Slot, Tensor, slot, to_native
+from zoo.backend.parameters import CANONICAL, Array, Tensor, slot, to_native
 from zoo.errors import BackendError
-from zoo.paddle import _private
-
-#: operation -> canonical name -> Paddle's own name and axes
-PARAMETERS: dict[str, dict[str, Slot]] = {
-    "linear": {"weight": Slot("weight", "IO")},
-    "batch_norm": {"running_mean": Slot("_mean"), "running_var": Slot("_variance")},
-}
-
+from zoo.paddle import PARAMETERS, _private
 
 #: Hook that computes a layer's weight from other parameters -> what undoes it.
 _NORMALISING = {

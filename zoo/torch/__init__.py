@@ -1,6 +1,10 @@
 """The PyTorch backend: graphs as ``torch.nn.Module``, NCHW."""
 
 from zoo.backend.description import Description
+from zoo.backend.parameters import Table, convention
+
+#: operation -> canonical name -> PyTorch's own name and axes: all are the canonical ones
+PARAMETERS: Table = {}
 
 _SHARDED = (
     "each process has a part of its parameters; gather them in a model of its own: "
@@ -30,5 +34,6 @@ DESCRIPTION = Description(
         "torch.fx.graph_module.GraphModule": _COMPILED,
     },
     suffix=".pth",
-    reads=(".pth", ".pt", ".bin"),
+    convention=convention(PARAMETERS, "CHW", ["*.num_batches_tracked"]),
+    formats=("pth", "safetensors"),
 )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
-from zoo.backend.parameters import Tensor, convention
+from zoo.backend.parameters import Tensor
 from zoo.graphs.graph import Graph
 from zoo.torch import DESCRIPTION, files, model, parameters, run, train
 from zoo.torch.operations import OPERATIONS
-from zoo.weights.checkpoint import Stored
 
 
 class TorchBackend(Backend):
@@ -22,7 +20,7 @@ class TorchBackend(Backend):
 
     description = DESCRIPTION
     operations = OPERATIONS
-    CONVENTION = convention(parameters.PARAMETERS, "CHW", ["*.num_batches_tracked"])
+    CONVENTION = DESCRIPTION.convention
     MODEL = nn.Module
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2d, nn.SyncBatchNorm)}
 
@@ -90,9 +88,6 @@ class TorchBackend(Backend):
 
     def export(self, model: nn.Module, path: str) -> None:
         files.export(model, path)
-
-    def read(self, path: Path) -> Iterator[tuple[str, Stored]]:
-        return files.read(path)
 
     def own_weights(self, model: nn.Module) -> dict[str, Array]:
         return run.own_weights(model)

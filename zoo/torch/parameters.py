@@ -1,7 +1,7 @@
 """Where PyTorch's layers keep their parameters.
 
-PyTorch's own layouts are the canonical ones, so the table is empty: names are state_dict keys and
-arrays are held as they are. Only ``num_batches_tracked`` has no counterpart.
+PyTorch's own layouts are the canonical ones: names are state_dict keys and arrays are held as they
+are. Only ``num_batches_tracked`` has no counterpart.
 """
 
 from __future__ import annotations
@@ -10,13 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from zoo.backend.parameters import Array, Table, Tensor
+from zoo.backend.parameters import Array, Tensor
 from zoo.errors import BackendError
 from zoo.torch import _private
-
-#: operation -> canonical name -> PyTorch's own name and axes
-PARAMETERS: Table = {}
-
 
 #: Module of a hook or of a layer's class -> what was done to the layer, and what undoes it.
 _ALTERED = {

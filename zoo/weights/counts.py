@@ -1,4 +1,4 @@
-"""The number of arrays of each published network: an index that avoids building most graphs.
+"""The number of arrays of each network: an index that avoids building most graphs.
 
 The index is generated from the specs and the publishers' tables, and is used only while their hash
 matches. It never changes a result: a network with another number of arrays cannot have the names in
@@ -14,11 +14,32 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from zoo.language import shipped
 
-#: source -> network -> the smallest and the largest number of arrays
-Counts = Mapping[str, Mapping[str, tuple[int, int]]]
+#: What stands for zoo itself among the sources: a framework's own files of zoo's models.
+OWN = "zoo"
+
+
+class Count(NamedTuple):
+    """What is known of the arrays of a network.
+
+    Attributes:
+        smallest: Their number without auxiliary heads.
+        largest: Their number with all auxiliary heads.
+        head: The number of those in the classifier.
+        steps: What their names begin with, if they are zoo's own.
+    """
+
+    smallest: int
+    largest: int
+    head: int
+    steps: tuple[str, ...] = ()
+
+
+#: source -> network -> its arrays
+Counts = Mapping[str, Mapping[str, Count]]
 
 
 def path() -> Path:
@@ -26,19 +47,28 @@ def path() -> Path:
     return shipped.folder() / "sources" / "counts.json"
 
 
-def allow(source: str, network: str, count: int) -> bool:
+def allow(source: str, network: str, count: int, extra: int = 0) -> bool:
     """Tell whether a file with this many arrays can be of a network.
 
     Args:
         source: The name of the source.
         network: The name of the network.
         count: The number of arrays, without those that the source's table leaves out.
+        extra: How many of them may be those of another classifier, in place of the network's own.
 
     Returns:
         False only if the index is up to date and excludes it.
     """
-    limits = _read().get(source, {}).get(network)
-    return limits is None or limits[0] <= count <= limits[1]
+    known = _read().get(source, {}).get(network)
+    if known is None:
+        return True
+    return known.smallest - (known.head if extra else 0) <= count <= known.largest + extra
+
+
+def steps(network: str) -> tuple[str, ...]:
+    """Return what zoo's names of a network's arrays begin with; empty if that is not known."""
+    known = _read().get(OWN, {}).get(network)
+    return known.steps if known else ()
 
 
 def publishers() -> dict[str, list[str]]:
@@ -53,22 +83,31 @@ def publishers() -> dict[str, list[str]]:
 
         known = {table.name: table.networks for table in sources().values()}
     for source in sorted(known):
-        for network in known[source]:
+        for network in known[source] if source != OWN else ():
             names.setdefault(network, []).append(source)
     return names
 
 
 def generate() -> str:
-    """Return the text of the index, from the graphs of all published networks."""
-    from zoo.weights import slots
+    """Return the text of the index, from the graphs of all networks."""
+    from zoo.language import graphs
+    from zoo.weights.classifier import parameters
+    from zoo.weights.slots import with_heads
     from zoo.weights.sources import sources
 
     lines = []
-    for table in sources().values():
-        for network in table.networks:
-            all_slots = slots.published_slots(table.name, network).values()
-            required = sum(not slot.optional for slot in all_slots)
-            lines.append(f'  ["{table.name}", "{network}", {required}, {len(all_slots)}]')
+    of_sources: list[tuple[str, Iterable[str]]] = [
+        (table.name, table.networks) for table in sources().values()
+    ]
+    for source, networks in (*of_sources, (OWN, shipped.shipped())):
+        for network in networks:
+            heads, graph = graphs.graph(network).omitted, with_heads(network)
+            names = [parameter.name for parameter in graph.parameters]
+            parts = dict.fromkeys(name.partition(".")[0] for name in names)
+            smallest = sum(name.partition(".")[0] not in heads for name in names)
+            steps = [" ".join(parts)] if source == OWN else []
+            row = [source, network, smallest, len(names), len(parameters(graph)), *steps]
+            lines.append(f"  {json.dumps(row)}")
     rows = ",\n".join(lines)
     return f'{{"specs": "{specs_hash()}", "counts": [\n{rows}\n]}}\n'
 
@@ -90,9 +129,10 @@ def _read() -> Counts:
         index = json.loads(path().read_text(encoding="utf-8"))
         if index["specs"] != specs_hash():
             return {}
-        counts: dict[str, dict[str, tuple[int, int]]] = {}
-        for source, network, smallest, largest in index["counts"]:
-            counts.setdefault(source, {})[network] = int(smallest), int(largest)
+        counts: dict[str, dict[str, Count]] = {}
+        for source, network, smallest, largest, head, *steps in index["counts"]:
+            known = Count(int(smallest), int(largest), int(head), tuple("".join(steps).split()))
+            counts.setdefault(source, {})[network] = known
         return counts
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -2,71 +2,172 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
+import collections
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from zoo.weights import counts
+from zoo.graphs.graph import Graph
+from zoo.weights import classifier, counts
 from zoo.weights.checkpoint import Stored
-from zoo.weights.slots import Slot, in_canonical_layout, published_slots
+from zoo.weights.slots import Slot, in_canonical_layout, published_slots, with_heads
 from zoo.weights.sources import Source, sources
 
 _MAX_NAME = 300  # characters; a hostile file may have names of megabytes
+_MAX_PREFIX = 6  # names of wrappers before those of a network
+_MAX_EXTRA = 16  # arrays of another classifier
+
+#: What wrappers of PyTorch put into the names of the modules in them.
+_WRAPPERS = frozenset(
+    ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_layers")
+)
 
 
-def sources_of_format(path: Path) -> list[Source]:
-    """Return the sources that publish files with this suffix."""
-    suffix = path.suffix.lower().lstrip(".")
-    return [table for table in sources().values() if suffix in table.formats]
+@dataclass(frozen=True)
+class View:
+    """The arrays of a file under the names that they have within a wrapper.
+
+    Attributes:
+        arrays: Name without what the wrapper adds to it -> array.
+        removed: What that is, for messages; empty if there is no wrapper.
+    """
+
+    arrays: Mapping[str, Stored]
+    removed: str = ""
 
 
-def identify(path: Path, stored: Mapping[str, Stored]) -> list[tuple[Source, str]]:
+@dataclass(frozen=True)
+class Exchanged:
+    """How a file departs from a network whose classifier it has not.
+
+    Attributes:
+        missing: Canonical names of the classifier's parameters that are not in the file.
+        extra: Names in the file that are none of the network's.
+    """
+
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+def views(stored: Mapping[str, Stored]) -> Iterator[View]:
+    """Yield the arrays of a file as they are, and without what all of their names begin with.
+
+    Args:
+        stored: Name in the file -> array.
+    """
+    yield View(stored)
+    bare = _without_wrappers(stored)
+    if bare:
+        yield bare
+    yield from _stripped(bare or View(stored), all_names=True)
+
+
+def views_of_most(stored: Mapping[str, Stored]) -> Iterator[View]:
+    """Yield :func:`views`, and the arrays without what most of their names begin with."""
+    yield from views(stored)
+    yield from _stripped(_without_wrappers(stored) or View(stored), all_names=False)
+
+
+def _without_wrappers(stored: Mapping[str, Stored]) -> View | None:
+    """Return the arrays without the names of wrappers anywhere in theirs."""
+    arrays: dict[str, Stored] = {}
+    removed: set[str] = set()
+    for name, array in stored.items():
+        parts = name.split(".") if len(name) <= _MAX_NAME else [name]
+        removed |= _WRAPPERS.intersection(parts)
+        arrays[".".join(part for part in parts if part not in _WRAPPERS)] = array
+    if not removed or len(arrays) < len(stored):
+        return None
+    return View(arrays, " and ".join(f"{word!r}" for word in sorted(removed)))
+
+
+def _stripped(view: View, all_names: bool) -> Iterator[View]:
+    prefix = ""
+    for _ in range(_MAX_PREFIX):
+        firsts = collections.Counter(
+            name.removeprefix(prefix).partition(".")[0]
+            for name in view.arrays
+            if name.startswith(prefix) and "." in name.removeprefix(prefix)
+        )
+        word, count = max(firsts.items(), key=lambda item: item[1], default=("", 0))
+        if not word or count <= (len(view.arrays) - 1 if all_names else len(view.arrays) / 2):
+            return
+        prefix += f"{word}."
+        arrays = {name.removeprefix(prefix): array for name, array in view.arrays.items()}
+        if len(arrays) == len(view.arrays):
+            yield View(arrays, " and ".join(filter(None, (view.removed, f"{prefix!r}"))))
+
+
+def sources_of_format(format_: str, own: Iterable[Source] = ()) -> list[Source]:
+    """Return the sources that publish files of a format, and after them those of zoo's own names.
+
+    Args:
+        format_: The format; see ``zoo.weights.readers.Opened``.
+        own: Tables of zoo's own names.
+    """
+    return [table for table in (*sources().values(), *own) if format_ in table.formats]
+
+
+def identify(
+    tables: Iterable[Source], stored: Mapping[str, Stored], exchanged: bool = False
+) -> list[tuple[Source, str]]:
     """Find the networks that have exactly the names of a file; auxiliary heads may be missing.
 
     Args:
-        path: The file, whose suffix says which sources to consider.
+        tables: The sources to consider.
         stored: Name in the file -> array.
+        exchanged: Whether to find those whose classifier is missing, or is another one, instead.
 
     Returns:
         The sources and their networks. Networks that differ only in width have the same names: the
         one with the most shapes in common with the file comes first.
     """
     candidates = []
-    for table in sources_of_format(path):
-        kept = table.kept(stored)
+    kept_by: dict[tuple[str, ...], list[str]] = {}  # most sources leave out the same
+    for table in tables:
+        patterns = tuple(table.left_out)
+        kept = kept_by[patterns] = kept_by.get(patterns) or table.kept(stored)
         for network in table.networks:
-            if _has_names_of(table, network, kept):
+            if (
+                exchange(table, network, stored, kept)
+                if exchanged
+                else _has_names_of(table, network, kept)
+            ):
                 candidates.append((table, network))
     if len(candidates) > 1:
-        candidates.sort(
-            key=lambda candidate: -_count_matching_shapes(candidate[0], candidate[1], stored)
-        )
+        candidates.sort(key=lambda pair: -count_matching_shapes(pair[0], pair[1], stored))
     return candidates
 
 
-def closest(network: str, stored: Mapping[str, Stored]) -> Source | None:
-    """Return the source with the most names of a network in common with a file, if any.
+def closest(
+    pairs: Iterable[tuple[Source, str | Graph]], seen: Sequence[View]
+) -> tuple[tuple[Source, str | Graph], View] | None:
+    """Return the source, and the view of a file, with the most names of a network in common.
 
     Args:
-        network: The network; no source has to publish it.
-        stored: Name in the file -> array.
+        pairs: The sources, and the network as for :func:`has_names_of`.
+        seen: The views of the file.
+
+    Returns:
+        None if no source has a name in common with the file.
     """
 
-    def common(table: Source) -> int:
-        names = table.table_names(network, table.kept(stored))
-        slots = published_slots(table.name, network).values()
+    def common(candidate: tuple[tuple[Source, str | Graph], View]) -> int:
+        (table, network), view = candidate
+        name = network if isinstance(network, str) else network.name
+        names = table.table_names(name, table.kept(view.arrays))
+        slots = published_slots(table, network).values()
         return sum(name in names for slot in slots for name in slot.names)
 
-    tables = [table for table in sources().values() if network in table.networks]
-    best = max(tables, key=common, default=None)
+    best = max(((pair, view) for pair in pairs for view in seen), key=common, default=None)
     return best if best and common(best) else None
 
 
-def has_names_of(table: Source, network: str, keys: Iterable[str]) -> bool:
+def has_names_of(table: Source, network: str | Graph, keys: Iterable[str]) -> bool:
     """Tell whether a file's names are exactly those of a source's network.
 
     Args:
         table: The source.
-        network: The network.
+        network: The network; its graph, if zoo does not ship it.
         keys: The names in the file.
 
     Returns:
@@ -76,13 +177,14 @@ def has_names_of(table: Source, network: str, keys: Iterable[str]) -> bool:
     return _has_names_of(table, network, table.kept(keys))
 
 
-def _has_names_of(table: Source, network: str, kept: Collection[str]) -> bool:
-    if not counts.allow(table.name, network, len(kept)):
+def _has_names_of(table: Source, network: str | Graph, kept: Collection[str]) -> bool:
+    name = network if isinstance(network, str) else network.name
+    if isinstance(network, str) and not counts.allow(table.name, name, len(kept)):
         return False
-    names = table.table_names(network, kept).keys()
-    if not _plausible(table, network, names):
+    names = table.table_names(name, kept).keys()
+    if not _plausible(table, name, names):
         return False  # before building the graph
-    slots = published_slots(table.name, network).values()
+    slots = published_slots(table, network).values()
     known = {name for slot in slots for name in slot.names}
     if not names <= known:
         return False
@@ -93,8 +195,62 @@ def _has_names_of(table: Source, network: str, kept: Collection[str]) -> bool:
     )
 
 
-def _plausible(table: Source, network: str, names: Iterable[str]) -> bool:
-    """Tell whether the rules of a table could produce each name, for any graph.
+def exchange(
+    table: Source,
+    network: str | Graph,
+    stored: Mapping[str, Stored],
+    kept: Collection[str] | None = None,
+) -> Exchanged | None:
+    """Tell how a file departs from a network, if that is in nothing but its classifier.
+
+    Args:
+        table: The source whose names the file may have.
+        network: As for :func:`has_names_of`.
+        stored: Name in the file -> array.
+        kept: The names without those that the table leaves out, if they are known.
+
+    Returns:
+        None unless every parameter before the classifier has an array, and every other array can
+        be one of another classifier: it is in the place of the classifier, or is a vector or the
+        kernel of a linear layer in a module that the network has not.
+    """
+    kept = table.kept(stored) if kept is None else kept
+    name = network if isinstance(network, str) else network.name
+    if isinstance(network, str) and not counts.allow(table.name, name, len(kept), _MAX_EXTRA):
+        return None
+    names = table.table_names(name, kept)
+    if not _plausible(table, name, names, _MAX_EXTRA):
+        return None
+    slots = published_slots(table, network)
+    head = {parameter.name for parameter in classifier.parameters(with_heads(network))}
+    known = {each for slot in slots.values() for each in slot.names}
+    extra = [each for each in names if each not in known]
+    missing = [
+        parameter
+        for parameter, slot in slots.items()
+        if not slot.optional and not any(each in names for each in slot.names)
+    ]
+    if not missing or len(extra) > _MAX_EXTRA or not head.issuperset(missing):
+        return None
+    nodes = {each.rpartition(".")[0] for each in missing}
+    if any(each.rpartition(".")[0] in nodes for each in head.difference(missing)):
+        return None  # a part of a layer is missing
+    places = tuple(f"{each.rpartition('.')[0]}." for p in head for each in slots[p].names)
+    taken = {
+        each.partition(".")[0]
+        for parameter, slot in slots.items()
+        if parameter not in head
+        for each in slot.names
+    }
+    for each in extra:
+        elsewhere = len(stored[names[each]].shape) <= 2 and each.partition(".")[0] not in taken
+        if not (elsewhere or each.startswith(places)):
+            return None
+    return Exchanged(tuple(missing), tuple(extra))
+
+
+def _plausible(table: Source, network: str, names: Iterable[str], most: int = 0) -> bool:
+    """Tell whether the rules of a table could produce each name, for any graph, but for some.
 
     A rule without a star matches its own name and all names below it. For a rule with a star, only
     the part before the star is compared.
@@ -106,10 +262,12 @@ def _plausible(table: Source, network: str, names: Iterable[str]) -> bool:
             start, star, _ = source_name.partition("*")
             (prefixes if star else exact).add(start)
     starts = tuple(prefixes)
-    return all(
-        name.startswith(starts) or any(parent in exact for parent in _with_parents(name))
-        for name in names
-    )
+    for name in names:
+        if not name.startswith(starts) and not any(p in exact for p in _with_parents(name)):
+            most -= 1
+            if most < 0:
+                return False
+    return True
 
 
 def _with_parents(name: str) -> Iterable[str]:
@@ -119,11 +277,13 @@ def _with_parents(name: str) -> Iterable[str]:
         name = name.rpartition(".")[0]
 
 
-def _count_matching_shapes(table: Source, network: str, stored: Mapping[str, Stored]) -> int:
-    keys = table.table_names(network, table.kept(stored))
+def count_matching_shapes(table: Source, network: str | Graph, stored: Mapping[str, Stored]) -> int:
+    """Count the arrays of a file that have the shape of a network's parameter of their name."""
+    name = network if isinstance(network, str) else network.name
+    keys = table.table_names(name, table.kept(stored))
 
     def matches(slot: Slot, name: str) -> bool:
         return in_canonical_layout(stored[keys[name]], slot).shape == slot.shape
 
-    slots = published_slots(table.name, network).values()
+    slots = published_slots(table, network).values()
     return sum(matches(slot, name) for slot in slots for name in slot.names if name in keys)

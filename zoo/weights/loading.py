@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zoo import arguments
-from zoo.errors import InputError, WeightsError
+from zoo.errors import InputError, SpecError, WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.language import graphs
@@ -20,34 +20,36 @@ from zoo.language.options import Chosen
 from zoo.weights import (
     cache,
     checking,
-    identification,
+    classifier,
+    formats,
     initial,
+    matching,
     provenance,
-    readers,
     sources,
     zoo_file,
 )
-from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
-from zoo.weights.slots import published_checkpoint
 
 Weights = str | os.PathLike[str]
 
 
 def find(
     weights: Weights,
-    name: str | None,
+    network: str | Graph | None,
     chosen: Chosen,
-    native: readers.Native = readers.no_native,
+    own: Sequence[sources.Source] = (),
+    head: str | None = None,
 ) -> Checkpoint:
     """Open the weights that a caller names.
 
     Args:
         weights: The path of a file; ``<source>`` or ``<source>:<tag>``, whose file is downloaded;
             or ``<source>:<path>``, a file with that source's names.
-        name: The network that they are for; None to identify it from the file.
+        network: The network that they are for: its name, or its graph, which zoo need not ship;
+            None to identify it from the file.
         chosen: The options to build the network with.
-        native: Returns the reader of a format that only its own framework can read.
+        own: The names that zoo's own models have in each framework; see ``zoo.weights.own``.
+        head: ``new`` if the network gets a new classifier, so that the file needs none.
 
     Returns:
         The checkpoint. Use it within ``with checkpoint.verified()``.
@@ -57,6 +59,7 @@ def find(
         InputError: ``weights`` is neither a path nor a source, or the network must be named.
         WeightsError: The file is missing or damaged, or belongs to another network.
     """
+    name = network.name if isinstance(network, Graph) else network
     path, table, tag = _located(weights, name)
     file = None
     if path is None:
@@ -70,8 +73,8 @@ def find(
         and zoo_file.is_zoo_file(path)
     ):
         return zoo_file.read(path)
-    checkpoint, tables = _published(path, table, name, chosen, native)
-    return provenance.stated(checkpoint, path, tables, file)
+    checkpoint, tables, notes = matching.matched(path, table, network, chosen, own, head)
+    return provenance.stated(checkpoint, path, tables, file, notes)
 
 
 def check(
@@ -81,7 +84,7 @@ def check(
 
     Args:
         weights: As for :func:`find`.
-        name: As for :func:`find`.
+        name: The network's name, if it is given.
         head: As for :func:`filling`.
         stem: As for :func:`filling`.
 
@@ -95,7 +98,7 @@ def check(
         assert table and name
         cache.check(table.name, name, tag)
     else:
-        readers.check(path)
+        formats.format_of(path)
 
 
 def _located(
@@ -160,6 +163,12 @@ def filling(
         of_stem = _depending(network, checkpoint, "in_channels")
     else:
         of_head, of_stem = set(), set()
+    if head:  # all of it, where the file has another one, or none
+        shapes = {p.name: p.shape for p in classifier.parameters(network)}
+        exchanged = not shapes.keys() <= stored.keys()
+        of_head |= {
+            n for n, s in shapes.items() if exchanged and (n not in stored or stored[n].shape != s)
+        }
     for name in of_stem & stored.keys() & expected.keys() if stem else ():
         expected[name] = _before_adapting(expected[name], stored[name].shape)
     if head:
@@ -167,7 +176,8 @@ def filling(
     hint = ""
     if any(n not in stored or stored[n].shape != s for n, s in expected.items()):
         hint = _size_hint(network, checkpoint, expected)
-        hint = hint or _hint(expected, stored, of_head, of_stem)
+        whole = of_head | {p.name for p in classifier.parameters(network)}
+        hint = hint or _hint(expected, stored, of_head, of_stem, whole)
     checking.check(
         expected,
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in of_head)},
@@ -190,6 +200,48 @@ def filling(
     return _with_origin(network, checkpoint, saved), value
 
 
+def fitted(
+    network: Graph,
+    checkpoint: Checkpoint,
+    requested: Chosen,
+    head: str | None = None,
+    stem: str | None = None,
+) -> Graph:
+    """Return a network with the number of classes and of input channels that its weights have.
+
+    Args:
+        network: The network to build.
+        checkpoint: The weights.
+        requested: The options that the caller chose, which are kept.
+        head: As for :func:`filling`; a new classifier has the number of the network.
+        stem: As for :func:`filling`.
+    """
+    expected = {p.name: p.shape for p in network.parameters}
+    stored = {name: array.shape for name, array in checkpoint.arrays.items()}
+    different = {n: s for n, s in expected.items() if n in stored and stored[n] != s}
+    last, first = classifier.nodes(network)[:1], network.parameters[:1]
+    found: dict[str, int] = {}
+    for option, adapting, parameters, axis in (
+        ("num_classes", head, last[0].parameters if last else (), 0),
+        ("in_channels", stem, first, 1),
+    ):
+        name = parameters[0].name if parameters else ""
+        if name in different and not adapting and getattr(requested, option) is None:
+            shape = stored[name]
+            if len(shape) == len(different[name]):
+                found[option] = shape[axis] * network.options[option] // different[name][axis]
+    if not found:
+        return network
+    document: Any = network.document  # annotated as a general mapping
+    try:
+        options = Chosen(**{**network.options, **found})
+        changed = graphs.graph_of_document(network.name, document, options)
+    except (SpecError, InputError):
+        return network
+    fits = all(stored.get(p.name, p.shape) == p.shape for p in changed.parameters)
+    return replace(changed, origin=network.origin) if fits else network
+
+
 def adapted(kernel: Array, channels: int) -> Array:
     """Adapt a kernel [out, in, h, w] to another number of input channels.
 
@@ -209,83 +261,6 @@ def adapted(kernel: Array, channels: int) -> Array:
         return np.asarray(kernel.sum(axis=1, keepdims=True, dtype=kernel.dtype))
     repeated = kernel[:, np.arange(channels) % before]
     return np.asarray(repeated * kernel.dtype.type(before / channels))
-
-
-def _published(
-    path: Path,
-    table: sources.Source | None,
-    name: str | None,
-    chosen: Chosen,
-    native: readers.Native,
-) -> tuple[Checkpoint, list[sources.Source]]:
-    """Open a file with a publisher's names; return the sources that use them, too."""
-    stored = readers.read(path, native)
-    if name is not None:  # tried first, to avoid trying every network
-        tables = [
-            candidate
-            for candidate in ([table] if table else identification.sources_of_format(path))
-            if name in candidate.networks and identification.has_names_of(candidate, name, stored)
-        ]
-        if tables:
-            return published_checkpoint(tables[0], name, path, stored, chosen), tables
-    matches = identification.identify(path, stored)
-    if table:
-        matches = [match for match in matches if match[0] is table]
-    if name is not None:
-        if matches:
-            source, network = matches[0]
-            raise WeightsError(
-                f"{path} has {source.title}'s names of {network}, which is another network than "
-                f"{name}; build {network!r}"
-            )
-        closest = table or identification.closest(name, stored)
-        if closest is None or name not in closest.networks:
-            raise WeightsError(_unknown_names(path, name, stored))
-        return published_checkpoint(closest, name, path, stored, chosen), [closest]
-    if not matches:
-        raise WeightsError(_unknown_names(path, None, stored))
-    source, network = matches[0]
-    tables = [match[0] for match in matches if match[1] == network]
-    return published_checkpoint(source, network, path, stored, chosen), tables
-
-
-def _unknown_names(path: Path, name: str | None, stored: Mapping[str, Stored]) -> str:
-    """Return the error for a file with unknown names: what they were compared with, what to do."""
-    examples = ", ".join(map(shown, list(stored)[:3]))
-    if name:
-        publishers = [t.title for t in sources.sources().values() if name in t.networks]
-        if not publishers:
-            return (
-                f"{path}: not a file written by zoo.save, and no source that zoo knows publishes "
-                f"{name}, so its arrays cannot be matched. The file has, for example: {examples}."
-                f"{_own_file(path)}"
-            )
-        network, advice = name, ""
-    else:
-        publishers = [table.title for table in identification.sources_of_format(path)]
-        network = "any network"
-        advice = (
-            " If you know which network it is, give its name, too: the error then lists what does "
-            "not fit."
-        )
-    *rest, last = publishers or ["any source that zoo knows"]
-    names = f"{', '.join(rest)} or {last}" if rest else last
-    of_zoo = ", and it is not a file written by zoo.save" if path.suffix == ".safetensors" else ""
-    return (
-        f"{path}: the names of its {len(stored):,} arrays are not those of {network} as published "
-        f"by {names}{of_zoo}. The file has, for example: {examples}.{advice}{_own_file(path)}"
-    )
-
-
-def _own_file(path: Path) -> str:
-    """Return what to do with a file that a framework itself saved from a model of zoo's."""
-    if path.suffix.lower() == ".safetensors":
-        return ""
-    return (
-        " zoo reads publishers' files, and the .safetensors files of zoo.save. If a framework "
-        "saved this file from a model that zoo built, load it with that framework into such a "
-        "model, and save that with zoo.save."
-    )
 
 
 def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
@@ -331,10 +306,17 @@ def _before_adapting(expected: tuple[int, ...], stored: tuple[int, ...]) -> tupl
 
 
 def _hint(
-    expected: Mapping[str, Any], stored: Mapping[str, Stored], of_head: set[str], of_stem: set[str]
+    expected: Mapping[str, Any],
+    stored: Mapping[str, Stored],
+    of_head: set[str],
+    of_stem: set[str],
+    classifier_: set[str],
 ) -> str:
     wrong = {n for n, shape in expected.items() if n in stored and stored[n].shape != shape}
-    if not wrong or any(n not in stored for n in expected):
+    missing = {n for n in expected if n not in stored}
+    if missing and missing | wrong <= classifier_:
+        return "These belong to the classifier: head='new' gives the network a new one."
+    if not wrong or missing:
         return ""
     if wrong <= of_head:
         count = stored[min(wrong, key=len)].shape[0]

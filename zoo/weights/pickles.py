@@ -1,15 +1,15 @@
 """Reads the arrays in a pickle without running any code from it.
 
 PaddlePaddle saves weights as a pickled dict of NumPy arrays, and PyTorch as a pickled dict of
-tensors. Here a pickle can only create numbers, strings, tuples, lists, dicts, and inert records of
-the arrays that it describes; any other name in it is an error. NumPy never sees unchecked data: an
-array is made from a record only after its dtype, shape and number of bytes have been checked
-against each other.
+tensors, often with objects of other classes beside them. Here a pickle can only create numbers,
+strings, tuples, lists, dicts, and inert records: of the arrays that it describes, and of everything
+else, of which only the name is kept. NumPy never sees unchecked data: an array is made from a
+record only after its dtype, shape and number of bytes have been checked against each other.
 
 A pickle is a program, and a short one can do much. So it has a budget: a number of instructions,
 and a number of bytes and items that it may make, in proportion to its own length. The keys of a
-dict are strings or small integers, whose hashes cost little. Nothing here, nor in what uses the
-result, is recursive, so nesting costs no more than its instructions.
+dict are strings or integers, whose hashes cost little; items with other keys are left out. Nothing
+here, nor in what uses the result, is recursive, so nesting costs no more than its instructions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
-Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+from zoo.weights.checkpoint import Array, Stored
 
 MAX_INSTRUCTIONS = 1_000_000  # 20,000 arrays need some 800,000
 
@@ -32,7 +32,7 @@ _DTYPES = {"f2": "f2", "f4": "f4", "f8": "f8", "i4": "i4", "i8": "i8", "u2": "bf
 _MAX_DIMENSIONS = 8
 _COPIED = 1 << 16  # bytes; shorter parts are copied, longer ones are views of the file
 _MAX_LINE = 1_000  # bytes of a name
-_MAX_KEY = 1 << 32  # integers from here on may have the same hash
+_MAX_KEY = (1 << 61) - 1  # integers from here on may have the same hash
 _SMALL = 100_000  # bytes and items that even the shortest pickle may make
 
 
@@ -60,6 +60,20 @@ class Record:
 
     def __init__(self) -> None:
         self.state: Any = None
+
+
+class Other(Record):
+    """An object of any other class, or the class or function itself; nothing of it is run.
+
+    Attributes:
+        name: The module and the name of its class.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
 
 
 #: Module and name in a pickle -> what stands for it.
@@ -131,10 +145,13 @@ def _same(items: Any) -> tuple[Any, ...]:
 
 
 _ARRAY = Call(lambda *_: Pickled())
+_SET = Other("builtins.set")
+_DICT = Call(lambda *_: {})
 _TUPLE = Call(_same)  # with which PaddlePaddle writes a tensor and its name
-#: The dict that all frameworks write.
-DICT: Known = {("collections", "OrderedDict"): Call(lambda: {})}
-_KNOWN: Known = {
+#: What arrays of NumPy, and the dicts that all frameworks write, are made of.
+KNOWN: Known = {
+    ("collections", "OrderedDict"): _DICT,
+    ("collections", "defaultdict"): _DICT,
     ("numpy", "ndarray"): _ARRAY,
     ("numpy", "dtype"): Call(lambda kind, *_: _Dtype(kind)),
     ("numpy.core.multiarray", "_reconstruct"): _ARRAY,
@@ -142,7 +159,6 @@ _KNOWN: Known = {
     ("_codecs", "encode"): Call(_encoded),
     ("builtins", "tuple"): _TUPLE,
     ("__builtin__", "tuple"): _TUPLE,
-    **DICT,
 }
 
 
@@ -156,11 +172,24 @@ def load(data: memoryview) -> Any:
         The contents, with arrays as :class:`Pickled`.
 
     Raises:
-        pickle.UnpicklingError: It contains a name or an instruction that is not allowed, or does
-            too much.
+        pickle.UnpicklingError: It contains an instruction that is not allowed, or does too much.
         Exception: Any error of Python's own, for a damaged pickle.
     """
-    return Reader(data, _KNOWN).load()
+    return Reader(data, KNOWN).load()
+
+
+def stored(value: Any) -> Stored | None:
+    """Return an array of NumPy, if that is what a value from a pickle describes.
+
+    Raises:
+        ValueError: The description is inconsistent.
+    """
+    if isinstance(value, tuple) and len(value) == 2:  # PaddlePaddle's tensor, with its name
+        value = value[1]
+    if not isinstance(value, Pickled):
+        return None
+    array = value.array()
+    return Stored(array.shape, array.dtype.name, lambda: np.array(array, order="C"))
 
 
 class Reader:
@@ -168,7 +197,7 @@ class Reader:
 
     Args:
         data: The whole file.
-        known: The names that they may contain.
+        known: What stands for names in them; an :class:`Other` for any other name.
         persistent: Returns what stands for something that is stored beside a pickle.
 
     Attributes:
@@ -225,12 +254,18 @@ class Reader:
                     stack.append(tuple(pop_items()))
                 case "EMPTY_LIST":
                     stack.append([])
-                case "APPEND":
-                    value = stack.pop()
-                    _of(list, stack[-1]).append(value)
-                case "APPENDS":
-                    items = pop_items()
-                    _of(list, stack[-1]).extend(items)
+                case "APPEND" | "APPENDS":
+                    items = pop_items() if name == "APPENDS" else [stack.pop()]
+                    if not isinstance(stack[-1], Other):
+                        _of(list, stack[-1]).extend(items)
+                case "EMPTY_SET":
+                    stack.append(_SET)
+                case "ADDITEMS":
+                    pop_items()
+                    _of(Other, stack[-1])
+                case "FROZENSET":
+                    pop_items()
+                    stack.append(_SET)
                 case "EMPTY_DICT":
                     stack.append({})
                 case "SETITEM":
@@ -250,7 +285,11 @@ class Reader:
                 case "STACK_GLOBAL":
                     attribute, module = stack.pop(), stack.pop()
                     stack.append(self.find(module, attribute))
-                case "REDUCE":
+                case "REDUCE" | "NEWOBJ":
+                    arguments = stack.pop()
+                    stack.append(self.call(stack.pop(), arguments))
+                case "NEWOBJ_EX":
+                    del stack[-1]  # arguments by name
                     arguments = stack.pop()
                     stack.append(self.call(stack.pop(), arguments))
                 case "BUILD":
@@ -267,33 +306,37 @@ class Reader:
         """Put keys and values into a dict."""
         if len(items) % 2:
             raise pickle.UnpicklingError("a key has no value")
+        if isinstance(target, Other):
+            return
         for key, value in zip(items[::2], items[1::2], strict=True):
             if type(key) is str:
                 self.make(len(key))  # which may be compared with another
             elif type(key) is not int or abs(key) >= _MAX_KEY:
-                raise pickle.UnpicklingError("a key is not a name")
+                continue
             _of(dict, target)[key] = value
 
     def find(self, module: Any, name: Any) -> Any:
         """Return what stands for a name."""
         if type(module) is not str or type(name) is not str:
             raise pickle.UnpicklingError("the name of a function is not text")
-        try:
-            return self.known[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(
-                f"it names {module:.100}.{name:.100}, which is not an array"
-            ) from None
+        known = self.known.get((module, name))
+        return Other(f"{module:.100}.{name:.100}") if known is None else known
 
     def call(self, function: Any, arguments: Any) -> Any:
         """Call what stands for a function."""
         self.make(len(_of(tuple, arguments)))
+        if isinstance(function, Other):
+            return Other(function.name)
         try:
             value = _of(Call, function).make(*arguments)
         except TypeError:
             raise pickle.UnpicklingError("it calls a function with other arguments") from None
         if isinstance(value, bytes):
             self.make(len(value))
+        if function is _DICT and arguments and isinstance(arguments[0], list):
+            for pair in arguments[0]:  # as Python 2 writes an OrderedDict
+                self.make(2)
+                self.set(value, _of(list, pair))
         return value
 
     def make(self, count: int) -> None:
@@ -328,5 +371,5 @@ _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 #: The instructions that are a value.
 _VALUES = frozenset(
     "BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE SHORT_BINUNICODE BINUNICODE8 "
-    "BINBYTES SHORT_BINBYTES BINBYTES8".split()
+    "BINBYTES SHORT_BINBYTES BINBYTES8 BINSTRING SHORT_BINSTRING".split()
 )

@@ -25,7 +25,11 @@ _MAX_CONFIG = 10_000_000  # bytes
 
 
 def stated(
-    checkpoint: Checkpoint, path: Path, tables: Sequence[Source], file: File | None = None
+    checkpoint: Checkpoint,
+    path: Path,
+    tables: Sequence[Source],
+    file: File | None = None,
+    notes: Sequence[str] = (),
 ) -> Checkpoint:
     """Add what is known of a publisher's file: its origin, and its preprocessing.
 
@@ -34,6 +38,7 @@ def stated(
         path: Their file.
         tables: The sources whose names it has.
         file: The published file that it is, if that has been checked; it is the first source's.
+        notes: How the file departs from a published one.
 
     Returns:
         The checkpoint. Only if the file is one that a source published does its ``origin`` state
@@ -43,15 +48,17 @@ def stated(
         WeightsError: What the file says of itself is wrong.
     """
     table = tables[0] if file else None
-    if file is None:
+    if file is None and not notes:
         table, file = cache.recognised(path, tables, checkpoint.model)
     if table and file:
         licence = file.licence or table.networks[checkpoint.model].licence or table.licence
         origin = {"source": table.title, "file": path.name, "licence": licence}
         size = (file.input_size, file.input_size) if file.input_size else None
         return _with_recipe(checkpoint, origin, file.preprocessing, size)
-    names = " and ".join(f"{table.title}'s" for table in tables)
+    names = " and ".join(dict.fromkeys(f"{table.title}'s" for table in tables))
     origin = {"names": f"as {names}", "file": path.name}
+    if notes:
+        origin["note"] = "; ".join(notes)
     config = _config(path) if any(table.name == "timm" for table in tables) else None
     if config is None:
         return replace(checkpoint, origin=origin)

@@ -13,11 +13,12 @@ from zoo.errors import WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import outputs_first
 from zoo.graphs.shapes import Shape
-from zoo.language.graphs import graph
+from zoo.language.graphs import graph, graph_of_document
 from zoo.language.options import Chosen
+from zoo.ops.composite import opened
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
-from zoo.weights.sources import Layout, Source, source
+from zoo.weights.sources import Layout, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,11 @@ def slots_of(table: Source, network: Graph, heads: Collection[str] = ()) -> dict
         flattened = None
         if channels_last and node.op == "linear":
             flattened = node.attributes.get("layout")
-        for parameter in node.parameters:
+        for number, parameter in enumerate(node.parameters):
             local = parameter.name.removeprefix(f"{node.name}.")
             alternatives = local_names.get(node.op, {}).get(local, [local])
+            if table.numbers:
+                alternatives = [*alternatives, str(number)]
             names = naming.translated(parameter.name, rules, published.words, local, alternatives)
             if names is None:
                 raise WeightsError(
@@ -87,35 +90,44 @@ def slots_of(table: Source, network: Graph, heads: Collection[str] = ()) -> dict
     return slots
 
 
-@functools.cache
-def published_slots(source_name: str, network: str) -> Mapping[str, Slot]:
-    """Return the slots of a network that a source publishes, with every auxiliary head.
+@functools.lru_cache(maxsize=512)
+def published_slots(table: Source, network: str | Graph) -> Mapping[str, Slot]:
+    """Return the slots of a network of a source, with every auxiliary head.
 
     Args:
-        source_name: The name of the source.
-        network: The name of the network.
+        table: The source.
+        network: The network's name; or its graph, if zoo does not ship it.
 
     Returns:
-        Canonical name -> slot. It is computed once in a process.
+        Canonical name -> slot.
     """
-    heads = graph(network).omitted
-    return slots_of(source(source_name), with_heads(network), heads)
+    heads = _graph(network).omitted
+    return slots_of(table, opened(with_heads(network), ()), heads)
 
 
-def with_heads(network: str) -> Graph:
-    """Return the graph of a shipped network with every auxiliary head it can have."""
-    network_graph = graph(network)
-    return graph(network, aux=True) if network_graph.omitted else network_graph
+def with_heads(network: str | Graph) -> Graph:
+    """Return the graph of a network with every auxiliary head it can have."""
+    network_graph = _graph(network)
+    if not network_graph.omitted:
+        return network_graph
+    if isinstance(network, str):
+        return graph(network, aux=True)
+    document: Any = network.document  # annotated as a general mapping
+    return graph_of_document(network.name, document, Chosen(aux=True))
+
+
+def _graph(network: str | Graph) -> Graph:
+    return graph(network) if isinstance(network, str) else network
 
 
 def published_checkpoint(
-    table: Source, network: str, path: Path, stored: Mapping[str, Stored], chosen: Chosen
+    table: Source, network: str | Graph, path: Path, stored: Mapping[str, Stored], chosen: Chosen
 ) -> Checkpoint:
     """Give a source's arrays their canonical names and layouts.
 
     Args:
         table: The source.
-        network: The network.
+        network: As for :func:`published_slots`.
         path: The file, for messages.
         stored: Name in the file -> array.
         chosen: The options to build the network with.
@@ -124,18 +136,19 @@ def published_checkpoint(
         The checkpoint, without the arrays that the table leaves out, and without an origin. Arrays
         that are not in the table are included under the source's names.
     """
-    remaining = table.table_names(network, table.kept(stored))
+    name = network if isinstance(network, str) else network.name
+    remaining = table.table_names(name, table.kept(stored))
     arrays: dict[str, Stored] = {}
-    for parameter, slot in published_slots(table.name, network).items():
+    for parameter, slot in published_slots(table, network).items():
         key = next((remaining.pop(name) for name in slot.names if name in remaining), None)
         if key is not None:
             arrays[parameter] = in_canonical_layout(stored[key], slot)
     unknown_keys = remaining.values()
     arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in unknown_keys})
-    document: Any = graph(network).document  # annotated as a general mapping
-    if own := table.networks[network].preprocessing:
+    document: Any = _graph(network).document  # annotated as a general mapping
+    if own := table.networks[name].preprocessing:
         document = {**document, "preprocessing": {**document.get("preprocessing", {}), **own}}
-    return Checkpoint(path.name, network, document, chosen, arrays)
+    return Checkpoint(path.name, name, document, chosen, arrays)
 
 
 def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:

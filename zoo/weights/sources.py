@@ -22,6 +22,9 @@ from zoo.language.document import read
 from zoo.weights import names as naming
 from zoo.weights.names import Names, listed
 
+#: Names of what training tools count in buffers, beside the weights.
+_COUNTERS = ("n_averaged", "*total_ops", "*total_params")
+
 Layout = Literal["OIHW", "HWIO", "HWCM", "OI", "IO"]
 
 
@@ -138,9 +141,15 @@ class Source(_Strict):
     parameters: dict[str, dict[str, list[str]]] = Field(
         {}, description="operation: zoo's name of a parameter: the source's, one or several"
     )
+    numbers: bool = Field(
+        False, description="files may number a layer's parameters, in zoo's order"
+    )
     left_out: list[str] = Field([], description="patterns of names without a counterpart in zoo")
     outputs: Literal["logits", "softmax"] = "logits"
     networks: dict[str, Network]
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def network(self, name: str) -> Network:
         """Return a network, merged with that of the source that it is ``like``."""
@@ -171,7 +180,7 @@ class Source(_Strict):
 
     def leaves_out(self, key: str) -> bool:
         """Tell by its name whether an array has no counterpart in zoo."""
-        return any(fnmatchcase(key, pattern) for pattern in self.left_out)
+        return any(fnmatchcase(key, pattern) for pattern in (*self.left_out, *_COUNTERS))
 
     def kept(self, keys: Iterable[str]) -> list[str]:
         """Return the names in a file, except those that the table leaves out."""

@@ -1,0 +1,60 @@
+"""Reads Flax' MessagePack files, as ``flax.serialization.msgpack_serialize`` writes them."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
+import numpy as np
+
+from zoo.errors import WeightsError
+from zoo.weights import pickles, state_dicts
+from zoo.weights.checkpoint import Stored, reporting_damage
+
+_ARRAY = 1  # Flax' number of the kind of value
+_DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint32", "uint8", "bool")
+_MAX_ITEMS = 20_000  # of a dict
+_MAX_NAME = 1_000
+
+
+def read(path: Path) -> dict[str, Stored]:
+    """Open a file of nested dicts of arrays; the names in them are joined by dots.
+
+    Raises:
+        WeightsError: The file is damaged, or holds something else.
+    """
+    try:
+        import msgpack
+    except ImportError:
+        raise WeightsError(
+            f"{path}: to read it, zoo needs msgpack: python -m pip install msgpack"
+        ) from None
+
+    def unpacked(data: Any, **options: Any) -> Any:
+        return msgpack.unpackb(
+            data, max_str_len=_MAX_NAME, max_bin_len=len(data), max_ext_len=len(data), **options
+        )
+
+    def array(code: int, data: bytes) -> Any:
+        if code != _ARRAY:
+            return None  # a number, such as an optimizer's step
+        shape, dtype, values = unpacked(data, max_array_len=16, max_map_len=0)
+        if dtype not in _DTYPES:
+            raise ValueError("an array has a dtype that weights cannot have")
+        pickles.check_shape(tuple(shape))
+        kind = np.dtype(dtype)
+        if not isinstance(values, bytes) or len(values) != math.prod(shape) * kind.itemsize:
+            raise ValueError("the number of bytes of an array does not match its shape")
+        value = np.frombuffer(values, kind).reshape(shape)
+        return Stored(value.shape, kind.name, value.copy)
+
+    with path.open("rb") as file, reporting_damage(path, "a Flax file of weights"):
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        value = unpacked(data, ext_hook=array, max_array_len=16, max_map_len=_MAX_ITEMS)
+        found, _ = state_dicts.arrays(
+            path, value, lambda each: each if isinstance(each, Stored) else None
+        )
+    return found

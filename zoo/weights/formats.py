@@ -1,0 +1,204 @@
+"""Tells the format of a file of weights by its contents, and names files that are something else.
+
+What a file is called decides only where its contents do not: training scripts give a PyTorch file
+any ending.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from zoo.errors import WeightsError
+from zoo.weights import archives
+
+MAX_BYTES = 20_000_000_000
+
+#: Suffix -> format.
+SUFFIXES = {
+    ".safetensors": "safetensors",
+    ".pdparams": "pdparams",
+    ".h5": "h5",
+    ".hdf5": "h5",
+    ".keras": "keras",
+    ".msgpack": "msgpack",
+    **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar"), "pth"),
+}
+
+#: What to say of anything else.
+EXPECTED = f"expected a file of weights, with one of the suffixes {', '.join(SUFFIXES)}"
+
+_PYTORCH_BEFORE_1_6 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of its magic number
+_INDEX = ".index.json"  # what the names of indexes of several files end with
+
+#: Where a format has bytes of its own, and these bytes -> the format.
+_FORMATS = (
+    (0, b"\x89HDF\r\n\x1a\n", "h5"),
+    (0, _PYTORCH_BEFORE_1_6, "pth"),
+)
+
+#: Where a format that zoo does not read has bytes of its own, these bytes, and what to say.
+_OTHERS = (
+    (
+        0,
+        b"version https://git-lfs",
+        "a Git LFS pointer, which only stands for the file; fetch the file itself with "
+        "'git lfs pull', or download it from the repository's page",
+    ),
+    (0, b"\x93NUMPY", "a NumPy array; zoo reads arrays by name: {npz}"),
+    (0, b"\x1f\x8b", "compressed with gzip; decompress it first (gunzip, or tar -xzf)"),
+    (0, b"BZh", "compressed with bzip2; decompress it first (bunzip2, or tar -xjf)"),
+    (0, b"\xfd7zXZ\x00", "compressed with xz; decompress it first (unxz, or tar -xJf)"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, and give the path of the file in it"),
+    (0, b"Rar!", "a RAR archive; unpack it, and give the path of the file in it"),
+    (257, b"ustar", "a tar archive; unpack it (tar -xf), and give the path of the file in it"),
+    (4, b"TFL3", "a TensorFlow Lite model; {model}"),
+)
+
+_NPZ = "save them as .safetensors with safetensors.numpy.save_file"
+_MODEL = "zoo reads weights by the names of layers; save the weights of the model it was made from"
+
+#: End of a name -> what such a file is, where its contents do not say it.
+_NAMED = (
+    (r"\.onnx", f"an ONNX model; {_MODEL}"),
+    (
+        r"\.pb|\.pbtxt",
+        f"a TensorFlow graph; {_MODEL}, in Keras: model.save_weights('w.weights.h5')",
+    ),
+    (
+        r"\.pdiparams|\.pdmodel|\.pdiparams\.info",
+        "a program that paddle.jit.save wrote, whose weights have lost the names of their layers; "
+        "save those of the model it was made from: paddle.save(model.state_dict(), 'w.pdparams')",
+    ),
+    (r"\.pdopt|\.pdema", "the state of an optimizer; give the file of weights, .pdparams"),
+    (r"\.caffemodel|\.prototxt", f"a Caffe model; {_MODEL}"),
+    (r"\.tflite", f"a TensorFlow Lite model; {_MODEL}"),
+    (r"\.mlmodel|\.mlpackage", f"a Core ML model; {_MODEL}"),
+    (r"\.npy", f"a NumPy array; zoo reads arrays by name: {_NPZ}"),
+    (r"\.npz", f"arrays of NumPy, which state no layout; {_NPZ}"),
+    (
+        r"\.index|\.data-\d{5}-of-\d{5}|\.meta",
+        "a part of a TensorFlow checkpoint; load it into the Keras model that saved it, and call "
+        "model.save_weights('w.weights.h5')",
+    ),
+    (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md", "a text, not a file of weights"),
+    (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
+)
+
+#: A file in a folder -> what the folder is.
+_FOLDERS = (
+    (
+        "saved_model.pb",
+        "a SavedModel of TensorFlow; load it with Keras, and call "
+        "model.save_weights('w.weights.h5')",
+    ),
+    (
+        "_CHECKPOINT_METADATA",
+        "a checkpoint of Orbax; restore it, and save zoo's model with zoo.save",
+    ),
+    ("_METADATA", "a checkpoint of Orbax; restore it, and save zoo's model with zoo.save"),
+    ("data.pkl", "an unpacked PyTorch file; give the file itself"),
+    ("model.safetensors", "a folder; give the path of model.safetensors in it"),
+    (f"model.safetensors{_INDEX}", f"a folder; give the path of model.safetensors{_INDEX} in it"),
+    ("pytorch_model.bin", "a folder; give the path of pytorch_model.bin in it"),
+    (f"pytorch_model.bin{_INDEX}", f"a folder; give the path of pytorch_model.bin{_INDEX} in it"),
+    ("model.weights.h5", "a folder; give the path of model.weights.h5 in it"),
+)
+
+
+def format_of(path: Path) -> str:
+    """Return the format of a file of weights.
+
+    Args:
+        path: The file.
+
+    Returns:
+        ``safetensors``, ``pth``, ``pdparams``, ``h5``, ``keras``, ``msgpack``, or ``index`` for a
+        list of the files that the arrays are in.
+
+    Raises:
+        WeightsError: There is no such file, or it is something else; the message says what it is,
+            and what to do.
+    """
+    known = "" if path.suffix.lower() in SUFFIXES else f"; {EXPECTED}"
+    try:
+        if path.is_dir():
+            raise WeightsError(f"{path}: {_folder(path)}")
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file{known}")
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror or error}") from None
+    if not 0 < size <= MAX_BYTES:
+        advice = "" if size else f": it is empty; download or save it again{known}"
+        raise WeightsError(
+            f"{path}: expected a file of 1 to {MAX_BYTES:,} bytes, got {size:,}{advice}"
+        )
+    if path.name.endswith(_INDEX):
+        return "index"
+    found = _by_contents(path, start, size) or SUFFIXES.get(path.suffix.lower())
+    if found is None:
+        named = (what for end, what in _NAMED if re.search(f"({end})$", path.name.lower()))
+        what = next(named, "its contents are not of a format that zoo reads")
+        raise WeightsError(f"{path}: {what}; {EXPECTED}")
+    return found
+
+
+def _folder(path: Path) -> str:
+    names = {entry.name for entry in path.iterdir()}
+    what = next((what for name, what in _FOLDERS if name in names), "")
+    return what or "a folder; give the path of the file of weights in it"
+
+
+def _by_contents(path: Path, start: bytes, size: int) -> str | None:
+    """Return the format that the first bytes of a file state, if they state one."""
+    for place, magic, found in _FORMATS:
+        if start.startswith(magic, place):
+            return found
+    for place, magic, what in _OTHERS:
+        if start.startswith(magic, place):
+            raise WeightsError(f"{path}: {what.format(npz=_NPZ, model=_MODEL)}")
+    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", start, re.IGNORECASE):
+        raise WeightsError(
+            f"{path}: a page of the web (HTML), not the file; download it again from the link of "
+            "the file itself, not of the page that shows it"
+        )
+    if start.startswith(b"PK\x03\x04"):
+        return _by_entries(path)
+    if start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8:
+        return "safetensors"
+    if re.match(rb"(?s)([\x81-\x8f]|\xde..|\xdf....)[\xa0-\xbf\xd9-\xdb]", start):
+        return "msgpack"  # a map whose first key is a text
+    if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "pdparams"  # or any other pickle
+    return None
+
+
+def _by_entries(path: Path) -> str | None:
+    """Return the format of a zip, by what is in it."""
+    try:
+        names = archives.names(path)
+    except Exception:  # damaged, which its reader reports
+        return None
+    if {"config.json", "model.weights.h5"} <= names:
+        return "keras"
+    local = {name.partition("/")[2] for name in names}
+    if any(name.startswith("code/") or name == "constants.pkl" for name in local):
+        raise WeightsError(
+            f"{path}: a TorchScript archive, which holds a program; load it with PyTorch and save "
+            "its weights: torch.save(torch.jit.load(path).state_dict(), 'w.pth')"
+        )
+    if "data.pkl" in local:
+        return "pth"
+    if any(name.startswith("models/") or name.endswith("exported_program.json") for name in local):
+        raise WeightsError(
+            f"{path}: a program that torch.export saved; load it with PyTorch and save its "
+            "weights: torch.save(torch.export.load(path).state_dict, 'w.pth')"
+        )
+    if names and all(name.endswith(".npy") for name in names):
+        raise WeightsError(f"{path}: arrays of NumPy (.npz), which state no layout; {_NPZ}")
+    if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".tar":
+        return None
+    raise WeightsError(f"{path}: a zip archive; unpack it, and give the path of the file in it")

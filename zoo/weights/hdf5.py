@@ -1,0 +1,202 @@
+"""Reads the arrays of Keras' files: HDF5, alone or within the zip of a ``.keras``.
+
+Only arrays are read. The configuration of a model, which may hold code, is not looked at.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import math
+import mmap
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import WeightsError
+from zoo.weights import archives
+from zoo.weights.checking import shown
+from zoo.weights.checkpoint import Array, Stored, reporting_damage
+
+MAX_TENSORS = 20_000
+
+_MAX_DEPTH = 32  # of groups; a file of Keras has some 10
+_MAX_NAME = 1_000  # characters of a name, with its groups
+_MIN_CHUNK = 1 << 20  # bytes; arrays that can grow have chunks of up to this size
+
+_DEFLATE, _SHUFFLE, _CHECKSUM = 1, 2, 3  # HDF5's numbers of filters
+_FILTERS = {_DEFLATE: "gzip", _SHUFFLE: "shuffle", _CHECKSUM: "fletcher32"}
+_CHECKSUM_BYTES = 4
+
+_KIND = "an HDF5 file of weights"
+
+
+def read_zip(path: Path) -> dict[str, Stored]:
+    """Open a ``.keras`` file; see :func:`read`."""
+    with path.open("rb") as file, reporting_damage(path, "a .keras file"):
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        weights = archives.entries(path, data)["model.weights.h5"]
+    return read(path, io.BufferedReader(_Part(weights)))
+
+
+class _Part(io.RawIOBase):
+    """A part of a file that is mapped into memory, as a file."""
+
+    def __init__(self, data: memoryview) -> None:
+        self.data, self.position = data, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: len(self.data)}[whence]
+        self.position = start + offset
+        return self.position
+
+    def readinto(self, buffer: Any, /) -> int:
+        part = self.data[self.position : self.position + len(buffer)]
+        memoryview(buffer)[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+
+def read(path: Path, contents: Any = None) -> dict[str, Stored]:
+    """Open an HDF5 file of weights.
+
+    Args:
+        path: The file.
+        contents: The file within it to read, if it is an archive.
+
+    Returns:
+        ``<layer>.<variable>`` -> array. Models within models do not add to the names.
+
+    Raises:
+        WeightsError: The file is damaged, or holds something else.
+    """
+    import h5py
+
+    with reporting_damage(path, _KIND):
+        file = h5py.File(contents or path, "r")
+        root = file
+        for group in ("model_weights", "layers"):  # skips the optimizer's state
+            if isinstance(file.get(group, getlink=True), h5py.HardLink):
+                root = file[group]
+        arrays: dict[str, Stored] = {}
+        for name, dataset in _named(path, _datasets(path, root)):
+            if name in arrays:
+                raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
+            arrays[name] = Stored(tuple(dataset.shape), dataset.dtype.name, _reading(path, dataset))
+        return arrays
+
+
+#: The name of a variable in Keras 1: the name of the layer, the kind of variable, and a number.
+_KERAS_1 = re.compile(
+    r"(?:.+_)?(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)(?:_\d+)?"
+)
+
+
+def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
+    import h5py
+
+    datasets: list[tuple[str, Any]] = []
+    visited = 0
+
+    def visit(name: str, item: Any) -> None:
+        nonlocal visited
+        visited += 1
+        if visited > 5 * MAX_TENSORS or len(datasets) > MAX_TENSORS:
+            raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
+        if name.count("/") > _MAX_DEPTH or len(name) > _MAX_NAME:  # visiting is recursive
+            raise WeightsError(f"{path}: {shown(name)}: nested too deep, or its name is too long")
+        if isinstance(item, h5py.Dataset):
+            if item.is_virtual or item.external:
+                raise WeightsError(
+                    f"{path}: {shown(name)}: expected an array of floating-point values in this "
+                    "file"
+                )
+            datasets.append((name, item))
+
+    root.visititems(visit)  # does not follow links to other files
+    return datasets
+
+
+def _named(path: Path, datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield ``<layer>.<variable>`` and the array."""
+    places = []
+    for name, dataset in datasets:
+        layer, *between, variable = name.split("/") if "/" in name else ("", name)
+        variable = variable.partition(":")[0]
+        keras_1 = _KERAS_1.fullmatch(variable)
+        inner = between[-1] if between else layer
+        if dataset.parent.name.endswith("/vars"):  # .weights.h5 has names as attributes
+            layer = inner = _text(dataset.parent, "name", layer)
+        places.append((layer, inner, keras_1[1] if keras_1 else variable, dataset))
+    counts = collections.Counter((layer, variable) for layer, _, variable, _ in places)
+    models = {layer for (layer, _), count in counts.items() if count > 1}
+    models -= {layer for layer, inner, _, _ in places if layer == inner}
+    for layer, inner, variable, dataset in places:
+        # The group of a model within a model holds many layers. On PyTorch, Keras has colons for
+        # dots.
+        name = inner if layer in models else layer
+        yield f"{name.replace(':', '.')}.{variable}", dataset
+
+
+def _text(group: Any, attribute: str, default: str) -> str:
+    """Return an attribute that is one text; an array of them could have any size."""
+    if attribute not in group.attrs or group.attrs.get_id(attribute).shape != ():
+        return default
+    return str(group.attrs[attribute])
+
+
+def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
+    def read() -> Array:
+        with reporting_damage(path, _KIND):
+            if dataset.chunks is not None:
+                _check_chunks(path, dataset)
+            array = np.empty(dataset.shape, dataset.dtype.newbyteorder("="))
+            if array.size:
+                dataset.read_direct(array)
+            return array
+
+    return read
+
+
+def _check_chunks(path: Path, dataset: Any) -> None:
+    """Check that the chunks of an array have the sizes stated, which HDF5 does not do.
+
+    HDF5 reads a whole chunk, even for an array that is smaller, and decompresses whatever it finds,
+    however long that is.
+    """
+    name = shown(dataset.name)
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    if size > max(2 * dataset.nbytes, _MIN_CHUNK):
+        raise WeightsError(f"{path}: {name}: its chunks are larger than the array itself")
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if sorted(filters) != sorted(set(filters) & _FILTERS.keys()):
+        known = ", ".join(_FILTERS.values())
+        raise WeightsError(
+            f"{path}: {name}: compressed in another way than with {known}; save it without"
+        )
+    chunks: list[Any] = []
+    dataset.id.chunk_iter(chunks.append)
+    if any(chunk.size > max(2 * size, _MIN_CHUNK) for chunk in chunks):
+        raise WeightsError(f"{path}: {name}: damaged: a chunk is longer than stated")
+    if _DEFLATE not in filters:
+        return
+    place = filters.index(_DEFLATE)
+    if _SHUFFLE in filters[place + 1 :]:
+        raise WeightsError(f"{path}: {name}: shuffled after it was compressed; save it without")
+    for chunk in chunks:
+        if not chunk.filter_mask >> place & 1:  # otherwise this chunk is not compressed
+            _, data = dataset.id.read_direct_chunk(chunk.chunk_offset)
+            most = size + _CHECKSUM_BYTES
+            if len(zlib.decompressobj().decompress(data, most + 1)) > most:
+                raise WeightsError(f"{path}: {name}: damaged: a chunk is longer than stated")

@@ -1,0 +1,233 @@
+"""Finds a network's parameters in a file, by the names that publishers and frameworks give them.
+
+Training tools wrap a network into others, which adds to its names, and often exchange its
+classifier. What is done about that is said in the origin of the weights.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.errors import WeightsError
+from zoo.graphs.graph import Graph
+from zoo.language import graphs
+from zoo.language.options import Chosen
+from zoo.language.shipped import shipped
+from zoo.weights import classifier, counts, identification, readers, sources
+from zoo.weights.checking import shown
+from zoo.weights.checkpoint import Checkpoint, Stored
+from zoo.weights.identification import Exchanged, View, count_matching_shapes, has_names_of
+from zoo.weights.own import of_network
+from zoo.weights.slots import published_checkpoint, published_slots, with_heads
+
+
+def matched(
+    path: Path,
+    table: sources.Source | None,
+    network: str | Graph | None,
+    chosen: Chosen,
+    own: Sequence[sources.Source],
+    head: str | None,
+) -> tuple[Checkpoint, list[sources.Source], list[str]]:
+    """Open a file of a publisher or a framework, and find the parameters of its network in it.
+
+    Args:
+        path: The file.
+        table: The source whose names it has, if the caller says so.
+        network: As for :func:`zoo.weights.loading.find`.
+        chosen: The options to build the network with.
+        own: The names that zoo's own models have in each framework.
+        head: As for :func:`zoo.weights.loading.find`.
+
+    Returns:
+        The checkpoint, without an origin; the sources that use its names; and what was done to find
+        the network's arrays in it.
+
+    Raises:
+        WeightsError: The file is damaged, or its names are those of no network, or of another.
+    """
+    opened = readers.read(path)
+    found = _found(path, opened, table, network, own)
+    notes = [f"under {' and '.join(map(repr, opened.keys))}"] if opened.keys else []
+    notes += [f"without {found.view.removed}"] if found.view.removed else []
+    arrays = found.view.arrays
+    if found.exchanged:
+        arrays, note = _with_classifier(found, head)
+        notes += [note] if note else []
+    notes += [found.note] if found.note else []
+    checkpoint = published_checkpoint(found.tables[0], found.network, path, arrays, chosen)
+    return checkpoint, found.tables, notes
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The network of a file, and the sources that use its names."""
+
+    tables: list[sources.Source]
+    network: str | Graph
+    view: View
+    exchanged: Exchanged | None = None
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.network if isinstance(self.network, str) else self.network.name
+
+
+def _found(
+    path: Path,
+    opened: readers.Opened,
+    table: sources.Source | None,
+    network: str | Graph | None,
+    own: Sequence[sources.Source],
+) -> _Found:
+    """Find the network of a file."""
+    stored, tables = opened.arrays, [table] if table else []
+    tables = tables or identification.sources_of_format(opened.format, own)
+    if network is None:
+        return _identified(path, opened, tables)
+    name = network if isinstance(network, str) else network.name
+    pairs = list(_having(tables, network))  # tried first, to avoid trying every network
+    for view in identification.views(stored):
+        matches = [pair for pair in pairs if has_names_of(*pair, view.arrays)]
+        if len(matches) > 1:
+            matches = _best_first(matches, view)
+        if matches:
+            return _Found([match[0] for match in matches], matches[0][1], view)
+    for view in identification.views_of_most(stored):
+        for each, key in pairs:
+            if departs := identification.exchange(each, key, view.arrays):
+                return _Found([each], key, view, departs)
+    for view in identification.views(stored):
+        for source, other in identification.identify(tables, view.arrays):
+            if other != name:
+                raise WeightsError(
+                    f"{path} has {source.title}'s names of {other}, which is another network than "
+                    f"{name}; build {other!r}"
+                )
+    seen = list(identification.views_of_most(stored))
+    if not pairs and not table:
+        pairs = list(_having(sources.sources().values(), network))
+    closest = identification.closest(pairs, seen)
+    if closest is None:
+        raise WeightsError(_unknown_names(path, opened, name))
+    (each, key), view = closest
+    return _Found([each], key, view)
+
+
+def _best_first(
+    matches: list[tuple[sources.Source, str | Graph]], view: View
+) -> list[tuple[sources.Source, str | Graph]]:
+    """Order sources by the number of shapes that a file has in common with them."""
+    return sorted(matches, key=lambda pair: -count_matching_shapes(pair[0], pair[1], view.arrays))
+
+
+def _having(
+    tables: Iterable[sources.Source], network: str | Graph
+) -> Iterator[tuple[sources.Source, str | Graph]]:
+    """Yield the sources that have a network, and its name; or its graph, for zoo's own names."""
+    for table in tables:
+        if isinstance(network, str) or table.name != counts.OWN:
+            name = network if isinstance(network, str) else network.name
+            if name in table.networks:
+                yield table, name
+        elif network.name in shipped() and graphs.graph(network.name).document == network.document:
+            yield table, network.name
+        else:
+            yield of_network(table, network), network
+
+
+def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Source]) -> _Found:
+    """Find the network of a file among all networks."""
+    for exchanged in (False, True):
+        views = identification.views_of_most if exchanged else identification.views
+        for view in views(opened.arrays):
+            matches = identification.identify(tables, view.arrays, exchanged)
+            if not matches:
+                continue
+            table, network = matches[0]
+            note = ""
+            if table.name == counts.OWN:
+                network, note = _among_variants(path, matches, view)
+            departs = identification.exchange(table, network, view.arrays) if exchanged else None
+            users = [each for each, name in matches if name == network]
+            return _Found(users[:1] if exchanged else users, network, view, departs, note)
+    raise WeightsError(_unknown_names(path, opened, None))
+
+
+def _among_variants(
+    path: Path, matches: Sequence[tuple[sources.Source, str]], view: View
+) -> tuple[str, str]:
+    """Choose among networks whose names and shapes are the same, and say so.
+
+    Returns:
+        The one that the name of the file begins with, or else the first, whose variants the others
+        are; and a note.
+    """
+
+    def score(table: sources.Source, name: str) -> int:
+        return count_matching_shapes(table, name, view.arrays)
+
+    scores = [(name, score(table, name)) for table, name in matches]
+    alike = list(dict.fromkeys(name for name, each in scores if each == scores[0][1]))
+    stem = path.name.lower()
+    called = [name for name in alike if re.match(rf"{re.escape(name)}(?![a-z0-9])", stem)]
+    network = max(called, key=len) if called else alike[0]
+    others = [name for name in alike if name != network]
+    return network, f"could be of {' or '.join(others)}, too" if others else ""
+
+
+def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stored], str]:
+    """Return the arrays of a file with another classifier or none, and what was done."""
+    assert found.exchanged
+    table, network, departs = found.tables[0], found.network, found.exchanged
+    keys = table.table_names(found.name, table.kept(found.view.arrays))
+    extra = {keys[name] for name in departs.extra}
+    kept = {key: array for key, array in found.view.arrays.items() if key not in extra}
+    shown_extra = ", ".join(map(shown, sorted(extra)))
+    if head:
+        return kept, f"without {shown_extra}" if extra else "without a classifier"
+    slots, last = published_slots(table, network), classifier.nodes(with_heads(network))[0]
+    renamed: dict[str, str] = {}
+    for parameter in last.parameters:
+        ends = {name.rpartition(".")[2] for name in slots[parameter.name].names}
+        ends_so = [name for name in departs.extra if name.rpartition(".")[2] in ends]
+        if len(ends_so) == 1:
+            renamed[keys[ends_so[0]]] = slots[parameter.name].names[0]
+    own = {parameter.name for parameter in last.parameters}
+    if own == set(departs.missing) and renamed.keys() == extra and len(extra) == len(own):
+        kept |= {renamed[key]: found.view.arrays[key] for key in extra}
+        place = sorted(extra)[0].rpartition(".")[0]
+        return kept, f"with {shown(place)!r} as the classifier"
+    return found.view.arrays, ""  # what is missing is reported where the network is filled
+
+
+def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
+    """Return the error for a file with unknown names: what they were compared with, what to do."""
+    examples = ", ".join(map(shown, list(opened.arrays)[:3]))
+    if name:
+        publishers = [t.title for t in sources.sources().values() if name in t.networks]
+        network, advice = name, ""
+    else:
+        publishers = [t.title for t in identification.sources_of_format(opened.format)]
+        network = "any network"
+        advice = (
+            " If you know which network it is, give its name, too: the error then lists what does "
+            "not fit."
+        )
+    *rest, last = publishers or ["any source that zoo knows"]
+    published = f"{', '.join(rest)} or {last}" if rest else last
+    compared = f"those of {network} as published by {published}, nor zoo's own"
+    if name and not publishers:
+        compared = (
+            f"zoo's own names of {name}, and no source that zoo knows publishes {name}, so they "
+            "cannot be matched"
+        )
+    return (
+        f"{path}: the names of its {len(opened.arrays):,} arrays are not {compared}. The file has, "
+        f"for example: {examples}.{advice} Arrays of another code for the same network fit under "
+        "zoo's names: zoo.set_weights(model, arrays)."
+    )

@@ -1,0 +1,141 @@
+"""Finds the arrays by name in a training tool's file, among the other things that it saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import WeightsError
+from zoo.weights import pickles
+from zoo.weights.checking import shown
+from zoo.weights.checkpoint import Stored
+
+#: What training tools call the weights in their files; the first of these that is there is used.
+KEYS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
+    *("weights", "params", "state", "net_state_dict", "model_weights", "generator"),
+    *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
+)
+
+_MAX_DEPTH = 8  # keys that lead to the weights
+_MAX_ITEMS = 100_000  # that are looked at
+_MAX_PREFIX = 300  # characters of the names of dicts in dicts
+
+#: What a pickle names -> what it is, and what to do.
+_OTHER_TENSORS = {
+    "torch._utils._rebuild_sparse_tensor": "a sparse tensor; save tensor.to_dense()",
+    "torch._utils._rebuild_sparse_csr_tensor": "a sparse tensor; save tensor.to_dense()",
+    "torch._utils._rebuild_qtensor": (
+        "a quantized tensor; save the weights of the model that was quantized"
+    ),
+    "torch._utils._rebuild_nested_tensor": "a nested tensor, which no layer has as a weight",
+    "torch._utils._rebuild_meta_tensor_no_storage": (
+        "a tensor on the device 'meta', which has no values; save the model that has them"
+    ),
+    "torch._utils._rebuild_wrapper_subclass": (
+        "a part of a distributed tensor; save tensor.full_tensor()"
+    ),
+}
+
+#: Returns an array if a value from a pickle describes one, and None if it does not.
+Stores = Callable[[Any], Stored | None]
+
+
+def arrays(path: Path, value: Any, stored: Stores) -> tuple[dict[str, Stored], list[str]]:
+    """Return the arrays in what was saved.
+
+    Args:
+        path: The file, for messages.
+        value: What :mod:`zoo.weights.pickles` read.
+        stored: Returns the array that a value describes.
+
+    Returns:
+        Name -> array, and the keys that lead to them. The names in dicts within dicts are joined
+        by dots.
+
+    Raises:
+        WeightsError: There are none, or something else is among them.
+    """
+    keys: list[str] = []
+    while isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:
+        key = next((key for key in KEYS if _holds(value.get(key), stored)), None)
+        if key is None:
+            break
+        keys.append(key)
+        value = value[key]
+    if isinstance(value, pickles.Other):
+        raise WeightsError(_object(path, "it", value))
+    if not isinstance(value, Mapping):
+        raise WeightsError(f"{path}: expected arrays by name, got {type(value).__name__}")
+    found: dict[str, Stored] = {}
+    rest: list[tuple[str, Any]] = []
+    for name, item in _items(path, value):
+        array = stored(item)
+        if array is not None:
+            if name in found:
+                raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
+            found[name] = array
+        else:
+            rest.append((name, item))
+    for name, item in rest:  # numbers and texts beside the arrays are no harm
+        if isinstance(item, pickles.Other):
+            if what := _tensor(item.name):
+                raise WeightsError(f"{path}: {shown(name)}: {what}")
+            if not found:
+                raise WeightsError(_object(path, f"{shown(name)}: it", item))
+    if rest and not found:
+        name, item = rest[0]
+        kind = type(item).__name__
+        raise WeightsError(f"{path}: {shown(name)}: expected an array, got {kind}")
+    return found, keys
+
+
+def _tensor(name: str) -> str:
+    """Say what a tensor is that zoo does not read, by a name in a pickle."""
+    if name.startswith("torch.") and name.endswith("Storage"):
+        dtype = name.removeprefix("torch.").removesuffix("Storage")
+        return f"a tensor of {dtype}, which weights cannot have; save it as float32"
+    return _OTHER_TENSORS.get(name, "")
+
+
+def _object(path: Path, name: str, value: pickles.Other) -> str:
+    """Return the error for an object of Python, such as a whole model."""
+    return (
+        f"{path}: {name} names {shown(value.name)}, which is not an array, and zoo does not run "
+        "code from a file; save the model's state_dict() where its code is installed"
+    )
+
+
+def _holds(value: Any, stored: Stores) -> bool:
+    """Tell whether a value is a dict that has an array somewhere."""
+    waiting, count = [value], 0
+    while waiting and count < _MAX_ITEMS:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            count += len(each)
+            waiting += [item for key, item in each.items() if type(key) is str]
+        elif each is not value and stored(each) is not None:
+            return True
+    return False
+
+
+def _items(path: Path, value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what is in a dict and in the dicts in it, by names joined with dots."""
+    waiting, count = [("", value)], 0  # a dict may hold itself, so the work is bounded
+    while waiting:
+        prefix, mapping = waiting.pop(0)
+        count += len(mapping)
+        if count > _MAX_ITEMS:
+            raise WeightsError(
+                f"{path}: more than {_MAX_ITEMS:,} items in it; save the weights alone"
+            )
+        for key, item in mapping.items():
+            if isinstance(item, Mapping):
+                named = item and all(type(inner) is str for inner in item)
+                if named and type(key) is str and len(prefix) + len(key) < _MAX_PREFIX:
+                    waiting.append((f"{prefix}{key}.", item))
+            elif type(key) is str:
+                yield prefix + key, item
+            else:
+                raise WeightsError(f"{path}: expected arrays by name, got a key that is not a name")
