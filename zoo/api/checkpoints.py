@@ -14,14 +14,15 @@ from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.sources import Source
 
 
-@functools.cache
 def own_names() -> tuple[Source, ...]:
     """Return the names that zoo's own models have in each framework."""
-    return tuple(
-        own.table(entry.convention, entry.formats)
-        for entry in registry.table().values()
-        if entry.formats
-    )
+    return tuple(_own_table(name) for name, entry in registry.table().items() if entry.formats)
+
+
+@functools.cache
+def _own_table(backend: str) -> Source:
+    entry = registry.table()[backend]
+    return own.table(entry.convention, entry.formats)
 
 
 def find(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -157,7 +157,7 @@ def get_weights(model: Any) -> dict[str, Array]:
 
 
 def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
-    """Set a model's weights and running statistics from canonical arrays.
+    """Set a model's weights and running statistics from arrays by name.
 
     The arrays must be exactly the model's parameters and running statistics, in their shapes. Only
     auxiliary heads that the model was built without, and PyTorch's counters of batches, are
@@ -165,7 +165,9 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
 
     Args:
         model: A model of any backend.
-        weights: Canonical name -> array, as :func:`get_weights` returns for any backend.
+        weights: Canonical name -> array, as :func:`get_weights` returns for any backend; or what a
+            framework has of zoo's model of the same network: the ``state_dict()`` of PyTorch or
+            PaddlePaddle, or Flax' ``nnx.to_pure_dict(nnx.state(model))``.
 
     Raises:
         WeightsError: Lists the arrays that are missing, unexpected or of another shape.
@@ -180,7 +182,11 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     if not isinstance(weights, Mapping):
         raise arguments.wrong("weights", "a mapping of names to arrays", weights)
     network = getattr(model, "zoo_graph", None)
-    omitted = graphs.left_out(network) if isinstance(network, Graph) else ()
+    omitted: Collection[str] = ()
+    if isinstance(network, Graph):
+        from zoo.api.states import in_canonical_form
+
+        omitted, weights = graphs.left_out(network), in_canonical_form(weights, network)
     counters = {name for name in weights if str(name).endswith(".num_batches_tracked")}
     expected = backend.shapes(model)
     backend.set_weights(model, checked_arrays(expected, weights, {*omitted, *counters}))

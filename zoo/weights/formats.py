@@ -29,6 +29,7 @@ SUFFIXES = {
 EXPECTED = f"expected a file of weights, with one of the suffixes {', '.join(SUFFIXES)}"
 
 _PYTORCH_BEFORE_1_6 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of its magic number
+_MAX_TEXT = 100_000  # bytes of what a server answers in place of a file
 _INDEX = ".index.json"  # what the names of indexes of several files end with
 
 #: Where a format has bytes of its own, and these bytes -> the format.
@@ -106,11 +107,12 @@ _FOLDERS = (
 )
 
 
-def format_of(path: Path) -> str:
+def format_of(path: Path, part: bool = False) -> str:
     """Return the format of a file of weights.
 
     Args:
         path: The file.
+        part: Whether it may be one of several that an index lists.
 
     Returns:
         ``safetensors``, ``pth``, ``pdparams``, ``h5``, ``keras``, ``msgpack``, or ``index`` for a
@@ -138,11 +140,18 @@ def format_of(path: Path) -> str:
         )
     if path.name.endswith(_INDEX):
         return "index"
+    shard = re.fullmatch(r"(.+)-\d{5}-of-(\d{5})(\.\w+)", path.name)
+    if shard and int(shard[2]) > 1 and not part:
+        index = f"{shard[1]}{shard[3]}{_INDEX}"
+        raise WeightsError(
+            f"{path}: one of several files with the weights; give the path of {index}, which lists "
+            "them"
+        )
     found = _by_contents(path, start, size) or SUFFIXES.get(path.suffix.lower())
     if found is None:
         named = (what for end, what in _NAMED if re.search(f"({end})$", path.name.lower()))
-        what = next(named, "its contents are not of a format that zoo reads")
-        raise WeightsError(f"{path}: {what}; {EXPECTED}")
+        what = next(named, f"its contents are of no format that zoo reads; {EXPECTED}")
+        raise WeightsError(f"{path}: {what}")
     return found
 
 
@@ -165,6 +174,8 @@ def _by_contents(path: Path, start: bytes, size: int) -> str | None:
             f"{path}: a page of the web (HTML), not the file; download it again from the link of "
             "the file itself, not of the page that shows it"
         )
+    if re.match(rb"\x08[\x01-\x20]\x12[\x01-\x40][\w.-]+", start):  # version and producer
+        raise WeightsError(f"{path}: an ONNX model; {_MODEL}")
     if start.startswith(b"PK\x03\x04"):
         return _by_entries(path)
     if start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8:
@@ -173,6 +184,9 @@ def _by_contents(path: Path, start: bytes, size: int) -> str | None:
         return "msgpack"  # a map whose first key is a text
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pdparams"  # or any other pickle
+    if size < _MAX_TEXT and re.fullmatch(rb"[\t\n\r\x20-\x7e]+", start):
+        begins = start.decode().strip().partition("\n")[0][:60]
+        raise WeightsError(f"{path}: a text, not the file ({begins!r}); download it again")
     return None
 
 
@@ -199,6 +213,4 @@ def _by_entries(path: Path) -> str | None:
         )
     if names and all(name.endswith(".npy") for name in names):
         raise WeightsError(f"{path}: arrays of NumPy (.npz), which state no layout; {_NPZ}")
-    if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".tar":
-        return None
     raise WeightsError(f"{path}: a zip archive; unpack it, and give the path of the file in it")

@@ -66,12 +66,7 @@ def find(
         assert table and name
         _, file = cache.check(table.name, name, tag)
         path = cache.fetch(table.name, name, tag)
-    elif (
-        not table
-        and path.suffix.lower() == ".safetensors"
-        and os.path.isfile(path)
-        and zoo_file.is_zoo_file(path)
-    ):
+    elif not table and formats.format_of(path) == "safetensors" and zoo_file.is_zoo_file(path):
         return zoo_file.read(path)
     checkpoint, tables, notes = matching.matched(path, table, network, chosen, own, head)
     return provenance.stated(checkpoint, path, tables, file, notes)

@@ -51,7 +51,7 @@ def matched(
     """
     opened = readers.read(path)
     found = _found(path, opened, table, network, own)
-    notes = [f"under {' and '.join(map(repr, opened.keys))}"] if opened.keys else []
+    notes = [f"under {' and '.join(opened.keys)}"] if opened.keys else []
     notes += [f"without {found.view.removed}"] if found.view.removed else []
     arrays = found.view.arrays
     if found.exchanged:

@@ -29,7 +29,7 @@ class Opened:
         arrays: Name in the file -> array. In HDF5 a name is ``<layer>.<variable>``.
         format: The format whose names they have: ``safetensors``, ``pth``, ``pdparams``, ``h5`` or
             ``msgpack``.
-        keys: The keys that lead to the arrays in what a training tool saved.
+        keys: The keys that lead to the arrays in what a training tool saved, for messages.
     """
 
     arrays: dict[str, Stored]
@@ -48,8 +48,10 @@ def read(path: Path) -> Opened:
         WeightsError: The file is missing, damaged, too large, or has another format.
     """
     found = formats.format_of(path)
-    if found == "index":
-        return _indexed(path)
+    return _indexed(path) if found == "index" else _read(path, found)
+
+
+def _read(path: Path, found: str) -> Opened:
     opened = _READERS[found](path)
     if not opened.arrays:
         raise WeightsError(f"{path}: the file contains no arrays")
@@ -118,9 +120,10 @@ def _indexed(path: Path) -> Opened:
     for name in files:
         if not (path.parent / name).is_file():
             raise WeightsError(f"{path}: {shown(name)}, which it lists, is not beside it")
-        part = read(path.parent / name) if not name.endswith(".json") else None
-        if part is None:
+        found = formats.format_of(path.parent / name, part=True)
+        if found == "index":
             raise WeightsError(f"{path}: it lists another index")
+        part = _read(path.parent / name, found)
         arrays |= part.arrays
         kinds.add(part.format)
     missing = [str(name) for name in listed if name not in arrays]

@@ -137,18 +137,32 @@ def published_checkpoint(
         that are not in the table are included under the source's names.
     """
     name = network if isinstance(network, str) else network.name
+    arrays, rest = canonical(table, network, stored)
+    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in rest})
+    document: Any = _graph(network).document  # annotated as a general mapping
+    if own := table.networks[name].preprocessing:
+        document = {**document, "preprocessing": {**document.get("preprocessing", {}), **own}}
+    return Checkpoint(path.name, name, document, chosen, arrays)
+
+
+def canonical(
+    table: Source, network: str | Graph, stored: Mapping[str, Stored]
+) -> tuple[dict[str, Stored], list[str]]:
+    """Return a source's arrays by canonical names, in canonical layouts, and the names of the rest.
+
+    Args:
+        table: The source.
+        network: As for :func:`published_slots`.
+        stored: Name in the file -> array.
+    """
+    name = network if isinstance(network, str) else network.name
     remaining = table.table_names(name, table.kept(stored))
     arrays: dict[str, Stored] = {}
     for parameter, slot in published_slots(table, network).items():
         key = next((remaining.pop(name) for name in slot.names if name in remaining), None)
         if key is not None:
             arrays[parameter] = in_canonical_layout(stored[key], slot)
-    unknown_keys = remaining.values()
-    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in unknown_keys})
-    document: Any = _graph(network).document  # annotated as a general mapping
-    if own := table.networks[name].preprocessing:
-        document = {**document, "preprocessing": {**document.get("preprocessing", {}), **own}}
-    return Checkpoint(path.name, name, document, chosen, arrays)
+    return arrays, list(remaining.values())
 
 
 def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:

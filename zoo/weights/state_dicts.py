@@ -51,18 +51,20 @@ def arrays(path: Path, value: Any, stored: Stores) -> tuple[dict[str, Stored], l
         stored: Returns the array that a value describes.
 
     Returns:
-        Name -> array, and the keys that lead to them. The names in dicts within dicts are joined
-        by dots.
+        Name -> array, and the keys that lead to them, for messages. The names in dicts within dicts
+        are joined by dots.
 
     Raises:
         WeightsError: There are none, or something else is among them.
     """
     keys: list[str] = []
     while isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:
-        key = next((key for key in KEYS if _holds(value.get(key), stored)), None)
-        if key is None:
+        there = [key for key in KEYS if _holds(value.get(key), stored)]
+        if not there:
             break
-        keys.append(key)
+        key, *others = there
+        beside = f", not {' or '.join(map(repr, others))}" if others else ""
+        keys.append(f"{key!r}{beside}")
         value = value[key]
     if isinstance(value, pickles.Other):
         raise WeightsError(_object(path, "it", value))
@@ -96,14 +98,16 @@ def _tensor(name: str) -> str:
     if name.startswith("torch.") and name.endswith("Storage"):
         dtype = name.removeprefix("torch.").removesuffix("Storage")
         return f"a tensor of {dtype}, which weights cannot have; save it as float32"
-    return _OTHER_TENSORS.get(name, "")
+    other = "a tensor of a kind that weights cannot have; save it as float32"
+    return _OTHER_TENSORS.get(name, other if name.startswith("torch._utils._rebuild") else "")
 
 
 def _object(path: Path, name: str, value: pickles.Other) -> str:
     """Return the error for an object of Python, such as a whole model."""
     return (
-        f"{path}: {name} names {shown(value.name)}, which is not an array, and zoo does not run "
-        "code from a file; save the model's state_dict() where its code is installed"
+        f"{path}: {name} names {shown(value.name)}, which is not an array but an object of Python, "
+        "such as a whole model, and zoo does not run code from a file; save the model's "
+        "state_dict(): torch.save(model.state_dict(), 'w.pth')"
     )
 
 

@@ -1,0 +1,194 @@
+"""Files are told by their contents, and what is not a file of weights is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import shutil
+import tarfile
+import time
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import zoo
+from zoo.errors import WeightsError
+from zoo.language.options import Chosen
+from zoo.weights import formats, loading, readers
+
+ARRAYS = {"a.weight": np.arange(3, dtype=np.float32), "b.weight": np.ones((2, 2), np.float32)}
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 46830571\n"
+
+
+def page(text):
+    return lambda path: path.write_bytes(text)
+
+
+def zipped(**entries):
+    def write(path):
+        with zipfile.ZipFile(path, "w") as file:
+            for name, content in entries.items():
+                file.writestr(name.replace("__", "/").replace("_DOT_", "."), content)
+
+    return write
+
+
+def tarred(path):
+    source = path.with_name("inner.pth")
+    source.write_bytes(bytes(100))
+    with tarfile.open(path, "w") as file:
+        file.add(source)
+
+
+def folder(*names):
+    def write(path):
+        path.mkdir()
+        for name in names:
+            (path / name).write_bytes(b"x")
+
+    return write
+
+
+#: What a file is -> what it is called, what writes it, and what the error says.
+OTHERS = {
+    "a pointer": ("w.pth", page(POINTER), "Git LFS pointer.*git lfs pull"),
+    "a pointer, safetensors": ("w.safetensors", page(POINTER), "Git LFS pointer"),
+    "a pointer, h5": ("w.h5", page(POINTER), "Git LFS pointer"),
+    "a page": ("w.pth", page(b"\n<!DOCTYPE html><html>"), r"HTML.*download it again"),
+    "a page, safetensors": ("w.safetensors", page(b"<HTML lang=en>" + bytes(99)), "HTML"),
+    "a page of XML": ("w.h5", page(b'<?xml version="1.0"?><Error>NoSuchKey</Error>'), "HTML"),
+    "an answer": ("w.pth", page(b'{"message": "Not Found"}'), r"a text.*Not Found.*download"),
+    "nothing": ("w.pth", page(b""), "it is empty; download or save it again"),
+    "gzip": ("w.pth", lambda path: path.write_bytes(gzip.compress(b"x")), "gzip; decompress it"),
+    "a tar": ("w.tar", tarred, "a tar archive; unpack it"),
+    "a zip": ("w.zip", zipped(w_DOT_pth=b"x"), "a zip archive; unpack it"),
+    "a zip, called pth": ("w.pth", zipped(w_DOT_pth=b"x"), "a zip archive; unpack it"),
+    "TorchScript": (
+        "w.pt", zipped(w__data_DOT_pkl=b"x", w__code__a_DOT_py=b"x"), r"TorchScript.*torch\.jit\.load"
+    ),
+    "torch.export": ("w.pt2", zipped(w__models__model_DOT_json=b"{}"), r"torch\.export"),
+    "npz": ("w.npz", lambda path: np.savez(path, a=np.zeros(3)), r"\.npz.*safetensors"),
+    "npy": ("w.npy", lambda path: np.save(path, np.zeros(3)), "a NumPy array"),
+    "ONNX": ("w.onnx", page(b"\x08\x07\x12\x07pytorch\x1a\x052.6.0"), "an ONNX model"),
+    "ONNX, called pth": ("w.pth", page(b"\x08\x07\x12\x07pytorch\x1a\x052.6.0"), "an ONNX model"),
+    "a graph": ("frozen.pb", page(b"\x08\x01\x12\x05\n\x03abc"), "a TensorFlow graph"),
+    "a TensorFlow checkpoint": (
+        "m.ckpt.data-00000-of-00001", page(bytes(9)), "a part of a TensorFlow checkpoint"
+    ),
+    "TensorFlow Lite": ("w.tflite", page(b"\x1c\0\0\0TFL3" + bytes(99)), "TensorFlow Lite"),
+    "pdiparams": ("w.pdiparams", page(bytes(99)), r"paddle\.jit\.save.*paddle\.save\("),
+    "pdmodel": ("w.pdmodel", page(b"\n\x9e" + bytes(99)), r"paddle\.jit\.save"),
+    "an optimizer": ("w.pdopt", page(bytes(99)), "the state of an optimizer"),
+    "Caffe": ("w.caffemodel", page(b"\n\x07GoogLe\x00" + bytes(99)), "a Caffe model"),
+    "a picture": ("w.png", page(b"\x89PNG\r\n"), "a picture"),
+    "a SavedModel": ("saved", folder("saved_model.pb", "keras_metadata.pb"), "a SavedModel"),
+    "a folder of Hugging Face": ("hub", folder("config.json", "model.safetensors"), "the path of mo"),
+    "a folder of Orbax": ("orbax", folder("_METADATA", "d"), "Orbax"),
+    "a folder": ("folder.pth", folder(), "a folder; give the path of the file"),
+    "a part": ("model-00001-of-00003.safetensors", page(b"x"), r"model\.safetensors\.index\.json"),
+    "no format": ("w.dat", page(bytes(range(256))), "of no format that zoo reads"),
+    "no file": ("gone.pth", lambda path: None, "no such file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_files_are_named_at_once(kind, tmp_path):
+    name, write, message = OTHERS[kind]
+    write(tmp_path / name)
+    start = time.perf_counter()
+    for network in (None, "resnet18"):
+        with pytest.raises(WeightsError, match=message) as caught:
+            loading.find(tmp_path / name, network, Chosen())
+        assert str(tmp_path / name) in str(caught.value)
+    assert time.perf_counter() - start < 2
+    with pytest.raises(WeightsError, match=message):
+        loading.check(tmp_path / name, None)
+
+
+def hdf5(path):
+    with h5py.File(path, "w") as file:
+        for name, array in ARRAYS.items():
+            file[name.replace(".", "/")] = array
+
+
+def keras(path):
+    inner = path.with_name("inner.h5")
+    hdf5(inner)
+    zipped(config_DOT_json=b"{}", model_DOT_weights_DOT_h5=inner.read_bytes())(path)
+
+
+WRITERS = {
+    "safetensors": lambda path: save_file(ARRAYS, path),
+    "pdparams": lambda path: path.write_bytes(pickle.dumps(ARRAYS, protocol=4)),
+    "h5": hdf5,
+    "keras": keras,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("suffix", [".pth", ".ckpt", ".h5", ".safetensors", ".best", ""])
+def test_contents_decide_not_the_suffix(kind, suffix, tmp_path):
+    path = tmp_path / f"weights{suffix}"
+    WRITERS[kind](path)
+    opened = readers.read(path)
+    assert opened.format == {"keras": "h5"}.get(kind, kind)
+    assert {name: array.read().tolist() for name, array in opened.arrays.items()} == {
+        name: array.tolist() for name, array in ARRAYS.items()
+    }
+
+
+def test_a_keras_file_with_compressed_entries_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.keras", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", "{}" * 99)
+        file.writestr("model.weights.h5", bytes(10_000_000))
+    with pytest.raises(WeightsError, match="its entries are compressed"):
+        readers.read(tmp_path / "w.keras")
+
+
+def test_an_index_and_its_files(tmp_path):
+    network = "squeezenet1_1"
+    graph = zoo.graph(network)
+    names = [parameter.name for parameter in graph.parameters]
+    arrays = {p.name: np.full(p.shape, i, np.float16) for i, p in enumerate(graph.parameters)}
+    parts = {"model-00001-of-00002.safetensors": names[:9]}
+    parts["model-00002-of-00002.safetensors"] = names[9:]
+    for file, some in parts.items():
+        save_file({name: arrays[name] for name in some}, tmp_path / file)
+    listed = {name: file for file, some in parts.items() for name in some}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": listed}))
+    found = readers.read(index).arrays
+    assert {name: array.read()[..., 0].max() for name, array in found.items()} == {
+        name: array[..., 0].max() for name, array in arrays.items()
+    }
+    shutil.move(tmp_path / "model-00002-of-00002.safetensors", tmp_path / "elsewhere")
+    with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors, which it lists"):
+        readers.read(index)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"weight_map": 3}', '{"weight_map": {"a": "../w.safetensors"}}',
+        '{"weight_map": {"a": "/etc/passwd"}}', '{"weight_map": {"a": "w.safetensors.index.json"}}',
+        '{"weight_map": {"a": "other.safetensors"}}', '{"weight_map": ' + "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_an_index_of_anything_else(text, tmp_path):
+    index = tmp_path / "w.safetensors.index.json"
+    index.write_text(text)
+    save_file(ARRAYS, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match=r"w\.safetensors\.index\.json"):
+        readers.read(index)
+
+
+def test_every_suffix_has_a_reader(tmp_path):
+    for suffix in formats.SUFFIXES:
+        path = tmp_path / f"w{suffix}"
+        path.write_bytes(bytes(128))
+        with pytest.raises(WeightsError, match=r"not a.*or damaged"):
+            readers.read(path)

@@ -1,0 +1,219 @@
+"""What a framework itself saves of zoo's models is read back, by every framework, bit for bit."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+
+import numpy as np
+import pytest
+from conftest import BACKENDS
+from loading import load
+
+import zoo
+from zoo.api import conversion
+from zoo.backend import registry
+from zoo.errors import WeightsError
+
+#: Linear layers that are square, depthwise convolutions, and every operation with parameters.
+SPEC = """
+conv: {op: conv, out_channels: 6, kernel_size: 3, padding: 1, bias: false}
+bn: {op: batch_norm, scale: false}
+block: {layers: {depthwise: {op: conv, out_channels: 12, kernel_size: 3, groups: 6}, bn: {op: batch_norm}}}
+norm: {op: layer_norm}
+affine: {op: affine}
+flatten: {op: flatten}
+fc1: {op: linear, out_features: 420}
+dropout: {op: dropout, rate: 0.5}
+fc2: {op: linear, out_features: $num_classes}
+aux1: {from: bn, when: $aux, layers: {flatten: {op: flatten}, fc: {op: linear, out_features: $num_classes}}}
+"""
+HEADER = """
+options: {num_classes: 5, input_size: [9, 7]}
+outputs: {logits: {from: fc2}, aux1: {from: aux1}}
+"""
+
+
+@pytest.fixture
+def tiny(spec_file):
+    return spec_file(SPEC, header=HEADER)
+
+
+def next_to(backend):
+    """Another framework, in turn."""
+    other = BACKENDS[(BACKENDS.index(backend) + 1) % len(BACKENDS)]
+    load(other)
+    return other
+
+
+def random_model(name, backend, **options):
+    model = zoo.build(name, backend, **options)
+    rng = np.random.default_rng(3)
+    weights = zoo.get_weights(model)
+    zoo.set_weights(model, {n: rng.random(a.shape).astype(a.dtype) for n, a in weights.items()})
+    return model
+
+
+def saved(model, backend, folder):
+    """Every file that a framework makes of a model by its own means, and zoo's conversions."""
+    match backend:
+        case "torch":
+            import torch
+            from safetensors.torch import save_file
+
+            torch.save(model.state_dict(), folder / "own.pth")
+            torch.save(model.state_dict(), folder / "old.pt", _use_new_zipfile_serialization=False)
+            save_file(model.state_dict(), folder / "own.safetensors")
+        case "paddle":
+            import paddle
+            from safetensors.paddle import save_file
+
+            paddle.save(model.state_dict(), str(folder / "own.pdparams"))
+            save_file(dict(model.state_dict()), folder / "own.safetensors")
+        case "keras":
+            import keras
+
+            model.save_weights(folder / "own.weights.h5")
+            model.save(folder / "own.keras")
+            with contextlib.redirect_stderr(None), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the old format
+                model.save(folder / "own.h5")
+                if len(model.outputs) == 1:  # a Sequential takes no other
+                    nested = keras.Sequential([keras.Input(model.input_shape[1:]), model])
+                    nested.save(folder / "nested.h5")
+                    nested.save(folder / "nested.keras")
+        case "flax":
+            from flax import nnx, serialization
+            from flax.traverse_util import flatten_dict
+            from safetensors.flax import save_file
+
+            state = nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+            (folder / "own.msgpack").write_bytes(serialization.msgpack_serialize(state))
+            (folder / "bytes.msgpack").write_bytes(serialization.to_bytes(state))
+            save_file(flatten_dict(state, sep="."), folder / "own.safetensors")
+    files = sorted(folder.glob("*.*"))
+    zoo.save(model, folder / "zoo.safetensors")
+    converted = folder / f"converted{registry.resolve(backend).suffix}"
+    conversion.convert_file(str(folder / "zoo.safetensors"), converted)
+    return [*files, converted]
+
+
+def assert_same(model, other, path):
+    found, expected = zoo.get_weights(model), zoo.get_weights(other)
+    assert list(found) == list(expected), path.name
+    for name, value in expected.items():
+        assert found[name].tobytes() == value.tobytes(), (path.name, name)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "files"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("aux", [True, False])
+def test_build_takes_every_file_of_a_users_spec(aux, tiny, framework, backend, folder):
+    model, other = random_model(tiny, backend, aux=aux), next_to(backend)
+    for path in saved(model, backend, folder):
+        again = zoo.build(tiny, other, aux=aux, weights=path)
+        assert_same(again, model, path)
+        origin = zoo.graph_of(again).origin
+        assert origin["names"] == "as zoo's" and "licence" not in origin
+        plain = zoo.build(tiny, backend, weights=path)
+        assert set(zoo.get_weights(plain)) <= set(zoo.get_weights(model))
+
+
+def test_load_knows_the_network(framework, backend, folder):
+    model, other = random_model("resnet20", backend, num_classes=7), next_to(backend)
+    for path in saved(model, backend, folder):
+        again = zoo.load(path, other)
+        assert zoo.graph_of(again).name == "resnet20"
+        assert zoo.graph_of(again).options["num_classes"] == 7
+        assert_same(again, model, path)
+
+
+def test_variants_of_a_network_are_said(folder):
+    """lenet5 and lenet5_mnist have the same names and shapes."""
+    load("torch")
+    import torch
+
+    model = random_model("lenet5", "torch")
+    for name, network in (
+        ("own.pth", "lenet5"),
+        ("lenet5_mnist.pth", "lenet5_mnist"),
+        ("lenet5_mnist-epoch3.pth", "lenet5_mnist"),
+        ("lenet5.pth", "lenet5"),
+    ):
+        torch.save(model.state_dict(), folder / name)
+        graph = zoo.graph_of(zoo.load(folder / name, "torch"))
+        (other,) = {"lenet5", "lenet5_mnist"} - {network}
+        assert graph.name == network
+        assert graph.origin["note"] == f"could be of {other}, too"
+        named = zoo.graph_of(zoo.build(other, "torch", weights=folder / name))
+        assert (named.name, "note" in named.origin) == (other, False)
+
+
+def test_another_network_is_refused(folder, tiny, spec_file):
+    load("torch")
+    import torch
+
+    torch.save(zoo.build("resnet20", "torch").state_dict(), folder / "w.pth")
+    with pytest.raises(WeightsError, match="has zoo's names of resnet20, which is another network"):
+        zoo.build("resnet32", "torch", weights=folder / "w.pth")
+    torch.save(zoo.build(tiny, "torch").state_dict(), folder / "w.pth")
+    with pytest.raises(WeightsError, match="of any network as published by .*, nor zoo's own"):
+        zoo.load(folder / "w.pth", "torch")
+    other = spec_file(SPEC.replace("420", "42"), header=HEADER, file="b.yaml")
+    with pytest.raises(
+        WeightsError, match=r"wrong shape: fc1.weight  expected 42x420, got 420x420"
+    ):
+        zoo.build(other, "torch", weights=folder / "w.pth")
+
+
+def states(model, backend):
+    """What a framework has of a model without a file."""
+    match backend:
+        case "torch":
+            import torch
+
+            yield model.state_dict()
+            yield {**dict(model.named_parameters()), **dict(model.named_buffers())}
+            yield torch.nn.DataParallel(model).state_dict()
+        case "paddle":
+            yield model.state_dict()
+        case "keras":
+            yield {
+                f"{layer.name}.{variable.name}": variable
+                for layer in model.layers
+                for variable in layer.variables
+            }
+        case "flax":
+            from flax import nnx
+
+            state = nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
+            yield nnx.to_pure_dict(state)
+            yield state
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_set_weights_takes_the_state_of_any_framework(dtype, tiny, framework, backend, tmp_path):
+    model = random_model(tiny, backend, aux=True, dtype=dtype)
+    target = zoo.build(tiny, next_to(backend), dtype=dtype, seed=1)
+    expected = {n: a for n, a in zoo.get_weights(model).items() if not n.startswith("aux1.")}
+    for state in states(model, backend):
+        zoo.set_weights(target, {n: a * 0 for n, a in zoo.get_weights(target).items()})
+        zoo.set_weights(target, state)
+        for name, value in zoo.get_weights(target).items():
+            assert value.tobytes() == expected[name].tobytes(), name
+
+
+def test_set_weights_refuses_a_state_that_does_not_fit(tiny, framework, backend):
+    model = random_model(tiny, backend)
+    before = zoo.get_weights(model)
+    state = next(iter(states(model, backend)))
+    first = next(iter(state))
+    with pytest.raises(WeightsError, match="missing: "):
+        zoo.set_weights(model, {name: value for name, value in state.items() if name != first})
+    for name, value in zoo.get_weights(model).items():
+        assert value.tobytes() == before[name].tobytes()

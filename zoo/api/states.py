@@ -1,0 +1,72 @@
+"""Reads what a framework itself says that a model's weights are, such as a ``state_dict()``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zoo.backend import registry
+from zoo.graphs.graph import Graph
+from zoo.weights import identification, own
+from zoo.weights.checkpoint import Stored
+from zoo.weights.slots import canonical
+
+_MAX_DEPTH = 32  # dicts in dicts
+
+
+def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any, Any]:
+    """Return the state of a framework's model of a network as canonical arrays.
+
+    Args:
+        weights: Name -> tensor or array; or dicts of them in dicts, as Flax has them.
+        network: The network.
+
+    Returns:
+        Canonical name -> array; ``weights`` itself unless its tensors are those of one framework,
+        under the names that this framework has for the network.
+    """
+    flat = dict(_flat(weights))
+    owners = {_owner(value) for value in flat.values()}
+    name = owners.pop() if len(owners) == 1 else None
+    if name is None or not registry.table()[name].formats:
+        return weights
+    owner = registry.table()[name]
+    table = own.of_network(own.table(owner.convention, owner.formats), network)
+    backend = registry.load(owner.name)
+    try:
+        stored = {name: _stored(value, backend.to_numpy) for name, value in flat.items()}
+    except (AttributeError, TypeError, ValueError, RuntimeError):  # something else than a tensor
+        return weights
+    for view in identification.views(stored):
+        if identification.has_names_of(table, network, view.arrays):
+            arrays, _ = canonical(table, network, view.arrays)
+            return {name: array.read() for name, array in arrays.items()}
+    return weights
+
+
+def _flat(weights: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Any:
+    for name, value in weights.items():
+        if isinstance(value, Mapping) and depth < _MAX_DEPTH:
+            yield from _flat(value, f"{prefix}{name}.", depth + 1)
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _owner(value: Any) -> str | None:
+    """Return the framework that a tensor belongs to."""
+    packages = {cls.__module__.partition(".")[0] for cls in type(value).__mro__}
+    return next(
+        (
+            name
+            for name, entry in registry.table().items()
+            if packages & {entry.framework, *entry.requires}
+        ),
+        None,
+    )
+
+
+def _stored(tensor: Any, to_numpy: Any) -> Stored:
+    array = np.asarray(to_numpy(tensor))
+    return Stored(array.shape, array.dtype.name, lambda: array)
