@@ -21,7 +21,12 @@ from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.identification import Exchanged, View, count_matching_shapes, has_names_of
 from zoo.weights.own import of_network
-from zoo.weights.slots import published_checkpoint, published_slots, with_heads
+from zoo.weights.slots import (
+    as_convolution,
+    published_checkpoint,
+    published_slots,
+    with_heads,
+)
 
 
 def matched(
@@ -199,7 +204,12 @@ def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stor
             renamed[keys[ends_so[0]]] = slots[parameter.name].names[0]
     own = {parameter.name for parameter in last.parameters}
     if own == set(departs.missing) and renamed.keys() == extra and len(extra) == len(own):
-        kept |= {renamed[key]: found.view.arrays[key] for key in extra}
+        kernel = slots[last.parameters[0].name]
+        for key in extra:
+            array = found.view.arrays[key]
+            if kernel.op == "conv" and len(array.shape) == 2:
+                array = as_convolution(array, table.layouts.linear, kernel.layout)
+            kept[renamed[key]] = array
         place = sorted(extra)[0].rpartition(".")[0]
         return kept, f"with {shown(place)!r} as the classifier"
     return found.view.arrays, ""  # what is missing is reported where the network is filled

@@ -211,6 +211,26 @@ def _pointwise(stored: Stored, layout: str) -> Stored:
     return Stored(shape, stored.dtype, read)
 
 
+def as_convolution(stored: Stored, linear: Layout, conv: Layout | None) -> Stored:
+    """Return the kernel of a linear layer in the place of that of a 1x1 convolution.
+
+    Args:
+        stored: The kernel.
+        linear: Its layout.
+        conv: The layout of the convolution's kernel.
+    """
+    outputs_first_ = conv == "OIHW"
+    turned = (linear == "OI") != outputs_first_
+    sides = stored.shape[::-1] if turned else stored.shape
+    shape = (*sides, 1, 1) if outputs_first_ else (1, 1, *sides)
+
+    def read() -> Array:
+        kernel = stored.read()
+        return (kernel.T if turned else kernel).reshape(shape)
+
+    return Stored(shape, stored.dtype, read)
+
+
 def _depthwise(stored: Stored) -> Stored:
     """Return a kernel [h, w, channels, multiplier] as [channels * multiplier, 1, h, w]."""
     window, outputs = stored.shape[:2], stored.shape[2] * stored.shape[3]

@@ -1,0 +1,450 @@
+"""Checkpoints as training tools leave them: wrapped, prefixed, and with other classifiers."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import decimal
+import functools
+import io
+import pathlib
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from loading import load
+
+import zoo
+from zoo.errors import WeightsError
+from zoo.weights import sources
+from zoo.weights.slots import slots_of
+
+NETWORK = "squeezenet1_1"  # few weights, and a convolution that classifies
+LINEAR = "shufflenet_v2_x0_5"  # few weights, and a linear layer that classifies
+
+
+@functools.cache
+def model(network=LINEAR, classes=1000):
+    load("torch")
+    found = zoo.build(network, "torch", num_classes=classes)
+    rng = np.random.default_rng(3)
+    weights = zoo.get_weights(found)
+    zoo.set_weights(found, {n: rng.random(a.shape).astype(a.dtype) for n, a in weights.items()})
+    return found
+
+
+def torchvisions(network=LINEAR, classes=1000):
+    """Tensors under torchvision's names."""
+    import torch
+
+    weights = zoo.get_weights(model(network, classes))
+    slots = slots_of(sources.source("torchvision"), zoo.graph(network, num_classes=classes))
+    return {slots[name].names[0]: torch.from_numpy(array) for name, array in weights.items()}
+
+
+def prefixed(prefix, state):
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+@pytest.fixture
+def save(tmp_path):
+    load("torch")
+    import torch
+
+    def write(value, name="w.pth", **options):
+        torch.save(value, tmp_path / name, **options)
+        return tmp_path / name
+
+    return write
+
+
+def assert_same(found, expected, *, but=()):
+    found, expected = zoo.get_weights(found), zoo.get_weights(expected)
+    for name, value in expected.items():
+        if not name.startswith(but or ("none",)):
+            assert np.array_equal(found[name], value), name
+
+
+def beside(state):
+    """What training scripts save beside the weights."""
+    import torch
+
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.zeros(1, 2)).sum().backward()
+    optimizer.step()
+    return {
+        "epoch": 3, "arch": "shufflenet", "best_acc1": torch.tensor(71.5), "state_dict": state,
+        "optimizer": optimizer.state_dict(), "args": argparse.Namespace(lr=0.1, classes={1, 2}),
+        "path": pathlib.PurePosixPath("runs/1"), "history": collections.defaultdict(list, a=[1.5]),
+        "decimal": decimal.Decimal(1), "numpy": np.float64(2), "rng": torch.get_rng_state(),
+        "function": torch.relu, "keys": {(1, 2): 3, 4.5: 6, None: 7, 140_000_000_000_000: 8},
+        "frozen": frozenset((1, 2)), "scaler": None, "module": torch.nn.ReLU(),
+    }  # fmt: skip
+
+
+#: What a tool saves -> what it says in the origin, for each key.
+WRAPPED = {
+    "as it is": (lambda s: s, None),
+    "DataParallel": (lambda s: prefixed("module.", s), "without 'module'"),
+    "compile": (lambda s: prefixed("_orig_mod.", s), "without '_orig_mod'"),
+    "Lightning": (
+        lambda s: {"state_dict": prefixed("model.", s), "pytorch-lightning_version": "2.5",
+                   "hyper_parameters": argparse.Namespace(a=1), "loops": {"fit": {"a": {}}}},
+        "under 'state_dict'; without 'model.'",
+    ),
+    "a script": (lambda s: beside(prefixed("module.", s)), "under 'state_dict'; without 'module'"),
+    "a stack": (
+        lambda s: {"net": prefixed("module._orig_mod.backbone.encoder.", s)},
+        "under 'net'; without '_orig_mod' and 'module' and 'backbone.encoder.'",
+    ),
+    "compiled within": (
+        lambda s: {name.replace("stage2.", "stage2._orig_mod."): v for name, v in s.items()},
+        "without '_orig_mod'",
+    ),
+    "a name of one's own": (lambda s: prefixed("my_net.", s), "without 'my_net.'"),
+    "model and average": (
+        lambda s: {"model": s, "model_ema": {n: v * 0 for n, v in s.items()}, "epoch": 1},
+        "under 'model', not 'model_ema'",
+    ),
+    "the average alone": (
+        lambda s: {"state_dict_ema": {"n_averaged": s["fc.bias"][0].long(), **prefixed("module.", s)}},
+        "under 'state_dict_ema'; without 'module'",
+    ),
+    "keys in keys": (lambda s: {"state": {"model_state_dict": s}}, "under 'state' and 'model_state_dict'"),
+    "counters": (
+        lambda s: {**s, "conv1.1.num_batches_tracked": s["fc.bias"][0].long(),
+                   "conv1.0.total_ops": s["fc.bias"][:1].double(), "total_params": s["fc.bias"][:1]},
+        None,
+    ),
+    "numbers beside": (lambda s: {**s, "epoch": 3, "name": "a", "nothing": None}, None),
+    "a module's parameters": (lambda s: {n: __import__("torch").nn.Parameter(v) for n, v in s.items()}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WRAPPED)
+@pytest.mark.parametrize("name", ["w.pth", "model_best.pth.tar", "last.ckpt"])
+def test_what_tools_put_around_weights(kind, name, save):
+    make, note = WRAPPED[kind]
+    path = save(make(torchvisions()), name)
+    found = zoo.load(path, "torch")
+    assert_same(found, model())
+    assert zoo.graph_of(found).origin.get("note") == note
+    if name == "w.pth":
+        assert_same(zoo.build(LINEAR, "torch", weights=path), model())
+
+
+def test_data_parallel_of_a_part(save):
+    """PyTorch's example script wraps the features of AlexNet and VGG alone."""
+    state = torchvisions(NETWORK)
+    path = save({n.replace("features.", "features.module."): v for n, v in state.items()})
+    assert_same(zoo.load(path, "torch"), model(NETWORK))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_precisions(dtype, save):
+    import torch
+
+    path = save({n: v.to(getattr(torch, dtype)) for n, v in torchvisions().items()})
+    loaded = zoo.get_weights(zoo.load(path, "torch"))
+    built = zoo.get_weights(zoo.build(LINEAR, "torch", weights=path))
+    assert {a.dtype.name for a in loaded.values()} == {dtype}
+    assert {a.dtype.name for a in built.values()} == {"float32"}
+
+
+def test_a_file_that_python_2_wrote(tmp_path):
+    """Its texts are bytes, and its OrderedDict is made of a list of pairs."""
+    import torch
+
+    state = torchvisions(NETWORK)
+    new = io.BytesIO()
+    torch.save(dict(state), new, _use_new_zipfile_serialization=False)
+    content = new.getvalue()
+    start = content.index(b"}q\x00(X")
+    end = content.index(b"u.", start)
+    items = content[start + 4 : end]
+    path = tmp_path / "w.pth"
+    path.write_bytes(content)
+    assert_same(zoo.load(path, "torch"), model(NETWORK))
+    assert items
+    pairs = b"".join(
+        b"](" + b"U" + bytes([len(name)]) + name.encode() + b"K\x01e" for name in ("a", "bc")
+    )
+    code = b"\x80\x02ccollections\nOrderedDict\n](" + pairs + b"e\x85R."
+    from zoo.weights import pickles
+
+    assert pickles.load(memoryview(code)) == {"a": 1, "bc": 1}
+
+
+@pytest.mark.parametrize("network", [NETWORK, LINEAR])
+def test_the_number_of_classes_is_read_from_the_file(network, save):
+    path = save({"state_dict": prefixed("backbone.", torchvisions(network, 10))})
+    for found in (zoo.load(path, "torch"), zoo.build(network, "torch", weights=path)):
+        assert zoo.graph_of(found).options["num_classes"] == 10
+        assert_same(found, model(network, 10))
+    with pytest.raises(WeightsError, match="num_classes=10 keeps it, head='new' replaces it"):
+        zoo.build(network, "torch", weights=path, num_classes=11)
+    new = zoo.load(path, "torch", head="new", num_classes=3)
+    assert zoo.graph_of(new).options["num_classes"] == 3
+    head = "fc" if network == LINEAR else "conv10"
+    assert_same(new, model(network, 10), but=(head,))
+
+
+def test_the_number_of_channels_is_read_from_the_file(tmp_path):
+    load("torch")
+    import torch
+
+    grey = zoo.build("resnet20", "torch", in_channels=1)
+    torch.save(grey.state_dict(), tmp_path / "w.pth")
+    for found in (
+        zoo.load(tmp_path / "w.pth", "torch"),
+        zoo.build("resnet20", "torch", weights=tmp_path / "w.pth"),
+    ):
+        assert zoo.graph_of(found).options["in_channels"] == 1
+        assert_same(found, grey)
+
+
+def without(state, start):
+    return {name: value for name, value in state.items() if not name.startswith(start)}
+
+
+def other_head(**shapes):
+    import torch
+
+    return {name.replace("_", "."): torch.zeros(shape) for name, shape in shapes.items()}
+
+
+def test_a_linear_layer_elsewhere_is_the_classifier(save):
+    """As in fc = Sequential(Dropout, Linear), or in a module with a backbone and a head."""
+    state = torchvisions(classes=10)
+    backbone = without(state, "fc.")
+    for place, rest in (("fc.1", backbone), ("head", prefixed("encoder.", backbone))):
+        moved = {f"{place}.{kind}": state[f"fc.{kind}"] for kind in ("weight", "bias")}
+        path = save({**rest, **moved})
+        for found in (zoo.load(path, "torch"), zoo.build(LINEAR, "torch", weights=path)):
+            assert zoo.graph_of(found).options["num_classes"] == 10
+            assert f"with {place!r} as the classifier" in zoo.graph_of(found).origin["note"]
+            assert_same(found, model(classes=10))
+        new = zoo.build(LINEAR, "torch", weights=path, head="new", num_classes=4)
+        assert_same(new, model(classes=10), but=("fc",))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {},
+        {"fc_0_weight": (64, 1024), "fc_0_bias": (64,), "fc_3_weight": (5, 64), "fc_3_bias": (5,)},
+        {"proj_weight": (128, 1024), "norm_weight": (128,), "norm_bias": (128,)},
+    ],
+    ids=["none", "two layers", "a projection"],
+)
+def test_another_classifier_or_none_needs_a_new_one(head, save):
+    path = save({**prefixed("backbone.", without(torchvisions(), "fc.")), **other_head(**head)})
+    for call in (
+        lambda **options: zoo.load(path, "torch", **options),
+        lambda **options: zoo.build(LINEAR, "torch", weights=path, **options),
+    ):
+        with pytest.raises(WeightsError, match=r"missing: fc\.weight[\s\S]*head='new' gives"):
+            call()
+        found = call(head="new", num_classes=6)
+        assert_same(found, model(), but=("fc",))
+        for name in head:
+            assert name.replace("_", ".") in zoo.graph_of(found).origin["note"]
+
+
+def test_features_without_any_linear_layer(save):
+    load("torch")
+    names = {"conv1": "features.0", "conv2": "features.3", "conv3": "features.6",
+             "conv4": "features.8", "conv5": "features.10"}  # fmt: skip
+    options = {"input_size": 96}
+    alexnet = zoo.build("alexnet", "torch", num_classes=5, **options)
+    import torch
+
+    state = {}
+    for name, value in zoo.get_weights(alexnet).items():
+        node, _, local = name.rpartition(".")
+        if node.partition(".")[0] in names:
+            state[f"{names[node.partition('.')[0]]}.{local}"] = torch.from_numpy(value)
+    path = save(state)
+    new = zoo.build("alexnet", "torch", weights=path, head="new", num_classes=5, seed=4, **options)
+    assert_same(new, alexnet, but=("fc",))
+    drawn = zoo.build("alexnet", "torch", num_classes=5, seed=4, **options)
+    for name, value in zoo.get_weights(drawn).items():
+        if name.startswith("fc"):
+            assert np.array_equal(zoo.get_weights(new)[name], value), name
+
+
+@pytest.mark.parametrize(
+    ("network", "other"), [("resnet18", "resnet34"), ("vgg11", "vgg13"), ("resnet20", "resnet32")]
+)
+def test_a_larger_network_is_not_taken_for_a_smaller_one(network, other, save):
+    """Even if all names of the smaller one are in the file."""
+    import torch
+
+    source = "torchvision" if "v" in network or network == "resnet18" else None
+    graph = zoo.graph(other)
+    names = {p.name: p.name for p in graph.parameters}
+    if source:
+        names = {n: s.names[0] for n, s in slots_of(sources.source(source), graph).items()}
+    shapes = {names[p.name]: p.shape for p in graph.parameters}
+    state = {n: torch.zeros(1, dtype=torch.float16).expand(shape) for n, shape in shapes.items()}
+    for change in ({}, {"fc.1.weight": torch.zeros(3, 3)}):
+        path = save({**without(state, "fc" if change else "none"), **change})
+        with pytest.raises(WeightsError):
+            zoo.build(network, "torch", weights=path, head="new")
+
+
+REFUSED = {
+    "a whole model": (lambda t, s: t.nn.Linear(2, 2), r"torch\.nn\.modules\.linear\.Linear.*whole model.*state_dict\(\)"),
+    "one in a dict": (lambda t, s: {"model": t.nn.Linear(2, 2), "epoch": 1}, "model: it names torch.nn"),
+    "sparse": (lambda t, s: {**s, "fc.weight": s["fc.weight"].to_sparse()}, r"fc\.weight: a sparse tensor; save tensor\.to_dense"),
+    "quantized": (lambda t, s: {**s, "fc.bias": t.quantize_per_tensor(s["fc.bias"], 0.1, 0, t.qint8)}, "fc.bias: a quantized tensor"),
+    "float8": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.float8_e4m3fn)}, "fc.bias: a tensor of"),
+    "complex": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.complex64)}, "fc.bias: a tensor of ComplexFloat"),
+    "meta": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to("meta")}, "the device 'meta', which has no values"),
+    "integers": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.int8)}, "fc.bias: expected floating-point values, got int8"),
+    "a list": (lambda t, s: list(s.values()), "expected arrays by name, got list"),
+    "a tensor": (lambda t, s: s["fc.bias"], "expected arrays by name"),
+    "two networks": (lambda t, s: {"G": s, "D": s}, r"those of any network.*for example: G\.conv1\.0\.weight"),
+    "teacher": (lambda t, s: {**prefixed("student.", s), **prefixed("teacher.", s)}, "for example: student.conv1"),
+    "an optimizer": (lambda t, s: t.optim.Adam(t.nn.Linear(2, 2).parameters()).state_dict(), "expected an array"),
+    "nothing": (lambda t, s: {}, "contains no arrays"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_refused_by_name(kind, save):
+    import torch
+
+    make, message = REFUSED[kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of quantization, which PyTorch gives up
+        path = save(make(torch, torchvisions()))
+    with pytest.raises(WeightsError, match=message):
+        zoo.load(path, "torch")
+
+
+def test_torchscript_is_named(tmp_path):
+    load("torch")
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2))
+        program.save(tmp_path / "w.pt")
+    with pytest.raises(WeightsError, match=r"TorchScript archive.*torch\.jit\.load\(path\)"):
+        zoo.load(tmp_path / "w.pt", "torch")
+
+
+# PaddlePaddle
+
+
+@pytest.mark.parametrize("key", ["model", "state_dict"])
+@pytest.mark.parametrize("prefix", ["", "backbone."])
+def test_paddles_training_files(key, prefix, tmp_path):
+    load("paddle")
+    import paddle
+
+    classes = 10
+    network = paddle.vision.models.shufflenet_v2_x0_5(num_classes=classes)
+    state = network.state_dict()
+    optimizer = paddle.optimizer.Adam(parameters=network.parameters())
+    path = tmp_path / "w.pdparams"
+    paddle.save(
+        {key: prefixed(prefix, state), "optimizer": optimizer.state_dict(), "epoch": 1}, str(path)
+    )
+    found = zoo.load(path, "paddle")
+    assert zoo.graph_of(found).options["num_classes"] == classes
+    kernel = zoo.get_weights(found)["fc.weight"]
+    (name,) = [n for n, v in state.items() if tuple(v.shape) == kernel.shape[::-1]]
+    assert np.array_equal(kernel, state[name].numpy().T)
+    place = name.rpartition(".")[0]
+    moved = {
+        (f"{place}.1.{n.rpartition('.')[2]}" if n.startswith(f"{place}.") else n): v
+        for n, v in state.items()
+    }
+    paddle.save({key: prefixed(prefix, moved)}, str(path))
+    assert np.array_equal(zoo.get_weights(zoo.load(path, "paddle"))["fc.weight"], kernel)
+    new = zoo.build(LINEAR, "paddle", weights=path, head="new", num_classes=4)
+    first = next(iter(zoo.get_weights(new)))
+    assert np.array_equal(zoo.get_weights(new)[first], zoo.get_weights(found)[first])
+
+
+def test_a_program_of_paddle_is_refused(tmp_path):
+    load("paddle")
+    import paddle
+
+    layer = paddle.nn.Linear(2, 2)
+    spec = [paddle.static.InputSpec([None, 2], "float32")]
+    with contextlib.redirect_stderr(None):
+        paddle.jit.save(layer, str(tmp_path / "net"), input_spec=spec)
+    with pytest.raises(WeightsError, match=r"paddle\.jit\.save.*paddle\.save\(model\.state_dict"):
+        zoo.load(tmp_path / "net.pdiparams", "paddle")
+
+
+def test_a_pickle_of_arrays_with_other_objects(tmp_path):
+    graph = zoo.graph(NETWORK)
+    arrays = {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters}
+    value = {"model": arrays, "args": argparse.Namespace(a=1), "seen": {1, 2}}
+    (tmp_path / "w.pdparams").write_bytes(pickle.dumps(value, protocol=4))
+    load("paddle")
+    assert zoo.graph_of(zoo.load(tmp_path / "w.pdparams", "paddle")).name == NETWORK
+
+
+# Keras
+
+
+@pytest.fixture(scope="module")
+def keras_models():
+    """MobileNet of keras.applications: its features alone, and in models of a user's own."""
+    load("keras")
+    import keras
+
+    base = keras.applications.MobileNet(
+        weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.25
+    )
+    rng = np.random.default_rng(0)
+    for variable in base.variables:
+        variable.assign(rng.uniform(0.5, 1.5, tuple(variable.shape)).astype(np.float32))
+    pooled = keras.layers.GlobalAveragePooling2D()(base.output)
+    flat = keras.Model(base.input, keras.layers.Dense(19, name="my_dense")(pooled))
+    x = keras.Input((32, 32, 3))
+    inner = keras.layers.GlobalAveragePooling2D()(base(x))
+    nested = keras.Model(x, keras.layers.Dense(19, activation="softmax")(inner))
+    layers = keras.layers
+    sequential = keras.Sequential([
+        keras.Input((32, 32, 3)), layers.RandomFlip(), layers.Rescaling(1 / 127.5, -1), base,
+        layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(19),
+    ])  # fmt: skip
+    sequential.compile("adam", "mse")
+    return {"base": base, "flat": flat, "nested": nested, "sequential": sequential}
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras", ".weights.h5"])
+@pytest.mark.parametrize("kind", ["base", "flat", "nested", "sequential"])
+def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_path):
+    load("torch")
+    own, base = keras_models[kind], keras_models["base"]
+    path = tmp_path / f"w{suffix}"
+    with contextlib.redirect_stderr(None), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (own.save_weights if "weights" in suffix else own.save)(path)
+    kernel = np.asarray(base.get_layer("conv_pw_13").kernel).transpose(3, 2, 0, 1)
+    new = zoo.load(path, "torch", head="new", num_classes=4)
+    assert zoo.graph_of(new).name == "mobilenet_v1_0_25"
+    weights = zoo.get_weights(new)
+    (name,) = [n for n, a in weights.items() if a.shape == kernel.shape and "13" in n]
+    assert np.array_equal(weights[name], kernel)
+    if kind == "base":
+        with pytest.raises(WeightsError, match="head='new' gives the network a new one"):
+            zoo.load(path, "torch")
+        return
+    found = zoo.load(path, "torch")
+    dense = own.layers[-1]
+    assert f"with {dense.name!r} as the classifier" in zoo.graph_of(found).origin["note"]
+    assert zoo.graph_of(found).options["num_classes"] == 19
+    assert np.array_equal(
+        zoo.get_weights(found)["fc.weight"].reshape(19, -1), dense.kernel.numpy().T
+    )
