@@ -14,7 +14,7 @@ from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
-from zoo.weights import loading, readers, sources, zoo_file
+from zoo.weights import formats, loading, readers, sources, zoo_file
 from zoo.weights.checking import checked_arrays
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import slots_of, with_heads
@@ -224,6 +224,7 @@ def test_heads_that_this_input_is_too_small_for_are_known_all_the_same():
 def test_a_file_of_any_form_with_unknown_names(format_, tmp_path, monkeypatch):
     stored = {"a.weight": Stored((3,), "float32", lambda: np.zeros(3))}
     monkeypatch.setattr(readers, "read", lambda path: readers.Opened(stored, format_))
+    monkeypatch.setattr(formats, "format_of", lambda path: "another")
     with pytest.raises(WeightsError) as caught:
         loading.find(tmp_path / f"w.{format_}", None, Chosen())
     assert "names of its 1 arrays are not those of any network as published by " in str(

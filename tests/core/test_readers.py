@@ -66,6 +66,20 @@ def test_arrays_by_columns(pdparams):
     assert stored.read().tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+def test_what_python_2_wrote():
+    """Its texts are bytes, and its OrderedDict is made of a list of pairs."""
+    pairs = b"](U\x01aK\x01e](U\x02bcK\x02e"
+    code = b"\x80\x02ccollections\nOrderedDict\n](" + pairs + b"e\x85R."
+    assert pickles.load(memoryview(code)) == {"a": 1, "bc": 2}
+
+
+def test_objects_beside_the_arrays_are_nothing(pdparams):
+    """Nothing of them is made, whatever they are."""
+    value = {"model": ARRAYS, "evil": Evil(), "nested": [Nested(), {Evil: 1, (1, 2): {3}}]}
+    assert same(readers.read(pdparams(value)).arrays)
+    assert not os.path.exists("/tmp/zoo-was-here")
+
+
 class Evil:
     def __reduce__(self):
         return os.mkdir, ("/tmp/zoo-was-here",)

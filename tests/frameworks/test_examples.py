@@ -77,6 +77,13 @@ def test_the_readmes_published_weights(tmp_path, monkeypatch):
     assert np.array_equal(last, names["x"][0])
 
 
+def test_the_files_of_training_tools(capsys):
+    load("torch")
+    (code,) = blocks("docs/files.md", "python")
+    exec(code, {})
+    assert capsys.readouterr().out.strip() == code.strip().splitlines()[-1].removeprefix("# ")
+
+
 @pytest.mark.parametrize("framework", ["torch", "tensorflow", "numpy"])
 def test_the_pipelines_of_photographs(framework, tmp_path):
     """Each in a process of its own, because PyTorch's loader forks one in which JAX may run."""

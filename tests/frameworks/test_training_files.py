@@ -7,7 +7,6 @@ import collections
 import contextlib
 import decimal
 import functools
-import io
 import pathlib
 import pickle
 import warnings
@@ -152,30 +151,6 @@ def test_other_precisions(dtype, save):
     built = zoo.get_weights(zoo.build(LINEAR, "torch", weights=path))
     assert {a.dtype.name for a in loaded.values()} == {dtype}
     assert {a.dtype.name for a in built.values()} == {"float32"}
-
-
-def test_a_file_that_python_2_wrote(tmp_path):
-    """Its texts are bytes, and its OrderedDict is made of a list of pairs."""
-    import torch
-
-    state = torchvisions(NETWORK)
-    new = io.BytesIO()
-    torch.save(dict(state), new, _use_new_zipfile_serialization=False)
-    content = new.getvalue()
-    start = content.index(b"}q\x00(X")
-    end = content.index(b"u.", start)
-    items = content[start + 4 : end]
-    path = tmp_path / "w.pth"
-    path.write_bytes(content)
-    assert_same(zoo.load(path, "torch"), model(NETWORK))
-    assert items
-    pairs = b"".join(
-        b"](" + b"U" + bytes([len(name)]) + name.encode() + b"K\x01e" for name in ("a", "bc")
-    )
-    code = b"\x80\x02ccollections\nOrderedDict\n](" + pairs + b"e\x85R."
-    from zoo.weights import pickles
-
-    assert pickles.load(memoryview(code)) == {"a": 1, "bc": 1}
 
 
 @pytest.mark.parametrize("network", [NETWORK, LINEAR])

@@ -45,9 +45,11 @@ def build(
             requires that to be TensorFlow.
         aux: Whether to build the auxiliary heads. The model then returns a dict
             ``{"logits", "aux1", "aux2"}``, in training and evaluation alike.
-        num_classes: Number of outputs of the classifier; 1000 in the ImageNet models. 0 stands for
-            the network without its classifier, which returns what that would read.
-        in_channels: Number of channels of the input; 3 in the ImageNet models.
+        num_classes: Number of outputs of the classifier; 1000 in the ImageNet models, or that of
+            the weights. 0 stands for the network without its classifier, which returns what that
+            would read.
+        in_channels: Number of channels of the input; 3 in the ImageNet models, or that of the
+            weights.
         input_size: Height and width, or one number for a square; 224 in most ImageNet models. The
             model also takes inputs of every other size at which its layers mean the same, and
             refuses those at which they do not: where a flattened map would have another size, or
@@ -59,15 +61,16 @@ def build(
             ``native`` for the framework's own default.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``, as a name or as a dtype of
             NumPy or of the framework.
-        weights: Pretrained weights to start from: a file, written by :func:`save` or by a
-            publisher; or the name of a source, such as ``torchvision``, whose file is downloaded,
-            checked and cached; or ``torchvision:IMAGENET1K_V2``, another of its files, by the
-            source's name for it; or ``torchvision:file.pth``, a file with that source's names.
-            Weights of auxiliary heads are ignored if the model has none. The model gets the
-            preprocessing, and unless ``input_size`` is given the input size, of a file that is
-            known to be its publisher's.
+        weights: Pretrained weights to start from: a file, written by :func:`save`, by a framework
+            itself or by a publisher; or the name of a source, such as ``torchvision``, whose file
+            is downloaded, checked and cached; or ``torchvision:IMAGENET1K_V2``, another of its
+            files, by the source's name for it; or ``torchvision:file.pth``, a file with that
+            source's names. Weights of auxiliary heads are ignored if the model has none. The model
+            gets the preprocessing, and unless ``input_size`` is given the input size, of a file
+            that is known to be its publisher's.
         head: ``new`` for a classifier with new random weights, for example if ``num_classes``
-            differs from that of the pretrained one.
+            differs from that of the pretrained one, or the file has none. All of its layers are
+            new that the file does not have.
         stem: ``adapt`` to use weights trained on three channels with another number of
             ``in_channels``: summed for one channel, repeated and scaled for more.
 

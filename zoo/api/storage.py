@@ -32,11 +32,13 @@ def load(
     """Build the network that a file of weights belongs to, with those weights.
 
     Args:
-        path: A file that :func:`save` wrote, in any framework; or a publisher's file, whose network
-            is identified by the names of its arrays.
+        path: A file that :func:`save` wrote, in any framework; or one that a framework itself saved
+            of zoo's model, or a publisher's, whose network is identified by the names of its
+            arrays. Variants of a network may have the same names and shapes: :func:`build` takes
+            the one that you name.
         backend: As in :func:`build`.
         aux: As in :func:`build`. This and the following options default to those of the file.
-        num_classes: As in :func:`build`.
+        num_classes: As in :func:`build`; a new head has the network's usual number by default.
         in_channels: As in :func:`build`.
         input_size: As in :func:`build`.
         classes: As in :func:`build`.

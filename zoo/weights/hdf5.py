@@ -137,6 +137,8 @@ def _named(path: Path, datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[st
         inner = between[-1] if between else layer
         if dataset.parent.name.endswith("/vars"):  # .weights.h5 has names as attributes
             layer = inner = _text(dataset.parent, "name", layer)
+        if re.fullmatch(r"variable(_\d+)?", variable):  # one without a name, alone in its layer
+            variable = "0"
         places.append((layer, inner, keras_1[1] if keras_1 else variable, dataset))
     counts = collections.Counter((layer, variable) for layer, _, variable, _ in places)
     models = {layer for (layer, _), count in counts.items() if count > 1}

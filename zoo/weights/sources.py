@@ -7,9 +7,10 @@ only, never by order or by shape.
 
 from __future__ import annotations
 
+import fnmatch
 import functools
+import re
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,11 +181,12 @@ class Source(_Strict):
 
     def leaves_out(self, key: str) -> bool:
         """Tell by its name whether an array has no counterpart in zoo."""
-        return any(fnmatchcase(key, pattern) for pattern in (*self.left_out, *_COUNTERS))
+        return _any_of(*self.left_out, *_COUNTERS).match(key) is not None
 
     def kept(self, keys: Iterable[str]) -> list[str]:
         """Return the names in a file, except those that the table leaves out."""
-        return [key for key in keys if not self.leaves_out(key)]
+        left_out = _any_of(*self.left_out, *_COUNTERS)
+        return [key for key in keys if not left_out.match(key)]
 
     def table_names(self, network: str, keys: Iterable[str]) -> dict[str, str]:
         """Return the name in a network's table -> the name in the file.
@@ -195,6 +197,12 @@ class Source(_Strict):
         """
         numbered = self.network(network).numbered
         return naming.counted_from_one(keys, numbered.kinds if numbered else ())
+
+
+@functools.cache
+def _any_of(*patterns: str) -> re.Pattern[str]:
+    """Compile patterns with stars to one."""
+    return re.compile("|".join(map(fnmatch.translate, patterns)))
 
 
 def folder() -> Path:
