@@ -12,6 +12,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import zipfile
 import zlib
 
 import h5py
@@ -78,6 +79,24 @@ PICKLES = {
         b"}" + text(b"k") + b"cnumpy\nndarray\n)R" + b"(K\x01(" + integer(2**62) * 8 + b"t"
         b"cnumpy\ndtype\n" + text(b"f4") + b"\x85R\x89C\x00t" + b"bs."
     ),
+    "a dict in itself": (
+        b"}\x94" + b"".join(text(key) + b"h\x00s" for key in (b"model", b"state_dict", b"a")) + b"."
+    ),
+    "a dict of itself": (
+        b"}\x94(" + b"".join(text(b"k%d" % i) + b"h\x00" for i in range(30_000)) + b"u."
+    ),
+    "long names in long names": (
+        b"}\x94(" + b"".join(
+            text(b"k%d" % i) + b"}\x94(" + text(b"y" * 100_000) + b"K\x01u" for i in range(50)
+        ) + b"u."
+    ),
+    "many objects": b"](" + b"cos\nsystem\n)R" * 200_000 + b"e.",
+    "states of objects": b"cos\nsystem\n)\x81" + b"}b" * 300_000 + b".",
+    "a large set": b"\x8f(" + b"K\x01" * 500_000 + b"\x90.",
+    "dicts of many pairs": (
+        b"ccollections\nOrderedDict\n\x94](" + b"](K\x01K\x02e" * 90_000 + b"e\x94"
+        + b"(h\x00h\x01\x85R" * 2_000 + b"."
+    ),
     "a long integer": b"\x8b" + struct.pack("<i", MEGABYTE) + b"\x01" * MEGABYTE + b".",
     "a number of many digits": b"I" + b"1" * MEGABYTE + b"\n.",
     "a terabyte": b"\x96" + (1 << 40).to_bytes(8, "little") + b".",
@@ -92,6 +111,39 @@ def test_pickles(tmp_path):
         paths[-1].write_bytes(HEAD + code)
     for kind, path, error in zip(PICKLES, paths, refusals(paths), strict=True):
         assert error.startswith(f"{path}: "), kind
+
+
+#: What a MessagePack file does -> its bytes: a map, and what is under its key.
+MESSAGES = {
+    "nested maps": b"\x81\xa1a" * 100_000 + b"\xc0",
+    "long arrays": b"\x81\xa1a" + b"\xdd\xff\xff\xff\xff" * 400,
+    "large maps": b"\x81\xa1a" + b"\xdf\x00\x00\x4e\x20" * 400,
+    "a long text": b"\x81\xa1a\xdb\xff\xff\xff\xff",
+    "a large shape": b"\x81\xa1a\xc7\x1a\x01\x93\x92"
+    + b"\xcf"
+    + b"\x40" * 8
+    + b"\x01\xa7float32\xc4\x00",
+    "an array of objects": b"\x81\xa1a\xc7\x0c\x01\x93\x91\x01\xa6object\xc4\x00",
+}
+
+
+def test_messages(tmp_path):
+    pytest.importorskip("msgpack")
+    paths = []
+    for number, code in enumerate(MESSAGES.values()):
+        paths.append(tmp_path / f"{number}.msgpack")
+        paths[-1].write_bytes(code)
+    for kind, path, error in zip(MESSAGES, paths, refusals(paths), strict=True):
+        assert error.startswith(f"{path}: "), kind
+
+
+def test_a_keras_file_that_decompresses_to_far_more(tmp_path):
+    path = tmp_path / "w.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", "{}")
+        file.writestr("model.weights.h5", bytes(300_000_000))
+    (error,) = refusals([path])
+    assert "its entries are compressed" in error
 
 
 def test_only_text_names_an_array(tmp_path):

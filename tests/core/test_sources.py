@@ -130,7 +130,8 @@ def test_networks_of_the_same_names_are_told_apart_by_their_shapes():
             slots[p.name].names[0]: Stored(p.shape, "float32", lambda: pytest.fail("read"))
             for p in graph.parameters
         }
-        found = [name for _, name in identification.identify(Path("file.pth"), stored)]
+        tables = identification.sources_of_format("pth")
+        found = [name for _, name in identification.identify(tables, stored)]
         assert found[0] == network
         assert set(found) == alike
 

@@ -126,16 +126,16 @@ def _holds(value: Any, stored: Stores) -> bool:
 
 def _items(path: Path, value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
     """Yield what is in a dict and in the dicts in it, by names joined with dots."""
-    waiting, count = [("", value)], 0  # a dict may hold itself, so the work is bounded
+    waiting, count = [("", value)], len(value)  # a dict may hold itself, so the work is bounded
     while waiting:
         prefix, mapping = waiting.pop(0)
-        count += len(mapping)
-        if count > _MAX_ITEMS:
-            raise WeightsError(
-                f"{path}: more than {_MAX_ITEMS:,} items in it; save the weights alone"
-            )
         for key, item in mapping.items():
             if isinstance(item, Mapping):
+                count += len(item)
+                if count > _MAX_ITEMS:
+                    raise WeightsError(
+                        f"{path}: it has more than {_MAX_ITEMS:,} items; save the weights alone"
+                    )
                 named = item and all(type(inner) is str for inner in item)
                 if named and type(key) is str and len(prefix) + len(key) < _MAX_PREFIX:
                     waiting.append((f"{prefix}{key}.", item))
