@@ -177,6 +177,10 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
             "p: {op: max_pool, kernel_size: 2, padding: 2}",
             "leaves a window with nothing but padding",
         ),
+        (
+            "p: {op: avg_pool, kernel_size: 2, padding: 2, count_include_pad: false}",
+            "leaves a window with nothing but padding",
+        ),
         ("n: {op: lrn, size: 4}", "size must be odd, so that the window has a middle, got 4"),
         ("n: {op: batch_norm, eps: 0}", "eps must be above 0, got 0"),
         ("d: {op: dropout, rate: 1}", "a rate of 1 drops everything; expected less"),

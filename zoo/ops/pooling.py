@@ -24,13 +24,15 @@ class _Pool(Op):
     padding = Field(PADDING, 0)
     ceil_mode = Field(BOOLEAN, False)
 
-    def _place(self, shape: Map) -> tuple[Windows, dict[str, Any]]:
+    def _place(self, shape: Map, padding_only: bool = False) -> tuple[Windows, dict[str, Any]]:
+        """Place the windows; ``padding_only`` allows some that contain nothing but padding."""
         kernel = pair(self.kernel_size)
         stride = pair(self.kernel_size if self.stride is None else self.stride)
         size = shape.height, shape.width
         windows = place(size, kernel, stride, self.padding, ceil_mode=self.ceil_mode)
         extents = (kernel[0],) * 2 + (kernel[1],) * 2
-        if any(p >= k for p, k in zip(windows.stated, extents, strict=True)):
+        alone = any(p >= k for p, k in zip(windows.stated, extents, strict=True))
+        if alone and not padding_only:
             stated = list(windows.stated)
             raise ShapeError(f"padding {stated} leaves a window with nothing but padding")
         return windows, {
@@ -92,7 +94,8 @@ class AvgPool(_Pool):
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         shape = map_of(inputs[0])
-        windows, attributes = self._place(shape)
+        # The mean of padding alone is 0 where padding counts, and else not defined.
+        windows, attributes = self._place(shape, padding_only=self.count_include_pad)
         counted = windows.stated if self.count_include_pad else (0, 0, 0, 0)
         attributes["counted"] = None if counted == windows.padding else counted
         return Inferred(Map(shape.channels, *windows.size), attributes)
