@@ -206,17 +206,13 @@ def test_hdf5_that_looks_elsewhere(tmp_path):
     with h5py.File(path, "w") as file:
         shape = {"shape": (4,), "dtype": "f4"}
         file.create_dataset("a/b", external=[(str(tmp_path / "raw"), 0, 16)], **shape)
-    with pytest.raises(
-        WeightsError, match="expected an array of floating-point values in this file"
-    ):
+    with pytest.raises(WeightsError, match="expected an array of numbers in this file"):
         readers.read(path)
     with h5py.File(path, "w") as file:
         layout = h5py.VirtualLayout(shape=(4,), dtype="f4")
         layout[:] = h5py.VirtualSource(str(other), "secret/secret", shape=(4,))
         file.create_virtual_dataset("a/b", layout)
-    with pytest.raises(
-        WeightsError, match="expected an array of floating-point values in this file"
-    ):
+    with pytest.raises(WeightsError, match="expected an array of numbers in this file"):
         readers.read(path)
 
 

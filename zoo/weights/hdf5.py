@@ -118,8 +118,7 @@ def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
         if isinstance(item, h5py.Dataset):
             if item.is_virtual or item.external:
                 raise WeightsError(
-                    f"{path}: {shown(name)}: expected an array of floating-point values in this "
-                    "file"
+                    f"{path}: {shown(name)}: expected an array of numbers in this file"
                 )
             datasets.append((name, item))
 
@@ -131,7 +130,7 @@ def _named(path: Path, datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[st
     """Yield ``<layer>.<variable>`` and the array."""
     places = []
     for name, dataset in datasets:
-        layer, *between, variable = name.split("/") if "/" in name else ("", name)
+        layer, *between, variable = _parts(name)
         variable = variable.partition(":")[0]
         keras_1 = _KERAS_1.fullmatch(variable)
         inner = between[-1] if between else layer
@@ -148,6 +147,20 @@ def _named(path: Path, datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[st
         # dots.
         name = inner if layer in models else layer
         yield f"{name.replace(':', '.')}.{variable}", dataset
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """Return the layer, the groups within it, and the variable that an array is named after.
+
+    Example:
+        >>> _parts("conv/conv_2/kernel:0"), _parts("a/bn/a/bn/gamma:0"), _parts("alone")
+        (('conv', 'conv_2', 'kernel:0'), ('a/bn', 'gamma:0'), ('', 'alone'))
+    """
+    *groups, variable = name.split("/")
+    half = len(groups) // 2
+    if half > 1 and groups[:half] == groups[half:]:  # Keras 2 allowed slashes in layers' names
+        return "/".join(groups[:half]), variable
+    return (*(groups or [""]), variable)
 
 
 def _text(group: Any, attribute: str, default: str) -> str:
