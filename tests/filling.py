@@ -90,11 +90,16 @@ def fill_paddle(model, x, dtype="float32"):
     return _arrays(outputs, lambda value: value.numpy())
 
 
-def fill_keras(model, x, dtype):
-    """Give a Keras model with a softmax random values; return its outputs."""
+def fill_keras(model, x, dtype, spread=0.5):
+    """Give a Keras model with a softmax random values; return its outputs.
+
+    Its input is what its convolutions read, also if it begins with preprocessing of its own.
+    """
     keras = load_framework("keras")
     rng = np.random.default_rng(0)
     for variable in model.variables:
+        if variable.path.startswith("normalization"):  # of preprocessing: it does nothing
+            continue
         shape = tuple(variable.shape)
         depthwise = "depthwise" in variable.path or "_dw_" in variable.path
         fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
@@ -104,6 +109,8 @@ def fill_keras(model, x, dtype):
         elif not variable.name.startswith("moving"):
             variable.assign(values * ((2 / fan_in) ** 0.5 if len(shape) > 1 else 0.1))
     images = x.transpose(0, 2, 3, 1).astype(dtype)
+    if any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers):
+        images = np.round(255 * images)
     norms = [layer for layer in model.layers if type(layer).__name__ == "BatchNormalization"]
     for layer in norms:
         momentum, layer.momentum = layer.momentum, 0.0  # the batch's own statistics
@@ -112,7 +119,7 @@ def fill_keras(model, x, dtype):
     for layer in norms:
         layer.momentum = momentum
         variance = np.asarray(layer.moving_variance)  # where a channel has few values, the layer's
-        factor = rng.uniform(0.5, 1.5, variance.shape)
+        factor = rng.uniform(1 - spread, 1 + spread, variance.shape)
         layer.moving_variance.assign((variance + variance.mean()) / 2 * factor)
     last = [layer for layer in model.layers if hasattr(layer, "kernel")][-1]
     before = np.asarray(keras.Model(model.input, last.input)(images))  # nothing is traced

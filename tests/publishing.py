@@ -129,10 +129,12 @@ def vgg_in_paddleclas(path, dtype):
     return x, outputs, {"input_size": SIDE, "num_classes": CLASSES}
 
 
-def in_keras(name, side, path, dtype, **options):
+def in_keras(name, side, path, dtype, spread=0.5, **options):
     """A model of keras.applications, for photographs of a side, saved as the file's name says."""
     keras = load_framework("keras")
     x = photographs(2, (3, side, side))
+    if name.startswith("EfficientNetB"):  # it begins with a factor, which Keras keeps in float32
+        x = np.round(255 * x) * np.float64(np.float32(1 / 255))
     make = getattr(keras.applications, name)
     usual = keras.config.dtype_policy()
     try:
@@ -140,7 +142,7 @@ def in_keras(name, side, path, dtype, **options):
         model = make(weights=None, input_shape=(side, side, 3), classes=CLASSES, **options)
     finally:
         keras.config.set_dtype_policy(usual)
-    outputs = fill_keras(model, x, dtype)
+    outputs = fill_keras(model, x, dtype, spread)
     save_in_keras(model, path)
     return x, outputs, {"input_size": side, "num_classes": CLASSES}
 
@@ -152,21 +154,37 @@ KERAS_1 = {
 }  # fmt: skip
 
 
+def in_keras_2(name):
+    """What Keras 2 called a layer of MobileNetV3."""
+    name = re.sub(r"^(conv|logits)\b|^conv(?=_)", lambda match: match[0].capitalize(), name)
+    name = re.sub(r"^(expanded_conv(?:_\d+)?)_(?=[a-z])", r"\1/", name)
+    return re.sub("_bn$", "/BatchNorm", name.replace("excite_conv", "excite/Conv"))
+
+
 def save_in_keras(model, path):
-    if path.name.startswith("legacy"):  # as the oldest of the published files are
+    version = path.name.partition("_")[0]
+    if version in ("keras1", "keras2"):  # as the older ones of the published files are
         import h5py
         import keras
 
         with h5py.File(path, "w") as file:
             for layer in model.layers:
-                kind, number = re.fullmatch(r"(.+?)((?:_\d+)?)", layer.name).groups()
-                name = KERAS_1.get(kind, kind) + number
-                group = file.create_group(name)
+                name = layer.name
+                if version == "keras1":
+                    kind, number = re.fullmatch(r"(.+?)((?:_\d+)?)", name).groups()
+                    name = KERAS_1.get(kind, kind) + number
+                elif model.name.startswith("MobileNetV3"):
+                    name = in_keras_2(name)
+                group = file.require_group(name)
                 for variable in layer.weights:
-                    local = KERAS_1.get(variable.name, variable.name)
-                    if isinstance(layer, keras.layers.DepthwiseConv2D):  # which came with Keras 2
-                        local = f"depthwise_{variable.name}"
-                    group.create_dataset(f"{name}_{local}_1:0", data=np.asarray(variable))
+                    local = variable.name
+                    if isinstance(layer, keras.layers.DepthwiseConv2D):
+                        local = f"depthwise_{local}"
+                    if version == "keras1":
+                        stored = f"{name}_{KERAS_1.get(local, local)}_1:0"
+                    else:
+                        stored = f"{name}/{local}:0"
+                    group.create_dataset(stored, data=np.asarray(variable))
     elif path.name.endswith(".weights.h5"):
         model.save_weights(path)
     else:
@@ -283,7 +301,7 @@ PUBLISHED = {
         "paddle", "densenet121", "d.pdparams",
         functools.partial(in_paddle, "densenet121", 96)),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
-    "keras vgg16": ("keras", "vgg16_keras", "legacy16.h5", functools.partial(in_keras, "VGG16", SIDE)),
+    "keras vgg16": ("keras", "vgg16_keras", "keras1_v16.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras vgg19": (
         "keras", "vgg19_keras", "v19.weights.h5", functools.partial(in_keras, "VGG19", SIDE)),
     "keras vgg16 whole": (
@@ -292,9 +310,9 @@ PUBLISHED = {
         "keras", "inception_v3_keras", "i3.h5", functools.partial(in_keras, "InceptionV3", 75)),
     "keras resnet": ("keras", "resnet50_keras", "r50.h5", functools.partial(in_keras, "ResNet50", 96)),
     "keras xception": (
-        "keras", "xception", "legacyx.h5", functools.partial(in_keras, "Xception", 71)),
+        "keras", "xception", "keras1_x.h5", functools.partial(in_keras, "Xception", 71)),
     "keras mobilenet": (
-        "keras", "mobilenet_v1_0_5", "legacym1.h5",
+        "keras", "mobilenet_v1_0_5", "keras1_m1.h5",
         functools.partial(in_keras, "MobileNet", 96, alpha=0.5)),
     "keras mobilenet v2": (
         "keras", "mobilenet_v2_keras", "m2.h5", functools.partial(in_keras, "MobileNetV2", 96)),
@@ -306,6 +324,33 @@ PUBLISHED = {
     "keras convnext": (
         "keras", "convnext_tiny", "n.weights.h5",
         functools.partial(in_keras, "ConvNeXtTiny", 64, include_preprocessing=False)),
+    "keras efficientnet": (
+        "keras", "efficientnet_b0_tf", "keras2_e0.h5",
+        functools.partial(in_keras, "EfficientNetB0", SIDE, spread=0.05)),
+    "keras efficientnet v2": (
+        "keras", "efficientnet_v2_b0", "e2.weights.h5",
+        functools.partial(
+            in_keras, "EfficientNetV2B0", SIDE, spread=0.05, include_preprocessing=False)),
+    "keras efficientnet v2 s": (
+        "keras", "efficientnet_v2_s_tf", "keras2_e2s.h5",
+        functools.partial(
+            in_keras, "EfficientNetV2S", SIDE, spread=0.05, include_preprocessing=False)),
+    "keras mobilenet v2, narrow": (
+        "keras", "mobilenet_v2_0_35_keras", "m2n.weights.h5",
+        functools.partial(in_keras, "MobileNetV2", SIDE, alpha=0.35)),
+    "keras mobilenet v3": (
+        "keras", "mobilenet_v3_small_tf", "keras2_m3.h5",
+        functools.partial(in_keras, "MobileNetV3Small", SIDE, include_preprocessing=False)),
+    "keras mobilenet v3 large": (
+        "keras", "mobilenet_v3_large_0_75", "m3l.h5",
+        functools.partial(
+            in_keras, "MobileNetV3Large", SIDE, alpha=0.75, include_preprocessing=False)),
+    "keras mobilenet v3, minimalistic": (
+        "keras", "mobilenet_v3_small_minimal", "keras2_m3m.h5",
+        functools.partial(
+            in_keras, "MobileNetV3Small", SIDE, minimalistic=True, include_preprocessing=False)),
+    "keras resnet v2": (
+        "keras", "resnet50_v2_keras", "r2.h5", functools.partial(in_keras, "ResNet50V2", 43)),
     "paddle inception": (
         "paddle", "inception_v3_paddle", "i3.pdparams",
         functools.partial(in_paddle, "inception_v3", 107)),
@@ -341,9 +386,15 @@ PUBLISHED = {
 MAGNIFYING = (
     "torchvision efficientnet", "torchvision efficientnet v2", "torchvision mnasnet",
     "torchvision regnet y", "paddle mobilenet v2", "keras inception", "keras mobilenet",
-    "keras mobilenet v2", "keras densenet", "keras inception resnet",
+    "keras mobilenet v2", "keras densenet", "keras inception resnet", "keras efficientnet",
+    "keras efficientnet v2", "keras efficientnet v2 s", "keras mobilenet v2, narrow",
+    "keras mobilenet v3", "keras mobilenet v3 large", "keras mobilenet v3, minimalistic",
+    "keras resnet v2",
     *(key for key in PUBLISHED if getattr(PUBLISHED[key][3], "func", None) is of_timm),
 )  # fmt: skip
 
-#: Networks that take a framework half a minute and more.
-LARGE = ("keras densenet", "keras inception resnet")
+#: Networks that take a framework half a minute and more, and second ones of a kind.
+SLOW = (
+    "keras densenet", "keras inception resnet", "keras efficientnet v2 s",
+    "keras mobilenet v3 large", "keras mobilenet v3, minimalistic",
+)  # fmt: skip

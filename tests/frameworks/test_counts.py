@@ -23,7 +23,10 @@ KERAS = {
     "convnext_xlarge": "ConvNeXtXLarge",
     **{f"densenet{depth}": f"DenseNet{depth}" for depth in (121, 169, 201)},
     **{f"efficientnet_b{i}": f"EfficientNetB{i}" for i in range(8)},
+    **{f"efficientnet_b{i}_tf": f"EfficientNetB{i}" for i in range(8)},
     **{f"efficientnet_v2_{size}": f"EfficientNetV2{size.upper()}" for size in "sml"},
+    **{f"efficientnet_v2_{size}_tf": f"EfficientNetV2{size.upper()}" for size in "sml"},
+    **{f"efficientnet_v2_b{i}": f"EfficientNetV2B{i}" for i in range(4)},
     "inception_resnet_v2": "InceptionResNetV2",
     "inception_resnet_v2_keras": "InceptionResNetV2",
     "inception_v3": "InceptionV3",
@@ -34,11 +37,24 @@ KERAS = {
     "mobilenet_v1_0_25": ("MobileNet", {"alpha": 0.25}),
     "mobilenet_v2": "MobileNetV2",
     "mobilenet_v2_keras": "MobileNetV2",
-    "mobilenet_v3_large": "MobileNetV3Large",
-    "mobilenet_v3_small": "MobileNetV3Small",
+    **{
+        f"mobilenet_v2_{str(alpha).replace('.', '_')}_keras": ("MobileNetV2", {"alpha": alpha})
+        for alpha in (0.35, 0.5, 0.75, 1.3, 1.4)
+    },
+    **{
+        f"mobilenet_v3_{size}{kind}": (f"MobileNetV3{size.title()}", options)
+        for size in ("large", "small")
+        for kind, options in (
+            ("", {}),
+            ("_tf", {}),
+            ("_0_75", {"alpha": 0.75}),
+            ("_minimal", {"minimalistic": True}),
+        )
+    },
     **{f"resnet{depth}": f"ResNet{depth}" for depth in (50, 101, 152)},
     **{f"resnet{depth}_keras": f"ResNet{depth}" for depth in (50, 101, 152)},
     **{f"resnet{depth}_v2": f"ResNet{depth}V2" for depth in (50, 101, 152)},
+    **{f"resnet{depth}_v2_keras": f"ResNet{depth}V2" for depth in (50, 101, 152)},
     **{f"vgg{depth}": f"VGG{depth}" for depth in (16, 19)},
     **{f"vgg{depth}_keras": f"VGG{depth}" for depth in (16, 19)},
     "xception": "Xception",
@@ -75,7 +91,7 @@ PADDLE = {
 
 #: What they ship that zoo does not.
 OTHERS = {
-    "keras": {"NASNetLarge", "NASNetMobile", *(f"EfficientNetV2B{i}" for i in range(4))},
+    "keras": {"NASNetLarge", "NASNetMobile"},
     "paddle": {
         "densenet264", "resnext50_64x4d", "resnext101_32x4d", "resnext152_32x4d",
         "resnext152_64x4d", "shufflenet_v2_swish", "shufflenet_v2_x0_25", "shufflenet_v2_x0_33",

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import BACKENDS
 from filling import load_framework
 from loading import load
-from publishing import CLASSES, LARGE, MAGNIFYING, PUBLISHED, SIDE, of_timm, save_in_keras
+from publishing import CLASSES, MAGNIFYING, PUBLISHED, SIDE, SLOW, of_timm, save_in_keras
+from tables import golden
 
 import zoo
 from zoo.api import conversion
 from zoo.language import options
+from zoo.language.options import Chosen
 from zoo.verification.comparison import error
 from zoo.weights import identification, readers, sources
+from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import published_checkpoint, slots_of, with_heads
 
 
@@ -52,7 +57,7 @@ def cases():
     """Every file in every framework: one framework in turn at each run, the others slow."""
     for number, key in enumerate(PUBLISHED, 1):
         for place, backend in enumerate(BACKENDS):
-            in_turn = place == number % len(BACKENDS) and key not in LARGE
+            in_turn = place == number % len(BACKENDS) and key not in SLOW
             yield pytest.param(key, backend, marks=[] if in_turn else pytest.mark.slow)
 
 
@@ -134,6 +139,14 @@ def of_paddle(network):
         return getattr(paddle.vision.models, name)(**options)
 
 
+#: Of keras.applications, with the models that they are of.
+COUNTED = [
+    row
+    for family in ("densenet", "efficientnet", "mobilenet", "resnet_v2")
+    for row in golden(f"parameters/{family}")
+    if row["source"].startswith("keras.applications ")
+]
+
 COMPACT = ("alexnet", "squeezenet", "mobilenet", "shufflenet", "regnet")
 
 
@@ -168,6 +181,29 @@ def test_paddles_own_names_and_shapes(network):
         assert shapes[slot.names[0]] == shape
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("row", COUNTED, ids=lambda row: row["model"])
+def test_keras_own_names_and_shapes(row):
+    """Of the models whose parameters are counted; networks of the same names differ in shapes."""
+    keras = load_framework("keras")
+    call = re.match(r"keras\.applications (\w+)(?:\((\w+)=([\w.]+)\))? model", row["source"])
+    name, option, value = call.groups()
+    options = {option: value == "True" or float(value)} if option else {}
+    with keras.StatelessScope(initialize_variables=False):
+        model = getattr(keras.applications, name)(weights=None, **options)
+    stored = {
+        f"{layer.name}.{variable.name}": Stored(tuple(variable.shape), "float32", pytest.fail)
+        for layer in model.layers
+        for variable in layer.weights
+    }
+    (table, network), *_ = identification.identify(Path("file.h5"), stored)
+    assert network == row["model"]
+    found = published_checkpoint(table, network, Path("file.h5"), stored, Chosen()).arrays
+    assert {name: each.shape for name, each in found.items()} == {
+        p.name: p.shape for p in zoo.graph(network).parameters
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "network", "side"),
     [
@@ -176,6 +212,8 @@ def test_paddles_own_names_and_shapes(network):
         ("Xception", "xception", 71),
         ("MobileNet", "mobilenet_v1", 32),
         ("MobileNetV2", "mobilenet_v2_keras", 32),
+        ("MobileNetV3Large", "mobilenet_v3_large_tf", 32),
+        ("EfficientNetV2B0", "efficientnet_v2_b0", 32),
     ],
 )
 def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):
@@ -191,7 +229,7 @@ def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_pa
         variable.assign(rng.random(tuple(variable.shape), np.float32))
     chosen = options.checked(False, CLASSES, None, None)
     found = []
-    for file in ("whole.h5", "one.weights.h5", "legacy.h5"):
+    for file in ("whole.h5", "one.weights.h5", "keras1_.h5", "keras2_.h5"):
         path = tmp_path / file
         save_in_keras(model, path)
         stored = readers.read(path).arrays
