@@ -376,6 +376,9 @@ PUBLISHED = {
     "paddle mobilenet v3 large": (
         "paddle", "mobilenet_v3_large", "m3l.pdparams",
         functools.partial(in_paddle, "mobilenet_v3_large", 96)),
+    "paddle shufflenet, swish": (
+        "paddle", "shufflenet_v2_swish", "ns.pdparams",
+        functools.partial(in_paddle, "shufflenet_v2_swish", SIDE)),
     "paddle shufflenet": (
         "paddle", "shufflenet_v2_x0_5", "n.pdparams",
         functools.partial(in_paddle, "shufflenet_v2_x0_5", SIDE)),

@@ -62,7 +62,7 @@ KERAS = {
 PADDLE = {
     "alexnet": "alexnet",
     "alexnet_paddle": "alexnet",
-    **{f"densenet{depth}": f"densenet{depth}" for depth in (121, 161, 169, 201)},
+    **{f"densenet{depth}": f"densenet{depth}" for depth in (121, 161, 169, 201, 264)},
     "googlenet_paddle": "googlenet",
     "inception_v3": "inception_v3",
     "inception_v3_paddle": "inception_v3",
@@ -76,11 +76,17 @@ PADDLE = {
     "mobilenet_v3_large": "mobilenet_v3_large",
     "mobilenet_v3_small": "mobilenet_v3_small",
     **{f"resnet{depth}": f"resnet{depth}" for depth in (18, 34, 50, 101, 152)},
-    "resnext50_32x4d": "resnext50_32x4d",
-    "resnext101_64x4d": "resnext101_64x4d",
+    **{
+        f"resnext{depth}_{groups}x4d": f"resnext{depth}_{groups}x4d"
+        for depth in (50, 101, 152)
+        for groups in (32, 64)
+    },
     "wide_resnet50_2": "wide_resnet50_2",
     "wide_resnet101_2": "wide_resnet101_2",
-    **{f"shufflenet_v2_{width}": f"shufflenet_v2_{width}" for width in ("x0_5", "x1_0", "x1_5")},
+    **{
+        f"shufflenet_v2_{width}": f"shufflenet_v2_{width}"
+        for width in ("x0_25", "x0_33", "x0_5", "x1_0", "x1_5", "swish")
+    },
     "shufflenet_v2_x2_0": "shufflenet_v2_x2_0",
     "shufflenet_v2_x2_0_paddle": "shufflenet_v2_x2_0",
     **{f"squeezenet1_{i}": f"squeezenet1_{i}" for i in (0, 1)},
@@ -90,13 +96,7 @@ PADDLE = {
 }
 
 #: What they ship that zoo does not.
-OTHERS = {
-    "keras": {"NASNetLarge", "NASNetMobile"},
-    "paddle": {
-        "densenet264", "resnext50_64x4d", "resnext101_32x4d", "resnext152_32x4d",
-        "resnext152_64x4d", "shufflenet_v2_swish", "shufflenet_v2_x0_25", "shufflenet_v2_x0_33",
-    },
-}  # fmt: skip
+OTHERS = {"keras": {"NASNetLarge", "NASNetMobile"}, "paddle": set[str]()}
 
 NO_GAMMA = "batch norms without gamma"
 RESNET_BIASES = "biases of convolutions, which batch norms follow"

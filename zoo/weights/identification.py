@@ -138,6 +138,16 @@ def identify(
     return candidates
 
 
+def best(
+    matches: Sequence[tuple[Source, str]], stored: Mapping[str, Stored]
+) -> list[tuple[Source, str]]:
+    """Return those of the networks found that have the most shapes in common with a file."""
+    if len({network for _, network in matches}) == 1:
+        return list(matches)
+    counted = [count_matching_shapes(table, network, stored) for table, network in matches]
+    return [match for match, count in zip(matches, counted, strict=True) if count == max(counted)]
+
+
 def closest(
     pairs: Iterable[tuple[Source, str | Graph]], seen: Sequence[View]
 ) -> tuple[tuple[Source, str | Graph], View] | None:

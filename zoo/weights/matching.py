@@ -16,7 +16,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
-from zoo.weights import classifier, counts, identification, readers, sources
+from zoo.weights import alike, classifier, counts, identification, readers, sources
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.identification import Exchanged, View, count_matching_shapes, has_names_of
@@ -157,6 +157,9 @@ def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Sou
             note = ""
             if table.name == counts.OWN:
                 network, note = _among_variants(path, matches, view)
+            elif not exchanged:
+                published = [match for match in matches if match[0].name != counts.OWN]
+                network = alike.network_of(path, identification.best(published, view.arrays))
             departs = identification.exchange(table, network, view.arrays) if exchanged else None
             users = [each for each, name in matches if name == network]
             return _Found(users[:1] if exchanged else users, network, view, departs, note)
