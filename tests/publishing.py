@@ -195,16 +195,16 @@ def save_in_keras(model, path):
 def of_timm(network, path, dtype):
     """A file with timm's names; the outputs are those that timm's own model gave."""
     row = next(row for row in golden("timm") if row["network"] == network)
-    side = int(row["side"])
+    side, gain = int(row["side"]), float(row["gain"])
     shapes = shapes_in_timm(network)
+    arrays = {n: value_by_name(n, s, gain).astype(dtype) for n, s in shapes.items()}
     if path.suffix == ".safetensors":
         from safetensors.numpy import save_file
 
-        save_file({n: value_by_name(n, s).astype(dtype) for n, s in shapes.items()}, path)
+        save_file(arrays, path)
     else:
         torch = load_framework("torch")
-        torch.save({n: torch.from_numpy(value_by_name(n, s).astype(dtype)) for n, s in
-                    shapes.items()}, path)  # fmt: skip
+        torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
     logits = np.array([[float(value) for value in row["logits"].split()]])
     x = photographs(1, (3, side, side))
     return x, {"logits": logits}, {"input_size": side, "num_classes": CLASSES}
@@ -282,6 +282,11 @@ PUBLISHED = {
         "timm", "vgg11", "pytorch_model.bin", functools.partial(vgg_in_torch, "TimmVgg", "vgg11")),
     "timm efficientnet": (
         "timm", "efficientnet_b0", "tb0.pth", functools.partial(of_timm, "efficientnet_b0")),
+    "timm efficientnet, tf": (
+        "timm", "efficientnet_v2_b0", "te2.pth", functools.partial(of_timm, "efficientnet_v2_b0")),
+    "timm mobilenet v3 large, tf": (
+        "timm", "mobilenet_v3_large_tf", "tm3l.safetensors",
+        functools.partial(of_timm, "mobilenet_v3_large_tf")),
     "timm mnasnet": (
         "timm", "mnasnet0_5", "tm.safetensors", functools.partial(of_timm, "mnasnet0_5")),
     "timm mobilenet": (
