@@ -19,7 +19,7 @@ import zoo
 from zoo.weights import sources
 from zoo.weights.slots import slots_of
 
-SIDE = 64  # pixels of what need not be large: VGGs then have a last map of 2x2
+SIDE = 64  # pixels of what need not be large
 CLASSES = 10
 
 
@@ -53,7 +53,7 @@ def vgg_in_torch(kind, name, path, dtype):
 
     x = photographs(2, (3, SIDE, SIDE))
     with torch.random.fork_rng():
-        model = getattr(in_torch, kind)(name, CLASSES, SIDE // 32).to(getattr(torch, dtype))
+        model = getattr(in_torch, kind)(name, CLASSES).to(getattr(torch, dtype))
         outputs = fill_torch(model, x)
     if path.suffix == ".safetensors":
         from safetensors.torch import save_file

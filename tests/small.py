@@ -6,4 +6,5 @@ _FOLDER = Path(__file__).parent / "small_networks"
 
 VGG = f"{_FOLDER / 'small_vgg.yaml'}:small_vgg"
 VGG_BN = f"{_FOLDER / 'small_vgg.yaml'}:small_vgg_bn"
+VGG_POOLED = f"{_FOLDER / 'small_vgg.yaml'}:small_vgg_pooled"
 GOOGLENET = f"{_FOLDER / 'small_googlenet.yaml'}:small_googlenet"

@@ -11,7 +11,7 @@ from zoo.language import graphs
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"num_classes": 0}, "num_classes must be an integer from 1 to 1,000,000, got 0"),
+        ({"num_classes": -1}, "num_classes must be an integer from 0 to 1,000,000, got -1"),
         ({"in_channels": 2.5}, "in_channels must be an integer from 1 to 1,000,000, got 2.5"),
         ({"num_classes": True}, "num_classes must be an integer"),
         ({"input_size": "224"}, "input_size must be an integer from 1 to 8192 or"),

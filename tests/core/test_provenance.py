@@ -142,7 +142,7 @@ def test_a_tag_names_one_of_the_files(file, publish, tmp_path, monkeypatch):
 
 def timms(tmp_path, metadata=None):
     path = tmp_path / "model.safetensors"
-    return write(path, "timm", "mobilenet_v3_small_timm", metadata)
+    return write(path, "timm", "mobilenet_v3_small_minimal", metadata)
 
 
 @pytest.mark.parametrize("inside", [True, False])
@@ -160,6 +160,36 @@ def test_what_timms_file_says_of_itself(inside, tmp_path):
         **{"crop": 0.95, "keep_aspect": False, "interpolation": "bicubic"},
         **{"mean": [0.5, 0.5, 0.5], "std": [0.25, 0.5, 0.5]},
     }
+
+
+@pytest.mark.parametrize("beside", [False, True])
+@pytest.mark.parametrize(
+    ("architecture", "network"),
+    [
+        ("efficientnet_b0", "efficientnet_b0"),
+        ("tf_efficientnet_b0", "efficientnet_b0_tf"),
+        ("resnet18", None),
+        (5, None),
+    ],
+)
+def test_networks_that_differ_in_no_array_are_told_apart_by_timms_word(
+    tmp_path, architecture, network, beside
+):
+    config = {**CONFIG, "architecture": architecture}
+    path = write(
+        tmp_path / "model.safetensors",
+        "timm",
+        "efficientnet_b0_tf",
+        None if beside else {"pretrained_cfg": json.dumps(config)},
+    )
+    if beside:
+        config = {"architecture": architecture, "pretrained_cfg": CONFIG}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    if network is None:
+        with pytest.raises(WeightsError, match="of efficientnet_b0 and of efficientnet_b0_tf"):
+            loading.find(path, None, Chosen())
+    else:
+        assert loading.find(path, None, Chosen()).model == network
 
 
 def test_the_configuration_of_another_file_is_not_read(tmp_path):

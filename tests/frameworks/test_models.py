@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import BACKENDS
 from counting import DENSE, count, index
+from small import VGG_POOLED
 from tables import COUNTS, INCEPTION_3A, golden
 
 import zoo
@@ -73,7 +74,7 @@ def test_every_row_of_the_tutorials_summary(framework, backend):
 #: Odd sizes, other numbers of channels and of classes, and batches.
 CASES = [
     ("googlenet", {"aux": True, "input_size": (133, 101)}, 2),
-    ("vgg11_bn", {"input_size": (71, 45), "in_channels": 4, "num_classes": 7}, 1),
+    (VGG_POOLED, {"input_size": (71, 45), "in_channels": 4, "num_classes": 7}, 1),
     ("lenet5", {}, 3),
     ("alexnet_two_towers", {"input_size": (67, 71), "num_classes": 7}, 2),
     ("squeezenet1_1", {"input_size": (61, 44), "num_classes": 7}, 2),

@@ -103,33 +103,36 @@ def features(stages, batch_norm):
 
 
 class TorchvisionVgg(nn.Module):
-    """torchvision's; ``side`` is that of its last map, 7 in what is published."""
+    """torchvision's."""
 
-    def __init__(self, name, classes, side):
+    def __init__(self, name, classes):
         super().__init__()
         self.features = features(VGG[name.removesuffix("_bn")], name.endswith("_bn"))
+        self.avgpool = nn.AdaptiveAvgPool2d(7)
         self.classifier = nn.Sequential(
-            nn.Linear(512 * side * side, 4096), nn.ReLU(), nn.Dropout(),
+            nn.Linear(512 * 7 * 7, 4096), nn.ReLU(), nn.Dropout(),
             nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(),
             nn.Linear(4096, classes),
         )  # fmt: skip
 
     def forward(self, x):
-        return self.classifier(self.features(x).flatten(1))
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
 
 
 class TimmVgg(nn.Module):
-    """timm's, whose first dense layers are convolutions."""
+    """timm's, whose first dense layers are convolutions; it enlarges maps of less than 7x7."""
 
-    def __init__(self, name, classes, side):
+    def __init__(self, name, classes):
         super().__init__()
         self.features = features(VGG[name.removesuffix("_bn")], name.endswith("_bn"))
         self.pre_logits = nn.Module()
-        self.pre_logits.fc1 = nn.Conv2d(512, 4096, side)
+        self.pre_logits.fc1 = nn.Conv2d(512, 4096, 7)
         self.pre_logits.fc2 = nn.Conv2d(4096, 4096, 1)
         self.head = nn.Module()
         self.head.fc = nn.Linear(4096, classes)
 
     def forward(self, x):
-        x = F.relu(self.pre_logits.fc1(self.features(x)))
+        x = self.features(x)
+        x = F.adaptive_avg_pool2d(x, [max(7, side) for side in x.shape[2:]])
+        x = F.relu(self.pre_logits.fc1(x))
         return self.head.fc(F.relu(self.pre_logits.fc2(x)).mean((2, 3)))

@@ -5,16 +5,17 @@ Some variants differ in what no array shows: in padding, an epsilon, or an activ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.errors import WeightsError
-from zoo.weights import cache
+from zoo.weights import cache, provenance
 from zoo.weights.sources import Source
 
 
 def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> str:
-    """Return the network of a file: the only one, or the one whose published file it is.
+    """Return the network of a file: the only one, the one whose file it is, or timm's own word.
 
     Args:
         path: The file.
@@ -29,6 +30,13 @@ def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> str:
     for table, network in matches:
         if cache.recognised(path, [table], network) != (None, None):
             return network
+    if stated := provenance.architecture(path):
+        name = re.compile(rf"/{re.escape(stated)}(?![A-Za-z0-9])")
+        for table, network in matches:
+            if table.name == "timm" and any(
+                name.search(file.url) for file in table.networks[network].published
+            ):
+                return network
     raise WeightsError(
         f"{path}: its names and shapes are those of {' and of '.join(networks)}, which compute "
         "different things with them. Name the network: 'zoo convert --model', or the model of "

@@ -113,22 +113,38 @@ class _Config(BaseModel):
         }
 
 
+def architecture(path: Path) -> str | None:
+    """Return timm's name of the network of a file, where the file or its configuration states it."""
+    try:
+        _, stated, beside = _read(path)
+    except (OSError, ValueError, RecursionError):
+        return None  # a wrong configuration is reported when it is used
+    for each in (beside, stated):
+        name = each.get("architecture") if isinstance(each, dict) else None
+        if isinstance(name, str) and name:
+            return name
+    return None
+
+
+def _read(path: Path) -> tuple[str, Any, Any]:
+    """Return where a ``pretrained_cfg`` is, the same as data, and the configuration it is in."""
+    if path.suffix.lower() == ".safetensors":
+        text = zoo_file.metadata(path).get("pretrained_cfg", "")
+        if text:
+            return f"{path}: pretrained_cfg", json.loads(text), None
+    if path.name in _BESIDE_CONFIG and (beside := path.parent / _CONFIG).is_file():
+        with beside.open("rb") as opened:
+            config = json.loads(opened.read(_MAX_CONFIG))
+        stated = config.get("pretrained_cfg") if isinstance(config, dict) else None
+        return f"{beside}: pretrained_cfg", stated, config
+    return "", None, None
+
+
 def _config(path: Path) -> _Config | None:
     """Return the ``pretrained_cfg`` in a file, or in the configuration that timm puts beside it."""
-    is_safetensors = path.suffix.lower() == ".safetensors"
-    where, text = f"{path}: pretrained_cfg", ""
-    if is_safetensors:
-        text = zoo_file.metadata(path).get("pretrained_cfg", "")
+    where = f"{path if path.name not in _BESIDE_CONFIG else path.parent / _CONFIG}: pretrained_cfg"
     try:
-        if text:
-            stated = json.loads(text)
-        elif path.name in _BESIDE_CONFIG and (beside := path.parent / _CONFIG).is_file():
-            where = f"{beside}: pretrained_cfg"
-            with beside.open("rb") as opened:
-                config = json.loads(opened.read(_MAX_CONFIG))
-            stated = config.get("pretrained_cfg") if isinstance(config, dict) else None
-        else:
-            return None
+        where, stated, _ = _read(path)
         return None if stated is None else _Config.model_validate(stated)
     except ValidationError as error:
         first = error.errors()[0]
