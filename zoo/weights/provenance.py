@@ -114,7 +114,7 @@ class _Config(BaseModel):
 
 
 def architecture(path: Path) -> str | None:
-    """Return timm's name of the network of a file, where the file or its configuration states it."""
+    """Return timm's name of the network of a file, where the file or its configuration has it."""
     try:
         _, stated, beside = _read(path)
     except (OSError, ValueError, RecursionError):
