@@ -171,7 +171,7 @@ FAULTS = {
     "a relu left out": Fault("act", no_op("act")),
     "a relu left out of a branch": Fault("mix.b.relu", no_op("mix.b.relu")),
     "an average that counts its padding": Fault(
-        "mix.c.pool", attributes("mix.c.pool", counts=None)
+        "mix.c.pool", attributes("mix.c.pool", counted=None)
     ),
     "a dilation of 1 for 2": Fault(
         "grouped", attributes("grouped", dilation=(1, 1), padding=(1, 1, 1, 1))

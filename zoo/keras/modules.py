@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 
 from zoo.graphs.nodes import Node
 
@@ -102,9 +103,9 @@ def averages(x: Any, axis: int, count: int) -> Any:
     line = x[0, :, 0, 0] if axis == 1 else x[0, 0, :, 0]
     ones = ops.cast(ops.ones_like(line), "int32")
     size, position = ops.sum(ones), ops.cumsum(ones) - 1
-    number = ops.arange(count, dtype="int32")[:, None]
-    begun = number * size < count * (position + 1)
-    unfinished = position * count < (number + 1) * size
+    number = np.arange(count, dtype="int32")[:, None]
+    begun = size * number < (position + 1) * count
+    unfinished = position * count < size * (number + 1)
     inside = ops.cast(ops.logical_and(begun, unfinished), "int32")
     widths = ops.sum(inside, axis=1, keepdims=True)
     return ops.cast(inside, x.dtype) / ops.cast(widths, x.dtype)

@@ -135,13 +135,11 @@ def layer_norm(node: Node, dtype: str, seed: int) -> list[Step]:
 @OPERATIONS.register
 def affine(node: Node, dtype: str, seed: int) -> list[Step]:
     attrs = node.attributes
-    axes = "abcd"[: len(node.shape) + 1]
-    channels, *size = node.shape
     return [
         keras.layers.EinsumDense(
-            f"{axes},{axes[-1]}->{axes}",
-            (*(None for _ in size), channels),
-            bias_axes=axes[-1] if attrs["shift"] else None,
+            "...c,c->...c",
+            (node.shape[0],),
+            bias_axes="c" if attrs["shift"] else None,
             kernel_initializer=keras.initializers.Constant(attrs["scale_init"]),
             dtype=dtype,
             name=node.name,
