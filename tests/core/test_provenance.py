@@ -162,6 +162,18 @@ def test_what_timms_file_says_of_itself(inside, tmp_path):
     }
 
 
+def test_a_file_that_was_published_for_a_network_that_is_alike_is_refused(tmp_path, publish):
+    path = write(tmp_path / "renamed.safetensors", "timm", "efficientnet_b0_tf")
+    assert loading.find(path, "efficientnet_b0", Chosen()).model == "efficientnet_b0"
+    publish(path, "timm", "efficientnet_b0_tf")
+    with pytest.raises(
+        WeightsError, match="timm's file of efficientnet_b0_tf, whose .* build 'eff"
+    ):
+        loading.find(path, "efficientnet_b0", Chosen())
+    assert loading.find(path, "efficientnet_b0_tf", Chosen()).origin["source"] == "timm"
+    assert loading.find(path, None, Chosen()).model == "efficientnet_b0_tf"
+
+
 @pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize(
     ("architecture", "network"),

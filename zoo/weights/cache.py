@@ -119,6 +119,23 @@ def recognised(
     return None, None
 
 
+def published_as(path: Path, tables: Iterable[Source]) -> tuple[Source, str] | None:
+    """Find the network that a file was published for, by its hash.
+
+    Args:
+        path: The file.
+        tables: The sources to consider.
+    """
+    hashes: dict[str, str] = {}
+    for table in tables:
+        for network, entry in table.networks.items():
+            for kind, expected in filter(None, (file.hash for file in entry.published)):
+                actual = hashes[kind] = hashes.get(kind) or _hash(path, kind)
+                if actual.startswith(expected):
+                    return table, network
+    return None
+
+
 def _unknown(table: Source, network: str) -> str:
     """Return the error for a network that a source does not have: its variants, or who has it."""
     variants = [name for name in table.networks if name.startswith(f"{network}_")]

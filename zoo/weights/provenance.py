@@ -45,11 +45,18 @@ def stated(
         a source, and that source's licence; otherwise it states whose names the file has.
 
     Raises:
-        WeightsError: What the file says of itself is wrong.
+        WeightsError: The file was published for another network, whose arrays are alike; or what it
+            says of itself is wrong.
     """
     table = tables[0] if file else None
     if file is None and not notes:
         table, file = cache.recognised(path, tables, checkpoint.model)
+        if table is None and (other := cache.published_as(path, tables)):
+            raise WeightsError(
+                f"{path} is {other[0].title}'s file of {other[1]}, whose arrays have the names and "
+                f"shapes of those of {checkpoint.model}, but which computes something else with "
+                f"them; build {other[1]!r}"
+            )
     if table and file:
         licence = file.licence or table.networks[checkpoint.model].licence or table.licence
         origin = {"source": table.title, "file": path.name, "licence": licence}
