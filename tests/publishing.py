@@ -404,5 +404,5 @@ MAGNIFYING = (
 #: Networks that take a framework half a minute and more, and second ones of a kind.
 SLOW = (
     "keras densenet", "keras inception resnet", "keras efficientnet v2 s",
-    "keras mobilenet v3 large", "keras mobilenet v3, minimalistic",
+    "keras mobilenet v3 large", "keras mobilenet v3, minimalistic", "timm xception",
 )  # fmt: skip
