@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from small import GOOGLENET
 
 import zoo
+from zoo.data import images
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.verification.comparison import error
 
@@ -190,3 +194,11 @@ def test_unknown_nodes_and_none(model):
         zoo.extractor(model, [])
     with pytest.raises(InputError, match="at this size|was built for inputs"):
         zoo.predict(model, np.zeros((1, 3, 9_000, 1), np.float32))
+
+
+def test_the_command_line_shows_no_classes_of_a_network_without_any():
+    command = [sys.executable, "-m", "zoo", "predict", str(images.default())]
+    command += ["--model", "resnet20", "--backend", "torch", "--num-classes", "0"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "error: this resnet20 has no classifier, and so no classes to show" in result.stderr

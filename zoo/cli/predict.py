@@ -87,6 +87,8 @@ def predict(
             network = zoo.load(str(weights), backend, **arguments, seed=seed)
         outputs = zoo.predict(network, zoo.preprocess(image, network))
     graph = zoo.graph_of(network)
+    if graph.options["num_classes"] == 0:
+        raise InputError(f"this {graph.name} has no classifier, and so no classes to show")
     logits = outputs[graph.outputs[0].name] if isinstance(outputs, dict) else outputs
     classes = _classes(logits, graph, count, with_names=weights is not None)
     result = {
