@@ -200,5 +200,5 @@ def test_the_command_line_shows_no_classes_of_a_network_without_any():
     command = [sys.executable, "-m", "zoo", "predict", str(images.default())]
     command += ["--model", "resnet20", "--backend", "torch", "--num-classes", "0"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 1
+    assert result.returncode == 2, result.stderr
     assert "error: this resnet20 has no classifier, and so no classes to show" in result.stderr
