@@ -156,7 +156,7 @@ def _open_locked(path: Path, *, wait: bool = False, create: bool = True) -> int 
             return file
         os.close(file)
         raise
-    except BaseException:
+    except BaseException:  # an interrupt must not leak the open file
         os.close(file)
         raise
     os.close(file)

@@ -128,7 +128,7 @@ MESSAGES = {
 
 
 def test_messages(tmp_path):
-    pytest.importorskip("msgpack")
+    pytest.importorskip("msgpack")  # comes with Flax
     paths = []
     for number, code in enumerate(MESSAGES.values()):
         paths.append(tmp_path / f"{number}.msgpack")

@@ -13,7 +13,7 @@ import zoo
 from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.options import Chosen
-from zoo.weights import loading, sources, zoo_file
+from zoo.weights import fitting, loading, sources, zoo_file
 from zoo.weights.slots import slots_of
 
 LICENCE = "CC BY-NC 4.0"
@@ -64,7 +64,7 @@ def publish(monkeypatch):
 def opened(weights, network=None):
     """The checkpoint, and the graph that a model gets."""
     checkpoint = loading.find(weights, network, Chosen())
-    graph, _ = loading.filling(checkpoint.graph(), checkpoint, dtype="float16")
+    graph, _ = fitting.filling(checkpoint.graph(), checkpoint, dtype="float16")
     return graph
 
 
@@ -172,6 +172,15 @@ def test_a_file_that_was_published_for_a_network_that_is_alike_is_refused(tmp_pa
         loading.find(path, "efficientnet_b0", Chosen())
     assert loading.find(path, "efficientnet_b0_tf", Chosen()).origin["source"] == "timm"
     assert loading.find(path, None, Chosen()).model == "efficientnet_b0_tf"
+
+
+def test_the_file_with_the_damage_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    path = write(
+        tmp_path / "model.safetensors", "timm", "mnasnet0_5", metadata={"pretrained_cfg": "{"}
+    )
+    with pytest.raises(WeightsError, match=r"model\.safetensors: pretrained_cfg: "):
+        loading.find(path, None, Chosen())
 
 
 @pytest.mark.parametrize("beside", [False, True])

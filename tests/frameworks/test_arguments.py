@@ -114,7 +114,7 @@ def test_a_wrong_argument_is_zoos_own_error(calls, tmp_path, monkeypatch):
                 except AssertionError as error:
                     if name != "testing.assert_same" or "is not" not in str(error):
                         wrong.append(f"{name}, {parameter}={described}: {error!r}")
-                except Exception as error:
+                except Exception as error:  # what is no ZooError is the fault looked for
                     wrong.append(f"{name}, {parameter}={described}: {error!r}")
     assert not wrong, "\n".join(wrong)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from everything import LAYERS
+from loading import load
 
 import zoo
 from zoo.errors import InputError
@@ -75,7 +76,7 @@ def test_sizes_that_would_be_padded_in_another_way_are_refused(spec, spec_file, 
 
 
 def test_keras_models_state_that_they_take_any_size(spec, spec_file):
-    pytest.importorskip("keras")
+    load("keras")
     assert zoo.build(spec, "keras").input_shape == (None, None, None, 3)
     assert zoo.build("vgg9", "keras", input_size=32).input_shape == (None, 32, 32, 3)
     fixed = zoo.build(spec_file(CEIL, header=HEADER), "keras")

@@ -9,7 +9,7 @@ from typing import Any
 from zoo.backend import registry
 from zoo.graphs.graph import Graph
 from zoo.language.options import Chosen
-from zoo.weights import loading, own
+from zoo.weights import fitting, loading, own
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.sources import Source
 
@@ -67,7 +67,7 @@ def build(
         WeightsError: The weights do not fit.
         BackendError: The framework is not installed, or cannot build the network.
     """
-    network, fill = loading.filling(
+    network, fill = fitting.filling(
         network, checkpoint, dtype=dtype, head=head, stem=stem, seed=seed, init=init, mmap=mmap
     )
     return registry.load(backend).build(network, fill, dtype, seed % 2**31)

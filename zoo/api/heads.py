@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from zoo import arguments
 from zoo.api.networks import network_and_weights
-from zoo.backend.unwrapping import find_built
+from zoo.backend.unwrapping import find
 from zoo.errors import InputError
-from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.language import options
-from zoo.language.graphs import graph_of_document
+from zoo.language.graphs import with_options
 from zoo.weights import initial
 from zoo.weights.checking import widest
 from zoo.weights.checkpoint import Array
@@ -61,9 +59,9 @@ def reset_head(
         raise InputError("reset_head needs num_classes, or classes, the names of the new classes")
     dtype = initial.check(init, widest(array.dtype.name for array in weights.values()), seed)
     seed = arguments.integer("seed", seed)
-    changed = _with_classes(network, chosen.num_classes, chosen.classes)
+    changed = with_options(network, num_classes=chosen.num_classes, classes=chosen.classes)
     # The classifiers are the layers whose size depends on the number of classes.
-    larger = _with_classes(network, max(chosen.num_classes, 1) + 1)
+    larger = with_options(network, num_classes=max(chosen.num_classes, 1) + 1, classes=None)
     sizes = {p.name: p.shape for p in larger.parameters}
     new = frozenset(p.name for p in changed.parameters if p.shape != sizes[p.name])
     draw = initial.drawing(changed, seed, init, dtype, new)
@@ -71,12 +69,5 @@ def reset_head(
     def fill(parameter: Parameter) -> Array:
         return draw(parameter) if parameter.name in new else weights[parameter.name]
 
-    backend, inner, _ = find_built(model)
+    backend, inner = find(model)
     return backend.build_beside(inner, changed, fill, dtype, seed % 2**31)
-
-
-def _with_classes(graph: Graph, number: int, names: tuple[str, ...] | None = None) -> Graph:
-    document: Any = graph.document
-    chosen = {**graph.options, "num_classes": number, "classes": names}
-    changed = graph_of_document(graph.name, document, options.Chosen(**chosen))
-    return replace(changed, origin=graph.origin)

@@ -77,7 +77,7 @@ def build(
     Returns:
         A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model`` or ``flax.nnx.Module``. The
         first two take [N, C, H, W], the others [N, H, W, C]; all return logits [N, num_classes],
-            or features [N, F] if there is no classifier.
+        or features [N, F] if there is no classifier.
 
     Raises:
         UnknownNameError: There is no such model, backend, initialiser or dtype.
@@ -104,7 +104,7 @@ def build(
     dtype = initial.check(init, dtype, seed)
     if weights is not None:
         from zoo.api import checkpoints
-        from zoo.weights import loading
+        from zoo.weights import fitting
 
         chosen = options.checked(**network.options)
         checkpoint = checkpoints.find(weights, network, chosen, head)
@@ -113,10 +113,10 @@ def build(
                 size = {"input_size": checkpoint.input_size}
                 network = graphs.graph(name, **{**network.options, **size})
             requested = options.checked(aux, num_classes, in_channels, input_size, classes)
-            network = loading.fitted(network, checkpoint, requested, head, stem)
+            network = fitting.fitted(network, checkpoint, requested, head, stem)
             names = checkpoint.chosen.classes or ()
             if classes is None and len(names) == network.options["num_classes"] > 0:
-                network = graphs.graph(name, **{**network.options, "classes": names})
+                network = graphs.with_options(network, classes=names)
             return checkpoints.build(
                 network,
                 checkpoint,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from zoo.backend.base import Array, Backend
@@ -11,8 +10,7 @@ from zoo.backend.unwrapping import find_built
 from zoo.errors import SpecError, WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
-from zoo.language.graphs import graph_of_document
-from zoo.language.options import Chosen
+from zoo.language.graphs import with_options
 from zoo.ops.composite import opened
 from zoo.weights.checking import check, floating, widest
 
@@ -74,14 +72,12 @@ def _with_its_classes(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     different = [p for p in graph.parameters if shapes.get(p.name, p.shape) != p.shape]
     if not different:
         return graph
-    options = Chosen(**{**graph.options, "num_classes": shapes[different[0].name][0]})
-    document: Any = graph.document  # annotated as a general mapping
     try:
-        changed = graph_of_document(graph.name, document, options)
+        changed = with_options(graph, num_classes=shapes[different[0].name][0])
     except SpecError:  # or an option that is out of range
         return graph
     fits = all(shapes.get(p.name, p.shape) == p.shape for p in changed.parameters)
-    return replace(changed, origin=graph.origin) if fits else graph
+    return changed if fits else graph
 
 
 def _check_layers(backend: Backend, model: Any, graph: Graph, dtype: str) -> None:

@@ -70,4 +70,4 @@ def _open_streams() -> None:
             os.open(os.devnull, flags)  # gets the lowest number that is free
         if getattr(sys, name) is None:
             mode = "w" if number else "r"
-            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115  (for good)

@@ -57,7 +57,7 @@ def read(image: Source, mode: str) -> Image.Image:
     except UnidentifiedImageError:
         reason = "no format that Pillow knows" if os.path.getsize(path) else "the file is empty"
         raise InputError(f"{shown}: cannot be read as an image ({reason})") from None
-    except Exception as error:
+    except Exception as error:  # a damaged image can make Pillow raise anything
         raise _unreadable(shown, error) from None
 
 
@@ -77,7 +77,7 @@ def _converted(image: Image.Image, mode: str, name: str) -> Image.Image:
         if upright.mode == "P" and "transparency" in upright.info:  # else Pillow warns
             upright = upright.convert("RGBA")
         return upright.convert(_BY_WAY_OF.get(upright.mode, mode)).convert(mode)
-    except Exception as error:
+    except Exception as error:  # a damaged image can make Pillow raise anything
         raise _unreadable(name, error) from None
 
 

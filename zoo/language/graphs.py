@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from zoo import arguments
@@ -81,6 +82,26 @@ def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> 
     return expand(model, validate(stated), document, chosen)
 
 
+def with_options(graph: Graph, **changes: Any) -> Graph:
+    """Return the graph of the same spec with some options changed, and of the same origin.
+
+    Args:
+        graph: The network.
+        changes: Fields of :class:`zoo.language.options.Chosen`; None is the spec's own value.
+
+    Raises:
+        SpecError, InputError: As :func:`graph` does.
+
+    Example:
+        >>> import zoo
+        >>> with_options(zoo.graph("vgg16"), num_classes=10).num_parameters
+        134301514
+    """
+    document: Any = graph.document  # annotated as a general mapping
+    chosen = options.Chosen(**{**graph.options, **changes})
+    return replace(graph_of_document(graph.name, document, chosen), origin=graph.origin)
+
+
 @functools.lru_cache(maxsize=64)
 def left_out(graph: Graph) -> frozenset[str]:
     """Return the names of the parameters of the classifiers that a graph omits.
@@ -90,13 +111,10 @@ def left_out(graph: Graph) -> frozenset[str]:
     headless = graph.options["num_classes"] == 0
     if not graph.omitted and not headless:
         return frozenset()
-    document: Any = graph.document
-    chosen = options.Chosen(**graph.options)
-    if headless:
-        chosen = chosen._replace(num_classes=None)
+    changes: dict[str, Any] = {"num_classes": None} if headless else {}
     if graph.omitted:  # the heads may need the spec's own input size
-        chosen = chosen._replace(aux=True, input_size=None)
-    whole = graph_of_document(graph.name, document, chosen)
+        changes |= {"aux": True, "input_size": None}
+    whole = with_options(graph, **changes)
     return frozenset(p.name for p in whole.parameters) - {p.name for p in graph.parameters}
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from zoo.errors import InputError, SpecError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
-from zoo.language.graphs import graph_of_document
-from zoo.language.options import MAX_IMAGE, Chosen
+from zoo.language.graphs import with_options
+from zoo.language.options import MAX_IMAGE
 from zoo.ops import OPS
 
 #: What a spec computes from the size of its input.
@@ -62,9 +62,7 @@ def resized(graph: Graph, height: int, width: int) -> Graph:
     Raises:
         SpecError: The spec does not fit this size.
     """
-    document: Any = graph.document
-    chosen = Chosen(**{**graph.options, "input_size": (height, width)})
-    return graph_of_document(graph.name, document, chosen)
+    return with_options(graph, input_size=(height, width))
 
 
 def is_known(side: Any) -> bool:

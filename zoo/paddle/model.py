@@ -104,8 +104,8 @@ class Network(Stack):
     """A whole network.
 
     Takes [N, C, H, W] of the size it was built for, and of every size that means the same layers
-    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of
-    them if it has auxiliary heads.
+    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it has
+    auxiliary heads.
     """
 
     def __init__(self, graph: Graph, factory: Factory) -> None:

@@ -102,8 +102,8 @@ class Network(Stack):
     """A whole network.
 
     Takes [N, C, H, W] of the size it was built for, and of every size that means the same layers
-    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of
-    them if it has auxiliary heads.
+    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it has
+    auxiliary heads.
     """
 
     def __init__(self, graph: Graph, factory: Factory) -> None:
@@ -157,7 +157,7 @@ def _plan(module: nn.Module) -> Plan | None:
     return (module._program, module._output) if isinstance(module, Stack) else None
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # untyped in PyTorch
 def _check_size(graph: Graph, shape: tuple[Any, ...]) -> None:
     sizes.check(graph, shape)
 

@@ -117,6 +117,7 @@ def avg_pool(node: Node, factory: Factory) -> nn.Module:
     attrs = node.attributes
     top, bottom, left, right = attrs["padding"]
     height, width = attrs["kernel_size"]
+    # PyTorch's own layer refuses more than half a kernel.
     native = (top, left) == (bottom, right) and top <= height // 2 and left <= width // 2
     if native and attrs["counted"] in (None, (0, 0, 0, 0)):
         counts = attrs["counted"] is None

@@ -171,7 +171,7 @@ def _by_contents(path: Path, start: bytes, size: int) -> str | None:
             raise WeightsError(f"{path}: {what.format(npz=_NPZ, model=_MODEL)}")
     if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", start, re.IGNORECASE):
         raise WeightsError(
-            f"{path}: a page of the web (HTML), not the file; download it again from the link of "
+            f"{path}: an HTML page, not the file; download it again from the link of "
             "the file itself, not of the page that shows it"
         )
     if re.match(rb"\x08[\x01-\x20]\x12[\x01-\x40][\w.-]+", start):  # version and producer

@@ -176,15 +176,12 @@ def _among_variants(
         are; and a note.
     """
 
-    def score(table: sources.Source, name: str) -> int:
-        return count_matching_shapes(table, name, view.arrays)
-
-    scores = [(name, score(table, name)) for table, name in matches]
-    alike = list(dict.fromkeys(name for name, each in scores if each == scores[0][1]))
+    best = identification.best(matches, view.arrays)
+    names = list(dict.fromkeys(name for _, name in best))
     stem = path.name.lower()
-    called = [name for name in alike if re.match(rf"{re.escape(name)}(?![a-z0-9])", stem)]
-    network = max(called, key=len) if called else alike[0]
-    others = [name for name in alike if name != network]
+    called = [name for name in names if re.match(rf"{re.escape(name)}(?![a-z0-9])", stem)]
+    network = max(called, key=len) if called else names[0]
+    others = [name for name in names if name != network]
     return network, f"could be of {' or '.join(others)}, too" if others else ""
 
 

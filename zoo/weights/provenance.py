@@ -123,7 +123,7 @@ class _Config(BaseModel):
 def architecture(path: Path) -> str | None:
     """Return timm's name of the network of a file, where the file or its configuration has it."""
     try:
-        _, stated, beside = _read(path)
+        stated, beside = _read(path)
     except (OSError, ValueError, RecursionError):
         return None  # a wrong configuration is reported when it is used
     for each in (beside, stated):
@@ -133,25 +133,33 @@ def architecture(path: Path) -> str | None:
     return None
 
 
-def _read(path: Path) -> tuple[str, Any, Any]:
-    """Return where a ``pretrained_cfg`` is, the same as data, and the configuration it is in."""
+def _place(path: Path) -> tuple[Path, str] | None:
+    """Return the file that has the ``pretrained_cfg``, and its text if it is the weights' own."""
     if path.suffix.lower() == ".safetensors":
         text = zoo_file.metadata(path).get("pretrained_cfg", "")
         if text:
-            return f"{path}: pretrained_cfg", json.loads(text), None
-    if path.name in _BESIDE_CONFIG and (beside := path.parent / _CONFIG).is_file():
-        with beside.open("rb") as opened:
-            config = json.loads(opened.read(_MAX_CONFIG))
-        stated = config.get("pretrained_cfg") if isinstance(config, dict) else None
-        return f"{beside}: pretrained_cfg", stated, config
-    return "", None, None
+            return path, text
+    beside = path.parent / _CONFIG
+    return (beside, "") if path.name in _BESIDE_CONFIG and beside.is_file() else None
+
+
+def _read(path: Path) -> tuple[Any, Any]:
+    """Return a ``pretrained_cfg`` as data, and the configuration that it is in."""
+    place = _place(path)
+    if place is None:
+        return None, None
+    file, text = place
+    if text:
+        return json.loads(text), None
+    with file.open("rb") as opened:
+        config = json.loads(opened.read(_MAX_CONFIG))
+    return config.get("pretrained_cfg") if isinstance(config, dict) else None, config
 
 
 def _config(path: Path) -> _Config | None:
     """Return the ``pretrained_cfg`` in a file, or in the configuration that timm puts beside it."""
-    where = f"{path if path.name not in _BESIDE_CONFIG else path.parent / _CONFIG}: pretrained_cfg"
     try:
-        where, stated, _ = _read(path)
+        stated, _ = _read(path)
         return None if stated is None else _Config.model_validate(stated)
     except ValidationError as error:
         first = error.errors()[0]
@@ -159,7 +167,9 @@ def _config(path: Path) -> _Config | None:
         problem = f"{field}: {first['msg']}" if field else first["msg"]
     except (OSError, ValueError, RecursionError) as error:
         problem = str(error).partition("\n")[0][:200]
+    place = _place(path)
+    where = place[0] if place else path
     raise WeightsError(
-        f"{where}: {problem}. Correct it or remove it; without it, the weights get the "
-        "preprocessing of the network's spec"
+        f"{where}: pretrained_cfg: {problem}. Correct it or remove it; without it, "
+        "the weights get the preprocessing of the network's spec"
     )

@@ -1,0 +1,251 @@
+"""Fits a network to weights, and fills its parameters from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from zoo import arguments
+from zoo.errors import InputError, SpecError, WeightsError
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Parameter
+from zoo.language import graphs
+from zoo.language.options import Chosen
+from zoo.weights import checking, classifier, initial
+from zoo.weights.checkpoint import Array, Checkpoint, Stored
+
+
+def filling(
+    network: Graph,
+    checkpoint: Checkpoint,
+    *,
+    dtype: str,
+    head: str | None = None,
+    stem: str | None = None,
+    seed: int = 0,
+    init: str = "he_uniform",
+    mmap: bool = False,
+) -> tuple[Graph, Callable[[Parameter], Array]]:
+    """Prepare to fill a network's parameters from a checkpoint.
+
+    Args:
+        network: The network to build.
+        checkpoint: The weights.
+        dtype: The dtype of the arrays.
+        head: ``new`` to re-initialise the classifier.
+        stem: ``adapt`` to sum or repeat the kernel of the first convolution over its input
+            channels.
+        seed: Random seed for a new head.
+        init: Initialiser for a new head, as for :func:`zoo.build`; ``native`` means zoo's own.
+        mmap: Whether arrays may be pages of the file.
+
+    Returns:
+        The graph, with the preprocessing and origin that belong to the weights; and a function
+        that returns the value of each parameter.
+
+    Raises:
+        InputError: ``head`` or ``stem`` has an unknown value.
+        WeightsError: The weights do not fit, or belong to a network that computes something else.
+    """
+    head, stem = arguments.choice("head", head, "new"), arguments.choice("stem", stem, "adapt")
+    saved = _same_network(network, checkpoint)
+    stored = checkpoint.arrays
+    expected = {p.name: p.shape for p in network.parameters}
+    if head or stem or any(n not in stored or stored[n].shape != s for n, s in expected.items()):
+        of_head = _depending(network, checkpoint, "num_classes")
+        of_stem = _depending(network, checkpoint, "in_channels")
+    else:
+        of_head, of_stem = set(), set()
+    if head:  # all of it, where the file has another one, or none
+        shapes = {p.name: p.shape for p in classifier.parameters(network)}
+        exchanged = not shapes.keys() <= stored.keys()
+        of_head |= {
+            n for n, s in shapes.items() if exchanged and (n not in stored or stored[n].shape != s)
+        }
+    for name in of_stem & stored.keys() & expected.keys() if stem else ():
+        expected[name] = _before_adapting(expected[name], stored[name].shape)
+    if head:
+        expected = {name: shape for name, shape in expected.items() if name not in of_head}
+    hint = ""
+    if any(n not in stored or stored[n].shape != s for n, s in expected.items()):
+        hint = _size_hint(network, checkpoint, expected)
+        whole = of_head | {p.name for p in classifier.parameters(network)}
+        hint = hint or _hint(expected, stored, of_head, of_stem, whole)
+    checking.check(
+        expected,
+        {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in of_head)},
+        graphs.left_out(network),
+        f"the weights of {checkpoint.title}",
+        hint,
+    )
+    init = "he_uniform" if init == "native" else init
+    draw = initial.drawing(network, seed, init, dtype, of_head) if head else None
+
+    def value(parameter: Parameter) -> Array:
+        if draw and parameter.name in of_head:
+            return draw(parameter)
+        source = stored[parameter.name]
+        array = source.mapped() if mmap and source.mapped else source.read()
+        if array.shape != parameter.shape:
+            array = adapted(array, parameter.shape[1])
+        return array.astype(dtype, copy=False)
+
+    return _with_origin(network, checkpoint, saved), value
+
+
+def fitted(
+    network: Graph,
+    checkpoint: Checkpoint,
+    requested: Chosen,
+    head: str | None = None,
+    stem: str | None = None,
+) -> Graph:
+    """Return a network with the number of classes and of input channels that its weights have.
+
+    Args:
+        network: The network to build.
+        checkpoint: The weights.
+        requested: The options that the caller chose, which are kept.
+        head: As for :func:`filling`; a new classifier has the number of the network.
+        stem: As for :func:`filling`.
+    """
+    expected = {p.name: p.shape for p in network.parameters}
+    stored = {name: array.shape for name, array in checkpoint.arrays.items()}
+    different = {n: s for n, s in expected.items() if n in stored and stored[n] != s}
+    last, first = classifier.nodes(network)[:1], network.parameters[:1]
+    found: dict[str, int] = {}
+    for option, adapting, parameters, axis in (
+        ("num_classes", head, last[0].parameters if last else (), 0),
+        ("in_channels", stem, first, 1),
+    ):
+        name = parameters[0].name if parameters else ""
+        if name in different and not adapting and getattr(requested, option) is None:
+            shape = stored[name]
+            if len(shape) == len(different[name]):
+                found[option] = shape[axis] * network.options[option] // different[name][axis]
+    if not found:
+        return network
+    try:
+        changed = graphs.with_options(network, **found)
+    except (SpecError, InputError):
+        return network
+    fits = all(stored.get(p.name, p.shape) == p.shape for p in changed.parameters)
+    return changed if fits else network
+
+
+def adapted(kernel: Array, channels: int) -> Array:
+    """Adapt a kernel [out, in, h, w] to another number of input channels.
+
+    For one channel the kernel is summed over its channels; for more it is repeated, and scaled so
+    that its sum stays the same.
+
+    Source: timm, ``adapt_input_conv``.
+
+    Example:
+        >>> adapted(np.array([[[[1.0]], [[2.0]], [[3.0]]]]), 1).ravel()
+        array([6.])
+        >>> adapted(np.array([[[[1.0]], [[2.0]], [[3.0]]]]), 4).ravel()
+        array([0.75, 1.5 , 2.25, 0.75])
+    """
+    before = kernel.shape[1]
+    if channels == 1:
+        return np.asarray(kernel.sum(axis=1, keepdims=True, dtype=kernel.dtype))
+    repeated = kernel[:, np.arange(channels) % before]
+    return np.asarray(repeated * kernel.dtype.type(before / channels))
+
+
+def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
+    """Return the checkpoint's network with the same options, if it computes the same."""
+    if network.document == checkpoint.document:
+        return network
+    saved = checkpoint.graph(**network.options)
+    expected, actual = dict(_computed(network)), dict(_computed(saved))
+    different = [n for n in {**expected, **actual} if expected.get(n) != actual.get(n)]
+    if different:
+        names = ", ".join(different[:4]) + (", ..." if len(different) > 4 else "")
+        raise WeightsError(
+            f"{checkpoint.title} holds weights of {saved.name}, which computes something else than "
+            f"{network.name} at {len(different)} nodes: {names}. zoo.load builds {saved.name}; to "
+            "use the arrays anyway: zoo.set_weights(model, safetensors.numpy.load_file(path))"
+        )
+    return saved
+
+
+def _computed(network: Graph) -> Iterator[tuple[str, Any]]:
+    """Yield what each node computes in evaluation mode, where dropout does nothing."""
+    dropped: dict[str, str] = {}
+    for node in network.nodes:
+        inputs = tuple(dropped.get(name, name) for name in node.inputs)
+        if "rate" in node.attributes:  # a dropout, of values or of examples
+            dropped[node.name] = inputs[0]
+            continue
+        attributes = {k: v for k, v in node.attributes.items() if k != "momentum"}
+        yield node.name, (node.op, inputs, attributes)
+
+
+def _depending(network: Graph, checkpoint: Checkpoint, option: str) -> set[str]:
+    """Return the parameters whose shape depends on an option: those of the classifier or stem."""
+    changed = checkpoint.graph(**{**network.options, option: network.options[option] + 1})
+    shapes = {p.name: p.shape for p in changed.parameters}
+    return {p.name for p in network.parameters if shapes.get(p.name) != p.shape}
+
+
+def _before_adapting(expected: tuple[int, ...], stored: tuple[int, ...]) -> tuple[int, ...]:
+    if len(expected) == len(stored) == 4 and expected[0] == stored[0]:
+        return (expected[0], stored[1], *expected[2:])
+    return expected
+
+
+def _hint(
+    expected: Mapping[str, Any],
+    stored: Mapping[str, Stored],
+    of_head: set[str],
+    of_stem: set[str],
+    classifier_: set[str],
+) -> str:
+    wrong = {n for n, shape in expected.items() if n in stored and stored[n].shape != shape}
+    missing = {n for n in expected if n not in stored}
+    if missing and missing | wrong <= classifier_:
+        return "These belong to the classifier: head='new' gives the network a new one."
+    if not wrong or missing:
+        return ""
+    if wrong <= of_head:
+        count = stored[min(wrong, key=len)].shape[0]
+        return (
+            f"These belong to the classifier: num_classes={count} keeps it, head='new' replaces it."
+        )
+    if wrong <= of_stem:
+        return "These read the input: stem='adapt' sums or repeats them over its channels."
+    if wrong <= of_head | of_stem:
+        return "head='new' replaces the classifier; stem='adapt' adapts what reads the input."
+    return ""
+
+
+def _size_hint(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:
+    """Return a hint with the input size of the weights, if only that does not fit."""
+    default = checkpoint.graph(**{**network.options, "input_size": None})
+    shapes = {p.name: p.shape for p in default.parameters}
+    stored = checkpoint.arrays
+    if default.input_shape == network.input_shape or any(
+        name not in stored or stored[name].shape != shapes.get(name) for name in expected
+    ):
+        return ""
+    height, width = default.options["input_size"]
+    size = height if height == width else (height, width)
+    return f"They are for another input size: build with input_size={size}."
+
+
+def _with_origin(network: Graph, checkpoint: Checkpoint, saved: Graph) -> Graph:
+    """Return the network with the preprocessing and origin of the weights."""
+    document = network.document
+    if saved.preprocessing != network.preprocessing:
+        document = {**document, "preprocessing": saved.preprocessing}
+    return replace(
+        network,
+        preprocessing=saved.preprocessing,
+        document=document,
+        origin=checkpoint.origin,
+    )
