@@ -186,9 +186,11 @@ def test_an_index_of_anything_else(text, tmp_path):
         readers.read(index)
 
 
-def test_every_suffix_has_a_reader(tmp_path):
-    for suffix in formats.SUFFIXES:
-        path = tmp_path / f"w{suffix}"
-        path.write_bytes(bytes(128))
-        with pytest.raises(WeightsError, match=r"not a.*or damaged"):
-            readers.read(path)
+@pytest.mark.parametrize("suffix", formats.SUFFIXES)
+def test_every_suffix_has_a_reader(suffix, tmp_path):
+    if suffix == ".msgpack":
+        pytest.importorskip("msgpack")
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(bytes(128))
+    with pytest.raises(WeightsError, match=r"not a.*or damaged"):
+        readers.read(path)

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo import ops
-from zoo.errors import UnknownNameError
+from zoo.errors import InputError, UnknownNameError
 from zoo.language import catalogue, document, schema
 
 
@@ -42,6 +42,14 @@ def test_a_path_works_wherever_a_name_does():
     path = catalogue.folder() / "vgg.yaml"
     assert zoo.graph(f"{path}:vgg16").num_parameters == zoo.graph("vgg16").num_parameters
     assert zoo.graph(str(path)).name == "vgg11"  # the first
+
+
+def test_a_graph_is_its_own_graph():
+    graph = zoo.graph("googlenet", aux=True, num_classes=10)
+    assert zoo.graph(graph) is graph
+    for option in ({"aux": True}, {"num_classes": 0}, {"input_size": 256}, {"classes": ["a"]}):
+        with pytest.raises(InputError, match=f"{next(iter(option))}.*already has its options"):
+            zoo.graph(graph, **option)
 
 
 def test_options():

@@ -74,6 +74,7 @@ def test_compile_in_one_graph(model, x):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inductor's own
+@pytest.mark.filterwarnings("ignore:Skipping serialization:UserWarning")  # the same, in 2.6
 def test_compile_by_inductor(x):
     model = zoo.build(VGG_BN, "torch", num_classes=3).eval()
     with torch.no_grad():

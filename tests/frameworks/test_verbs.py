@@ -34,6 +34,34 @@ def test_initial_weights_are_the_same_bits_in_all_frameworks(init, framework, ba
         assert weights[parameter.name].tobytes() == draw(parameter).tobytes(), parameter.name
 
 
+def test_a_graph_is_built_as_a_name_is(framework, backend):
+    graph = zoo.Graph.from_dict(zoo.graph(VGG_BN, num_classes=7).to_dict())
+    model, named = (
+        zoo.build(graph, backend, seed=5),
+        zoo.build(VGG_BN, backend, num_classes=7, seed=5),
+    )
+    assert zoo.graph_of(model) == graph
+    expected = zoo.get_weights(named)
+    for name, value in zoo.get_weights(model).items():
+        assert value.tobytes() == expected[name].tobytes(), name
+    with pytest.raises(
+        InputError, match=r"num_classes: a graph or a model already has its options"
+    ):
+        zoo.build(graph, backend, num_classes=8)
+
+
+def test_a_graph_takes_weights_as_a_name_does(tmp_path, framework, backend, small):
+    zoo.save(small, tmp_path / "w.safetensors")
+    graph, expected = zoo.graph_of(small), zoo.get_weights(small)
+    model = zoo.build(graph, backend, weights=tmp_path / "w.safetensors", seed=9)
+    assert all(np.array_equal(v, expected[n]) for n, v in zoo.get_weights(model).items())
+    ten = zoo.graph(VGG_BN, num_classes=13)
+    with pytest.raises(WeightsError, match=r"head"):
+        zoo.build(ten, backend, weights=tmp_path / "w.safetensors")
+    model = zoo.build(ten, backend, weights=tmp_path / "w.safetensors", head="new")
+    assert zoo.graph_of(model).options["num_classes"] == 13
+
+
 def test_native_initial_weights_are_the_frameworks_own(spec_file, framework, backend):
     path = spec_file("conv: {op: conv, out_channels: 160, kernel_size: 3}")
     options = {"in_channels": 80, "input_size": 3}  # so many values that their deviation is known

@@ -224,8 +224,10 @@ fc: {op: linear, out_features: $num_classes}
 
 def test_training_agrees_and_is_reported(spec_file):
     path = spec_file(LAYERS, header=SMALL_DIGITS)
-    report = zoo.verify(path, level="training")
+    graph = zoo.graph(path)
+    report = zoo.verify(graph, level="training")
     assert report.passed, str(report)
+    assert not report.command, "no command line verifies a graph"
     found = report.training
     assert (found.steps, found.batch, found.input_size) == (10, 4, (24, 24))
     assert found.rates == {"SGD": 0.01, "Adam": 0.001}
@@ -254,7 +256,7 @@ def test_a_wrong_gradient_is_found(spec_file, monkeypatch, tmp_path):
         "    t.cross_entropy = lambda logits, labels, weight=1.0: 1.001 * right(logits, labels, weight)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shim"))
-    report = zoo.verify(path, level="gradients", backends=["torch", "flax"])
+    report = zoo.verify(zoo.graph(path), level="gradients", backends=["torch", "flax"])
     assert not report.passed
     assert any("torch - flax: gradient of " in problem for problem in report.training.problems)
     assert all(not result.problems for result in report.results), "forward nothing is wrong"

@@ -44,7 +44,7 @@ def frameworks():
 
 def small(name):
     """The graph of a model at a small input size."""
-    return zoo.graph(name, input_size=smaller(name, zoo.graph(name)))
+    return zoo.graph(name, input_size=smaller(zoo.graph(name)))
 
 
 def models():

@@ -21,7 +21,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
 def build(
-    name: str | os.PathLike[str],
+    name: str | os.PathLike[str] | Graph,
     backend: str,
     *,
     aux: bool = False,
@@ -39,7 +39,8 @@ def build(
     """Build a model in a framework.
 
     Args:
-        name: A model that zoo ships (see :func:`list_models`), or the path of a YAML file.
+        name: A model that zoo ships (see :func:`list_models`), the path of a YAML file, or a graph
+            (see :func:`graph`), which already has the options ``aux`` to ``classes``.
         backend: ``torch``, ``paddle``, ``keras`` or ``flax``; ``pytorch``, ``paddlepaddle`` and
             ``jax`` mean the same. ``keras`` uses the current engine of Keras; ``tensorflow``
             requires that to be TensorFlow.
@@ -107,15 +108,16 @@ def build(
         from zoo.weights import fitting
 
         chosen = options.checked(**network.options)
+        requested = options.checked(aux, num_classes, in_channels, input_size, classes)
+        if isinstance(name, Graph):
+            requested = chosen
         checkpoint = checkpoints.find(weights, network, chosen, head)
         with checkpoint.verified():
-            if input_size is None and checkpoint.input_size:
-                size = {"input_size": checkpoint.input_size}
-                network = graphs.graph(name, **{**network.options, **size})
-            requested = options.checked(aux, num_classes, in_channels, input_size, classes)
+            if requested.input_size is None and checkpoint.input_size:
+                network = graphs.with_options(network, input_size=checkpoint.input_size)
             network = fitting.fitted(network, checkpoint, requested, head, stem)
             names = checkpoint.chosen.classes or ()
-            if classes is None and len(names) == network.options["num_classes"] > 0:
+            if requested.classes is None and len(names) == network.options["num_classes"] > 0:
                 network = graphs.with_options(network, classes=names)
             return checkpoints.build(
                 network,

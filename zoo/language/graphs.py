@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from zoo import arguments
-from zoo.errors import SpecError
+from zoo.errors import InputError, SpecError
 from zoo.graphs.graph import Graph
 from zoo.language import catalogue, options
 from zoo.language.document import Mapping
@@ -19,7 +19,7 @@ from zoo.language.validation import validate
 
 
 def graph(
-    name: str | os.PathLike[str],
+    name: str | os.PathLike[str] | Graph,
     *,
     aux: bool = False,
     num_classes: int | None = None,
@@ -30,7 +30,8 @@ def graph(
     """Make the graph of a model.
 
     Args:
-        name: A model zoo ships (see :func:`zoo.list_models`), or the path of a YAML file.
+        name: A model zoo ships (see :func:`zoo.list_models`), or the path of a YAML file. A graph
+            already has its options, and is returned as it is.
         aux: Whether to keep the auxiliary heads.
         num_classes: Outputs of the classifiers; the spec's own number if not given. 0 stands for
             the network without its classifier.
@@ -51,8 +52,12 @@ def graph(
         >>> zoo.graph("vgg16").num_parameters
         138357544
     """
-    name = checked_name(name)
     chosen = options.checked(aux, num_classes, in_channels, input_size, classes)
+    if isinstance(name, Graph):
+        default = options.Chosen()
+        refuse_options(o for o in chosen._fields if getattr(chosen, o) != getattr(default, o))
+        return name
+    name = checked_name(name)
     try:
         return _graph(name, chosen)
     except SpecError as error:
@@ -62,9 +67,26 @@ def graph(
         raise SpecError(f"{error}; it takes inputs of {least}x{least} and more") from None
 
 
-def takes(name: str, **options_: Any) -> bool:
-    """Tell whether a model can be made with these options."""
-    return _fits(name, options.checked(**options_))
+def refuse_options(names: Iterable[str]) -> None:
+    """Refuse options beside a graph or a model.
+
+    Raises:
+        InputError: There are some.
+    """
+    if listed := ", ".join(names):
+        raise InputError(
+            f"{listed}: a graph or a model already has its options; give a name or a file to "
+            "choose them"
+        )
+
+
+def takes(graph: Graph, **changes: Any) -> bool:
+    """Tell whether the spec of a graph can be made with some options changed."""
+    try:
+        with_options(graph, **changes)
+    except SpecError:
+        return False
+    return True
 
 
 def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> Graph:

@@ -32,7 +32,7 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.M
     Returns:
         The module, on PyTorch's default device and in training mode, as is usual in PyTorch.
     """
-    device = torch.get_default_device()
+    device = torch.empty(0).device  # get_default_device did not know contexts before 2.7
     with torch.device("cpu"):  # layers also have buffers and constants
         model = _build(graph, draw, dtype, seed)
     return model if device.type == "cpu" else model.to(device)

@@ -38,11 +38,10 @@ def check(
     return (*_sizes(context, variants), *_modes(context, rates), *_engines(context))
 
 
-def input_variants(model: str, graph: Graph) -> list[tuple[int, Graph]]:
+def input_variants(graph: Graph) -> list[tuple[int, Graph]]:
     """Expand the spec for odd input sizes and for other batch sizes, channels and classes.
 
     Args:
-        model: Its name or YAML file.
         graph: The network at its training size.
 
     Returns:
@@ -51,7 +50,7 @@ def input_variants(model: str, graph: Graph) -> list[tuple[int, Graph]]:
     variants = []
     for batch, added, channels, classes in _SIZES:
         with suppress(SpecError):
-            variants.append((batch, _variant(graph, model, added, channels, classes)))
+            variants.append((batch, _variant(graph, added, channels, classes)))
     return variants
 
 
@@ -75,16 +74,14 @@ def _sizes(context: Context, variants: Sequence[tuple[int, Graph]]) -> Iterator[
             yield _compare("size", description, backend, case, outcome)
 
 
-def _variant(
-    graph: Graph, model: str, added: tuple[int, int], channels: int, classes: int
-) -> Graph:
+def _variant(graph: Graph, added: tuple[int, int], channels: int, classes: int) -> Graph:
     height, width = graph.options["input_size"]
     size = (height + added[0], width + added[1])
-    options = {**graph.options, "in_channels": channels, "num_classes": classes}
+    options = {"in_channels": channels, "num_classes": classes, "classes": None}
     try:
-        return graphs.graph(model, **{**options, "input_size": size})
+        return graphs.with_options(graph, **options, input_size=size)
     except SpecError:
-        return graphs.graph(model, **options)
+        return graphs.with_options(graph, **options)
 
 
 def _modes(context: Context, rates: Mapping[str, float]) -> list[Check]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.verification import memory
@@ -12,25 +10,23 @@ _SIDES = (64, 80, 96, 112, 128, 160, 192, 224)
 _FRACTIONS = (0.75, 0.5, 0.35, 0.25, 0.15)  # of the network's own height and width
 
 
-def smaller(model: str, graph: Graph) -> tuple[int, int]:
+def smaller(graph: Graph) -> tuple[int, int]:
     """Return the smallest common input size that a network supports, or its own size."""
     default: tuple[int, int] = tuple(graph.options["input_size"])
     for side in _SIDES:
         if side >= max(default):
             break
-        if graphs.takes(model, **{**graph.options, "input_size": side}):
-            return side, side
+        size = (side, side)
+        if graphs.takes(graph, input_size=size):
+            return size
     return default
 
 
-def fit_to_memory(
-    name: str, options: dict[str, Any], itemsize: int
-) -> tuple[Graph, tuple[str, ...]]:
+def fit_to_memory(graph: Graph, itemsize: int) -> tuple[Graph, tuple[str, ...]]:
     """Expand a spec for the largest input size whose verification fits into memory.
 
     Args:
-        name: A model that zoo ships, or a YAML file.
-        options: The options of :func:`zoo.graph`.
+        graph: The network at the requested size.
         itemsize: Bytes per weight.
 
     Returns:
@@ -39,16 +35,15 @@ def fit_to_memory(
     Raises:
         NotEnoughMemoryError: No size fits.
     """
-    graph = graphs.graph(name, **options)
     free = 0.6 * memory.available()
     if memory.needed(graph, itemsize) <= free:
         return graph, ()
     height, width = graph.options["input_size"]
     for fraction in _FRACTIONS:
         size = (round(height * fraction), round(width * fraction))
-        if not graphs.takes(name, **{**options, "input_size": size}):
+        if not graphs.takes(graph, input_size=size):
             break
-        reduced = graphs.graph(name, **{**options, "input_size": size})
+        reduced = graphs.with_options(graph, input_size=size)
         if memory.needed(reduced, itemsize) <= free:
             note = f"at {size[0]}x{size[1]} instead of {height}x{width}, to fit into memory"
             return reduced, (note,)

@@ -32,7 +32,7 @@ LEVELS = ("forward", "gradients", "training", "full")
 
 
 def verify(
-    name: str | os.PathLike[str],
+    name: str | os.PathLike[str] | Graph,
     *,
     backends: str | Sequence[str] | None = None,
     aux: bool = False,
@@ -54,7 +54,8 @@ def verify(
     smaller one is used, which the report notes.
 
     Args:
-        name: A model that zoo ships, or the path of a YAML file.
+        name: A model that zoo ships, the path of a YAML file, or a graph, which already has the
+            options ``aux`` to ``input_size``.
         backends: Which backends to compare; all if not given. A backend that crashes gets a row in
             the report, which then fails. So does one that was requested by name and is not
             installed.
@@ -88,7 +89,7 @@ def verify(
             training and the network has no classifier.
         NotEnoughMemoryError: There is too little memory for any input size; also an InputError.
     """
-    name = graphs.checked_name(name)
+    name = name if isinstance(name, Graph) else graphs.checked_name(name)
     seed = arguments.integer("seed", seed)
     image = None if image is None else arguments.path("image", image)
     if backends is not None:
@@ -113,18 +114,18 @@ def verify(
     requested = _requested(backends, level)
     options = {key: given[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
     single = dtype == "float32" and level == "forward"  # gradients and training are in float64
-    graph, notes = fit_to_memory(name, options, itemsize=4 if single else 8)
+    graph, notes = fit_to_memory(graphs.graph(name, **options), itemsize=4 if single else 8)
     if level != "forward":
         _check_classifier(graph)
     options = dict(graph.options)
     counterpart = None
-    if aux or graph.omitted:
+    if graph.options["aux"] or graph.omitted:
         with suppress(SpecError):  # the input may be too small for the heads
-            counterpart = graphs.graph(name, **{**options, "aux": not aux})
+            counterpart = graphs.with_options(graph, aux=not graph.options["aux"])
     small = graph
     if level != "forward":
-        small = graphs.graph(name, **{**options, "input_size": smaller(name, graph)})
-    variants = full.input_variants(name, small) if level == "full" else []
+        small = graphs.with_options(graph, input_size=smaller(graph))
+    variants = full.input_variants(small) if level == "full" else []
     x = images.load(image or images.default(), options["input_size"], options["in_channels"])
     with ExitStack() as stack:
         path = stack.enter_context(scratch(tempfile.gettempdir(), "zoo-verify-", mode=0o700))
@@ -161,7 +162,7 @@ def verify(
         training=trained,
         checks=checks,
         notes=notes,
-        command=_command(name, given),
+        command="" if isinstance(name, Graph) else _command(name, given),
     )
 
 

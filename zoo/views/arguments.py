@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from zoo.errors import InputError, suggestion
+from zoo.errors import suggestion
 from zoo.graphs.graph import Graph
 from zoo.language.graphs import graph as build_graph
+from zoo.language.graphs import refuse_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,11 +47,7 @@ def graph_to_show(function: str, model: Any, options: Mapping[str, Any]) -> Grap
             raise TypeError(f"{function}() got an unexpected keyword argument {option!r}.{hint}")
     if isinstance(model, str | os.PathLike):
         return build_graph(model, **options)
-    if options:
-        raise InputError(
-            f"{', '.join(options)}: a graph or a model already has its options; give a name or a "
-            "file to choose them"
-        )
+    refuse_options(options)
     if isinstance(model, Graph):
         return model
     from zoo.api.networks import graph_of  # NumPy and more, which a name does not need
