@@ -196,7 +196,7 @@ def test_keras_own_names_and_shapes(row):
         for layer in model.layers
         for variable in layer.weights
     }
-    (table, network), *_ = identification.identify(Path("file.h5"), stored)
+    (table, network), *_ = identification.identify([sources.sources()["keras"]], stored)
     assert network == row["model"]
     found = published_checkpoint(table, network, Path("file.h5"), stored, Chosen()).arrays
     assert {name: each.shape for name, each in found.items()} == {
