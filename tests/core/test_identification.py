@@ -179,4 +179,4 @@ def test_networks_that_differ_in_no_array_are_told_apart_by_hash_or_not_at_all(
     file = sources.File(url="https://nowhere.invalid/w.pdparams", md5=digest)
     swish = table.networks["shufflenet_v2_swish"].model_copy(update={"file": file})
     monkeypatch.setitem(table.networks, "shufflenet_v2_swish", swish)
-    assert alike.network_of(path, found) == "shufflenet_v2_swish"
+    assert alike.network_of(path, found) == ("shufflenet_v2_swish", "")

@@ -133,25 +133,54 @@ def test_load_knows_the_network(framework, backend, folder):
         assert_same(again, model, path)
 
 
-def test_variants_of_a_network_are_said(folder):
-    """lenet5 and lenet5_mnist have the same names and shapes."""
+def test_variants_of_a_network_are_not_guessed(folder):
+    """lenet5 and lenet5_mnist have the same names and shapes, and compute different things."""
     load("torch")
     import torch
 
-    model = random_model("lenet5", "torch")
+    state = random_model("lenet5", "torch").state_dict()
+    variants = {"lenet5", "lenet5_mnist"}
     for name, network in (
-        ("own.pth", "lenet5"),
+        ("lenet5.pth", "lenet5"),
+        ("LeNet5-best.pth.tar", "lenet5"),
         ("lenet5_mnist.pth", "lenet5_mnist"),
         ("lenet5_mnist-epoch3.pth", "lenet5_mnist"),
-        ("lenet5.pth", "lenet5"),
+        ("lenet5_mnist (1).pth", "lenet5_mnist"),
+        ("lenet5_mnist2.pth", None),
+        ("lenet5_best.pth", None),
+        ("own.pth", None),
+        ("my_lenet5.pth", None),
     ):
-        torch.save(model.state_dict(), folder / name)
-        graph = zoo.graph_of(zoo.load(folder / name, "torch"))
-        (other,) = {"lenet5", "lenet5_mnist"} - {network}
-        assert graph.name == network
-        assert graph.origin["note"] == f"could be of {other}, too"
-        named = zoo.graph_of(zoo.build(other, "torch", weights=folder / name))
-        assert (named.name, "note" in named.origin) == (other, False)
+        torch.save(state, folder / name)
+        if network:
+            graph = zoo.graph_of(zoo.load(folder / name, "torch"))
+            (other,) = variants - {network}
+            assert graph.name == network
+            assert graph.origin["note"] == f"{network} by the name of the file, not {other}"
+        else:
+            with pytest.raises(WeightsError, match=r"of lenet5 and of lenet5_mnist.*zoo\.build\("):
+                zoo.load(folder / name, "torch")
+            with pytest.raises(WeightsError, match="zoo convert --model lenet5"):
+                conversion.convert_file(str(folder / name), folder / "w.safetensors")
+        for named in variants:
+            graph = zoo.graph_of(zoo.build(named, "torch", weights=folder / name))
+            assert (graph.name, "note" in graph.origin) == (named, False)
+    zoo.save(
+        zoo.build("lenet5_mnist", "torch", weights=folder / "own.pth"), folder / "z.safetensors"
+    )
+    assert zoo.graph_of(zoo.load(folder / "z.safetensors", "torch")).name == "lenet5_mnist"
+
+
+def test_variants_with_another_classifier_are_not_guessed(folder):
+    load("torch")
+    import torch
+
+    state = random_model("lenet5_modern", "torch").state_dict()
+    last = list(state)[-2:]
+    torch.save({n: v for n, v in state.items() if n not in last}, folder / "own.pth")
+    with pytest.raises(WeightsError, match=r"of lenet5_modern and of lenet5_d2l"):
+        zoo.load(folder / "own.pth", "torch", head="new")
+    zoo.build("lenet5_d2l", "torch", weights=folder / "own.pth", head="new")
 
 
 def test_another_network_is_refused(folder, tiny, spec_file):

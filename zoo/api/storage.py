@@ -34,8 +34,8 @@ def load(
     Args:
         path: A file that :func:`save` wrote, in any framework; or one that a framework itself saved
             of zoo's model, or a publisher's, whose network is identified by the names of its
-            arrays. Variants of a network may have the same names and shapes: :func:`build` takes
-            the one that you name.
+            arrays. Variants of a network may have the same names and shapes; unless the file says
+            which of them it is, it needs :func:`build`, which takes the one that you name.
         backend: As in :func:`build`.
         aux: As in :func:`build`. This and the following options default to those of the file.
         num_classes: As in :func:`build`; a new head has the network's usual number by default.

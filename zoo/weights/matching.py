@@ -6,7 +6,6 @@ classifier. What is done about that is said in the origin of the weights.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,36 +152,16 @@ def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Sou
             matches = identification.identify(tables, view.arrays, exchanged)
             if not matches:
                 continue
-            table, network = matches[0]
-            note = ""
-            if table.name == counts.OWN:
-                network, note = _among_variants(path, matches, view)
-            elif not exchanged:
-                published = [match for match in matches if match[0].name != counts.OWN]
-                network = alike.network_of(path, identification.best(published, view.arrays))
-            departs = identification.exchange(table, network, view.arrays) if exchanged else None
+            own = matches[0][0].name == counts.OWN
+            comparable = [match for match in matches if (match[0].name == counts.OWN) == own]
+            best = identification.best(comparable, view.arrays)
+            network, note = alike.network_of(path, best)
             users = [each for each, name in matches if name == network]
-            return _Found(users[:1] if exchanged else users, network, view, departs, note)
+            if not exchanged:
+                return _Found(users, network, view, note=note)
+            departs = identification.exchange(users[0], network, view.arrays)
+            return _Found(users[:1], network, view, departs, note)
     raise WeightsError(_unknown_names(path, opened, None))
-
-
-def _among_variants(
-    path: Path, matches: Sequence[tuple[sources.Source, str]], view: View
-) -> tuple[str, str]:
-    """Choose among networks whose names and shapes are the same, and say so.
-
-    Returns:
-        The one that the name of the file begins with, or else the first, whose variants the others
-        are; and a note.
-    """
-
-    best = identification.best(matches, view.arrays)
-    names = list(dict.fromkeys(name for _, name in best))
-    stem = path.name.lower()
-    called = [name for name in names if re.match(rf"{re.escape(name)}(?![a-z0-9])", stem)]
-    network = max(called, key=len) if called else names[0]
-    others = [name for name in names if name != network]
-    return network, f"could be of {' or '.join(others)}, too" if others else ""
 
 
 def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stored], str]:
