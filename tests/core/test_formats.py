@@ -87,7 +87,7 @@ OTHERS = {
     "a picture": ("w.png", page(b"\x89PNG\r\n"), "a picture"),
     "a SavedModel": ("saved", folder("saved_model.pb", "keras_metadata.pb"), "a SavedModel"),
     "a folder of Hugging Face": ("hub", folder("config.json", "model.safetensors"), "the path of mo"),
-    "a folder of Orbax": ("orbax", folder("_METADATA", "d"), "Orbax"),
+    "a folder of Orbax": ("orbax", folder("_METADATA", "d"), "Orbax, or damaged"),
     "a folder": ("folder.pth", folder(), "a folder; give the path of the file"),
     "a part": ("model-00001-of-00003.safetensors", page(b"x"), r"model\.safetensors\.index\.json"),
     "no format": ("w.dat", page(bytes(range(256))), "of no format that zoo reads"),
@@ -105,8 +105,9 @@ def test_other_files_are_named_at_once(kind, tmp_path):
             loading.find(tmp_path / name, network, Chosen())
         assert str(tmp_path / name) in str(caught.value)
     assert time.perf_counter() - start < 2
-    with pytest.raises(WeightsError, match=message):
-        loading.check(tmp_path / name, None)
+    if kind != "a folder of Orbax":  # which is opened to find out
+        with pytest.raises(WeightsError, match=message):
+            loading.check(tmp_path / name, None)
 
 
 def hdf5(path):

@@ -135,6 +135,71 @@ def test_what_tools_put_around_weights(kind, name, save):
         assert_same(zoo.build(LINEAR, "torch", weights=path), model())
 
 
+#: What holds several sets of weights, of which the second is the model's -> the entries tried.
+SETS = {
+    "averages": (lambda a, b: {"state_dict": a, "state_dict_ema": b}, ["state_dict_ema"]),
+    "averages, wrapped": (
+        lambda a, b: {"model": a, "ema": {"state_dict": prefixed("module.", b), "updates": 3}},
+        ["ema", "ema.state_dict"],
+    ),
+    "two networks": (lambda a, b: {"G": a, "D": b, "epoch": 1}, ["D"]),
+    "within": (lambda a, b: {"state": {"model": a, "best.model": b}}, ["best.model"]),
+    "in names": (
+        lambda a, b: {"state_dict": {**prefixed("teacher.", a), **prefixed("student.model.", b)}},
+        ["student", "student.model"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_an_entry_of_several_is_taken(kind, save):
+    make, entries = SETS[kind]
+    state = torchvisions()
+    other = {name: value * 0 for name, value in state.items()}
+    path = save(make(other, state))
+    for entry in entries:
+        found = zoo.load(path, "torch", entry=entry)
+        assert_same(found, model())
+        shown = entry.rpartition(".")[2] if kind == "averages, wrapped" else entry
+        assert repr(shown) in zoo.graph_of(found).origin["note"]
+    assert_same(zoo.build(LINEAR, "torch", weights=path, entry=entries[0]), model())
+    with pytest.raises(WeightsError, match=r"it has no entry 'none'; give entry="):
+        zoo.load(path, "torch", entry="none")
+
+
+def test_an_entry_of_other_formats(save, tmp_path):
+    from safetensors.torch import save_file
+
+    state = torchvisions()
+    other = {name: value * 0 for name, value in state.items()}
+    save_file({**prefixed("a.", state), **prefixed("b.", other)}, tmp_path / "w.safetensors")
+    assert_same(zoo.load(tmp_path / "w.safetensors", "torch", entry="a"), model())
+    with pytest.raises(WeightsError, match="entry='a' takes one of them"):
+        zoo.load(tmp_path / "w.safetensors", "torch")
+    zoo.save(model(), tmp_path / "zoo.safetensors")
+    with pytest.raises(WeightsError, match="it has no entry 'a'; give no entry: it has one set"):
+        zoo.load(tmp_path / "zoo.safetensors", "torch", entry="a")
+    for wrong in (3, "", ["a"]):
+        with pytest.raises(zoo.errors.InputError, match="entry must be the key of weights"):
+            zoo.load(tmp_path / "w.safetensors", "torch", entry=wrong)
+    with pytest.raises(zoo.errors.InputError, match="entry require pretrained weights"):
+        zoo.build(LINEAR, "torch", entry="a")
+
+
+def test_an_entry_on_the_command_line(save, tmp_path):
+    from click.testing import CliRunner
+
+    from zoo.cli.program import program
+
+    state = torchvisions()
+    path = save({"model": {n: v * 0 for n, v in state.items()}, "model_ema": state})
+    target = tmp_path / "w.safetensors"
+    arguments = ["convert", str(path), str(target), "--entry", "model_ema"]
+    result = CliRunner().invoke(program, arguments)
+    assert result.exit_code == 0 and "under 'model_ema'" in result.output
+    assert_same(zoo.load(target, "torch"), model())
+
+
 def test_data_parallel_of_a_part(save):
     """PyTorch's example script wraps the features of AlexNet and VGG alone."""
     state = torchvisions(NETWORK)
@@ -365,7 +430,8 @@ def test_a_pickle_of_arrays_with_other_objects(tmp_path):
     value = {"model": arrays, "args": argparse.Namespace(a=1), "seen": {1, 2}}
     (tmp_path / "w.pdparams").write_bytes(pickle.dumps(value, protocol=4))
     load("paddle")
-    assert zoo.graph_of(zoo.load(tmp_path / "w.pdparams", "paddle")).name == NETWORK
+    found = zoo.build(NETWORK, "paddle", weights=tmp_path / "w.pdparams")
+    assert zoo.graph_of(found).origin["note"] == "under 'model'"
 
 
 # Keras

@@ -30,9 +30,10 @@ def find(
     network: str | Graph | None,
     requested: Chosen,
     head: str | None = None,
+    entry: str | None = None,
 ) -> Checkpoint:
     """Open the weights that a caller requests; see :func:`zoo.weights.loading.find`."""
-    return loading.find(weights, network, requested, own_names(), head)
+    return loading.find(weights, network, requested, own_names(), head, entry)
 
 
 def build(

@@ -60,6 +60,7 @@ def convert_file(
     input_size: int | tuple[int, int] | None = None,
     head: str | None = None,
     stem: str | None = None,
+    entry: str | None = None,
     begin: Callable[[], None] = lambda: None,
 ) -> tuple[Graph, str]:
     """Write weights in the format of the target's suffix.
@@ -75,6 +76,7 @@ def convert_file(
         input_size: As for :func:`zoo.build`.
         head: As for :func:`zoo.build`.
         stem: As for :func:`zoo.build`.
+        entry: As for :func:`zoo.build`.
         begin: Called when the arguments have been checked, before the work.
 
     Returns:
@@ -91,9 +93,9 @@ def convert_file(
         raise InputError(f"{target}: expected a name that ends in one of {suffixes}")
     named = graph(name) if name else None  # reports a misspelt name before anything is downloaded
     requested = options.checked(False, num_classes, in_channels, input_size)
-    loading.check(source, name, head=head, stem=stem)
+    loading.check(source, name, head=head, stem=stem, entry=entry)
     begin()
-    checkpoint = checkpoints.find(source, named, requested, head)
+    checkpoint = checkpoints.find(source, named, requested, head, entry)
     with checkpoint.verified():
         network = _network(checkpoint, name, requested, aux)
         network = fitting.fitted(network, checkpoint, requested, head, stem)

@@ -35,6 +35,7 @@ def build(
     weights: str | os.PathLike[str] | None = None,
     head: str | None = None,
     stem: str | None = None,
+    entry: str | None = None,
 ) -> Any:
     """Build a model in a framework.
 
@@ -74,6 +75,9 @@ def build(
             new that the file does not have.
         stem: ``adapt`` to use weights trained on three channels with another number of
             ``in_channels``: summed for one channel, repeated and scaled for more.
+        entry: The key of the weights to read, such as ``state_dict_ema``, if the file of a training
+            tool holds several sets of weights; or what their names begin with. By default the main
+            one is read, and the origin of the weights says so.
 
     Returns:
         A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model`` or ``flax.nnx.Module``. The
@@ -111,7 +115,7 @@ def build(
         requested = options.checked(aux, num_classes, in_channels, input_size, classes)
         if isinstance(name, Graph):
             requested = chosen
-        checkpoint = checkpoints.find(weights, network, chosen, head)
+        checkpoint = checkpoints.find(weights, network, chosen, head, entry)
         with checkpoint.verified():
             if requested.input_size is None and checkpoint.input_size:
                 network = graphs.with_options(network, input_size=checkpoint.input_size)
@@ -129,8 +133,8 @@ def build(
                 seed=seed,
                 init=init,
             )
-    if head is not None or stem is not None:
-        raise InputError("head and stem require pretrained weights; pass weights, too")
+    if any(option is not None for option in (head, stem, entry)):
+        raise InputError("head, stem and entry require pretrained weights; pass weights, too")
     framework = registry.load(backend)
     draw = None if init == "native" else initial.drawing(network, seed, init, dtype)
     return framework.build(network, draw, dtype, seed % 2**31)  # a range that all frameworks accept
@@ -172,7 +176,8 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         model: A model of any backend.
         weights: Canonical name -> array, as :func:`get_weights` returns for any backend; or what a
             framework has of zoo's model of the same network: the ``state_dict()`` of PyTorch or
-            PaddlePaddle, or Flax' ``nnx.to_pure_dict(nnx.state(model))``.
+            PaddlePaddle, or Flax' ``nnx.to_pure_dict(nnx.state(model))``, also as msgpack and Orbax
+            restore it.
 
     Raises:
         WeightsError: Lists the arrays that are missing, unexpected or of another shape.

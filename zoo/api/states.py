@@ -20,7 +20,8 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
     """Return the state of a framework's model of a network as canonical arrays.
 
     Args:
-        weights: Name -> tensor or array; or dicts of them in dicts, as Flax has them.
+        weights: Name -> tensor or array; or dicts of them in dicts, as Flax has them. Arrays of
+            NumPy are a framework's if their names are that framework's and not zoo's.
         network: The network.
 
     Returns:
@@ -30,24 +31,38 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
     flat = dict(_flat(weights))
     owners = {_owner(value) for value in flat.values()}
     name = owners.pop() if len(owners) == 1 else None
-    if name is None or not registry.table()[name].formats:
+    known = {parameter.name for parameter in network.parameters}
+    if name is not None:
+        possible = [registry.table()[name]]
+    elif known <= flat.keys() or not all(isinstance(each, np.ndarray) for each in flat.values()):
         return weights
-    owner = registry.table()[name]
-    table = own.of_network(own.table(owner.convention, owner.formats), network)
-    backend = registry.load(owner.name)
-    try:
-        stored = {name: _stored(value, backend.to_numpy) for name, value in flat.items()}
-    except (AttributeError, TypeError, ValueError, RuntimeError):  # something else than a tensor
-        return weights
-    for view in identification.views(stored):
-        if identification.has_names_of(table, network, view.arrays):
-            arrays, _ = canonical(table, network, view.arrays)
-            return {name: array.read() for name, array in arrays.items()}
+    else:
+        possible = list(registry.table().values())
+    for owner in possible:
+        if not owner.formats:
+            continue
+        table = own.of_network(own.table(owner.convention, owner.formats), network)
+        to_numpy = registry.load(owner.name).to_numpy if name is not None else np.asarray
+        try:
+            stored = {name: _stored(value, to_numpy) for name, value in flat.items()}
+        except (
+            AttributeError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+        ):  # something else than a tensor
+            continue
+        for view in identification.views(stored):
+            if identification.has_names_of(table, network, view.arrays):
+                arrays, _ = canonical(table, network, view.arrays)
+                return {name: array.read() for name, array in arrays.items()}
     return weights
 
 
 def _flat(weights: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Any:
     for name, value in weights.items():
+        if isinstance(value, Mapping) and value.keys() == {"value"}:  # a variable in Flax' state
+            value = value["value"]
         if isinstance(value, Mapping) and depth < _MAX_DEPTH:
             yield from _flat(value, f"{prefix}{name}.", depth + 1)
         else:

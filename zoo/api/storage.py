@@ -27,15 +27,17 @@ def load(
     dtype: str | None = None,
     head: str | None = None,
     stem: str | None = None,
+    entry: str | None = None,
     mmap: bool = False,
 ) -> Any:
     """Build the network that a file of weights belongs to, with those weights.
 
     Args:
         path: A file that :func:`save` wrote, in any framework; or one that a framework itself saved
-            of zoo's model, or a publisher's, whose network is identified by the names of its
-            arrays. Variants of a network may have the same names and shapes; unless the file says
-            which of them it is, it needs :func:`build`, which takes the one that you name.
+            of zoo's model, a folder that Orbax saved of it, or a publisher's file, whose network is
+            identified by the names of its arrays. Variants of a network may have the same names and
+            shapes; unless the file says which of them it is, it needs :func:`build`, which takes
+            the one that you name.
         backend: As in :func:`build`.
         aux: As in :func:`build`. This and the following options default to those of the file.
         num_classes: As in :func:`build`; a new head has the network's usual number by default.
@@ -46,6 +48,7 @@ def load(
         dtype: As in :func:`build`; the dtype of the file by default.
         head: As in :func:`build`.
         stem: As in :func:`build`.
+        entry: As in :func:`build`.
         mmap: Whether the model may map the file into memory, like PyTorch's
             ``torch.load(mmap=True)``, if the framework can use the file's layout. PyTorch then
             loads in half the time, and needs memory only for the parts that are used. zoo never
@@ -71,7 +74,7 @@ def load(
         aux if aux is not None else False, num_classes, in_channels, input_size, classes
     )
     seed, mmap = arguments.integer("seed", seed), arguments.flag("mmap", mmap)
-    checkpoint = checkpoints.find(path, None, requested, head)
+    checkpoint = checkpoints.find(path, None, requested, head, entry)
     with checkpoint.verified():
         network = checkpoint.graph(**{**requested._asdict(), "aux": aux})
         network = fitting.fitted(network, checkpoint, requested, head, stem)

@@ -33,6 +33,7 @@ class _Build(TypedDict, total=False):
     weights: str | os.PathLike[str] | None
     head: str | None
     stem: str | None
+    entry: str | None
 
 class _Load(TypedDict, total=False):
     aux: bool | None
@@ -44,6 +45,7 @@ class _Load(TypedDict, total=False):
     dtype: str | None
     head: str | None
     stem: str | None
+    entry: str | None
     mmap: bool
 
 @overload

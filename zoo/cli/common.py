@@ -27,6 +27,11 @@ aux_option = click.option("--aux", is_flag=True, help="Include the auxiliary hea
 seed_option = click.option(
     "--seed", default=0, show_default=True, help="Random seed for the weights."
 )
+entry_option = click.option(
+    "--entry",
+    metavar="KEY",
+    help="Which weights, such as 'state_dict_ema', if the file holds several sets of them.",
+)
 
 
 class Format(StrEnum):

@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from zoo.cli import completion
-from zoo.cli.common import SETTINGS, Format, format_option, options, origin, size_options
+from zoo.cli.common import (
+    SETTINGS,
+    Format,
+    entry_option,
+    format_option,
+    options,
+    origin,
+    size_options,
+)
 from zoo.cli.progress import progress
 from zoo.cli.terminal import check_writable, escape, out, print_json
 
@@ -39,6 +47,7 @@ from zoo.cli.terminal import check_writable, escape, out, print_json
     help="'adapt' to sum or repeat the first layer's weights for other --in-channels.",
     shell_complete=completion.completing(completion.stems),
 )
+@entry_option
 @format_option(Format.TABLE, Format.JSON)
 def convert(
     source: str,
@@ -50,6 +59,7 @@ def convert(
     input_size: str | None,
     head: str | None,
     stem: str | None,
+    entry: str | None,
     output_format: Format,
 ) -> None:
     """Convert weights to another file format.
@@ -62,7 +72,7 @@ def convert(
 
     check_writable(target, "TARGET")
     arguments = options(False, num_classes, in_channels, input_size)
-    arguments |= {"aux": aux, "head": head, "stem": stem}
+    arguments |= {"aux": aux, "head": head, "stem": stem, "entry": entry}
     with progress() as show:
         graph, dtype = conversion.convert_file(
             source,

@@ -12,6 +12,7 @@ from zoo.cli import completion
 from zoo.cli.common import (
     SETTINGS,
     Format,
+    entry_option,
     format_option,
     options,
     origin,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     shell_complete=completion.completing(completion.backend),
 )
 @size_options
+@entry_option
 @click.option(
     "--top",
     "count",
@@ -66,6 +68,7 @@ def predict(
     num_classes: int | None,
     in_channels: int | None,
     input_size: str | None,
+    entry: str | None,
     count: int,
     seed: int,
     output_format: Format,
@@ -82,9 +85,11 @@ def predict(
         _check(image, model, weights, backend, arguments)
         show(f"Running {model or weights} in {backend}")
         if model:
-            network = zoo.build(model, backend, **arguments, seed=seed, weights=weights)
+            network = zoo.build(
+                model, backend, **arguments, seed=seed, weights=weights, entry=entry
+            )
         else:
-            network = zoo.load(str(weights), backend, **arguments, seed=seed)
+            network = zoo.load(str(weights), backend, **arguments, seed=seed, entry=entry)
         outputs = zoo.predict(network, zoo.preprocess(image, network))
     graph = zoo.graph_of(network)
     if graph.options["num_classes"] == 0:

@@ -32,6 +32,6 @@ DESCRIPTION = Description(
         ),
     },
     suffix=".msgpack",
-    convention=convention(PARAMETERS, "HWC"),
+    convention=convention(PARAMETERS, "HWC", ["*.rngs.*"]),
     formats=("msgpack", "safetensors"),
 )

@@ -20,8 +20,15 @@ _MAX_ITEMS = 20_000  # of a dict
 _MAX_NAME = 1_000
 
 
-def read(path: Path) -> dict[str, Stored]:
+def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[str]]:
     """Open a file of nested dicts of arrays; the names in them are joined by dots.
+
+    Args:
+        path: The file.
+        entry: As for :func:`zoo.weights.state_dicts.arrays`.
+
+    Returns:
+        Name -> array, and the keys that lead to them.
 
     Raises:
         WeightsError: The file is damaged, or holds something else.
@@ -54,7 +61,6 @@ def read(path: Path) -> dict[str, Stored]:
     with path.open("rb") as file, reporting_damage(path, "a Flax file of weights"):
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         value = unpacked(data, ext_hook=array, max_array_len=16, max_map_len=_MAX_ITEMS)
-        found, _ = state_dicts.arrays(
-            path, value, lambda each: each if isinstance(each, Stored) else None
+        return state_dicts.arrays(
+            path, value, lambda each: each if isinstance(each, Stored) else None, entry
         )
-    return found

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from zoo.errors import WeightsError
-from zoo.weights import archives
+from zoo.weights import archives, orbax_folder
 
 MAX_BYTES = 20_000_000_000
 
@@ -93,11 +93,6 @@ _FOLDERS = (
         "a SavedModel of TensorFlow; load it with Keras, and call "
         "model.save_weights('w.weights.h5')",
     ),
-    (
-        "_CHECKPOINT_METADATA",
-        "a checkpoint of Orbax; restore it, and save zoo's model with zoo.save",
-    ),
-    ("_METADATA", "a checkpoint of Orbax; restore it, and save zoo's model with zoo.save"),
     ("data.pkl", "an unpacked PyTorch file; give the file itself"),
     ("model.safetensors", "a folder; give the path of model.safetensors in it"),
     (f"model.safetensors{_INDEX}", f"a folder; give the path of model.safetensors{_INDEX} in it"),
@@ -115,8 +110,8 @@ def format_of(path: Path, part: bool = False) -> str:
         part: Whether it may be one of several that an index lists.
 
     Returns:
-        ``safetensors``, ``pth``, ``pdparams``, ``h5``, ``keras``, ``msgpack``, or ``index`` for a
-        list of the files that the arrays are in.
+        ``safetensors``, ``pth``, ``pdparams``, ``h5``, ``keras``, ``msgpack``; ``index`` for a list
+        of the files that the arrays are in; or ``orbax`` for a folder of Orbax.
 
     Raises:
         WeightsError: There is no such file, or it is something else; the message says what it is,
@@ -125,6 +120,8 @@ def format_of(path: Path, part: bool = False) -> str:
     known = "" if path.suffix.lower() in SUFFIXES else f"; {EXPECTED}"
     try:
         if path.is_dir():
+            if orbax_folder.is_checkpoint(path):
+                return "orbax"
             raise WeightsError(f"{path}: {_folder(path)}")
         if not path.is_file():
             raise WeightsError(f"{path}: no such file{known}")

@@ -30,17 +30,20 @@ def find(
     chosen: Chosen,
     own: Sequence[sources.Source] = (),
     head: str | None = None,
+    entry: str | None = None,
 ) -> Checkpoint:
     """Open the weights that a caller names.
 
     Args:
-        weights: The path of a file; ``<source>`` or ``<source>:<tag>``, whose file is downloaded;
-            or ``<source>:<path>``, a file with that source's names.
+        weights: The path of a file, or of Orbax' folder; ``<source>`` or ``<source>:<tag>``, whose
+            file is downloaded; or ``<source>:<path>``, a file with that source's names.
         network: The network that they are for: its name, or its graph, which zoo need not ship;
             None to identify it from the file.
         chosen: The options to build the network with.
         own: The names that zoo's own models have in each framework; see ``zoo.weights.own``.
         head: ``new`` if the network gets a new classifier, so that the file needs none.
+        entry: The key of the weights to take from a file that holds several sets of them, or what
+            their names begin with; None for the main one.
 
     Returns:
         The checkpoint. Use it within ``with checkpoint.verified()``.
@@ -51,20 +54,31 @@ def find(
         WeightsError: The file is missing or damaged, or belongs to another network.
     """
     name = network.name if isinstance(network, Graph) else network
+    _check_entry(entry)
     path, table, tag = _located(weights, name)
     file = None
     if path is None:
         assert table and name
         _, file = cache.check(table.name, name, tag)
         path = cache.fetch(table.name, name, tag)
-    elif not table and formats.format_of(path) == "safetensors" and zoo_file.is_zoo_file(path):
+    elif (
+        not table
+        and entry is None
+        and formats.format_of(path) == "safetensors"
+        and zoo_file.is_zoo_file(path)
+    ):
         return zoo_file.read(path)
-    checkpoint, tables, notes = matching.matched(path, table, network, chosen, own, head)
+    checkpoint, tables, notes = matching.matched(path, table, network, chosen, own, head, entry)
     return provenance.stated(checkpoint, path, tables, file, notes)
 
 
 def check(
-    weights: Weights, name: str | None, *, head: str | None = None, stem: str | None = None
+    weights: Weights,
+    name: str | None,
+    *,
+    head: str | None = None,
+    stem: str | None = None,
+    entry: str | None = None,
 ) -> None:
     """Check what a caller requests, before anything is read or downloaded.
 
@@ -73,12 +87,14 @@ def check(
         name: The network's name, if it is given.
         head: As for :func:`filling`.
         stem: As for :func:`filling`.
+        entry: As for :func:`find`.
 
     Raises:
         UnknownNameError, InputError, WeightsError: As :func:`find` and :func:`filling` do.
     """
     arguments.choice("head", head, "new")
     arguments.choice("stem", stem, "adapt")
+    _check_entry(entry)
     path, table, tag = _located(weights, name)
     if path is None:
         assert table and name
@@ -87,12 +103,17 @@ def check(
         formats.format_of(path)
 
 
+def _check_entry(entry: object) -> None:
+    if entry is not None and not (isinstance(entry, str) and entry):
+        raise arguments.wrong("entry", "the key of weights in a file", entry)
+
+
 def _located(
     weights: Weights, name: str | None
 ) -> tuple[Path | None, sources.Source | None, str | None]:
     """Return the file that a caller names, None for a source's own; the source; and the tag."""
     text = arguments.path("weights", weights, "the path of a file or a source of weights")
-    if os.path.isfile(text):
+    if os.path.isfile(text) or (os.path.isdir(text) and text not in sources.sources()):
         return Path(text), None, None
     prefix, colon, rest = text.partition(":")
     named = bool(colon) and len(prefix) > 1  # one letter is a Windows drive

@@ -15,7 +15,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
-from zoo.weights import alike, classifier, counts, identification, readers, sources
+from zoo.weights import alike, classifier, counts, identification, readers, sources, state_dicts
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.identification import Exchanged, View, count_matching_shapes, has_names_of
@@ -35,6 +35,7 @@ def matched(
     chosen: Chosen,
     own: Sequence[sources.Source],
     head: str | None,
+    entry: str | None,
 ) -> tuple[Checkpoint, list[sources.Source], list[str]]:
     """Open a file of a publisher or a framework, and find the parameters of its network in it.
 
@@ -45,6 +46,7 @@ def matched(
         chosen: The options to build the network with.
         own: The names that zoo's own models have in each framework.
         head: As for :func:`zoo.weights.loading.find`.
+        entry: As for :func:`zoo.weights.loading.find`.
 
     Returns:
         The checkpoint, without an origin; the sources that use its names; and what was done to find
@@ -53,7 +55,7 @@ def matched(
     Raises:
         WeightsError: The file is damaged, or its names are those of no network, or of another.
     """
-    opened = readers.read(path)
+    opened = readers.read(path, entry)
     found = _found(path, opened, table, network, own)
     notes = [f"under {' and '.join(opened.keys)}"] if opened.keys else []
     notes += [f"without {found.view.removed}"] if found.view.removed else []
@@ -207,6 +209,8 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
             " If you know which network it is, give its name, too: the error then lists what does "
             "not fit."
         )
+    if sets := state_dicts.sets_of(opened.arrays):
+        advice += f" If it holds several networks, entry={sets[0]!r:.200} takes one of them."
     *rest, last = publishers or ["any source that zoo knows"]
     published = f"{', '.join(rest)} or {last}" if rest else last
     compared = f"those of {network} as published by {published}, nor zoo's own"

@@ -38,11 +38,12 @@ _DTYPES = {
 }
 
 
-def read(path: Path) -> tuple[dict[str, Stored], list[str]]:
+def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[str]]:
     """Read a file that ``torch.save`` wrote: a state_dict, or what a training tool put around one.
 
     Args:
         path: The file, in the current zip format or in the format before PyTorch 1.6.
+        entry: As for :func:`zoo.weights.state_dicts.arrays`.
 
     Returns:
         Name in the file -> array, and the keys that lead to them.
@@ -77,7 +78,7 @@ def read(path: Path) -> tuple[dict[str, Stored], list[str]]:
             return each.stored(parts)
         return pickles.stored(each)
 
-    return state_dicts.arrays(path, value, stored)
+    return state_dicts.arrays(path, value, stored, entry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import WeightsError
-from zoo.weights import flax_file, formats, hdf5, pickles, pytorch, state_dicts, zoo_file
+from zoo.weights import (
+    flax_file,
+    formats,
+    hdf5,
+    orbax_folder,
+    pickles,
+    pytorch,
+    state_dicts,
+    zoo_file,
+)
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored, reporting_damage
 
@@ -37,22 +46,33 @@ class Opened:
     keys: tuple[str, ...] = ()
 
 
-def read(path: Path) -> Opened:
+def read(path: Path, entry: str | None = None) -> Opened:
     """Open a file of arrays, in the format that its contents state, or else its suffix.
 
     Args:
-        path: A file that PyTorch, PaddlePaddle, Keras, Flax or safetensors wrote; or an index of
-            several, ``*.index.json``.
+        path: A file that PyTorch, PaddlePaddle, Keras, Flax or safetensors wrote; an index of
+            several, ``*.index.json``; or a folder that Orbax wrote.
+        entry: As for :func:`zoo.weights.state_dicts.arrays`.
 
     Raises:
         WeightsError: The file is missing, damaged, too large, or has another format.
     """
     found = formats.format_of(path)
-    return _indexed(path) if found == "index" else _read(path, found)
+    opened = _indexed(path) if found == "index" else _read(path, found, entry)
+    if entry is None or found in _OF_DICTS:
+        return opened
+    arrays = state_dicts.selected(path, opened.arrays, entry)
+    return Opened(arrays, opened.format, (repr(entry),))
 
 
-def _read(path: Path, found: str) -> Opened:
-    opened = _READERS[found](path)
+def _read(path: Path, found: str, entry: str | None = None) -> Opened:
+    if found in _OF_DICTS:
+        names, read = _OF_DICTS[found]
+        arrays, keys = read(path, entry)
+        opened = Opened(arrays, names, tuple(keys))
+    else:
+        names, alone = _ALONE[found]
+        opened = Opened(alone(path), names)
     if not opened.arrays:
         raise WeightsError(f"{path}: the file contains no arrays")
     if len(opened.arrays) > MAX_TENSORS:
@@ -60,45 +80,36 @@ def _read(path: Path, found: str) -> Opened:
     return opened
 
 
-def _safetensors(path: Path) -> Opened:
-    return Opened(zoo_file.arrays(path), "safetensors")
-
-
-def _pytorch(path: Path) -> Opened:
+def _pytorch(path: Path, entry: str | None) -> tuple[dict[str, Stored], list[str]]:
     with reporting_damage(path, "a PyTorch file of weights"):
-        arrays, keys = pytorch.read(path)
-    return Opened(arrays, "pth", tuple(keys))
+        return pytorch.read(path, entry)
 
 
-def _paddle(path: Path) -> Opened:
+def _paddle(path: Path, entry: str | None) -> tuple[dict[str, Stored], list[str]]:
     with path.open("rb") as file, reporting_damage(path, "a PaddlePaddle file of weights"):
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         value = pickles.load(memoryview(mapped))
-        arrays, keys = state_dicts.arrays(path, value, pickles.stored)
+        found = state_dicts.arrays(path, value, pickles.stored, entry)
         if "UnpackBigParamInfor@@" in value:
             raise WeightsError(f"{path}: saved in parts (protocol 2); save it with protocol=4")
-    return Opened(arrays, "pdparams", tuple(keys))
+    return found
 
 
-def _keras(path: Path) -> Opened:
-    return Opened(hdf5.read_zip(path), "h5")
+_Arrays = dict[str, Stored]
 
+#: Format -> the format whose names its arrays have, and what opens it. These hold dicts in dicts.
+_OF_DICTS: dict[str, tuple[str, Callable[[Path, str | None], tuple[_Arrays, list[str]]]]] = {
+    "pth": ("pth", _pytorch),
+    "pdparams": ("pdparams", _paddle),
+    "msgpack": ("msgpack", flax_file.read),
+    "orbax": ("msgpack", orbax_folder.read),
+}
 
-def _hdf5(path: Path) -> Opened:
-    return Opened(hdf5.read(path), "h5")
-
-
-def _flax(path: Path) -> Opened:
-    return Opened(flax_file.read(path), "msgpack")
-
-
-_READERS: dict[str, Callable[[Path], Opened]] = {
-    "safetensors": _safetensors,
-    "pth": _pytorch,
-    "pdparams": _paddle,
-    "h5": _hdf5,
-    "keras": _keras,
-    "msgpack": _flax,
+#: The same for those that hold arrays by name.
+_ALONE: dict[str, tuple[str, Callable[[Path], _Arrays]]] = {
+    "safetensors": ("safetensors", zoo_file.arrays),
+    "h5": ("h5", hdf5.read),
+    "keras": ("h5", hdf5.read_zip),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ KEYS = (
 
 _MAX_DEPTH = 8  # keys that lead to the weights
 _MAX_ITEMS = 100_000  # that are looked at
+_MAX_SETS = 4  # that a message names
 _MAX_PREFIX = 300  # characters of the names of dicts in dicts
 
 #: What a pickle names -> what it is, and what to do.
@@ -42,23 +43,34 @@ _OTHER_TENSORS = {
 Stores = Callable[[Any], Stored | None]
 
 
-def arrays(path: Path, value: Any, stored: Stores) -> tuple[dict[str, Stored], list[str]]:
+def arrays(
+    path: Path, value: Any, stored: Stores, entry: str | None = None
+) -> tuple[dict[str, Stored], list[str]]:
     """Return the arrays in what was saved.
 
     Args:
         path: The file, for messages.
         value: What :mod:`zoo.weights.pickles` read.
         stored: Returns the array that a value describes.
+        entry: The key of the weights to take, or what their names begin with, where the file holds
+            several sets of weights; None for the main one.
 
     Returns:
         Name -> array, and the keys that lead to them, for messages. The names in dicts within dicts
         are joined by dots.
 
     Raises:
-        WeightsError: There are none, or something else is among them.
+        WeightsError: There are none, there is no such entry, or something else is among them.
     """
     keys: list[str] = []
+    whole, wanted = value, entry
     while isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:
+        if wanted is not None:
+            first, _, inner = (wanted, "", "") if wanted in value else wanted.partition(".")
+            if _holds(value.get(first), stored):
+                keys.append(repr(first))
+                value, wanted = value[first], inner or None
+                continue
         there = [key for key in KEYS if _holds(value.get(key), stored)]
         if not there:
             break
@@ -90,7 +102,44 @@ def arrays(path: Path, value: Any, stored: Stores) -> tuple[dict[str, Stored], l
         name, item = rest[0]
         kind = type(item).__name__
         raise WeightsError(f"{path}: {shown(name)}: expected an array, got {kind}")
+    if wanted is not None:
+        sets = [key for key, item in whole.items() if _holds(item, stored)]
+        return selected(path, found, wanted, sets), [*keys, repr(wanted)]
     return found, keys
+
+
+def selected(
+    path: Path, arrays: Mapping[str, Stored], entry: str, others: Iterable[str] = ()
+) -> dict[str, Stored]:
+    """Return the arrays whose names begin with the name of an entry, without it.
+
+    Args:
+        path: The file, for messages.
+        arrays: Name -> array.
+        entry: The entry.
+        others: The other entries that the file has, for messages.
+
+    Raises:
+        WeightsError: There are none.
+    """
+    found = {
+        name.removeprefix(f"{entry}."): array
+        for name, array in arrays.items()
+        if name.startswith(f"{entry}.")
+    }
+    if not found:
+        sets = dict.fromkeys([*others, *sets_of(arrays)])
+        known = ", ".join(repr(shown(each)) for each in list(sets)[:_MAX_SETS])
+        has = f"entry={known.replace(', ', ' or entry=')}" if sets else "no entry: it has one set"
+        raise WeightsError(f"{path}: it has no entry {entry!r:.200}; give {has}")
+    return found
+
+
+def sets_of(arrays: Mapping[str, Stored]) -> list[str]:
+    """Return what the names in a file begin with, if that may tell sets of weights apart."""
+    firsts = list(dict.fromkeys(name.partition(".")[0] for name in arrays))
+    inner = all("." in name for name in arrays)
+    return firsts if inner and 1 < len(firsts) <= _MAX_SETS else []
 
 
 def _tensor(name: str) -> str:
@@ -137,7 +186,9 @@ def _items(path: Path, value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
                         f"{path}: it has more than {_MAX_ITEMS:,} items; save the weights alone"
                     )
                 named = item and all(type(inner) is str for inner in item)
-                if named and type(key) is str and len(prefix) + len(key) < _MAX_PREFIX:
+                if named and item.keys() == {"value"} and not isinstance(item["value"], Mapping):
+                    yield f"{prefix}{key}", item["value"]  # a variable in Flax' state
+                elif named and type(key) is str and len(prefix) + len(key) < _MAX_PREFIX:
                     waiting.append((f"{prefix}{key}.", item))
             elif type(key) is str:
                 yield prefix + key, item
