@@ -80,9 +80,10 @@ OTHERS = {
         "m.ckpt.data-00000-of-00001", page(bytes(9)), "a part of a TensorFlow checkpoint"
     ),
     "TensorFlow Lite": ("w.tflite", page(b"\x1c\0\0\0TFL3" + bytes(99)), "TensorFlow Lite"),
-    "pdiparams": ("w.pdiparams", page(bytes(99)), r"paddle\.jit\.save.*paddle\.save\("),
     "pdmodel": ("w.pdmodel", page(b"\n\x9e" + bytes(99)), r"paddle\.jit\.save"),
-    "an optimizer": ("w.pdopt", page(bytes(99)), "the state of an optimizer"),
+    "a new program": ("w.json", page(b'{"base_code":{"magic":"pir","version":4}}'), r"paddle\.jit\.save"),
+    "names": ("w.pdiparams.info", page(b"\x80\x02}q\0."), "the names of weights; give the file"),
+    "an optimizer": ("w.pdopt", page(b"\x80\x04}."), "the state of an optimizer"),
     "Caffe": ("w.caffemodel", page(b"\n\x07GoogLe\x00" + bytes(99)), "a Caffe model"),
     "a picture": ("w.png", page(b"\x89PNG\r\n"), "a picture"),
     "a SavedModel": ("saved", folder("saved_model.pb", "keras_metadata.pb"), "a SavedModel"),

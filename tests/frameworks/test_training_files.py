@@ -412,16 +412,65 @@ def test_paddles_training_files(key, prefix, tmp_path):
     assert np.array_equal(zoo.get_weights(new)[first], zoo.get_weights(found)[first])
 
 
-def test_a_program_of_paddle_is_refused(tmp_path):
+def saved_program(path, kind):
+    """paddle.vision's ShuffleNet as a program, of the new kind or the old."""
     load("paddle")
     import paddle
 
-    layer = paddle.nn.Linear(2, 2)
-    spec = [paddle.static.InputSpec([None, 2], "float32")]
-    with contextlib.redirect_stderr(None):
-        paddle.jit.save(layer, str(tmp_path / "net"), input_spec=spec)
-    with pytest.raises(WeightsError, match=r"paddle\.jit\.save.*paddle\.save\(model\.state_dict"):
+    network = paddle.vision.models.shufflenet_v2_x0_5(num_classes=10)
+    network.eval()
+    spec = [paddle.static.InputSpec([None, 3, 32, 32], "float32")]
+    old = paddle.pir_utils.OldIrGuard() if kind == "old" else contextlib.nullcontext()
+    with contextlib.redirect_stderr(None), warnings.catch_warnings(), old:
+        warnings.simplefilter("ignore")
+        paddle.jit.save(network, str(path), input_spec=spec)
+    return network
+
+
+def test_a_new_program_of_paddle_is_refused(tmp_path):
+    saved_program(tmp_path / "net", "new")
+    import paddle
+
+    with pytest.raises(WeightsError, match=r"lost the names.*paddle\.save\(model\.state_dict"):
         zoo.load(tmp_path / "net.pdiparams", "paddle")
+    with pytest.raises(WeightsError, match=r"weights are in the \.pdiparams"):
+        zoo.load(tmp_path / "net.json", "paddle")
+    program = paddle.jit.load(str(tmp_path / "net"))
+    paddle.save(program.state_dict(), str(tmp_path / "w.pdparams"))
+    with pytest.raises(WeightsError, match="lost the names of their layers; save the state_dict"):
+        zoo.load(tmp_path / "w.pdparams", "paddle")
+
+
+def test_an_old_program_of_paddle_is_read(tmp_path):
+    network = saved_program(tmp_path / "net", "old")
+    import paddle
+
+    path = tmp_path / "net.pdiparams"
+    paddle.save(network.state_dict(), str(tmp_path / "w.pdparams"))
+    found = zoo.load(path, "paddle")
+    assert zoo.graph_of(found).name == LINEAR
+    assert_same(found, zoo.load(tmp_path / "w.pdparams", "paddle"))
+    whole = path.read_bytes()
+    for damaged in (
+        whole[:-1], whole[:100], bytes(99), b"\xff" * 99, whole + bytes(1), whole * 2, b"",
+        whole.replace(b"\x08\x05\x10\x18", b"\x08\x05\x10\x7f", 1),
+        whole.replace(b"\x08\x05\x10\x18", b"\x08\x63\x10\x18", 1),
+        whole[:20] + b"\x0b" + b"\x08\x05\x10" + b"\xff" * 7 + b"\x7f",
+    ):  # fmt: skip
+        path.write_bytes(damaged)
+        with pytest.raises(WeightsError, match=r"net\.pdiparams"):
+            zoo.load(path, "paddle")
+    path.write_bytes(whole)
+    names = tmp_path / "net.pdiparams.info"
+    for value in (
+        b"",
+        pickle.dumps({}),
+        pickle.dumps({"a": {"structured_name": 3}}),
+        b"\x80\x04N.",
+    ):
+        names.write_bytes(value)
+        with pytest.raises(WeightsError, match=r"net\.pdiparams"):
+            zoo.load(path, "paddle")
 
 
 def test_a_pickle_of_arrays_with_other_objects(tmp_path):

@@ -18,6 +18,8 @@ MAX_BYTES = 20_000_000_000
 SUFFIXES = {
     ".safetensors": "safetensors",
     ".pdparams": "pdparams",
+    ".pdema": "pdparams",
+    ".pdiparams": "pdiparams",
     ".h5": "h5",
     ".hdf5": "h5",
     ".keras": "keras",
@@ -56,6 +58,7 @@ _OTHERS = (
     (4, b"TFL3", "a TensorFlow Lite model; {model}"),
 )
 
+_PROGRAM = "a program that paddle.jit.save wrote; its weights are in the .pdiparams beside it"
 _NPZ = "save them as .safetensors with safetensors.numpy.save_file"
 _MODEL = "zoo reads weights by the names of layers; save the weights of the model it was made from"
 
@@ -66,12 +69,7 @@ _NAMED = (
         r"\.pb|\.pbtxt",
         f"a TensorFlow graph; {_MODEL}, in Keras: model.save_weights('w.weights.h5')",
     ),
-    (
-        r"\.pdiparams|\.pdmodel|\.pdiparams\.info",
-        "a program that paddle.jit.save wrote, whose weights have lost the names of their layers; "
-        "save those of the model it was made from: paddle.save(model.state_dict(), 'w.pdparams')",
-    ),
-    (r"\.pdopt|\.pdema", "the state of an optimizer; give the file of weights, .pdparams"),
+    (r"\.pdmodel", _PROGRAM),
     (r"\.caffemodel|\.prototxt", f"a Caffe model; {_MODEL}"),
     (r"\.tflite", f"a TensorFlow Lite model; {_MODEL}"),
     (r"\.mlmodel|\.mlpackage", f"a Core ML model; {_MODEL}"),
@@ -85,6 +83,12 @@ _NAMED = (
     (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md", "a text, not a file of weights"),
     (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
 )
+
+#: End of a name -> what such a file is, whose contents look like weights.
+_BESIDE = {
+    ".pdopt": "the state of an optimizer; give the file of weights, .pdparams",
+    ".pdiparams.info": "the names of weights; give the file .pdiparams beside it",
+}
 
 #: A file in a folder -> what the folder is.
 _FOLDERS = (
@@ -110,8 +114,8 @@ def format_of(path: Path, part: bool = False) -> str:
         part: Whether it may be one of several that an index lists.
 
     Returns:
-        ``safetensors``, ``pth``, ``pdparams``, ``h5``, ``keras``, ``msgpack``; ``index`` for a list
-        of the files that the arrays are in; or ``orbax`` for a folder of Orbax.
+        ``safetensors``, ``pth``, ``pdparams``, ``pdiparams``, ``h5``, ``keras`` or ``msgpack``;
+        ``index`` for a list of the files that the arrays are in; ``orbax`` for a folder of Orbax.
 
     Raises:
         WeightsError: There is no such file, or it is something else; the message says what it is,
@@ -144,6 +148,8 @@ def format_of(path: Path, part: bool = False) -> str:
             f"{path}: one of several files with the weights; give the path of {index}, which lists "
             "them"
         )
+    if what := next((what for end, what in _BESIDE.items() if path.name.endswith(end)), ""):
+        raise WeightsError(f"{path}: {what}")
     found = _by_contents(path, start, size) or SUFFIXES.get(path.suffix.lower())
     if found is None:
         named = (what for end, what in _NAMED if re.search(f"({end})$", path.name.lower()))
@@ -181,6 +187,8 @@ def _by_contents(path: Path, start: bytes, size: int) -> str | None:
         return "msgpack"  # a map whose first key is a text
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pdparams"  # or any other pickle
+    if start.startswith(b'{"base_code":{"magic":"pir"'):
+        raise WeightsError(f"{path}: {_PROGRAM}")
     if size < _MAX_TEXT and re.fullmatch(rb"[\t\n\r\x20-\x7e]+", start):
         begins = start.decode().strip().partition("\n")[0][:60]
         raise WeightsError(f"{path}: a text, not the file ({begins!r}); download it again")

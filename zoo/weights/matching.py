@@ -6,6 +6,7 @@ classifier. What is done about that is said in the origin of the weights.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,6 +209,11 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
         advice = (
             " If you know which network it is, give its name, too: the error then lists what does "
             "not fit."
+        )
+    if all(re.fullmatch(r"param_\d+", key) for key in opened.arrays):
+        advice += (
+            " So a program of PaddlePaddle calls them, which has lost the names of their layers; "
+            "save the state_dict() of the model that it was made from."
         )
     if sets := state_dicts.sets_of(opened.arrays):
         advice += f" If it holds several networks, entry={sets[0]!r:.200} takes one of them."

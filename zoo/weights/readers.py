@@ -16,6 +16,7 @@ from zoo.weights import (
     formats,
     hdf5,
     orbax_folder,
+    paddle_program,
     pickles,
     pytorch,
     state_dicts,
@@ -108,6 +109,7 @@ _OF_DICTS: dict[str, tuple[str, Callable[[Path, str | None], tuple[_Arrays, list
 #: The same for those that hold arrays by name.
 _ALONE: dict[str, tuple[str, Callable[[Path], _Arrays]]] = {
     "safetensors": ("safetensors", zoo_file.arrays),
+    "pdiparams": ("pdparams", paddle_program.read),
     "h5": ("h5", hdf5.read),
     "keras": ("h5", hdf5.read_zip),
 }
