@@ -77,6 +77,8 @@ def test_a_spec_that_reads_the_size_of_its_input_is_of_that_size(spec_file):
 
 
 def test_other_channels_and_no_maps():
+    with pytest.raises(InputError, match="the channels are on another axis; transpose it"):
+        check(zoo.graph("resnet18"), (1, 224, 224, 3))
     with pytest.raises(InputError, match="for other channels, build it with in_channels=1"):
         check(zoo.graph("resnet18"), (1, 1, 224, 224))
     with pytest.raises(InputError, match="pass one batch of maps"):

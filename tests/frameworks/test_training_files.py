@@ -174,7 +174,7 @@ def test_an_entry_of_other_formats(save, tmp_path):
     other = {name: value * 0 for name, value in state.items()}
     save_file({**prefixed("a.", state), **prefixed("b.", other)}, tmp_path / "w.safetensors")
     assert_same(zoo.load(tmp_path / "w.safetensors", "torch", entry="a"), model())
-    with pytest.raises(WeightsError, match="entry='a' takes one of them"):
+    with pytest.raises(WeightsError, match=f"entry='a' takes {LINEAR} alone"):
         zoo.load(tmp_path / "w.safetensors", "torch")
     zoo.save(model(), tmp_path / "zoo.safetensors")
     with pytest.raises(WeightsError, match="it has no entry 'a'; give no entry: it has one set"):
@@ -345,10 +345,29 @@ REFUSED = {
     "complex": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.complex64)}, "fc.bias: a tensor of ComplexFloat"),
     "meta": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to("meta")}, "the device 'meta', which has no values"),
     "integers": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.int8)}, "fc.bias: expected floating-point values, got int8"),
-    "a list": (lambda t, s: list(s.values()), "expected arrays by name, got list"),
-    "a tensor": (lambda t, s: s["fc.bias"], "expected arrays by name"),
-    "two networks": (lambda t, s: {"G": s, "D": s}, r"those of any network.*for example: G\.conv1\.0\.weight"),
-    "teacher": (lambda t, s: {**prefixed("student.", s), **prefixed("teacher.", s)}, "for example: student.conv1"),
+    "a list": (lambda t, s: list(s.values()), "expected arrays by name, got list; save the model's state_dict"),
+    "a tensor": (lambda t, s: s["fc.bias"], "expected arrays by name, got a tensor alone"),
+    "two networks": (lambda t, s: {"G": s, "D": s}, r"'G' in it is shufflenet.*for example: D\..*entry='G' takes"),
+    "teacher": (lambda t, s: {**prefixed("student.", s), **prefixed("teacher.", s)}, r"'student' in it is shufflenet.*for example: teacher\..*entry='student' takes"),
+    "metrics": (
+        lambda t, s: {"state_dict": {**prefixed("model.net.", s), "model.loss.weight": s["fc.bias"]}},
+        r"'model\.net' in it is shufflenet.*for example: model\.loss\.weight\. entry='model\.net' takes",
+    ),
+    "empty": (lambda t, s: {"module": {n: v[:0] for n, v in s.items()}}, "its arrays are empty.*zero_to_fp32"),
+    "a norm": (
+        lambda t, s: {**without(s, "fc.weight"), "fc.weight_g": s["fc.bias"], "fc.weight_v": s["fc.weight"]},
+        r"fc\.weight_g: a layer was parametrized.*remove_parametrizations",
+    ),
+    "pruned": (
+        lambda t, s: {**without(s, "fc.weight"), "fc.weight_orig": s["fc.weight"], "fc.weight_mask": s["fc.weight"]},
+        r"fc\.weight_orig: a layer was pruned.*prune\.remove",
+    ),
+    "an adapter": (
+        lambda t, s: {**s, "fc.lora_A.default.weight": s["fc.weight"][:4]}, r"has an adapter; merge it",
+    ),
+    "observers": (
+        lambda t, s: {**s, "fc.weight_fake_quant.scale": s["fc.bias"][:1]}, "was prepared for quantization",
+    ),
     "an optimizer": (lambda t, s: t.optim.Adam(t.nn.Linear(2, 2).parameters()).state_dict(), "expected an array"),
     "nothing": (lambda t, s: {}, "contains no arrays"),
 }  # fmt: skip
@@ -538,3 +557,59 @@ def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_
     assert np.array_equal(
         zoo.get_weights(found)["fc.weight"].reshape(19, -1), dense.kernel.numpy().T
     )
+
+
+def test_a_compiled_model_within_another(keras_models, tmp_path):
+    """Its optimizer is in the file, too."""
+    import keras
+
+    inner = zoo.build("resnet20", "keras", num_classes=4)
+    inner.compile("sgd", "mse")
+    outer = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Softmax()])
+    outer.save(tmp_path / "w.keras")
+    assert_same(zoo.load(tmp_path / "w.keras", "keras"), inner)
+
+
+def test_parts_of_keras_are_refused(keras_models, tmp_path):
+    path = tmp_path / "w.weights.json"
+    keras_models["base"].save_weights(path, max_shard_size=0.0005)
+    for each in (path, tmp_path / "w_00001.weights.h5"):
+        with pytest.raises(WeightsError, match="Keras saved in several files.*save_weights"):
+            zoo.load(each, "keras")
+
+
+# Flax
+
+
+def test_parameters_and_statistics_of_flax(tmp_path):
+    """As Flax' older modules and their TrainState have them."""
+    load("flax")
+    from flax import nnx, serialization
+
+    model = zoo.build("resnet20", "flax", num_classes=4, seed=5)
+    pure = {
+        key: nnx.to_pure_dict(nnx.state(model, kind))
+        for key, kind in (("params", nnx.Param), ("batch_stats", nnx.BatchStat))
+    }
+    path = tmp_path / "w.msgpack"
+    for value in (pure, {"step": 3, "opt_state": {"0": {}}, **pure}):
+        path.write_bytes(serialization.to_bytes(value))
+        found = zoo.load(path, "flax")
+        assert_same(found, model)
+        assert zoo.graph_of(found).origin["note"] == "under 'params' and 'batch_stats'"
+    path.write_bytes(serialization.to_bytes({"params": pure["params"]}))
+    with pytest.raises(WeightsError, match="missing: .*running_mean"):
+        zoo.build("resnet20", "flax", weights=path, num_classes=4)
+
+
+def test_a_pickle_of_flax(tmp_path):
+    load("flax")
+    from flax import nnx
+
+    model = zoo.build("resnet20", "flax", num_classes=4, seed=5)
+    state = nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
+    import jax
+
+    arrays = jax.tree.map(np.asarray, state)
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps(arrays))
+    assert_same(zoo.load(tmp_path / "w.pkl", "flax"), model)

@@ -33,5 +33,5 @@ DESCRIPTION = Description(
     },
     suffix=".msgpack",
     convention=convention(PARAMETERS, "HWC", ["*.rngs.*"]),
-    formats=("msgpack", "safetensors"),
+    formats=("msgpack", "safetensors", "pdparams"),  # the last for any pickle of arrays
 )

@@ -109,6 +109,8 @@ def _refusal(graph: Graph, size: tuple[Any, ...]) -> str | None:
         return "pass one batch of maps"
     channels, *sides = size
     if is_known(channels) and channels != graph.input_shape.channels:
+        if graph.input_shape.channels in sides:
+            return "the channels are on another axis; transpose it"
         return f"for other channels, build it with in_channels={channels}"
     if all(map(is_known, sides)):
         return _refusal_of_size(graph, *sides)

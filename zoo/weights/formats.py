@@ -32,6 +32,7 @@ EXPECTED = f"expected a file of weights, with one of the suffixes {', '.join(SUF
 
 _PYTORCH_BEFORE_1_6 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of its magic number
 _MAX_TEXT = 100_000  # bytes of what a server answers in place of a file
+_KERAS_INDEX = ".weights.json"
 _INDEX = ".index.json"  # what the names of indexes of several files end with
 
 #: Where a format has bytes of its own, and these bytes -> the format.
@@ -59,6 +60,18 @@ _OTHERS = (
 )
 
 _PROGRAM = "a program that paddle.jit.save wrote; its weights are in the .pdiparams beside it"
+_TENSORFLOW = (
+    "a TensorFlow checkpoint; load it into the Keras model that saved it, and call "
+    "model.save_weights('w.weights.h5')"
+)
+_KERAS_PARTS = (
+    "weights that Keras saved in several files, in which some layers have no names; load them into "
+    "the model that saved them, and call model.save_weights('w.weights.h5')"
+)
+_DISTRIBUTED = (
+    "a distributed checkpoint of PyTorch; join its parts with "
+    "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(folder, 'w.pth')"
+)
 _NPZ = "save them as .safetensors with safetensors.numpy.save_file"
 _MODEL = "zoo reads weights by the names of layers; save the weights of the model it was made from"
 
@@ -77,8 +90,7 @@ _NAMED = (
     (r"\.npz", f"arrays of NumPy, which state no layout; {_NPZ}"),
     (
         r"\.index|\.data-\d{5}-of-\d{5}|\.meta",
-        "a part of a TensorFlow checkpoint; load it into the Keras model that saved it, and call "
-        "model.save_weights('w.weights.h5')",
+        f"a part of {_TENSORFLOW}",
     ),
     (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md", "a text, not a file of weights"),
     (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
@@ -86,6 +98,7 @@ _NAMED = (
 
 #: End of a name -> what such a file is, whose contents look like weights.
 _BESIDE = {
+    ".distcp": f"a part of {_DISTRIBUTED}",
     ".pdopt": "the state of an optimizer; give the file of weights, .pdparams",
     ".pdiparams.info": "the names of weights; give the file .pdiparams beside it",
 }
@@ -97,6 +110,9 @@ _FOLDERS = (
         "a SavedModel of TensorFlow; load it with Keras, and call "
         "model.save_weights('w.weights.h5')",
     ),
+    (".metadata", _DISTRIBUTED),
+    ("checkpoint", _TENSORFLOW),
+    ("training_metadata.json", "a backup of Keras; give the path of latest.weights.h5 in it"),
     ("data.pkl", "an unpacked PyTorch file; give the file itself"),
     ("model.safetensors", "a folder; give the path of model.safetensors in it"),
     (f"model.safetensors{_INDEX}", f"a folder; give the path of model.safetensors{_INDEX} in it"),
@@ -128,6 +144,8 @@ def format_of(path: Path, part: bool = False) -> str:
                 return "orbax"
             raise WeightsError(f"{path}: {_folder(path)}")
         if not path.is_file():
+            if path.with_name(f"{path.name}.index").is_file():
+                raise WeightsError(f"{path}: {_TENSORFLOW}")
             raise WeightsError(f"{path}: no such file{known}")
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -148,6 +166,11 @@ def format_of(path: Path, part: bool = False) -> str:
             f"{path}: one of several files with the weights; give the path of {index}, which lists "
             "them"
         )
+    shard = re.fullmatch(r"(.+)_\d{5}\.weights\.h5", path.name)
+    if path.name.endswith(_KERAS_INDEX) or (
+        shard and path.with_name(f"{shard[1]}{_KERAS_INDEX}").is_file()
+    ):
+        raise WeightsError(f"{path}: {_KERAS_PARTS}")
     if what := next((what for end, what in _BESIDE.items() if path.name.endswith(end)), ""):
         raise WeightsError(f"{path}: {what}")
     found = _by_contents(path, start, size) or SUFFIXES.get(path.suffix.lower())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import io
+import itertools
 import math
 import mmap
 import re
@@ -115,7 +116,11 @@ def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
             raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
         if name.count("/") > _MAX_DEPTH or len(name) > _MAX_NAME:  # visiting is recursive
             raise WeightsError(f"{path}: {shown(name)}: nested too deep, or its name is too long")
-        if isinstance(item, h5py.Dataset):
+        steps = itertools.pairwise(name.split("/"))
+        of_optimizer = any(  # of a model within this one, which was compiled
+            group == "optimizer" and before != "layers" for before, group in steps
+        )
+        if isinstance(item, h5py.Dataset) and not of_optimizer:
             if item.is_virtual or item.external:
                 raise WeightsError(
                     f"{path}: {shown(name)}: expected an array of numbers in this file"

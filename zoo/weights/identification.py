@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,9 @@ from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import Slot, in_canonical_layout, published_slots, with_heads
 from zoo.weights.sources import Source, sources
 
-_MAX_NAME = 300  # characters; a hostile file may have names of megabytes
+MAX_NAME = 300  # characters; a hostile file may have names of megabytes
 _MAX_PREFIX = 6  # names of wrappers before those of a network
+_MAX_PARTS = 4  # of a file that are tried
 _MAX_EXTRA = 16  # arrays of another classifier
 
 #: What wrappers of PyTorch put into the names of the modules in them.
@@ -72,7 +74,7 @@ def _without_wrappers(stored: Mapping[str, Stored]) -> View | None:
     arrays: dict[str, Stored] = {}
     removed: set[str] = set()
     for name, array in stored.items():
-        parts = name.split(".") if len(name) <= _MAX_NAME else [name]
+        parts = name.split(".") if len(name) <= MAX_NAME else [name]
         removed |= _WRAPPERS.intersection(parts)
         arrays[".".join(part for part in parts if part not in _WRAPPERS)] = array
     if not removed or len(arrays) < len(stored):
@@ -95,6 +97,27 @@ def _stripped(view: View, all_names: bool) -> Iterator[View]:
         arrays = {name.removeprefix(prefix): array for name, array in view.arrays.items()}
         if len(arrays) == len(view.arrays):
             yield View(arrays, " and ".join(filter(None, (view.removed, f"{prefix!r}"))))
+
+
+def parts(stored: Mapping[str, Stored]) -> Iterator[tuple[str, Mapping[str, Stored]]]:
+    """Yield what the names of several arrays begin with, and these arrays without that.
+
+    Args:
+        stored: Name in the file -> array.
+    """
+    if any(len(name) > MAX_NAME for name in stored):
+        return
+    words = [name.split(".")[:-1] for name in stored]
+    pairs = itertools.takewhile(
+        lambda pair: pair[0] == pair[1], zip(min(words), max(words), strict=False)
+    )
+    start = "".join(f"{word}." for word, _ in pairs)
+    firsts = collections.Counter(name.removeprefix(start).partition(".")[0] for name in stored)
+    for word, _ in firsts.most_common(_MAX_PARTS):
+        part = f"{start}{word}."
+        arrays = {n.removeprefix(part): a for n, a in stored.items() if n.startswith(part)}
+        if 0 < len(arrays) < len(stored):
+            yield part[:-1], arrays
 
 
 def sources_of_format(format_: str, own: Iterable[Source] = ()) -> list[Source]:
@@ -282,7 +305,7 @@ def _plausible(table: Source, network: str, names: Iterable[str], most: int = 0)
 
 def _with_parents(name: str) -> Iterable[str]:
     """Yield ``a.b.c``, ``a.b`` and ``a``; nothing for a name that is too long to be one."""
-    while name and len(name) <= _MAX_NAME:
+    while name and len(name) <= MAX_NAME:
         yield name
         name = name.rpartition(".")[0]
 

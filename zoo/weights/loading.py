@@ -124,6 +124,7 @@ def _located(
             raise InputError(f"{prefix} publishes several networks: give the name of a model, too")
         return None, sources.source(prefix), rest or None
     path = Path(rest) if named else Path(text)
-    if not named and not os.path.exists(path) and not path.suffix:
+    there = os.path.exists(path) or os.path.exists(f"{path}.index")  # of TensorFlow
+    if not named and not there and not path.suffix:
         sources.source(text)  # raises, with a suggestion for a misspelt source
     return path, table, None

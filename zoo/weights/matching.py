@@ -7,7 +7,7 @@ classifier. What is done about that is said in the origin of the weights.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
-from zoo.weights import alike, classifier, counts, identification, readers, sources, state_dicts
+from zoo.weights import alike, classifier, counts, identification, readers, sources
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.identification import Exchanged, View, count_matching_shapes, has_names_of
@@ -108,6 +108,9 @@ def _found(
         for each, key in pairs:
             if departs := identification.exchange(each, key, view.arrays):
                 return _Found([each], key, view, departs)
+    _refuse_one_of_several(
+        path, stored, lambda arrays: name if any(has_names_of(*p, arrays) for p in pairs) else None
+    )
     for view in identification.views(stored):
         for source, other in identification.identify(tables, view.arrays):
             if other != name:
@@ -119,7 +122,7 @@ def _found(
     if not pairs and not table:
         pairs = list(_having(sources.sources().values(), network))
     closest = identification.closest(pairs, seen)
-    if closest is None:
+    if closest is None or _change(stored):
         raise WeightsError(_unknown_names(path, opened, name))
     (each, key), view = closest
     return _Found([each], key, view)
@@ -164,7 +167,74 @@ def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Sou
                 return _Found(users, network, view, note=note)
             departs = identification.exchange(users[0], network, view.arrays)
             return _Found(users[:1], network, view, departs, note)
+    _refuse_one_of_several(
+        path,
+        opened.arrays,
+        lambda arrays: next(iter(identification.identify(tables, arrays)), (0, None))[1],
+    )
     raise WeightsError(_unknown_names(path, opened, None))
+
+
+def _refuse_one_of_several(
+    path: Path, stored: Mapping[str, Stored], named: Callable[[Mapping[str, Stored]], str | None]
+) -> None:
+    """Refuse a file that holds a network beside other arrays, which a caller must leave out.
+
+    Args:
+        path: The file, for messages.
+        stored: Name -> array.
+        named: Returns the name of the network that has these arrays, if there is one.
+
+    Raises:
+        WeightsError: Some of the arrays are a network.
+    """
+    for entry, arrays in identification.parts(stored):
+        for view in identification.views(arrays):
+            if network := named(view.arrays):
+                other = next(name for name in stored if not name.startswith(f"{entry}."))
+                raise WeightsError(
+                    f"{path}: what is called {entry!r:.200} in it is {network}, and there is more "
+                    f"beside it, for example: {shown(other)}. entry={entry!r:.200} takes "
+                    f"{network} alone"
+                )
+
+
+#: What occurs in the names of a layer whose weights were exchanged for others -> what to do.
+_CHANGES = (
+    (
+        r"\.parametrizations\.|\.weight_[gv]$",
+        "a layer was parametrized, as by weight_norm; undo that before the weights are saved: "
+        "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')",
+    ),
+    (
+        r"\.weight_(orig|mask)$",
+        "a layer was pruned; make that permanent before the weights are saved: "
+        "torch.nn.utils.prune.remove(layer, 'weight')",
+    ),
+    (
+        r"\.lora_[AB](\.|$)|\.base_layer\.",
+        "a layer has an adapter; merge it before the weights are saved: model.merge_and_unload()",
+    ),
+    (
+        r"fake_quant|activation_post_process|_packed_params|_observer\.",
+        "the model was prepared for quantization; save the weights of the model that it was made "
+        "from",
+    ),
+    (
+        r"^param_\d+$",
+        "so a program of PaddlePaddle calls weights, which has lost the names of their layers; "
+        "save the state_dict() of the model that it was made from",
+    ),
+)
+
+
+def _change(names: Iterable[str]) -> str:
+    """Say what was done to a layer, if names in a file tell; empty if they do not."""
+    for name in names:
+        for pattern, what in _CHANGES:
+            if len(name) <= identification.MAX_NAME and re.search(pattern, name):
+                return f"{name}: {what}"
+    return ""
 
 
 def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stored], str]:
@@ -210,13 +280,8 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
             " If you know which network it is, give its name, too: the error then lists what does "
             "not fit."
         )
-    if all(re.fullmatch(r"param_\d+", key) for key in opened.arrays):
-        advice += (
-            " So a program of PaddlePaddle calls them, which has lost the names of their layers; "
-            "save the state_dict() of the model that it was made from."
-        )
-    if sets := state_dicts.sets_of(opened.arrays):
-        advice += f" If it holds several networks, entry={sets[0]!r:.200} takes one of them."
+    if change := _change(opened.arrays):
+        return f"{path}: {change}"
     *rest, last = publishers or ["any source that zoo knows"]
     published = f"{', '.join(rest)} or {last}" if rest else last
     compared = f"those of {network} as published by {published}, nor zoo's own"

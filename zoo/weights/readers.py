@@ -76,6 +76,11 @@ def _read(path: Path, found: str, entry: str | None = None) -> Opened:
         opened = Opened(alone(path), names)
     if not opened.arrays:
         raise WeightsError(f"{path}: the file contains no arrays")
+    if all(0 in array.shape for array in opened.arrays.values()):
+        raise WeightsError(
+            f"{path}: its arrays are empty, as in a part of what several processes trained; join "
+            "the parts first, with DeepSpeed's zero_to_fp32.py for example"
+        )
     if len(opened.arrays) > MAX_TENSORS:
         raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
     return opened
@@ -137,6 +142,8 @@ def _indexed(path: Path) -> Opened:
         if found == "index":
             raise WeightsError(f"{path}: it lists another index")
         part = _read(path.parent / name, found)
+        if twice := arrays.keys() & part.arrays.keys():
+            raise WeightsError(f"{path}: {shown(min(twice))} is in two of its files")
         arrays |= part.arrays
         kinds.add(part.format)
     missing = [str(name) for name in listed if name not in arrays]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ KEYS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
 )
 
+_STATISTICS = "batch_stats"  # what Flax keeps beside "params"
 _MAX_DEPTH = 8  # keys that lead to the weights
 _MAX_ITEMS = 100_000  # that are looked at
 _MAX_SETS = 4  # that a message names
@@ -63,7 +65,7 @@ def arrays(
         WeightsError: There are none, there is no such entry, or something else is among them.
     """
     keys: list[str] = []
-    whole, wanted = value, entry
+    whole, wanted, statistics = value, entry, None
     while isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:
         if wanted is not None:
             first, _, inner = (wanted, "", "") if wanted in value else wanted.partition(".")
@@ -77,14 +79,21 @@ def arrays(
         key, *others = there
         beside = f", not {' or '.join(map(repr, others))}" if others else ""
         keys.append(f"{key!r}{beside}")
+        if key == "params" and _holds(value.get(_STATISTICS), stored):
+            keys[-1] = f"'params' and {_STATISTICS!r}"
+            statistics = value[_STATISTICS]
         value = value[key]
     if isinstance(value, pickles.Other):
         raise WeightsError(_object(path, "it", value))
     if not isinstance(value, Mapping):
-        raise WeightsError(f"{path}: expected arrays by name, got {type(value).__name__}")
+        kind = "a tensor alone" if stored(value) else type(value).__name__
+        raise WeightsError(
+            f"{path}: expected arrays by name, got {kind}; save the model's state_dict()"
+        )
     found: dict[str, Stored] = {}
     rest: list[tuple[str, Any]] = []
-    for name, item in _items(path, value):
+    trees = [value] if statistics is None else [value, statistics]
+    for name, item in itertools.chain.from_iterable(_items(path, tree) for tree in trees):
         array = stored(item)
         if array is not None:
             if name in found:
