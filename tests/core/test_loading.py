@@ -223,7 +223,7 @@ def test_heads_that_this_input_is_too_small_for_are_known_all_the_same():
 @pytest.mark.parametrize("format_", ["safetensors", "pth", "pdparams", "h5", "msgpack"])
 def test_a_file_of_any_form_with_unknown_names(format_, tmp_path, monkeypatch):
     stored = {"a.weight": Stored((3,), "float32", lambda: np.zeros(3))}
-    monkeypatch.setattr(readers, "read", lambda path: readers.Opened(stored, format_))
+    monkeypatch.setattr(readers, "read", lambda path, entry: readers.Opened(stored, format_))
     monkeypatch.setattr(formats, "format_of", lambda path: "another")
     with pytest.raises(WeightsError) as caught:
         loading.find(tmp_path / f"w.{format_}", None, Chosen())

@@ -21,7 +21,7 @@ HEADS = ("new",)
 STEMS = ("adapt",)
 SPECS = (".yaml", ".yml")
 WEIGHTS = (
-    *(".safetensors", ".pdparams", ".h5", ".hdf5", ".keras", ".msgpack"),
+    *(".safetensors", ".pdparams", ".pdema", ".pdiparams", ".h5", ".hdf5", ".keras", ".msgpack"),
     *(".pth", ".pt", ".bin", ".ckpt", ".tar"),
 )
 
