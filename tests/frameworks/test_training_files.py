@@ -163,7 +163,7 @@ def test_an_entry_of_several_is_taken(kind, save):
         shown = entry.rpartition(".")[2] if kind == "averages, wrapped" else entry
         assert repr(shown) in zoo.graph_of(found).origin["note"]
     assert_same(zoo.build(LINEAR, "torch", weights=path, entry=entries[0]), model())
-    with pytest.raises(WeightsError, match=r"it has no entry 'none'; give entry="):
+    with pytest.raises(WeightsError, match="it has no entry 'none'; the names in it begin with"):
         zoo.load(path, "torch", entry="none")
 
 
@@ -177,7 +177,7 @@ def test_an_entry_of_other_formats(save, tmp_path):
     with pytest.raises(WeightsError, match=f"entry='a' takes {LINEAR} alone"):
         zoo.load(tmp_path / "w.safetensors", "torch")
     zoo.save(model(), tmp_path / "zoo.safetensors")
-    with pytest.raises(WeightsError, match="it has no entry 'a'; give no entry: it has one set"):
+    with pytest.raises(WeightsError, match="it has no entry 'a'; the names in it begin with conv1, "):
         zoo.load(tmp_path / "zoo.safetensors", "torch", entry="a")
     for wrong in (3, "", ["a"]):
         with pytest.raises(zoo.errors.InputError, match="entry must be the key of weights"):

@@ -137,18 +137,12 @@ def selected(
         if name.startswith(f"{entry}.")
     }
     if not found:
-        sets = dict.fromkeys([*others, *sets_of(arrays)])
-        known = ", ".join(repr(shown(each)) for each in list(sets)[:_MAX_SETS])
-        has = f"entry={known.replace(', ', ' or entry=')}" if sets else "no entry: it has one set"
-        raise WeightsError(f"{path}: it has no entry {entry!r:.200}; give {has}")
+        firsts = list(dict.fromkeys([*others, *(name.partition(".")[0] for name in arrays)]))
+        known = ", ".join(map(shown, firsts[:_MAX_SETS])) + ", ..." * (len(firsts) > _MAX_SETS)
+        raise WeightsError(
+            f"{path}: it has no entry {entry!r:.200}; the names in it begin with {known}"
+        )
     return found
-
-
-def sets_of(arrays: Mapping[str, Stored]) -> list[str]:
-    """Return what the names in a file begin with, if that may tell sets of weights apart."""
-    firsts = list(dict.fromkeys(name.partition(".")[0] for name in arrays))
-    inner = all("." in name for name in arrays)
-    return firsts if inner and 1 < len(firsts) <= _MAX_SETS else []
 
 
 def _tensor(name: str) -> str:
