@@ -132,7 +132,7 @@ def test_a_wrong_argument_is_zoos_own_error(calls, tmp_path, monkeypatch):
         ("load", "mmap", 1, "mmap must be True or False, got 1"),
         ("load", "aux", [], r"aux must be True or False, got \[\]"),
         ("build", "name", None, "a model must be a name or the path of a YAML file, got None"),
-        ("build", "head", "", "head and stem require pretrained weights"),
+        ("build", "head", "", "head, stem and entry require pretrained weights"),
         ("get_weights", "model", None, "expected a model of PyTorch, .*, got None"),
         (
             "graph_of",

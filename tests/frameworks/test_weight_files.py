@@ -279,7 +279,7 @@ def test_words_that_are_wrong(tiny, framework, backend, tmp_path):
             zoo.build(tiny, backend, weights=path, **options)
         with pytest.raises(ZooError, match=message):
             zoo.load(path, backend, **options)
-    with pytest.raises(InputError, match="head and stem require pretrained weights"):
+    with pytest.raises(InputError, match="head, stem and entry require pretrained weights"):
         zoo.build(tiny, backend, head="new")
     with pytest.raises(UnknownNameError, match="Did you mean 'torchvision'"):
         zoo.build("googlenet_torchvision", backend, weights="torchvison")
