@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import pickle
 import shutil
 import tarfile
@@ -98,6 +99,7 @@ OTHERS = {
     "a folder": ("folder.pth", folder(), "a folder; give the path of the file"),
     "a part": ("model-00001-of-00003.safetensors", page(b"x"), r"model\.safetensors\.index\.json"),
     "no format": ("w.dat", page(bytes(range(256))), "of no format that zoo reads"),
+    "a pipe": ("w.pth", os.mkfifo, "a pipe or a device, not a file"),
     "no file": ("gone.pth", lambda path: None, "no such file"),
 }  # fmt: skip
 

@@ -192,7 +192,20 @@ def two_folders(path):
         file.writestr("v/data.pkl", described(FOUR, ONE))
 
 
-ARCHIVES = (overlapping, many_entries, large_table, compressed, long_entry, two_folders)
+def missing_values(path):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("w/data.pkl", described(FOUR, ONE))
+
+
+ARCHIVES = (
+    missing_values,
+    overlapping,
+    many_entries,
+    large_table,
+    compressed,
+    long_entry,
+    two_folders,
+)
 
 
 def test_archives(tmp_path):
@@ -200,8 +213,10 @@ def test_archives(tmp_path):
     for write in ARCHIVES:
         paths.append(tmp_path / f"{write.__name__}.pth")
         write(paths[-1])
-    for path, error in zip(paths, refusals(paths), strict=True):
+    errors = refusals(paths)
+    for path, error in zip(paths, errors, strict=True):
         assert str(path) in error
+    assert "the values of a tensor are missing" in errors[0]
 
 
 def test_files_before_1_6(tmp_path):

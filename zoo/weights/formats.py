@@ -146,7 +146,8 @@ def format_of(path: Path, part: bool = False) -> str:
         if not path.is_file():
             if path.with_name(f"{path.name}.index").is_file():
                 raise WeightsError(f"{path}: {_TENSORFLOW}")
-            raise WeightsError(f"{path}: no such file{known}")
+            problem = "a pipe or a device, not a file" if path.exists() else "no such file"
+            raise WeightsError(f"{path}: {problem}{known}")
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(512)

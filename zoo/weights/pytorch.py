@@ -105,7 +105,9 @@ class _Tensor:
                 pickles.check_shape(size)
             case _:
                 raise ValueError("the description of a tensor is not valid")
-        dtype, part = storage.dtype, parts[storage.key]
+        dtype, part = storage.dtype, parts.get(storage.key)
+        if part is None:
+            raise UnpicklingError("the values of a tensor are missing")
         if len(part) != storage.count * dtype.itemsize:
             raise ValueError("the number of bytes of a tensor does not match its size")
         pickles.check_shape((offset, *stride))
@@ -162,6 +164,8 @@ def _read_zip(path: Path, data: memoryview, persistent: Any) -> tuple[Any, dict[
     (root,) = {name.partition("/")[0] for name in entries}
     if bytes(entries.get(f"{root}/byteorder", b"little")) != b"little":
         raise WeightsError(f"{path}: saved on a big-endian machine; save it on another")
+    if f"{root}/data.pkl" not in entries:
+        raise UnpicklingError("it has no data.pkl")
     value = pickles.Reader(entries[f"{root}/data.pkl"], _KNOWN, persistent).load()
     folder = f"{root}/data/"
     parts = {name.removeprefix(folder): part for name, part in entries.items()}
