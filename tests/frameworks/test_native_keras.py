@@ -2,6 +2,7 @@
 
 import copy
 import os
+import sys
 import textwrap
 
 import everything
@@ -143,6 +144,20 @@ def test_stride_with_dilation_is_exact_or_refused_by_name(spec_file):
     x = np.random.default_rng(0).standard_normal((1, 3, 17, 17))
     reference = ops.run(graph, x, zoo.get_weights(model))["logits"]
     assert np.abs(zoo.predict(model, x) - reference).max() <= 1e-12 * np.abs(reference).max()
+
+
+def test_a_network_deeper_than_pythons_limit_of_calls(spec_file, keras, tmp_path):
+    limit = sys.getrecursionlimit()
+    layers = (
+        "deep: {op: relu, repeat: 1000}\nflatten: {op: flatten}\nfc: {op: linear, out_features: 2}"
+    )
+    header = "options: {num_classes: 2, in_channels: 1, input_size: 2}\n"
+    model = zoo.build(spec_file(layers, header=header), "keras")
+    assert len(model.layers) > limit
+    x = np.ones((1, 1, 2, 2), np.float32)
+    assert np.array_equal(zoo.features(model, x, "flatten")["flatten"], np.ones((1, 4)))
+    zoo.save(model, tmp_path / "w.safetensors")
+    assert sys.getrecursionlimit() == limit
 
 
 @pytest.mark.parametrize("network", ["googlenet", "mobilenet_v3_small", "everything"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,6 @@ def test_torch():
     assert dict(module[0].named_parameters())["weight"].data_ptr() == weight.data_ptr()
     assert dict(module[0].named_buffers())["running_mean"] is mean
     compiled = torch.compile(module, backend="eager")
-    assert private.unwrapped(compiled) is module
     assert {private.canonical_name(n) for n in compiled.state_dict()} == set(module.state_dict())
 
 
@@ -65,6 +65,12 @@ def test_paddle():
     names = [name for name, _ in private.parameters(layer[0])]
     assert sorted(names) == ["_mean", "_variance", "bias", "weight"]
     lazy = nn.Linear(2, 3)
+    assert private.has_value(lazy.weight)
+    with paddle.LazyGuard():
+        assert not private.has_value(nn.Linear(2, 3).weight)
+    with private.dynamic():
+        assert not private.ProgramTranslator.get_instance().enable_to_static
+    assert private.ProgramTranslator.get_instance().enable_to_static
     private.fill(lazy, "weight", paddle.to_tensor(np.arange(6, dtype="float32").reshape(2, 3)))
     assert lazy.weight.numpy().tolist() == [[0, 1, 2], [3, 4, 5]]
 
@@ -80,8 +86,12 @@ def test_keras():
     out = inner(y)
     assert private.output_of(inner) is out
     assert private.input_of(inner) is y
-    assert private.is_functional(inner)
-    assert not private.is_functional(keras.layers.Dense(3))
+    assert private.has_named_layers(inner)
+    assert not private.has_named_layers(keras.layers.Dense(3))
+    limit = sys.getrecursionlimit()
+    with private.deep(100_000):
+        assert sys.getrecursionlimit() > 100_000
+    assert sys.getrecursionlimit() == limit
     norm = keras.layers.BatchNormalization()
     norm.build((None, 4))
     assert [v.name for v in private.own_variables(norm)][:4] == [

@@ -7,6 +7,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from loading import load
 
 import zoo
 from zoo.errors import BackendError, WeightsError, ZooError
@@ -45,6 +46,10 @@ def _torch(model):
     yield "compiled and parallel", torch.compile(nn.DataParallel(model), backend="eager")
     yield "parallel and compiled", nn.DataParallel(torch.compile(model, backend="eager"))
     yield "a subclass of a wrapper", type("Mine", (nn.DataParallel,), {})(model)
+    wrapping = "torch.distributed.algorithms._checkpoint.checkpoint_wrapper"
+    yield "checkpointed", importlib.import_module(wrapping).checkpoint_wrapper(model)
+    model.compile(backend="eager")
+    yield "compiled in place", model
 
 
 def _paddle(model):
@@ -52,6 +57,8 @@ def _paddle(model):
 
     yield "training", paddle.Model(model)
     yield "static", paddle.jit.to_static(model)
+    model.eval()
+    yield "static in evaluation mode", model
 
 
 def _keras(model):
@@ -101,6 +108,70 @@ def test_every_verb_finds_the_model_in_a_wrapper(model, backend, tmp_path):
         zoo.set_weights(wrapped, {key: value + 1 for key, value in found.items()})
         assert np.array_equal(zoo.get_weights(wrapped)["fc.bias"], weights["fc.bias"] + 1), name
         zoo.set_weights(wrapped, weights)
+
+
+def _unreadable_in_torch(model, tmp_path):
+    import torch
+
+    x = torch.zeros(1, 2, 6, 6)
+    yield torch.jit.trace(model, x)
+    yield torch.jit.freeze(torch.jit.trace(model.eval(), x))
+    yield torch.fx.symbolic_trace(model)
+    yield torch.export.export(model, (x,))
+    yield torch.export.export(model, (x,)).module()
+    yield torch.nn.ModuleList([model])
+    yield torch.nn.ModuleDict({"one": model})
+
+
+def _unreadable_in_paddle(model, tmp_path):
+    import paddle
+
+    yield paddle.nn.LayerList([model])
+    yield paddle.nn.LayerDict({"one": model})
+    image = paddle.static.InputSpec([None, 2, 6, 6])
+    paddle.jit.save(model, str(tmp_path / "program"), [image])
+    yield paddle.jit.load(str(tmp_path / "program"))
+
+
+def _unreadable_in_keras(model, tmp_path):
+    import keras
+
+    yield keras.layers.TimeDistributed(model)
+    yield keras.layers.Wrapper(model)
+    model.export(tmp_path / "program", verbose=False)
+    yield keras.layers.TFSMLayer(tmp_path / "program", call_endpoint="serve")
+
+
+def _unreadable_in_flax(model, tmp_path):
+    import optax
+    from flax import nnx
+
+    yield nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
+    yield nnx.List([model])
+    yield nnx.Dict(one=model)
+
+
+UNREADABLE = {
+    "torch": _unreadable_in_torch,
+    "paddle": _unreadable_in_paddle,
+    "keras": _unreadable_in_keras,
+    "flax": _unreadable_in_flax,
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
+def test_what_holds_no_readable_model_is_refused_by_every_verb(model, backend, tmp_path):
+    x = np.zeros((1, 2, 6, 6), np.float32)
+    for thing in UNREADABLE[backend](model, tmp_path):
+        for verb in (
+            lambda thing=thing: zoo.get_weights(thing),
+            lambda thing=thing: zoo.set_weights(thing, {}),
+            lambda thing=thing: zoo.predict(thing, x),
+            lambda thing=thing: zoo.graph_of(thing),
+            lambda thing=thing: zoo.save(thing, tmp_path / "w.safetensors"),
+        ):
+            with pytest.raises(BackendError, match="zoo cannot read a .*: it .*pass"):
+                verb()
 
 
 def _parts(model, backend):
@@ -211,6 +282,20 @@ def test_another_activation_is_refused_by_name(model, backend, kind):
         zoo.convert(model, backend)
 
 
+def _observe(model):
+    quantization = importlib.import_module("torch.ao.quantization")
+    model.eval().qconfig = quantization.get_default_qconfig("fbgemm")
+    quantization.prepare(model, inplace=True)
+
+
+def _observe_in_paddle(model):
+    quantization = importlib.import_module("paddle.quantization")
+    observer = importlib.import_module("paddle.quantization.observers").AbsmaxObserver()
+    config = quantization.QuantConfig(activation=observer, weight=observer)
+    model.eval()
+    quantization.PTQ(config).quantize(model, inplace=True)
+
+
 def _altered_in_torch():
     import torch
     from torch import nn
@@ -220,6 +305,9 @@ def _altered_in_torch():
     yield "normalised", lambda m: torch.nn.utils.weight_norm(m.conv)
     yield "normalised", lambda m: torch.nn.utils.spectral_norm(m.conv)
     yield "parametrized", lambda m: parametrizations.weight_norm(m.conv)
+    yield "prepared for quantization", _observe
+    yield "sparse", lambda m: setattr(m.fc, "weight", nn.Parameter(m.fc.weight.data.to_sparse()))
+    yield "no size and no value yet", lambda m: setattr(m, "fc", nn.LazyLinear(5))
     yield (
         "quantized",
         lambda m: torch.ao.quantization.quantize_dynamic(m, {nn.Linear}, inplace=True),
@@ -231,10 +319,12 @@ def _altered_in_paddle():
 
     yield "normalised", lambda m: nn.utils.weight_norm(m.conv)
     yield "normalised", lambda m: nn.utils.spectral_norm(m.conv)
+    yield "quantized", _observe_in_paddle
 
 
 def _altered_in_keras():
     yield "quantized", lambda m: m.quantize("int8")
+    yield "renamed", lambda m: setattr(m.get_layer("fc"), "name", "head")
     yield "has an adapter", lambda m: m.get_layer("fc").enable_lora(2)
 
 
@@ -246,6 +336,12 @@ def _altered_in_flax():
         "is a LoRALinear",
         lambda m: setattr(m, "fc", nnx.LoRALinear(64, 5, lora_rank=2, rngs=rngs)),
     )
+    yield (
+        "that zoo did not build: extra.bias",
+        lambda m: setattr(m, "extra", nnx.LayerNorm(2, rngs=rngs)),
+    )
+    yield "has no layer", lambda m: delattr(m, "fc")
+    yield "is a custom_jvp", lambda m: setattr(m, "fc", nnx.relu)
     yield "is a WeightNorm", lambda m: setattr(m, "conv", nnx.WeightNorm(m.conv, rngs=rngs))
 
 
@@ -272,6 +368,125 @@ def test_a_layer_whose_weights_are_made_of_others_is_refused_by_name(
             with pytest.raises((BackendError, WeightsError), match=what):
                 verb()
     assert not list(tmp_path.iterdir())
+
+
+def _epsilon(model, backend):
+    """Change an epsilon in place, which no array shows."""
+    if backend == "keras":
+        model.get_layer("bn").epsilon = 0.1
+    else:
+        setattr(model.bn, {"torch": "eps", "paddle": "_epsilon", "flax": "epsilon"}[backend], 0.1)
+
+
+def test_other_settings_are_refused_by_name(model, backend, tmp_path):
+    _epsilon(model, backend)
+    for verb in (
+        lambda: zoo.graph_of(model),
+        lambda: zoo.convert(model, backend),
+        lambda: zoo.reset_head(model, 7),
+        lambda: zoo.save(model, tmp_path / "w.safetensors"),
+    ):
+        with pytest.raises(WeightsError, match=r"eps\w* of 'bn' in this small is 0.1, not 1e-05"):
+            verb()
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_of_the_same_meaning_are_taken(spec, framework):
+    """A user's own layers state the same in other forms, and what matters in training alone."""
+    nn = importlib.import_module("torch").nn
+    model = zoo.build(spec, "torch")
+    model.conv = nn.Conv2d(2, 4, 3, padding="valid")
+    model.bn = nn.BatchNorm2d(4, momentum=None)
+    model.relu = nn.ReLU(inplace=True)
+    assert np.array_equal(zoo.get_weights(zoo.convert(model, "torch"))["bn.weight"], np.ones(4))
+
+
+def _without_values(spec, backend):
+    if backend == "torch":
+        torch = importlib.import_module("torch")
+        with torch.device("meta"):
+            yield zoo.build(spec, "torch")
+        model = zoo.build(spec, "torch")
+        model.fc = model.fc.to("meta")
+        yield model
+    elif backend == "paddle":
+        paddle = importlib.import_module("paddle")
+        model = zoo.build(spec, "paddle")
+        with paddle.LazyGuard():
+            model.fc = paddle.nn.Linear(64, 5)
+        yield model
+    else:
+        nnx = importlib.import_module("flax.nnx")
+        model = zoo.build(spec, "flax")
+        yield nnx.eval_shape(lambda: model)
+        model.fc.kernel[...].delete()  # as an argument that was donated
+        yield model
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
+def test_a_model_without_values_is_refused(spec, framework, backend, tmp_path):
+    weights = zoo.get_weights(zoo.build(spec, backend))
+    x = np.zeros((1, 2, 6, 6), np.float32)
+    for model in _without_values(spec, backend):
+        for verb in (
+            lambda model=model: zoo.get_weights(model),
+            lambda model=model: zoo.set_weights(model, weights),  # PyTorch's would do nothing
+            lambda model=model: zoo.predict(model, x),
+            lambda model=model: zoo.save(model, tmp_path / "w.safetensors"),
+        ):
+            with pytest.raises(BackendError, match="has no value"):
+                verb()
+        assert zoo.graph_of(model).name == "small"
+
+
+def test_paddle_builds_outside_of_its_other_modes(spec):
+    load("paddle")
+    paddle = importlib.import_module("paddle")
+    with paddle.LazyGuard(), pytest.raises(BackendError, match="LazyGuard; build outside"):
+        zoo.build(spec, "paddle", init="native")
+    model = zoo.build(spec, "paddle")
+    paddle.enable_static()
+    try:
+        for verb in (lambda: zoo.build(spec, "paddle"), lambda: zoo.get_weights(model)):
+            with pytest.raises(BackendError, match="call paddle.disable_static"):
+                verb()
+    finally:
+        paddle.disable_static()
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
+def test_a_model_that_cannot_run_any_more_is_refused_by_name(model, backend):
+    if backend == "torch":
+        model.conv.stride = (3, 3)
+    elif backend == "paddle":
+        model.conv._stride = [3, 3]
+    else:
+        model.conv.strides = (3, 3)
+    for verb in (zoo.predict, lambda model, x: zoo.features(model, x, "fc")):
+        with pytest.raises(WeightsError, match="stride.* of 'conv' in this small is .*3, 3"):
+            verb(model, np.zeros((1, 2, 6, 6), np.float32))
+
+
+def test_a_keras_model_of_a_users_own_class(spec):
+    load("keras")
+    keras = importlib.import_module("keras")
+    model = zoo.build(spec, "keras")
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.net = model
+
+        def call(self, x):
+            return self.net(x)
+
+    x = np.random.default_rng(0).random((2, 2, 6, 6), np.float32)
+    own, sequence = Own(), keras.Sequential([keras.layers.Rescaling(1.0), model])
+    assert np.allclose(zoo.predict(own, x), zoo.predict(model, x), atol=1e-6)
+    assert np.allclose(zoo.predict(sequence, x), zoo.predict(model, x), atol=1e-6)
+    for verb in (lambda: zoo.get_weights(own), lambda: zoo.set_weights(own, {})):
+        with pytest.raises(BackendError, match="whose layers have names, and this Own is neither"):
+            verb()
 
 
 def test_pytorchs_counters_are_no_weights(spec, backend, framework):

@@ -12,7 +12,7 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
 from zoo.language.graphs import with_options
 from zoo.ops.composite import opened
-from zoo.weights.checking import check, floating, widest
+from zoo.weights.checking import check, floating
 
 
 def graph_of(model: Any) -> Graph:
@@ -27,6 +27,7 @@ def graph_of(model: Any) -> Graph:
 
     Raises:
         BackendError: zoo did not build the model, or saving and loading it lost the graph.
+        WeightsError: A layer was exchanged for one of another kind, or with other settings.
 
     Example:
         >>> import torch, zoo
@@ -36,7 +37,9 @@ def graph_of(model: Any) -> Graph:
         7
     """
     backend, model, graph = find_built(model)
-    return _with_its_classes(graph, backend.shapes(model))
+    shapes = backend.shapes(model)
+    _check_layers(backend, model, graph)
+    return _with_its_classes(graph, shapes)
 
 
 def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
@@ -51,11 +54,12 @@ def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
 
     Raises:
         BackendError: zoo did not build the model.
-        WeightsError: A layer was exchanged for one of another kind or shape.
+        WeightsError: A layer was exchanged for one of another kind or shape, or with other
+            settings.
     """
     backend, model, graph = find_built(model)
     arrays = dict(floating(backend.get_weights(model)))
-    _check_layers(backend, model, graph, widest(array.dtype.name for array in arrays.values()))
+    _check_layers(backend, model, graph)
     network = _with_its_classes(graph, {name: array.shape for name, array in arrays.items()})
     check(
         {p.name: p.shape for p in network.parameters},
@@ -80,20 +84,46 @@ def _with_its_classes(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     return changed if fits else graph
 
 
-def _check_layers(backend: Backend, model: Any, graph: Graph, dtype: str) -> None:
+def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
     """Reject a model with a layer of another kind: zoo does not know what that computes."""
     kernels = backend.operations
     built = graph if kernels is None else opened(graph, kernels)
-    skeleton = backend.skeleton(built, dtype)
-    if skeleton is None:
-        return
-    expected, actual = backend.named_modules(skeleton), backend.named_modules(model)
-    for node in built.nodes:
-        wanted, found = type(expected[node.name]), type(actual.get(node.name))
-        if found not in (wanted, *backend.EQUIVALENTS.get(node.op, ())):
-            kind = f"a {found.__name__}" if node.name in actual else "no module"
+    expected = backend.expected_layers(built, "float32")
+    actual = backend.named_modules(model) if expected else {}
+    ops = {node.name: node.op for node in built.nodes}
+    for path, wanted in expected.items():
+        layer, kind = actual.get(path), type(wanted)
+        if type(layer) not in (kind, *backend.EQUIVALENTS.get(ops.get(path, ""), ())):
+            found = f"a {type(layer).__name__}" if path in actual else "no module"
             raise WeightsError(
-                f"{node.name!r} of this {graph.name} is {kind}, not the {wanted.__name__} that zoo "
+                f"{path!r} of this {graph.name} is {found}, not the {kind.__name__} that zoo "
                 "built, so zoo does not know what it computes. zoo.get_weights returns the arrays "
                 "as they are; a spec of your own can describe another layer"
             )
+        for name, value in _settings(backend, wanted).items():
+            changed = getattr(layer, name, value)
+            if changed is not value and _plain(changed) != _plain(value):
+                raise WeightsError(
+                    f"{name.lstrip('_')} of {path!r} in this {graph.name} is {changed}, not "
+                    f"{value} as the spec says; a spec of your own can say so, too"
+                )
+
+
+def _settings(backend: Backend, layer: Any) -> dict[str, Any]:
+    """Return what a layer computes with besides its weights."""
+    return {name: value for name, value in vars(layer).items() if name in backend.SETTINGS}
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting in the one form of those that frameworks allow: one number for equal ones.
+
+    Example:
+        >>> _plain([1, 1, 1, 1]), _plain(((0, 1), (0, 1))), _plain("valid")
+        (1, (0, 1, 0, 1), 0)
+    """
+    if isinstance(value, str) and value.lower() == "valid":
+        return 0
+    if not isinstance(value, list | tuple):
+        return value
+    flat = [x for each in value for x in (each if isinstance(each, list | tuple) else (each,))]
+    return flat[0] if len(set(flat)) == 1 else tuple(flat)

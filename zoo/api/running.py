@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from zoo import arguments
 from zoo.api.models import Array
+from zoo.api.networks import network_and_weights
 from zoo.backend.unwrapping import find, find_built
 from zoo.data.labels import class_numbers
-from zoo.errors import InputError
+from zoo.errors import InputError, ZooError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.language import sizes
@@ -79,6 +81,8 @@ def predict(model: Any, x: Array) -> Array | dict[str, Array]:
 
     Raises:
         InputError: x does not have the shape that the model was built for.
+        BackendError: The model has no values.
+        WeightsError: A layer was changed, so that the model cannot be run.
 
     Example:
         >>> import numpy as np, zoo
@@ -87,7 +91,8 @@ def predict(model: Any, x: Array) -> Array | dict[str, Array]:
         (1, 10)
     """
     backend, model = find(model)
-    return backend.predict(model, _checked(model, x))
+    with _explained(model):
+        return backend.predict(model, _checked(model, x))
 
 
 def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Array]:
@@ -121,7 +126,8 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
         return {}
     requested: dict[str, Node] = {name: network.node(name) for name in names}
     unique = list({node.name: node for node in requested.values()}.values())
-    values = backend.features(model, _checked(model, x), unique)
+    with _explained(model):
+        values = backend.features(model, _checked(model, x), unique)
     return {name: values[node.name] for name, node in requested.items()}
 
 
@@ -157,6 +163,22 @@ def extractor(model: Any, nodes: str | Iterable[str]) -> Any:
     if not names:
         raise arguments.wrong("nodes", "the name of a node or several", nodes)
     return backend.extractor(model, {name: network.node(name).name for name in names})
+
+
+@contextmanager
+def _explained(model: Any) -> Iterator[None]:
+    """Name the layer that was changed, if that is why a model that zoo built cannot be run."""
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:  # a framework may raise anything
+        if isinstance(getattr(model, "zoo_graph", None), Graph):
+            try:
+                network_and_weights(model)
+            except ZooError as reason:
+                raise reason from error
+        raise
 
 
 def _checked(model: Any, x: Array) -> Array:

@@ -51,6 +51,8 @@ class Backend(ABC):
 
     #: Operation -> other layers of the framework that compute the same in evaluation mode.
     EQUIVALENTS: ClassVar[Mapping[str, tuple[type, ...]]] = {}
+    #: Attributes of layers that change what they compute in evaluation mode, besides their weights.
+    SETTINGS: ClassVar[frozenset[str]] = frozenset()
 
     # Required methods
 
@@ -115,24 +117,46 @@ class Backend(ABC):
         """
         return None
 
-    def skeleton(self, graph: Graph, dtype: str) -> Any | None:
-        """Build a graph without values, to compare layers with; None if layers cannot change."""
-        return None
+    def expected_layers(self, graph: Graph, dtype: str) -> Mapping[str, Any]:
+        """Build the layers of a graph without values, by path, to compare a model's with.
+
+        Empty if they cannot be compared.
+        """
+        return {}
+
+    def has_value(self, handle: Any) -> bool:
+        """Tell whether a tensor has a value, not only a shape."""
+        return True
 
     def shapes(self, model: Any) -> dict[str, Shape]:
         """Return the canonical shape of every parameter and running statistic by name."""
         return {name: tensor.canonical_shape for name, tensor in self.tensors(model).items()}
 
+    def filled_tensors(self, model: Any) -> Mapping[str, Tensor]:
+        """Return what :meth:`tensors` does, after checking that every tensor has a value.
+
+        Raises:
+            BackendError: One has none.
+        """
+        tensors = self.tensors(model)
+        for name, tensor in tensors.items():
+            if not self.has_value(tensor.handle):
+                raise BackendError(
+                    f"{name} has no value: its layer was made without memory, or has lost it; "
+                    "build the model again, where layers have values"
+                )
+        return tensors
+
     def get_weights(self, model: Any) -> dict[str, Array]:
         """Copy every parameter and running statistic, in the canonical layout."""
         return {
             name: tensor.to_canonical(self.to_numpy(tensor.handle))
-            for name, tensor in self.tensors(model).items()
+            for name, tensor in self.filled_tensors(model).items()
         }
 
     def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
         """Fill a model from canonical arrays whose names and shapes have been checked."""
-        for name, tensor in self.tensors(model).items():
+        for name, tensor in self.filled_tensors(model).items():
             self.assign(tensor.handle, tensor.to_native(np.asarray(weights[name])))
 
     def count_parameters(self, model: Any) -> int:

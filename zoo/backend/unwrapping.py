@@ -61,13 +61,15 @@ def _inner(model: Any) -> Any | None:
     """Return what a wrapper holds; None if the model is no wrapper."""
     if "__wrapped__" in getattr(model, "__dict__", {}):  # by functools.wraps, as JAX's transforms
         return model.__wrapped__
-    for cls in type(model).__mro__:
+    classes, entries = type(model).__mro__, registry.table().values()
+    for cls in classes:
         name = f"{cls.__module__}.{cls.__qualname__}"
-        for entry in registry.table().values():
+        for entry in entries:
             if name in entry.opaque:
                 raise BackendError(f"zoo cannot read a {cls.__name__}: {entry.opaque[name]}")
             if name in entry.wrappers:
                 return getattr(model, entry.wrappers[name])
-            if entry.owns(cls.__module__):
-                return registry.load(entry.name).held(model)
-    return None
+    # Only now: what a framework calls its own may be of a class that it derived from a wrapper.
+    owners = (entry for cls in classes for entry in entries if entry.owns(cls.__module__))
+    owner = next(owners, None)
+    return registry.load(owner.name).held(model) if owner else None

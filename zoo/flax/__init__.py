@@ -27,6 +27,8 @@ DESCRIPTION = Description(
     wrappers={"flax.nnx.training.optimizer.ModelAndOptimizer": "model"},
     opaque={
         "flax.nnx.training.optimizer.Optimizer": "it does not hold the model; pass the model",
+        "flax.nnx.helpers.List": "it holds several models; pass one of them",
+        "flax.nnx.helpers.Dict": "it holds several models; pass one of them",
         "flax.training.train_state.TrainState": (
             "it has the parameters of a linen model; zoo's are models of nnx"
         ),

@@ -25,12 +25,20 @@ class FlaxBackend(Backend):
     CONVENTION = DESCRIPTION.convention
     MODEL = nnx.Module
     EQUIVALENTS: ClassVar = {"batch_norm": (nnx.BatchNorm,)}
+    SETTINGS = frozenset(
+        "alpha axis beta counted epsilon feature_group_count input_dilation k kernel_dilation "
+        "kernel_size name output_size padding size stride strides".split()
+    )
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:
         return model.build(graph, draw, dtype, seed)
 
-    def skeleton(self, graph: Graph, dtype: str) -> nnx.Module:
-        return model.build_without_values(graph, dtype)
+    def expected_layers(self, graph: Graph, dtype: str) -> dict[str, Any]:
+        layers = observe.named_modules(model.build_without_values(graph, dtype))
+        return {node.name: layers[node.name] for node in graph.nodes}
+
+    def has_value(self, handle: nnx.Variable[Any]) -> bool:
+        return parameters.has_value(handle)
 
     def tensors(self, model: nnx.Module) -> dict[str, Tensor]:
         return parameters.tensors(model)

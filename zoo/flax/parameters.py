@@ -15,7 +15,7 @@ from flax import nnx
 
 from zoo.backend.parameters import Array, Tensor, slot
 from zoo.errors import BackendError
-from zoo.flax import PARAMETERS
+from zoo.flax import PARAMETERS, _private
 from zoo.graphs.graph import Graph
 
 
@@ -24,7 +24,7 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
 
     Raises:
         BackendError: The model does not know its graph, which is needed to determine layouts; or a
-            layer was exchanged for one with other parameters.
+            layer was exchanged for one with other parameters, or added.
     """
     graph = getattr(model, "zoo_graph", None)
     if not isinstance(graph, Graph):
@@ -32,26 +32,42 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
             f"this {type(model).__name__} does not know its graph, which determines the layout of "
             "its weights: it was not built by zoo"
         )
-    by_name = {}
+    by_name, own = {}, set()
     for node in graph.nodes:
         layer = find(model, node.name) if node.parameters else None
         names = [p.name.removeprefix(f"{node.name}.") for p in node.parameters]
         variables = {name: slot(PARAMETERS, node.op, name) for name in names}
         if node.parameters and _names(layer) != {location.name for location in variables.values()}:
+            kind = type(layer).__name__
             raise BackendError(
-                f"the layer {node.name!r} is a {type(layer).__name__} with other parameters than "
-                "the layer that zoo built"
+                f"this {graph.name} has no layer {node.name!r}"
+                if layer is None
+                else f"the layer {node.name!r} is a {kind} with other parameters than the layer "
+                "that zoo built"
             )
         for parameter, local in zip(node.parameters, names, strict=True):
             location = variables[local]
             variable = getattr(layer, location.name)
             layout = node.attributes.get("layout") if local == "weight" else None
             by_name[parameter.name] = Tensor(variable, tuple(variable.shape), location.axes, layout)
+            own.add(f"{node.name}.{location.name}")
+    if others := sorted(_names(model) - own):
+        raise BackendError(f"this {graph.name} has parameters that zoo did not build: {others[0]}")
     return by_name
+
+
+def has_value(variable: nnx.Variable[Any]) -> bool:
+    """Tell whether a Variable has a value, not only a shape, which has not been donated."""
+    value = _private.raw(variable)
+    return not isinstance(value, jax.ShapeDtypeStruct) and not (
+        isinstance(value, jax.Array) and value.is_deleted()
+    )
 
 
 def _names(layer: Any) -> set[str]:
     """Return the names of a layer's parameters and statistics, also of those in other layers."""
+    if not isinstance(layer, nnx.Module):
+        return set()
     state = nnx.state(layer, (nnx.Param, nnx.BatchStat))
     return {".".join(map(str, path)) for path, _ in nnx.to_flat_state(state)}
 
@@ -69,5 +85,5 @@ def assign(variable: nnx.Variable[Any], array: Array) -> None:
 
 
 def find(model: nnx.Module, path: str) -> Any:
-    """Return the layer or block with a path name."""
-    return functools.reduce(getattr, path.split("."), model)
+    """Return the layer or block with a path name; None if there is none."""
+    return functools.reduce(lambda part, name: getattr(part, name, None), path.split("."), model)

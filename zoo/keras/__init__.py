@@ -30,6 +30,7 @@ DESCRIPTION = Description(
         "keras.src.layers.rnn.time_distributed.TimeDistributed": (
             "it takes sequences of images; pass its .layer"
         ),
+        "keras.src.layers.core.wrapper.Wrapper": "it is a layer around another; pass its .layer",
         "keras.src.export.tfsm_layer.TFSMLayer": (
             "it is a compiled program; pass the model that it was made from"
         ),

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 from keras.src.models.functional import Functional as Functional
+
+_FRAMES = 10  # of Python for each node: Keras calls itself for each of its operations
+_recursing = threading.Lock()  # the limit is that of all threads
+
+
+@contextmanager
+def deep(nodes: int) -> Iterator[None]:
+    """Let Keras connect a network of many nodes, which it does by recursion along the longest path.
+
+    Only Python calls Python there, which takes memory, but none of the thread's stack.
+    """
+    needed = 1000 + _FRAMES * nodes
+    if needed <= sys.getrecursionlimit():
+        yield
+        return
+    with _recursing:
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(before, needed))
+        try:
+            yield
+        finally:
+            sys.setrecursionlimit(before)
 
 
 def output_of(layer: keras.Layer) -> Any:
@@ -28,6 +53,6 @@ def own_variables(layer: keras.Layer) -> Iterator[Any]:
     yield from layer._non_trainable_variables
 
 
-def is_functional(layer: keras.Layer) -> bool:
-    """Tell whether a layer is a functional model, whose layers have names."""
-    return bool(getattr(layer, "_operations", None))
+def has_named_layers(layer: keras.Layer) -> bool:
+    """Tell whether a layer is a functional or sequential model, whose layers have names."""
+    return isinstance(layer, keras.Sequential) or bool(getattr(layer, "_operations", None))

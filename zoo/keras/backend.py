@@ -26,12 +26,19 @@ class KerasBackend(Backend):
     CONVENTION = DESCRIPTION.convention
     MODEL = keras.Layer
     casts_labels = True  # Model.fit
+    SETTINGS = frozenset(
+        "activation axis dilation_rate epsilon groups kernel_size max_value negative_slope padding "
+        "pool_size strides threshold".split()
+    )
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> keras.Model:
         return model.build(graph, draw, dtype, seed)
 
     def held(self, model: keras.Layer) -> keras.Model | None:
         return run.held(model)
+
+    def expected_layers(self, graph: Graph, dtype: str) -> dict[str, keras.Layer]:
+        return {layer.name: layer for layer in model.layers(graph, dtype)}
 
     def tensors(self, model: keras.Model) -> dict[str, Tensor]:
         return parameters.tensors(model)

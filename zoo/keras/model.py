@@ -15,6 +15,7 @@ from zoo.errors import BackendError
 from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node, Parameter
+from zoo.keras import _private
 from zoo.keras.operations import OPERATIONS
 from zoo.keras.parameters import initializer_of, layer_name, native
 from zoo.language import sizes
@@ -46,10 +47,19 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
     values = _BlockBuilder(graph.root, dtype, seed, draw)(x)
     outputs = {output.name: values[output.step] for output in graph.outputs}
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", graph.name)  # TensorFlow allows no others in a scope
-    model = keras.Model(x, outputs if len(outputs) > 1 else values[graph.root.output], name=name)
+    with _private.deep(len(graph.nodes)):
+        result = outputs if len(outputs) > 1 else values[graph.root.output]
+        model = keras.Model(x, result, name=name)
     model.dtype_policy = dtype
     model.zoo_graph = graph
     return model
+
+
+def layers(graph: Graph, dtype: str) -> Iterator[keras.Layer]:
+    """Yield the layers that a graph's nodes are built of, which are connected to nothing."""
+    for node in graph.nodes:
+        built = OPERATIONS[node.op](replace(node, name=layer_name(node.name)), dtype, 0)
+        yield from (layer for layer in built if isinstance(layer, keras.Layer))
 
 
 def _sides(graph: Graph) -> tuple[int | None, int | None]:

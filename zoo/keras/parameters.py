@@ -44,7 +44,15 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name.
 
     They are in the graph's order if the model has a graph.
+
+    Raises:
+        BackendError: The layers have no names, were renamed, or have other weights.
     """
+    if not _private.has_named_layers(model):
+        raise BackendError(
+            f"zoo reads functional and sequential models, whose layers have names, and this "
+            f"{type(model).__name__} is neither; pass the model that is in it"
+        )
     graph = getattr(model, "zoo_graph", None)
     parameters = {
         node.name: (node.op, tuple(_local(p.name) for p in node.parameters))
@@ -65,7 +73,15 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
                 tensor = Tensor(variable, tuple(variable.shape), location.axes, layout)
                 tensors[f"{path}.{name}"] = tensor
         _check_coverage(layer, op, names)
-    return {p.name: tensors[p.name] for p in graph.parameters} if graph else tensors
+    if not graph:
+        return tensors
+    for parameter in graph.parameters:
+        if parameter.name not in tensors:
+            raise BackendError(
+                f"this {graph.name} has no {parameter.name}: its layer was renamed, or has other "
+                "weights than the layer that zoo built"
+            )
+    return {p.name: tensors[p.name] for p in graph.parameters}
 
 
 def _check_coverage(layer: keras.Layer, op: str, names: Sequence[str]) -> None:

@@ -24,6 +24,9 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     This uses the compiled function that Keras caches in the model. Calling the model runs its
     layers one by one and takes several times as long.
     """
+    if not hasattr(model, "inputs"):  # a user's own class, or a layer
+        result = model(any_input(model, x), training=False)
+        return mapped(result, lambda value: _to_numpy(keras.ops.convert_to_numpy(value)))
     return _to_outputs(model, model.predict_on_batch(to_input(model, x)))
 
 
@@ -55,7 +58,8 @@ def extractor(model: keras.Model, nodes: Mapping[str, str]) -> keras.Model:
     """Return a model of the same layers that returns a dict of nodes' values, NHWC."""
     layers = {name: model.get_layer(layer_name(node)) for name, node in nodes.items()}
     values = {name: _private.output_of(layer) for name, layer in layers.items()}
-    return keras.Model(model.inputs, values, name="features")
+    with _private.deep(len(model.operations)):
+        return keras.Model(model.inputs, values, name="features")
 
 
 def observe(
@@ -120,10 +124,10 @@ def to_input(model: keras.Model, x: Array) -> Array:
 
 def _to_outputs(model: keras.Model, result: Any) -> Array | dict[str, Array]:
     """Return a model's result as NumPy arrays, its outputs in the order of the spec."""
-    tensors = model.output
     if not isinstance(result, dict):
-        (layout,) = layouts(model, [tensors])
+        (layout,) = layouts(model, model.outputs)
         return _to_numpy(result, layout)
+    tensors = model.output
     flattened = zip(tensors, layouts(model, list(tensors.values())), strict=True)
     return {name: _to_numpy(result[name], layout) for name, layout in flattened}
 
@@ -150,7 +154,7 @@ def _layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.L
 
 
 def _children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
-    if isinstance(layer, keras.Sequential) or _private.is_functional(layer):
+    if _private.has_named_layers(layer):
         yield from ((child.name, child) for child in layer.layers)
         return
     for name, value in vars(layer).items():

@@ -9,6 +9,8 @@ PARAMETERS: Table = {
     "batch_norm": {"running_mean": Slot("_mean"), "running_var": Slot("_variance")},
 }
 
+_COMPILED = "it is a compiled program; pass the model that it was made from"
+
 DESCRIPTION = Description(
     name="paddle",
     title="PaddlePaddle",
@@ -22,9 +24,10 @@ DESCRIPTION = Description(
         "paddle.distributed.parallel.DataParallel": "_layers",
     },
     opaque={
-        "paddle.jit.translated_layer.TranslatedLayer": (
-            "it is a compiled program; pass the model that it was made from"
-        ),
+        "paddle.jit.translated_layer.TranslatedLayer": _COMPILED,
+        "paddle.jit.pir_translated_layer.PirTranslatedLayer": _COMPILED,
+        "paddle.nn.layer.container.LayerList": "it holds several models; pass one of them",
+        "paddle.nn.layer.container.LayerDict": "it holds several models; pass one of them",
     },
     suffix=".pdparams",
     convention=convention(PARAMETERS, "CHW"),

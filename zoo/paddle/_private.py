@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import paddle
 from paddle import nn
+from paddle.jit.api import ProgramTranslator
+
+from zoo.errors import BackendError
 
 
 def children(layer: nn.Layer) -> dict[str, Any]:
@@ -28,6 +32,33 @@ def hooks(layer: nn.Layer) -> Iterator[str]:
     """Yield the names of the classes of the hooks that run before a layer."""
     for hook in layer._forward_pre_hooks.values():
         yield type(hook).__name__
+
+
+def require_dynamic() -> None:
+    """Check that Paddle runs operations at once.
+
+    Raises:
+        BackendError: It is in static mode.
+    """
+    if not paddle.in_dynamic_mode():
+        raise BackendError("Paddle is in static mode; call paddle.disable_static() first")
+
+
+def has_value(tensor: paddle.Tensor) -> bool:
+    """Tell whether a tensor has memory."""
+    return bool(tensor._is_initialized())
+
+
+@contextmanager
+def dynamic() -> Iterator[None]:
+    """Run what ``to_static`` compiled layer by layer, as it was written."""
+    translator = ProgramTranslator.get_instance()
+    enabled = translator.enable_to_static
+    paddle.jit.enable_to_static(False)
+    try:
+        yield
+    finally:
+        paddle.jit.enable_to_static(enabled)
 
 
 def fill(layer: nn.Layer, name: str, value: paddle.Tensor) -> None:

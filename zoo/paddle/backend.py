@@ -12,7 +12,7 @@ from paddle import nn
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
 from zoo.graphs.graph import Graph
-from zoo.paddle import DESCRIPTION, files, model, parameters, run, train
+from zoo.paddle import DESCRIPTION, _private, files, model, parameters, run, train
 from zoo.paddle.operations import OPERATIONS
 
 
@@ -24,12 +24,21 @@ class PaddleBackend(Backend):
     CONVENTION = DESCRIPTION.convention
     MODEL = nn.Layer
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
+    SETTINGS = frozenset(
+        "_approximate _dilation _epsilon _groups _kernel_size _output_size _padding_mode "
+        "_stride _updated_padding alpha beta ceil_mode counted "
+        "exclusive k ksize padding size stride".split()
+    )
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Layer:
         return model.build(graph, draw, dtype, seed)
 
-    def skeleton(self, graph: Graph, dtype: str) -> nn.Layer:
-        return model.build_without_values(graph, dtype)
+    def expected_layers(self, graph: Graph, dtype: str) -> dict[str, nn.Layer]:
+        layers = run.named_modules(model.build_without_values(graph, dtype))
+        return {node.name: layers[node.name] for node in graph.nodes}
+
+    def has_value(self, handle: paddle.Tensor) -> bool:
+        return _private.has_value(handle)
 
     def tensors(self, model: nn.Layer) -> dict[str, Tensor]:
         return parameters.tensors(model)

@@ -11,6 +11,7 @@ from paddle import nn
 
 from zoo.backend.base import Initial
 from zoo.backend.extraction import Plan, extract
+from zoo.errors import BackendError
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.language import sizes
@@ -30,10 +31,16 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
 
     Returns:
         The layer, on the current device and in training mode, as is usual in Paddle.
+
+    Raises:
+        BackendError: Paddle is in static mode, or under ``LazyGuard``, where layers get no values.
     """
+    _private.require_dynamic()
     if draw is None:
         with _seeded(seed):
             model = Network(graph, Factory(dtype))
+        if not all(map(_private.has_value, model.parameters())):
+            raise BackendError("layers get no values under paddle.LazyGuard; build outside of it")
     else:
         model = build_without_values(graph, dtype)
         for node in graph.nodes:

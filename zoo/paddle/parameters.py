@@ -21,16 +21,23 @@ _NORMALISING = {
     "SpectralNorm": "pass the model without it",
 }
 
+#: Packages of the layers that Paddle puts in the place of others to quantize them.
+_QUANTIZING = ("paddle.nn.quant.", "paddle.quantization.")
+
 
 def tensors(model: nn.Layer) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name.
 
     Raises:
-        BackendError: A layer computes its weights from other parameters.
+        BackendError: A layer computes its weights from other parameters, or Paddle is in static
+            mode.
     """
+    _private.require_dynamic()
     canonical = {s.name: name for slots in PARAMETERS.values() for name, s in slots.items()}
     tensors = {}
     for path, layer in model.named_sublayers(include_self=True):
+        if type(layer).__module__.startswith(_QUANTIZING):
+            raise BackendError(f"the layer {path!r} was quantized: pass the model that was not")
         for hook in _private.hooks(layer):
             if hook in _NORMALISING:
                 raise BackendError(f"the layer {path!r} was normalised: {_NORMALISING[hook]}")

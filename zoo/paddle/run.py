@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import paddle
@@ -11,6 +11,7 @@ from paddle import nn
 
 from zoo.backend.base import Array, Outputs
 from zoo.backend.outputs import mapped
+from zoo.paddle import _private
 
 
 def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
@@ -27,8 +28,10 @@ def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[
 
     unique = {id(layer): layer for layer in observed.values()}
     hooks = [layer.register_forward_post_hook(record) for layer in unique.values()]
+    # Hooks are not called inside what is compiled.
+    eager = _private.dynamic() if unique else nullcontext()
     try:
-        with evaluating(model):
+        with evaluating(model), eager:
             result = model(to_input(model, x))
     finally:
         for hook in hooks:

@@ -11,6 +11,7 @@ _SHARDED = (
     "zoo.build(...).load_state_dict(get_model_state_dict(model, "
     "options=StateDictOptions(full_state_dict=True)))"
 )
+_CHECKPOINTING = "torch.distributed.algorithms._checkpoint.checkpoint_wrapper"
 _COMPILED = "it is a compiled program; pass the model that it was made from"
 
 DESCRIPTION = Description(
@@ -26,12 +27,17 @@ DESCRIPTION = Description(
         "torch.nn.parallel.data_parallel.DataParallel": "module",
         "torch.nn.parallel.distributed.DistributedDataParallel": "module",
         "torch.optim.swa_utils.AveragedModel": "module",
+        f"{_CHECKPOINTING}.CheckpointWrapper": "_checkpoint_wrapped_module",
+        f"{_CHECKPOINTING}.OffloadWrapper": "_checkpoint_wrapped_module",
     },
     opaque={
         "torch.distributed.fsdp.fully_sharded_data_parallel.FullyShardedDataParallel": _SHARDED,
         "torch.distributed.fsdp.FSDPModule": _SHARDED,
         "torch.jit._script.ScriptModule": _COMPILED,
         "torch.fx.graph_module.GraphModule": _COMPILED,
+        "torch.export.exported_program.ExportedProgram": _COMPILED,
+        "torch.nn.modules.container.ModuleList": "it holds several models; pass one of them",
+        "torch.nn.modules.container.ModuleDict": "it holds several models; pass one of them",
     },
     suffix=".pth",
     convention=convention(PARAMETERS, "CHW", ["*.num_batches_tracked"]),

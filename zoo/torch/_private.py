@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +10,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-#: The attribute in which ``torch.compile`` keeps the module that it wraps.
-WRAPPED = "_orig_mod"
+#: The attributes in which ``torch.compile`` and checkpointing keep the module that they wrap.
+_WRAPPED = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_checkpoint_wrapped_module)(?:\.|$)")
 
 
 def children(module: nn.Module) -> dict[str, Any]:
@@ -36,13 +37,6 @@ def origins(module: nn.Module) -> Iterator[str]:
         yield type(hook).__module__
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the module that ``torch.compile`` wrapped, or the model itself."""
-    inner = getattr(model, WRAPPED, model)
-    assert isinstance(inner, nn.Module)
-    return inner
-
-
 def canonical_name(name: str) -> str:
-    """Return a parameter's name without the prefix that ``torch.compile`` adds."""
-    return name.replace(f"{WRAPPED}.", "")
+    """Return the name of a parameter or module without those of wrappers around modules."""
+    return _WRAPPED.sub("", name).rstrip(".")

@@ -23,6 +23,10 @@ class TorchBackend(Backend):
     CONVENTION = DESCRIPTION.convention
     MODEL = nn.Module
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2d, nn.SyncBatchNorm)}
+    SETTINGS = frozenset(
+        "alpha approximate beta ceil_mode count_include_pad counted dilation divisor_override "
+        "edges eps groups k kernel_size output_size padding padding_mode size stride".split()
+    )
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:
         return model.build(graph, draw, dtype, seed)
@@ -34,8 +38,12 @@ class TorchBackend(Backend):
         values = next(model.parameters(), None)
         return built if values is None else built.to(values.device)
 
-    def skeleton(self, graph: Graph, dtype: str) -> nn.Module:
-        return model.build_without_values(graph, dtype)
+    def expected_layers(self, graph: Graph, dtype: str) -> dict[str, nn.Module]:
+        modules = run.named_modules(model.build_without_values(graph, dtype))
+        return {node.name: modules[node.name] for node in graph.nodes}
+
+    def has_value(self, handle: torch.Tensor) -> bool:
+        return not handle.is_meta
 
     def tensors(self, model: nn.Module) -> dict[str, Tensor]:
         return parameters.tensors(model)

@@ -9,10 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from zoo.backend.parameters import Array, Tensor
 from zoo.errors import BackendError
 from zoo.torch import _private
+
+_PREPARED = ("prepared for quantization", "pass the model that was not")
 
 #: Module of a hook or of a layer's class -> what was done to the layer, and what undoes it.
 _ALTERED = {
@@ -34,6 +37,9 @@ _ALTERED = {
     ),
     "torch.ao.nn.quantized": ("quantized", "pass the model that was quantized"),
     "torch.ao.nn.intrinsic.quantized": ("quantized", "pass the model that was quantized"),
+    "torch.ao.nn.qat": _PREPARED,
+    "torch.ao.nn.intrinsic.qat": _PREPARED,
+    "torch.ao.quantization": _PREPARED,
     "peft": ("given an adapter", "call merge_and_unload() first"),
 }
 
@@ -42,7 +48,8 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     """Return every parameter and running statistic by its canonical name.
 
     Raises:
-        BackendError: A layer computes its weights from other parameters.
+        BackendError: A layer computes its weights from other parameters, or has them in a form of
+            its own.
     """
     for path, module in model.named_modules():
         for origin in _private.origins(module):
@@ -50,10 +57,24 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
                 if origin == changer or origin.startswith(f"{changer}."):
                     raise BackendError(f"the layer {path!r} was {change}: {remedy}")
     return {
-        _private.canonical_name(name): Tensor.canonical(value.detach())
+        _private.canonical_name(name): Tensor.canonical(_plain(name, value))
         for name, value in model.state_dict(keep_vars=True).items()
         if not name.endswith("num_batches_tracked")
     }
+
+
+def _plain(name: str, value: torch.Tensor) -> torch.Tensor:
+    """Return a tensor without its history, which must be dense and of no class of its own."""
+    if is_lazy(value):
+        raise BackendError(f"{name} has no size and no value yet: run the model once first")
+    tensor = value.detach()
+    if type(tensor) is not torch.Tensor or tensor.layout is not torch.strided:
+        kind = type(tensor).__name__ if type(tensor) is not torch.Tensor else "sparse tensor"
+        raise BackendError(
+            f"{name} is a {kind}: zoo reads plain tensors alone; pass the model as it was before, "
+            "or give it the values that this stands for"
+        )
+    return tensor
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:

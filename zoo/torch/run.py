@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -22,14 +22,16 @@ def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict
         if isinstance(output, torch.Tensor):
             calls.setdefault(module, []).append(to_numpy(output.detach()))
 
-    observed = _select_modules(model, names)
-    # Hooks are not called inside a compiled module.
-    runnable = _private.unwrapped(model) if observed else model
+    requested = list(names)
+    modules = named_modules(model) if requested else {}
+    observed = {name: modules[name] for name in requested if name in modules}
     unique = dict.fromkeys(observed.values())
+    # Hooks are not called inside what is compiled.
+    eager = torch.compiler.set_stance("force_eager") if unique else nullcontext()
     hooks = [module.register_forward_hook(record) for module in unique]
     try:
-        with evaluating(model):
-            result = runnable(to_input(model, x))
+        with evaluating(model), eager:
+            result = model(to_input(model, x))
     finally:
         for hook in hooks:
             hook.remove()
@@ -50,19 +52,18 @@ def forms(model: nn.Module) -> dict[str, Callable[[Array], Outputs]]:
 
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return every module of a model by its path; a shared module has several paths."""
-    return {n: m for n, m in model.named_modules(remove_duplicate=False) if n}
+    """Return every module of a model by its path; a shared module has several paths.
+
+    What stands around a module to compile it, for example, has its path, and is left out.
+    """
+    modules = model.named_modules(remove_duplicate=False)
+    named = ((_private.canonical_name(name), module) for name, module in modules)
+    return {name: module for name, module in named if name}
 
 
 def own_weights(model: nn.Module) -> dict[str, Array]:
     """Copy every parameter and running statistic under the model's own name and layout."""
     return {name: to_numpy(value.detach()) for name, value in model.state_dict().items()}
-
-
-def _select_modules(model: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
-    requested = list(names)
-    modules = named_modules(_private.unwrapped(model)) if requested else {}
-    return {name: modules[name] for name in requested if name in modules}
 
 
 @contextmanager
