@@ -19,6 +19,7 @@ other: {op: select, from: sum, channels: [7, 0, 0, 3]}
 concat: {op: concat, from: [one, other]}
 shuffle: {op: channel_shuffle, groups: 2}
 pad: {op: pad_channels, padding: [1, 3]}
+edges: {op: pad, padding: [-1, 1, 0, 2]}
 bn: {op: batch_norm}
 lrn: {op: lrn, size: 3, alpha: 0.1}
 affine: {op: affine}

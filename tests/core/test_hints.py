@@ -84,6 +84,7 @@ ARGUMENTS = {
     "select": "index axis name dim indices",
     "channel_shuffle": "groups data_format name group",
     "flatten": "start_dim end_dim data_format start_axis stop_axis axis end_axis name",
+    "pad": "padding mode value constant_value cropping data_format name pad pads axes",
     "pad_channels": "padding mode value data_format name pad pads",
     "scale": "scale offset bias bias_after_scale act name",
     "concat": "axis dim name concat_dim",

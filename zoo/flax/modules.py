@@ -255,6 +255,18 @@ class ChannelShuffle:
 
 
 @dataclass(frozen=True)
+class Pad:
+    """Adds zeros around a map; a negative number removes pixels."""
+
+    padding: tuple[int, int, int, int]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        top, bottom, left, right = self.padding
+        widths = ((0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0))
+        return jax.lax.pad(x, jnp.zeros((), x.dtype), widths)
+
+
+@dataclass(frozen=True)
 class PadChannels:
     """Adds channels of zeros before and after."""
 

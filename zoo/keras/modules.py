@@ -59,11 +59,11 @@ def pool(
     return kind(attrs["kernel_size"], attrs["stride"], padding, LAST, dtype=dtype, name=name)
 
 
-def zeros(node: Node, edges: tuple[int, ...], dtype: str) -> keras.Layer:
-    """Return a layer that pads a node's input with zeros."""
+def zeros(node: Node, edges: tuple[int, ...], dtype: str, suffix: str = ".pad") -> keras.Layer:
+    """Return a layer that pads with zeros; the suffix becomes part of its name."""
     top, bottom, left, right = edges
     return keras.layers.ZeroPadding2D(
-        ((top, bottom), (left, right)), LAST, dtype=dtype, name=f"{node.name}.pad"
+        ((top, bottom), (left, right)), LAST, dtype=dtype, name=f"{node.name}{suffix}"
     )
 
 

@@ -298,6 +298,17 @@ def channel_shuffle(node: Node, dtype: str, seed: int) -> list[Step]:
 
 
 @OPERATIONS.register
+def pad(node: Node, dtype: str, seed: int) -> list[Step]:
+    padding: tuple[int, ...] = node.attributes["padding"]
+    layer = modules.zeros(node, tuple(max(edge, 0) for edge in padding), dtype, suffix="")
+    if min(padding) >= 0:
+        return [layer]
+    top, bottom, left, right = (max(-edge, 0) for edge in padding)
+    edges = ((top, bottom), (left, right))
+    return [keras.layers.Cropping2D(edges, LAST, dtype=dtype, name=f"{node.name}.crop"), layer]
+
+
+@OPERATIONS.register
 def pad_channels(node: Node, dtype: str, seed: int) -> list[Step]:
     widths = ((0, 0), (0, 0), (0, 0), node.attributes["padding"])
     return modules.as_layer(node, dtype, lambda x: ops.pad(x, widths))

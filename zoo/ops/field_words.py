@@ -236,6 +236,13 @@ _NOTES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("axis", "dim", "axes", "padfromleftaxis"), _CHANNELS),
         "pads": "It is 'padding': a number or [before, after].",
     },
+    "pad": {
+        **dict.fromkeys(("mode", "value", "constantvalue", "constantvalues"), _ZEROS),
+        **dict.fromkeys(("cropping", "croppings"), "It is 'padding', in negative numbers."),
+        **dict.fromkeys(
+            ("axes", "padfromleftaxis"), "It always pads height and width; leave it out."
+        ),
+    },
     "concat": dict.fromkeys(
         "axis dim concatdim concataxis".split(),
         "Inputs are joined along channels; leave it out.",

@@ -101,6 +101,14 @@ PADDING: Kind[int | str | list[int]] = Scalar(
     {"const": "same"},
     words=PADDINGS,
 )
+EDGES: Kind[int | list[int]] = Scalar(
+    "an integer, [height, width] or [top, bottom, left, right], negative to crop",
+    _ints(-MAX_INT, (2, 4)),
+    _int_schema(-MAX_INT),
+    _list_schema(-MAX_INT, 2),
+    _list_schema(-MAX_INT, 4),
+    words=dict.fromkeys(PADDINGS, "Write the numbers: [top, bottom, left, right]."),
+)
 COUNT: Kind[int | list[Any]] = Scalar(
     "an integer of at least 0, or a list",
     lambda v: isinstance(v, list) or _is_int(v),

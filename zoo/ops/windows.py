@@ -55,11 +55,9 @@ def place(
             for n, s, e in zip(size, stride, extents, strict=True)
         ]
         stated = [p for total in totals for p in (total // 2, total - total // 2)]
-    elif isinstance(padding, int):
-        stated = [padding] * 4
     else:
-        stated = [int(p) for p in padding]
-        stated = [stated[0], stated[0], stated[1], stated[1]] if len(stated) == 2 else stated
+        assert not isinstance(padding, str)
+        stated = list(four(padding))
     padded, out = list(stated), []
     for axis, (n, e, s) in enumerate(zip(size, extents, stride, strict=True)):
         low, high = stated[2 * axis : 2 * axis + 2]
@@ -74,7 +72,19 @@ def place(
             count += 1
             padded[2 * axis + 1] += (count - 1) * s - room
         out.append(count)
-    return Windows(_four(padded), _four(stated), (out[0], out[1]))
+    return Windows(four(padded), four(stated), (out[0], out[1]))
+
+
+def four(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
+    """Return (top, bottom, left, right) of a padding in any of its forms that are numbers.
+
+    Example:
+        >>> four(1), four([1, 2])
+        ((1, 1, 1, 1), (1, 1, 2, 2))
+    """
+    values = [padding] * 4 if isinstance(padding, int) else [int(edge) for edge in padding]
+    top, bottom, left, right = values if len(values) == 4 else (values[i] for i in (0, 0, 1, 1))
+    return top, bottom, left, right
 
 
 def rounding(windows: Windows, stride: tuple[int, int], padding: object, ceil: bool = False) -> Any:
@@ -105,6 +115,13 @@ def pad(x: Array, padding: Sequence[int], value: float = 0.0) -> Array:
     return np.pad(x, widths, constant_values=value)
 
 
+def cropped(x: Array, padding: Sequence[int]) -> Array:
+    """Return the last two axes without as many edges as the padding has below 0."""
+    top, bottom, left, right = (max(-edge, 0) for edge in padding)
+    height, width = x.shape[2:]
+    return x[:, :, top : height - bottom, left : width - right]
+
+
 def view(x: Array, attributes: Any) -> Array:
     """Return all windows of an already padded map, without copying.
 
@@ -116,8 +133,3 @@ def view(x: Array, attributes: Any) -> Array:
     extents = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
     windows = np.lib.stride_tricks.sliding_window_view(x, extents, axis=(2, 3))
     return windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
-
-
-def _four(values: Sequence[int]) -> tuple[int, int, int, int]:
-    top, bottom, left, right = values
-    return top, bottom, left, right

@@ -44,8 +44,8 @@ ABSENT: dict[str, str] = {
         f"{_NO} It is not 'dropout', which drops single values.",
     ),
     **dict.fromkeys(
-        ("zeropadding", "zeropad", "pad"),
-        "Padding is a field of the next layer: 'padding' of 'conv', 'max_pool' or 'avg_pool'.",
+        "reflectionpad replicationpad circularpad constantpad".split(),
+        f"{_NO} 'pad' adds zeros.",
     ),
     **dict.fromkeys(
         ("reshape", "permute", "transpose", "view"),
@@ -57,7 +57,7 @@ ABSENT: dict[str, str] = {
     "identity": "Leave the layer out, or write 'when: false'.",
     "sequential": "Write a group: 'layers' without 'op'.",
     "split": "Write one 'slice' for each part.",
-    "crop": f"{_NO} 'slice' takes a range of channels.",
+    "crop": f"{_NO} 'pad' with negative numbers removes pixels, 'slice' takes a range of channels.",
 }
 
 #: Normalised word -> what to mind where an operation of zoo is meant, but not with its defaults.
@@ -67,6 +67,11 @@ CAVEATS: dict[str, str] = {
         "Set 'groups' to the number of its input channels.",
     ),
     "hardsigmoid": "Its slope is 1/6; that of ONNX and of Keras 2 is 0.2.",
+    **dict.fromkeys(
+        ("zeropadding", "zeropad"),
+        "'conv', 'max_pool' and 'avg_pool' also have a 'padding' of their own.",
+    ),
+    "cropping": "Write negative numbers: padding [-1, 0, -1, 0] removes the first row and column.",
     "rescaling": "It has a factor and no offset.",
     **dict.fromkeys(
         ("globalaveragepooling", "globalaveragepool"),

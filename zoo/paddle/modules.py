@@ -294,6 +294,21 @@ class ChannelShuffle(nn.Layer):
         return f"{self.groups}"
 
 
+class Pad(nn.Layer):
+    """Adds zeros around a map; a negative number removes pixels."""
+
+    def __init__(self, padding: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.padding = padding
+
+    def forward(self, input: paddle.Tensor) -> paddle.Tensor:
+        top, bottom, left, right = self.padding
+        return F.pad(input, [left, right, top, bottom])
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
 class PadChannels(nn.Layer):
     """Adds channels of zeros before and after."""
 

@@ -282,6 +282,21 @@ class ChannelShuffle(nn.ChannelShuffle):
         return split.transpose(1, 2).reshape(batch, channels, height, width)
 
 
+class Pad(nn.Module):
+    """Adds zeros around a map; a negative number removes pixels."""
+
+    def __init__(self, padding: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.padding = padding
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        top, bottom, left, right = self.padding
+        return F.pad(input, (left, right, top, bottom))
+
+    def extra_repr(self) -> str:
+        return f"{self.padding}"
+
+
 class PadChannels(nn.Module):
     """Adds channels of zeros before and after."""
 

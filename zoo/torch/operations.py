@@ -37,6 +37,7 @@ OPERATIONS = Operations(
     slice=modules.Slice,
     select=modules.Select,
     channel_shuffle=modules.ChannelShuffle,
+    pad=modules.Pad,
     pad_channels=modules.PadChannels,
 )
 
