@@ -356,6 +356,9 @@ PUBLISHED = {
             in_keras, "MobileNetV3Small", SIDE, minimalistic=True, include_preprocessing=False)),
     "keras resnet v2": (
         "keras", "resnet50_v2_keras", "r2.h5", functools.partial(in_keras, "ResNet50V2", 43)),
+    "keras nasnet": (
+        "keras", "nasnet_mobile", "nm.weights.h5",
+        functools.partial(in_keras, "NASNetMobile", SIDE, spread=0.05)),
     "paddle inception": (
         "paddle", "inception_v3_paddle", "i3.pdparams",
         functools.partial(in_paddle, "inception_v3", 107)),

@@ -51,6 +51,7 @@ KERAS = {
             ("_minimal", {"minimalistic": True}),
         )
     },
+    **{f"nasnet_{size}": f"NASNet{size.title()}" for size in ("mobile", "large")},
     **{f"resnet{depth}": f"ResNet{depth}" for depth in (50, 101, 152)},
     **{f"resnet{depth}_keras": f"ResNet{depth}" for depth in (50, 101, 152)},
     **{f"resnet{depth}_v2": f"ResNet{depth}V2" for depth in (50, 101, 152)},
@@ -96,7 +97,7 @@ PADDLE = {
 }
 
 #: What they ship that zoo does not.
-OTHERS = {"keras": {"NASNetLarge", "NASNetMobile"}, "paddle": set[str]()}
+OTHERS = {"keras": set[str](), "paddle": set[str]()}
 
 NO_GAMMA = "batch norms without gamma"
 RESNET_BIASES = "biases of convolutions, which batch norms follow"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 
 Names = str | list[str]  # one name, or alternatives of which a file has one
 
@@ -58,9 +59,8 @@ def translated(
     for rule, names in known:
         if match := rule.fullmatch(name):
             *stars, rest = match.groups()
-            for star in stars:
-                word = words.get(star, star)
-                names = [with_word(source_name, word) for source_name in names]
+            matched = [words.get(star, star) for star in stars]
+            names = [with_words(source_name, matched) for source_name in names]
             if rest is None:  # the rule names the parameter itself
                 return tuple(names)
             between = rest.removesuffix(local)
@@ -68,22 +68,29 @@ def translated(
     return None
 
 
-#: A star, and what to add to its number.
-_STAR = re.compile(r"\*([-+]\d+)?")
+#: A star or the number of one, and what to add to the number that it matched.
+_STAR = re.compile(r"(?:\*|\$([1-9]))([-+]\d+)?")
 
 
-def with_word(source_name: str, word: str) -> str:
-    """Replace the first star of a source's name; ``*+1`` adds 1 to the number.
+def with_words(source_name: str, words: Sequence[str]) -> str:
+    """Replace the stars of a source's name by what they matched, one after the other.
+
+    ``$2`` is the second star, where the source has another order; ``*+1`` adds 1 to the number.
 
     Example:
-        >>> with_word("layer*.*-1.conv", "2"), with_word("conv*+1_block*", "2")
-        ('layer2.*-1.conv', 'conv3_block*')
+        >>> with_words("conv*+1_block*_*-1", "213"), with_words("conv_$2_cell_$1+1", "45")
+        ('conv3_block1_2', 'conv_5_cell_5')
     """
+    order = count(1)
 
     def replacement(star: re.Match[str]) -> str:
-        return str(int(word) + int(star[1])) if star[1] else word
+        number = int(star[1] or next(order))
+        if number > len(words):
+            return star[0]
+        word = words[number - 1]
+        return str(int(word) + int(star[2])) if star[2] else word
 
-    return _STAR.sub(replacement, source_name, count=1)
+    return _STAR.sub(replacement, source_name)
 
 
 def counted_from_one(keys: Iterable[str], kinds: Iterable[str]) -> dict[str, str]:
