@@ -96,9 +96,6 @@ PADDLE = {
     **{f"vgg{depth}_bn": (f"vgg{depth}", {"batch_norm": True}) for depth in (11, 13, 16, 19)},
 }
 
-#: What they ship that zoo does not.
-OTHERS = {"keras": set[str](), "paddle": set[str]()}
-
 NO_GAMMA = "batch norms without gamma"
 RESNET_BIASES = "biases of convolutions, which batch norms follow"
 RESNET_V2_BIASES = "biases of conv1, of the last convolution of each block and of shortcuts"
@@ -172,5 +169,5 @@ def test_every_network_that_a_publisher_ships_is_counted_or_named():
             if isinstance(each, types.FunctionType) and not name.startswith("_")
         }
         table = TABLES[source].values()
-        known = {each if isinstance(each, str) else each[0] for each in table} | OTHERS[source]
+        known = {each if isinstance(each, str) else each[0] for each in table}
         assert found == known - {"LeNet"}  # which is a class
