@@ -138,6 +138,9 @@ def test_operations_cannot_be_changed():
         ("Conv2DTranspose", "zoo has no such operation. It is not 'conv'."),
         ("GlobalMaxPooling2D", "It is not 'global_avg_pool'"),
         ("Dropout2d", "It is not 'dropout', which drops single values."),
+        ("ZeroPadding2D", "It is called 'pad'. 'conv', 'max_pool' and 'avg_pool' also have"),
+        ("Cropping2D", "It is called 'pad'. Write negative numbers"),
+        ("ReflectionPad2d", "zoo has no such operation. 'pad' adds zeros."),
         ("cnv", "Did you mean 'conv'?"),
     ],
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from zoo.graphs.graph import Graph
 from zoo.weights import classifier, counts
+from zoo.weights import names as naming
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import Slot, in_canonical_layout, published_slots, with_heads
 from zoo.weights.sources import Source, sources
@@ -292,8 +293,8 @@ def _plausible(table: Source, network: str, names: Iterable[str], most: int = 0)
     prefixes: set[str] = set()
     for source_names in table.names(network).values():
         for source_name in source_names:
-            start, star, _ = source_name.partition("*")
-            (prefixes if star else exact).add(start)
+            start = naming.before_star(source_name)
+            (exact if start == source_name else prefixes).add(start)
     starts = tuple(prefixes)
     for name in names:
         if not name.startswith(starts) and not any(p in exact for p in _with_parents(name)):

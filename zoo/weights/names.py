@@ -93,6 +93,16 @@ def with_words(source_name: str, words: Sequence[str]) -> str:
     return _STAR.sub(replacement, source_name)
 
 
+def before_star(source_name: str) -> str:
+    """Return a source's name up to its first star, or number of one.
+
+    Example:
+        >>> before_star("conv*_bn"), before_star("conv_$2_cell_$1"), before_star("fc")
+        ('conv', 'conv_', 'fc')
+    """
+    return _STAR.split(source_name, maxsplit=1)[0]
+
+
 def counted_from_one(keys: Iterable[str], kinds: Iterable[str]) -> dict[str, str]:
     """Renumber layers so that those of each kind are counted from 1.
 
