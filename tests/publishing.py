@@ -400,12 +400,13 @@ MAGNIFYING = (
     "keras mobilenet v2", "keras densenet", "keras inception resnet", "keras efficientnet",
     "keras efficientnet v2", "keras efficientnet v2 s", "keras mobilenet v2, narrow",
     "keras mobilenet v3", "keras mobilenet v3 large", "keras mobilenet v3, minimalistic",
-    "keras resnet v2",
+    "keras resnet v2", "keras nasnet",
     *(key for key in PUBLISHED if getattr(PUBLISHED[key][3], "func", None) is of_timm),
 )  # fmt: skip
 
 #: Networks that take a framework half a minute and more, and second ones of a kind.
 SLOW = (
     "keras densenet", "keras inception resnet", "keras efficientnet v2 s",
-    "keras mobilenet v3 large", "keras mobilenet v3, minimalistic", "timm xception",
+    "keras mobilenet v3 large", "keras mobilenet v3, minimalistic", "keras nasnet",
+    "timm xception",
 )  # fmt: skip

@@ -196,7 +196,8 @@ def test_keras_own_names_and_shapes(row):
         for layer in model.layers
         for variable in layer.weights
     }
-    (table, network), *_ = identification.identify([sources.sources()["keras"]], stored)
+    tables = identification.sources_of_format("h5", ())
+    (table, network), *_ = identification.identify(tables, stored)
     assert network == row["model"]
     found = published_checkpoint(table, network, Path("file.h5"), stored, Chosen()).arrays
     assert {name: each.shape for name, each in found.items()} == {
