@@ -55,7 +55,7 @@ def largest() -> str:
 
     from zoo.verification.verify import smaller
 
-    graphs = [zoo.graph(n, input_size=smaller(n, graph_of(n))) for n in zoo.list_models()]
+    graphs = [zoo.graph(n, input_size=smaller(graph_of(n))) for n in zoo.list_models()]
     return ", ".join(f"`{graph.name}`" for graph in graphs if is_large(graph)) + "."
 
 

@@ -138,14 +138,16 @@ def _arrays(outputs, numpy):
     return {"logits": numpy(outputs)}
 
 
-def value_by_name(name, shape, gain=1):
-    """Return the random value of one array of PyTorch layout, which depends on its name alone.
+def value_by_name(name, shape, gain=1, inputs_first=False):
+    """Return the random value of one array, which depends on its name alone.
 
-    Kernels have a variance of 2 / inputs, times the square of the gain.
+    Kernels have a variance of 2 / inputs, times the square of the gain. Their layout is PyTorch's,
+    but those of linear layers may have their inputs first, as Paddle's have.
     """
     draw = np.random.default_rng(zlib.crc32(name.encode())).random
     if len(shape) > 1:
-        return (draw(shape) - 0.5) * (gain * (12 * 2 / np.prod(shape[1:])) ** 0.5)
-    if name.endswith(("bias", "running_mean")):
+        inputs = shape[0] if inputs_first and len(shape) == 2 else np.prod(shape[1:])
+        return (draw(shape) - 0.5) * (gain * (12 * 2 / inputs) ** 0.5)
+    if name.endswith(("bias", "_mean")):
         return (draw(shape) - 0.5) / 5
     return 0.75 + draw(shape) / 2

@@ -192,16 +192,22 @@ def save_in_keras(model, path):
             model.save(path)
 
 
-def of_timm(network, path, dtype):
-    """A file with timm's names; the outputs are those that timm's own model gave."""
-    row = next(row for row in golden("timm") if row["network"] == network)
-    side, gain = int(row["side"]), float(row["gain"])
-    shapes = shapes_in_timm(network)
-    arrays = {n: value_by_name(n, s, gain).astype(dtype) for n, s in shapes.items()}
+def of_golden(source, network, path, dtype):
+    """A file with a publisher's names; the outputs are those that the publisher's own model gave."""
+    row = row_of(source, network)
+    side, gain, inputs_first = int(row["side"]), float(row["gain"]), source == "paddleclas"
+    shapes = shapes_in(source, network)
+    arrays = {
+        name: value_by_name(name, shape, gain, inputs_first).astype(dtype)
+        for name, shape in shapes.items()
+    }
     if path.suffix == ".safetensors":
         from safetensors.numpy import save_file
 
         save_file(arrays, path)
+    elif path.suffix == ".pdparams":
+        paddle = load_framework("paddle")
+        paddle.save({name: paddle.to_tensor(array) for name, array in arrays.items()}, str(path))
     else:
         torch = load_framework("torch")
         torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, path)
@@ -210,19 +216,30 @@ def of_timm(network, path, dtype):
     return x, {"logits": logits}, {"input_size": side, "num_classes": CLASSES}
 
 
-def shapes_in_timm(network):
-    """Name -> shape, as timm's own model has them; a digest of these is a published figure."""
-    row = next(row for row in golden("timm") if row["network"] == network)
+of_timm = functools.partial(of_golden, "timm")
+of_paddleclas = functools.partial(of_golden, "paddleclas")
+
+
+def row_of(source, network):
+    """What a publisher's own model of a network has and gives."""
+    return next(row for row in golden(source) if row["network"] == network)
+
+
+def shapes_in(source, network):
+    """Name -> shape, as a publisher's own model has them; a digest of these is a published figure."""
+    row = row_of(source, network)
     graph = zoo.graph(network, num_classes=CLASSES, input_size=int(row["side"]))
-    slots = slots_of(sources.source("timm"), graph)
+    slots = slots_of(sources.source(source), graph)
     shapes = {}
     for node in graph.nodes:
         for parameter in node.parameters:
             slot, shape = slots[parameter.name], parameter.shape
             if slot.op == "linear" and slot.layout == "OIHW":  # a convolution over the whole map
                 shape = (shape[0], *(node.attributes.get("layout") or (shape[1], 1, 1)))
-            elif slot.op == "conv" and slot.layout == "OI":
+            elif slot.op == "conv" and slot.layout in ("OI", "IO"):
                 shape = shape[:2]
+            if slot.layout == "IO":
+                shape = shape[::-1]
             (name,) = [name for name in slot.names if not name.endswith(OLD)]
             shapes[name] = shape
     lines = sorted(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
@@ -306,6 +323,47 @@ PUBLISHED = {
         "paddle", "densenet121", "d.pdparams",
         functools.partial(in_paddle, "densenet121", 96)),
     "paddleclas vgg": ("paddleclas", "vgg11_paddleclas", "c.pdparams", vgg_in_paddleclas),
+    "paddleclas resnet": (
+        "paddleclas", "resnet18_paddleclas", "cr.pdparams",
+        functools.partial(of_paddleclas, "resnet18_paddleclas")),
+    "paddleclas resnet, vd": (
+        "paddleclas", "resnet18_vd", "cvd.pdparams", functools.partial(of_paddleclas, "resnet18_vd")),
+    "paddleclas resnext, vd": (
+        "paddleclas", "resnext50_vd_32x4d", "cx.pdparams",
+        functools.partial(of_paddleclas, "resnext50_vd_32x4d")),
+    "paddleclas resnet, se": (
+        "paddleclas", "se_resnet18_vd", "cse.pdparams",
+        functools.partial(of_paddleclas, "se_resnet18_vd")),
+    "paddleclas inception": (
+        "paddleclas", "inception_v3_paddle", "ci3.pdparams",
+        functools.partial(of_paddleclas, "inception_v3_paddle")),
+    "paddleclas densenet": (
+        "paddleclas", "densenet121", "cd.pdparams",
+        functools.partial(of_paddleclas, "densenet121")),
+    "paddleclas alexnet": (
+        "paddleclas", "alexnet_paddle", "ca.pdparams",
+        functools.partial(of_paddleclas, "alexnet_paddle")),
+    "paddleclas mobilenet": (
+        "paddleclas", "mobilenet_v1_0_25_paddle", "cm1.pdparams",
+        functools.partial(of_paddleclas, "mobilenet_v1_0_25_paddle")),
+    "paddleclas mobilenet v2": (
+        "paddleclas", "mobilenet_v2_0_25_paddleclas", "cm2.pdparams",
+        functools.partial(of_paddleclas, "mobilenet_v2_0_25_paddleclas")),
+    "paddleclas mobilenet v3": (
+        "paddleclas", "mobilenet_v3_small_0_35_paddleclas", "cm3.pdparams",
+        functools.partial(of_paddleclas, "mobilenet_v3_small_0_35_paddleclas")),
+    "paddleclas regnet": (
+        "paddleclas", "regnet_x_200mf", "cr2.pdparams",
+        functools.partial(of_paddleclas, "regnet_x_200mf")),
+    "paddleclas convnext": (
+        "paddleclas", "convnext_tiny", "cn.pdparams",
+        functools.partial(of_paddleclas, "convnext_tiny")),
+    "paddleclas squeezenet": (
+        "paddleclas", "squeezenet1_1_paddle", "cs.pdparams",
+        functools.partial(of_paddleclas, "squeezenet1_1_paddle")),
+    "paddleclas shufflenet": (
+        "paddleclas", "shufflenet_v2_x0_25", "csh.pdparams",
+        functools.partial(of_paddleclas, "shufflenet_v2_x0_25")),
     "keras vgg16": ("keras", "vgg16_keras", "keras1_v16.h5", functools.partial(in_keras, "VGG16", SIDE)),
     "keras vgg19": (
         "keras", "vgg19_keras", "v19.weights.h5", functools.partial(in_keras, "VGG19", SIDE)),
@@ -401,12 +459,13 @@ MAGNIFYING = (
     "keras efficientnet v2", "keras efficientnet v2 s", "keras mobilenet v2, narrow",
     "keras mobilenet v3", "keras mobilenet v3 large", "keras mobilenet v3, minimalistic",
     "keras resnet v2", "keras nasnet",
-    *(key for key in PUBLISHED if getattr(PUBLISHED[key][3], "func", None) is of_timm),
+    *(key for key in PUBLISHED if getattr(PUBLISHED[key][3], "func", None) is of_golden),
 )  # fmt: skip
 
 #: Networks that take a framework half a minute and more, and second ones of a kind.
 SLOW = (
     "keras densenet", "keras inception resnet", "keras efficientnet v2 s",
     "keras mobilenet v3 large", "keras mobilenet v3, minimalistic", "keras nasnet",
-    "timm xception",
+    "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
+    "paddleclas resnext, vd", "paddleclas convnext",
 )  # fmt: skip

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from publishing import shapes_in_timm
+from publishing import shapes_in
+from tables import golden
 
 import zoo
 from zoo.data import images
@@ -68,6 +69,24 @@ def test_paddles_weights_have_paddles_preprocessing(network):
     assert {**graph.preprocessing, "crop": quotient} == {**images.USUAL, "crop": expected}
 
 
+@pytest.mark.parametrize(
+    "row", [row for row in golden("paddleclas") if row["crop"]], ids=lambda row: row["network"]
+)
+def test_paddleclas_weights_have_its_preprocessing(row):
+    """That of its configuration of the network, ppcls/configs/ImageNet."""
+    table = sources.source("paddleclas")
+    checkpoint = published_checkpoint(table, row["network"], Path("file"), {}, Chosen())
+    found = {**images.USUAL, **checkpoint.document.get("preprocessing", {})}
+    found.pop("about", None)
+    crop = found.pop("crop")
+    quotient = crop[0] / crop[1] if isinstance(crop, list) else crop
+    assert quotient == pytest.approx(int(row["crop"]) / int(row["resize"]), abs=1e-12)
+    assert found == {
+        **{k: v for k, v in images.USUAL.items() if k != "crop"},
+        "interpolation": row["interpolation"],
+    }
+
+
 def names(source: str, network: str) -> set[str]:
     table = sources.source(source)
     slots = slots_of(table, with_heads(network))
@@ -119,10 +138,20 @@ def test_torchvisions_names_of_a_resnet():
         assert names("torchvision", network) == expected
 
 
-@pytest.mark.parametrize("network", sources.source("timm").networks)
-def test_timms_names_and_shapes(network):
-    """Against a digest of those of timm's own model."""
-    assert shapes_in_timm(network)
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [(name, row["network"]) for name in ("timm", "paddleclas") for row in golden(name)],
+)
+def test_a_publishers_own_names_and_shapes(name, network):
+    """Against a digest of those of the publisher's own model."""
+    assert shapes_in(name, network)
+
+
+def test_every_network_of_timm_and_paddleclas_was_compared_with_their_own():
+    standins = {"googlenet_paddle", *(f"vgg{n}_paddleclas" for n in (11, 13, 16, 19))}
+    for name, others in (("timm", set()), ("paddleclas", standins)):
+        known = {row["network"] for row in golden(name)}
+        assert known | others == sources.source(name).networks.keys()
 
 
 def test_networks_of_the_same_names_are_told_apart_by_their_shapes():

@@ -16,7 +16,7 @@ import pytest
 from conftest import BACKENDS
 from filling import load_framework
 from loading import load
-from publishing import CLASSES, MAGNIFYING, PUBLISHED, SIDE, SLOW, of_timm, save_in_keras
+from publishing import CLASSES, MAGNIFYING, PUBLISHED, SIDE, SLOW, of_golden, save_in_keras
 from tables import golden
 
 import zoo
@@ -78,11 +78,14 @@ def test_zoo_gives_what_the_publisher_gives(key, published, framework, backend):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", sources.source("timm").networks)
-def test_timms_own_outputs(network, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [(name, row["network"]) for name in ("timm", "paddleclas") for row in golden(name)],
+)
+def test_a_publishers_own_outputs(name, network, tmp_path):
     load("torch")
-    path = tmp_path / "model.safetensors"
-    x, expected, options = of_timm(network, path, "float64")
+    path = tmp_path / f"model.{sources.source(name).formats[0]}"
+    x, expected, options = of_golden(name, network, path, "float64")
     model = zoo.build(network, "torch", weights=path, dtype="float64", **options)
     assert error(zoo.predict(model, x), expected["logits"]) < 1e-12
 

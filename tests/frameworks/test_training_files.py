@@ -177,7 +177,9 @@ def test_an_entry_of_other_formats(save, tmp_path):
     with pytest.raises(WeightsError, match=f"entry='a' takes {LINEAR} alone"):
         zoo.load(tmp_path / "w.safetensors", "torch")
     zoo.save(model(), tmp_path / "zoo.safetensors")
-    with pytest.raises(WeightsError, match="it has no entry 'a'; the names in it begin with conv1, "):
+    with pytest.raises(
+        WeightsError, match="it has no entry 'a'; the names in it begin with conv1, "
+    ):
         zoo.load(tmp_path / "zoo.safetensors", "torch", entry="a")
     for wrong in (3, "", ["a"]):
         with pytest.raises(zoo.errors.InputError, match="entry must be the key of weights"):
