@@ -41,6 +41,8 @@ MODULES = {
     "mobilenet_v2_0_75_keras": "mobilenet_v2",
     "mobilenet_v2_1_3_keras": "mobilenet_v2",
     "mobilenet_v2_1_4_keras": "mobilenet_v2",
+    "nasnet_mobile": "nasnet",
+    "nasnet_large": "nasnet",
 }
 
 #: Keras' model that begins with its preprocessing, and the networks that begin like it.
