@@ -10,7 +10,7 @@ from flax import nnx
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
-from zoo.flax import DESCRIPTION, files, model, observe, parameters, run, train
+from zoo.flax import DESCRIPTION, files, model, modules, observe, parameters, run, train
 from zoo.flax.operations import OPERATIONS
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
@@ -24,7 +24,7 @@ class FlaxBackend(Backend):
     operations = OPERATIONS
     CONVENTION = DESCRIPTION.convention
     MODEL = nnx.Module
-    EQUIVALENTS: ClassVar = {"batch_norm": (nnx.BatchNorm,)}
+    EQUIVALENTS: ClassVar = {"batch_norm": (nnx.BatchNorm, modules.HalfBatchNorm)}
     SETTINGS = frozenset(
         "alpha axis beta counted epsilon feature_group_count input_dilation k kernel_dilation "
         "kernel_size name output_size padding size stride strides".split()
