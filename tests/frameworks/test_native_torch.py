@@ -115,6 +115,17 @@ def test_batch_norm_keeps_the_biased_variance():
     assert bn.num_batches_tracked == 1
 
 
+def test_one_value_per_channel_is_refused_in_training_alone():
+    """As PyTorch's own layer refuses it; the other frameworks compute it."""
+    bn = zoo.build(VGG_BN, "torch", num_classes=3, input_size=32).stage1.conv1.bn
+    x = torch.ones(1, bn.num_features, 1, 1)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        bn(x)
+    assert (bn.running_mean == 0).all()
+    assert (bn.running_var == 1).all()
+    assert bn.eval()(x).shape == x.shape
+
+
 def test_moving_and_casting(model):
     model = copy.deepcopy(model).to("meta")
     assert next(model.parameters()).is_meta
