@@ -464,7 +464,7 @@ MAGNIFYING = (
 
 #: Networks that take a framework half a minute and more, and second ones of a kind.
 SLOW = (
-    "keras densenet", "keras inception resnet", "keras efficientnet v2 s",
+    "keras densenet", "keras inception resnet", "keras efficientnet v2", "keras efficientnet v2 s",
     "keras mobilenet v3 large", "keras mobilenet v3, minimalistic", "keras nasnet",
     "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
     "paddleclas resnext, vd", "paddleclas convnext",

@@ -199,7 +199,7 @@ def test_an_index_of_anything_else(text, tmp_path):
 @pytest.mark.parametrize("suffix", formats.SUFFIXES)
 def test_every_suffix_has_a_reader(suffix, tmp_path):
     if suffix == ".msgpack":
-        pytest.importorskip("msgpack")
+        pytest.importorskip("msgpack")  # comes with Flax
     path = tmp_path / f"w{suffix}"
     path.write_bytes(bytes(128))
     with pytest.raises(WeightsError, match=r"not a.*or damaged"):

@@ -1,27 +1,23 @@
-"""Checkpoints as training tools leave them: wrapped, prefixed, and with other classifiers."""
+"""Checkpoints of PyTorch as training tools leave them: wrapped, prefixed, and with other classifiers."""
 
 from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
 import decimal
 import functools
 import pathlib
-import pickle
 import warnings
 
 import numpy as np
 import pytest
+from checkpoints import LINEAR, NETWORK, assert_same, prefixed
 from loading import load
 
 import zoo
 from zoo.errors import WeightsError
 from zoo.weights import sources
 from zoo.weights.slots import slots_of
-
-NETWORK = "squeezenet1_1"  # few weights, and a convolution that classifies
-LINEAR = "shufflenet_v2_x0_5"  # few weights, and a linear layer that classifies
 
 
 @functools.cache
@@ -43,10 +39,6 @@ def torchvisions(network=LINEAR, classes=1000):
     return {slots[name].names[0]: torch.from_numpy(array) for name, array in weights.items()}
 
 
-def prefixed(prefix, state):
-    return {f"{prefix}{name}": value for name, value in state.items()}
-
-
 @pytest.fixture
 def save(tmp_path):
     load("torch")
@@ -57,13 +49,6 @@ def save(tmp_path):
         return tmp_path / name
 
     return write
-
-
-def assert_same(found, expected, *, but=()):
-    found, expected = zoo.get_weights(found), zoo.get_weights(expected)
-    for name, value in expected.items():
-        if not name.startswith(but or ("none",)):
-            assert np.array_equal(found[name], value), name
 
 
 def beside(state):
@@ -397,221 +382,3 @@ def test_torchscript_is_named(tmp_path):
         program.save(tmp_path / "w.pt")
     with pytest.raises(WeightsError, match=r"TorchScript archive.*torch\.jit\.load\(path\)"):
         zoo.load(tmp_path / "w.pt", "torch")
-
-
-# PaddlePaddle
-
-
-@pytest.mark.parametrize("key", ["model", "state_dict"])
-@pytest.mark.parametrize("prefix", ["", "backbone."])
-def test_paddles_training_files(key, prefix, tmp_path):
-    load("paddle")
-    import paddle
-
-    classes = 10
-    network = paddle.vision.models.shufflenet_v2_x0_5(num_classes=classes)
-    state = network.state_dict()
-    optimizer = paddle.optimizer.Adam(parameters=network.parameters())
-    path = tmp_path / "w.pdparams"
-    paddle.save(
-        {key: prefixed(prefix, state), "optimizer": optimizer.state_dict(), "epoch": 1}, str(path)
-    )
-    found = zoo.load(path, "paddle")
-    assert zoo.graph_of(found).options["num_classes"] == classes
-    kernel = zoo.get_weights(found)["fc.weight"]
-    (name,) = [n for n, v in state.items() if tuple(v.shape) == kernel.shape[::-1]]
-    assert np.array_equal(kernel, state[name].numpy().T)
-    place = name.rpartition(".")[0]
-    moved = {
-        (f"{place}.1.{n.rpartition('.')[2]}" if n.startswith(f"{place}.") else n): v
-        for n, v in state.items()
-    }
-    paddle.save({key: prefixed(prefix, moved)}, str(path))
-    assert np.array_equal(zoo.get_weights(zoo.load(path, "paddle"))["fc.weight"], kernel)
-    new = zoo.build(LINEAR, "paddle", weights=path, head="new", num_classes=4)
-    first = next(iter(zoo.get_weights(new)))
-    assert np.array_equal(zoo.get_weights(new)[first], zoo.get_weights(found)[first])
-
-
-def saved_program(path, kind):
-    """paddle.vision's ShuffleNet as a program, of the new kind or the old."""
-    load("paddle")
-    import paddle
-
-    network = paddle.vision.models.shufflenet_v2_x0_5(num_classes=10)
-    network.eval()
-    spec = [paddle.static.InputSpec([None, 3, 32, 32], "float32")]
-    old = paddle.pir_utils.OldIrGuard() if kind == "old" else contextlib.nullcontext()
-    with contextlib.redirect_stderr(None), warnings.catch_warnings(), old:
-        warnings.simplefilter("ignore")
-        paddle.jit.save(network, str(path), input_spec=spec)
-    return network
-
-
-def test_a_new_program_of_paddle_is_refused(tmp_path):
-    saved_program(tmp_path / "net", "new")
-    import paddle
-
-    with pytest.raises(WeightsError, match=r"lost the names.*paddle\.save\(model\.state_dict"):
-        zoo.load(tmp_path / "net.pdiparams", "paddle")
-    with pytest.raises(WeightsError, match=r"weights are in the \.pdiparams"):
-        zoo.load(tmp_path / "net.json", "paddle")
-    program = paddle.jit.load(str(tmp_path / "net"))
-    paddle.save(program.state_dict(), str(tmp_path / "w.pdparams"))
-    with pytest.raises(WeightsError, match="lost the names of their layers; save the state_dict"):
-        zoo.load(tmp_path / "w.pdparams", "paddle")
-
-
-def test_an_old_program_of_paddle_is_read(tmp_path):
-    network = saved_program(tmp_path / "net", "old")
-    import paddle
-
-    path = tmp_path / "net.pdiparams"
-    paddle.save(network.state_dict(), str(tmp_path / "w.pdparams"))
-    found = zoo.load(path, "paddle")
-    assert zoo.graph_of(found).name == LINEAR
-    assert_same(found, zoo.load(tmp_path / "w.pdparams", "paddle"))
-    whole = path.read_bytes()
-    for damaged in (
-        whole[:-1], whole[:100], bytes(99), b"\xff" * 99, whole + bytes(1), whole * 2, b"",
-        whole.replace(b"\x08\x05\x10\x18", b"\x08\x05\x10\x7f", 1),
-        whole.replace(b"\x08\x05\x10\x18", b"\x08\x63\x10\x18", 1),
-        whole[:20] + b"\x0b" + b"\x08\x05\x10" + b"\xff" * 7 + b"\x7f",
-    ):  # fmt: skip
-        path.write_bytes(damaged)
-        with pytest.raises(WeightsError, match=r"net\.pdiparams"):
-            zoo.load(path, "paddle")
-    path.write_bytes(whole)
-    names = tmp_path / "net.pdiparams.info"
-    for value in (
-        b"",
-        pickle.dumps({}),
-        pickle.dumps({"a": {"structured_name": 3}}),
-        b"\x80\x04N.",
-    ):
-        names.write_bytes(value)
-        with pytest.raises(WeightsError, match=r"net\.pdiparams"):
-            zoo.load(path, "paddle")
-
-
-def test_a_pickle_of_arrays_with_other_objects(tmp_path):
-    graph = zoo.graph(NETWORK)
-    arrays = {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters}
-    value = {"model": arrays, "args": argparse.Namespace(a=1), "seen": {1, 2}}
-    (tmp_path / "w.pdparams").write_bytes(pickle.dumps(value, protocol=4))
-    load("paddle")
-    found = zoo.build(NETWORK, "paddle", weights=tmp_path / "w.pdparams")
-    assert zoo.graph_of(found).origin["note"] == "under 'model'"
-
-
-# Keras
-
-
-@pytest.fixture(scope="module")
-def keras_models():
-    """MobileNet of keras.applications: its features alone, and in models of a user's own."""
-    load("keras")
-    import keras
-
-    base = keras.applications.MobileNet(
-        weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.25
-    )
-    rng = np.random.default_rng(0)
-    for variable in base.variables:
-        variable.assign(rng.uniform(0.5, 1.5, tuple(variable.shape)).astype(np.float32))
-    pooled = keras.layers.GlobalAveragePooling2D()(base.output)
-    flat = keras.Model(base.input, keras.layers.Dense(19, name="my_dense")(pooled))
-    x = keras.Input((32, 32, 3))
-    inner = keras.layers.GlobalAveragePooling2D()(base(x))
-    nested = keras.Model(x, keras.layers.Dense(19, activation="softmax")(inner))
-    layers = keras.layers
-    sequential = keras.Sequential([
-        keras.Input((32, 32, 3)), layers.RandomFlip(), layers.Rescaling(1 / 127.5, -1), base,
-        layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(19),
-    ])  # fmt: skip
-    sequential.compile("adam", "mse")
-    return {"base": base, "flat": flat, "nested": nested, "sequential": sequential}
-
-
-@pytest.mark.parametrize("suffix", [".h5", ".keras", ".weights.h5"])
-@pytest.mark.parametrize("kind", ["base", "flat", "nested", "sequential"])
-def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_path):
-    load("torch")
-    own, base = keras_models[kind], keras_models["base"]
-    path = tmp_path / f"w{suffix}"
-    with contextlib.redirect_stderr(None), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        (own.save_weights if "weights" in suffix else own.save)(path)
-    kernel = np.asarray(base.get_layer("conv_pw_13").kernel).transpose(3, 2, 0, 1)
-    new = zoo.load(path, "torch", head="new", num_classes=4)
-    assert zoo.graph_of(new).name == "mobilenet_v1_0_25"
-    weights = zoo.get_weights(new)
-    (name,) = [n for n, a in weights.items() if a.shape == kernel.shape and "13" in n]
-    assert np.array_equal(weights[name], kernel)
-    if kind == "base":
-        with pytest.raises(WeightsError, match="head='new' gives the network a new one"):
-            zoo.load(path, "torch")
-        return
-    found = zoo.load(path, "torch")
-    dense = own.layers[-1]
-    assert f"with {dense.name!r} as the classifier" in zoo.graph_of(found).origin["note"]
-    assert zoo.graph_of(found).options["num_classes"] == 19
-    assert np.array_equal(
-        zoo.get_weights(found)["fc.weight"].reshape(19, -1), dense.kernel.numpy().T
-    )
-
-
-def test_a_compiled_model_within_another(keras_models, tmp_path):
-    """Its optimizer is in the file, too."""
-    import keras
-
-    inner = zoo.build("resnet20", "keras", num_classes=4)
-    inner.compile("sgd", "mse")
-    outer = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Softmax()])
-    outer.save(tmp_path / "w.keras")
-    assert_same(zoo.load(tmp_path / "w.keras", "keras"), inner)
-
-
-def test_parts_of_keras_are_refused(keras_models, tmp_path):
-    path = tmp_path / "w.weights.json"
-    keras_models["base"].save_weights(path, max_shard_size=0.0005)
-    for each in (path, tmp_path / "w_00001.weights.h5"):
-        with pytest.raises(WeightsError, match="Keras saved in several files.*save_weights"):
-            zoo.load(each, "keras")
-
-
-# Flax
-
-
-def test_parameters_and_statistics_of_flax(tmp_path):
-    """As Flax' older modules and their TrainState have them."""
-    load("flax")
-    from flax import nnx, serialization
-
-    model = zoo.build("resnet20", "flax", num_classes=4, seed=5)
-    pure = {
-        key: nnx.to_pure_dict(nnx.state(model, kind))
-        for key, kind in (("params", nnx.Param), ("batch_stats", nnx.BatchStat))
-    }
-    path = tmp_path / "w.msgpack"
-    for value in (pure, {"step": 3, "opt_state": {"0": {}}, **pure}):
-        path.write_bytes(serialization.to_bytes(value))
-        found = zoo.load(path, "flax")
-        assert_same(found, model)
-        assert zoo.graph_of(found).origin["note"] == "under 'params' and 'batch_stats'"
-    path.write_bytes(serialization.to_bytes({"params": pure["params"]}))
-    with pytest.raises(WeightsError, match="missing: .*running_mean"):
-        zoo.build("resnet20", "flax", weights=path, num_classes=4)
-
-
-def test_a_pickle_of_flax(tmp_path):
-    load("flax")
-    from flax import nnx
-
-    model = zoo.build("resnet20", "flax", num_classes=4, seed=5)
-    state = nnx.to_pure_dict(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
-    import jax
-
-    arrays = jax.tree.map(np.asarray, state)
-    (tmp_path / "w.pkl").write_bytes(pickle.dumps(arrays))
-    assert_same(zoo.load(tmp_path / "w.pkl", "flax"), model)

@@ -112,9 +112,11 @@ def build(
         from zoo.weights import fitting
 
         chosen = options.checked(**network.options)
-        requested = options.checked(aux, num_classes, in_channels, input_size, classes)
-        if isinstance(name, Graph):
-            requested = chosen
+        requested = (
+            chosen
+            if isinstance(name, Graph)
+            else options.checked(aux, num_classes, in_channels, input_size, classes)
+        )
         checkpoint = checkpoints.find(weights, network, chosen, head, entry)
         with checkpoint.verified():
             if requested.input_size is None and checkpoint.input_size:

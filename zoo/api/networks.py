@@ -88,7 +88,7 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
     """Reject a model with a layer of another kind: zoo does not know what that computes."""
     kernels = backend.operations
     built = graph if kernels is None else opened(graph, kernels)
-    expected = backend.expected_layers(built, "float32")
+    expected = backend.expected_layers(built)
     actual = backend.named_modules(model) if expected else {}
     ops = {node.name: node.op for node in built.nodes}
     for path, wanted in expected.items():

@@ -14,6 +14,8 @@ from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import canonical
 
 _MAX_DEPTH = 32  # dicts in dicts
+#: What frameworks raise of a value that is no tensor.
+_NO_TENSOR = (AttributeError, TypeError, ValueError, RuntimeError)
 
 
 def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any, Any]:
@@ -45,12 +47,7 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
         to_numpy = registry.load(owner.name).to_numpy if name is not None else np.asarray
         try:
             stored = {name: _stored(value, to_numpy) for name, value in flat.items()}
-        except (
-            AttributeError,
-            TypeError,
-            ValueError,
-            RuntimeError,
-        ):  # something else than a tensor
+        except _NO_TENSOR:
             continue
         for view in identification.views(stored):
             if identification.has_names_of(table, network, view.arrays):

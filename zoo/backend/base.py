@@ -117,7 +117,7 @@ class Backend(ABC):
         """
         return None
 
-    def expected_layers(self, graph: Graph, dtype: str) -> Mapping[str, Any]:
+    def expected_layers(self, graph: Graph) -> Mapping[str, Any]:
         """Build the layers of a graph without values, by path, to compare a model's with.
 
         Empty if they cannot be compared.

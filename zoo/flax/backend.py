@@ -33,8 +33,8 @@ class FlaxBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:
         return model.build(graph, draw, dtype, seed)
 
-    def expected_layers(self, graph: Graph, dtype: str) -> dict[str, Any]:
-        layers = observe.named_modules(model.build_without_values(graph, dtype))
+    def expected_layers(self, graph: Graph) -> dict[str, Any]:
+        layers = observe.named_modules(model.build_without_values(graph, "float32"))
         return {node.name: layers[node.name] for node in graph.nodes}
 
     def has_value(self, handle: nnx.Variable[Any]) -> bool:

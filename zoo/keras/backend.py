@@ -37,8 +37,8 @@ class KerasBackend(Backend):
     def held(self, model: keras.Layer) -> keras.Model | None:
         return run.held(model)
 
-    def expected_layers(self, graph: Graph, dtype: str) -> dict[str, keras.Layer]:
-        return {layer.name: layer for layer in model.layers(graph, dtype)}
+    def expected_layers(self, graph: Graph) -> dict[str, keras.Layer]:
+        return {layer.name: layer for layer in model.layers(graph)}
 
     def tensors(self, model: keras.Model) -> dict[str, Tensor]:
         return parameters.tensors(model)

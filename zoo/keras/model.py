@@ -55,10 +55,10 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
     return model
 
 
-def layers(graph: Graph, dtype: str) -> Iterator[keras.Layer]:
+def layers(graph: Graph) -> Iterator[keras.Layer]:
     """Yield the layers that a graph's nodes are built of, which are connected to nothing."""
     for node in graph.nodes:
-        built = OPERATIONS[node.op](replace(node, name=layer_name(node.name)), dtype, 0)
+        built = OPERATIONS[node.op](replace(node, name=layer_name(node.name)), "float32", 0)
         yield from (layer for layer in built if isinstance(layer, keras.Layer))
 
 

@@ -38,8 +38,8 @@ class TorchBackend(Backend):
         values = next(model.parameters(), None)
         return built if values is None else built.to(values.device)
 
-    def expected_layers(self, graph: Graph, dtype: str) -> dict[str, nn.Module]:
-        modules = run.named_modules(model.build_without_values(graph, dtype))
+    def expected_layers(self, graph: Graph) -> dict[str, nn.Module]:
+        modules = run.named_modules(model.build_without_values(graph, "float32"))
         return {node.name: modules[node.name] for node in graph.nodes}
 
     def has_value(self, handle: torch.Tensor) -> bool:

@@ -1,0 +1,87 @@
+"""Files of Keras' models around those of keras.applications, and around zoo's."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+
+import numpy as np
+import pytest
+from checkpoints import assert_same
+from loading import load
+
+import zoo
+from zoo.errors import WeightsError
+
+
+@pytest.fixture(scope="module")
+def keras_models():
+    """MobileNet of keras.applications: its features alone, and in models of a user's own."""
+    load("keras")
+    import keras
+
+    base = keras.applications.MobileNet(
+        weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.25
+    )
+    rng = np.random.default_rng(0)
+    for variable in base.variables:
+        variable.assign(rng.uniform(0.5, 1.5, tuple(variable.shape)).astype(np.float32))
+    pooled = keras.layers.GlobalAveragePooling2D()(base.output)
+    flat = keras.Model(base.input, keras.layers.Dense(19, name="my_dense")(pooled))
+    x = keras.Input((32, 32, 3))
+    inner = keras.layers.GlobalAveragePooling2D()(base(x))
+    nested = keras.Model(x, keras.layers.Dense(19, activation="softmax")(inner))
+    layers = keras.layers
+    sequential = keras.Sequential([
+        keras.Input((32, 32, 3)), layers.RandomFlip(), layers.Rescaling(1 / 127.5, -1), base,
+        layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(19),
+    ])  # fmt: skip
+    sequential.compile("adam", "mse")
+    return {"base": base, "flat": flat, "nested": nested, "sequential": sequential}
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras", ".weights.h5"])
+@pytest.mark.parametrize("kind", ["base", "flat", "nested", "sequential"])
+def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_path):
+    load("torch")
+    own, base = keras_models[kind], keras_models["base"]
+    path = tmp_path / f"w{suffix}"
+    with contextlib.redirect_stderr(None), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (own.save_weights if "weights" in suffix else own.save)(path)
+    kernel = np.asarray(base.get_layer("conv_pw_13").kernel).transpose(3, 2, 0, 1)
+    new = zoo.load(path, "torch", head="new", num_classes=4)
+    assert zoo.graph_of(new).name == "mobilenet_v1_0_25"
+    weights = zoo.get_weights(new)
+    (name,) = [n for n, a in weights.items() if a.shape == kernel.shape and "13" in n]
+    assert np.array_equal(weights[name], kernel)
+    if kind == "base":
+        with pytest.raises(WeightsError, match="head='new' gives the network a new one"):
+            zoo.load(path, "torch")
+        return
+    found = zoo.load(path, "torch")
+    dense = own.layers[-1]
+    assert f"with {dense.name!r} as the classifier" in zoo.graph_of(found).origin["note"]
+    assert zoo.graph_of(found).options["num_classes"] == 19
+    assert np.array_equal(
+        zoo.get_weights(found)["fc.weight"].reshape(19, -1), dense.kernel.numpy().T
+    )
+
+
+def test_a_compiled_model_within_another(keras_models, tmp_path):
+    """Its optimizer is in the file, too."""
+    import keras
+
+    inner = zoo.build("resnet20", "keras", num_classes=4)
+    inner.compile("sgd", "mse")
+    outer = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Softmax()])
+    outer.save(tmp_path / "w.keras")
+    assert_same(zoo.load(tmp_path / "w.keras", "keras"), inner)
+
+
+def test_parts_of_keras_are_refused(keras_models, tmp_path):
+    path = tmp_path / "w.weights.json"
+    keras_models["base"].save_weights(path, max_shard_size=0.0005)
+    for each in (path, tmp_path / "w_00001.weights.h5"):
+        with pytest.raises(WeightsError, match="Keras saved in several files.*save_weights"):
+            zoo.load(each, "keras")
