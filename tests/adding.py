@@ -36,6 +36,11 @@ class PReLU(Op):
     implementations = {
         backend: f"prelu_for_zoo_in_{backend}:prelu" for backend in ("torch", "paddle", "keras", "flax")
     }
+    parameters = {
+        "torch": {"weight": "slope"},
+        "paddle": {"weight": "_weight"},
+        "keras": {"weight": "alpha"},
+    }
     init = Field(NUMBER, 0.25, doc="the initial slope")
 
     def infer(self, inputs, layout):
@@ -52,20 +57,25 @@ class PReLU(Op):
 '''
 
 IN_TORCH = """
+import torch
 from torch import nn
 
 
+class PReLU(nn.Module):
+    def __init__(self, features, init, factory):
+        super().__init__()
+        self.slope = nn.Parameter(torch.full((features,), init, **factory))
+
+    def forward(self, x):
+        return nn.functional.prelu(x, self.slope)
+
+
 def prelu(node, factory):
-    return nn.PReLU(node.attributes["num_features"], node.attributes["init"], **factory)
+    return PReLU(node.attributes["num_features"], node.attributes["init"], factory)
 """
 
 IN_PADDLE = """
 from paddle import nn
-
-from zoo.backend.parameters import Slot
-from zoo.paddle.parameters import PARAMETERS
-
-PARAMETERS["prelu"] = {"weight": Slot("_weight")}
 
 
 def prelu(node, dtype):
@@ -74,11 +84,6 @@ def prelu(node, dtype):
 
 IN_KERAS = """
 import keras
-
-from zoo.backend.parameters import Slot
-from zoo.keras.parameters import PARAMETERS
-
-PARAMETERS["prelu"] = {"weight": Slot("alpha")}
 
 
 def prelu(node, dtype, seed):

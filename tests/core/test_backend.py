@@ -10,7 +10,7 @@ from zoo.backend import registry
 from zoo.backend.base import Backend
 from zoo.backend.description import Description
 from zoo.backend.operations import Operations
-from zoo.backend.parameters import Slot, Tensor, convention, slot, to_native
+from zoo.backend.parameters import Parameters, Slot, Tensor, convention, to_native
 from zoo.errors import BackendError
 from zoo.graphs.shapes import Map
 
@@ -65,11 +65,12 @@ def test_a_vector_may_be_held_with_axes_of_one():
 
 
 def test_a_table_states_what_differs():
-    table = {"linear": {"weight": Slot("kernel", "IO")}, "batch_norm": {"weight": Slot("gamma")}}
-    assert slot(table, "linear", "weight") == Slot("kernel", "IO")
-    assert slot(table, "linear", "bias") == Slot("bias", "C")
-    assert slot(table, "conv", "weight") == Slot("weight", "OIHW")
-    assert slot(table, "batch_norm", "weight") == Slot("gamma", "C")
+    own = {"linear": {"weight": Slot("kernel", "IO")}, "batch_norm": {"weight": Slot("gamma")}}
+    table = Parameters("mine", own)
+    assert table.slot("linear", "weight") == Slot("kernel", "IO")
+    assert table.slot("linear", "bias") == Slot("bias", "C")
+    assert table.slot("conv", "weight") == Slot("weight", "OIHW")
+    assert table.slot("batch_norm", "weight") == Slot("gamma", "C")
     assert convention(table, "HWC", ["*.x"]) == {
         "layouts": {"conv": "OIHW", "linear": "IO", "flatten": "HWC"},
         "parameters": {"linear": {"weight": ["kernel"]}, "batch_norm": {"weight": ["gamma"]}},

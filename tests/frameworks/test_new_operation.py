@@ -52,3 +52,21 @@ def test_a_backend_that_has_no_function_refuses_by_name(
     framework.operations.pop("prelu", None)
     with pytest.raises(BackendError, match=f"{backend} backend has no operation 'prelu'"):
         zoo.build(spec_file(LAYERS), backend, in_channels=3, input_size=6)
+
+
+def test_a_layer_without_the_parameter_is_named(prelu, spec_file, backend, monkeypatch):
+    names = {backend: {"weight": "missing"}}
+    monkeypatch.setattr(ops.OPS["prelu"], "parameters", names)
+    with pytest.raises(BackendError, match=rf"prelu: the operation 'prelu' .*\"{backend}\""):
+        zoo.build(spec_file(LAYERS), backend, in_channels=3, input_size=6)
+
+
+def test_the_frameworks_own_files_are_read_back(prelu, spec_file, tmp_path, backend, framework):
+    path = spec_file(LAYERS)
+    options = {"in_channels": 3, "input_size": 6}
+    model = zoo.build(path, backend, **options, seed=1)
+    file = tmp_path / f"weights{framework.description.suffix}"
+    framework.export(model, str(file))
+    loaded = zoo.build(path, backend, **options, seed=2, weights=file)
+    for name, value in zoo.get_weights(model).items():
+        assert np.array_equal(zoo.get_weights(loaded)[name], value)

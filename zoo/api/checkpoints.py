@@ -7,6 +7,8 @@ import os
 from typing import Any
 
 from zoo.backend import registry
+from zoo.backend.description import Description
+from zoo.backend.parameters import Parameters
 from zoo.graphs.graph import Graph
 from zoo.language.options import Chosen
 from zoo.weights import fitting, loading, own
@@ -16,7 +18,15 @@ from zoo.weights.sources import Source
 
 def own_names() -> tuple[Source, ...]:
     """Return the names that zoo's own models have in each framework."""
-    return tuple(_own_table(name) for name, entry in registry.table().items() if entry.formats)
+    return tuple(map(own_table, (entry for entry in registry.table().values() if entry.formats)))
+
+
+def own_table(entry: Description) -> Source:
+    """Return the names that zoo's own models have in one framework."""
+    table = _own_table(entry.name)
+    if names := Parameters(entry.name, {}).names_of_packages():
+        return table.model_copy(update={"parameters": {**table.parameters, **names}})
+    return table
 
 
 @functools.cache

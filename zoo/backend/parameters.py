@@ -3,6 +3,7 @@
 Every backend has a table ``PARAMETERS`` in its package, which is read before its framework is
 imported: operation -> canonical name -> :class:`Slot`, which gives the framework's own name and
 order of axes. A parameter that is not in the table has its canonical name and the canonical layout.
+An operation of another package says this itself: see ``parameters`` of :class:`zoo.ops.base.Op`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zoo.errors import BackendError
+from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import outputs_first, outputs_last
+from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, Shape
+from zoo.ops import OPS
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -31,8 +36,6 @@ class Slot(NamedTuple):
     name: str
     axes: str = "C"
 
-
-Table = Mapping[str, Mapping[str, Slot]]
 
 #: The canonical layout of each operation's kernel.
 CANONICAL = {"conv": "OIHW", "linear": "OI"}
@@ -75,7 +78,8 @@ class Tensor:
             case "HWCM":
                 return (shape[2] * shape[3], 1, *shape[:2])
             case "C":
-                return tuple(n for n in shape if n > 1) or shape[:1]
+                vector = tuple(n for n in shape if n > 1) or shape[:1]
+                return vector if len(vector) == 1 else shape
             case _:
                 return shape
 
@@ -112,20 +116,83 @@ def to_native(array: Array, axes: str, layout: Map | None = None) -> Array:
     return outputs_last(array, layout)
 
 
-def slot(table: Table, op: str, name: str) -> Slot:
-    """Return the name and layout of a parameter in a backend.
+class Parameters(dict[str, Mapping[str, Slot]]):
+    """A backend's table: operation -> canonical name -> :class:`Slot`.
 
     Args:
-        table: The backend's table.
-        op: The operation.
-        name: The parameter's canonical local name, such as ``weight``.
+        backend: The backend's name.
+        table: The parameters of zoo's own operations.
+
+    Example:
+        >>> parameters = Parameters("mine", {"linear": {"weight": Slot("kernel", "IO")}})
+        >>> parameters.slot("linear", "weight"), parameters.slot("linear", "bias")
+        (Slot(name='kernel', axes='IO'), Slot(name='bias', axes='C'))
     """
-    axes = CANONICAL.get(op, "C") if name == "weight" else "C"
-    return table.get(op, {}).get(name, Slot(name, axes))
+
+    def __init__(self, backend: str, table: Mapping[str, Mapping[str, Slot]]) -> None:
+        super().__init__(table)
+        self.backend = backend
+
+    def slot(self, op: str, name: str) -> Slot:
+        """Return the name and layout of a parameter in the backend.
+
+        Args:
+            op: The operation.
+            name: The parameter's canonical local name, such as ``weight``.
+        """
+        slots = self[op] if op in self else self._of_package(op)
+        axes = CANONICAL.get(op, "C") if name == "weight" else "C"
+        return slots.get(name, Slot(name, axes))
+
+    def of_packages(self, graph: Graph) -> dict[str, tuple[str, Slot]]:
+        """Return how the backend calls the parameters of other packages' operations.
+
+        Args:
+            graph: The network that has them.
+
+        Returns:
+            Path of the parameter in the framework -> canonical path, and name and layout.
+        """
+        return {
+            f"{node.name}.{slot.name}": (f"{node.name}.{name}", slot)
+            for node in graph.nodes
+            for name, slot in self._of_package(node.op).items()
+        }
+
+    def missing(self, node: Node, name: str, layer: object) -> BackendError:
+        """Return the error of a layer that lacks a parameter.
+
+        Args:
+            node: The node that the layer was built of.
+            name: The canonical path of the parameter.
+            layer: The layer.
+        """
+        local = name.rpartition(".")[2]
+        return BackendError(
+            f"{node.name}: the operation {node.op!r} has the parameter {local!r}, and its layer in "
+            f"the {self.backend} backend, {type(layer).__name__}, has no "
+            f"{self.slot(node.op, local).name!r}; if the layer calls it otherwise, say so in the "
+            f'operation\'s class: parameters = {{"{self.backend}": {{"{local}": NAME}}}}'
+        )
+
+    def names_of_packages(self) -> dict[str, dict[str, list[str]]]:
+        """Return operation -> canonical name -> name in the backend, for other packages' ones."""
+        return {
+            op: {name: [slot.name] for name, slot in slots.items()}
+            for op in OPS.loaded()
+            if (slots := self._of_package(op))
+        }
+
+    def _of_package(self, op: str) -> Mapping[str, Slot]:
+        stated = OPS[op].parameters.get(self.backend, {}) if op in OPS else {}
+        return {
+            name: Slot(native) if isinstance(native, str) else Slot(*native)
+            for name, native in stated.items()
+        }
 
 
 def convention(
-    table: Table, flatten: str, left_out: Iterable[str] = (), numbered: bool = False
+    table: Parameters, flatten: str, left_out: Iterable[str] = (), numbered: bool = False
 ) -> dict[str, Any]:
     """Convert a table to the form of a source of weights, to read models and files with it.
 
@@ -135,7 +202,7 @@ def convention(
         left_out: Patterns of names that have no counterpart in zoo.
         numbered: Whether files may have numbers in place of the names of a layer's parameters.
     """
-    layouts = {op: slot(table, op, "weight").axes for op in ("conv", "linear")}
+    layouts = {op: table.slot(op, "weight").axes for op in ("conv", "linear")}
     if "depthwise" in table:
         layouts["depthwise"] = table["depthwise"]["weight"].axes
     parameters = {

@@ -1,19 +1,22 @@
 """The Flax backend: graphs as ``flax.nnx.Module``, NHWC."""
 
 from zoo.backend.description import Description
-from zoo.backend.parameters import Slot, Table, convention
+from zoo.backend.parameters import Parameters, Slot, convention
 
 #: operation -> canonical name -> Flax's own name and axes
-PARAMETERS: Table = {
-    "conv": {"weight": Slot("kernel", "HWIO")},
-    "linear": {"weight": Slot("kernel", "IO")},
-    "layer_norm": {"weight": Slot("scale")},
-    "batch_norm": {
-        "weight": Slot("scale"),
-        "running_mean": Slot("mean"),
-        "running_var": Slot("var"),
+PARAMETERS = Parameters(
+    "flax",
+    {
+        "conv": {"weight": Slot("kernel", "HWIO")},
+        "linear": {"weight": Slot("kernel", "IO")},
+        "layer_norm": {"weight": Slot("scale")},
+        "batch_norm": {
+            "weight": Slot("scale"),
+            "running_mean": Slot("mean"),
+            "running_var": Slot("var"),
+        },
     },
-}
+)
 
 DESCRIPTION = Description(
     name="flax",

@@ -13,10 +13,12 @@ import jax
 import numpy as np
 from flax import nnx
 
-from zoo.backend.parameters import Array, Tensor, slot
+from zoo.backend.parameters import Array, Tensor
 from zoo.errors import BackendError
 from zoo.flax import PARAMETERS, _private
 from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
+from zoo.ops import OPS
 
 
 def tensors(model: nnx.Module) -> dict[str, Tensor]:
@@ -36,15 +38,9 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
     for node in graph.nodes:
         layer = find(model, node.name) if node.parameters else None
         names = [p.name.removeprefix(f"{node.name}.") for p in node.parameters]
-        variables = {name: slot(PARAMETERS, node.op, name) for name in names}
+        variables = {name: PARAMETERS.slot(node.op, name) for name in names}
         if node.parameters and _names(layer) != {location.name for location in variables.values()}:
-            kind = type(layer).__name__
-            raise BackendError(
-                f"this {graph.name} has no layer {node.name!r}"
-                if layer is None
-                else f"the layer {node.name!r} is a {kind} with other parameters than the layer "
-                "that zoo built"
-            )
+            raise _unfit(graph, node, layer)
         for parameter, local in zip(node.parameters, names, strict=True):
             location = variables[local]
             variable = getattr(layer, location.name)
@@ -54,6 +50,20 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
     if others := sorted(_names(model) - own):
         raise BackendError(f"this {graph.name} has parameters that zoo did not build: {others[0]}")
     return by_name
+
+
+def _unfit(graph: Graph, node: Node, layer: Any) -> BackendError:
+    """Return the error of a layer without the parameters of its node."""
+    if layer is None:
+        return BackendError(f"this {graph.name} has no layer {node.name!r}")
+    for parameter in node.parameters if OPS[node.op].implementations else ():
+        local = parameter.name.rpartition(".")[2]
+        if PARAMETERS.slot(node.op, local).name not in _names(layer):
+            return PARAMETERS.missing(node, parameter.name, layer)
+    return BackendError(
+        f"the layer {node.name!r} is a {type(layer).__name__} with other parameters than the layer "
+        "that zoo built"
+    )
 
 
 def has_value(variable: nnx.Variable[Any]) -> bool:

@@ -1,22 +1,25 @@
 """The Keras 3 backend: graphs as functional ``keras.Model``, NHWC, on the engine Keras runs on."""
 
 from zoo.backend.description import Description
-from zoo.backend.parameters import Slot, Table, convention
+from zoo.backend.parameters import Parameters, Slot, convention
 
 #: operation -> canonical name -> Keras' own name and axes
-PARAMETERS: Table = {
-    "conv": {"weight": Slot("kernel", "HWIO")},
-    "depthwise": {"weight": Slot("kernel", "HWCM")},
-    "linear": {"weight": Slot("kernel", "IO")},
-    "affine": {"weight": Slot("kernel")},
-    "layer_norm": {"weight": Slot("gamma"), "bias": Slot("beta")},
-    "batch_norm": {
-        "weight": Slot("gamma"),
-        "bias": Slot("beta"),
-        "running_mean": Slot("moving_mean"),
-        "running_var": Slot("moving_variance"),
+PARAMETERS = Parameters(
+    "keras",
+    {
+        "conv": {"weight": Slot("kernel", "HWIO")},
+        "depthwise": {"weight": Slot("kernel", "HWCM")},
+        "linear": {"weight": Slot("kernel", "IO")},
+        "affine": {"weight": Slot("kernel")},
+        "layer_norm": {"weight": Slot("gamma"), "bias": Slot("beta")},
+        "batch_norm": {
+            "weight": Slot("gamma"),
+            "bias": Slot("beta"),
+            "running_mean": Slot("moving_mean"),
+            "running_var": Slot("moving_variance"),
+        },
     },
-}
+)
 
 DESCRIPTION = Description(
     name="keras",

@@ -116,7 +116,7 @@ def _temporary_initializers(layer: keras.Layer, node: Node, draw: Initial) -> It
     """
     original = {}
     for parameter in node.parameters:
-        attribute = initializer_of(layer, node.op, parameter.name.rpartition(".")[2])
+        attribute = initializer_of(layer, node, parameter.name)
         original[attribute] = getattr(layer, attribute)
         setattr(layer, attribute, _initializer(layer, parameter, node, draw))
     yield

@@ -15,8 +15,9 @@ import ml_dtypes  # noqa: F401  (registers the dtype bfloat16 with NumPy)
 import numpy as np
 from keras import layers
 
-from zoo.backend.parameters import Array, Tensor, slot, to_native
+from zoo.backend.parameters import Array, Tensor, to_native
 from zoo.errors import BackendError
+from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map
 from zoo.keras import PARAMETERS, _private
 
@@ -66,7 +67,7 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
         path = layer.name.replace(":", ".")  # no name of a spec has a colon
         op, names = _TYPES.get(type(layer)) or parameters.get(path, ("", ()))
         for name in names:
-            location = slot(PARAMETERS, op, name)
+            location = PARAMETERS.slot(op, name)
             variable = getattr(layer, location.name, None)
             if variable is not None:
                 layout = flattened.get(layer) if name == "weight" else None
@@ -90,7 +91,7 @@ def _check_coverage(layer: keras.Layer, op: str, names: Sequence[str]) -> None:
     Raises:
         BackendError: There are such weights, or they are not used as they are.
     """
-    known = {slot(PARAMETERS, op, name).name for name in names}
+    known = {PARAMETERS.slot(op, name).name for name in names}
     variables = [v for v in layer.variables if v.name != "seed_generator_state"]
     if getattr(layer, "lora_enabled", False):
         what = "has an adapter; pass the model without it"
@@ -127,16 +128,28 @@ def native(
         shape: Its shape in the layer.
         layout: (C, H, W) if it is the weight of a linear layer that reads a flattened map.
     """
-    axes = slot(PARAMETERS, _op(layer, op), name).axes
+    axes = PARAMETERS.slot(_op(layer, op), name).axes
     return to_native(array, axes, layout).reshape(tuple(shape))
 
 
-def initializer_of(layer: keras.Layer, op: str, name: str) -> str:
-    """Return the name of a layer's attribute that holds a parameter's initialiser."""
-    op = _op(layer, op)
-    depthwise = (op, name) == ("depthwise", "weight")
-    prefix = "depthwise" if depthwise else slot(PARAMETERS, op, name).name
-    return f"{prefix}_initializer"
+def initializer_of(layer: keras.Layer, node: Node, name: str) -> str:
+    """Return the name of a layer's attribute that holds a parameter's initialiser.
+
+    Args:
+        layer: The layer.
+        node: The node that it was built of.
+        name: The parameter's canonical name.
+
+    Raises:
+        BackendError: The layer has no such parameter.
+    """
+    op, local = _op(layer, node.op), _local(name)
+    depthwise = (op, local) == ("depthwise", "weight")
+    prefix = "depthwise" if depthwise else PARAMETERS.slot(op, local).name
+    attribute = f"{prefix}_initializer"
+    if not hasattr(layer, attribute):
+        raise PARAMETERS.missing(node, name, layer)
+    return attribute
 
 
 def layer_name(path: str) -> str:

@@ -62,6 +62,10 @@ class Op(Layer):
     #: Backend -> ``module:function`` that makes the framework's layer of a node, for an operation
     #: of another package; zoo's own are in each backend's ``operations.py``.
     implementations: ClassVar[Mapping[str, str]] = {}
+    #: Backend -> canonical name of a parameter -> its name in that layer, or (name, order of axes)
+    #: as in :class:`zoo.backend.parameters.Slot`; for an operation of another package, where they
+    #: differ from the canonical ones.
+    parameters: ClassVar[Mapping[str, Mapping[str, str | tuple[str, str]]]] = {}
 
     @abstractmethod
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:

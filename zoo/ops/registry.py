@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TypeVar
 
 from zoo.ops import words as frameworks
@@ -50,6 +51,10 @@ class Registry(Mapping[str, type[Op]]):
             known = ", ".join(FAMILIES)
             raise ValueError(f"{name}: unknown family {operation.family!r}. Known: {known}.")
         self._classes[name] = operation
+
+    def loaded(self) -> Mapping[str, type[Op]]:
+        """Return the operations that are known without loading entry points."""
+        return MappingProxyType(self._classes)
 
     def _load_entry_points(self) -> None:
         if not self._complete:

@@ -1,13 +1,16 @@
 """The PaddlePaddle backend: graphs as ``paddle.nn.Layer``, NCHW."""
 
 from zoo.backend.description import Description
-from zoo.backend.parameters import Slot, Table, convention
+from zoo.backend.parameters import Parameters, Slot, convention
 
 #: operation -> canonical name -> Paddle's own name and axes
-PARAMETERS: Table = {
-    "linear": {"weight": Slot("weight", "IO")},
-    "batch_norm": {"running_mean": Slot("_mean"), "running_var": Slot("_variance")},
-}
+PARAMETERS = Parameters(
+    "paddle",
+    {
+        "linear": {"weight": Slot("weight", "IO")},
+        "batch_norm": {"running_mean": Slot("_mean"), "running_var": Slot("_variance")},
+    },
+)
 
 _COMPILED = "it is a compiled program; pass the model that it was made from"
 

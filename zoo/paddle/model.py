@@ -45,7 +45,7 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
         model = build_without_values(graph, dtype)
         for node in graph.nodes:
             for parameter in node.parameters:
-                parameters.fill(model, node.op, parameter.name, draw(parameter))
+                parameters.fill(model, node, parameter.name, draw(parameter))
     return model.to(paddle.get_device(), dtype)
 
 

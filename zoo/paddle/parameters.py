@@ -11,8 +11,10 @@ import paddle
 from paddle import nn
 from paddle.utils import dlpack
 
-from zoo.backend.parameters import CANONICAL, Array, Tensor, slot, to_native
+from zoo.backend.parameters import CANONICAL, Array, Tensor, to_native
 from zoo.errors import BackendError
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
 from zoo.paddle import PARAMETERS, _private
 
 #: Hook that computes a layer's weight from other parameters -> what undoes it.
@@ -34,6 +36,8 @@ def tensors(model: nn.Layer) -> dict[str, Tensor]:
     """
     _private.require_dynamic()
     canonical = {s.name: name for slots in PARAMETERS.values() for name, s in slots.items()}
+    graph = getattr(model, "zoo_graph", None)
+    others = PARAMETERS.of_packages(graph) if isinstance(graph, Graph) else {}
     tensors = {}
     for path, layer in model.named_sublayers(include_self=True):
         if type(layer).__module__.startswith(_QUANTIZING):
@@ -42,27 +46,36 @@ def tensors(model: nn.Layer) -> dict[str, Tensor]:
             if hook in _NORMALISING:
                 raise BackendError(f"the layer {path!r} was normalised: {_NORMALISING[hook]}")
         for native_name, value in _private.parameters(layer):
+            native_path, shape = f"{path}.{native_name}".removeprefix("."), tuple(value.shape)
+            if native_path in others:
+                name, location = others[native_path]
+                tensors[name] = Tensor(value, shape, location.axes)
+                continue
             name = canonical.get(native_name, native_name)
-            shape = tuple(value.shape)
-            axes = slot(PARAMETERS, _op(layer), name).axes if len(shape) > 1 else "C"
+            axes = PARAMETERS.slot(_op(layer), name).axes if len(shape) > 1 else "C"
             tensors[f"{path}.{name}".removeprefix(".")] = Tensor(value, shape, axes)
     return tensors
 
 
-def fill(model: nn.Layer, op: str, name: str, array: Array) -> None:
+def fill(model: nn.Layer, node: Node, name: str, array: Array) -> None:
     """Give a parameter that has no memory yet that of an array, which the model then owns.
 
     Args:
         model: The network.
-        op: The operation that has the parameter.
+        node: The node that has the parameter.
         name: The parameter's canonical name.
         array: Its value in the canonical layout.
+
+    Raises:
+        BackendError: The layer has no such parameter.
     """
-    path, _, local = name.rpartition(".")
-    location = slot(PARAMETERS, op, local)
+    layer = model.get_sublayer(node.name)
+    location = PARAMETERS.slot(node.op, name.rpartition(".")[2])
+    if not hasattr(layer, location.name):
+        raise PARAMETERS.missing(node, name, layer)
     if location.axes not in ("C", *CANONICAL.values()):
         array = to_native(array, location.axes)
-    _private.fill(model.get_sublayer(path), location.name, from_numpy(array, share=True))
+    _private.fill(layer, location.name, from_numpy(array, share=True))
 
 
 def to_numpy(tensor: paddle.Tensor) -> Array:

@@ -1,10 +1,10 @@
 """The PyTorch backend: graphs as ``torch.nn.Module``, NCHW."""
 
 from zoo.backend.description import Description
-from zoo.backend.parameters import Table, convention
+from zoo.backend.parameters import Parameters, convention
 
 #: operation -> canonical name -> PyTorch's own name and axes: all are the canonical ones
-PARAMETERS: Table = {}
+PARAMETERS = Parameters("torch", {})
 
 _SHARDED = (
     "each process has a part of its parameters; gather them in a model of its own: "

@@ -16,7 +16,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import sizes
 from zoo.torch import _private
 from zoo.torch.operations import OPERATIONS, Factory
-from zoo.torch.parameters import from_numpy
+from zoo.torch.parameters import fill
 
 
 def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Module:
@@ -44,9 +44,9 @@ def _build(graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Modu
             torch.manual_seed(seed)
             return Network(graph, {"dtype": getattr(torch, dtype), "device": "cpu"})
     model = build_without_values(graph, dtype)
-    for parameter in graph.parameters:
-        path, _, name = parameter.name.rpartition(".")
-        _private.fill(model.get_submodule(path), name, from_numpy(draw(parameter)))
+    for node in graph.nodes:
+        for parameter in node.parameters:
+            fill(model, node, parameter.name, draw(parameter))
     return model
 
 

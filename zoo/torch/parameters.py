@@ -6,14 +6,19 @@ are. Only ``num_batches_tracked`` has no counterpart.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from zoo.backend.parameters import Array, Tensor
+from zoo.backend.parameters import Array, Tensor, to_native
 from zoo.errors import BackendError
-from zoo.torch import _private
+from zoo.graphs.graph import Graph
+from zoo.graphs.nodes import Node
+from zoo.torch import PARAMETERS, _private
 
 _PREPARED = ("prepared for quantization", "pass the model that was not")
 
@@ -56,11 +61,56 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
             for changer, (change, remedy) in _ALTERED.items():
                 if origin == changer or origin.startswith(f"{changer}."):
                     raise BackendError(f"the layer {path!r} was {change}: {remedy}")
-    return {
-        _private.canonical_name(name): Tensor.canonical(_plain(name, value))
-        for name, value in model.state_dict(keep_vars=True).items()
-        if not name.endswith("num_batches_tracked")
-    }
+    return by_canonical_name(
+        model,
+        {
+            name: _plain(name, value)
+            for name, value in model.state_dict(keep_vars=True).items()
+            if not name.endswith("num_batches_tracked")
+        },
+    )
+
+
+def by_canonical_name(model: nn.Module, values: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Describe parameters, or their gradients, by their canonical names.
+
+    Args:
+        model: The model that has them.
+        values: Name in the model -> tensor or array.
+    """
+    graph = getattr(model, "zoo_graph", None)
+    others = PARAMETERS.of_packages(graph) if isinstance(graph, Graph) else {}
+    tensors = {}
+    for key, value in values.items():
+        name = _private.canonical_name(key)
+        if name in others:
+            name, slot = others[name]
+            tensors[name] = Tensor(value, tuple(value.shape), slot.axes)
+        else:
+            tensors[name] = Tensor.canonical(value)
+    return tensors
+
+
+def fill(model: nn.Module, node: Node, name: str, array: Array) -> None:
+    """Give a parameter that has no memory yet that of an array, which the model then owns.
+
+    Args:
+        model: The network.
+        node: The node that has the parameter.
+        name: The parameter's canonical name.
+        array: Its value in the canonical layout.
+
+    Raises:
+        BackendError: The layer has no such parameter.
+    """
+    layer, location = model.get_submodule(node.name), PARAMETERS.slot(node.op, _local(name))
+    if not hasattr(layer, location.name):
+        raise PARAMETERS.missing(node, name, layer)
+    _private.fill(layer, location.name, from_numpy(to_native(array, location.axes)))
+
+
+def _local(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _plain(name: str, value: torch.Tensor) -> torch.Tensor:

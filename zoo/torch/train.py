@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zoo.backend.base import Array
-from zoo.torch import _private
+from zoo.torch.parameters import by_canonical_name
 from zoo.torch.run import named_modules, own_weights, to_input, to_numpy
 
 
@@ -37,7 +37,9 @@ def gradients(
     """
     with _training(model):
         value, grads, input_gradient = _differentiate(model, x, loss)
-    return value, {_private.canonical_name(name): g for name, g in grads.items()}, input_gradient
+    tensors = by_canonical_name(model, grads)
+    by_name = {name: tensor.to_canonical(tensor.handle) for name, tensor in tensors.items()}
+    return value, by_name, input_gradient
 
 
 def differentiate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -179,8 +180,8 @@ def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
     """
     layout, shape = slot.layout, stored.shape
     linear = slot.op == "linear"
-    if layout is None and shape[1:].count(1) == len(shape) - 1:  # a vector, such as [C, 1, 1]
-        return Stored(shape[:1], stored.dtype, lambda: stored.read().reshape(-1))
+    if layout is None and shape.count(1) >= len(shape) - 1:  # a vector, such as [C, 1, 1]
+        return Stored((math.prod(shape),), stored.dtype, lambda: stored.read().reshape(-1))
     if layout in ("OI", "IO") and not linear and len(shape) == 2:
         return _pointwise(stored, layout)
     if layout is None or len(layout) != len(shape):
