@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import zoo
+from zoo import ops
 from zoo.backend import registry
 from zoo.backend.base import Backend
 from zoo.backend.description import Description
@@ -83,6 +84,13 @@ def test_an_operation_that_is_missing_is_refused_by_name():
     assert "relu" in operations
     with pytest.raises(BackendError, match=r"mine backend has no operation 'conv': .*My framework"):
         operations["conv"]
+
+
+@pytest.mark.parametrize("place", ["json:missing", "missing_for_zoo:f", "json", "a:b:c", None])
+def test_an_operation_that_cannot_be_loaded_is_named(place, prelu, monkeypatch):
+    monkeypatch.setattr(ops.OPS["prelu"], "implementations", {"mine": place})
+    with pytest.raises(BackendError, match="the operation 'prelu' cannot be loaded"):
+        Operations("mine", "My framework")["prelu"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ import sys
 import pytest
 from limits import HANG
 
+from zoo.backend import registry
+from zoo.errors import BackendError
+
 CODE = """
 import zoo
 print(zoo.list_backends() is not None, zoo.graph("lenet5").num_parameters)
@@ -16,6 +19,17 @@ try:
 except zoo.BackendError as error:
     print(error)
 """
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Whatever is registered in a test is gone after it."""
+    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+    registry.table.cache_clear()
+    yield
+    monkeypatch.undo()
+    registry.table.cache_clear()
 
 
 @pytest.fixture
@@ -43,6 +57,50 @@ def run(folder, *command):
         timeout=HANG,
         env={"PYTHONPATH": ":".join([str(folder), *sys.path]), "PATH": "/usr/bin:/bin"},
     )
+
+
+DESCRIBED = """
+from zoo.backend.base import Backend
+from zoo.backend.description import Description
+
+class Raising(Backend):
+    description = None
+
+    def __init__(self):
+        raise RuntimeError("no")
+
+DESCRIPTION = Description("broken", "Broken", {implementation!r}, {framework!r}, level={level!r})
+"""
+
+
+def described(implementation="broken_for_zoo:Raising", framework="json", level="forward"):
+    return DESCRIBED.format(implementation=implementation, framework=framework, level=level)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        described("broken_for_zoo:Missing"),
+        described("broken_for_zoo:DESCRIPTION"),
+        described("missing_for_zoo:Backend"),
+        described("no colon"),
+        described("a:b:c"),
+        described(None),
+        described(framework=None),
+        described(framework=""),
+        described(level="all"),
+        DESCRIBED.replace("RuntimeError", "TypeError").format(
+            implementation="broken_for_zoo:Raising", framework="json", level="forward"
+        ),
+        described(),
+    ],
+)
+def test_a_backend_that_is_wrong_is_one_error(text, tmp_path, monkeypatch, registered):
+    (tmp_path / "broken_for_zoo.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken_for_zoo", raising=False)
+    with pytest.raises(BackendError, match="broken"):
+        registry.load(registry.register("broken_for_zoo").name)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import click
 import pytest
@@ -176,6 +177,14 @@ def test_a_level_that_needs_two_backends_says_which_are_there(monkeypatch):
     ):
         with pytest.raises(zoo.InputError, match=f"needs two; {found}"):
             zoo.verify("lenet5", backends=backends, level="full")
+
+
+def test_a_level_that_needs_two_backends_says_which_take_no_part(monkeypatch):
+    only_infers = replace(registry.table()["flax"], level="forward")
+    monkeypatch.setattr(registry, "is_installed", lambda entry: True)
+    monkeypatch.setitem(registry.table(), "flax", only_infers)
+    with pytest.raises(zoo.InputError, match="flax takes no part in it, which leaves only torch"):
+        zoo.verify("lenet5", backends=["torch", "flax"], level="gradients")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,31 @@ def test_the_numpy_backend_passes_what_it_claims():
     assert done.stdout.endswith("every claim holds\n")
 
 
+def test_a_backend_that_only_infers_is_one_column(tmp_path):
+    """It follows zoo's own, and takes part in the forward pass at every level."""
+    info = tmp_path / "zoo_numpy-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-numpy\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[zoo.backends]\nnumpy = zoo_numpy\n")
+    code = (
+        "import zoo; from zoo.backend import registry; "
+        "report = zoo.verify('lenet5_modern', backends=['numpy', 'torch', 'flax'], "
+        "level='gradients'); "
+        "print(list(registry.table())[-1], report.passed, len(report.training.pairs), "
+        "[each.status for each in report.results], report.notes)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{EXAMPLES / 'numpy_backend'}:{Path.cwd()}"},
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+    )
+    note = "NumPy is compared in inference only; it takes no part in level 'gradients'"
+    statuses = ["compared"] * 3
+    assert done.stdout == f"numpy True 1 {statuses} {(note,)}\n", done.stderr
+
+
 @pytest.mark.slow
 def test_zoos_own_backends_pass(backend):
     load(backend)

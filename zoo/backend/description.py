@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: What ``zoo verify`` compares, each level more than the one before.
+LEVELS = ("forward", "gradients", "training", "full")
+
 
 @dataclass(frozen=True)
 class Description:
@@ -30,6 +33,8 @@ class Description:
         convention: What its models call their parameters, and how they lie; see
             ``parameters.convention``.
         formats: Formats of files that have these names; see ``zoo.weights.formats``.
+        level: The highest level of ``zoo verify`` that it takes part in, one of ``LEVELS``:
+            ``forward`` if it only infers.
         limits: Operation -> the cases that the framework does not support; they raise an error.
         form_limits: Form of execution -> why it is not available.
         precision_limits: dtype -> why networks do not run in it.
@@ -51,11 +56,31 @@ class Description:
     suffix: str = ""
     convention: Mapping[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
+    level: str = "forward"
     limits: Mapping[str, str] = field(default_factory=dict)
     form_limits: Mapping[str, str] = field(default_factory=dict)
     precision_limits: Mapping[str, str] = field(default_factory=dict)
     optimizer_notes: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what is read before the framework is imported.
+
+        Raises:
+            ValueError: An attribute that must be a name is none.
+        """
+        for attribute in ("name", "title", "implementation", "framework"):
+            value = getattr(self, attribute)
+            if not isinstance(value, str) or not value:
+                raise ValueError(f"{attribute} must be a string, got {value!r}")
+        if self.implementation.count(":") != 1:
+            raise ValueError(f"implementation must be 'module:class', got {self.implementation!r}")
+        if self.level not in LEVELS:
+            raise ValueError(f"level must be one of {', '.join(LEVELS)}, got {self.level!r}")
+
+    def reaches(self, level: str) -> bool:
+        """Tell whether the backend takes part in a level of ``zoo verify``."""
+        return LEVELS.index(level) <= LEVELS.index(self.level)
 
     def owns(self, module: str) -> bool:
         """Tell whether a module belongs to the framework.

@@ -53,9 +53,21 @@ class Operations(dict[str, Builder]):
                 f"zoo's {self.backend} backend has no operation {op!r}: use another backend, or "
                 f"register a function that builds a layer of {self.title} for it"
             )
-        module, _, function = implementations[self.backend].partition(":")
-        self[op] = getattr(importlib.import_module(module), function)
+        self[op] = _imported(op, implementations[self.backend])
         return self[op]
+
+
+def _imported(op: str, place: str) -> Builder:
+    """Import the function of an operation of another package."""
+    try:
+        module, function = place.split(":")
+        builder: Builder = getattr(importlib.import_module(module), function)
+    except Exception as error:  # another package may raise anything
+        raise BackendError(
+            f"the operation {op!r} cannot be loaded from {place!r}, which must be "
+            f"'module:function': {type(error).__name__}: {error}"
+        ) from error
+    return builder
 
 
 def _implementations(op: Any) -> Mapping[str, str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from zoo import arguments
 from zoo.backend.base import Backend
 from zoo.backend.description import Description
-from zoo.errors import BackendError, UnknownNameError, suggestion
+from zoo.errors import BackendError, UnknownNameError, ZooError, suggestion
 
 #: zoo's own backends, in the order in which they are listed.
 PACKAGES = ("zoo.torch", "zoo.paddle", "zoo.keras", "zoo.flax")
@@ -26,7 +26,7 @@ PACKAGES = ("zoo.torch", "zoo.paddle", "zoo.keras", "zoo.flax")
 
 @functools.cache
 def table() -> dict[str, Description]:
-    """Return all backends: zoo's own and those of other packages, without those that are broken."""
+    """Return zoo's own backends, then those of other packages, without those that are broken."""
     built_in = {entry.name: entry for entry in map(_description, PACKAGES)}
     points = importlib.metadata.entry_points(group="zoo.backends")
     plugins = {}
@@ -35,7 +35,8 @@ def table() -> dict[str, Description]:
             plugins[point.name] = _description(point.value, point.name)
         except BackendError as error:
             _broken[point.name] = str(error)
-    return {**plugins, **_registered, **built_in}
+    others = {**plugins, **_registered}
+    return built_in | {name: entry for name, entry in others.items() if name not in built_in}
 
 
 #: Backends whose entry points do not lead to a description, and why.
@@ -167,6 +168,8 @@ def _imported(description: Description) -> Backend:
     module, _, attribute = description.implementation.partition(":")
     try:
         backend = getattr(importlib.import_module(module), attribute)()
+    except ZooError:
+        raise
     except ImportError as error:
         # The missing module may also be the engine that Keras imports.
         missing = error.name or description.framework
@@ -177,6 +180,11 @@ def _imported(description: Description) -> Backend:
         ) from error
     except TypeError as error:  # an abstract method is missing
         raise BackendError(f"the backend {name!r} is incomplete: {error}") from error
+    except Exception as error:  # another package may raise anything
+        raise BackendError(
+            f"the backend {name!r} cannot be loaded from {description.implementation}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     if not isinstance(backend, Backend):
         raise BackendError(
             f"the backend {name!r} is incomplete: {description.implementation} is not "

@@ -39,4 +39,5 @@ DESCRIPTION = Description(
     suffix=".msgpack",
     convention=convention(PARAMETERS, "HWC", ["*.rngs.*"]),
     formats=("msgpack", "safetensors", "pdparams"),  # the last for any pickle of arrays
+    level="full",
 )

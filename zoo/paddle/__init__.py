@@ -35,6 +35,7 @@ DESCRIPTION = Description(
     suffix=".pdparams",
     convention=convention(PARAMETERS, "CHW"),
     formats=("pdparams", "safetensors"),
+    level="full",
     precision_limits={
         dtype: f"PaddlePaddle has no {dtype} convolution kernel on the CPU"
         for dtype in ("bfloat16", "float16")

@@ -42,4 +42,5 @@ DESCRIPTION = Description(
     suffix=".pth",
     convention=convention(PARAMETERS, "CHW", ["*.num_batches_tracked"]),
     formats=("pth", "safetensors"),
+    level="full",
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 from zoo import arguments
 from zoo.backend import registry
+from zoo.backend.description import LEVELS
 from zoo.data import images
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
 from zoo.files import scratch
@@ -27,8 +28,6 @@ from zoo.verification.report import Report
 from zoo.verification.results import Check, Training
 from zoo.verification.sizes import fit_to_memory, smaller
 from zoo.verification.workers import Workers
-
-LEVELS = ("forward", "gradients", "training", "full")
 
 
 def verify(
@@ -58,7 +57,8 @@ def verify(
             options ``aux`` to ``input_size``.
         backends: Which backends to compare; all if not given. A backend that crashes gets a row in
             the report, which then fails. So does one that was requested by name and is not
-            installed.
+            installed. One that does not train is compared in the forward pass at every level,
+            which the report notes.
         aux: Whether to build the auxiliary heads.
         num_classes: As for :func:`zoo.build`.
         in_channels: As for :func:`zoo.build`.
@@ -142,7 +142,11 @@ def verify(
         trained: Training | None = None
         checks: tuple[Check, ...] = ()
         if level != "forward":
-            context = Context(path, small, compared, seed, processes, progress)
+            trainable = {
+                b: name for b, name in compared.items() if registry.resolve(b).reaches(level)
+            }
+            notes += _limits(compared, level)
+            context = Context(path, small, trainable, seed, processes, progress)
             trained = training.compare(context, steps=level != "gradients")
             if level == "full":
                 checks = full.check(context, variants, trained.rates)
@@ -172,18 +176,41 @@ def _requested(backends: Sequence[str] | None, level: str) -> dict[str, str]:
     requested = {registry.resolve(name).name: name for name in names}
     if not requested:
         raise InputError("backends: name at least one, or leave it out for all backends")
-    installed = [name for name in requested if registry.is_installed(registry.resolve(name))]
-    if level != "forward" and len(installed) < 2:
-        available = f"only {installed[0]}" if installed else "none"
-        found = (
-            f"{installed[0]} is the only one requested; name another, too"
-            if len(requested) == len(installed)
-            else f"of {', '.join(requested)}, {available} is installed"
-        )
-        raise InputError(
-            f"level={level!r} compares backends with each other and needs two; {found}"
-        )
+    if level != "forward":
+        _check_two(requested, level)
     return requested
+
+
+def _check_two(requested: Iterable[str], level: str) -> None:
+    """Check that two backends can be compared with each other at a level."""
+    entries = [registry.resolve(name) for name in requested]
+    able = [entry for entry in entries if entry.reaches(level)]
+    installed = [entry.name for entry in able if registry.is_installed(entry)]
+    if len(installed) > 1:
+        return
+    if len(able) < len(entries):
+        others = [entry.name for entry in entries if entry not in able]
+        verb = "take" if len(others) > 1 else "takes"
+        left = f"only {installed[0]}" if installed else "none that is installed"
+        found = f"{', '.join(others)} {verb} no part in it, which leaves {left}"
+    elif len(installed) == len(entries):
+        found = f"{installed[0]} is the only one requested; name another, too"
+    else:
+        only = f"only {installed[0]}" if installed else "none"
+        found = f"of {', '.join(requested)}, {only} is installed"
+    raise InputError(f"level={level!r} compares backends with each other and needs two; {found}")
+
+
+def _limits(backends: Iterable[str], level: str) -> tuple[str, ...]:
+    """Name the backends that take no part in what a level adds to the forward pass."""
+    entries = [registry.resolve(name) for name in backends]
+    return tuple(
+        f"{entry.title} is compared in inference only; it takes no part in level {level!r}"
+        if entry.level == "forward"
+        else f"{entry.title} is compared in the forward pass only; level {level!r} is beyond it"
+        for entry in entries
+        if not entry.reaches(level)
+    )
 
 
 def _check_classifier(graph: Graph) -> None:
