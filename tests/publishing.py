@@ -466,6 +466,8 @@ MAGNIFYING = (
 SLOW = (
     "keras densenet", "keras inception resnet", "keras efficientnet v2", "keras efficientnet v2 s",
     "keras mobilenet v3 large", "keras mobilenet v3, minimalistic", "keras nasnet",
+    "keras inception", "keras resnet v2", "keras mobilenet v2, narrow", "keras vgg19",
+    "timm vgg, plain", "paddle vgg", "paddle densenet", "torchvision vgg", "torchvision inception",
     "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
     "paddleclas resnext, vd", "paddleclas convnext",
 )  # fmt: skip

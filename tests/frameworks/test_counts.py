@@ -145,9 +145,24 @@ def counted():
 TABLES = {"keras": KERAS, "paddle": PADDLE}
 
 
-@pytest.mark.parametrize(
-    ("source", "network"), [(source, name) for source, table in TABLES.items() for name in table]
+def cases():
+    """Every network; those that Keras takes seconds to build are slow."""
+    for source, table in TABLES.items():
+        for name in table:
+            deep = source == "keras" and name.startswith(DEEP)
+            yield pytest.param(source, name, marks=[pytest.mark.slow] if deep else [])
+
+
+#: Beginnings of the names of networks that are deeper than a first one of their kind.
+DEEP = (
+    *(f"efficientnet_b{number}" for number in range(1, 8)),
+    *(f"efficientnet_v2_{size}" for size in ("b1", "b2", "b3", "s", "m", "l")),
+    *(f"convnext_{size}" for size in ("small", "base", "large", "xlarge")),
+    *("densenet169", "densenet201", "resnet101", "resnet152", "nasnet_large"),
 )
+
+
+@pytest.mark.parametrize(("source", "network"), list(cases()))
 def test_a_publishers_own_model_has_as_many_parameters(source, network, counted):
     theirs = TABLES[source][network]
     name, options = (theirs, {}) if isinstance(theirs, str) else theirs

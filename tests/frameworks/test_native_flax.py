@@ -11,6 +11,7 @@ from loading import load
 from small import GOOGLENET, VGG_BN
 
 import zoo
+from zoo.backend import registry
 
 load("flax")
 import jax
@@ -167,3 +168,21 @@ def test_export_with_a_batch_of_any_size(every_operation):
     images = np.random.default_rng(0).random((3, 25, 25, 3), np.float32)
     found = program.call(images)
     assert np.allclose(found, every_operation(images), rtol=1e-4, atol=1e-5)
+
+
+class Branching(nnx.Module):
+    """A model that no compiler can follow: what it computes depends on its values."""
+
+    def __init__(self):
+        self.scale = nnx.Param(np.float32([2.0]))
+
+    def __call__(self, x):
+        return x.sum((1, 2)) * (self.scale if x.sum() > 0 else -self.scale)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_model_that_depends_on_values_is_differentiated(sign):
+    x = np.full((1, 3, 2, 2), sign, np.float32)
+    backend = registry.load("flax")
+    value, gradients, _, _ = backend.differentiate(Branching(), x, lambda y: y.sum(), ())
+    assert (value, gradients["scale"].tolist()) == (24, [12])

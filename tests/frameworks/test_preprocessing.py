@@ -73,7 +73,13 @@ def test_no_network_of_keras_is_left_out():
     assert MODULES.keys() | included == known
 
 
-@pytest.mark.parametrize("name", INCLUDED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "EfficientNetV2S" else [])
+        for name in INCLUDED
+    ],
+)
 def test_preprocessing_within_a_model_of_keras(name, monkeypatch):
     """With the mean and what is called the variance in the published files of EfficientNet.
 

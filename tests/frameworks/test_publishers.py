@@ -211,13 +211,18 @@ def test_keras_own_names_and_shapes(row):
 @pytest.mark.parametrize(
     ("name", "network", "side"),
     [
-        ("InceptionV3", "inception_v3_keras", 75),
-        ("ResNet50", "resnet50_keras", 32),
-        ("Xception", "xception", 71),
-        ("MobileNet", "mobilenet_v1", 32),
-        ("MobileNetV2", "mobilenet_v2_keras", 32),
-        ("MobileNetV3Large", "mobilenet_v3_large_tf", 32),
-        ("EfficientNetV2B0", "efficientnet_v2_b0", 32),
+        ("InceptionV3", "inception_v3_keras", 75),  # whose layers Keras numbers
+        ("MobileNet", "mobilenet_v1", 32),  # whose layers have names
+        *(
+            pytest.param(name, network, side, marks=pytest.mark.slow)
+            for name, network, side in (
+                ("ResNet50", "resnet50_keras", 32),
+                ("Xception", "xception", 71),
+                ("MobileNetV2", "mobilenet_v2_keras", 32),
+                ("MobileNetV3Large", "mobilenet_v3_large_tf", 32),
+                ("EfficientNetV2B0", "efficientnet_v2_b0", 32),
+            )
+        ),
     ],
 )
 def test_every_form_of_a_file_of_keras_says_the_same(name, network, side, tmp_path):

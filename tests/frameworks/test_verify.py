@@ -92,9 +92,16 @@ def test_a_users_own_yaml(spec_file):
         """,
         header="options: {num_classes: 5, input_size: 16}\n",
     )
-    report = zoo.verify(path, backends=["torch", "jax"])
+    messages = []
+    report = zoo.verify(path, backends=["torch", "jax"], progress=messages.append)
     assert report.passed, str(report)
     assert [r.parameters for r in report.results] == [{"plain": 4 * 27 + 4 + 256 * 5 + 5}] * 2
+    assert messages == [  # one plain line a step
+        "Computing the NumPy reference in float64",
+        "Running PyTorch (1 of 2)",
+        "Running Flax NNX (2 of 2)",
+        "Comparing every node",
+    ]
 
 
 def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_path):
@@ -281,17 +288,6 @@ def test_workers_are_given_the_graph(spec_file, monkeypatch):
     monkeypatch.setattr(zoo.verification.verify.Case, "prepare", remove)
     report = zoo.verify(path, backends=["torch", "flax"])
     assert report.passed, str(report)
-
-
-def test_progress_is_one_plain_line_a_step():
-    messages = []
-    zoo.verify("lenet5", backends=["torch", "flax"], progress=messages.append)
-    assert messages == [
-        "Computing the NumPy reference in float64",
-        "Running PyTorch (1 of 2)",
-        "Running Flax NNX (2 of 2)",
-        "Comparing every node",
-    ]
 
 
 def test_values_beyond_float32_are_refused_and_not_passed(spec_file):

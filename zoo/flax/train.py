@@ -77,7 +77,12 @@ def differentiate(
         return loss(copy(x)), nnx.state(copy, nnx.BatchStat)
 
     differentiate = jax.value_and_grad(compute, (0, 1), has_aux=True)
-    (value, updated), (grads, input_gradient) = differentiate(weights, observe.to_input(model, x))
+    inputs = observe.to_input(model, x)
+    try:
+        result = jax.jit(differentiate)(weights, inputs)
+    except jax.errors.JAXTypeError:  # the model depends on values in Python, as in an if
+        result = differentiate(weights, inputs)
+    (value, updated), (grads, input_gradient) = result
     input_gradient = np.asarray(input_gradient).transpose(0, 3, 1, 2)
     values = {**observe.values_of(weights), **observe.values_of(updated)}
     return float(value), observe.values_of(grads), input_gradient, values
