@@ -59,7 +59,7 @@ def main(names: list[str]) -> None:
     from zoo.api.checkpoints import own_names
     from zoo.errors import ZooError
     from zoo.language.options import Chosen
-    from zoo.weights import fitting, loading
+    from zoo.weights import adaptation, loading
 
     zoo.graph("vgg16")  # reads the language
     limit_memory()
@@ -71,7 +71,7 @@ def main(names: list[str]) -> None:
             checkpoint = loading.find(name, None, Chosen(), own_names())
             with checkpoint.verified():
                 network = checkpoint.graph()
-                _, value = fitting.filling(network, checkpoint, dtype="float32")
+                _, value = adaptation.filling(network, checkpoint, dtype="float32")
                 for parameter in network.parameters:
                     value(parameter)
         except ZooError as refusal:

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo.errors import SpecError, UnknownNameError
-from zoo.language import catalogue
+from zoo.language import catalog
 
 GIVES = """
 format: 1
@@ -98,7 +98,7 @@ def test_a_longer_cycle(files):
 
 def test_blocks_of_zoos_own_families(tmp_path):
     path = tmp_path / "mine.yaml"
-    shutil.copy(catalogue.folder() / "inception_v4.yaml", path)
+    shutil.copy(catalog.folder() / "inception_v4.yaml", path)
     mine, shipped = zoo.graph(str(path)), zoo.graph("inception_v4")
     assert operations(mine) == operations(shipped)
     assert "blocks_from" not in mine.document  # and so saved weights need no other file

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.errors import MAX_QUOTED, SpecError, ZooError
-from zoo.language import catalogue, document
+from zoo.language import catalog, document
 from zoo.language.validation import validate, validate_extension
 from zoo.ops.kinds import kind_or_value
 
-DOCUMENTS = [document.read(path) for path in sorted(catalogue.folder().glob("*.yaml"))]
+DOCUMENTS = [document.read(path) for path in sorted(catalog.folder().glob("*.yaml"))]
 VALUES = [
     *(None, True, False, 0, -1, 1.5, 10**18, "", "x", "$x", "<<", "y" * 5_000, "\x1b[2J"),
     *([], [1], [[]], ["a", 1], {}, {"op": "conv"}, {"op": []}, {"layers": 3}, {"x": {}}),

@@ -9,7 +9,7 @@ import pytest
 import zoo
 from zoo import ops
 from zoo.errors import InputError, UnknownNameError
-from zoo.language import catalogue, document, schema
+from zoo.language import catalog, document, schema
 
 
 def test_every_shipped_model_has_a_graph():
@@ -39,7 +39,7 @@ def test_padding_and_ceil_are_resolved():
 
 
 def test_a_path_works_wherever_a_name_does():
-    path = catalogue.folder() / "vgg.yaml"
+    path = catalog.folder() / "vgg.yaml"
     assert zoo.graph(f"{path}:vgg16").num_parameters == zoo.graph("vgg16").num_parameters
     assert zoo.graph(str(path)).name == "vgg11"  # the first
 
@@ -240,12 +240,12 @@ def test_a_vgg_of_any_size_is_torchvisions():
 
 
 def test_the_json_schema_is_the_shipped_one_and_accepts_the_shipped_specs():
-    shipped = catalogue.folder() / "spec.schema.json"
+    shipped = catalog.folder() / "spec.schema.json"
     assert shipped.read_text() == schema.json_schema(), (
         "python -m zoo.language.schema > spec/spec.schema.json"
     )
     validator = jsonschema.Draft202012Validator(json.loads(shipped.read_text()))
-    for path in catalogue.folder().glob("*.yaml"):
+    for path in catalog.folder().glob("*.yaml"):
         validator.validate(document.read(path))
     bad = {"format": 1, "name": "x", "layers": {"c": {"op": "conv", "kernal_size": 3}}}
     assert not validator.is_valid(bad)

@@ -8,7 +8,7 @@ import zoo
 from zoo import ops
 from zoo.errors import MAX_QUOTED, SpecError
 from zoo.language import schema
-from zoo.ops import field_words
+from zoo.ops import field_hints
 from zoo.ops.fields import MAX_REPEAT
 
 CONV = "op: conv, out_channels: 8, kernel_size: 3"
@@ -108,7 +108,7 @@ def test_arguments_of_every_operation_are_listed():
 def test_every_argument_is_a_field_or_has_a_hint(op):
     fields = ops.OPS[op].fields
     words = (*ARGUMENTS[op].split(), "type", "class_name", "inputs")
-    assert [w for w in words if w not in fields and not field_words.field(op, w, fields)] == []
+    assert [w for w in words if w not in fields and not field_hints.field(op, w, fields)] == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from zoo.errors import WeightsError
-from zoo.weights import alike, counts, identification, slots, sources
+from zoo.weights import counts, disambiguation, identification, slots, sources
 from zoo.weights.checkpoint import Stored
 
 PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
@@ -173,10 +173,10 @@ def test_networks_that_differ_in_no_array_are_told_apart_by_hash_or_not_at_all(
     found = identification.best(identify("pdparams", stored), stored)
     assert [network for _, network in found] == ["shufflenet_v2_x1_0", "shufflenet_v2_swish"]
     with pytest.raises(WeightsError, match=r"of shufflenet_v2_x1_0 and of shufflenet_v2_swish"):
-        alike.network_of(path, found)
+        disambiguation.network_of(path, found)
     table = sources.source("paddle")
     digest = hashlib.md5(b"content").hexdigest()
     file = sources.File(url="https://nowhere.invalid/w.pdparams", md5=digest)
     swish = table.networks["shufflenet_v2_swish"].model_copy(update={"file": file})
     monkeypatch.setitem(table.networks, "shufflenet_v2_swish", swish)
-    assert alike.network_of(path, found) == ("shufflenet_v2_swish", "")
+    assert disambiguation.network_of(path, found) == ("shufflenet_v2_swish", "")

@@ -17,7 +17,7 @@ def copied(tmp_path, monkeypatch):
     specs = tmp_path / "spec"
     shutil.copytree(shipped.folder(), specs)
     monkeypatch.setattr(shipped, "folder", lambda: specs)
-    monkeypatch.setattr("zoo.language.catalogue.folder", lambda: specs)
+    monkeypatch.setattr("zoo.language.catalog.folder", lambda: specs)
     caches = (shipped.shipped,)
     for each in caches:
         each.cache_clear()

@@ -14,7 +14,7 @@ from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
-from zoo.weights import fitting, formats, loading, readers, sources, zoo_file
+from zoo.weights import adaptation, formats, loading, readers, sources, zoo_file
 from zoo.weights.checking import checked_arrays
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import slots_of, with_heads
@@ -48,7 +48,7 @@ def saved(tmp_path, paddles):
 def filled(path, name="googlenet_paddle", **options):
     graph = zoo.graph(name, **options)
     checkpoint = loading.find(path, name, Chosen())
-    network, fill = fitting.filling(graph, checkpoint, dtype="float32")
+    network, fill = adaptation.filling(graph, checkpoint, dtype="float32")
     return network, {p.name: fill(p) for p in network.parameters}
 
 
@@ -77,7 +77,7 @@ def test_weights_of_another_input_size(spec_file, tmp_path):
     with pytest.raises(
         WeightsError, match=r"They are for another input size: build with input_size=\(4, 5\)"
     ):
-        fitting.filling(checkpoint.graph(input_size=(4, 6)), checkpoint, dtype="float32")
+        adaptation.filling(checkpoint.graph(input_size=(4, 6)), checkpoint, dtype="float32")
 
 
 def test_one_error_says_all_that_is_wrong(saved):
@@ -206,9 +206,9 @@ def test_a_file_of_other_options_is_converted_with_those(tmp_path):
 
 def test_adapted_kernels():
     kernel = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 2, 2)
-    one = fitting.adapted(kernel, 1)
+    one = adaptation.adapted(kernel, 1)
     assert np.array_equal(one[:, 0], kernel.sum(1))
-    six = fitting.adapted(kernel, 6)
+    six = adaptation.adapted(kernel, 6)
     assert np.array_equal(six, np.concatenate([kernel, kernel], 1) / 2)
 
 

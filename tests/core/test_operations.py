@@ -13,7 +13,7 @@ from zoo import ops
 from zoo.errors import SpecError
 from zoo.graphs.shapes import Map, Vector
 from zoo.language import schema
-from zoo.ops import field_words, registry, words
+from zoo.ops import field_hints, operation_hints, registry
 from zoo.ops.base import Op
 from zoo.ops.cases import Generator
 from zoo.ops.composite import Composite, as_block, opened
@@ -182,16 +182,18 @@ def test_frameworks_words_for_fields(op, field, message, spec_file):
 
 
 def test_the_tables_of_words_are_in_the_form_that_is_looked_up():
-    noted = {word for notes in field_words._NOTES.values() for word in notes}
-    fields = noted | field_words._FIELDS.keys() | field_words._GENERAL.keys()
-    values = field_words.PADDINGS.keys() | field_words.BOOLEANS.keys()
-    assert field_words._NOTES.keys() <= ops.OPS.keys()
-    for word in words.ABSENT.keys() | fields | values:
-        assert words.normalised(word) in (word, word.removesuffix("2d"))
-    own = {words.normalised(word) for op in ops.OPS.values() for word in (op.op, *op.words)}
-    assert not own & words.ABSENT.keys()
+    noted = {word for notes in field_hints._NOTES.values() for word in notes}
+    fields = noted | field_hints._FIELDS.keys() | field_hints._GENERAL.keys()
+    values = field_hints.PADDINGS.keys() | field_hints.BOOLEANS.keys()
+    assert field_hints._NOTES.keys() <= ops.OPS.keys()
+    for word in operation_hints.ABSENT.keys() | fields | values:
+        assert operation_hints.normalised(word) in (word, word.removesuffix("2d"))
+    own = {
+        operation_hints.normalised(word) for op in ops.OPS.values() for word in (op.op, *op.words)
+    }
+    assert not own & operation_hints.ABSENT.keys()
     known = {key for op in ops.OPS.values() for key in op.fields}
-    assert {name for names in field_words._FIELDS.values() for name in names} <= known
+    assert {name for names in field_hints._FIELDS.values() for name in names} <= known
 
 
 def test_a_composite_is_its_layers_under_one_name(squeeze_excite, spec_file):

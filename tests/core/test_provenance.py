@@ -13,7 +13,7 @@ import zoo
 from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.options import Chosen
-from zoo.weights import fitting, loading, sources, zoo_file
+from zoo.weights import adaptation, loading, sources, zoo_file
 from zoo.weights.slots import slots_of
 
 LICENCE = "CC BY-NC 4.0"
@@ -64,7 +64,7 @@ def publish(monkeypatch):
 def opened(weights, network=None):
     """The checkpoint, and the graph that a model gets."""
     checkpoint = loading.find(weights, network, Chosen())
-    graph, _ = fitting.filling(checkpoint.graph(), checkpoint, dtype="float16")
+    graph, _ = adaptation.filling(checkpoint.graph(), checkpoint, dtype="float16")
     return graph
 
 

@@ -4,10 +4,10 @@ import pytest
 
 import zoo
 from zoo.graphs.published import agrees
-from zoo.language import catalogue
+from zoo.language import catalog
 
 FAMILIES = ("resnet", "resnet_v2", "resnet_cifar", "densenet", "regnet")
-MODELS = [name for name, path in catalogue.shipped().items() if path.stem in FAMILIES]
+MODELS = [name for name, path in catalog.shipped().items() if path.stem in FAMILIES]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -67,7 +67,7 @@ PAPERS = {
 @pytest.mark.parametrize("name", PAPERS)
 def test_regnets_of_the_papers_widths_have_the_papers_figures(name, tmp_path):
     ours, papers, params, macs = PAPERS[name]
-    text = (catalogue.folder() / "regnet.yaml").read_text()
+    text = (catalog.folder() / "regnet.yaml").read_text()
     path = tmp_path / "regnet.yaml"
     path.write_text(text.replace(ours, papers))
     graph = zoo.graph(f"{path}:{name}")

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from zoo.verification import workers
-from zoo.verification.together import side_by_side
+from zoo.verification.parallel import side_by_side
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3])

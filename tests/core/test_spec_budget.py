@@ -171,10 +171,10 @@ def test_the_largest_shipped_model_uses_less_than_a_fifth_of_the_budget(monkeypa
             budgets.append(self)
 
     monkeypatch.setattr(expansion, "Budget", Counting)
-    from zoo.language import catalogue
+    from zoo.language import catalog
     from zoo.language.options import Chosen
 
-    graph = expansion.expand(*catalogue.load("efficientnet_v2_l"), Chosen())
+    graph = expansion.expand(*catalog.load("efficientnet_v2_l"), Chosen())
     assert len(graph.nodes) == 1_092  # the most of all
     (budget,) = budgets
     assert expressions.MAX_WORK - budget.left < expressions.MAX_WORK / 5

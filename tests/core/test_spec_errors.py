@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import zoo
 from zoo.errors import SpecError, UnknownNameError, ZooError
-from zoo.language import catalogue
+from zoo.language import catalog
 
 HEADER = """
 blocks:
@@ -307,10 +307,10 @@ def test_unknown_models():
     with pytest.raises(SpecError, match=r"missing.yaml: cannot read the file: No such file"):
         zoo.graph("missing.yaml")
     with pytest.raises(UnknownNameError, match=r"has no model 'vgg99'. Did you mean 'vgg9'\?"):
-        zoo.graph(f"{catalogue.folder() / 'vgg.yaml'}:vgg99")
+        zoo.graph(f"{catalog.folder() / 'vgg.yaml'}:vgg99")
 
 
-SHIPPED = [path.read_text() for path in sorted(catalogue.folder().glob("*.yaml"))]
+SHIPPED = [path.read_text() for path in sorted(catalog.folder().glob("*.yaml"))]
 
 
 @settings(max_examples=150, deadline=None)

@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo.errors import MAX_MESSAGE, ZooError
-from zoo.language import catalogue, document, expansion, inheritance, validation
+from zoo.language import catalog, document, expansion, inheritance, validation
 from zoo.language.options import Chosen
 
 FILES = ("googlenet", "mobilenet_v3", "resnet_cifar", "vgg", "shufflenet_v2", "densenet")
@@ -116,7 +116,7 @@ def plain(value):
 
 def shipped(file):
     """A shipped spec as plain data, of few models, so that each case is quick."""
-    content = plain(catalogue._read(catalogue.folder() / f"{file}.yaml"))
+    content = plain(catalog._read(catalog.folder() / f"{file}.yaml"))
     content["models"] = dict(list(content.get("models", {}).items())[:4])
     return content
 
@@ -179,7 +179,7 @@ def test_every_value_at_every_place(value):
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_yaml_is_read_or_refused(seed):
     draw = random.Random(seed)
-    text = SMALL if seed % 2 else Path(catalogue.folder() / "vgg.yaml").read_text()
+    text = SMALL if seed % 2 else Path(catalog.folder() / "vgg.yaml").read_text()
     for _ in range(60):
         start = draw.randrange(len(text))
         end = start + draw.choice((0, 1, 5, 40))

@@ -15,7 +15,7 @@ import zoo
 from zoo.errors import InputError, WeightsError, ZooError
 from zoo.language.options import Chosen
 from zoo.views.difference.diff import Difference
-from zoo.weights import fitting, loading, zoo_file
+from zoo.weights import adaptation, loading, zoo_file
 
 SPEC = """
 conv: {op: conv, out_channels: 4, kernel_size: 3, bias: false}
@@ -54,7 +54,7 @@ def loaded(path):
     """The arrays of a file, as a caller of zoo.load gets them."""
     checkpoint = loading.find(path, None, Chosen())
     with checkpoint.verified():
-        network, fill = fitting.filling(checkpoint.graph(), checkpoint, dtype="float32")
+        network, fill = adaptation.filling(checkpoint.graph(), checkpoint, dtype="float32")
         return {parameter.name: fill(parameter) for parameter in network.parameters}
 
 
@@ -178,7 +178,7 @@ def test_an_intact_file_that_does_not_fit_is_not_called_damaged(file):
         pytest.raises(WeightsError, match=r"wrong shape: fc.weight") as caught,
         checkpoint.verified(),
     ):
-        fitting.filling(checkpoint.graph(num_classes=7), checkpoint, dtype="float32")
+        adaptation.filling(checkpoint.graph(num_classes=7), checkpoint, dtype="float32")
     assert "damaged" not in str(caught.value)
 
 

@@ -12,7 +12,7 @@ from photographs import photographs
 
 import zoo
 from zoo.verification.comparison import Worst, error
-from zoo.verification.conditioned import conditioned
+from zoo.verification.conditioned_weights import conditioned
 
 
 @pytest.fixture(scope="session")

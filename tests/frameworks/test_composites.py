@@ -13,7 +13,7 @@ from zoo.ops import Composite, operation
 from zoo.ops.fields import POSITIVE
 from zoo.ops.grammar import Field
 from zoo.verification.comparison import error
-from zoo.verification.conditioned import conditioned
+from zoo.verification.conditioned_weights import conditioned
 from zoo.verification.full import photographs
 
 LAYERS = """

@@ -10,7 +10,7 @@ from loading import load
 import zoo
 from zoo.errors import InputError
 from zoo.verification.comparison import error
-from zoo.verification.conditioned import conditioned
+from zoo.verification.conditioned_weights import conditioned
 
 HEADER = "options: {num_classes: 4, input_size: 24}\n"
 CEIL = """

@@ -17,7 +17,7 @@ import zoo.verification.verify
 from zoo.backend import registry
 from zoo.errors import InputError, UnknownNameError
 from zoo.verification import comparison
-from zoo.verification.conditioned import conditioned
+from zoo.verification.conditioned_weights import conditioned
 
 BACKENDS = ("torch", "paddle", "keras", "flax")
 

@@ -18,7 +18,7 @@ from zoo.api import conversion
 from zoo.backend import registry
 from zoo.data import images
 from zoo.errors import BackendError, InputError, UnknownNameError, WeightsError, ZooError
-from zoo.verification.conditioned import conditioned
+from zoo.verification.conditioned_weights import conditioned
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")
 

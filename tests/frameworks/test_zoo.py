@@ -20,7 +20,7 @@ from loading import load
 
 import zoo
 from zoo.verification.comparison import error
-from zoo.verification.conditioned import conditioned
+from zoo.verification.conditioned_weights import conditioned
 from zoo.verification.full import photographs
 from zoo.verification.verify import smaller
 

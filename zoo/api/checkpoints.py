@@ -11,7 +11,7 @@ from zoo.backend.description import Description
 from zoo.backend.parameters import Parameters
 from zoo.graphs.graph import Graph
 from zoo.language.options import Chosen
-from zoo.weights import fitting, loading, own
+from zoo.weights import adaptation, framework_source, loading
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.sources import Source
 
@@ -32,7 +32,7 @@ def own_table(entry: Description) -> Source:
 @functools.cache
 def _own_table(backend: str) -> Source:
     entry = registry.table()[backend]
-    return own.table(entry.convention, entry.formats)
+    return framework_source.table(entry.convention, entry.formats)
 
 
 def find(
@@ -78,7 +78,7 @@ def build(
         WeightsError: The weights do not fit.
         BackendError: The framework is not installed, or cannot build the network.
     """
-    network, fill = fitting.filling(
+    network, fill = adaptation.filling(
         network, checkpoint, dtype=dtype, head=head, stem=stem, seed=seed, init=init, mmap=mmap
     )
     return registry.load(backend).build(network, fill, dtype, seed % 2**31)

@@ -17,7 +17,7 @@ from zoo.graphs.nodes import Parameter
 from zoo.language import options
 from zoo.language.graphs import graph
 from zoo.language.options import Chosen
-from zoo.weights import fitting, loading, zoo_file
+from zoo.weights import adaptation, loading, zoo_file
 from zoo.weights.checking import widest
 from zoo.weights.checkpoint import Array, Checkpoint
 
@@ -98,9 +98,9 @@ def convert_file(
     checkpoint = checkpoints.find(source, named, requested, head, entry)
     with checkpoint.verified():
         network = _network(checkpoint, name, requested, aux)
-        network = fitting.fitted(network, checkpoint, requested, head, stem)
+        network = adaptation.fitted(network, checkpoint, requested, head, stem)
         dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
-        network, fill = fitting.filling(network, checkpoint, dtype=dtype, head=head, stem=stem)
+        network, fill = adaptation.filling(network, checkpoint, dtype=dtype, head=head, stem=stem)
         if suffix == ".safetensors":
             arrays = {parameter.name: fill(parameter) for parameter in network.parameters}
         else:

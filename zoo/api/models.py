@@ -109,7 +109,7 @@ def build(
     dtype = initial.check(init, dtype, seed)
     if weights is not None:
         from zoo.api import checkpoints
-        from zoo.weights import fitting
+        from zoo.weights import adaptation
 
         chosen = options.checked(**network.options)
         requested = (
@@ -121,7 +121,7 @@ def build(
         with checkpoint.verified():
             if requested.input_size is None and checkpoint.input_size:
                 network = graphs.with_options(network, input_size=checkpoint.input_size)
-            network = fitting.fitted(network, checkpoint, requested, head, stem)
+            network = adaptation.fitted(network, checkpoint, requested, head, stem)
             names = checkpoint.chosen.classes or ()
             if requested.classes is None and len(names) == network.options["num_classes"] > 0:
                 network = graphs.with_options(network, classes=names)

@@ -10,7 +10,7 @@ import numpy as np
 from zoo.api.checkpoints import own_table
 from zoo.backend import registry
 from zoo.graphs.graph import Graph
-from zoo.weights import identification, own
+from zoo.weights import framework_source, identification
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import canonical
 
@@ -44,7 +44,7 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
     for owner in possible:
         if not owner.formats:
             continue
-        table = own.of_network(own_table(owner), network)
+        table = framework_source.of_network(own_table(owner), network)
         to_numpy = registry.load(owner.name).to_numpy if name is not None else np.asarray
         try:
             stored = {name: _stored(value, to_numpy) for name, value in flat.items()}

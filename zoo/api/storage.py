@@ -10,7 +10,7 @@ from zoo import arguments
 from zoo.api import checkpoints
 from zoo.api.networks import network_and_weights
 from zoo.language import options
-from zoo.weights import fitting, initial, zoo_file
+from zoo.weights import adaptation, initial, zoo_file
 from zoo.weights.checking import widest
 
 
@@ -77,7 +77,7 @@ def load(
     checkpoint = checkpoints.find(path, None, requested, head, entry)
     with checkpoint.verified():
         network = checkpoint.graph(**{**requested._asdict(), "aux": aux})
-        network = fitting.fitted(network, checkpoint, requested, head, stem)
+        network = adaptation.fitted(network, checkpoint, requested, head, stem)
         if dtype is None:
             dtype = widest(stored.dtype for stored in checkpoint.arrays.values())
         dtype = initial.check("he_uniform", dtype, seed)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from zoo.errors import InputError
-from zoo.graphs.exchange import Reader
 from zoo.graphs.nodes import Node
+from zoo.graphs.serialization import Reader
 from zoo.graphs.shapes import NodeShape, named
 
 #: How deeply blocks may be nested in data that is read.

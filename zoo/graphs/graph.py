@@ -18,10 +18,10 @@ from zoo import arguments
 from zoo.errors import BackendError, InputError, UnknownNameError, suggestion
 from zoo.graphs import blocks
 from zoo.graphs.blocks import Block
-from zoo.graphs.exchange import Reader, plain, tuples
 from zoo.graphs.frozen import FrozenDict, freeze
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.published import problem_with_all
+from zoo.graphs.serialization import Reader, plain, tuples
 from zoo.graphs.shapes import Map
 
 if TYPE_CHECKING:

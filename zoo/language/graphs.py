@@ -11,7 +11,7 @@ from typing import Any
 from zoo import arguments
 from zoo.errors import InputError, SpecError
 from zoo.graphs.graph import Graph
-from zoo.language import catalogue, options
+from zoo.language import catalog, options
 from zoo.language.document import Mapping
 from zoo.language.expansion import INHERITED, expand
 from zoo.language.shipped import shipped
@@ -94,7 +94,7 @@ def graph_of_document(model: str, document: Mapping, chosen: options.Chosen) -> 
 
     Args:
         model: The name of the model.
-        document: The spec of one model; see :func:`zoo.language.catalogue.load`.
+        document: The spec of one model; see :func:`zoo.language.catalog.load`.
         chosen: The result of :func:`zoo.language.options.checked`.
 
     Raises:
@@ -155,7 +155,7 @@ def _graph(name: str, chosen: options.Chosen) -> Graph:
 
 
 def _expanded(name: str, chosen: options.Chosen) -> Graph:
-    return expand(*catalogue.load(name), chosen)
+    return expand(*catalog.load(name), chosen)
 
 
 _cached = functools.lru_cache(maxsize=64)(_expanded)

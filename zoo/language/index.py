@@ -38,14 +38,14 @@ def entries() -> dict[str, dict[str, Any]]:
 
 def text() -> str:
     """Return the up-to-date text of the index, after expanding every model."""
-    from zoo.language import catalogue
+    from zoo.language import catalog
 
     files: dict[str, Any] = {}
     for name, path in shipped.shipped().items():
         record = files.setdefault(path.name, {"digests": {}, "models": []})
         record["models"].append(_computed(name))
     for name, record in files.items():
-        needed = sorted(catalogue.files_read(shipped.folder() / name), key=lambda path: path.name)
+        needed = sorted(catalog.files_read(shipped.folder() / name), key=lambda path: path.name)
         record["digests"] = {path.name: shipped.digest(path) for path in needed}
     lines = ",\n".join(f" {json.dumps(name)}: {_record(files[name])}" for name in files)
     return f'{{"version": {shipped.VERSION}, "files": {{\n{lines}\n}}}}\n'

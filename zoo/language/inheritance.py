@@ -20,8 +20,8 @@ from zoo.graphs.published import NOTES
 from zoo.language import variants
 from zoo.language.document import Mapping, error
 from zoo.language.expansion import INHERITED, expand
-from zoo.language.figures import without_figures
 from zoo.language.options import Chosen
+from zoo.language.published_figures import without_figures
 from zoo.language.schema import Spec
 from zoo.language.validation import validate
 from zoo.ops.expressions import Budget

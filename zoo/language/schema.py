@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import suggestion
 from zoo.ops import OPS
-from zoo.ops.field_words import TAGS
+from zoo.ops.field_hints import TAGS
 from zoo.ops.fields import (
     ANYTHING,
     CLASSES,
@@ -41,8 +41,8 @@ from zoo.ops.kinds import (
     kind_or_value,
     one_of,
 )
+from zoo.ops.operation_hints import normalised
 from zoo.ops.registry import hint, meant
-from zoo.ops.words import normalised
 
 FORMAT = 1
 

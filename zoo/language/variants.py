@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import printable, quoted, suggestion
 from zoo.language.document import Location, Mapping, error, merge
-from zoo.language.figures import without_figures
+from zoo.language.published_figures import without_figures
 
 MAX_LINEAGE = 32  # models in a chain of bases
 MAX_MOVES = 5_000_000  # of layers, by all insertions together

@@ -16,7 +16,7 @@ import pkgutil
 
 from zoo.ops.base import Array, Inferred, Op, ShapeError
 from zoo.ops.composite import Composite
-from zoo.ops.meaning import run, steps
+from zoo.ops.reference import run, steps
 from zoo.ops.registry import OPS, operation
 
 for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):

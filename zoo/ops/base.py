@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Map, NodeShape, Vector, text_of
-from zoo.ops import field_words
+from zoo.ops import field_hints
 from zoo.ops.cases import Case, Draw
 from zoo.ops.fields import Layer
 from zoo.ops.grammar import Field
@@ -109,7 +109,7 @@ class Op(Layer):
     def unknown(cls, key: str) -> str:
         if key == "block":
             return "a layer is an operation (op) or the use of a block (block), not both"
-        hint = field_words.field(cls.op, key, cls.fields)
+        hint = field_hints.field(cls.op, key, cls.fields)
         return f"unknown field. {hint}" if hint else super().unknown(key)
 
     @classmethod

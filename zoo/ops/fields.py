@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.ops.expressions import is_expression
-from zoo.ops.field_words import BOOLEANS, PADDINGS
+from zoo.ops.field_hints import BOOLEANS, PADDINGS
 from zoo.ops.grammar import Field, Record
 from zoo.ops.kinds import EXPRESSION, MAX_INT, Anything, Kind, ListOf, MappingOf, Nullable, Scalar
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from zoo.errors import MAX_WORD, quoted
 from zoo.ops.expressions import is_expression
-from zoo.ops.words import normalised
+from zoo.ops.operation_hints import normalised
 
 MAX_INT = 1_000_000
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TypeVar
 
-from zoo.ops import words as frameworks
+from zoo.ops import operation_hints
 from zoo.ops.base import Op
 
 GROUP = "zoo.operations"
@@ -125,12 +125,12 @@ def meant(word: str) -> str | None:
         >>> meant("swish"), meant("Conv2D"), meant("relu"), meant("Dropout2d")
         ('silu', 'conv', 'relu', None)
     """
-    whole, plain = word.lower(), frameworks.normalised(word)
+    whole, plain = word.lower(), operation_hints.normalised(word)
     for name, cls in OPS.items():
         synonyms = {synonym.lower() for synonym in (name, *cls.words)}
-        similar = plain in map(frameworks.normalised, synonyms)
+        similar = plain in map(operation_hints.normalised, synonyms)
         # Dropout2d is not dropout
-        if whole in synonyms or (similar and whole not in frameworks.ABSENT):
+        if whole in synonyms or (similar and whole not in operation_hints.ABSENT):
             return name
     return None
 
@@ -142,8 +142,8 @@ def hint(word: str) -> str | None:
         >>> hint("swish"), hint("Conv2D")
         ("It is called 'silu'.", "It is called 'conv'.")
     """
-    plain = frameworks.normalised(word)
+    plain = operation_hints.normalised(word)
     if name := meant(word):
-        caveat = frameworks.CAVEATS.get(plain)
+        caveat = operation_hints.CAVEATS.get(plain)
         return f"It is called {name!r}." + (f" {caveat}" if caveat else "")
-    return frameworks.ABSENT.get(word.lower()) or frameworks.ABSENT.get(plain)
+    return operation_hints.ABSENT.get(word.lower()) or operation_hints.ABSENT.get(plain)

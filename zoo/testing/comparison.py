@@ -17,7 +17,7 @@ from zoo.testing.calls import Match
 from zoo.testing.handwritten import HandWritten
 from zoo.verification import tolerances
 from zoo.verification.comparison import error
-from zoo.verification.conditioned import rounding
+from zoo.verification.conditioned_weights import rounding
 
 
 @dataclass

@@ -27,7 +27,7 @@ from zoo.backend.base import Backend
 from zoo.errors import BackendError, InputError, WeightsError, ZooError
 from zoo.graphs.graph import Graph
 from zoo.verification.comparison import error
-from zoo.verification.conditioned import conditioned
+from zoo.verification.conditioned_weights import conditioned
 
 #: The largest error of a node in float64, relative to the largest value of that node.
 TOLERANCE = 1e-12

@@ -14,7 +14,7 @@ from zoo.backend import registry
 from zoo.errors import InputError, SpecError
 from zoo.files import write_text
 from zoo.language import graphs
-from zoo.language.catalogue import load
+from zoo.language.catalog import load
 from zoo.verification import memory, tolerances
 from zoo.verification.context import Progress
 from zoo.verification.rendering import page

@@ -17,11 +17,11 @@ from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.verification import tolerances
 from zoo.verification.comparison import Array, error, top, worst
-from zoo.verification.conditioned import conditioned, rounding
+from zoo.verification.conditioned_weights import conditioned, rounding
 from zoo.verification.context import FLOAT64
+from zoo.verification.parallel import in_background
 from zoo.verification.results import Pair
 from zoo.verification.stages import write_job
-from zoo.verification.together import in_background
 from zoo.verification.workers import Workers
 
 #: What a worker returned, or the reason why it returned nothing.

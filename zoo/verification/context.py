@@ -10,7 +10,7 @@ from typing import TypeVar
 from zoo.backend import registry
 from zoo.graphs.graph import Graph
 from zoo.verification import memory
-from zoo.verification.together import side_by_side
+from zoo.verification.parallel import side_by_side
 from zoo.verification.workers import Workers
 
 Result = TypeVar("Result")

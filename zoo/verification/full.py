@@ -14,7 +14,7 @@ from zoo.data import images
 from zoo.errors import SpecError
 from zoo.graphs.graph import Graph
 from zoo.language import graphs
-from zoo.verification import limits, tolerances, training
+from zoo.verification import known_limitations, tolerances, training
 from zoo.verification.case import Case, Outcome
 from zoo.verification.comparison import Array, worst
 from zoo.verification.context import FLOAT64, Context
@@ -107,7 +107,7 @@ def _modes(context: Context, rates: Mapping[str, float]) -> list[Check]:
             allowed = case.tolerance if fields["kind"] == "form" else None
             if fields["kind"] == "optimizer":
                 rule = fields["what"].partition(",")[0]
-                fields = {"note": limits.optimizer_note(backend, rule), **fields}
+                fields = {"note": known_limitations.optimizer_note(backend, rule), **fields}
             checks.append(Check(backend=backend, allowed=allowed, **fields))
     return _limit_float32_errors(checks)
 

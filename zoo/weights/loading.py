@@ -40,7 +40,8 @@ def find(
         network: The network that they are for: its name, or its graph, which zoo need not ship;
             None to identify it from the file.
         chosen: The options to build the network with.
-        own: The names that zoo's own models have in each framework; see ``zoo.weights.own``.
+        own: The names that zoo's own models have in each framework; see
+            ``zoo.weights.framework_source``.
         head: ``new`` if the network gets a new classifier, so that the file needs none.
         entry: The key of the weights to take from a file that holds several sets of them, or what
             their names begin with; None for the main one.

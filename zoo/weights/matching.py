@@ -16,11 +16,11 @@ from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
-from zoo.weights import alike, classifier, counts, identification, readers, sources
+from zoo.weights import classifier, counts, disambiguation, identification, readers, sources
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
+from zoo.weights.framework_source import of_network
 from zoo.weights.identification import Exchanged, View, count_matching_shapes, has_names_of
-from zoo.weights.own import of_network
 from zoo.weights.slots import (
     as_convolution,
     published_checkpoint,
@@ -161,7 +161,7 @@ def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Sou
             own = matches[0][0].name == counts.OWN
             comparable = [match for match in matches if (match[0].name == counts.OWN) == own]
             best = identification.best(comparable, view.arrays)
-            network, note = alike.network_of(path, best)
+            network, note = disambiguation.network_of(path, best)
             users = [each for each, name in matches if name == network]
             if not exchanged:
                 return _Found(users, network, view, note=note)

@@ -16,7 +16,7 @@ import numpy as np
 
 from zoo.training import rules
 from zoo.verification.comparison import error, worst
-from zoo.verification.limits import form_limit, precision_limit
+from zoo.verification.known_limitations import form_limit, precision_limit
 from zoo.verification.stages import build, read_job
 from zoo.verification.stages.training import Array, Batches, Trainer, read_batches
 

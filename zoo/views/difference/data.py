@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from zoo.graphs.blocks import Block
-from zoo.graphs.exchange import plain
 from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
+from zoo.graphs.serialization import plain
 from zoo.views.difference.changes import Change, changes
 
 #: Up to this many changes fit on a screen and are listed one by one.

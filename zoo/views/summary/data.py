@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from zoo.graphs.blocks import Block
-from zoo.graphs.exchange import plain
 from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.graphs.published import NOTES, agrees
+from zoo.graphs.serialization import plain
 from zoo.views.shapes import height_width_channels
 
 #: Operations with weights that papers count as layers of a network's depth.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from zoo.ops.words import normalised
+from zoo.ops.operation_hints import normalised
 
 _INFERRED = "It follows from the layer's input; leave it out."
 _ACTIVATION = "An activation is a layer of its own: {op: relu}."
