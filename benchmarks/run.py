@@ -76,7 +76,7 @@ def measure(backend: str, model: str) -> list[dict]:
     def build_by_hand() -> Any:
         return module.ready(getattr(peers, model)())
 
-    # Hand-written Flax models compile an initialiser for each new shape: tens of seconds.
+    # Hand-written Flax models compile an initializer for each new shape: tens of seconds.
     a, b = clock(build), clock(build_by_hand)
     record("build, first", {"zoo_ms": 1000 * a, "peer_ms": 1000 * b, "ratio": a / b, "pairs": 1})
     record("build, repeated", compare(build, build_by_hand))

@@ -68,7 +68,7 @@ class Head(nn.Layer):
 
 
 class GoogLeNet(nn.Layer):
-    """The tutorial's network: padded pools, no normalisation, two auxiliary classifiers."""
+    """The tutorial's network: padded pools, no normalization, two auxiliary classifiers."""
 
     def __init__(self, classes: int = 1000, size: int = 224) -> None:
         super().__init__()

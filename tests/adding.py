@@ -26,7 +26,7 @@ from zoo.ops.registry import operation
 
 @operation("prelu", family="activation", words=("PReLU", "ParametricReLU"))
 class PReLU(Op):
-    """x where x is positive, elsewhere x times a learnt slope of its channel.
+    """x where x is positive, elsewhere x times a learned slope of its channel.
 
     Attributes of the node: num_features, init. Parameters: weight [channels].
 

@@ -24,7 +24,7 @@ class ZooError(Exception):
 
 
 class UnknownNameError(ZooError, LookupError):
-    """No model, backend, node, option or initialiser has that name."""
+    """No model, backend, node, option or initializer has that name."""
 
 
 class SpecError(ZooError, ValueError):

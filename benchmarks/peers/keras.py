@@ -5,7 +5,7 @@ from keras import layers, ops
 
 
 def googlenet(num_classes=1000):
-    """The paper's network with its response normalisation, without auxiliary heads."""
+    """The paper's network with its response normalization, without auxiliary heads."""
     x = inputs = keras.Input((224, 224, 3))
     x = layers.ZeroPadding2D(3)(x)
     x = conv(x, 64, 7, strides=2, padding="valid")
@@ -68,7 +68,7 @@ def response_norm(x):
 
 
 class ResponseNorm(layers.Layer):
-    """Local response normalisation over 5 channels, with the constants of the Caffe model."""
+    """Local response normalization over 5 channels, with the constants of the Caffe model."""
 
     def call(self, x):
         if keras.backend.backend() == "tensorflow":

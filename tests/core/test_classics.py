@@ -138,7 +138,7 @@ def test_a_network_without_a_classifier_is_not_trained(spec_file, monkeypatch):
         zoo.verify(path, input_size=9, level="gradients")
 
 
-def test_the_small_vgg16_normalises_the_first_convolutions_of_two_stages():
+def test_the_small_vgg16_normalizes_the_first_convolutions_of_two_stages():
     graph = zoo.graph("vgg16_small")
     norms = [node.name for node in graph.nodes if node.op == "batch_norm"]
     assert norms == ["stage1.conv1.bn", "stage2.conv1.bn"]

@@ -179,7 +179,7 @@ def test_branches_stand_about_what_they_leave_and_join():
     assert middle["inception3a.concat"] == pytest.approx(middle["input"], abs=0.2)
 
 
-def test_the_legend_names_the_colours_in_use(case):
+def test_the_legend_names_the_colors_in_use(case):
     _, _, picture = case
     legend = next(g for g in picture.root if g.get("class") == "legend")
     used = {g.get("class") for g in picture.root.iter(f"{SVG}g") if is_box(g)}

@@ -1,4 +1,4 @@
-"""Pictures: labels of boxes, which blocks are folded to one, and what colours mean."""
+"""Pictures: labels of boxes, which blocks are folded to one, and what colors mean."""
 
 import textwrap
 from xml.etree import ElementTree as ET
@@ -12,17 +12,17 @@ from zoo.views.drawing import labels, routing, svg
 from zoo.views.drawing.scene import Box, Frame
 
 
-def test_every_operation_has_a_colour():
+def test_every_operation_has_a_color():
     for name in ops.OPS:
         assert labels.family_of(name) in labels.FAMILIES, name
 
 
-def test_the_colour_of_an_operation_of_another_package(prelu):
+def test_the_color_of_an_operation_of_another_package(prelu):
     assert labels.family_of("prelu") == "activation"
     assert labels.family_of("never_registered") == "arranging"
 
 
-def test_a_short_chain_is_labelled_in_its_order(spec_file):
+def test_a_short_chain_is_labeled_in_its_order(spec_file):
     path = spec_file(
         """
         first: {layers: {conv: {op: conv, out_channels: 8, kernel_size: 3, stride: 2, groups: 4}, bn: {op: batch_norm}, relu: {op: relu}}}
@@ -47,15 +47,15 @@ def boxes_of(*arguments, **options) -> dict[str, tuple[str, str, str]]:
     }
 
 
-def test_a_block_of_one_main_operation_says_it_and_has_its_colour():
+def test_a_block_of_one_main_operation_says_it_and_has_its_color():
     boxes = boxes_of("inception_module_naive", depth=2)
     assert boxes["inception.branch_pool"] == ("branch_pool", "max pool 3x3", "pooling")
     assert boxes["inception.branch3x3"] == ("branch3x3", "conv 3x3, relu", "convolution")
     boxes = boxes_of("resnet50_v2")
-    assert boxes["norm"] == ("norm", "BN, relu", "normalisation")
+    assert boxes["norm"] == ("norm", "BN, relu", "normalization")
 
 
-def test_a_block_that_convolves_and_pools_has_neither_colour():
+def test_a_block_that_convolves_and_pools_has_neither_color():
     words = "BN, relu, conv 1x1, avg pool 2x2 /2"
     assert boxes_of("densenet121")["transition1"] == ("transition1", words, "block")
     assert boxes_of("googlenet", depth=2)["inception3a.branch_pool"][2] == "block"
@@ -143,13 +143,13 @@ def test_a_folded_block_says_what_it_is_made_of(name, box, words):
 
 
 def test_blocks_of_a_kind_have_labels_alike():
-    """A block without a shortcut is a chain, but is labelled like the others of its kind."""
+    """A block without a shortcut is a chain, but is labeled like the others of its kind."""
     boxes = boxes_of("mobilenet_v2", depth=2)
     assert boxes["stage6.block1"][1] == "bottleneck 3x3 /2, relu6"
     assert boxes["stage7.block1"][1] == "bottleneck 3x3, relu6"
 
 
-def test_a_chain_too_long_for_its_box_is_labelled_shorter():
+def test_a_chain_too_long_for_its_box_is_labeled_shorter():
     boxes = boxes_of("inception_v3", depth=2)
     words = "conv 1x1, 7x1, 1x7, 7x1, 1x7"
     assert boxes["mixed6b.branch_double7x7"][1] == words

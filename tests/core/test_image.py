@@ -35,7 +35,7 @@ def opened():
 
 
 def by_hand(photo: Image.Image, size=224, shorter=256, method="bilinear", mean=MEAN, std=STD):
-    """torchvision's ImageClassification: resize the shorter side, centre crop, scale, normalise."""
+    """torchvision's ImageClassification: resize the shorter side, center crop, scale, normalize."""
     width, height = photo.size
     method = Image.Resampling[method.upper()]
     if width < height:
@@ -122,7 +122,7 @@ def test_a_graph_whose_preprocessing_is_none_is_refused(photo):
     assert zoo.preprocess(photo, zoo.Graph.from_dict(data)).shape == (1, 1, 32, 32)
 
 
-def test_keras_squeezes_and_turns_the_colours(photo):
+def test_keras_squeezes_and_turns_the_colors(photo):
     squeezed = photo.resize((224, 224), Image.Resampling.NEAREST)
     pixels = np.asarray(squeezed, np.float32)[..., ::-1] - np.float32([103.939, 116.779, 123.68])
     found = zoo.preprocess(photo, zoo.graph("vgg16_keras"))
@@ -140,13 +140,13 @@ def test_a_path_an_image_and_an_array_are_one(photo, opened):
     for same in (str(path), bytes(path), photo, opened(path), values, photo.convert("RGBA")):
         assert np.array_equal(zoo.preprocess(same, graph), expected)
     assert np.array_equal(zoo.preprocess(np.asarray(photo.convert("RGBA")), graph), expected)
-    grey = values[..., 0]
-    assert np.array_equal(zoo.preprocess(grey, graph), zoo.preprocess(grey[..., None], graph))
+    gray = values[..., 0]
+    assert np.array_equal(zoo.preprocess(gray, graph), zoo.preprocess(gray[..., None], graph))
 
 
 @pytest.fixture
 def small():
-    """A picture of colours, of which no rotation and no mirror image is equal to it."""
+    """A picture of colors, of which no rotation and no mirror image is equal to it."""
     values = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     return Image.fromarray(values)
 
@@ -200,12 +200,12 @@ def test_an_orientation_is_applied_to_files_and_images(
 
 
 @pytest.mark.parametrize("kind", ["png", "gif", "tiff"])
-def test_a_palettes_colours(kind, small, tmp_path, same_of_both):
+def test_a_palettes_colors(kind, small, tmp_path, same_of_both):
     palette = small.quantize(200)
     same_of_both(as_file(palette, tmp_path / f"p.{kind}"), palette.convert("RGB"))
 
 
-@pytest.mark.parametrize("transparency", [5, bytes(range(0, 200))], ids=["one", "of each colour"])
+@pytest.mark.parametrize("transparency", [5, bytes(range(0, 200))], ids=["one", "of each color"])
 def test_a_palettes_transparency_is_ignored(transparency, small, tmp_path, same_of_both, opened):
     palette = small.quantize(200)
     path = as_file(palette, tmp_path / "p.png", transparency=transparency)
@@ -215,7 +215,7 @@ def test_a_palettes_transparency_is_ignored(transparency, small, tmp_path, same_
 
 @pytest.mark.parametrize("kind", ["png", "webp", "tiff"])
 def test_transparency_is_ignored(kind, small, tmp_path, same_of_both):
-    """Pixels show the colours that are stored, as in the loaders of torchvision and Keras."""
+    """Pixels show the colors that are stored, as in the loaders of torchvision and Keras."""
     clear = small.copy()
     clear.putalpha(Image.fromarray(np.arange(192, dtype=np.uint8).reshape(12, 16)))
     options = {"lossless": True, "exact": True} if kind == "webp" else {}
@@ -225,9 +225,9 @@ def test_transparency_is_ignored(kind, small, tmp_path, same_of_both):
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "1"])
-def test_grey_images_have_three_equal_channels(mode, small, tmp_path, same_of_both):
-    grey = small.convert("L").convert(mode)
-    same_of_both(as_file(grey, tmp_path / "grey.png"), grey.convert("L").convert("RGB"))
+def test_gray_images_have_three_equal_channels(mode, small, tmp_path, same_of_both):
+    gray = small.convert("L").convert(mode)
+    same_of_both(as_file(gray, tmp_path / "gray.png"), gray.convert("L").convert("RGB"))
 
 
 @pytest.mark.parametrize("kind", ["jpg", "tiff"])
@@ -262,10 +262,10 @@ def test_the_first_frame_of_an_animation_is_taken(kind, small, tmp_path, same_of
 
 @pytest.mark.parametrize("kind", ["png", "tiff"])
 def test_16_bits_are_as_bright_as_8(kind, tmp_path, same_of_both, opened):
-    grey = np.arange(64, dtype=np.uint16).reshape(8, 8) * 4
+    gray = np.arange(64, dtype=np.uint16).reshape(8, 8) * 4
     paths = [tmp_path / f"{bits}.{kind}" for bits in (8, 16)]
-    Image.fromarray(grey.astype(np.uint8)).save(paths[0])
-    Image.fromarray((grey * 257).astype(np.uint16)).save(paths[1])
+    Image.fromarray(gray.astype(np.uint8)).save(paths[0])
+    Image.fromarray((gray * 257).astype(np.uint16)).save(paths[1])
     eight, sixteen = (images.load(path, (8, 8)) for path in paths)
     assert np.array_equal(eight, sixteen)
     assert np.array_equal(images.load(opened(paths[1]), (8, 8)), eight)

@@ -126,7 +126,7 @@ def test_the_figures_of_loaded_weights(tmp_path):
     document = Mapping(json.loads(json.dumps(graph.document)))
     again = graph_of_document("x", document, Chosen())
     assert again.published == graph.published == without("last")
-    for wrong in (5, {"a": 5}, {"a": {"params": "many"}}, {"a": {"colour": "red"}}):
+    for wrong in (5, {"a": 5}, {"a": {"params": "many"}}, {"a": {"color": "red"}}):
         document["inherited"] = wrong
         with pytest.raises(SpecError, match=r"\$\.inherited: .*(expected|unknown)"):
             graph_of_document("x", document, Chosen())
@@ -241,7 +241,7 @@ def test_a_note_on_several_figures_of_the_network(tmp_path):
     [
         ("{c: {params: Why.}}", r"\$.tables.rows.notes.c: .*no row 'c'"),
         ("{b: Why.}", r"\$.tables.rows.notes.b: expected a mapping"),
-        ("{b: {colour: Why.}}", r"\$.tables.rows.notes.b: .*unknown kind of figure 'colour'"),
+        ("{b: {color: Why.}}", r"\$.tables.rows.notes.b: .*unknown kind of figure 'color'"),
     ],
 )
 def test_reasons_that_a_table_may_not_give(tmp_path, notes, message):

@@ -44,7 +44,7 @@ def test_the_paper_of_vgg_and_none_of_googlenet():
     assert abs(kernel.mean()) < 1e-3
     assert not values["fc1.bias"][1].any()
     with pytest.raises(
-        UnknownNameError, match="the spec of googlenet does not state its paper's initialisation"
+        UnknownNameError, match="the spec of googlenet does not state its paper's initialization"
     ):
         initial.drawing(zoo.graph("googlenet"), init="paper")
 

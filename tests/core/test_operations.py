@@ -46,7 +46,7 @@ def test_a_new_operation_has_shapes_parameters_and_a_meaning(prelu, spec_file):
         zoo.graph(spec_file("f: {op: flatten}\np: {op: prelu}"))
 
 
-def test_a_new_operation_is_in_the_schema_the_tables_and_the_colours(prelu):
+def test_a_new_operation_is_in_the_schema_the_tables_and_the_colors(prelu):
     validator = jsonschema.Draft202012Validator(json.loads(schema.json_schema()))
     document = {"format": 1, "name": "x", "layers": {"p": {"op": "prelu", "init": 0.1}}}
     validator.validate(document)
@@ -187,9 +187,9 @@ def test_the_tables_of_words_are_in_the_form_that_is_looked_up():
     values = field_hints.PADDINGS.keys() | field_hints.BOOLEANS.keys()
     assert field_hints._NOTES.keys() <= ops.OPS.keys()
     for word in operation_hints.ABSENT.keys() | fields | values:
-        assert operation_hints.normalised(word) in (word, word.removesuffix("2d"))
+        assert operation_hints.normalized(word) in (word, word.removesuffix("2d"))
     own = {
-        operation_hints.normalised(word) for op in ops.OPS.values() for word in (op.op, *op.words)
+        operation_hints.normalized(word) for op in ops.OPS.values() for word in (op.op, *op.words)
     }
     assert not own & operation_hints.ABSENT.keys()
     known = {key for op in ops.OPS.values() for key in op.fields}

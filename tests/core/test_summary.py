@@ -187,7 +187,7 @@ def test_what_the_reasons_say_is_true():
     ("notes", "message"),
     [
         ("none", "notes: expected a mapping from a figure to a reason, got 'none'"),
-        ("{colour: red}", "notes: unknown kind of figure 'colour'. Known: output, depth, params"),
+        ("{color: red}", "notes: unknown kind of figure 'color'. Known: output, depth, params"),
         ("{params: 7}", "notes: expected a sentence on one line for params, got 7"),
         ('{params: "\\e[2J"}', "notes: expected a sentence on one line for params, got '\\x1b[2J'"),
         ('{params: ""}', "notes: expected 1 to 300 characters for params"),

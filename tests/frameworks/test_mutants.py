@@ -188,7 +188,7 @@ FAULTS = {
     "height for width": Fault(
         "mix.a", weights=changed("mix.a.weight", lambda w: w.transpose(0, 1, 3, 2))
     ),
-    "colours in another order": Fault("stem", weights=changed("stem.weight", lambda w: w[:, ::-1])),
+    "colors in another order": Fault("stem", weights=changed("stem.weight", lambda w: w[:, ::-1])),
     "flattened as HWC": Fault("dense1", weights=changed("dense1.weight", hwc)),
     "gamma for beta": Fault("bn", weights=gamma_for_beta),
     "no running mean": Fault("bn", weights=changed("bn.running_mean", np.zeros_like)),

@@ -223,14 +223,14 @@ def test_the_number_of_channels_is_read_from_the_file(tmp_path):
     load("torch")
     import torch
 
-    grey = zoo.build("resnet20", "torch", in_channels=1)
-    torch.save(grey.state_dict(), tmp_path / "w.pth")
+    gray = zoo.build("resnet20", "torch", in_channels=1)
+    torch.save(gray.state_dict(), tmp_path / "w.pth")
     for found in (
         zoo.load(tmp_path / "w.pth", "torch"),
         zoo.build("resnet20", "torch", weights=tmp_path / "w.pth"),
     ):
         assert zoo.graph_of(found).options["in_channels"] == 1
-        assert_same(found, grey)
+        assert_same(found, gray)
 
 
 def without(state, start):

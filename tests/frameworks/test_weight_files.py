@@ -220,11 +220,11 @@ def test_another_number_of_channels(channels, tiny, framework, backend, tmp_path
         np.tile(kernel, (1, 2, 1, 1))[:, :channels] * np.float32(3 / channels)
     )  # fmt: skip
     assert zoo.get_weights(adapted)["conv.weight"] == pytest.approx(expected, rel=1e-6)
-    grey = np.ones((1, channels, 9, 7), np.float32) / channels
-    colour = np.ones((1, 3, 9, 7), np.float32) / 3
-    if channels in (1, 3):  # the same grey gives the same
-        ones = np.ones_like(colour) / channels * channels
-        assert zoo.predict(adapted, grey * channels) == pytest.approx(
+    gray = np.ones((1, channels, 9, 7), np.float32) / channels
+    color = np.ones((1, 3, 9, 7), np.float32) / 3
+    if channels in (1, 3):  # the same gray gives the same
+        ones = np.ones_like(color) / channels * channels
+        assert zoo.predict(adapted, gray * channels) == pytest.approx(
             zoo.predict(model, ones), rel=1e-3, abs=1e-5
         )
 

@@ -77,7 +77,7 @@ def _flax(model):
     from flax import nnx
 
     yield "jitted", nnx.jit(model)
-    yield "rematerialised", nnx.remat(model)
+    yield "rematerialized", nnx.remat(model)
     yield "vmapped", nnx.vmap(model)
     yield "twice", nnx.jit(nnx.remat(model))
     yield "training", nnx.ModelAndOptimizer(model, optax.sgd(0.1))
@@ -302,8 +302,8 @@ def _altered_in_torch():
     from torch.nn.utils import parametrizations, prune
 
     yield "pruned", lambda m: prune.l1_unstructured(m.conv, "weight", 0.5)
-    yield "normalised", lambda m: torch.nn.utils.weight_norm(m.conv)
-    yield "normalised", lambda m: torch.nn.utils.spectral_norm(m.conv)
+    yield "normalized", lambda m: torch.nn.utils.weight_norm(m.conv)
+    yield "normalized", lambda m: torch.nn.utils.spectral_norm(m.conv)
     yield "parametrized", lambda m: parametrizations.weight_norm(m.conv)
     yield "prepared for quantization", _observe
     yield "sparse", lambda m: setattr(m.fc, "weight", nn.Parameter(m.fc.weight.data.to_sparse()))
@@ -317,8 +317,8 @@ def _altered_in_torch():
 def _altered_in_paddle():
     from paddle import nn
 
-    yield "normalised", lambda m: nn.utils.weight_norm(m.conv)
-    yield "normalised", lambda m: nn.utils.spectral_norm(m.conv)
+    yield "normalized", lambda m: nn.utils.weight_norm(m.conv)
+    yield "normalized", lambda m: nn.utils.spectral_norm(m.conv)
     yield "quantized", _observe_in_paddle
 
 

@@ -220,14 +220,14 @@ class RegNet(nn.Module):
         depth, w_0, w_a, w_m, group_width = self.LINES[name]
         ratio = 0.25 if name.startswith("regnet_y") else None
         exponents = [round(math.log((i * w_a + w_0) / w_0) / math.log(w_m)) for i in range(depth)]
-        quantised = [round(w_0 * w_m**exponent / 8) * 8 for exponent in exponents]
+        quantized = [round(w_0 * w_m**exponent / 8) * 8 for exponent in exponents]
         self.stem = convolution(3, 32, 3, nn.ReLU, 2)
         inputs, stages = 32, OrderedDict()
-        for stage, width in enumerate(dict.fromkeys(quantised), 1):
+        for stage, width in enumerate(dict.fromkeys(quantized), 1):
             group = min(group_width, width)
             outputs = divisible(width, group)
             blocks = OrderedDict()
-            for i in range(quantised.count(width)):
+            for i in range(quantized.count(width)):
                 block = RegNetBlock(inputs, outputs, 1 if i else 2, group, ratio)
                 blocks[f"block{stage}-{i}"], inputs = block, outputs
             stages[f"block{stage}"] = nn.Sequential(blocks)

@@ -68,7 +68,7 @@ def build(
         head: As in :func:`zoo.build`.
         stem: As in :func:`zoo.build`.
         seed: Random seed for dropout, and for a new head.
-        init: Initialiser for a new head.
+        init: Initializer for a new head.
         mmap: As in :func:`zoo.load`.
 
     Returns:

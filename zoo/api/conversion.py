@@ -91,7 +91,7 @@ def convert_file(
     if suffix != ".safetensors" and suffix not in backends:
         suffixes = ", ".join([".safetensors", *backends])
         raise InputError(f"{target}: expected a name that ends in one of {suffixes}")
-    named = graph(name) if name else None  # reports a misspelt name before anything is downloaded
+    named = graph(name) if name else None  # reports a misspelled name before anything is downloaded
     requested = options.checked(False, num_classes, in_channels, input_size)
     loading.check(source, name, head=head, stem=stem, entry=entry)
     begin()

@@ -33,7 +33,7 @@ def reset_head(
             there are any; 0 for the network without a classifier.
         classes: The names of the classes, which also give their number.
         seed: Random seed for the new classifier, and for dropout.
-        init: Initialiser of the new classifier; see :func:`zoo.build`.
+        init: Initializer of the new classifier; see :func:`zoo.build`.
 
     Returns:
         A new model of the same framework, with copies of the other weights. In PyTorch it is on the

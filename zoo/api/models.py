@@ -85,7 +85,7 @@ def build(
         or features [N, F] if there is no classifier.
 
     Raises:
-        UnknownNameError: There is no such model, backend, initialiser or dtype.
+        UnknownNameError: There is no such model, backend, initializer or dtype.
         BackendError: The framework is not installed, or does not support the request.
         SpecError: The spec is not valid, or does not fit this input size.
         InputError: An option has an invalid value.

@@ -64,9 +64,9 @@ class Backend(ABC):
             graph: The network. Composites for which ``operations`` has no kernel are blocks in it.
                 The model keeps it as ``zoo_graph``.
             draw: Returns each parameter's initial value, in ``dtype``; None for the framework's own
-                initialisers.
+                initializers.
             dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-            seed: Random seed for the framework's own initialisers and for dropout.
+            seed: Random seed for the framework's own initializers and for dropout.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Finds a model inside what frameworks put around it to compile, parallelise, average or train it.
+"""Finds a model inside what frameworks put around it to compile, parallelize, average or train it.
 
 Each backend's description names its framework's wrappers. A model of the user's own that has one
 of zoo's models as a part is not a wrapper, since it may compute something else.

@@ -44,7 +44,7 @@ class Transform:
 
     Attributes:
         size: Height and width of the input.
-        channels: 1 for the luminance, 3 for the colours; with more, the colours repeat.
+        channels: 1 for the luminance, 3 for the colors; with more, the colors repeat.
         recipe: A spec's ``preprocessing``.
         layout: ``CHW`` or ``HWC``.
 
@@ -88,8 +88,8 @@ class Transform:
             mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
         values = (pixels - mean) / std
         order = [2, 1, 0] if recipe["channels"] == "bgr" and self.channels > 1 else [0, 1, 2]
-        colours = [order[i % values.shape[2]] for i in range(self.channels)]
-        return np.ascontiguousarray(values[:, :, colours].transpose(LAYOUTS[self.layout]))
+        colors = [order[i % values.shape[2]] for i in range(self.channels)]
+        return np.ascontiguousarray(values[:, :, colors].transpose(LAYOUTS[self.layout]))
 
 
 def default() -> Path:
@@ -123,7 +123,7 @@ def check(image: Source) -> None:
 def _resize_and_crop(
     photograph: Image.Image, size: tuple[int, int], recipe: Mapping[str, Any]
 ) -> Image.Image:
-    """Resize a photograph and crop its centre.
+    """Resize a photograph and crop its center.
 
     The sizes are computed as torchvision's and paddle.vision's ``Resize`` and ``CenterCrop`` do:
     those of the longer side and of the crop's corner are cut and rounded, respectively.

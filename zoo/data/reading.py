@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 100_000_000
 
-#: Modes that Pillow converts to grey or RGB only by way of another.
+#: Modes that Pillow converts to gray or RGB only by way of another.
 _BY_WAY_OF = {"LAB": "RGB", "La": "LA", "RGBa": "RGBA"}
 
 _EXPECTED = "a file, a Pillow image or an array"
@@ -82,7 +82,7 @@ def _converted(image: Image.Image, mode: str, name: str) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """Scale a 16-bit grey image to 8 bits; Pillow would clip its values at 255."""
+    """Scale a 16-bit gray image to 8 bits; Pillow would clip its values at 255."""
     from PIL import Image
 
     values = np.asarray(image)

@@ -25,9 +25,9 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.
     Args:
         graph: The network.
         draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that the model may keep; None for Flax's own initialisers.
+            array that the model may keep; None for Flax's own initializers.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-        seed: Random seed for dropout and for Flax's own initialisers.
+        seed: Random seed for dropout and for Flax's own initializers.
 
     Returns:
         The module, on JAX's default device and in training mode, as is usual in Flax.

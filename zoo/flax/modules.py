@@ -73,7 +73,7 @@ _FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 
 @dataclass(frozen=True)
 class LRN:
-    """Local response normalisation across channels, alpha divided by the size."""
+    """Local response normalization across channels, alpha divided by the size."""
 
     size: int
     alpha: float

@@ -1,6 +1,6 @@
 """Builds the Flax layer of each operation.
 
-With ``rngs``, Flax's own initialisers draw the parameters. Without, nothing is drawn or compiled:
+With ``rngs``, Flax's own initializers draw the parameters. Without, nothing is drawn or compiled:
 the caller fills the parameters, and gives each dropout its random stream. Layers without weights or
 random numbers are plain functions with settings; see ``zoo.flax.modules``.
 """
@@ -161,7 +161,7 @@ def avg_pool(node: Node, dtype: Any, rngs: nnx.Rngs | None) -> Layer:
 
 
 class _Keyless:
-    """Replaces ``nnx.Rngs`` if no initialiser uses its keys."""
+    """Replaces ``nnx.Rngs`` if no initializer uses its keys."""
 
     def params(self) -> None:
         return None

@@ -65,7 +65,7 @@ class Graph:
         input_shape: The ``(channels, height, width)`` that the graph was made for.
         options: The options that it was made with.
         omitted: Top-level names of the spec that these options leave out (auxiliary heads).
-        initializers: How the paper initialises parameters, by local name, where it says so.
+        initializers: How the paper initializes parameters, by local name, where it says so.
         published: The paper's figures, by path name (empty for the whole network); see
             ``zoo.graphs.published``.
         about: Title, paper, year and the like.
@@ -74,7 +74,7 @@ class Graph:
         document: The spec itself, as plain data, with the variant applied.
         origin: The origin of the weights of a model: ``source``, ``file`` and ``licence`` if the
             file is known to be published; otherwise ``names``, whose names it has, and ``file``.
-            Empty if zoo initialised them.
+            Empty if zoo initialized them.
 
     Example:
         >>> import zoo
@@ -178,7 +178,7 @@ class Graph:
         return total
 
     def summary(self, depth: int | None = 1) -> zoo.Summary:
-        """Summarise the network; short for :func:`zoo.summary`.
+        """Summarize the network; short for :func:`zoo.summary`.
 
         Args:
             depth: How many levels of blocks to open; None opens all.

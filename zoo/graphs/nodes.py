@@ -18,7 +18,7 @@ class Parameter:
         name: Canonical name, ``<node>.<local name>``.
         shape: Shape in the canonical layout.
         constant: Its initial value; None for weights, which are drawn at random.
-        fan_in: The number of inputs that one output sums over; initialisers scale by it.
+        fan_in: The number of inputs that one output sums over; initializers scale by it.
         fan_out: The number of outputs that one input contributes to.
         trainable: False for running statistics.
     """

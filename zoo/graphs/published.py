@@ -35,8 +35,8 @@ def problem_with(kind: str, figure: object) -> str | None:
         >>> problem_with("params", "159K"), problem_with("params", "many")
         (None, "expected a figure such as 159K or 1.5M, got 'many'")
         >>> problem_with("notes", {"params": "The row's own ops contradict it."})
-        >>> problem_with("notes", {"colour": "red"})
-        "notes: unknown kind of figure 'colour'. Known: output, depth, params, ops."
+        >>> problem_with("notes", {"color": "red"})
+        "notes: unknown kind of figure 'color'. Known: output, depth, params, ops."
     """
     if kind == NOTES:
         return _problem_with_notes(figure)

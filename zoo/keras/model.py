@@ -28,10 +28,10 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
     Args:
         graph: The network.
         draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that the model may keep; None for Keras' own initialisers.
+            array that the model may keep; None for Keras' own initializers.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``, for every layer. Keras' global
             dtype is neither read nor changed.
-        seed: Random seed for Keras' own initialisers and for dropout.
+        seed: Random seed for Keras' own initializers and for dropout.
 
     Returns:
         The model. It takes [N, H, W, C] of any size that the layers allow, unless the network has
@@ -110,9 +110,9 @@ def _apply(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Initial |
 
 @contextmanager
 def _temporary_initializers(layer: keras.Layer, node: Node, draw: Initial) -> Iterator[None]:
-    """Make the first call of a layer initialise its variables with drawn values.
+    """Make the first call of a layer initialize its variables with drawn values.
 
-    Keras' own initialisers are restored afterwards, so that the layer can be saved with its config.
+    Keras' own initializers are restored afterwards, so that the layer can be saved with its config.
     """
     original = {}
     for parameter in node.parameters:

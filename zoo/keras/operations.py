@@ -154,8 +154,8 @@ def lrn(node: Node, dtype: str, seed: int) -> list[Step]:
     in_window = abs(channel[:, None] - channel) <= attrs["size"] // 2
     band = (in_window * (attrs["alpha"] / attrs["size"])).astype(dtype)[None, None]
 
-    def normalise(x: Any) -> Any:
-        # Like TensorFlow's own kernel, sum over neighbours with a 1x1 convolution by a band matrix.
+    def normalize(x: Any) -> Any:
+        # Like TensorFlow's own kernel, sum over neighbors with a 1x1 convolution by a band matrix.
         # It is several times faster than adding slices; so are roots, or exp of log, than power.
         scale = attrs["k"] + ops.conv(ops.square(x), band, data_format=LAST)
         if attrs["beta"] == 0.75:
@@ -163,7 +163,7 @@ def lrn(node: Node, dtype: str, seed: int) -> list[Step]:
             return x / (root * ops.sqrt(root))
         return x * ops.exp(-attrs["beta"] * ops.log(scale))
 
-    return modules.as_layer(node, dtype, normalise)
+    return modules.as_layer(node, dtype, normalize)
 
 
 @OPERATIONS.register

@@ -133,7 +133,7 @@ def native(
 
 
 def initializer_of(layer: keras.Layer, node: Node, name: str) -> str:
-    """Return the name of a layer's attribute that holds a parameter's initialiser.
+    """Return the name of a layer's attribute that holds a parameter's initializer.
 
     Args:
         layer: The layer.

@@ -18,7 +18,7 @@ def about(spec: Spec) -> dict[str, Any]:
 
 
 def initializers(spec: Spec) -> dict[str, dict[str, Any]]:
-    """Return how the paper initialises parameters, if the spec states it."""
+    """Return how the paper initializes parameters, if the spec states it."""
     stated = spec.initializers
     if stated is None:
         return {}

@@ -41,7 +41,7 @@ from zoo.ops.kinds import (
     kind_or_value,
     one_of,
 )
-from zoo.ops.operation_hints import normalised
+from zoo.ops.operation_hints import normalized
 from zoo.ops.registry import hint, meant
 
 FORMAT = 1
@@ -64,7 +64,7 @@ class AnyLayer(Kind[Layer]):
                 return Use.read(value)
             # Checked first: without an operation, its fields are unknown, too.
             for key in value:
-                if normalised(key) in TAGS:
+                if normalized(key) in TAGS:
                     raise Mismatch(f"unknown field. {_as_op(value[key])}", MISSING, key)
             return Group.read(value)
         name = value["op"]
@@ -225,7 +225,7 @@ class InitialWeight(Kind[Normal | VarianceScaling]):
 
 
 class Initializers(Record):
-    """How the paper initialises parameters."""
+    """How the paper initializes parameters."""
 
     about = Field(OPTIONAL_TEXT, None)
     weight = Field(InitialWeight())
@@ -239,7 +239,7 @@ class Preprocessing(Record):
     crop = Field(
         CROP,
         0.875,
-        doc="the part of the resized photograph that the centre crop shows, each way: a fraction,"
+        doc="the part of the resized photograph that the center crop shows, each way: a fraction,"
         " or the pixels of both, [224, 256]",
     )
     keep_aspect = Field(

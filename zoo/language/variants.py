@@ -117,7 +117,7 @@ def _apply(base: Mapping, patch: Mapping, location: Location, document: Mapping)
 
 
 def _check_settings(known: Mapping, patch: Mapping, location: Location, document: Mapping) -> None:
-    """Reject a new setting that looks misspelt, because nothing in the variant reads it."""
+    """Reject a new setting that looks misspelled, because nothing in the variant reads it."""
     for key in patch["settings"]:
         if key not in known and (hint := suggestion(key, known)):
             reads = re.compile(rf"\${re.escape(key)}\b")

@@ -2,7 +2,7 @@
 
 Each is registered once with :func:`zoo.ops.registry.operation`, in a module of this package or of
 a package that has an entry point in the group ``zoo.operations``. Its class has the fields, the
-shape rule, the definition in NumPy, the documentation, the colour, the frameworks' words for it and
+shape rule, the definition in NumPy, the documentation, the color, the frameworks' words for it and
 the test cases. The schema, the tables of the documentation and the tests are derived from it.
 
 A builder gets a :class:`zoo.graphs.nodes.Node` and reads ``node.attributes``, which each class

@@ -47,7 +47,7 @@ class Op(Layer):
 
     #: Its name in specs. Registration sets this and the next two attributes.
     op: ClassVar[str]
-    #: One of ``zoo.ops.registry.FAMILIES``, which determines its colour in drawings.
+    #: One of ``zoo.ops.registry.FAMILIES``, which determines its color in drawings.
     family: ClassVar[str]
     #: What frameworks call it, case-insensitive: ``("Conv2D", "Conv2d")``.
     words: ClassVar[tuple[str, ...]] = ()
@@ -159,7 +159,7 @@ def channels_of(shape: NodeShape) -> int:
 
 
 def scale_and_shift(channels: int, scale: bool, shift: bool) -> tuple[Parameter, ...]:
-    """Return the parameters of a normalisation: an optional scale and shift for each channel."""
+    """Return the parameters of a normalization: an optional scale and shift for each channel."""
     weight = (Parameter("weight", (channels,), 1.0),) if scale else ()
     return weight + ((Parameter("bias", (channels,), 0.0),) if shift else ())
 

@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalization."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from zoo.ops.registry import operation
 
 @operation(
     "batch_norm",
-    family="normalisation",
+    family="normalization",
     words=("BatchNorm", "BatchNormalization", "BatchNormalisation", "BatchNorm2d", "bn"),
 )
 class BatchNorm(Op):
-    """Normalises each channel by the batch's statistics in training, by running ones in evaluation.
+    """Normalizes each channel by the batch's statistics in training, by running ones in evaluation.
 
-    In training the biased variance of the batch normalises and also enters the running variance:
+    In training the biased variance of the batch normalizes and also enters the running variance:
     ``running = (1 - momentum) * running + momentum * batch``. (PyTorch's own layer puts the
     unbiased variance there.)
 
@@ -80,7 +80,7 @@ class BatchNorm(Op):
 
 
 def norm_case(op: str, draw: Draw) -> Case:
-    """Draw a case for a normalisation with a scale, a shift and an eps, on a map or a vector."""
+    """Draw a case for a normalization with a scale, a shift and an eps, on a map or a vector."""
     eps = draw.choice((1e-5, 1e-3))
     layer = {"op": op, "shift": boolean(draw), "scale": boolean(draw), "eps": eps}
     return Case(draw.integer(1, 3), [*before_norm(draw), layer])

@@ -1,4 +1,4 @@
-"""Stochastic regularisation: dropout and stochastic depth."""
+"""Stochastic regularization: dropout and stochastic depth."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Dropping(Op):
         return Case(draw.integer(1, 3), [{"op": cls.op, "rate": 0.5}])
 
 
-@operation("dropout", family="regularisation")
+@operation("dropout", family="regularization")
 class Dropout(_Dropping):
     """In training drops values with probability `rate` and divides the others by 1 - rate.
 
@@ -41,7 +41,7 @@ class Dropout(_Dropping):
 
 
 @operation(
-    "stochastic_depth", family="regularisation", words=("drop_path", "DropConnect", "DropPath")
+    "stochastic_depth", family="regularization", words=("drop_path", "DropConnect", "DropPath")
 )
 class StochasticDepth(_Dropping):
     """In training drops examples whole with probability `rate` and divides others by 1 - rate.

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from zoo.ops.operation_hints import normalised
+from zoo.ops.operation_hints import normalized
 
 _INFERRED = "It follows from the layer's input; leave it out."
 _ACTIVATION = "An activation is a layer of its own: {op: relu}."
-_NORMALISATION = "A normalisation is a layer of its own: {op: batch_norm}."
+_NORMALISATION = "A normalization is a layer of its own: {op: batch_norm}."
 _LAYOUT = "Specs have channels first, and every framework gets its own layout; leave it out."
 _INITIAL = "Initial values are for the whole network: see 'initializers'."
 _OUTSIDE = "It is not part of the architecture; leave it out."
@@ -27,10 +27,10 @@ _SLOPE = "The slope below 0 is always 0; leave it out if it is 0. zoo has no lea
 _THRESHOLD = "The threshold is always 0; leave it out if it is 0."
 _UNSCALED = "It is always 1; leave it out if it is 1."
 
-#: Normalised words for ``op`` itself.
+#: Normalized words for ``op`` itself.
 TAGS = frozenset("type class classname layer layertype kind module operator optype".split())
 
-#: Normalised word -> candidate fields; the one that the operation has is meant.
+#: Normalized word -> candidate fields; the one that the operation has is meant.
 _FIELDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("numoutput", "numoutputs", "features"), ("out_channels", "out_features")),
     **dict.fromkeys(
@@ -123,7 +123,7 @@ _NOTES: dict[str, dict[str, str]] = {
         "spatial": _CHANNELS,
         **dict.fromkeys(
             ("renorm", "renormclipping", "renormmomentum"),
-            "zoo has no batch renormalisation; leave it out if it is false.",
+            "zoo has no batch renormalization; leave it out if it is false.",
         ),
     },
     "layer_norm": {
@@ -304,7 +304,7 @@ _GENERAL: dict[str, str] = {
         "[top, bottom, left, right].",
     ),
     **{
-        normalised(word): f"It is 'rate', and rate is 1 - {word}."
+        normalized(word): f"It is 'rate', and rate is 1 - {word}."
         for word in "keep_prob keep_rate keep_probability survival_prob survival_rate "
         "survival_probability".split()
     },
@@ -322,8 +322,8 @@ _GENERAL: dict[str, str] = {
 
 #: Hints for whole kinds of words, by their ends.
 _ENDINGS = {
-    ("initializer", "initialiser", "init", "filler", "attr"): _INITIAL,
-    ("regularizer", "regulariser", "constraint"): _OUTSIDE,
+    ("initializer", "initializer", "init", "filler", "attr"): _INITIAL,
+    ("regularizer", "regularizer", "constraint"): _OUTSIDE,
 }
 
 _NUMBERS = "Write the numbers: [top, bottom, left, right]."
@@ -360,7 +360,7 @@ def field(op: str, key: str, fields: Container[str]) -> str | None:
         >>> field("conv", "filters", ["out_channels"])
         "It is called 'out_channels'."
     """
-    plain = normalised(key)
+    plain = normalized(key)
     if plain in _NOTES.get(op, ()):
         return _NOTES[op][plain]
     for name in _FIELDS.get(plain, ()):

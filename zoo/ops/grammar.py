@@ -89,7 +89,7 @@ class Record:
     def read(cls, value: Any) -> Self:
         """Make a record from plain data.
 
-        Unknown fields are reported before missing ones: a misspelt field is both.
+        Unknown fields are reported before missing ones: a misspelled field is both.
 
         Raises:
             Mismatch: The data does not follow the grammar.

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from zoo.errors import MAX_WORD, quoted
 from zoo.ops.expressions import is_expression
-from zoo.ops.operation_hints import normalised
+from zoo.ops.operation_hints import normalized
 
 MAX_INT = 1_000_000
 
@@ -118,7 +118,7 @@ class Scalar(Kind[T]):
             accepts: Tells whether a value is of this kind.
             schemas: JSON Schemas; a value must match at least one.
             plain: Whether expressions are excluded.
-            words: Normalised word of a framework -> a hint, as a sentence.
+            words: Normalized word of a framework -> a hint, as a sentence.
         """
         self.expected, self.accepts, self.plain = expected, accepts, plain
         self.words = words
@@ -136,7 +136,7 @@ class Scalar(Kind[T]):
         text = str(value) if isinstance(value, str | int) else ""
         if not 0 < len(text) <= MAX_WORD:
             return ""
-        if hint := self.words.get(normalised(text)) or _WORDS.get(normalised(text)):
+        if hint := self.words.get(normalized(text)) or _WORDS.get(normalized(text)):
             return hint
         numbers = [int(n) if n.isdecimal() else float(n) for n in _NUMBER.findall(text)]
         if isinstance(value, str) and self.accepts(text.lower()):

@@ -1,4 +1,4 @@
-"""Layer normalisation."""
+"""Layer normalization."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from zoo.ops.registry import operation
 
 
 @operation(
-    "layer_norm", family="normalisation", words=("LayerNormalization", "LayerNormalisation", "ln")
+    "layer_norm", family="normalization", words=("LayerNormalization", "LayerNormalisation", "ln")
 )
 class LayerNorm(Op):
-    """Normalises the channels at each position of a map, or the features of a vector.
+    """Normalizes the channels at each position of a map, or the features of a vector.
 
     By their mean and biased variance, in training as in evaluation. Attributes of the node:
     num_features, eps, scale, shift. Parameters: weight if scale, bias if shift, each [channels].

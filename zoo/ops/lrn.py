@@ -1,4 +1,4 @@
-"""Local response normalisation."""
+"""Local response normalization."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from zoo.ops.registry import operation
 
 @operation(
     "lrn",
-    family="normalisation",
+    family="normalization",
     words=("LocalResponseNorm", "local_response_norm", "LocalResponseNormalization"),
 )
 class LRN(Op):
-    """Local response normalisation: x / (k + alpha / size · Σ x²)^beta, over `size` channels.
+    """Local response normalization: x / (k + alpha / size · Σ x²)^beta, over `size` channels.
 
     Alpha is divided by the size, as in Caffe, PyTorch and ONNX. TensorFlow's and the AlexNet
     paper's are not divided.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 _NO = "zoo has no such operation."
 
-#: Normalised word -> what to do instead.
+#: Normalized word -> what to do instead.
 ABSENT: dict[str, str] = {
     **dict.fromkeys(
         """
@@ -60,7 +60,7 @@ ABSENT: dict[str, str] = {
     "crop": f"{_NO} 'pad' with negative numbers removes pixels, 'slice' takes a range of channels.",
 }
 
-#: Normalised word -> what to mind where an operation of zoo is meant, but not with its defaults.
+#: Normalized word -> what to mind where an operation of zoo is meant, but not with its defaults.
 CAVEATS: dict[str, str] = {
     **dict.fromkeys(
         ("depthwiseconv", "depthwiseconvolution"),
@@ -84,11 +84,11 @@ CAVEATS: dict[str, str] = {
 }
 
 
-def normalised(word: str) -> str:
-    """Normalise a word: drop what differs between frameworks.
+def normalized(word: str) -> str:
+    """Normalize a word: drop what differs between frameworks.
 
     Example:
-        >>> normalised("Batch_Norm2D"), normalised("BatchNormalization")
+        >>> normalized("Batch_Norm2D"), normalized("BatchNormalization")
         ('batchnorm', 'batchnormalization')
     """
     return word[:60].lower().replace("_", "").replace("-", "").removesuffix("2d")

@@ -17,9 +17,9 @@ from zoo.ops.base import Op
 
 GROUP = "zoo.operations"
 
-#: Families of operations, in the order of the documentation. Each has a colour in drawings.
+#: Families of operations, in the order of the documentation. Each has a color in drawings.
 FAMILIES = (
-    *("convolution", "dense", "normalisation", "activation", "regularisation"),
+    *("convolution", "dense", "normalization", "activation", "regularization"),
     *("pooling", "arranging", "joining"),
 )
 
@@ -125,10 +125,10 @@ def meant(word: str) -> str | None:
         >>> meant("swish"), meant("Conv2D"), meant("relu"), meant("Dropout2d")
         ('silu', 'conv', 'relu', None)
     """
-    whole, plain = word.lower(), operation_hints.normalised(word)
+    whole, plain = word.lower(), operation_hints.normalized(word)
     for name, cls in OPS.items():
         synonyms = {synonym.lower() for synonym in (name, *cls.words)}
-        similar = plain in map(operation_hints.normalised, synonyms)
+        similar = plain in map(operation_hints.normalized, synonyms)
         # Dropout2d is not dropout
         if whole in synonyms or (similar and whole not in operation_hints.ABSENT):
             return name
@@ -142,7 +142,7 @@ def hint(word: str) -> str | None:
         >>> hint("swish"), hint("Conv2D")
         ("It is called 'silu'.", "It is called 'conv'.")
     """
-    plain = operation_hints.normalised(word)
+    plain = operation_hints.normalized(word)
     if name := meant(word):
         caveat = operation_hints.CAVEATS.get(plain)
         return f"It is called {name!r}." + (f" {caveat}" if caveat else "")

@@ -25,9 +25,9 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.L
     Args:
         graph: The network.
         draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that the model may keep; None for Paddle's own initialisers.
+            array that the model may keep; None for Paddle's own initializers.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-        seed: Random seed for Paddle's own initialisers; the global generators are not affected.
+        seed: Random seed for Paddle's own initializers; the global generators are not affected.
 
     Returns:
         The layer, on the current device and in training mode, as is usual in Paddle.

@@ -57,7 +57,7 @@ class BatchNorm(nn.BatchNorm2D):
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
-    """Local response normalisation, exact in float64 and faster than the native forward."""
+    """Local response normalization, exact in float64 and faster than the native forward."""
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         half, shape = self.size // 2, [-1, *input.shape[1:]]

@@ -17,7 +17,7 @@ class Factory(NamedTuple):
 
     Attributes:
         dtype: The name of the dtype.
-        attr: Settings of every parameter; None for Paddle's own, which initialise it.
+        attr: Settings of every parameter; None for Paddle's own, which initialize it.
     """
 
     dtype: str

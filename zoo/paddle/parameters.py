@@ -44,7 +44,7 @@ def tensors(model: nn.Layer) -> dict[str, Tensor]:
             raise BackendError(f"the layer {path!r} was quantized: pass the model that was not")
         for hook in _private.hooks(layer):
             if hook in _NORMALISING:
-                raise BackendError(f"the layer {path!r} was normalised: {_NORMALISING[hook]}")
+                raise BackendError(f"the layer {path!r} was normalized: {_NORMALISING[hook]}")
         for native_name, value in _private.parameters(layer):
             native_path, shape = f"{path}.{native_name}".removeprefix("."), tuple(value.shape)
             if native_path in others:

@@ -25,9 +25,9 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.M
     Args:
         graph: The network.
         draw: Returns each parameter's initial value, in the canonical layout and ``dtype``, as an
-            array that the model may keep; None for PyTorch's own initialisers.
+            array that the model may keep; None for PyTorch's own initializers.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-        seed: Random seed for PyTorch's own initialisers; the global generator is not affected.
+        seed: Random seed for PyTorch's own initializers; the global generator is not affected.
 
     Returns:
         The module, on PyTorch's default device and in training mode, as is usual in PyTorch.
@@ -57,7 +57,7 @@ def build_without_values(graph: Graph, dtype: str) -> nn.Module:
 
 
 class _SkipInitializers(TorchFunctionMode):
-    """Skips initialisers, which do nothing on the meta device but take half of the build time."""
+    """Skips initializers, which do nothing on the meta device but take half of the build time."""
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None

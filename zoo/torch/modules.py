@@ -112,7 +112,7 @@ def normalize_and_track(
     momentum: float | None,
     eps: float,
 ) -> torch.Tensor:
-    """Normalise by the batch's statistics, and add them to the running ones.
+    """Normalize by the batch's statistics, and add them to the running ones.
 
     Args:
         input: [N, C, H, W] or [N, C].

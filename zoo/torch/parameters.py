@@ -33,11 +33,11 @@ _ALTERED = {
         "call torch.nn.utils.prune.remove(layer, name) first",
     ),
     "torch.nn.utils.weight_norm": (
-        "normalised",
+        "normalized",
         "call torch.nn.utils.remove_weight_norm(layer) first",
     ),
     "torch.nn.utils.spectral_norm": (
-        "normalised",
+        "normalized",
         "call torch.nn.utils.remove_spectral_norm(layer) first",
     ),
     "torch.ao.nn.quantized": ("quantized", "pass the model that was quantized"),

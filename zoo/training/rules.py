@@ -118,10 +118,10 @@ def batches(shape: tuple[int, int, int], size: int, classes: int) -> list[tuple[
             Image.fromarray(digit * np.uint8(15)).resize((width, height), Image.Resampling.BILINEAR)
             for digit in digits[start : start + size]
         ]
-        grey = (np.stack([np.asarray(image, np.float32) for image in images]) / 240 - 0.3) / 0.38
+        gray = (np.stack([np.asarray(image, np.float32) for image in images]) / 240 - 0.3) / 0.38
         # Channels differ, so that a wrong channel order is detected. Noise avoids ties in max
         # pooling, for which frameworks pass the gradient to different elements.
-        x = np.stack([np.roll(grey, c, axis=2) * (1 - 0.1 * c) for c in range(channels)], axis=1)
+        x = np.stack([np.roll(gray, c, axis=2) * (1 - 0.1 * c) for c in range(channels)], axis=1)
         x += np.float32(0.05) * noise.standard_normal(x.shape, np.float32)
         batches.append((np.ascontiguousarray(x), labels[start : start + size]))
     return batches

@@ -20,7 +20,7 @@ _NOTEBOOK = '<pre style="overflow-x: auto; white-space: pre">{code}</pre>'
 class Report(Results):
     """The results of a verification, with their renderings.
 
-    ``print(report)`` and a REPL show tables, a notebook shows them in colour, and
+    ``print(report)`` and a REPL show tables, a notebook shows them in color, and
     :meth:`to_html` returns a page with plots. The fields are those of
     :class:`zoo.verification.results.Results`.
     """

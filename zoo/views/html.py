@@ -23,7 +23,7 @@ def render(table: Table) -> str:
         table: The widest form of a table; it scrolls if the page is too narrow.
 
     Returns:
-        One ``div`` element, which inherits the colours and the font of the page.
+        One ``div`` element, which inherits the colors and the font of the page.
 
     Example:
         >>> render(Table("VGG & others"))

@@ -35,11 +35,11 @@ def filling(
         network: The network to build.
         checkpoint: The weights.
         dtype: The dtype of the arrays.
-        head: ``new`` to re-initialise the classifier.
+        head: ``new`` to re-initialize the classifier.
         stem: ``adapt`` to sum or repeat the kernel of the first convolution over its input
             channels.
         seed: Random seed for a new head.
-        init: Initialiser for a new head, as for :func:`zoo.build`; ``native`` means zoo's own.
+        init: Initializer for a new head, as for :func:`zoo.build`; ``native`` means zoo's own.
         mmap: Whether arrays may be pages of the file.
 
     Returns:

@@ -95,7 +95,7 @@ def check(name: str, network: str, tag: str | None = None) -> tuple[Source, File
     return table, file
 
 
-def recognised(
+def recognized(
     path: Path, tables: Iterable[Source], network: str
 ) -> tuple[Source, File] | tuple[None, None]:
     """Find the published file that a file is, by its hash; what it is called does not matter.

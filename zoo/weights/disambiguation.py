@@ -32,7 +32,7 @@ def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> tuple[str, 
     if len(networks) == 1:
         return networks[0], ""
     for table, network in matches:
-        if cache.recognised(path, [table], network) != (None, None):
+        if cache.recognized(path, [table], network) != (None, None):
             return network, ""
     if stated := provenance.architecture(path):
         name = re.compile(rf"/{re.escape(stated)}(?![A-Za-z0-9])")

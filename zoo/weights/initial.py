@@ -47,7 +47,7 @@ def drawing(
         graph: The network; its name and parameter names are part of the seed.
         seed: Random seed; any integer.
         init: ``he_uniform``, U(+-sqrt(6 / fan_in)); ``glorot_uniform``,
-            U(+-sqrt(6 / (fan_in + fan_out))); or ``paper``, the initialisation that the spec quotes
+            U(+-sqrt(6 / (fan_in + fan_out))); or ``paper``, the initialization that the spec quotes
             from its paper. Biases start at 0 unless the paper says otherwise, and scales at 1.
         dtype: The dtype of the arrays.
         only: Names of the parameters that will be drawn; all by default.
@@ -56,8 +56,8 @@ def drawing(
         A function from a parameter to its array, in the canonical layout.
 
     Raises:
-        UnknownNameError: There is no such initialiser or dtype, or the spec does not state its
-            paper's initialisation.
+        UnknownNameError: There is no such initializer or dtype, or the spec does not state its
+            paper's initialization.
         InputError: The seed is not an integer.
 
     Example:
@@ -69,7 +69,7 @@ def drawing(
     check(init, dtype, seed)
     if init == "paper" and not graph.initializers:
         raise UnknownNameError(
-            f"the spec of {graph.name} does not state its paper's initialisation; use "
+            f"the spec of {graph.name} does not state its paper's initialization; use "
             "init='he_uniform'"
         )
     parameters = [p for p in graph.parameters if only is None or p.name in only]
@@ -77,10 +77,10 @@ def drawing(
 
 
 def check(init: str, dtype: Any, seed: int) -> str:
-    """Check an initialiser, a dtype and a seed, and return the dtype's name.
+    """Check an initializer, a dtype and a seed, and return the dtype's name.
 
     Raises:
-        UnknownNameError: There is no such initialiser or dtype.
+        UnknownNameError: There is no such initializer or dtype.
         InputError: The seed is not an integer.
 
     Example:

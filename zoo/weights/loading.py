@@ -127,5 +127,5 @@ def _located(
     path = Path(rest) if named else Path(text)
     there = os.path.exists(path) or os.path.exists(f"{path}.index")  # of TensorFlow
     if not named and not there and not path.suffix:
-        sources.source(text)  # raises, with a suggestion for a misspelt source
+        sources.source(text)  # raises, with a suggestion for a misspelled source
     return path, table, None

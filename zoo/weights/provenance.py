@@ -50,7 +50,7 @@ def stated(
     """
     table = tables[0] if file else None
     if file is None and not notes:
-        table, file = cache.recognised(path, tables, checkpoint.model)
+        table, file = cache.recognized(path, tables, checkpoint.model)
         if table is None and (other := cache.published_as(path, tables)):
             raise WeightsError(
                 f"{path} is {other[0].title}'s file of {other[1]}, whose arrays have the names and "

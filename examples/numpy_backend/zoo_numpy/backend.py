@@ -24,7 +24,7 @@ class NumpyBackend(Backend):
 
     def construct(self, graph, draw, dtype, seed):
         if draw is None:
-            self.lacks("has no initialisers of its own")
+            self.lacks("has no initializers of its own")
         if dtype not in ("float64", "float32", "float16"):
             self.lacks(f"does not compute in {dtype}")
         return Network(graph, {p.name: draw(p) for p in graph.parameters}, dtype)

@@ -1,6 +1,6 @@
 """Plots results as SVG text to embed in a page.
 
-Lines and text use the page's own colour, so that they are readable in light and dark mode.
+Lines and text use the page's own color, so that they are readable in light and dark mode.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from matplotlib.ticker import MaxNLocator
 from zoo.verification import tolerances
 from zoo.verification.results import Results, Training
 
-#: Line colours of the backends, distinguishable with colour blindness (after Okabe and Ito).
+#: Line colors of the backends, distinguishable with color blindness (after Okabe and Ito).
 COLOURS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
 STYLES = ("-", "--", "-.", ":")  # so that coinciding lines are visible
-_INK = "#010203"  # stands for the page's own colour
+_INK = "#010203"  # stands for the page's own color
 _STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "zoo",  # the same results give the same plot
@@ -109,7 +109,7 @@ def _label_worst(axes: Any, report: Results) -> None:
     if not points:
         return
     error, position, title = max(points)
-    left = position > len(report.nodes) / 2  # towards the middle, where there is room
+    left = position > len(report.nodes) / 2  # toward the middle, where there is room
     axes.annotate(
         f"worst: {report.nodes[position - 1]}, {error:.1e} ({title})",
         (position, max(error, _FLOOR)),

@@ -51,9 +51,9 @@ def render(report: Results) -> Group:
 def verdict(report: Results) -> str:
     """Return the last line, which states whether the verification passed."""
     count = len(report.compared)
-    colour, word = ("green", "PASS") if report.passed else ("red", "FAIL")
+    color, word = ("green", "PASS") if report.passed else ("red", "FAIL")
     text = (
-        f"[bold {colour}]{word}[/] {report.model}: {count} backend{'s' * (count != 1)}, "
+        f"[bold {color}]{word}[/] {report.model}: {count} backend{'s' * (count != 1)}, "
         f"{len(report.nodes)} nodes, {report.dtype}, tolerance {report.tolerance:.1e} at every node"
     )
     if report.training:

@@ -20,7 +20,7 @@ _SHORT_CHAIN = 4  # maximum number of operations that a label lists one by one
 #: Attributes that the traits of a convolution need; a graph from a file may lack them.
 _CONV_FIELDS = {"kernel_size", "stride", "groups", "in_channels"}
 #: Families that accompany a main operation, as batch norm and activation accompany a convolution.
-_COMPANIONS = ("normalisation", "activation", "regularisation")
+_COMPANIONS = ("normalization", "activation", "regularization")
 
 
 def family_of_child(child: Node | Block) -> str:

@@ -135,7 +135,7 @@ def _is_end(place: Place) -> bool:
 
 
 def _even(tops: Sequence[float], bottoms: Sequence[float], most: int) -> list[list[int]]:
-    """Return, for each number of columns, the ends that minimise the sum of squared heights."""
+    """Return, for each number of columns, the ends that minimize the sum of squared heights."""
     count = len(tops)
     # For the pieces before j: the least sum for the current number of columns, and their ends.
     best: list[tuple[float, list[int]]] = [(0, []), *[(math.inf, [])] * count]

@@ -1,4 +1,4 @@
-"""Labels and tooltips of operations, and the families that determine their colours."""
+"""Labels and tooltips of operations, and the families that determine their colors."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FAMILIES = (
     "convolution",
     "dense",
     "pooling",
-    "normalisation",
+    "normalization",
     "activation",
     "joining",
-    "regularisation",
+    "regularization",
     "arranging",
 )
 _SHORT = {"batch_norm": "batch norm", "lrn": "LRN", "max_pool": "max pool", "avg_pool": "avg pool"}

@@ -191,7 +191,7 @@ def _uncross(
 def spread(row: Sequence[Place], desired: Sequence[float], weights: Sequence[float]) -> None:
     """Move each item of a row as close to its desired position as possible without overlaps.
 
-    This is the least squares solution, by pooling neighbours that would overlap (Ayer et al.,
+    This is the least squares solution, by pooling neighbors that would overlap (Ayer et al.,
     Annals of Mathematical Statistics 26, 1955).
     """
     offsets = [0.0]

@@ -17,7 +17,7 @@ class Box:
         name: Path name; for repeated blocks ``first-last``. It is ``data-name`` in the SVG.
         title: The first line in the box.
         label: The second line: what it computes.
-        family: One of ``zoo.views.drawing.labels.FAMILIES``; it determines the colour.
+        family: One of ``zoo.views.drawing.labels.FAMILIES``; it determines the color.
         shape: Shape of its output; empty for an output of the network.
         tooltip: The text of its tooltip.
     """

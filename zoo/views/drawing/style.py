@@ -1,4 +1,4 @@
-"""The style of a picture: colours by family, for light and dark pages, and fonts."""
+"""The style of a picture: colors by family, for light and dark pages, and fonts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _COLOURS = (
     ("#d6e6fa", "#2f6fb7", "#173a5e", "#6fb0f2"),  # convolution
     ("#fadadd", "#b8434e", "#5a2329", "#f08a94"),  # dense
     ("#d5f0e0", "#2b8a57", "#174a30", "#63c793"),  # pooling
-    ("#fdf0c4", "#a17c0c", "#4d3d0a", "#dcb748"),  # normalisation
+    ("#fdf0c4", "#a17c0c", "#4d3d0a", "#dcb748"),  # normalization
     ("#fde2cc", "#c0641c", "#59300f", "#f0a061"),  # activation
     ("#d3eef2", "#1f8494", "#12454d", "#59c2d1"),  # joining
-    ("#eceef0", "#6e7781", "#343b44", "#9aa4af"),  # regularisation
+    ("#eceef0", "#6e7781", "#343b44", "#9aa4af"),  # regularization
     ("#f7e0f1", "#a83f89", "#55204a", "#e07fc4"),  # arranging
 )
 
@@ -54,7 +54,7 @@ def sheet() -> str:
     )
 
 
-def _rules(page: tuple[str, ...], colours: list[tuple[str, str]]) -> list[str]:
+def _rules(page: tuple[str, ...], colors: list[tuple[str, str]]) -> list[str]:
     paper, ink, pale, stroke = page
     rules = [
         f".zoo-drawing .paper {{ fill: {paper} }}",
@@ -63,6 +63,6 @@ def _rules(page: tuple[str, ...], colours: list[tuple[str, str]]) -> list[str]:
         f".zoo-drawing .line {{ stroke: {stroke} }}",
         f".zoo-drawing .arrow {{ fill: {stroke} }}",
     ]
-    for family, (fill, edge) in zip(FAMILIES, colours, strict=True):
+    for family, (fill, edge) in zip(FAMILIES, colors, strict=True):
         rules.append(f".zoo-drawing .{slug(family)} > rect {{ fill: {fill}; stroke: {edge} }}")
     return rules

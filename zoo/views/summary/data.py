@@ -66,7 +66,7 @@ class SummaryData:
 
     @classmethod
     def of(cls, graph: Graph, depth: int | None = 1) -> Self:
-        """Summarise a graph.
+        """Summarize a graph.
 
         Args:
             graph: The network.
