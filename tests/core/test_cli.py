@@ -12,6 +12,7 @@ from limits import HANG
 from tables import golden
 
 import zoo
+from zoo.api import listing
 from zoo.cli.program import COMMANDS, program
 from zoo.views.tables import comma_separated, markdown
 
@@ -32,6 +33,7 @@ def test_list():
     for name in zoo.list_models():
         assert name in done.stdout
     assert "Going Deeper with Convolutions, 2014, https://arxiv.org/abs/1409.4842" in done.stdout
+    assert done.stdout.count("\n model ") == 1  # the headings of all families
 
 
 def test_list_in_a_narrow_terminal():
@@ -39,10 +41,25 @@ def test_list_in_a_narrow_terminal():
     rows = {line.split()[0]: line for line in lines if line and "http" not in line}
     assert rows.keys() >= set(zoo.list_models())  # a line each
     assert max(map(len, rows.values())) <= 80
-    row, below = (line.rstrip() for line in lines[lines.index(rows["vgg16"]) :][:2])
+    row, below = lines[lines.index(rows["vgg16"]) :][:2]
     assert row.endswith("15,470.3 M  paddle, timm,")
     assert below.strip() == "torchvision"
-    assert "with --format markdown." in " ".join(lines)
+    assert "so does --format markdown." in " ".join(lines)
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 99, 100])
+def test_a_list_is_cut_at_no_width(width):
+    text = command("list", COLUMNS=str(width)).stdout
+    lines = text.splitlines()
+    assert all(len(line) <= width or line.startswith("http") for line in lines)
+    assert lines[0] and all(line == line.rstrip() for line in lines)
+    squeezed = "".join(text.split())  # a name can be longer than a line
+    for entry in listing.entries().values():
+        for shown in (entry["model"], f"{entry['parameters']:,}", entry["url"] or ""):
+            assert shown in squeezed
+    if width >= 40:
+        words = {word.strip(",") for word in text.split()}
+        assert words >= {word for entry in listing.entries().values() for word in entry["weights"]}
 
 
 def test_list_as_json_with_a_pattern():

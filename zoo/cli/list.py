@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +12,11 @@ import zoo
 from zoo.api import listing
 from zoo.cli import completion
 from zoo.cli.common import SETTINGS, Format, format_option
-from zoo.cli.terminal import escape, fail, out, print_json
+from zoo.cli.terminal import fail, out, print_json
 from zoo.errors import suggestion
+
+if TYPE_CHECKING:
+    from zoo.views import tables
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
 _RIGHT = (1, 2)
@@ -78,38 +82,42 @@ def list_models(pattern: str | None, source: str | None, output_format: Format) 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     """Print the families, each below its paper."""
-    from rich.table import Table
+    from rich.text import Text
+
+    from zoo.views import tables, text
 
     wide = out.width >= _WIDE
-    headings = _HEADINGS if wide else _HEADINGS[:-1]
-    cells = [_cells(row) for row in rows]
+    families = [list(family) for _, family in groupby(rows, key=lambda row: row["family"])]
+    forms = [[_table(family, form) for family in families] for form in ((True, False)[not wide :])]
+    listing = Text(text.sections(forms, out.width))
+    titles = "|".join(re.escape(family[0]["title"]) for family in families)
+    listing.highlight_regex(rf"(?m)^(?:{titles})(?=,|$)", "bold")
+    out.print(listing, soft_wrap=True)
     if not wide:
-        cells = [
-            [*c[:2], f"{row['macs'] / 1e6:,.1f} M", c[3]]
-            for c, row in zip(cells, rows, strict=True)
-        ]
-    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
-    families = groupby(zip(rows, cells, strict=True), key=lambda pair: pair[0]["family"])
-    for number, (_, family) in enumerate(families):
-        models = list(family)
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=not number)
-        for i, heading in enumerate(headings):
-            side: Literal["left", "right"] = "right" if i in _RIGHT else "left"
-            is_text = heading in ("weights", "about")
-            width = min(widths[i], 24) if is_text else widths[i]
-            min_width = None if is_text and not wide else width
-            table.add_column(heading, justify=side, no_wrap=not is_text, min_width=min_width)
-        for _, row in models:
-            table.add_row(*row)
-        first = models[0][0]
-        paper = [escape(str(first[key])) for key in ("paper", "year", "url") if first[key]]
-        out.print()
-        out.print(", ".join([f"[bold]{escape(first['title'])}[/]", *paper]), soft_wrap=True)
-        out.print(table)
-    if not wide:
-        out.print(
-            f"\nDescriptions are shown in a terminal of {_WIDE} columns, or with --format markdown."
-        )
+        note = f"A terminal of {_WIDE} columns shows descriptions, too; so does --format markdown."
+        print(f"\n{text.render([tables.Table(note)], out.width)}")
+
+
+def _table(family: list[dict[str, Any]], wide: bool) -> tables.Table:
+    """Return the table of a family: with descriptions, or narrower."""
+    from zoo.views.tables import Column, Table
+
+    columns = (
+        Column("model"),
+        Column("parameters", right=True),
+        Column("MACs", right=True),
+        Column("weights", wraps=True, widest=24, narrowest=12),
+        Column("about", wraps=True),
+    )
+    first = family[0]
+    title = ", ".join(str(first[key]) for key in ("title", "paper", "year", "url") if first[key])
+    if wide:
+        return Table(title, columns, tuple(tuple(_cells(row)) for row in family))
+    narrow = (
+        (row["model"], f"{row['parameters']:,}", f"{row['macs'] / 1e6:,.1f} M", _weights(row))
+        for row in family
+    )
+    return Table(title, columns[:-1], tuple(narrow))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ from zoo.errors import InputError
 
 if TYPE_CHECKING:
     from zoo.graphs.graph import Graph
+    from zoo.views.tables import Table
 
 
 @click.command("predict", context_settings=SETTINGS)
@@ -106,8 +107,12 @@ def predict(
     if output_format is Format.JSON:
         print_json(result)
         return
-    out.print(f"[italic]{escape(f'{graph.name} in {backend}, on {image}')}[/]")
-    _print_classes(classes)
+    from rich.text import Text
+
+    from zoo.views import text
+
+    table = _table(f"{graph.name} in {backend}, on {image}", classes)
+    out.print(Text(text.render([table], out.width)), soft_wrap=True)
     if weights:
         out.print(escape(origin(graph)), soft_wrap=True)
     else:
@@ -149,13 +154,11 @@ def _classes(logits: Any, graph: Graph, count: int, with_names: bool) -> list[di
     return rows
 
 
-def _print_classes(rows: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+def _table(title: str, rows: list[dict[str, Any]]) -> Table:
+    from zoo.views.tables import Column, Table
 
-    table = Table()
-    for heading in rows[0]:
-        table.add_column(heading, justify="left" if heading == "name" else "right")
-    for row in rows:
-        cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values())
-        table.add_row(*map(escape, cells))
-    out.print(table)
+    columns = [Column(heading, heading != "name", heading == "name") for heading in rows[0]]
+    cells = (
+        tuple(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()) for row in rows
+    )
+    return Table(title, tuple(columns), tuple(cells))

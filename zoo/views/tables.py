@@ -26,12 +26,14 @@ class Column:
         right: Whether its cells are aligned to the right, as numbers are.
         wraps: Whether long cells may continue on the next line.
         widest: The most characters on one line of a column that wraps; 0 for no limit.
+        narrowest: The fewest characters on one line of a column that wraps.
     """
 
     heading: str
     right: bool = False
     wraps: bool = False
     widest: int = 0
+    narrowest: int = 20
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from zoo.views.tables import Table
 DEFAULT_WIDTH = 110
 _GAP = "  "  # between columns
 _MARGIN = " "  # left of the table
-_LEAST_WRAPPED = 20  # characters that a column keeps when its cells are wrapped
 _LEAST_WIDTH = 12
 
 
@@ -55,6 +54,45 @@ def render(tables: Sequence[Table], width: int) -> str:
     return "\n".join([*_wrapped(table.title, width), "", *body, *_notes(table, width)])
 
 
+def sections(forms: Sequence[Sequence[Table]], width: int) -> str:
+    """Write several tables below each other, with their columns aligned and the headings once.
+
+    If no form fits, each row of the last one is written as several lines. A word of a title that is
+    longer than a line, such as a URL, is not broken.
+
+    Args:
+        forms: The same tables in several forms, the widest first. The tables of a form have the
+            same columns.
+        width: Characters in a line.
+
+    Example:
+        >>> from zoo.views.tables import Column
+        >>> columns = (Column("name"), Column("size", right=True))
+        >>> tables = [Table(name, columns, ((f"{name}1", "99"),)) for name in "ab"]
+        >>> print(sections([tables], 80))
+        a
+         name  size
+         ──────────
+         a1      99
+        <BLANKLINE>
+        b
+         b1      99
+    """
+    width = max(width, _LEAST_WIDTH)
+    for tables in forms:
+        rows = tuple(row for table in tables for row in table.rows)
+        if widths := _widths(Table("", tables[0].columns, rows), width):
+            break
+    parts = []
+    for number, table in enumerate(tables):
+        body = _aligned(table, widths, headed=not number) if widths else _stacked(table, width)
+        title = textwrap.wrap(
+            printable(table.title), width, break_long_words=False, break_on_hyphens=False
+        )
+        parts.append("\n".join([*title, *body]))
+    return "\n\n".join(parts)
+
+
 def _widths(table: Table, width: int) -> list[int]:
     """Return the width of each column, or an empty list if the table does not fit."""
     natural, least = [], []
@@ -63,7 +101,7 @@ def _widths(table: Table, width: int) -> list[int]:
         needed = max(map(_cell_width, lines))
         if column.wraps:
             needed = min(needed, column.widest or needed)
-            least.append(min(needed, _LEAST_WRAPPED))
+            least.append(min(needed, column.narrowest))
         else:
             least.append(needed)
         natural.append(needed)
@@ -78,9 +116,10 @@ def _widths(table: Table, width: int) -> list[int]:
     return widths
 
 
-def _aligned(table: Table, widths: Sequence[int]) -> Iterator[str]:
-    yield from _lines_of_row([column.heading for column in table.columns], table, widths)
-    yield _MARGIN + "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+def _aligned(table: Table, widths: Sequence[int], headed: bool = True) -> Iterator[str]:
+    if headed:
+        yield from _lines_of_row([column.heading for column in table.columns], table, widths)
+        yield _MARGIN + "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
     for row in table.rows:
         yield from _lines_of_row(row, table, widths)
     if table.total:
