@@ -5,22 +5,12 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from identifying import arrays_of, identify
+from identifying import without_index as without_index
 
 from zoo.errors import WeightsError
 from zoo.weights import counts, disambiguation, identification, slots, sources
 from zoo.weights.checkpoint import Stored
-
-PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
-
-
-def arrays_of(source, network):
-    """A file's arrays under the first of a source's names, in canonical layouts."""
-    all_slots = slots.published_slots(sources.source(source), network).values()
-    return {slot.names[0]: Stored(slot.shape, "float32", pytest.fail) for slot in all_slots}
-
-
-def identify(format_, arrays):
-    return identification.identify(identification.sources_of_format(format_), arrays)
 
 
 @pytest.fixture
@@ -36,41 +26,6 @@ def built(monkeypatch):
     monkeypatch.setattr(slots, "slots_of", slots_of)
     slots.published_slots.cache_clear()
     return names
-
-
-@pytest.fixture
-def without_index(monkeypatch):
-    """As if a spec had been changed since the index was generated."""
-    monkeypatch.setattr(counts, "specs_hash", lambda: "another")
-    counts._read.cache_clear()
-    yield
-    counts._read.cache_clear()
-
-
-def test_the_index_is_up_to_date():
-    assert counts.path().read_text(encoding="utf-8") == counts.generate(), (
-        "python -m zoo.weights.counts"
-    )
-    assert counts._read(), "the index is not used"
-
-
-@pytest.mark.parametrize("index", [True, False])
-def test_every_network_is_found_among_those_of_its_names(index, request):
-    if not index:
-        request.getfixturevalue("without_index")
-        assert not counts._read()
-    by_names = {}
-    for source, network in PUBLISHED:
-        names = frozenset(arrays_of(source, network))
-        by_names.setdefault((sources.source(source).formats[0], names), []).append(network)
-    for source, network in PUBLISHED:
-        suffix, arrays = sources.source(source).formats[0], arrays_of(source, network)
-        matches = identify(suffix, arrays)
-        expected = set(by_names[suffix, frozenset(arrays)])
-        if len(expected) == 1:  # where names are the same, those of other sources come, too
-            assert {name for _, name in matches} == expected, (source, network)
-        else:
-            assert {name for _, name in matches} >= expected
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,6 @@ def copied(tmp_path, monkeypatch):
         each.cache_clear()
 
 
-def test_the_index_is_current():
-    path = shipped.folder() / shipped.INDEX
-    assert path.read_text(encoding="utf-8") == index.text(), "run: python -m zoo.language.index"
-
-
 def test_every_entry_comes_from_the_index():
     assert list(shipped.records()) == sorted(p.name for p in shipped.folder().glob("*.yaml"))
     assert list(index.entries()) == zoo.list_models()

@@ -256,15 +256,3 @@ def test_a_damaged_configuration_is_an_error(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(WeightsError, match=r"config.json: pretrained_cfg"):
         opened(path)
-
-
-def test_every_preprocessing_and_input_size_of_a_table_is_valid():
-    """By making the network with each."""
-    for table in sources.sources().values():
-        for name, network in table.networks.items():
-            recipes = {json.dumps(f.preprocessing): f for f in network.published if f.preprocessing}
-            for file in recipes.values():
-                document = {**zoo.graph(name).document, "preprocessing": file.preprocessing}
-                zoo.language.graphs.graph_of_document(name, document, Chosen())
-            tags = [file.tag for file in network.published]
-            assert len(set(tags)) == len(tags)

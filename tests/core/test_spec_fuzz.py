@@ -141,7 +141,11 @@ models: {one: {about: z}, two: {base: one, settings: {w: 9}, options: {num_class
 """
 
 
-@pytest.mark.parametrize("seed", range(8))
+#: Some at every change, more at night.
+SEEDS = [pytest.param(seed, marks=[pytest.mark.slow] if seed > 2 else []) for seed in range(16)]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_changed_spec_is_read_or_refused(seed):
     draw = random.Random(seed)
     small = plain(document.parse(SMALL))
