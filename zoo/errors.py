@@ -49,6 +49,10 @@ class InputError(ZooError, ValueError):
     """An input array, image or option value does not fit the network."""
 
 
+class ZooWarning(RuntimeWarning):
+    """Something does not work, such as a plugin, but the result does not depend on it."""
+
+
 def suggestion(word: object, known: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the known word closest to ``word``, or an empty string.
 

@@ -153,5 +153,5 @@ def test_aliases_lead_to_backends():
         "paddlepaddle": "paddle",
     }.items():
         assert registry.resolve(alias).name == name
-    with pytest.raises(zoo.UnknownNameError, match=r"Unknown backend 'torhc'\. Did you mean"):
+    with pytest.raises(zoo.UnknownNameError, match=r"unknown backend 'torhc'\. Did you mean"):
         registry.resolve("torhc")

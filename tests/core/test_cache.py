@@ -139,7 +139,7 @@ def test_what_is_not_published():
         cache.fetch("torchvision", "vgg9")
     with pytest.raises(InputError, match="publishes the code of vgg11, but no weights"):
         cache.fetch("paddle", "vgg11")
-    with pytest.raises(UnknownNameError, match="Unknown source of weights 'tv'"):
+    with pytest.raises(UnknownNameError, match="unknown source of weights 'tv'"):
         cache.fetch("tv", "vgg16")
     with pytest.raises(WeightsError, match="no hash is known for timm's model.safetensors"):
         cache.fetch("timm", "vgg16")

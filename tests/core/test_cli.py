@@ -170,8 +170,8 @@ def test_help_and_version():
     ("arguments", "message"),
     [
         (["summary", "vgg16", "--json", "--format", "csv"], "--json and --format csv: give one"),
-        (["summary", "googlnet"], "Unknown model 'googlnet'. Did you mean 'googlenet'?"),
-        (["summary", "missing.yaml"], "missing.yaml: cannot read the file"),
+        (["summary", "googlnet"], "unknown model 'googlnet'. Did you mean 'googlenet'?"),
+        (["summary", "missing.yaml"], "missing.yaml: no such file"),
         (
             ["summary", "vgg16", "--input-size", "big"],
             "--input-size: expected a number such as 224",
@@ -182,10 +182,13 @@ def test_help_and_version():
         (["summary", "inception_v3", "--input-size", "64"], "takes inputs of 75x75 and more"),
         (["summary", "vgg16", "--input-size", "0"], "--input-size must be an integer from 1"),
         (["summary", "vgg16", "--aux"], "vgg16 has no auxiliary heads; build it without --aux"),
-        (["summary", "VGG16"], "Unknown model 'VGG16'. Did you mean 'vgg16'?"),
+        (["summary", "VGG16"], "unknown model 'VGG16'. Did you mean 'vgg16'?"),
         (["summary", "nin"], "It is a family: nin_cifar10, nin_cifar100, nin_imagenet."),
         (["verify", "--all", "googlnet"], "matches 'googlnet'. Did you mean 'googlenet'?"),
-        (["verify", "--all", "lenet5", "--output", "x.html"], "expected a folder, got 'x.html'"),
+        (
+            ["verify", "--all", "lenet5", "--output", "x.html"],
+            "expected a folder for several reports, got 'x.html'",
+        ),
         (["verify", "vgg16", "--output", "/proc/x.html"], "cannot be written to"),
         (
             ["verify", "vgg16", "--backends", "torch", "--level", "gradients"],
@@ -203,10 +206,13 @@ def test_help_and_version():
         (["convert", "torchvision", "x.safetensors", "--model", "vgg9"], "no weights of 'vgg9'"),
         (["list", "zzz*"], "no model matches 'zzz*'"),
         (["list", "--weights", "tim"], "unknown source of weights 'tim'. Did you mean 'timm'?"),
-        (["list", "zf*", "--weights", "timm"], "timm has no weights of a model that matches 'zf*'"),
+        (
+            ["list", "zf*", "--weights", "timm"],
+            "timm has no weights for any model that matches 'zf*'",
+        ),
         (
             ["verify", "vgg16", "--backends", "torhc"],
-            "Unknown backend 'torhc'. Did you mean 'torch'?",
+            "unknown backend 'torhc'. Did you mean 'torch'?",
         ),
         (
             ["verify", "vgg16", "--dtype", "int8"],
@@ -216,6 +222,14 @@ def test_help_and_version():
         (["verify", "vgg16", "--image", __file__], "cannot be read as an image"),
         (["predict", "none.jpg", "--model", "vgg9"], "none.jpg: no such file"),
         (["predict", "none.jpg"], "which model? Give --model, or --weights"),
+        (["summary", "googlenet.yaml"], "no such file. Did you mean the model 'googlenet'?"),
+        (["draw", "GoogLeNet.yml"], "no such file. Did you mean the model 'googlenet'?"),
+        (["summary", "vgg1?_bn"], "It is a pattern for several models: vgg11_bn, vgg13_bn, "),
+        (["verify", "zzz*"], "no model that zoo ships matches 'zzz*'"),
+        (["verify", "vgg1*", "--aux"], "--aux is for one model; several are verified as"),
+        (["verify"], "which model? Give a name from 'zoo list', a pattern such as 'vgg*'"),
+        (["convert", "timm", "x.pth"], "several networks; choose one with --model NAME"),
+        (["predict", "x.jpg", "--weights", "timm"], "several networks; choose one with --model"),
         (["summary"], "Missing argument"),
         (["sumary"], "No such command 'sumary'"),
     ],

@@ -132,7 +132,7 @@ def test_the_command():
     assert rows[0]["name"] == "stage1.conv1.bn" and rows[0]["words"].startswith("added")
     assert (rows[0]["old_shape"], rows[0]["new_parameters"]) == ("", "128")
     mistake = run("vgg16", "vgg61")
-    assert mistake.returncode == 2 and mistake.stderr.startswith("error: Unknown model 'vgg61'")
+    assert mistake.returncode == 2 and mistake.stderr.startswith("error: unknown model 'vgg61'")
 
 
 def test_the_rows_come_to_the_total():

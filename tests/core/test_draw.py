@@ -56,7 +56,7 @@ def test_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["googlnet"], "Unknown model 'googlnet'. Did you mean 'googlenet'?"),
+        (["googlnet"], "unknown model 'googlnet'. Did you mean 'googlenet'?"),
         (["googlenet", "--output", "/nowhere/a.svg"], "--output: there is no folder '/nowhere'"),
         (["googlenet", "--output", "."], "--output: expected a file, got the folder '.'"),
         (["googlenet", "--output", "/proc/a.svg"], "cannot be written to"),

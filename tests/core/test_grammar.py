@@ -62,7 +62,7 @@ def test_a_document_with_a_wrong_key_or_value_is_valid_or_refused_in_one_line(da
         ("format: 1\nname: x\nblock: {}\nlayers: {}", "tiny.yaml:3: $.block: unknown field. Did"),
         ("format: 1\nname: x\nop: conv\nlayers: {}", "tiny.yaml:3: $.op: unknown field."),
         ("block: {}", "tiny.yaml:1: $.block: unknown field. Did you mean 'blocks'?"),
-        ("format: 1\nlayers: {}", "$.name: missing; it must be given"),
+        ("format: 1\nlayers: {}", "$.name: required field is missing"),
         ("format: 1\nextends: vgg\nmodels: {}", "$.models: expected at least one"),
         ("format: 1\nextends: vgg\nmodel: {}", "$.model: unknown field. Did you mean 'models'?"),
         ("format: 1\nname: x\nlayers: {a: {op: relu, from: [1]}}", "$.layers.a.from[0]: expected"),

@@ -120,25 +120,25 @@ def test_every_argument_is_a_field_or_has_a_hint(op):
         ("conv", "depthwise_initializer", "Initial values are for the whole network"),
         ("conv", "kernel_h", "Write kernel_size: [height, width]."),
         ("conv", "name", "The name of a layer is the key before it; leave it out."),
-        ("conv", "inputs", "It is called 'from'."),
+        ("conv", "inputs", "Use 'from'."),
         ("conv", "type", "The operation is named by 'op'; leave it out."),
-        ("linear", "features", "It is called 'out_features'."),
-        ("batch_norm", "bias_attr", "It is called 'shift'."),
-        ("batch_norm", "weight_attr", "It is called 'scale'."),
-        ("layer_norm", "bias", "It is called 'shift'."),
+        ("linear", "features", "Use 'out_features'."),
+        ("batch_norm", "bias_attr", "Use 'shift'."),
+        ("batch_norm", "weight_attr", "Use 'scale'."),
+        ("layer_norm", "bias", "Use 'shift'."),
         ("relu", "max_value", "With a maximum of 6 it is {op: relu6}"),
         ("relu", "negative_slope", "The slope below 0 is always 0"),
         ("relu", "alpha", "The slope below 0 is always 0"),
         ("relu", "threshold", "The threshold is always 0"),
         ("relu", "inplace", "It is not part of the architecture; leave it out."),
-        ("dropout", "drop_prob", "It is called 'rate'."),
-        ("stochastic_depth", "drop_prob", "It is called 'rate'."),
-        ("stochastic_depth", "survival_probability", "rate is 1 - survival_probability."),
+        ("dropout", "drop_prob", "Use 'rate'."),
+        ("stochastic_depth", "drop_prob", "Use 'rate'."),
+        ("stochastic_depth", "survival_probability", "which is 1 - survival_probability."),
         ("flatten", "start_dim", "It flattens everything but the batch; leave it out."),
         ("flatten", "end_dim", "It flattens everything but the batch; leave it out."),
         ("concat", "dim", "Inputs are joined along channels; leave it out."),
         ("max_pool", "dilation", "Windows of pools have no dilation"),
-        ("scale", "scale", "It is called 'factor'."),
+        ("scale", "scale", "Use 'factor'."),
     ],
 )
 def test_words_for_fields(op, field, hint, spec_file):
@@ -205,11 +205,11 @@ def test_computed_words(value, end, spec_file):
 @pytest.mark.parametrize("tag", ["type", "class", "class_name", "layer", "kind", "module", "Type"])
 def test_words_for_op(tag, spec_file):
     place = f"$.layers.x.{tag}: unknown field."
-    assert f"{place} Write 'op: relu' instead." in message(f"{{{tag}: relu}}", spec_file)
+    assert f"{place} Use 'op: relu'." in message(f"{{{tag}: relu}}", spec_file)
     text = message(f"{{filters: 3, {tag}: Conv2D}}", spec_file)
-    assert f"{place} Write 'op: conv' instead." in text
-    assert f"{place} It is called 'op'." in message(f"{{{tag}: mish}}", spec_file)
-    assert f"{place} It is called 'op'." in message(f"{{{tag}: [relu]}}", spec_file)
+    assert f"{place} Use 'op: conv'." in text
+    assert f"{place} Use 'op'." in message(f"{{{tag}: mish}}", spec_file)
+    assert f"{place} Use 'op'." in message(f"{{{tag}: [relu]}}", spec_file)
 
 
 def test_an_operation_without_a_mapping(spec_file):

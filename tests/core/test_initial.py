@@ -101,10 +101,10 @@ def test_long_parameters_take_several_streams_and_no_global_state():
         (
             {"init": "he_unifrom"},
             UnknownNameError,
-            "Unknown init 'he_unifrom'. Did you mean 'he_un",
+            "unknown init 'he_unifrom'. Did you mean 'he_un",
         ),
-        ({"init": "zeros"}, UnknownNameError, "Unknown init 'zeros'. Known: he_uniform, glorot"),
-        ({"dtype": "float23"}, UnknownNameError, "Unknown dtype 'float23'. Did you mean 'float"),
+        ({"init": "zeros"}, UnknownNameError, "unknown init 'zeros'. Known: he_uniform, glorot"),
+        ({"dtype": "float23"}, UnknownNameError, "unknown dtype 'float23'. Did you mean 'float"),
         ({"seed": 1.5}, InputError, "seed must be an integer, got 1.5"),
     ],
 )

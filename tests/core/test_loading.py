@@ -158,9 +158,11 @@ def test_a_folder_of_a_sources_name_is_no_file(tmp_path, monkeypatch):
 
 
 def test_what_is_no_source(saved, tmp_path):
-    with pytest.raises(UnknownNameError, match="Unknown source of weights 'padle'. Did you mean"):
+    with pytest.raises(UnknownNameError, match="unknown source of weights 'padle'. Did you mean"):
         loading.find(f"padle:{saved()}", "googlenet_paddle", Chosen())
-    with pytest.raises(InputError, match="paddle publishes several networks: give the name"):
+    with pytest.raises(
+        InputError, match="paddle publishes several networks; choose one with zoo.build"
+    ):
         loading.find("paddle", None, Chosen())
     with pytest.raises(
         InputError, match="weights must be the path of a file or a source of weights"

@@ -158,7 +158,32 @@ def test_data_nested_too_deeply_is_refused():
 
 def test_another_format_is_refused_by_name():
     data = zoo.graph("lenet5").to_dict()
-    with pytest.raises(InputError, match="format 2; this version of zoo reads format 1"):
+    with pytest.raises(InputError, match="format 2, but this version of zoo reads format 1"):
         zoo.Graph.from_dict({**data, "zoo_graph": 2})
-    with pytest.raises(InputError, match="expected a mapping with the key"):
+    with pytest.raises(InputError, match="the key 'zoo_graph' is missing"):
         zoo.Graph.from_dict({"name": "x"})
+
+
+def test_an_unknown_or_missing_key_is_named():
+    def message(change):
+        data = zoo.graph("lenet5").to_dict()
+        change(data)
+        with pytest.raises(InputError) as mistake:
+            zoo.Graph.from_dict(data)
+        return str(mistake.value)
+
+    def rename(data):
+        data["root"]["stepz"] = data["root"].pop("steps")
+
+    assert message(rename) == "not a graph: $.root: unknown key 'stepz'. Did you mean 'steps'?"
+    assert message(lambda data: data.pop("origin")) == "not a graph: $: the key 'origin' is missing"
+    missing = message(lambda data: data["root"]["steps"][0].pop("child"))
+    assert missing == "not a graph: $.root.steps[0]: the key 'child' is missing"
+    with pytest.raises(InputError, match="data must be a mapping, as Graph.to_dict returns it"):
+        zoo.Graph.from_dict([])
+
+
+@pytest.mark.parametrize("use", [zoo.graph, zoo.summary, zoo.draw, zoo.verify])
+def test_the_data_of_a_graph_is_no_graph_yet(use):
+    with pytest.raises(zoo.ZooError, match=r"zoo\.Graph\.from_dict\(data\)"):
+        use(zoo.graph("lenet5").to_dict())

@@ -51,7 +51,26 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
             "c: {op: conv, out_channels: 8, kernal_size: 3}",
             "$.layers.c.kernal_size: unknown field. Did you mean 'kernel_size'?",
         ),
-        ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: missing; it must be given"),
+        ("c: {op: conv, out_channels: 8}", "$.layers.c.kernel_size: required field is missing"),
+        ("", "$.layers: expected a mapping, got nothing"),
+        ("c: {op: conv, out_channels: ~, kernel_size: 3}", "integer of at least 1, got nothing"),
+        (
+            "c: {op: conv, out_channels: $num_classes +, kernel_size: 3}",
+            "in '$num_classes +': expected a value, got the end of the expression",
+        ),
+        (
+            "c: {layers: {f: {op: flatten}, p: {op: max_pool, kernel_size: 2}}}",
+            "expected a feature map (channels, height, width), got a vector of 3072 values",
+        ),
+        ("c: {op: conv, out_channels: 8, kernel_size: 3, 3}", "A list is written [3, 3]."),
+        (
+            "c: {op: conv, out_channels: 8, kernel_sizes\\: 3}",
+            "unknown field. Did you mean 'kernel_size'?",
+        ),
+        (
+            "c: {op: conv, out_channels: 8, kernel size: 3}",
+            "unknown field. Did you mean 'kernel_size'?",
+        ),
         ("c: {op: group, layers: {}}", "$.layers.c: unknown op 'group'. Known: conv, "),
         ("c: {op: [conv]}", "$.layers.c: unknown op ['conv']"),
         (
@@ -158,7 +177,7 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ),
         (
             "f: {op: linear, out_features: 3}",
-            "expected a vector, got 3x32x32; put a flatten before it",
+            "expected a vector, got a feature map 3x32x32; put a flatten before the layer",
         ),
         (
             "a: {op: conv, out_channels: 8, kernel_size: 3, from: input}\n"
@@ -238,7 +257,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ("models: {x: {layers: {r: ~}}}", "write {when: false} to leave a layer out"),
         ("models: {x: {layers: {s: {op: relu, after: q}}}}", "unknown layer 'q' in 'after'"),
         ("outputs: {logits: {from: q}}", "output 'logits' comes from an unknown layer 'q'"),
-        ("paper: {title: x}", "$.paper.authors: missing; it must be given"),
+        ("paper: {title: x}", "$.paper.authors: required field is missing"),
         ("output: {}", "$.output: unknown field. Did you mean 'outputs'?"),
         ("options: {num_classes: ten}", "$.options.num_classes: expected an integer of at least 1"),
         (
@@ -258,7 +277,7 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
             "$.initializers.weight.distribution: expected",
         ),
         ("initializers: {weight: 3}", "$.initializers.weight: expected a mapping, got 3"),
-        ("initializers: {bias: 0.2}", "$.initializers.weight: missing; it must be given"),
+        ("initializers: {bias: 0.2}", "$.initializers.weight: required field is missing"),
         (
             "initializers: {weight: {std: $x}}",
             "$.initializers.weight.std: expected a number, got '$x'",
@@ -291,20 +310,18 @@ def test_mistakes_beside_the_layers(spec_file, top, message):
 def test_the_format_version_is_checked(tmp_path, version):
     path = tmp_path / "new.yaml"
     path.write_text(f"format: {version}\nname: x\nlayers: {{r: {{op: relu}}}}\n")
-    with pytest.raises(
-        SpecError, match=r"new.yaml:1: \$.format: expected 1, the format version this"
-    ):
+    with pytest.raises(SpecError, match=r"new.yaml:1: \$.format: expected 1, the format that this"):
         zoo.graph(str(path))
 
 
 def test_unknown_models():
     with pytest.raises(
-        UnknownNameError, match=r"Unknown model 'googlnet'. Did you mean 'googlenet'\?"
+        UnknownNameError, match=r"unknown model 'googlnet'. Did you mean 'googlenet'\?"
     ):
         zoo.graph("googlnet")
-    with pytest.raises(UnknownNameError, match=r"Unknown model 'x'. See zoo.list_models\(\)."):
+    with pytest.raises(UnknownNameError, match=r"unknown model 'x'. See zoo.list_models\(\)."):
         zoo.graph("x")
-    with pytest.raises(SpecError, match=r"missing.yaml: cannot read the file: No such file"):
+    with pytest.raises(SpecError, match=r"missing.yaml: no such file"):
         zoo.graph("missing.yaml")
     with pytest.raises(UnknownNameError, match=r"has no model 'vgg99'. Did you mean 'vgg9'\?"):
         zoo.graph(f"{catalog.folder() / 'vgg.yaml'}:vgg99")

@@ -45,7 +45,7 @@ def test_the_numpy_backend_passes_what_it_claims():
     assert done.returncode == 0, done.stdout + done.stderr
     assert "not supported  gradients" in done.stdout
     assert "zoo's numpy backend computes no gradients" in done.stdout
-    assert done.stdout.endswith("every claim holds\n")
+    assert done.stdout.endswith("all checks passed\n")
 
 
 def test_a_backend_that_only_infers_is_one_column(tmp_path):
@@ -109,20 +109,20 @@ class Wrong(NumpyBackend):
 """
 
 FAULTS = {
-    "every node of lenet5": """
+    "lenet5: every node": """
     def observe(self, model, x, names):
         result, values = super().observe(model, x, names)
         return result, {name: [value * 1.001 for value in each] for name, each in values.items()}
 """,
-    "weights come back bit for bit": """
+    "get_weights returns what set_weights set": """
     def assign(self, handle, array):
         handle[...] = array * (1 + 1e-6)
 """,
-    "initial weights are zoo's": """
+    "initial weights equal zoo's": """
     def to_numpy(self, handle):
         return handle + 1
 """,
-    "several outputs are a dict": """
+    "several outputs are returned as a dict": """
     def predict(self, model, x):
         result = super().predict(model, x)
         return dict(reversed(result.items())) if isinstance(result, dict) else result
@@ -209,3 +209,12 @@ def test_the_names_of_zoos_own_backends_are_taken(tmp_path, monkeypatch, other_b
         registry.register("impostor")
     with pytest.raises(UnknownNameError):
         registry.resolve("impostor")
+
+
+def test_the_suite_explains_itself():
+    done = run("--help", EXAMPLES)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage: python -m zoo.testing.conformance PACKAGE\n")
+    mistaken = run("--nonsense", EXAMPLES)
+    assert (mistaken.returncode, mistaken.stdout) == (2, "")
+    assert mistaken.stderr.startswith("error: expected one package. Usage: ")

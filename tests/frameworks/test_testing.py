@@ -226,7 +226,7 @@ def test_names_that_do_not_fit(make, spec, x):
         assert_same(model, spec, x, names={n: o for n, o in NAMES.items() if n != "stem.conv"})
     with pytest.raises(UnknownNameError, match="no node or block 'stem.cnv'. Did you mean"):
         assert_same(model, spec, x, names={**NAMES, "stem.cnv": "c1"})
-    with pytest.raises(UnknownNameError, match="Unknown level 'gradient'"):
+    with pytest.raises(UnknownNameError, match="unknown level 'gradient'"):
         assert_same(model, spec, x, names=NAMES, level="gradient")
     with pytest.raises(InputError, match="model_b must be a model that zoo built"):
         assert_same(model, model, x, names=NAMES)

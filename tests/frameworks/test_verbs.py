@@ -244,9 +244,9 @@ def test_a_model_that_zoo_did_not_build_is_refused():
 
 
 def test_unknown_backends_and_missing_frameworks(monkeypatch):
-    with pytest.raises(UnknownNameError, match=r"Unknown backend 'torhc'. Did you mean 'torch'\?"):
+    with pytest.raises(UnknownNameError, match=r"unknown backend 'torhc'. Did you mean 'torch'\?"):
         zoo.build("googlenet", "torhc")
-    with pytest.raises(UnknownNameError, match="Unknown backend 'mxnet'. Known: torch, paddle"):
+    with pytest.raises(UnknownNameError, match="unknown backend 'mxnet'. Known: torch, paddle"):
         zoo.build("googlenet", "mxnet")
 
 

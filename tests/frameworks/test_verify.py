@@ -120,6 +120,8 @@ def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_pat
     (result,) = report.results
     assert result.worst.error > 0.01
     assert "FAIL" in str(report)
+    assert "PyTorch compared with the NumPy reference only" in " ".join(str(report).split())
+    assert "PyTorch compared with the NumPy reference only" in report.to_html()
     assert "above 1.0e-05" in result.problems[0]
 
 

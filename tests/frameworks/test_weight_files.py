@@ -273,7 +273,7 @@ def test_words_that_are_wrong(tiny, framework, backend, tmp_path):
     for options, message in (
         ({"head": "old"}, "head must be None or 'new', got 'old'"),
         ({"stem": "new"}, "stem must be None or 'adapt', got 'new'"),
-        ({"dtype": "float8"}, "Unknown dtype 'float8'"),
+        ({"dtype": "float8"}, "unknown dtype 'float8'"),
     ):
         with pytest.raises(ZooError, match=message):
             zoo.build(tiny, backend, weights=path, **options)

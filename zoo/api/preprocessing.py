@@ -16,7 +16,7 @@ from zoo.errors import InputError
 from zoo.graphs.frozen import freeze
 from zoo.graphs.graph import Graph
 from zoo.language.document import describe
-from zoo.language.graphs import graph
+from zoo.language.graphs import checked_name, graph
 from zoo.language.schema import Preprocessing
 from zoo.ops.kinds import Mismatch
 
@@ -95,8 +95,8 @@ def transform(model: Any, layout: str | None = None) -> Transform:
     """
     if layout is not None and not (isinstance(layout, str) and layout in LAYOUTS):
         raise arguments.wrong("layout", " or ".join(map(repr, LAYOUTS)), layout)
-    if isinstance(model, str | os.PathLike):
-        model = graph(model)
+    if isinstance(model, str | os.PathLike | dict):  # a dict is refused, with a hint
+        model = graph(checked_name(model))
     channels_last = False
     if isinstance(model, Graph):
         network = model

@@ -90,7 +90,7 @@ def resolve(name: str) -> Description:
         raise BackendError(_broken[key])
     if key not in known:
         hint = suggestion(key, known) or f" Known: {', '.join(table())}."
-        raise UnknownNameError(f"Unknown backend {arguments.shown(name)}.{hint}")
+        raise UnknownNameError(f"unknown backend {arguments.shown(name)}.{hint}")
     return known[key]
 
 

@@ -30,7 +30,7 @@ seed_option = click.option(
 entry_option = click.option(
     "--entry",
     metavar="KEY",
-    help="Which weights, such as 'state_dict_ema', if the file holds several sets of them.",
+    help="Key of the weights to read, such as 'state_dict_ema', if the file has several sets.",
 )
 
 
@@ -90,7 +90,8 @@ def format_option(*forms: Format) -> Callable[[Function], Function]:
             "--format",
             "form",
             type=click.Choice([form.value for form in forms or Format]),
-            help="Format of the result; a table if not given.",
+            show_default="table",
+            help="Output format.",
         )
         return cast("Function", choice(hidden(with_format)))
 

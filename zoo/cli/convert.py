@@ -26,19 +26,20 @@ from zoo.cli.terminal import check_writable, escape, out, print_json
 @click.option(
     "--model",
     metavar="MODEL",
-    help="A name from 'zoo list', or a YAML file; not needed if the file names it.",
+    help="Model of the weights: a name from 'zoo list', or a YAML file. Not needed if the "
+    "weights identify it.",
     shell_complete=completion.models_or_files,
 )
 @click.option(
     "--aux/--no-aux",
     default=None,
-    help="Keep or drop the auxiliary heads; kept by default if the file has them.",
+    help="Keep or drop the auxiliary heads. By default, keep those that the file has.",
 )
 @size_options
 @click.option(
     "--head",
     metavar="new",
-    help="'new' for a classifier with new random weights.",
+    help="'new' to replace the classifier with one that has new random weights.",
     shell_complete=completion.completing(completion.heads),
 )
 @click.option(
@@ -64,9 +65,9 @@ def convert(
 ) -> None:
     """Convert weights to another file format.
 
-    WEIGHTS is a file, or a source such as 'torchvision', whose file is downloaded. TARGET is the
-    file to write: .safetensors for any framework, or .pth (PyTorch), .pdparams (PaddlePaddle),
-    .keras or .msgpack (Flax) for one.
+    WEIGHTS is a file, or a source to download from, such as 'torchvision'. TARGET is the file to
+    write. Its suffix chooses the format: .safetensors for all frameworks, .pth for PyTorch,
+    .pdparams for PaddlePaddle, .keras for Keras, or .msgpack for Flax.
     """
     from zoo.api import conversion
 

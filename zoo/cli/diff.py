@@ -39,7 +39,7 @@ def diff(
     every: bool,
     output_format: Format,
 ) -> None:
-    """Compare two models node by node. The exit status is 1 if they differ, otherwise 0."""
+    """Compare two models node by node. The exit status is 1 if they differ."""
     arguments = options(aux, num_classes, in_channels, input_size)
     difference = zoo.diff(old, new, every=every, **arguments)
     match output_format:

@@ -48,7 +48,7 @@ def draw(
     block: str | None,
     columns: int | None,
 ) -> None:
-    """Draw a model as SVG: its blocks, and the shapes between them."""
+    """Draw a model as SVG: its blocks and the shapes between them."""
     if output:
         check_writable(output)
     drawing = zoo.draw(

@@ -34,15 +34,15 @@ _WIDE = 100  # columns of a terminal that has room for descriptions
     "--weights",
     "source",
     metavar="SOURCE",
-    help="List only models whose weights this source has, such as 'torchvision'.",
+    help="List only models with weights from this source, such as 'torchvision'.",
     shell_complete=completion.completing(completion.sources),
 )
 @format_option()
 def list_models(pattern: str | None, source: str | None, output_format: Format) -> None:
     """List the models that zoo ships.
 
-    Shows the parameters, the multiply-accumulates (MACs) and the sources of weights of each model.
-    PATTERN selects models by their names, such as 'vgg*'.
+    For each model, this shows the number of parameters, the multiply-accumulates (MACs) of one
+    image, and the sources of its weights. PATTERN selects models by name, such as 'vgg*'.
     """
     from zoo.views import tables
 
@@ -58,7 +58,7 @@ def list_models(pattern: str | None, source: str | None, output_format: Format) 
             fail(f"unknown source of weights {source[:200]!r}.{hint}")
         rows = [row for row in rows if source in row["weights"]]
         if not rows:
-            fail(f"{source} has no weights of a model that matches {pattern!r}")
+            fail(f"{source} has no weights for any model that matches {pattern!r}")
     match output_format:
         case Format.JSON:
             print_json(rows)

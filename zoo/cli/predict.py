@@ -33,20 +33,21 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="MODEL",
-    help="A name from 'zoo list', or a YAML file; not needed if the weights' file names it.",
+    help="Model to run: a name from 'zoo list', or a YAML file. Not needed if the weights identify "
+    "it.",
     shell_complete=completion.models_or_files,
 )
 @click.option(
     "--weights",
     metavar="FILE|SOURCE",
-    help="A file of weights, zoo's own or a publisher's, or a source such as 'torchvision'. "
-    "Without it the model is untrained.",
+    help="Weights to load: a file, or a source to download from, such as 'torchvision'. Without "
+    "them, the model is untrained.",
     shell_complete=completion.sources_or_files,
 )
 @click.option(
     "--backend",
     metavar="NAME",
-    help="The framework to run in; by default the first one installed.",
+    help="Framework to run the model in; by default, the first one that is installed.",
     shell_complete=completion.completing(completion.backend),
 )
 @size_options
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="How many classes to show.",
+    help="Number of classes to show.",
 )
 @seed_option
 @format_option(Format.TABLE, Format.JSON)
@@ -76,7 +77,7 @@ def predict(
 ) -> None:
     """Classify a photograph.
 
-    IMAGE is an image file.
+    IMAGE is a file in any format that Pillow reads.
     """
     if not (model or weights):
         raise InputError("which model? Give --model, or --weights with a file that names its model")
@@ -94,7 +95,7 @@ def predict(
         outputs = zoo.predict(network, zoo.preprocess(image, network))
     graph = zoo.graph_of(network)
     if graph.options["num_classes"] == 0:
-        raise InputError(f"this {graph.name} has no classifier, and so no classes to show")
+        raise InputError(f"this {graph.name} has no classifier, so there are no classes to show")
     logits = outputs[graph.outputs[0].name] if isinstance(outputs, dict) else outputs
     classes = _classes(logits, graph, count, with_names=weights is not None)
     result = {

@@ -22,9 +22,9 @@ COMMANDS = {
     "list": ("zoo.cli.list:list_models", "List the models that zoo ships."),
     "summary": (
         "zoo.cli.summary:summary",
-        "Show a model's output shapes, parameters and MACs, beside the figures of its paper.",
+        "Show a model's output shapes, parameters and MACs next to the figures of its paper.",
     ),
-    "draw": ("zoo.cli.draw:draw", "Draw a model as SVG: its blocks, and the shapes between them."),
+    "draw": ("zoo.cli.draw:draw", "Draw a model as SVG: its blocks and the shapes between them."),
     "diff": ("zoo.cli.diff:diff", "Compare two models node by node."),
     "verify": (
         "zoo.cli.verify:verify",
@@ -38,7 +38,7 @@ _EPILOG = f"""\
 {MODEL_HELP}
 
 \b
-Completion of commands, models and backends, written to a file that your shell reads:
+To complete commands, models and backends, write a script to a file that your shell reads:
   bash  zoo --show-completion bash > ~/.local/share/bash-completion/completions/zoo
   zsh   zoo --show-completion zsh > ~/.zfunc/_zoo
   fish  zoo --show-completion fish > ~/.config/fish/completions/zoo.fish

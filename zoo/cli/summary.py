@@ -35,7 +35,7 @@ def summary(
     every_layer: bool,
     output_format: Format,
 ) -> None:
-    """Show a model's output shapes, parameters and MACs, beside the figures of its paper."""
+    """Show a model's output shapes, parameters and MACs next to the figures of its paper."""
     result = zoo.summary(
         model,
         None if every_layer else depth,

@@ -9,6 +9,8 @@ import os
 import re
 import sys
 import tempfile
+import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import click
 
 from zoo.cli.status import CLOSED_PIPE, INTERRUPTED
-from zoo.errors import InputError, ZooError
+from zoo.errors import InputError, ZooError, ZooWarning
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +27,10 @@ _QUOTE = "'"
 _ARGUMENT = re.compile(
     r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model)=('[^']*'|\d+)"
 )
+
+
+#: How a message tells a caller of Python to name the model of some weights.
+_BUILD = re.compile(r"zoo\.build\((NAME|'[^']*'), \.\.\., weights=[^()]*\)")
 
 
 class _Deferred:
@@ -61,6 +67,7 @@ def run(program: click.Command) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # for terminals that lack a character
     stdout = sys.stdout
+    warnings.showwarning = _shown_in_one_line(warnings.showwarning)
     try:
         try:
             sys.exit(program.main(prog_name="zoo", standalone_mode=False) or 0)
@@ -101,6 +108,19 @@ def _usage(error: click.UsageError) -> str:
     return f"{message}{end} See '{command} --help'"
 
 
+def _shown_in_one_line(show: Callable[..., None]) -> Callable[..., None]:
+    """Return a function that shows zoo's own warnings in one line, and all others as before."""
+
+    def show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if not issubclass(category, ZooWarning):
+            show(message, category, *rest)
+            return
+        with suppress(OSError):
+            err.print(f"[bold yellow]warning:[/] {escape(str(message))}", soft_wrap=True)
+
+    return show_warning
+
+
 def _discard(stdout: Any) -> None:
     """Discard what has not been written: Python flushes the output again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
@@ -139,7 +159,10 @@ def as_options(message: str) -> str:
         '--num-classes 1000 takes it, --head new starts it anew'
         >>> as_options("it has no auxiliary heads; build it with aux=False")
         'it has no auxiliary heads; build it without --aux'
+        >>> as_options("choose one with zoo.build(NAME, ..., weights='timm')")
+        'choose one with --model NAME'
     """
+    message = _BUILD.sub(lambda m: f"--model {m[1].strip(_QUOTE)}", message)
     message = message.replace("with aux=False", "without --aux").replace("aux=True", "--aux")
     message = _ARGUMENT.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2].strip(_QUOTE)}", message)
     message = re.sub(r"\b(num_classes|in_channels|input_size) must", _option_must, message)

@@ -30,7 +30,7 @@ from zoo.errors import InputError, suggestion
 @click.command(
     "verify",
     context_settings=SETTINGS,
-    epilog=f"{MODEL_HELP} With --all it is an optional pattern such as 'vgg*'.",
+    epilog=f"{MODEL_HELP} A pattern such as 'vgg*' verifies every model that matches it.",
 )
 @click.argument(
     "model",
@@ -46,7 +46,7 @@ from zoo.errors import InputError, suggestion
 @click.option(
     "--backends",
     metavar="NAMES",
-    help="Backends to compare, separated by commas; by default all installed ones.",
+    help="Backends to compare, separated by commas; by default, all that are installed.",
     shell_complete=completion.completing(completion.backends),
 )
 @click.option(
@@ -63,7 +63,7 @@ from zoo.errors import InputError, suggestion
     default="forward",
     show_default=True,
     help="forward; gradients (also compares gradients); training (also ten training steps); or "
-    "full (also other input sizes, compiled forms, precisions, engines and optimizers).",
+    "full (also other input sizes, compiled execution, precisions, engines and optimizers).",
     shell_complete=completion.completing(completion.levels),
 )
 @click.option(
@@ -79,8 +79,8 @@ from zoo.errors import InputError, suggestion
     "save",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Also write the report to this file, .json or .html. With --all, a folder for all "
-    "reports; a later run resumes there.",
+    help="Also write the report to this file, .json or .html. For several models, a folder for "
+    "all reports; a later run resumes there.",
 )
 @click.pass_context
 def verify(
@@ -101,9 +101,10 @@ def verify(
 ) -> None:
     """Verify that the frameworks compute the same values at every node.
 
-    Exits with status 1 if they do not.
+    The exit status is 1 if they do not.
     """
     from zoo.files import write_text
+    from zoo.language.catalog import is_pattern
     from zoo.verification.rendering import page
 
     as_json = output_format is Format.JSON
@@ -114,7 +115,7 @@ def verify(
         )
     settings: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
     arguments = options(aux, num_classes, in_channels, input_size)
-    if every:
+    if every or (model and is_pattern(model)):
         for_one_model: dict[str, Any] = {
             "--aux": aux,
             "--image": image,
@@ -124,12 +125,13 @@ def verify(
         }
         if given := [option for option, value in for_one_model.items() if value]:
             raise InputError(
-                f"{given[0]} is for one model; --all verifies each model as its spec defines it"
+                f"{given[0]} is for one model; several are verified as their specs define them"
             )
         _verify_all(context, model, save, as_json, settings)
         return
     if model is None:
-        raise InputError("which model? Give a name from 'zoo list', a YAML file, or --all")
+        known = "a name from 'zoo list', a pattern such as 'vgg*', a YAML file, or --all"
+        raise InputError(f"which model? Give {known}")
     if save:
         check_writable(save)
         if save.suffix not in (".json", ".html"):
@@ -161,7 +163,7 @@ def _verify_all(
         hint = suggestion(pattern, zoo.list_models()) or " 'zoo list' shows them all."
         fail(f"no model that zoo ships matches {pattern!r}.{hint}")
     if folder and folder.suffix in (".json", ".html"):
-        raise InputError(f"--output: with --all expected a folder, got {folder.name!r}")
+        raise InputError(f"--output: expected a folder for several reports, got {folder.name!r}")
     reports = []
     with progress() as show:
         results = verify_all(

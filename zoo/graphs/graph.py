@@ -212,12 +212,16 @@ class Graph:
         Raises:
             InputError: The data is not a graph, or has another format version.
         """
-        if not isinstance(data, Mapping) or "zoo_graph" not in data:
-            raise InputError("not a graph: expected a mapping with the key 'zoo_graph'")
+        if not isinstance(data, Mapping):
+            raise arguments.wrong("data", "a mapping, as Graph.to_dict returns it", data)
+        if "zoo_graph" not in data:
+            raise InputError(
+                "not a graph: the key 'zoo_graph' is missing; pass what Graph.to_dict returned"
+            )
         version = data["zoo_graph"]
         if type(version) is not int or version != FORMAT:
             raise InputError(
-                f"a graph of format {version!r:.20}; this version of zoo reads format {FORMAT}"
+                f"a graph in format {version!r:.20}, but this version of zoo reads format {FORMAT}"
             )
         try:
             graph = _read(Reader({k: v for k, v in data.items() if k != "zoo_graph"}, "$"))

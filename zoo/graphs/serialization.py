@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from zoo.errors import InputError
+from zoo.errors import InputError, quoted, suggestion
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import KINDS, Map, NodeShape
 
@@ -88,8 +88,15 @@ class Reader:
     def fields(self, kind: type) -> dict[str, Reader]:
         """The fields of a mapping that represents a dataclass; none may be missing or unknown."""
         names = [field.name for field in dataclasses.fields(kind)]
-        if not isinstance(self.value, dict) or set(self.value) != set(names):
+        if not isinstance(self.value, dict):
             self.fail(f"a mapping of {', '.join(names)}")
+        for key in self.value:
+            if key not in names:
+                hint = suggestion(key, names) or f" Known: {', '.join(names)}."
+                raise InputError(f"not a graph: {self.path}: unknown key {quoted(key, 60)}.{hint}")
+        for name in names:
+            if name not in self.value:
+                raise InputError(f"not a graph: {self.path}: the key {name!r} is missing")
         return {name: self[name] for name in names}
 
     def node(self) -> Node:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import re
 from pathlib import Path
 
 from zoo.errors import (
     MAX_QUOTED,
+    SpecError,
     UnknownNameError,
     listed,
     printable,
@@ -51,17 +53,16 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
     """
     if _is_path(name):
         path, model = _split(name)
+        if not _exists(path):
+            shown = shortened(printable(str(path)), MAX_QUOTED)
+            raise SpecError(f"{shown}: no such file.{_instead_of(path)}")
         document = _read(path)
     else:
         if name not in shipped():
-            family = [model_name for model_name, path in shipped().items() if path.stem == name]
-            hint = (
-                f" It is a family: {', '.join(family)}." if family else suggestion(name, shipped())
-            )
-            hint = hint or " See zoo.list_models()."
+            hint = _of_several(name) or suggestion(name, shipped()) or " See zoo.list_models()."
             if _is_file(Path(f"{name}.yaml")):
                 hint = f" Did you mean {quoted(f'{name}.yaml')}?"
-            raise UnknownNameError(f"Unknown model {quoted(name)}.{hint}")
+            raise UnknownNameError(f"unknown model {quoted(name)}.{hint}")
         document, model = _shipped_document(shipped()[name]), name
     models = document.get("models") or {}
     model = model or next(iter(models), document["name"])
@@ -71,6 +72,32 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         file = shortened(printable(document.file), MAX_QUOTED)
         raise UnknownNameError(f"{file} has no model {quoted(model)}.{hint}")
     return model, *resolve(document, model)
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether a name stands for several models, as for :func:`zoo.list_models`.
+
+    Example:
+        >>> is_pattern("vgg*"), is_pattern("vgg16"), is_pattern("specs/vgg*.yaml")
+        (True, False, False)
+    """
+    return not _is_path(name) and any(sign in name for sign in "*?[")
+
+
+def _of_several(name: str) -> str:
+    """Return a hint for a pattern or the name of a family, which stand for several models."""
+    if is_pattern(name):
+        matches = fnmatch.filter(shipped(), name)
+        return f" It is a pattern for several models: {listed(matches)}." if matches else ""
+    family = [model for model, path in shipped().items() if path.stem == name]
+    return f" It is a family: {', '.join(family)}." if family else ""
+
+
+def _instead_of(path: Path) -> str:
+    """Suggest what may be meant by the path of a file that does not exist."""
+    near = [] if path.stem in shipped() else [file.name for file in path.parent.glob("*.y*ml")]
+    model = suggestion(path.stem, shipped()).replace("mean", "mean the model")
+    return suggestion(path.name, near) or model
 
 
 @functools.cache
@@ -136,6 +163,14 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):
         return False
+
+
+def _exists(path: Path) -> bool:
+    """Like ``Path.exists``, but True for a name that no file can have: its reader says why."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return True
 
 
 def _is_path(name: str) -> bool:

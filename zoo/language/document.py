@@ -73,6 +73,8 @@ def read(path: str | Path) -> Mapping:
             raise SpecError(f"{path}: not a file")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise SpecError(f"{_shown(path)}: no such file") from None
     except OSError as error:
         reason = error.strerror or error
         raise SpecError(f"{_shown(path)}: cannot read the file: {reason}") from None

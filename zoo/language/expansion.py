@@ -133,7 +133,8 @@ class _Expander:
         self, values: AnyMapping[str, Value], root: Block, scope: Scope
     ) -> tuple[Output, ...]:
         if root.output == "input":
-            scope.fail("the network has no layers, or its output is its input")
+            empty = "the network has no layers"
+            scope.fail("the output of the network is its input" if root.steps else empty)
         if self.options["num_classes"] == 0:
             return (Output("features", root.output),)
         outputs = []

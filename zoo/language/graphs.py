@@ -141,11 +141,13 @@ def left_out(graph: Graph) -> frozenset[str]:
 
 
 def checked_name(name: Any) -> str:
-    """Return the name of a model, or the path of a YAML file, as a text.
+    """Return the name of a model, or the path of a YAML file, as a string.
 
     Raises:
         InputError: It is neither.
     """
+    if isinstance(name, dict) and "zoo_graph" in name:
+        raise InputError("a model must be a graph, not its dict; use zoo.Graph.from_dict(data)")
     return arguments.path("a model", name, "a name or the path of a YAML file")
 
 

@@ -46,7 +46,7 @@ from zoo.ops.registry import hint, meant
 
 FORMAT = 1
 
-VERSION = exactly(FORMAT, f"{FORMAT}, the format version this zoo reads")
+VERSION = exactly(FORMAT, f"{FORMAT}, the format that this version of zoo reads")
 OPTIONAL_TEXT: Kind[str | None] = Nullable(TEXT)
 NOTHING: Mapping[str, Any] = {}
 
@@ -88,7 +88,7 @@ def _name(name: Any) -> str:
 def _as_op(word: Any) -> str:
     """Return the hint for an operation that is written in another field than ``op``."""
     name = meant(word) if isinstance(word, str) else None
-    return f"Write 'op: {name}' instead." if name else "It is called 'op'."
+    return f"Use 'op: {name}'." if name else "Use 'op'."
 
 
 def _correction(name: Any) -> str:

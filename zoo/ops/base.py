@@ -142,14 +142,19 @@ def map_of(shape: NodeShape) -> Map:
         ShapeError: It is not the shape of a map.
     """
     if not isinstance(shape, Map):
-        raise ShapeError(f"expected a map (channels, height, width), got {text_of(shape)}")
+        raise ShapeError(
+            "expected a feature map (channels, height, width), got a vector of "
+            f"{text_of(shape)} values; put the layer before flatten"
+        )
     return shape
 
 
 def vector_of(shape: NodeShape) -> Vector:
     """Return a shape that must be that of a vector; see :func:`map_of`."""
     if not isinstance(shape, Vector):
-        raise ShapeError(f"expected a vector, got {text_of(shape)}; put a flatten before it")
+        raise ShapeError(
+            f"expected a vector, got a feature map {text_of(shape)}; put a flatten before the layer"
+        )
     return shape
 
 

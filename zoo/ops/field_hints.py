@@ -22,7 +22,7 @@ _TRANSPOSED = "It belongs to transposed convolutions, which zoo does not have; l
 _CHANNELS = "It always works on channels; leave it out."
 _SLICES = "Write one 'slice' for each part, with its 'start' and 'stop'."
 _RUNNING = "Evaluation always uses running statistics; leave it out."
-_BOTH = "It is 'scale' and 'shift', both true or both false."
+_BOTH = "Use 'scale' and 'shift', both true or both false."
 _SLOPE = "The slope below 0 is always 0; leave it out if it is 0. zoo has no leaky relu."
 _THRESHOLD = "The threshold is always 0; leave it out if it is 0."
 _UNSCALED = "It is always 1; leave it out if it is 1."
@@ -92,7 +92,7 @@ _POOL = {
         ("pool", "pooltype", "poolingtype", "poolmode"), "Write {op: max_pool} or {op: avg_pool}."
     ),
     **dict.fromkeys(
-        ("roundmode", "poolingconvention"), "It is 'ceil_mode': true rounds up, false rounds down."
+        ("roundmode", "poolingconvention"), "Use 'ceil_mode': true rounds up, false rounds down."
     ),
 }
 
@@ -114,8 +114,8 @@ _NOTES: dict[str, dict[str, str]] = {
         ),
     },
     "batch_norm": {
-        "decay": "It is 'momentum', and momentum is 1 - decay.",
-        "movingaveragefraction": "It is 'momentum', and momentum is 1 - moving_average_fraction.",
+        "decay": "Use 'momentum', which is 1 - decay.",
+        "movingaveragefraction": "Use 'momentum', which is 1 - moving_average_fraction.",
         "affine": _BOTH,
         "fixgamma": "It is the opposite of 'scale'.",
         "useglobalstats": _RUNNING,
@@ -137,10 +137,10 @@ _NOTES: dict[str, dict[str, str]] = {
     "lrn": {
         **dict.fromkeys(
             ("depthradius", "radius"),
-            "It is 'size', and size is 2 * depth_radius + 1. TensorFlow does not divide alpha by "
+            "Use 'size', which is 2 * depth_radius + 1. TensorFlow does not divide alpha by "
             "the size: multiply its alpha by it.",
         ),
-        "bias": "It is 'k'. TensorFlow's alpha is not divided by the size, ONNX's is.",
+        "bias": "Use 'k'. TensorFlow's alpha is not divided by the size, ONNX's is.",
         "normregion": "The sum is always over channels; leave it out if it is ACROSS_CHANNELS.",
     },
     "relu": {
@@ -222,7 +222,7 @@ _NOTES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("axis", "numaxes", "dim"), _CHANNELS),
     },
     "slice": {
-        "length": "It is 'stop', and stop is start + length.",
+        "length": "Use 'stop', which is start + length.",
         **dict.fromkeys(
             ("step", "steps", "strides"), "It takes every channel; for others use 'select'."
         ),
@@ -234,11 +234,11 @@ _NOTES: dict[str, dict[str, str]] = {
     "pad_channels": {
         **dict.fromkeys(("mode", "paddingmode", "value", "constantvalues"), _ZEROS),
         **dict.fromkeys(("axis", "dim", "axes", "padfromleftaxis"), _CHANNELS),
-        "pads": "It is 'padding': a number or [before, after].",
+        "pads": "Use 'padding': a number or [before, after].",
     },
     "pad": {
         **dict.fromkeys(("mode", "value", "constantvalue", "constantvalues"), _ZEROS),
-        **dict.fromkeys(("cropping", "croppings"), "It is 'padding', in negative numbers."),
+        **dict.fromkeys(("cropping", "croppings"), "Use 'padding' with negative numbers."),
         **dict.fromkeys(
             ("axes", "padfromleftaxis"), "It always pads height and width; leave it out."
         ),
@@ -296,15 +296,15 @@ _GENERAL: dict[str, str] = {
     **dict.fromkeys("top tops output outputs".split(), _OUTPUT),
     "nobias": "It is the opposite of 'bias'.",
     "paddingmode": _ZEROS,
-    "pads": "It is 'padding', in another order: ONNX writes [top, left, bottom, right], zoo "
+    "pads": "Use 'padding', with another order: ONNX writes [top, left, bottom, right], zoo "
     "[top, bottom, left, right].",
     **dict.fromkeys(
         ("autopad", "padtype"),
-        "It is 'padding': SAME_UPPER is 'same', VALID is 0, and any other is written as "
+        "Use 'padding': SAME_UPPER is 'same', VALID is 0, and any other is written as "
         "[top, bottom, left, right].",
     ),
     **{
-        normalized(word): f"It is 'rate', and rate is 1 - {word}."
+        normalized(word): f"Use 'rate', which is 1 - {word}."
         for word in "keep_prob keep_rate keep_probability survival_prob survival_rate "
         "survival_probability".split()
     },
@@ -358,13 +358,13 @@ def field(op: str, key: str, fields: Container[str]) -> str | None:
 
     Example:
         >>> field("conv", "filters", ["out_channels"])
-        "It is called 'out_channels'."
+        "Use 'out_channels'."
     """
     plain = normalized(key)
     if plain in _NOTES.get(op, ()):
         return _NOTES[op][plain]
     for name in _FIELDS.get(plain, ()):
         if name in fields:
-            return f"It is called {name!r}."
+            return f"Use {name!r}."
     endings = (hint for ends, hint in _ENDINGS.items() if plain.endswith(ends))
     return _GENERAL.get(plain) or next(endings, None)

@@ -11,6 +11,9 @@ from zoo.ops.kinds import MISSING, Kind, Mismatch
 
 T = TypeVar("T")
 
+#: The message for a part of a value, which YAML takes for a key: ``{about: one, two}``.
+_SPLIT = "unknown field. Within { }, text that has a comma needs quotes. A list is written [3, 3]."
+
 
 class Field(Generic[T]):
     """A named value of a record; on an instance, its value.
@@ -100,7 +103,8 @@ class Record:
         for key in value:
             if key not in fields and key not in cls.tags:
                 if not cls.extra:
-                    raise Mismatch(cls.unknown(key), MISSING, key)
+                    split = value[key] is None and not key.isidentifier()
+                    raise Mismatch(_SPLIT if split else cls.unknown(key), MISSING, key)
                 extra[key] = value[key]
         for key, item in value.items():
             if key in fields:
@@ -122,11 +126,6 @@ class Record:
         """Return the error message for a key that is not a field."""
         if key == "<<":
             return "merge keys are not supported; write the fields, or use a variant"
-        if not key.replace("-", "_").isidentifier():
-            return (
-                "unknown field. Within { }, text that has a comma needs quotes. "
-                "A list is written [3, 3]."
-            )
         known = cls.known()
         return f"unknown field.{suggestion(key, known) or f' Known: {listed(known)}.'}"
 
@@ -138,7 +137,7 @@ class Record:
     @classmethod
     def missing(cls, key: str) -> Mismatch:
         """Return the mismatch for a missing field."""
-        return Mismatch("missing; it must be given", MISSING, key)
+        return Mismatch("required field is missing", MISSING, key)
 
     def to_dict(self, exclude: Collection[str] = (), exclude_none: bool = False) -> dict[str, Any]:
         """Return the fields as new plain data, by attribute, defaults included."""

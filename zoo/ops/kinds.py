@@ -25,6 +25,8 @@ _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 _NUMBERS = re.compile(r"[(\[]?[\d.]+(?: ?[x×, ] ?[\d.]+)+[)\]]?")  # 3x3 or (3, 3)
 _WORDS = dict.fromkeys(("none", "null", "auto", "default"), "For the default, leave it out.")
 
+_AS_IN_YAML = {None: "nothing", True: "true", False: "false"}
+
 #: The hint on a word where a number is expected.
 NAMED = "A value by name is written with a $."
 
@@ -76,12 +78,14 @@ def kind_or_value(value: Any) -> str:
     """Show a value in a message: the kind of a mapping or list, anything else quoted.
 
     Example:
-        >>> kind_or_value({"a": 1}), kind_or_value("two")
-        ('a mapping', "'two'")
+        >>> kind_or_value({"a": 1}), kind_or_value("two"), kind_or_value(None)
+        ('a mapping', "'two'", 'nothing')
     """
     if isinstance(value, dict):
         return "a mapping"
-    return "a list" if isinstance(value, list) else quoted(value)
+    if isinstance(value, list):
+        return "a list"
+    return _AS_IN_YAML[value] if value is None or isinstance(value, bool) else quoted(value)
 
 
 class Kind(ABC, Generic[T]):

@@ -24,6 +24,7 @@ from zoo.ops.arithmetic import (
 )
 
 MAX_NESTING = 20
+_END = "the end of the expression"
 
 #: Counts work; one unit is about the cost of touching one value.
 Spend = Callable[[int], None]
@@ -144,7 +145,8 @@ class _Parser:
                 return lookup(names, name)
 
         else:
-            raise ExpressionError(f"expected a value, got {token or 'the end'!r}")
+            shown = repr(token) if token else _END
+            raise ExpressionError(f"expected a value, got {shown}")
         return self.parts(value)
 
     def parts(self, value: Compute) -> Compute:
@@ -205,10 +207,9 @@ class _Parser:
         kind, token = self.advance()
         text = "" if expected == "end" else expected
         if kind not in ("end", "symbol", "word") or token != text:
-            shown = "the end" if kind == "end" else repr(token)
-            raise ExpressionError(
-                f"expected {'the end' if expected == 'end' else repr(expected)}, got {shown}"
-            )
+            shown = _END if kind == "end" else repr(token)
+            wanted = _END if expected == "end" else repr(expected)
+            raise ExpressionError(f"expected {wanted}, got {shown}")
 
 
 def _operation(symbol: str, left: Compute, right: Compute) -> Compute:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TypeVar
 
+from zoo.errors import ZooWarning, printable
 from zoo.ops import operation_hints
 from zoo.ops.base import Op
 
@@ -65,9 +66,9 @@ class Registry(Mapping[str, type[Op]]):
                 try:
                     entry.load()
                 except Exception as error:  # another package may raise anything
-                    problem = f"{type(error).__name__}: {error}"
+                    problem = printable(f"{type(error).__name__}: {error}")
                     message = f"the operation {entry.name!r} cannot be loaded: {problem}"
-                    warnings.warn(message, RuntimeWarning, stacklevel=2)
+                    warnings.warn(message, ZooWarning, stacklevel=2)
 
     def __getitem__(self, name: str) -> type[Op]:
         if name not in self._classes:
@@ -140,10 +141,10 @@ def hint(word: str) -> str | None:
 
     Example:
         >>> hint("swish"), hint("Conv2D")
-        ("It is called 'silu'.", "It is called 'conv'.")
+        ("Use 'silu'.", "Use 'conv'.")
     """
     plain = operation_hints.normalized(word)
     if name := meant(word):
         caveat = operation_hints.CAVEATS.get(plain)
-        return f"It is called {name!r}." + (f" {caveat}" if caveat else "")
+        return f"Use {name!r}." + (f" {caveat}" if caveat else "")
     return operation_hints.ABSENT.get(word.lower()) or operation_hints.ABSENT.get(plain)

@@ -98,7 +98,7 @@ def assert_same(
     """
     if not isinstance(level, str) or level not in LEVELS:
         hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
-        raise UnknownNameError(f"Unknown level {arguments.shown(level)}.{hint}")
+        raise UnknownNameError(f"unknown level {arguments.shown(level)}.{hint}")
     names = _check_names(names)
     tolerance = _check_tolerance(tolerance)
     x = _check_input(x)

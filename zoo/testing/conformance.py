@@ -1,10 +1,10 @@
-"""Checks any backend against everything that zoo requires of backends.
+"""Checks that a backend does everything that zoo requires of backends.
 
     python -m zoo.testing.conformance PACKAGE
 
 ``PACKAGE`` is a package with a ``DESCRIPTION``; see :mod:`zoo.backend.registry`. A missing
-capability is not a failure if the backend refuses it with a ``BackendError``. The exit status is 0
-if every claim holds, 1 if any fails, and 2 if there is no such backend.
+capability is not a failure if the backend raises a ``BackendError``. The exit status is 0 if all
+checks pass, 1 if any fails, and 2 if there is no such backend.
 """
 
 from __future__ import annotations
@@ -26,14 +26,11 @@ from zoo.backend import registry
 from zoo.backend.base import Backend
 from zoo.errors import BackendError, InputError, WeightsError, ZooError
 from zoo.graphs.graph import Graph
+from zoo.verification import tolerances
 from zoo.verification.comparison import error
 from zoo.verification.conditioned_weights import conditioned
 
-#: The largest error of a node in float64, relative to the largest value of that node.
-TOLERANCE = 1e-12
-#: The largest relative error of a directional derivative, against a difference quotient of the
-#: loss.
-GRADIENT_TOLERANCE = 1e-6
+TOLERANCE = tolerances.FORWARD["float64"]
 
 #: Networks that together contain every operation, at small sizes.
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -50,6 +47,8 @@ NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("efficientnet_b0", {"input_size": 64, "num_classes": 10}),
 )
 
+USAGE = "python -m zoo.testing.conformance PACKAGE"
+
 PASSED, LACKING, FAILED = "passed", "not supported", "failed"
 
 
@@ -59,7 +58,7 @@ class Result:
 
     Attributes:
         claim: What a backend must do, in words.
-        status: ``passed``, ``not supported`` (refused with a ``BackendError``) or ``failed``.
+        status: ``passed``, ``not supported`` (it raises a ``BackendError``) or ``failed``.
         note: A remark, such as the largest error or the reason of a failure.
     """
 
@@ -87,10 +86,13 @@ def check(package: str) -> Iterator[Result]:
     for claim, test in _CLAIMS.items():
         yield _run(claim, partial(test, name))
     for network, options in NETWORKS:
-        claim = f"every node of {network} within {TOLERANCE:g} of the NumPy reference, float64"
+        claim = f"{network}: every node is within {TOLERANCE:g} of the NumPy reference in float64"
         yield _run(claim, partial(_compare, name, backend, network, options))
-    yield _run("every operation is built, or refused by name", partial(_operations, backend))
-    yield _run("gradients agree with difference quotients", partial(_gradients, name, backend))
+    yield _run(
+        "every operation is supported, or raises an error that names it",
+        partial(_operations, backend),
+    )
+    yield _run("gradients agree with finite differences", partial(_gradients, name, backend))
 
 
 def _run(claim: str, test: Callable[[], str | None]) -> Result:
@@ -145,7 +147,7 @@ def _strict(backend: str) -> None:
             zoo.set_weights(model, invalid)
         except WeightsError:
             continue
-        _require(False, "weights that do not fit to be refused")
+        _require(False, "weights that do not fit to be rejected")
 
 
 def _predicts(backend: str) -> None:
@@ -161,7 +163,7 @@ def _predicts(backend: str) -> None:
         zoo.predict(model, x[:, :, 1:])
     except InputError:
         return
-    _require(False, "an input of another size to be refused")
+    _require(False, "an input of another size to be rejected")
 
 
 def _several_outputs(backend: str) -> None:
@@ -182,12 +184,12 @@ def _saves(backend: str) -> None:
 
 
 _CLAIMS: dict[str, Callable[[str], str | None]] = {
-    "initial weights are zoo's, bit for bit": _initial_weights,
-    "weights come back bit for bit": _round_trip,
-    "weights that do not fit are refused": _strict,
-    "predict takes NCHW, and refuses another size": _predicts,
-    "several outputs are a dict, in order": _several_outputs,
-    "models are saved and loaded": _saves,
+    "initial weights equal zoo's, bit for bit": _initial_weights,
+    "get_weights returns what set_weights set, bit for bit": _round_trip,
+    "set_weights rejects weights that do not fit": _strict,
+    "predict takes NCHW inputs, and rejects other sizes": _predicts,
+    "several outputs are returned as a dict, in order": _several_outputs,
+    "models can be saved and loaded": _saves,
 }
 
 
@@ -208,13 +210,13 @@ def _operations(backend: Backend) -> str:
     """Look up each operation in the backend's table, if it has one."""
     table = getattr(backend, "operations", None)
     if table is None:
-        return "it has no table of operations"
+        return "the backend has no table of operations"
     refused = [
         name
         for name, op in ops.OPS.items()
         if name not in table and not issubclass(op, ops.Composite)
     ]
-    return f"refused: {', '.join(refused)}" if refused else ""
+    return f"not supported: {', '.join(refused)}" if refused else ""
 
 
 def _gradients(name: str, backend: Backend) -> str:
@@ -236,11 +238,12 @@ def _gradients(name: str, backend: Backend) -> str:
     quotient = (shifted_loss(step) - shifted_loss(-step)) / (2 * step)
     deviation = abs(slope - quotient) / abs(quotient)
     expected_loss = _loss(graph, x, weights, labels)
-    _require(abs(loss - expected_loss) <= 1e-10 * abs(loss), f"a loss of {expected_loss:.6g}")
+    most = tolerances.GRADIENTS["float64"] * abs(loss)
+    _require(abs(loss - expected_loss) <= most, f"a loss of {expected_loss:.6g}")
     _require(input_gradient.shape == x.shape, f"a gradient of the input {list(x.shape)}")
     _require(
-        deviation <= GRADIENT_TOLERANCE,
-        f"the directional derivative within {GRADIENT_TOLERANCE:g}, got {deviation:.1e}",
+        deviation <= tolerances.DERIVATIVE,
+        f"the directional derivative within {tolerances.DERIVATIVE:g}, got {deviation:.1e}",
     )
     return f"relative error {deviation:.1e}"
 
@@ -260,8 +263,11 @@ def _require(holds: bool, expected: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Check the backend of a package, print the results, and return the exit status."""
-    if len(arguments) != 1:
-        print("usage: python -m zoo.testing.conformance PACKAGE", file=sys.stderr)
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(f"Usage: {USAGE}\n\n{__doc__}")
+        return 0
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print(f"error: expected one package. Usage: {USAGE}", file=sys.stderr)
         return 2
     os.environ.setdefault("JAX_ENABLE_X64", "1")  # or JAX would compute in float32
     failed = 0
@@ -273,7 +279,7 @@ def main(arguments: list[str]) -> int:
     except ZooError as problem:
         print(f"error: {problem}", file=sys.stderr)
         return 2
-    print(f"{failed} claim{'s' * (failed != 1)} failed" if failed else "every claim holds")
+    print(f"{failed} check{'s' * (failed != 1)} failed" if failed else "all checks passed")
     return 1 if failed else 0
 
 

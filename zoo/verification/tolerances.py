@@ -12,6 +12,9 @@ GRADIENTS = {"float32": 1e-4, "float64": 1e-10}
 #: the largest of them
 TRAINING = {"float32": 1e-4, "float64": 1e-8}
 
+#: The largest error of a directional derivative, relative to a difference quotient of the loss
+DERIVATIVE = 1e-6
+
 
 def table() -> list[tuple[str, str, float, str]]:
     """Return every tolerance, for a table.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from zoo.errors import suggestion
 from zoo.graphs.graph import Graph
+from zoo.language.graphs import checked_name, refuse_options
 from zoo.language.graphs import graph as build_graph
-from zoo.language.graphs import refuse_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +45,8 @@ def graph_to_show(function: str, model: Any, options: Mapping[str, Any]) -> Grap
         if option not in GraphOptions.__annotations__:
             hint = suggestion(option, GraphOptions.__annotations__)
             raise TypeError(f"{function}() got an unexpected keyword argument {option!r}.{hint}")
-    if isinstance(model, str | os.PathLike):
-        return build_graph(model, **options)
+    if isinstance(model, str | os.PathLike | dict):  # a dict is refused, with a hint
+        return build_graph(checked_name(model), **options)
     refuse_options(options)
     if isinstance(model, Graph):
         return model

@@ -49,5 +49,5 @@ def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> tuple[str, 
     raise WeightsError(
         f"{path}: its names and shapes are those of {' and of '.join(networks)}, which compute "
         f"different things with them. Name the network: zoo.build({first!r}, ..., weights=path) "
-        f"or zoo.build({rest[0]!r}, ..., weights=path); 'zoo convert --model {first}'"
+        f"or zoo.build({rest[0]!r}, ..., weights=path)"
     )

@@ -91,7 +91,7 @@ def check(init: str, dtype: Any, seed: int) -> str:
     for value, known, option in ((init, INITIALIZERS, "init"), (dtype, DTYPES, "dtype")):
         if not isinstance(value, str) or value not in known:
             hint = suggestion(value, known) or f" Known: {', '.join(known)}."
-            raise UnknownNameError(f"Unknown {option} {arguments.shown(value)}.{hint}")
+            raise UnknownNameError(f"unknown {option} {arguments.shown(value)}.{hint}")
     arguments.integer("seed", seed)
     return str(dtype)
 

@@ -122,7 +122,10 @@ def _located(
     is_tag = bool(re.fullmatch(r"\w+", rest)) and not os.path.exists(rest)
     if text in sources.sources() or (table and is_tag):
         if name is None:
-            raise InputError(f"{prefix} publishes several networks: give the name of a model, too")
+            raise InputError(
+                f"{prefix} publishes several networks; choose one with "
+                f"zoo.build(NAME, ..., weights={text!r})"
+            )
         return None, sources.source(prefix), rest or None
     path = Path(rest) if named else Path(text)
     there = os.path.exists(path) or os.path.exists(f"{path}.index")  # of TensorFlow

@@ -277,8 +277,8 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
         publishers = [t.title for t in identification.sources_of_format(opened.format)]
         network = "any network"
         advice = (
-            " If you know which network it is, give its name, too: the error then lists what does "
-            "not fit."
+            " If you know the network, name it with zoo.build(NAME, ..., weights=path): the error "
+            "then lists what does not fit."
         )
     if change := _change(opened.arrays):
         return f"{path}: {change}"
@@ -292,6 +292,6 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
         )
     return (
         f"{path}: the names of its {len(opened.arrays):,} arrays are not {compared}. The file has, "
-        f"for example: {examples}.{advice} Arrays of another code for the same network fit under "
-        "zoo's names: zoo.set_weights(model, arrays)."
+        f"for example: {examples}.{advice} To load the arrays of other code for the same network, "
+        "rename them to zoo's names: zoo.set_weights(model, arrays)."
     )

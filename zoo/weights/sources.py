@@ -225,5 +225,5 @@ def source(name: str) -> Source:
     """
     if name not in sources():
         hint = suggestion(name, sources()) or f" Known: {', '.join(sources())}."
-        raise UnknownNameError(f"Unknown source of weights {name[:200]!r}.{hint}")
+        raise UnknownNameError(f"unknown source of weights {name[:200]!r}.{hint}")
     return sources()[name]

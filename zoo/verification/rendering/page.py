@@ -10,6 +10,7 @@ from zoo.errors import BackendError
 from zoo.verification.rendering.terminal import (
     KINDS,
     LISTED_BY_BACKEND,
+    backends,
     by_backend,
     by_row,
     figure,
@@ -60,6 +61,7 @@ def page(report: Results) -> str:
         "report.html.jinja",
         report=report,
         summary=_summary(report),
+        compared=backends(report),
         titles=titles,
         matrix=_matrix(report),
         pictures=pictures,

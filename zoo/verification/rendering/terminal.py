@@ -50,16 +50,22 @@ def render(report: Results) -> Group:
 
 def verdict(report: Results) -> str:
     """Return the last line, which states whether the verification passed."""
-    count = len(report.compared)
     color, word = ("green", "PASS") if report.passed else ("red", "FAIL")
     text = (
-        f"[bold {color}]{word}[/] {report.model}: {count} backend{'s' * (count != 1)}, "
+        f"[bold {color}]{word}[/] {report.model}: {backends(report)}, "
         f"{len(report.nodes)} nodes, {report.dtype}, tolerance {report.tolerance:.1e} at every node"
     )
     if report.training:
         text += "; gradients"
         text += f", {report.training.steps} steps" if report.training.steps else ""
     return text + (f"; {len(report.checks)} additional checks" if report.checks else "")
+
+
+def backends(report: Results) -> str:
+    """Say how many backends were compared; one alone is compared with NumPy only."""
+    if len(report.compared) == 1:
+        return f"{report.compared[0].title} compared with the NumPy reference only"
+    return f"{len(report.compared)} backends"
 
 
 def _backends(report: Results) -> Table:
