@@ -1,6 +1,6 @@
 """Writes the generated tables of the documentation: python docs/tables.py [--check].
 
-They stand between markers in README.md and spec/README.md.
+They are between markers in README.md and spec/README.md.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def models() -> str:
 
 
 def largest() -> str:
-    """The models that tests hold by graph and shape only."""
+    """The models of which tests check only the graph and its shapes."""
     sys.path.insert(0, str(README.parent / "tests"))
     from counting import is_large
 
@@ -60,13 +60,13 @@ def largest() -> str:
 
 
 def operations() -> str:
-    """Every operation by framework, with the limits that each backend states."""
+    """Every operation by framework, with the limitations that each backend declares."""
     lines = [
         "| operation | " + " | ".join(TITLES.values()) + " |",
         "|---" * (len(TITLES) + 1) + "|",
     ]
     for op in ops.OPS:
-        cells = [registry.resolve(name).limits.get(op, "exact") for name in TITLES]
+        cells = [registry.resolve(name).limits.get(op, "yes") for name in TITLES]
         lines.append(f"| `{op}` | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -94,7 +94,7 @@ def _first_paragraph(op: type[ops.Op]) -> str:
 
 def published() -> str:
     """Every source of weights by framework; each cell is a test of tests/frameworks."""
-    headings = ["source", "networks", "files", "downloaded", *TITLES.values(), "licence"]
+    headings = ["source", "networks", "files", "downloaded", *TITLES.values(), "license"]
     lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for source in sources.sources().values():
         known = [
@@ -105,7 +105,7 @@ def published() -> str:
             _by_family(source.networks),
             ", ".join(f"`.{suffix}`" for suffix in source.formats),
             "all" if len(known) == len(source.networks) else _by_family(known) or "none",
-            *["exact"] * len(TITLES),
+            *["yes"] * len(TITLES),
             _licences(source),
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -113,7 +113,7 @@ def published() -> str:
 
 
 def _licences(source: sources.Source) -> str:
-    """A source's licence, or those of its networks by family."""
+    """A source's license, or those of its networks by family."""
     if not any(network.licence for network in source.networks.values()):
         return source.licence
     families: dict[str, dict[str, None]] = {}

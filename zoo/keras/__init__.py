@@ -42,7 +42,7 @@ DESCRIPTION = Description(
     convention=convention(PARAMETERS, "HWC", ["*seed_generator_state"], numbered=True),
     formats=("h5",),
     level="full",
-    limits={"conv": "exact, except for stride and dilation both above 1 with no common divisor"},
+    limits={"conv": "yes, except for a stride and a dilation above 1 without a common divisor"},
     optimizer_notes={
         "SGD": ("decouples weight decay from the momentum, and keeps the learning rate in float32"),
         "Adam": (
