@@ -26,7 +26,7 @@ class Activation(Op):
 
     @classmethod
     def cases(cls, draw: Draw) -> Case:
-        """Draw a map or a flattened map, with values well beyond the bends of the function."""
+        """Draw a map or a flattened map, with values well beyond the kinks of the function."""
         layers: list[dict[str, Any]] = [{"op": "scale", "factor": 5}, {"op": cls.op}]
         if boolean(draw):
             layers = [{"op": "flatten"}, *layers, {"op": "linear", "out_features": 2}]
@@ -74,7 +74,7 @@ class Tanh(Activation):
 
 @operation("hard_sigmoid", family="activation")
 class HardSigmoid(Activation):
-    """relu6(x + 3) / 6. (The one of Keras 2 and of TensorFlow has a slope of 0.2.)
+    """relu6(x + 3) / 6. (That of Keras 2 and TensorFlow has a slope of 0.2.)
 
     Source: Howard et al., Searching for MobileNetV3, https://arxiv.org/abs/1905.02244
     """
@@ -85,7 +85,7 @@ class HardSigmoid(Activation):
 
 
 class Gated(Composite, Activation):
-    """An activation that multiplies its input by another activation of it."""
+    """An activation that multiplies its input by another activation of the input."""
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         return Composite.infer(self, inputs, layout)
@@ -120,7 +120,7 @@ class SiLU(Gated):
 
 @operation("gelu", family="activation")
 class GELU(Activation):
-    """x times the normal distribution's cumulative function: x / 2 (1 + erf(x / sqrt 2)).
+    """x times the normal cumulative distribution function: x / 2 (1 + erf(x / sqrt 2)).
 
     Source: Hendrycks and Gimpel, Gaussian Error Linear Units, https://arxiv.org/abs/1606.08415
     """

@@ -16,7 +16,7 @@ from zoo.ops.registry import operation
 
 @operation("affine", family="arranging", words=("LayerScale", "layer_scale"))
 class Affine(Op):
-    """Each channel times a weight of its own, plus a bias of its own; layer scale is one.
+    """Multiplies each channel by a weight, and adds a bias to it. Layer scale is one.
 
     Attributes of the node: num_features, shift, scale_init. Parameters: weight, and bias if shift,
     each [channels].

@@ -21,10 +21,10 @@ from zoo.ops.registry import operation
     words=("BatchNorm", "BatchNormalization", "BatchNormalisation", "BatchNorm2d", "bn"),
 )
 class BatchNorm(Op):
-    """Normalizes each channel by the batch's statistics in training, by running ones in evaluation.
+    """Normalizes each channel: in training by the batch's statistics, in evaluation by running ones.
 
-    In training the biased variance of the batch normalizes and also enters the running variance:
-    ``running = (1 - momentum) * running + momentum * batch``. (PyTorch's own layer puts the
+    In training, the biased variance of the batch is used, also for the running variance:
+    ``running = (1 - momentum) * running + momentum * batch``. (PyTorch's own layer uses the
     unbiased variance there.)
 
     Attributes of the node: num_features, eps, momentum, scale, shift. Parameters: weight if scale,
@@ -45,7 +45,7 @@ class BatchNorm(Op):
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         if layout:
             raise ShapeError(
-                "a batch norm of a flattened map is not defined; put it before flatten"
+                "batch norm is not defined for a flattened map; put it before flatten"
             )
         if self.eps <= 0:
             raise ShapeError(f"eps must be above 0, got {self.eps}")

@@ -17,7 +17,7 @@ from zoo.ops.registry import operation
 
 @operation("slice", family="arranging", words=("narrow",))
 class Slice(Op):
-    """The channels from `start` up to, but without, `stop`.
+    """The channels from `start` up to, but not including, `stop`.
 
     Attributes of the node: start, stop.
     """

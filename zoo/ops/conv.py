@@ -22,7 +22,7 @@ from zoo.ops.windows import pad, place, rounding, view
     words=("conv2d", "convolution", "Convolution2D", "DepthwiseConv2D", "depthwise_conv"),
 )
 class Conv(Op):
-    """A two-dimensional cross-correlation; depthwise where `groups` is the input's channels.
+    """A two-dimensional cross-correlation; depthwise if `groups` is the number of input channels.
 
     Attributes of the node: in_channels, out_channels, kernel_size, stride, padding, dilation,
     groups, bias. Where an input of another size may be padded in another way, also rounding:
@@ -43,7 +43,7 @@ class Conv(Op):
         kernel, stride, dilation = map(pair, (self.kernel_size, self.stride, self.dilation))
         if channels % self.groups or self.out_channels % self.groups:
             raise ShapeError(
-                f"{channels} input and {self.out_channels} output channels do not divide into "
+                f"{channels} input and {self.out_channels} output channels cannot be divided into "
                 f"{self.groups} groups"
             )
         windows = place((size[0], size[1]), kernel, stride, self.padding, dilation)

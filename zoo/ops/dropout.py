@@ -20,7 +20,7 @@ class _Dropping(Op):
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         if self.rate == 1:
-            raise ShapeError("a rate of 1 drops everything; expected less")
+            raise ShapeError("a rate of 1 drops everything; expected a rate below 1")
         return Inferred(inputs[0], {"rate": float(self.rate)}, layout=layout)
 
     @staticmethod
@@ -34,7 +34,7 @@ class _Dropping(Op):
 
 @operation("dropout", family="regularization")
 class Dropout(_Dropping):
-    """In training drops values with probability `rate` and divides the others by 1 - rate.
+    """In training, drops values with probability `rate`, and divides the others by 1 - rate.
 
     In evaluation it does nothing. Attributes of the node: rate.
     """
@@ -44,7 +44,7 @@ class Dropout(_Dropping):
     "stochastic_depth", family="regularization", words=("drop_path", "DropConnect", "DropPath")
 )
 class StochasticDepth(_Dropping):
-    """In training drops examples whole with probability `rate` and divides others by 1 - rate.
+    """In training, drops whole examples with probability `rate`; divides the others by 1 - rate.
 
     In evaluation it does nothing. Attributes of the node: rate.
 

@@ -13,7 +13,7 @@ from zoo.ops.registry import operation
 
 @operation("flatten", family="arranging")
 class Flatten(Op):
-    """A map as a vector, in CHW order.
+    """Turns a map into a vector, in CHW order.
 
     No attributes; the node's layout is the shape of the map.
     """

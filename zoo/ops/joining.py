@@ -32,7 +32,7 @@ class _Join(Op):
 
 @operation("concat", family="joining", words=("Concatenate", "cat", "concatenation"))
 class Concat(_Join):
-    """Inputs one after the other along the channels.
+    """Joins the inputs along the channels.
 
     No attributes.
     """
@@ -52,7 +52,7 @@ class Concat(_Join):
 
 @operation("add", family="joining", words=("Eltwise", "elementwise_add", "plus", "addition"))
 class Add(_Join):
-    """The sum of inputs of one shape.
+    """The sum of inputs of the same shape.
 
     No attributes.
     """
@@ -62,7 +62,7 @@ class Add(_Join):
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         if len(set(inputs)) > 1:
             sizes = ", ".join(map(text_of, inputs))
-            raise ShapeError(f"only inputs of one shape can be added, got {sizes}")
+            raise ShapeError(f"only inputs of the same shape can be added, got {sizes}")
         return Inferred(inputs[0], layout=layout)
 
     @staticmethod
@@ -75,7 +75,7 @@ class Add(_Join):
 
 @operation("multiply", family="joining", words=("Mul", "elementwise_mul", "times", "product"))
 class Multiply(_Join):
-    """The product of inputs of one shape, or of a map and one value for each channel.
+    """The product of inputs of the same shape, or of a map and one value for each channel.
 
     The latter is the gate of squeeze-and-excitation. No attributes.
     """
@@ -88,7 +88,7 @@ class Multiply(_Join):
         if not set(inputs) <= {largest, gate}:
             sizes = ", ".join(map(text_of, inputs))
             raise ShapeError(
-                f"only inputs of one shape, or of one pixel a channel, can be multiplied: {sizes}"
+                f"only inputs of the same shape, or with one pixel in each channel, can be multiplied: {sizes}"
             )
         return Inferred(largest, layout=layout)
 

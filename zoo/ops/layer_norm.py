@@ -35,7 +35,7 @@ class LayerNorm(Op):
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         if layout:
             raise ShapeError(
-                "a layer norm of a flattened map is not defined; put it before flatten"
+                "layer norm is not defined for a flattened map; put it before flatten"
             )
         if self.eps <= 0:
             raise ShapeError(f"eps must be above 0, got {self.eps}")

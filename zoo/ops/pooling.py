@@ -20,7 +20,7 @@ from zoo.ops.windows import Windows, adaptive, pad, place, rounding, view
 
 class _Pool(Op):
     kernel_size = Field(PAIR)
-    stride = Field(Nullable(PAIR), None, doc="the kernel's size if not given")
+    stride = Field(Nullable(PAIR), None, doc="by default, the kernel size")
     padding = Field(PADDING, 0)
     ceil_mode = Field(BOOLEAN, False)
 
@@ -34,7 +34,7 @@ class _Pool(Op):
         alone = any(p >= k for p, k in zip(windows.stated, extents, strict=True))
         if alone and not padding_only:
             stated = list(windows.stated)
-            raise ShapeError(f"padding {stated} leaves a window with nothing but padding")
+            raise ShapeError(f"with padding {stated}, a window has nothing but padding")
         return windows, {
             "kernel_size": kernel,
             "stride": stride,
@@ -56,7 +56,7 @@ class _Pool(Op):
 
 @operation("max_pool", family="pooling", words=("MaxPooling2D", "MaxPool2d", "max_pooling"))
 class MaxPool(_Pool):
-    """The largest value of each window; padding never wins.
+    """The largest value of each window; padding is never the largest.
 
     Attributes of the node: kernel_size, stride, padding, rounding (see ``conv``), and symmetric:
     ``(pad height, pad width, ceil_mode)`` with which PyTorch's and Paddle's own layer has the same
@@ -83,7 +83,7 @@ class MaxPool(_Pool):
     words=("AveragePooling2D", "AvgPool2d", "AveragePool", "mean_pool"),
 )
 class AvgPool(_Pool):
-    """The mean of each window; what `ceil_mode` adds beyond the padding is never counted.
+    """The mean of each window; padding that `ceil_mode` adds is never counted.
 
     Attributes of the node: kernel_size, stride, padding, rounding (see ``conv``), and counted: the
     part of the padding that counts, as (top, bottom, left, right), or None where all of it does and
