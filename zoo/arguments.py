@@ -1,4 +1,4 @@
-"""Checks the arguments of public functions, at the edge, before any framework sees them.
+"""Checks the arguments of public functions before they reach a framework.
 
 Each function returns the argument in the form that the rest of zoo uses, or raises an InputError
 that names the argument, what it must be, and what it is.
@@ -16,7 +16,7 @@ from zoo.errors import InputError, quoted
 if TYPE_CHECKING:
     import numpy as np
 
-#: Values that a message quotes. Of others it gives the type, because their text may be long.
+#: Values that a message quotes. Of others it gives the type, because their repr may be long.
 _QUOTED = (bool, int, float, complex, str, bytes, list, tuple, dict, os.PathLike, type(None))
 
 
@@ -55,11 +55,11 @@ def flag(name: str, value: Any) -> bool:
     return value
 
 
-def text(name: str, value: Any, expected: str = "text") -> str:
-    """Return a text.
+def text(name: str, value: Any, expected: str = "a string") -> str:
+    """Return a string.
 
     Raises:
-        InputError: It is not a text.
+        InputError: It is not a string.
     """
     if not isinstance(value, str):
         raise wrong(name, expected, value)
@@ -67,10 +67,10 @@ def text(name: str, value: Any, expected: str = "text") -> str:
 
 
 def texts(name: str, value: Any, expected: str) -> list[str]:
-    """Return one or several texts as a list.
+    """Return one or several strings as a list.
 
     Raises:
-        InputError: It is neither a text nor several.
+        InputError: It is neither a string nor several.
 
     Example:
         >>> texts("nodes", "conv1", "names"), texts("nodes", ("a", "b"), "names")
@@ -85,7 +85,7 @@ def texts(name: str, value: Any, expected: str) -> list[str]:
 
 
 def path(name: str, value: Any, expected: str = "the path of a file") -> str:
-    """Return a path as a text.
+    """Return a path as a string.
 
     Raises:
         InputError: It is not a path, or empty.
@@ -119,7 +119,7 @@ def integer(name: str, value: Any) -> int:
         InputError: It is not an integer.
     """
     number = as_integer(value)
-    if number is None or number.bit_length() > MAX_BITS:  # Python prints no endless integers
+    if number is None or number.bit_length() > MAX_BITS:  # Python refuses to print huge integers
         raise wrong(name, "an integer", value)
     return number
 
@@ -137,7 +137,7 @@ def positive(name: str, value: Any) -> int | None:
 
 
 def as_integer(value: Any) -> int | None:
-    """Return an integer, or None if the value is none. An array of one integer is no integer."""
+    """Return an integer, or None if the value is not one. An array of one integer is not one."""
     if isinstance(value, bool) or getattr(value, "shape", ()) != ():
         return None
     try:
@@ -147,10 +147,10 @@ def as_integer(value: Any) -> int | None:
 
 
 def array(name: str, value: Any, expected: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
-    """Return a NumPy array of whatever NumPy takes, such as lists or a tensor on the CPU.
+    """Return a NumPy array of anything that NumPy accepts, such as lists or a tensor on the CPU.
 
     Raises:
-        InputError: NumPy does not take it; for example, it is a ragged list.
+        InputError: NumPy does not accept it; for example, because it is a ragged list.
     """
     import numpy as np  # the list of models is printed without it
 

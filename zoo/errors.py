@@ -104,7 +104,7 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Cut the middle out of a text that is longer than ``most`` characters."""
+    """Cut the middle out of a string that is longer than ``most`` characters."""
     if len(text) <= most:
         return text
     end = (most - 3) // 2

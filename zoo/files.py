@@ -1,8 +1,8 @@
-"""Writes files atomically: completely or not at all; and folders for work that may be killed.
+"""Writes files atomically, completely or not at all, and makes scratch folders.
 
-Work that is killed cannot remove what it has begun. So it is done in a folder that holds a lock
-file; the lock ends with the process, however that ends, and the next work removes the folders whose
-locks have ended. A lock, unlike the number of a process, is never somebody else's later.
+A process that is killed cannot clean up. So it works in a folder with a lock file. The system
+releases the lock when the process ends, for whatever reason, and the next process removes folders
+whose locks are free. Unlike a process ID, a lock is never reused by another process.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> I
 
     If the process is killed instead, the next call with the same parent and prefix removes it. It
     removes only folders that this function made, for this user and on this machine: elsewhere, the
-    locks of this machine may not be seen.
+    locks of this machine may not be visible.
 
     Args:
         parent: The folder to make it in; it must exist.
         prefix: What its name begins with.
-        mode: Who may use it, of those that the umask admits.
+        mode: The permissions of the folder, before the umask.
 
     Yields:
         The folder.
@@ -61,7 +61,7 @@ def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> I
     for _ in range(_ATTEMPTS):
         folder = Path(parent) / f"{prefix}{secrets.token_hex(4)}"
         folder.mkdir(mode)
-        # Before the lock is held, another process may take the folder for abandoned.
+        # Until the lock is held, another process may consider the folder abandoned.
         with suppress(FileNotFoundError):
             if (lock := _open_locked(folder / _LOCK)) is not None:
                 break
@@ -70,7 +70,7 @@ def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> I
     try:
         yield folder
     finally:
-        if fcntl is None:  # Windows removes no open file
+        if fcntl is None:  # Windows does not remove open files
             os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
         if fcntl is not None:
@@ -79,11 +79,11 @@ def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> I
 
 @contextmanager
 def taking_turns(path: Path, wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Wait until no other process is in such a block for the same path.
+    """Run a block while no other process runs such a block for the same path.
 
     Args:
-        path: The lock file; it exists only meanwhile. Its folder must exist.
-        wait: Called once if there is something to wait for.
+        path: The lock file, which exists only during the block. Its folder must exist.
+        wait: Called once before waiting for another process.
 
     Raises:
         OSError: The file cannot be made.
@@ -100,7 +100,7 @@ def taking_turns(path: Path, wait: Callable[[], None] = lambda: None) -> Iterato
     try:
         yield
     finally:
-        with suppress(PermissionError):  # Windows removes no open file
+        with suppress(PermissionError):  # Windows does not remove open files
             path.unlink(missing_ok=True)
         os.close(lock)
 
@@ -109,7 +109,10 @@ def _remove_abandoned(parent: Path, prefix: str) -> None:
     """Remove the folders of processes that were killed."""
     name = re.compile(re.escape(prefix) + "[0-9a-f]{8}")
     folders = []
-    with suppress(OSError), os.scandir(parent) as entries:  # it may be writable, but not readable
+    with (
+        suppress(OSError),
+        os.scandir(parent) as entries,
+    ):  # it may not be readable
         folders = [Path(entry.path) for entry in entries if name.fullmatch(entry.name)]
     for folder in folders:
         with suppress(OSError):  # somebody else's, or being removed by another process

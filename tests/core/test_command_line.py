@@ -172,7 +172,7 @@ def test_a_usage_error_is_one_line(capsys, monkeypatch):
 def test_a_level_that_needs_two_backends_says_which_are_there(monkeypatch):
     monkeypatch.setattr(registry, "is_installed", lambda entry: entry.name == "torch")
     for backends, found in (
-        ("torch", "torch is the only one requested; name another, too"),
+        ("torch", "only torch was requested; name another one, too"),
         (["torch", "flax"], "of torch, flax, only torch is installed"),
     ):
         with pytest.raises(zoo.InputError, match=f"needs two; {found}"):

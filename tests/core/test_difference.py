@@ -20,7 +20,7 @@ def words(difference):
 def test_a_network_is_the_same_as_itself():
     difference = zoo.diff("googlenet", "googlenet")
     assert not difference
-    assert str(difference) == "googlenet and googlenet are the same network"
+    assert str(difference) == "No differences."
 
 
 def test_two_files_of_one_name(spec_file, tmp_path):

@@ -137,7 +137,7 @@ FREE = [
     for path in sorted(ROOT.rglob("*.py"))
     # The examples of the others need a framework; they run with the frameworks' tests.
     if path.relative_to(ROOT).parts[0] not in (*FRAMEWORKS, "__main__.py", "__init__.py", "api")
-    and path.name != "storage.py"
+    and path.name not in ("storage.py", "verify.py")
     and path.parent.name != "testing"
 ]
 

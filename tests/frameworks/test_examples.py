@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
     "module",
     [
         *("zoo", "zoo.api.models", "zoo.api.preprocessing", "zoo.api.running", "zoo.api.storage"),
-        "zoo.testing",
+        *("zoo.api.conversion", "zoo.api.heads", "zoo.api.networks", "zoo.api.listing"),
+        *("zoo.testing", "zoo.verification.verify"),
     ],
 )
 def test_docstrings(module):

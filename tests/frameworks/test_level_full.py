@@ -65,7 +65,7 @@ def test_level_full(layers, spec_file):
 def test_what_raises_has_failed_unless_a_limit_is_stated():
     crashed = Check("form", "to_static", "paddle", note="RuntimeError: crashed")
     assert not crashed.passed
-    assert crashed.problem == "form to_static: no result: RuntimeError: crashed"
+    assert crashed.problem == "execution mode to_static: no result: RuntimeError: crashed"
     limit = "PaddlePaddle has no float16 convolution kernel on the CPU"
     assert Check("precision", "float16", "paddle", note=limit, limit=limit).passed
     assert Check("precision", "float16", "torch", error=0.1).passed, "reported only"

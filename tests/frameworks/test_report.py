@@ -67,12 +67,12 @@ def test_a_page_in_a_browser(report, shown_at, browser, width):
     assert cells(browser, "training")[0][1] == f"{report.training.pairs[0].loss:.1e}"
     pictures = browser.find_elements("css selector", "svg")
     assert [p.get_attribute("aria-label") for p in pictures] == [
-        "Error of every node against NumPy in float64",
+        "Error of every node compared with NumPy in float64",
         "Training losses with SGD",
         "Training losses with Adam",
         "Differences of weights with SGD",
         "Differences of weights with Adam",
-        "Float32 against float64 in training",
+        "Float32 compared with float64 in training",
     ]
     curves = [p.rect for p in browser.find_elements("css selector", "#curves svg")]
     across = 2 if width == 1100 else 1  # losses above differences, or all in one column
@@ -235,7 +235,7 @@ def test_a_page_says_what_is_wrong(report, browser, tmp_path):
     problems = [e.text for e in browser.find_elements("css selector", "li.fail")]
     assert problems == [
         f"PyTorch: {text}",
-        "PyTorch: form torch.compile: error 5.0e-01 at output logits, allowed 1.0e-12",
+        "PyTorch: execution mode torch.compile: error 5.0e-01 at output logits, allowed 1.0e-12",
     ]
     assert "not installed" in cells(browser, "backends")[0]
 

@@ -249,7 +249,7 @@ def test_training_agrees_and_is_reported(spec_file):
     assert all(0 < drift[-1] < 1e-2 for drift in found.drift.values())
     text = str(report)
     assert "10 steps of SGD (0.01) and Adam (0.001)" in text
-    assert "float32 against float64 after 10 steps" in text
+    assert "float32 compared with float64 after 10 steps" in text
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["training"]["steps"] == 10
 
 

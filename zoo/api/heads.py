@@ -42,7 +42,7 @@ def reset_head(
     Raises:
         InputError: Neither ``num_classes`` nor ``classes`` is given, or one is invalid.
         BackendError: zoo did not build the model.
-        WeightsError: A layer was exchanged for one of another kind.
+        WeightsError: A layer was replaced with one of another type.
 
     Example:
         >>> import zoo

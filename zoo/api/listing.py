@@ -19,7 +19,7 @@ def list_models(pattern: str | None = None) -> list[str]:
         Names, family by family.
 
     Raises:
-        InputError: The pattern is not a text.
+        InputError: The pattern is not a string.
 
     Example:
         >>> import zoo

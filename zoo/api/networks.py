@@ -1,4 +1,4 @@
-"""Which network a model is now: its graph and its weights, also after a layer was exchanged."""
+"""Which network a model is now: its graph and its weights, also after a layer was replaced."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def graph_of(model: Any) -> Graph:
 
     Args:
         model: A model that zoo built, or a wrapper around one. A linear classifier in it may have
-            been exchanged for one of another size.
+            been replaced with one of another size.
 
     Returns:
         The graph that it was built from, with the number of classes that it has now.
 
     Raises:
         BackendError: zoo did not build the model, or saving and loading it lost the graph.
-        WeightsError: A layer was exchanged for one of another kind, or with other settings.
+        WeightsError: A layer was replaced with one of another type, or has other settings.
 
     Example:
         >>> import torch, zoo
@@ -54,7 +54,7 @@ def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
 
     Raises:
         BackendError: zoo did not build the model.
-        WeightsError: A layer was exchanged for one of another kind or shape, or with other
+        WeightsError: A layer was replaced with one of another type or shape, or has other
             settings.
     """
     backend, model, graph = find_built(model)
@@ -65,7 +65,7 @@ def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
         {p.name: p.shape for p in network.parameters},
         {name: (array.shape, array.dtype.name) for name, array in arrays.items()},
         subject=f"the weights that this {network.name} now has",
-        hint="A layer was exchanged. zoo.build makes models with other options, such as "
+        hint="A layer was replaced. zoo.build makes models with other options, such as "
         "num_classes; a spec of your own can describe any other layer.",
     )
     return network, arrays
@@ -85,7 +85,7 @@ def _with_its_classes(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
 
 
 def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
-    """Reject a model with a layer of another kind: zoo does not know what that computes."""
+    """Reject a model with a layer of another type: zoo does not know what that computes."""
     kernels = backend.operations
     built = graph if kernels is None else opened(graph, kernels)
     expected = backend.expected_layers(built)
@@ -110,12 +110,12 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
 
 
 def _settings(backend: Backend, layer: Any) -> dict[str, Any]:
-    """Return what a layer computes with besides its weights."""
+    """Return the settings that affect what a layer computes, besides its weights."""
     return {name: value for name, value in vars(layer).items() if name in backend.SETTINGS}
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting in the one form of those that frameworks allow: one number for equal ones.
+    """Return a setting in a normal form: one number instead of several equal ones.
 
     Example:
         >>> _plain([1, 1, 1, 1]), _plain(((0, 1), (0, 1))), _plain("valid")

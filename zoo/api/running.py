@@ -48,7 +48,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
     backend, _, network = find_built(model)
     if network.options["num_classes"] == 0:
         raise InputError(
-            f"this {network.name} has no classifier, and so no loss; zoo.reset_head gives it one"
+            f"this {network.name} has no classifier, so it has no loss; zoo.reset_head adds one"
         )
     logits = network.named(outputs)[network.outputs[0].name]
     shape = tuple(getattr(logits, "shape", ()))
@@ -68,7 +68,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
 def predict(model: Any, x: Array) -> Array | dict[str, Array]:
     """Run a model of any backend on NumPy arrays, in evaluation mode and without gradients.
 
-    The model's mode is restored afterwards. Each framework runs in its usual fast way: inference
+    The model's mode is restored afterwards. Each framework uses its usual fast way: inference
     mode in PyTorch, a compiled function in Keras, a jitted one in Flax.
 
     Args:
@@ -110,7 +110,7 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
 
     Raises:
         UnknownNameError: The model has no such node.
-        InputError: x does not have the shape that the model was built for; ``nodes`` are no names.
+        InputError: x does not have the shape that the model was built for; ``nodes`` are not names.
         BackendError: The model was not built by zoo.
 
     Example:
@@ -148,7 +148,7 @@ def extractor(model: Any, nodes: str | Iterable[str]) -> Any:
 
     Raises:
         UnknownNameError: The model has no such node.
-        InputError: ``nodes`` are no names, or there are none.
+        InputError: ``nodes`` are not names, or there are none.
         BackendError: The model was not built by zoo.
 
     Example:
@@ -167,7 +167,7 @@ def extractor(model: Any, nodes: str | Iterable[str]) -> Any:
 
 @contextmanager
 def _explained(model: Any) -> Iterator[None]:
-    """Name the layer that was changed, if that is why a model that zoo built cannot be run."""
+    """If a model cannot be run because a layer was changed, raise an error that names the layer."""
     try:
         yield
     except ZooError:

@@ -13,9 +13,9 @@ from zoo.cli.terminal import err, escape
 def progress() -> Iterator[Callable[[str], None]]:
     """Show the steps of a command on standard error while it works.
 
-    On a terminal, the current step is shown beside a spinner, which disappears at the end. In a log
-    file or a pipe, each step is a separate line, so the log shows the progress. Nothing is shown
-    before the first step, so that a mistake in the arguments is all that a user sees.
+    On a terminal, a spinner shows the current step, and disappears at the end. In a log file or a
+    pipe, each step is a separate line. Nothing is shown before the first step, so that a user who
+    made a mistake in the arguments sees only the error.
 
     Yields:
         A function to call with each step.
@@ -43,5 +43,5 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 
 def _print_line(step: str) -> None:
-    with suppress(OSError):  # the work goes on even if nobody reads about it
+    with suppress(OSError):  # the work continues even if nobody can read this
         print(step, file=sys.stderr, flush=True)

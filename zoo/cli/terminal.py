@@ -54,7 +54,7 @@ err = cast("Console", _Deferred(stderr=True))
 
 
 def escape(text: str) -> str:
-    """Escape rich's markup in a text."""
+    """Escape rich's markup in a string."""
     from rich.markup import escape
 
     return escape(text)

@@ -26,7 +26,7 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
 
     Raises:
         BackendError: The model does not know its graph, which is needed to determine layouts; or a
-            layer was exchanged for one with other parameters, or added.
+            layer was replaced with one that has other parameters, or added.
     """
     graph = getattr(model, "zoo_graph", None)
     if not isinstance(graph, Graph):

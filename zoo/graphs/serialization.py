@@ -153,7 +153,7 @@ class Reader:
 
     def text(self) -> str:
         if not isinstance(self.value, str):
-            self.fail("text")
+            self.fail("a string")
         return self.value
 
     def texts(self) -> tuple[str, ...]:

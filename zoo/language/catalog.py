@@ -127,7 +127,9 @@ def _read_source(key: str, document: Mapping, path: Path, chain: tuple[Path, ...
     if source is None or source.resolve() in chain:
         names = {file.stem for f in folders for file in f.glob("*.yaml")}
         file = f"{shortened(name, MAX_QUOTED)}.yaml"
-        unknown = f"no {file} beside this file or among zoo's.{suggestion(name, names)}"
+        unknown = (
+            f"there is no {file} in the same folder or among zoo's specs.{suggestion(name, names)}"
+        )
         raise error(document, (key,), f"a cycle: {file} needs this file" if source else unknown)
     return _read(source, chain)
 

@@ -68,7 +68,7 @@ def graph(
 
 
 def refuse_options(names: Iterable[str]) -> None:
-    """Refuse options beside a graph or a model.
+    """Reject options in addition to a graph or a model.
 
     Raises:
         InputError: There are some.
@@ -128,7 +128,7 @@ def with_options(graph: Graph, **changes: Any) -> Graph:
 def left_out(graph: Graph) -> frozenset[str]:
     """Return the names of the parameters of the classifiers that a graph omits.
 
-    They are those of auxiliary heads, and of the classifier of a graph of no classes.
+    They are those of auxiliary heads, and of the classifier if the graph has none.
     """
     headless = graph.options["num_classes"] == 0
     if not graph.omitted and not headless:

@@ -52,7 +52,7 @@ def text() -> str:
 
 
 def write() -> Path:
-    """Write the index beside the specs and return its path."""
+    """Write the index to the folder of the specs, and return its path."""
     path = shipped.folder() / shipped.INDEX
     path.write_text(text(), encoding="utf-8")
     return path

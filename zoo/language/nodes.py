@@ -49,7 +49,7 @@ def make(op: Op, sources: Sequence[Value], scope: Scope) -> Node:
     op = _computed(op, scope)
     layouts = {source.layout for source in sources}
     if len(layouts) > 1:
-        scope.fail("it joins flattened maps of different shapes; join the maps, then flatten")
+        scope.fail("it joins flattened maps of different shapes; join the maps before flatten")
     shapes = tuple(source.shape for source in sources)
     try:
         inferred = op.infer(shapes, layouts.pop())
@@ -69,7 +69,7 @@ def make(op: Op, sources: Sequence[Value], scope: Scope) -> Node:
 
 
 def has_no_outputs(op: Op, scope: Scope) -> bool:
-    """Tell whether an operation states 0 outputs, as the classifier of no classes does.
+    """Tell whether an operation states 0 outputs, as the classifier does if it is omitted.
 
     Raises:
         SpecError: An expression has an invalid value.

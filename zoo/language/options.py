@@ -16,7 +16,7 @@ _NAMES = "a list of the names of the classes"
 class Chosen(NamedTuple):
     """The options that a caller chose; None stands for the value in the spec.
 
-    No classes, 0, stand for a network without its classifier. ``classes`` are their names.
+    A ``num_classes`` of 0 stands for the network without its classifier. ``classes`` are the names.
     """
 
     aux: bool = False
@@ -56,7 +56,7 @@ def names(value: Any) -> tuple[str, ...]:
     """Return the names of classes.
 
     Raises:
-        InputError: They are not a list of at least one text.
+        InputError: They are not a list of at least one string.
 
     Example:
         >>> names(["cat", "dog"])

@@ -180,7 +180,7 @@ class Table(Record):
     notes = Field(
         MappingOf(MappingOf(TEXT, names=False)),
         NOTHING,
-        doc="row: why figures in it contradict the computed ones",
+        doc="row: why its figures differ from the computed ones",
     )
 
 
@@ -239,7 +239,7 @@ class Preprocessing(Record):
     crop = Field(
         CROP,
         0.875,
-        doc="the part of the resized photograph that the center crop shows, each way: a fraction,"
+        doc="how much of the resized photograph the center crop keeps, each way: a fraction,"
         " or the pixels of both, [224, 256]",
     )
     keep_aspect = Field(
@@ -286,7 +286,9 @@ class Spec(Record):
     published = Field(MAPPING, NOTHING)
     tables = Field(MappingOf(RecordOf(Table)), NOTHING)
     blocks_from = Field(
-        Nullable(NAME), None, doc="a spec beside this one, or zoo's, whose blocks this one may use"
+        Nullable(NAME),
+        None,
+        doc="a spec in the same folder, or one of zoo's, whose blocks this one may use",
     )
     blocks = Field(MappingOf(RecordOf(BlockDef)), NOTHING)
     layers = Field(LAYERS)
@@ -304,7 +306,9 @@ class Extension(Record):
     """A spec file with more models of a family in another file."""
 
     format = Field(VERSION)
-    extends = Field(NAME, doc="a spec beside this one, or zoo's, whose family these models join")
+    extends = Field(
+        NAME, doc="a spec in the same folder, or one of zoo's, whose family these models join"
+    )
     about = Field(OPTIONAL_TEXT, None)
     models = Field(MappingOf(RecordOf(Variant), empty=False))
 

@@ -19,7 +19,7 @@ VERSION = 1
 
 
 def folder() -> Path:
-    """Return the folder of the specs that zoo ships: in the package, or beside it in a checkout."""
+    """Return the folder of zoo's specs: in the package, or next to it in a checkout."""
     package = Path(__file__).resolve().parent.parent
     installed = package / "spec"
     return installed if installed.is_dir() else package.parent / "spec"

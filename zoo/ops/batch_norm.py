@@ -21,7 +21,7 @@ from zoo.ops.registry import operation
     words=("BatchNorm", "BatchNormalization", "BatchNormalisation", "BatchNorm2d", "bn"),
 )
 class BatchNorm(Op):
-    """Normalizes each channel: in training by the batch's statistics, in evaluation by running ones.
+    """Normalizes each channel: by the batch's statistics in training, otherwise by running ones.
 
     In training, the biased variance of the batch is used, also for the running variance:
     ``running = (1 - momentum) * running + momentum * batch``. (PyTorch's own layer uses the
@@ -44,9 +44,7 @@ class BatchNorm(Op):
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         if layout:
-            raise ShapeError(
-                "batch norm is not defined for a flattened map; put it before flatten"
-            )
+            raise ShapeError("batch norm is not defined for a flattened map; put it before flatten")
         if self.eps <= 0:
             raise ShapeError(f"eps must be above 0, got {self.eps}")
         channels = channels_of(inputs[0])

@@ -67,7 +67,7 @@ def evaluate(text: str, names: Mapping[str, Any], budget: Budget | None = None) 
         An int, float, bool, string or list.
 
     Raises:
-        ExpressionError: The text is malformed, a name is unknown, or a number is out of bounds.
+        ExpressionError: The expression is malformed, a name is unknown, or a number is too large.
 
     Example:
         >>> evaluate("round_to($width * 1.4, 8) // 2", {"width": 32})

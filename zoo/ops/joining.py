@@ -88,7 +88,7 @@ class Multiply(_Join):
         if not set(inputs) <= {largest, gate}:
             sizes = ", ".join(map(text_of, inputs))
             raise ShapeError(
-                f"only inputs of the same shape, or with one pixel in each channel, can be multiplied: {sizes}"
+                f"only inputs of the same shape, or of one pixel, can be multiplied, got {sizes}"
             )
         return Inferred(largest, layout=layout)
 

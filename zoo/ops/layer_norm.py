@@ -34,9 +34,7 @@ class LayerNorm(Op):
 
     def infer(self, inputs: Sequence[NodeShape], layout: Map | None) -> Inferred:
         if layout:
-            raise ShapeError(
-                "layer norm is not defined for a flattened map; put it before flatten"
-            )
+            raise ShapeError("layer norm is not defined for a flattened map; put it before flatten")
         if self.eps <= 0:
             raise ShapeError(f"eps must be above 0, got {self.eps}")
         channels = channels_of(inputs[0])

@@ -1,7 +1,7 @@
 """Parses expressions; see ``zoo.ops.expressions``.
 
-Each text is parsed once, however often it is evaluated: the result is a function of the names that
-it may read.
+Each expression is parsed once, however often it is evaluated. The result is a function of the names
+that it may read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _END = "the end of the expression"
 #: Counts work; one unit is about the cost of touching one value.
 Spend = Callable[[int], None]
 
-#: The compiled form of a text, or of a part of it.
+#: A compiled expression, or a part of one.
 Compute = Callable[[Mapping[str, Any], Spend], Any]
 
 _TOKEN = re.compile(
@@ -40,7 +40,7 @@ _TOKEN = re.compile(
 
 
 class Expression(NamedTuple):
-    """A parsed text: the function that evaluates it, and its number of tokens."""
+    """A parsed expression: the function that evaluates it, and its number of tokens."""
 
     compute: Compute
     tokens: int
@@ -51,7 +51,7 @@ def read(text: str) -> Expression:
     """Parse an expression.
 
     Raises:
-        ExpressionError: The text is malformed.
+        ExpressionError: The expression is malformed.
     """
     tokens = _tokens(text)
     parser = _Parser(tokens)
@@ -80,7 +80,7 @@ def lookup(values: Any, name: str, sign: str = "$") -> Any:
 
 
 class _Parser:
-    """A precedence-climbing parser; each method parses a part and returns its compiled form."""
+    """A precedence-climbing parser; each method parses a part and returns it compiled."""
 
     def __init__(self, tokens: tuple[tuple[str, str], ...]) -> None:
         self.tokens = tokens

@@ -161,7 +161,7 @@ def _value(values: Mapping[str, Array], key: str) -> Array:
 
 
 def _check_finite(graph: Graph, reference: Mapping[str, Array]) -> None:
-    """Refuse a network whose reference is no basis for a comparison."""
+    """Reject a network whose reference values are not finite."""
     for name, value in reference.items():
         if not np.isfinite(value).all():
             raise InputError(

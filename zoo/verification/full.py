@@ -1,4 +1,4 @@
-"""The additional checks of level ``full``: inputs, forms, precisions, engines and optimizers."""
+"""The additional checks of level ``full``: inputs, execution modes, precisions and so on."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _variant(graph: Graph, added: tuple[int, int], channels: int, classes: int) 
 
 
 def _modes(context: Context, rates: Mapping[str, float]) -> list[Check]:
-    """Check forms, precisions and optimizers, in one job per backend."""
+    """Check execution modes, precisions and optimizers, in one job per backend."""
     folder, graph = context.path / "full", context.graph
     case = _case(context, "full", 2, "float64")
     training.write_batches(folder, graph)

@@ -6,12 +6,12 @@ from zoo.backend import registry
 
 
 def form_limit(backend: str, form: str) -> str:
-    """Return the reason why a form may be unavailable; empty if none is declared."""
+    """Return why an execution mode may be unavailable; empty if no reason is declared."""
     return registry.resolve(backend).form_limits.get(form, "")
 
 
 def precision_limit(backend: str, dtype: str) -> str:
-    """Return the reason why a dtype may be unavailable; empty if none is declared."""
+    """Return why a dtype may be unavailable; empty if no reason is declared."""
     return registry.resolve(backend).precision_limits.get(dtype, "")
 
 

@@ -131,7 +131,7 @@ class Check:
     """One additional check of the level ``full``.
 
     Attributes:
-        kind: ``size``, ``form``, ``precision``, ``engine`` or ``optimizer``.
+        kind: ``size``, ``form`` (execution mode), ``precision``, ``engine`` or ``optimizer``.
         what: What was checked, such as ``batch 5 of 1x87x75, 7 classes`` or ``torch.compile``.
         backend: The backend's name.
         error: The measured error; None if there is no result, which is a failure unless ``limit``
@@ -166,11 +166,12 @@ class Check:
         """A description of what is wrong; empty if the check passed."""
         if self.passed:
             return ""
+        kind = "execution mode" if self.kind == "form" else self.kind
         if self.error is None:
             reason = f": {self.note}" if self.note else ""
-            return f"{self.kind} {self.what}: no result{reason}"
+            return f"{kind} {self.what}: no result{reason}"
         place = f" at {self.node}" if self.node else ""
-        return f"{self.kind} {self.what}: error {self.error:.1e}{place}, allowed {self.allowed:.1e}"
+        return f"{kind} {self.what}: error {self.error:.1e}{place}, allowed {self.allowed:.1e}"
 
 
 @dataclass(frozen=True)

@@ -47,18 +47,18 @@ def verify(
 ) -> Report:
     """Verify that backends compute the same network, or report where they diverge.
 
-    Every backend runs in its own process with the same conditioned weights on the same photograph,
-    in evaluation mode. Several run at the same time where memory allows. Every node is compared
-    with a NumPy float64 reference. If the network does not fit into memory at its own input size, a
-    smaller one is used, which the report notes.
+    Each backend runs in its own process, in evaluation mode, with the same weights and the same
+    photograph. Backends run in parallel if there is enough memory. Every node is compared with a
+    NumPy reference in float64. If the network does not fit into memory at its own input size, a
+    smaller size is used, and the report says so.
 
     Args:
         name: A model that zoo ships, the path of a YAML file, or a graph, which already has the
             options ``aux`` to ``input_size``.
-        backends: Which backends to compare; all if not given. A backend that crashes gets a row in
-            the report, which then fails. So does one that was requested by name and is not
-            installed. One that does not train is compared in the forward pass at every level,
-            which the report notes.
+        backends: The backends to compare; all if not given. One backend alone is compared only with
+            the NumPy reference. A backend that crashes gets a row in the report, which then fails.
+            So does one that was requested by name and is not installed. A backend that does not
+            train takes part only in the forward pass, as the report notes.
         aux: Whether to build the auxiliary heads.
         num_classes: As for :func:`zoo.build`.
         in_channels: As for :func:`zoo.build`.
@@ -69,7 +69,7 @@ def verify(
             parameter and the input, in float64 and training mode, within 1e-10 for every pair of
             backends; ``training``, which adds losses, weights and running statistics over ten steps
             of SGD and of Adam on handwritten digits, within 1e-8; or ``full``, which adds odd input
-            sizes, batches, channels and classes, compiled forms, lower precisions, Keras' other
+            sizes, batches, channels and classes, compiled execution, lower precisions, Keras' other
             engines, and the frameworks' own optimizers. All but ``forward`` use a smaller input
             size.
         seed: Random seed for the weights.
@@ -88,6 +88,12 @@ def verify(
         InputError: The image cannot be read, an option has an invalid value, or the level includes
             training and the network has no classifier.
         NotEnoughMemoryError: There is too little memory for any input size; also an InputError.
+
+    Example:
+        >>> import zoo
+        >>> report = zoo.verify("lenet5", backends="torch")
+        >>> report.passed, report.results[0].worst.error <= report.tolerance
+        (True, True)
     """
     name = name if isinstance(name, Graph) else graphs.checked_name(name)
     seed = arguments.integer("seed", seed)
@@ -194,7 +200,7 @@ def _check_two(requested: Iterable[str], level: str) -> None:
         left = f"only {installed[0]}" if installed else "none that is installed"
         found = f"{', '.join(others)} {verb} no part in it, which leaves {left}"
     elif len(installed) == len(entries):
-        found = f"{installed[0]} is the only one requested; name another, too"
+        found = f"only {installed[0]} was requested; name another one, too"
     else:
         only = f"only {installed[0]}" if installed else "none"
         found = f"of {', '.join(requested)}, {only} is installed"

@@ -5,7 +5,7 @@
 A job is a line of JSON on standard input, ``{"stage": ..., "folder": ..., "requested": ...}``. The
 answer is a line on standard output, ``{"result": {...}}`` or ``{"failed": "reason"}``. The output
 of frameworks goes to standard error. The stages are the modules of
-:mod:`zoo.verification.stages`; arrays are exchanged through files in the job's folder.
+:mod:`zoo.verification.stages`; arrays are passed through files in the job's folder.
 
 In a separate process, a crash becomes a row of the report, and global settings that a library must
 not change, such as JAX's x64 flag, can be set safely.

@@ -111,7 +111,7 @@ def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Iter
 
 
 def escaped(text: str) -> str:
-    r"""Escape a text so that Markdown shows it literally, on one line, with its indentation.
+    r"""Escape a string so that Markdown shows it literally, on one line, with its indentation.
 
     Example:
         >>> escaped("branch_pool *")

@@ -171,7 +171,7 @@ def _notes(table: Table, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Break a text into lines at spaces, or inside of words that are longer than a line."""
+    """Break a string into lines at spaces, or inside words that are longer than a line."""
     text = printable(text)
     if _cell_width(indent + text) <= width:
         return [indent + text]

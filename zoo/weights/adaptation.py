@@ -61,9 +61,9 @@ def filling(
         of_head, of_stem = set(), set()
     if head:  # all of it, where the file has another one, or none
         shapes = {p.name: p.shape for p in classifier.parameters(network)}
-        exchanged = not shapes.keys() <= stored.keys()
+        replaced = not shapes.keys() <= stored.keys()
         of_head |= {
-            n for n, s in shapes.items() if exchanged and (n not in stored or stored[n].shape != s)
+            n for n, s in shapes.items() if replaced and (n not in stored or stored[n].shape != s)
         }
     for name in of_stem & stored.keys() & expected.keys() if stem else ():
         expected[name] = _before_adapting(expected[name], stored[name].shape)

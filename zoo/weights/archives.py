@@ -1,4 +1,4 @@
-"""Reads zip archives whose entries are stored as they are, as PyTorch's and Keras' are."""
+"""Reads zip archives with uncompressed entries, as PyTorch and Keras write them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 from zoo.errors import WeightsError
 
-_MAX_DIRECTORY = 4_000_000  # bytes of the table of entries, enough for some 40,000 tensors
+_MAX_DIRECTORY = 4_000_000  # bytes of the table of entries, enough for about 40,000 tensors
 
 
 class _Limited(io.FileIO):
-    """A file that does not believe the size of its own table of entries."""
+    """A file that rejects reads larger than a table of entries may be."""
 
     def read(self, size: int | None = -1, /) -> Any:
         if size is not None and size > _MAX_DIRECTORY:
@@ -58,7 +58,7 @@ def entries(path: Path, data: memoryview) -> dict[str, memoryview]:
             for entry in found
         ):
             raise WeightsError(
-                f"{path}: its entries are compressed, which no framework does; save it again"
+                f"{path}: its entries are compressed, which no framework writes; save it again"
             )
         if len({entry.filename for entry in found}) < len(found) or sum(
             entry.file_size for entry in found

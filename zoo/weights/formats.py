@@ -59,7 +59,7 @@ _OTHERS = (
     (4, b"TFL3", "a TensorFlow Lite model; {model}"),
 )
 
-_PROGRAM = "a program that paddle.jit.save wrote; its weights are in the .pdiparams beside it"
+_PROGRAM = "a program that paddle.jit.save wrote; its weights are in the .pdiparams next to it"
 _TENSORFLOW = (
     "a TensorFlow checkpoint; load it into the Keras model that saved it, and call "
     "model.save_weights('w.weights.h5')"
@@ -92,7 +92,7 @@ _NAMED = (
         r"\.index|\.data-\d{5}-of-\d{5}|\.meta",
         f"a part of {_TENSORFLOW}",
     ),
-    (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md", "a text, not a file of weights"),
+    (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md", "a text file, not a file of weights"),
     (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
 )
 
@@ -100,7 +100,7 @@ _NAMED = (
 _BESIDE = {
     ".distcp": f"a part of {_DISTRIBUTED}",
     ".pdopt": "the state of an optimizer; give the file of weights, .pdparams",
-    ".pdiparams.info": "the names of weights; give the file .pdiparams beside it",
+    ".pdiparams.info": "the names of weights; pass the .pdiparams file next to it",
 }
 
 #: A file in a folder -> what the folder is.
@@ -208,14 +208,14 @@ def _by_contents(path: Path, start: bytes, size: int) -> str | None:
     if start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8:
         return "safetensors"
     if re.match(rb"(?s)([\x81-\x8f]|\xde..|\xdf....)[\xa0-\xbf\xd9-\xdb]", start):
-        return "msgpack"  # a map whose first key is a text
+        return "msgpack"  # a map whose first key is a string
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "pdparams"  # or any other pickle
     if start.startswith(b'{"base_code":{"magic":"pir"'):
         raise WeightsError(f"{path}: {_PROGRAM}")
     if size < _MAX_TEXT and re.fullmatch(rb"[\t\n\r\x20-\x7e]+", start):
         begins = start.decode().strip().partition("\n")[0][:60]
-        raise WeightsError(f"{path}: a text, not the file ({begins!r}); download it again")
+        raise WeightsError(f"{path}: a text, not a file of weights ({begins!r}); download it again")
     return None
 
 

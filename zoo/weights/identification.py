@@ -19,7 +19,7 @@ _MAX_PREFIX = 6  # names of wrappers before those of a network
 _MAX_PARTS = 4  # of a file that are tried
 _MAX_EXTRA = 16  # arrays of another classifier
 
-#: What wrappers of PyTorch put into the names of the modules in them.
+#: What PyTorch's wrappers add to the names of the modules inside them.
 _WRAPPERS = frozenset(
     ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_layers")
 )
@@ -39,12 +39,12 @@ class View:
 
 
 @dataclass(frozen=True)
-class Exchanged:
-    """How a file departs from a network whose classifier it has not.
+class Replaced:
+    """How a file differs from a network whose classifier it lacks.
 
     Attributes:
         missing: Canonical names of the classifier's parameters that are not in the file.
-        extra: Names in the file that are none of the network's.
+        extra: Names in the file that are not among the network's.
     """
 
     missing: tuple[str, ...]
@@ -52,7 +52,7 @@ class Exchanged:
 
 
 def views(stored: Mapping[str, Stored]) -> Iterator[View]:
-    """Yield the arrays of a file as they are, and without what all of their names begin with.
+    """Yield the arrays of a file with their own names, and with a common prefix removed.
 
     Args:
         stored: Name in the file -> array.
@@ -65,13 +65,13 @@ def views(stored: Mapping[str, Stored]) -> Iterator[View]:
 
 
 def views_of_most(stored: Mapping[str, Stored]) -> Iterator[View]:
-    """Yield :func:`views`, and the arrays without what most of their names begin with."""
+    """Yield :func:`views`, and the arrays with the prefix of most of their names removed."""
     yield from views(stored)
     yield from _stripped(_without_wrappers(stored) or View(stored), all_names=False)
 
 
 def _without_wrappers(stored: Mapping[str, Stored]) -> View | None:
-    """Return the arrays without the names of wrappers anywhere in theirs."""
+    """Return the arrays with the names of wrappers removed from theirs."""
     arrays: dict[str, Stored] = {}
     removed: set[str] = set()
     for name, array in stored.items():
@@ -101,7 +101,7 @@ def _stripped(view: View, all_names: bool) -> Iterator[View]:
 
 
 def parts(stored: Mapping[str, Stored]) -> Iterator[tuple[str, Mapping[str, Stored]]]:
-    """Yield what the names of several arrays begin with, and these arrays without that.
+    """Yield each prefix of several arrays' names, and these arrays with it removed.
 
     Args:
         stored: Name in the file -> array.
@@ -132,14 +132,14 @@ def sources_of_format(format_: str, own: Iterable[Source] = ()) -> list[Source]:
 
 
 def identify(
-    tables: Iterable[Source], stored: Mapping[str, Stored], exchanged: bool = False
+    tables: Iterable[Source], stored: Mapping[str, Stored], replaced: bool = False
 ) -> list[tuple[Source, str]]:
     """Find the networks that have exactly the names of a file; auxiliary heads may be missing.
 
     Args:
         tables: The sources to consider.
         stored: Name in the file -> array.
-        exchanged: Whether to find those whose classifier is missing, or is another one, instead.
+        replaced: Whether to find networks whose classifier is missing or replaced instead.
 
     Returns:
         The sources and their networks. Networks that differ only in width have the same names: the
@@ -152,8 +152,8 @@ def identify(
         kept = kept_by[patterns] = kept_by.get(patterns) or table.kept(stored)
         for network in table.networks:
             if (
-                exchange(table, network, stored, kept)
-                if exchanged
+                replacement(table, network, stored, kept)
+                if replaced
                 else _has_names_of(table, network, kept)
             ):
                 candidates.append((table, network))
@@ -229,13 +229,13 @@ def _has_names_of(table: Source, network: str | Graph, kept: Collection[str]) ->
     )
 
 
-def exchange(
+def replacement(
     table: Source,
     network: str | Graph,
     stored: Mapping[str, Stored],
     kept: Collection[str] | None = None,
-) -> Exchanged | None:
-    """Tell how a file departs from a network, if that is in nothing but its classifier.
+) -> Replaced | None:
+    """Tell how a file differs from a network, if only the classifier differs.
 
     Args:
         table: The source whose names the file may have.
@@ -245,8 +245,8 @@ def exchange(
 
     Returns:
         None unless every parameter before the classifier has an array, and every other array can
-        be one of another classifier: it is in the place of the classifier, or is a vector or the
-        kernel of a linear layer in a module that the network has not.
+        belong to another classifier: it is in the place of the classifier, or is a vector or the
+        kernel of a linear layer in a module that the network does not have.
     """
     kept = table.kept(stored) if kept is None else kept
     name = network if isinstance(network, str) else network.name
@@ -280,7 +280,7 @@ def exchange(
         elsewhere = len(stored[names[each]].shape) <= 2 and each.partition(".")[0] not in taken
         if not (elsewhere or each.startswith(places)):
             return None
-    return Exchanged(tuple(missing), tuple(extra))
+    return Replaced(tuple(missing), tuple(extra))
 
 
 def _plausible(table: Source, network: str, names: Iterable[str], most: int = 0) -> bool:

@@ -1,7 +1,7 @@
 """Finds a network's parameters in a file, by the names that publishers and frameworks give them.
 
-Training tools wrap a network into others, which adds to its names, and often exchange its
-classifier. What is done about that is said in the origin of the weights.
+Training tools wrap a network in others, which adds to its names, and often replace its classifier.
+The origin of the weights says how the file was matched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from zoo.weights import classifier, counts, disambiguation, identification, read
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.framework_source import of_network
-from zoo.weights.identification import Exchanged, View, count_matching_shapes, has_names_of
+from zoo.weights.identification import Replaced, View, count_matching_shapes, has_names_of
 from zoo.weights.slots import (
     as_convolution,
     published_checkpoint,
@@ -61,7 +61,7 @@ def matched(
     notes = [f"under {' and '.join(opened.keys)}"] if opened.keys else []
     notes += [f"without {found.view.removed}"] if found.view.removed else []
     arrays = found.view.arrays
-    if found.exchanged:
+    if found.replaced:
         arrays, note = _with_classifier(found, head)
         notes += [note] if note else []
     notes += [found.note] if found.note else []
@@ -76,7 +76,7 @@ class _Found:
     tables: list[sources.Source]
     network: str | Graph
     view: View
-    exchanged: Exchanged | None = None
+    replaced: Replaced | None = None
     note: str = ""
 
     @property
@@ -106,7 +106,7 @@ def _found(
             return _Found([match[0] for match in matches], matches[0][1], view)
     for view in identification.views_of_most(stored):
         for each, key in pairs:
-            if departs := identification.exchange(each, key, view.arrays):
+            if departs := identification.replacement(each, key, view.arrays):
                 return _Found([each], key, view, departs)
     _refuse_one_of_several(
         path, stored, lambda arrays: name if any(has_names_of(*p, arrays) for p in pairs) else None
@@ -115,7 +115,7 @@ def _found(
         for source, other in identification.identify(tables, view.arrays):
             if other != name:
                 raise WeightsError(
-                    f"{path} has {source.title}'s names of {other}, which is another network than "
+                    f"{path} has {source.title}'s names of {other}, which is not the network "
                     f"{name}; build {other!r}"
                 )
     seen = list(identification.views_of_most(stored))
@@ -152,10 +152,10 @@ def _having(
 
 def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Source]) -> _Found:
     """Find the network of a file among all networks."""
-    for exchanged in (False, True):
-        views = identification.views_of_most if exchanged else identification.views
+    for replaced in (False, True):
+        views = identification.views_of_most if replaced else identification.views
         for view in views(opened.arrays):
-            matches = identification.identify(tables, view.arrays, exchanged)
+            matches = identification.identify(tables, view.arrays, replaced)
             if not matches:
                 continue
             own = matches[0][0].name == counts.OWN
@@ -163,9 +163,9 @@ def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Sou
             best = identification.best(comparable, view.arrays)
             network, note = disambiguation.network_of(path, best)
             users = [each for each, name in matches if name == network]
-            if not exchanged:
+            if not replaced:
                 return _Found(users, network, view, note=note)
-            departs = identification.exchange(users[0], network, view.arrays)
+            departs = identification.replacement(users[0], network, view.arrays)
             return _Found(users[:1], network, view, departs, note)
     _refuse_one_of_several(
         path,
@@ -178,7 +178,7 @@ def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Sou
 def _refuse_one_of_several(
     path: Path, stored: Mapping[str, Stored], named: Callable[[Mapping[str, Stored]], str | None]
 ) -> None:
-    """Refuse a file that holds a network beside other arrays, which a caller must leave out.
+    """Reject a file that holds a network and other arrays; the caller must say which entry to take.
 
     Args:
         path: The file, for messages.
@@ -193,13 +193,12 @@ def _refuse_one_of_several(
             if network := named(view.arrays):
                 other = next(name for name in stored if not name.startswith(f"{entry}."))
                 raise WeightsError(
-                    f"{path}: what is called {entry!r:.200} in it is {network}, and there is more "
-                    f"beside it, for example: {shown(other)}. entry={entry!r:.200} takes "
-                    f"{network} alone"
+                    f"{path}: its entry {entry!r:.200} is {network}, but it also has other arrays, "
+                    f"for example: {shown(other)}. entry={entry!r:.200} reads {network} alone"
                 )
 
 
-#: What occurs in the names of a layer whose weights were exchanged for others -> what to do.
+#: What occurs in the names of a layer whose weights were replaced -> what to do.
 _CHANGES = (
     (
         r"\.parametrizations\.|\.weight_[gv]$",
@@ -222,14 +221,14 @@ _CHANGES = (
     ),
     (
         r"^param_\d+$",
-        "so a program of PaddlePaddle calls weights, which has lost the names of their layers; "
+        "this is a name in a program of PaddlePaddle, which does not have the names of layers; "
         "save the state_dict() of the model that it was made from",
     ),
 )
 
 
 def _change(names: Iterable[str]) -> str:
-    """Say what was done to a layer, if names in a file tell; empty if they do not."""
+    """Say what was done to a layer, if the names in a file show it; otherwise empty."""
     for name in names:
         for pattern, what in _CHANGES:
             if len(name) <= identification.MAX_NAME and re.search(pattern, name):
@@ -239,8 +238,8 @@ def _change(names: Iterable[str]) -> str:
 
 def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stored], str]:
     """Return the arrays of a file with another classifier or none, and what was done."""
-    assert found.exchanged
-    table, network, departs = found.tables[0], found.network, found.exchanged
+    assert found.replaced
+    table, network, departs = found.tables[0], found.network, found.replaced
     keys = table.table_names(found.name, table.kept(found.view.arrays))
     extra = {keys[name] for name in departs.extra}
     kept = {key: array for key, array in found.view.arrays.items() if key not in extra}

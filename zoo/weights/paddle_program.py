@@ -1,7 +1,7 @@
 """Reads the weights of PaddlePaddle's programs, ``.pdiparams``, as ``paddle.jit.save`` writes them.
 
 The file has no names: it holds the tensors one after another, in the order of the names that they
-have in the program. Up to PaddlePaddle 2, and in 3 without its new programs, a file beside it says
+have in the program. Up to PaddlePaddle 2, and in 3 without its new programs, a file next to it says
 how the layers' parameters are called there. Without that file nobody knows what a tensor is.
 """
 
@@ -38,7 +38,7 @@ def read(path: Path) -> dict[str, Stored]:
     """Open the weights of a program.
 
     Args:
-        path: The file; beside it must be the one with the names, ``<path>.info``.
+        path: The file. The names must be in ``<path>.info``.
 
     Returns:
         Name in the model that was saved -> array.
@@ -63,9 +63,9 @@ def _names(path: Path) -> list[str]:
     beside = path.with_name(f"{path.name}{NAMES}")
     if not beside.is_file():
         raise WeightsError(
-            f"{path}: a program that paddle.jit.save wrote, whose weights have lost the names of "
-            f"their layers, and no {beside.name} with them is beside it. Save the weights of the "
-            "model that it was made from: paddle.save(model.state_dict(), 'w.pdparams')"
+            f"{path}: a program that paddle.jit.save wrote. It does not have the names of its "
+            f"layers, and there is no {beside.name} with them in the same folder. Save the weights "
+            "of the model that it was made from: paddle.save(model.state_dict(), 'w.pdparams')"
         )
     with reporting_damage(beside, "the names of a program's weights"):
         described = pickles.load(memoryview(beside.read_bytes()[:_MAX_NAMES]))

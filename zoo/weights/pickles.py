@@ -1,7 +1,7 @@
 """Reads the arrays in a pickle without running any code from it.
 
 PaddlePaddle saves weights as a pickled dict of NumPy arrays, and PyTorch as a pickled dict of
-tensors, often with objects of other classes beside them. Here a pickle can only create numbers,
+tensors, often together with objects of other classes. Here a pickle can only create numbers,
 strings, tuples, lists, dicts, and inert records: of the arrays that it describes, and of everything
 else, of which only the name is kept. NumPy never sees unchecked data: an array is made from a
 record only after its dtype, shape and number of bytes have been checked against each other.
@@ -198,7 +198,7 @@ class Reader:
     Args:
         data: The whole file.
         known: What stands for names in them; an :class:`Other` for any other name.
-        persistent: Returns what stands for something that is stored beside a pickle.
+        persistent: Returns what stands for something that is stored outside of a pickle.
 
     Attributes:
         position: The number of bytes that have been read.

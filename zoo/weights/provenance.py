@@ -1,7 +1,7 @@
-"""Where weights came from, and what their publisher says of them, as far as that is known.
+"""Where weights come from, and what their publisher states about them, as far as known.
 
-Names prove no publisher: whoever trains torchvision's ResNet on images of their own has a file with
-torchvision's names. A hash does, and so does what a file says of itself.
+Names do not prove who published a file: if you train torchvision's ResNet on your own images, the
+file has torchvision's names. A hash proves it, and a statement in the file itself is trusted.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def stated(
         a source, and that source's licence; otherwise it states whose names the file has.
 
     Raises:
-        WeightsError: The file was published for another network, whose arrays are alike; or what it
-            says of itself is wrong.
+        WeightsError: The file was published for another network with similar arrays; or what it
+            states about itself is wrong.
     """
     table = tables[0] if file else None
     if file is None and not notes:
@@ -121,7 +121,7 @@ class _Config(BaseModel):
 
 
 def architecture(path: Path) -> str | None:
-    """Return timm's name of the network of a file, where the file or its configuration has it."""
+    """Return timm's name of the network of a file, if the file or its configuration has it."""
     try:
         stated, beside = _read(path)
     except (OSError, ValueError, RecursionError):
@@ -157,7 +157,7 @@ def _read(path: Path) -> tuple[Any, Any]:
 
 
 def _config(path: Path) -> _Config | None:
-    """Return the ``pretrained_cfg`` in a file, or in the configuration that timm puts beside it."""
+    """Return the ``pretrained_cfg`` in a file, or in the configuration next to it."""
     try:
         stated, _ = _read(path)
         return None if stated is None else _Config.model_validate(stated)

@@ -83,7 +83,7 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
 
 @dataclass(frozen=True, slots=True)
 class _Storage:
-    """Bytes beside the pickle, which tensors are views of."""
+    """Bytes outside of the pickle, which tensors are views of."""
 
     dtype: np.dtype[Any]
     key: str
@@ -125,7 +125,7 @@ def _storage(description: Any) -> _Storage | pickles.Other:
             rest in ([], [None])  # a view of a storage, in files of 2017
         ):
             return _Storage(dtype, key, count)
-    raise UnpicklingError("what it stores beside its tensors is not valid")
+    raise UnpicklingError("what it stores besides its tensors is not valid")
 
 
 def _rebuilt(*arguments: Any) -> _Tensor | pickles.Other:

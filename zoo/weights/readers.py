@@ -78,8 +78,8 @@ def _read(path: Path, found: str, entry: str | None = None) -> Opened:
         raise WeightsError(f"{path}: the file contains no arrays")
     if all(0 in array.shape for array in opened.arrays.values()):
         raise WeightsError(
-            f"{path}: its arrays are empty, as in a part of what several processes trained; join "
-            "the parts first, with DeepSpeed's zero_to_fp32.py for example"
+            f"{path}: its arrays are empty, as in one part of a checkpoint of several processes; "
+            "join the parts first, for example with DeepSpeed's zero_to_fp32.py"
         )
     if len(opened.arrays) > MAX_TENSORS:
         raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
@@ -121,7 +121,7 @@ _ALONE: dict[str, tuple[str, Callable[[Path], _Arrays]]] = {
 
 
 def _indexed(path: Path) -> Opened:
-    """Open all files that an index lists, which are beside it."""
+    """Open all files that an index lists; they are in the same folder."""
     try:
         with path.open("rb") as file:
             index = json.loads(file.read(_MAX_INDEX))
@@ -132,12 +132,12 @@ def _indexed(path: Path) -> Opened:
             f"{path}: not an index of files of weights, or damaged; {formats.EXPECTED}"
         ) from None
     if len(files) > _MAX_FILES or not all(re.fullmatch(r"[\w.-]+", name) for name in files):
-        raise WeightsError(f"{path}: not an index of files beside it")
+        raise WeightsError(f"{path}: not an index of files in the same folder")
     arrays: dict[str, Stored] = {}
     kinds = set()
     for name in files:
         if not (path.parent / name).is_file():
-            raise WeightsError(f"{path}: {shown(name)}, which it lists, is not beside it")
+            raise WeightsError(f"{path}: it lists {shown(name)}, which is not in the same folder")
         found = formats.format_of(path.parent / name, part=True)
         if found == "index":
             raise WeightsError(f"{path}: it lists another index")

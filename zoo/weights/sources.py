@@ -23,7 +23,7 @@ from zoo.language.document import read
 from zoo.weights import names as naming
 from zoo.weights.names import Names, listed
 
-#: Names of what training tools count in buffers, beside the weights.
+#: Names of buffers in which training tools count steps.
 _COUNTERS = ("n_averaged", "*total_ops", "*total_params")
 
 Layout = Literal["OIHW", "HWIO", "HWCM", "OI", "IO"]

@@ -19,7 +19,7 @@ KEYS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
 )
 
-_STATISTICS = "batch_stats"  # what Flax keeps beside "params"
+_STATISTICS = "batch_stats"  # what Flax keeps in addition to "params"
 _MAX_DEPTH = 8  # keys that lead to the weights
 _MAX_ITEMS = 100_000  # that are looked at
 _MAX_SETS = 4  # that a message names
@@ -101,7 +101,7 @@ def arrays(
             found[name] = array
         else:
             rest.append((name, item))
-    for name, item in rest:  # numbers and texts beside the arrays are no harm
+    for name, item in rest:  # numbers and strings among the arrays do no harm
         if isinstance(item, pickles.Other):
             if what := _tensor(item.name):
                 raise WeightsError(f"{path}: {shown(name)}: {what}")

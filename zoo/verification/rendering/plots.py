@@ -51,7 +51,7 @@ def depth(report: Results) -> str:
         _tolerance(axes, report.tolerance)
         axes.set(xlabel="node, in the order of computation", ylabel="error", yscale="log")
         _label_worst(axes, report)
-        return _svg(figure, axes, "Error of every node against NumPy in float64")
+        return _svg(figure, axes, "Error of every node compared with NumPy in float64")
 
 
 def losses(training: Training, rule: str, titles: Mapping[str, str]) -> str:
@@ -87,9 +87,9 @@ def drift(training: Training, titles: Mapping[str, str]) -> str:
         axes = figure.add_subplot()
         for i, (backend, values) in enumerate(training.drift.items()):
             _line(axes, i, _steps(values), values, titles[backend])
-        title = f"{next(iter(training.rates))}: float32 against float64"
+        title = f"{next(iter(training.rates))}: float32 compared with float64"
         axes.set(xlabel="step", ylabel="difference", yscale="log", title=title)
-        return _svg(figure, axes, "Float32 against float64 in training")
+        return _svg(figure, axes, "Float32 compared with float64 in training")
 
 
 def _tolerance(axes: Any, tolerance: float) -> None:

@@ -16,10 +16,10 @@ from zoo.verification.results import BackendResult, Check, Results, Training
 
 #: Kind of check -> the heading of its table.
 KINDS = {
-    "size": "other inputs, float64: error of the worst node against NumPy",
-    "form": "eager and compiled, float64: error of the outputs against NumPy",
-    "precision": "lower precision: error of the worst node against the same backend in float64",
-    "engine": "other engines, float32: error of the worst node against NumPy",
+    "size": "other inputs, float64: error of the worst node compared with NumPy",
+    "form": "execution modes, float64: error of the outputs compared with NumPy",
+    "precision": "lower precision: error of the worst node compared with the backend in float64",
+    "engine": "other engines, float32: error of the worst node compared with NumPy",
     "optimizer": "the framework's own optimizers: difference of the weights from those of the "
     "NumPy rule, relative to their change in training",
 }
@@ -105,7 +105,9 @@ def _training(training: Training) -> list[Any]:
     parts: list[Any] = [f"[italic]{title}[/]", table]
     drifts = [f"{name} {drift[-1]:.0e}" for name, drift in training.drift.items() if drift]
     if drifts:
-        parts.append(f"float32 against float64 after {training.steps} steps: {', '.join(drifts)}")
+        parts.append(
+            f"float32 compared with float64 after {training.steps} steps: {', '.join(drifts)}"
+        )
     return parts
 
 

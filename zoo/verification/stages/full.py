@@ -1,4 +1,4 @@
-"""Runs a model in its other forms, in lower precision, and with the framework's own optimizers.
+"""Runs a model in other execution modes, in lower precision, and with the framework's optimizers.
 
 Reads job.json, input.npy, weights.npz, batch*.npz and reference.npz, the reference outputs.
 Returns the fields of :class:`zoo.verification.results.Check`. An exception is a failed check,

@@ -21,7 +21,8 @@ def table(data: DifferenceData) -> Table:
     old, new = data.old, data.new
     notes = tuple(map(Note, _notes(data)))
     if not data.changes:
-        return Table(f"{old.name} and {new.name} are the same network", notes=notes)
+        layers = f"No differences between the layers of {old.name} and {new.name}."
+        return Table(layers if notes else "No differences.", notes=notes)
     return Table(
         title=f"{old.name} → {new.name}",
         columns=_COLUMNS,

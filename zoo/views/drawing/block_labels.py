@@ -86,8 +86,8 @@ def branching_kinds(block: Block) -> set[str]:
 def is_small(child: Node | Block) -> bool:
     """Return whether this is a short chain, such as convolution, batch norm and activation.
 
-    Such a block is drawn as one box beside folded blocks. If opened, it would show more detail than
-    they do.
+    Next to folded blocks, such a block is drawn as one box. If opened, it would show more detail
+    than they do.
 
     Example:
         >>> import zoo

@@ -106,13 +106,13 @@ def box(item: Box) -> Place:
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Estimate the width of a text in any of the fonts, rather too wide than too narrow."""
+    """Estimate the width of a string in the widest of the fonts."""
     width = sum(_LETTERS.get(letter, 0.64) for letter in shortened(text))
     return width * size * (1.13 if bold else 1)
 
 
 def shortened(text: str) -> str:
-    """Shorten a text so that it fits into a box."""
+    """Shorten a string to fit into a box."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 

@@ -1,7 +1,7 @@
 """Routes of lines: down from a box, across in the channel between two layers, down to the next.
 
 A line that passes layers runs straight down from its source or to its target if nothing is in its
-way; otherwise it runs beside the boxes, in its own lane. Lines from the same box share a
+way; otherwise it runs next to the boxes, in its own lane. Lines from the same box share a
 track of a channel, and so do lines into the same box: a fork or a join is one stroke.
 """
 

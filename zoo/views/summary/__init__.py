@@ -1,1 +1,1 @@
-"""A network as a table: shapes, parameters and MACs, beside the figures its paper states."""
+"""A network as a table: shapes, parameters and MACs, next to the figures in its paper."""

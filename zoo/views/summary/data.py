@@ -1,4 +1,4 @@
-"""A summary as data: a row for each block or layer, computed figures beside published ones."""
+"""A summary as data: a row for each block or layer, computed figures next to published ones."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def summary(
     depth: int | None = 1,
     **options: Unpack[GraphOptions],
 ) -> Summary:
-    """Summarize a network: output shapes, depth, parameters and MACs, beside the paper's figures.
+    """Summarize a network: output shapes, depth, parameters and MACs, and the paper's figures.
 
     The summary lists figures of the paper that contradict the computed ones, with the reason if it
     is known. No framework is imported.
