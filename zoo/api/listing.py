@@ -1,4 +1,4 @@
-"""Lists of models and backends, which import neither NumPy nor a framework."""
+"""Lists of models and backends, made without importing NumPy or a framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The functions that build a model and give access to its weights."""
+"""The functions that build models and access their weights."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def build(
         name: A model that zoo ships (see :func:`list_models`), the path of a YAML file, or a graph
             (see :func:`graph`), which already has the options ``aux`` to ``classes``.
         backend: ``torch``, ``paddle``, ``keras`` or ``flax``; ``pytorch``, ``paddlepaddle`` and
-            ``jax`` mean the same. ``keras`` uses the current engine of Keras; ``tensorflow``
+            ``jax`` are aliases. ``keras`` uses the current engine of Keras; ``tensorflow``
             requires that to be TensorFlow.
         aux: Whether to build the auxiliary heads. The model then returns a dict
             ``{"logits", "aux1", "aux2"}``, in training and evaluation alike.
         num_classes: Number of outputs of the classifier; 1000 in the ImageNet models, or that of
-            the weights. 0 stands for the network without its classifier, which returns what that
-            would read.
+            the weights. With 0, the network has no classifier, and returns the features that the
+            classifier would read.
         in_channels: Number of channels of the input; 3 in the ImageNet models, or that of the
             weights.
         input_size: Height and width, or one number for a square; 224 in most ImageNet models. The
-            model also takes inputs of every other size at which its layers mean the same, and
-            refuses those at which they do not: where a flattened map would have another size, or
-            ``same`` padding or ``ceil_mode`` would pad in another way.
+            model also accepts other sizes, if none of its layers would have to change. It rejects
+            sizes at which a flattened feature map would have another size, or ``same`` padding or
+            ``ceil_mode`` would pad differently.
         classes: The names of the classes, if they are not the spec's; they stay with the model's
             graph and with its weights when it is saved.
         seed: Random seed for the initial weights, which are bitwise equal in all frameworks.
@@ -71,13 +71,13 @@ def build(
             gets the preprocessing, and unless ``input_size`` is given the input size, of a file
             that is known to be its publisher's.
         head: ``new`` for a classifier with new random weights, for example if ``num_classes``
-            differs from that of the pretrained one, or the file has none. All of its layers are
-            new that the file does not have.
+            differs from that of the pretrained one, or if the file has none. All layers of the
+            classifier that the file does not have are new.
         stem: ``adapt`` to use weights trained on three channels with another number of
             ``in_channels``: summed for one channel, repeated and scaled for more.
         entry: The key of the weights to read, such as ``state_dict_ema``, if the file of a training
-            tool holds several sets of weights; or what their names begin with. By default the main
-            one is read, and the origin of the weights says so.
+            tool holds several sets of weights; or the beginning of their names. By default, the
+            main set is read, and the origin of the weights says which one it is.
 
     Returns:
         A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model`` or ``flax.nnx.Module``. The
@@ -153,8 +153,8 @@ def get_weights(model: Any) -> dict[str, Array]:
         linear [out, in] with inputs in CHW order), in the model's dtype, in the graph's order.
 
     Raises:
-        BackendError: A layer computes its weights from others, since it was pruned, for example;
-            the message says what undoes that.
+        BackendError: A layer computes its weights from others, for example because it was pruned;
+            the message says how to undo that.
         WeightsError: A layer was quantized.
 
     Example:
@@ -170,16 +170,17 @@ def get_weights(model: Any) -> dict[str, Array]:
 def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     """Set a model's weights and running statistics from arrays by name.
 
-    The arrays must be exactly the model's parameters and running statistics, in their shapes. Only
-    auxiliary heads that the model was built without, and PyTorch's counters of batches, are
-    ignored. The arrays are copied. If they do not fit, the model is left unchanged.
+    The arrays must have exactly the names and shapes of the model's parameters and running
+    statistics. Only the arrays of auxiliary heads that the model does not have, and PyTorch's
+    counters of batches, are ignored. The arrays are copied. If they do not fit, the model stays
+    unchanged.
 
     Args:
         model: A model of any backend.
-        weights: Canonical name -> array, as :func:`get_weights` returns for any backend; or what a
-            framework has of zoo's model of the same network: the ``state_dict()`` of PyTorch or
-            PaddlePaddle, or Flax' ``nnx.to_pure_dict(nnx.state(model))``, also as msgpack and Orbax
-            restore it.
+        weights: Canonical name -> array, as :func:`get_weights` returns for any backend; or a
+            framework's own state of a model that zoo built of the same network: the
+            ``state_dict()`` of PyTorch or PaddlePaddle, or Flax' ``nnx.to_pure_dict(nnx.state(
+            model))``, also as msgpack and Orbax restore it.
 
     Raises:
         WeightsError: Lists the arrays that are missing, unexpected or of another shape.

@@ -24,8 +24,8 @@ from zoo.ops.kinds import Mismatch
 def preprocess(image: Any, model: Any) -> Array:
     """Turn photographs into a model's input, as the publisher of its weights does.
 
-    An orientation in EXIF data is applied, of an animation the first frame is taken, and
-    transparency is ignored. A file and the Pillow image of it give the same.
+    An orientation in the EXIF data is applied, the first frame of an animation is used, and
+    transparency is ignored. A file and the Pillow image of it give the same result.
 
     Args:
         image: An image file, a Pillow image, or an array of uint8 [H, W, 3], [H, W, 4], [H, W, 1]
@@ -70,7 +70,7 @@ def transform(model: Any, layout: str | None = None) -> Transform:
 
     It takes what :func:`preprocess` takes as one image, and returns a NumPy array of float32
     without a batch axis. It can be pickled and imports no framework, so that the worker processes
-    of a data loader can have it.
+    of a data loader can use it.
 
     Args:
         model: A model that zoo built, a graph, or a name as for :func:`build`.

@@ -1,4 +1,4 @@
-"""Reads what a framework itself says that a model's weights are, such as a ``state_dict()``."""
+"""Reads a framework's own state of a model, such as a ``state_dict()``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import canonical
 
 _MAX_DEPTH = 32  # dicts in dicts
-#: What frameworks raise of a value that is no tensor.
+#: What frameworks raise for a value that is not a tensor.
 _NO_TENSOR = (AttributeError, TypeError, ValueError, RuntimeError)
 
 
 def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any, Any]:
-    """Return the state of a framework's model of a network as canonical arrays.
+    """Convert a framework's state of a model of a network to canonical arrays.
 
     Args:
         weights: Name -> tensor or array; or dicts of them in dicts, as Flax has them. Arrays of

@@ -33,11 +33,11 @@ def load(
     """Build the network that a file of weights belongs to, with those weights.
 
     Args:
-        path: A file that :func:`save` wrote, in any framework; or one that a framework itself saved
-            of zoo's model, a folder that Orbax saved of it, or a publisher's file, whose network is
-            identified by the names of its arrays. Variants of a network may have the same names and
-            shapes; unless the file says which of them it is, it needs :func:`build`, which takes
-            the one that you name.
+        path: A file that :func:`save` wrote, in any framework; a file or an Orbax folder that a
+            framework saved from one of zoo's models; or a publisher's file. The network is
+            identified by the names of the arrays. Variants of a network may have the same names and
+            shapes. If the file does not say which variant it is, use :func:`build`, and name the
+            variant.
         backend: As in :func:`build`.
         aux: As in :func:`build`. This and the following options default to those of the file.
         num_classes: As in :func:`build`; a new head has the network's usual number by default.

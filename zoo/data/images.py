@@ -32,7 +32,7 @@ USUAL: Mapping[str, Any] = {
     "std": [0.229, 0.224, 0.225],
 }
 
-#: The order of the axes of an input -> what moves the channels of [H, W, C] there.
+#: The order of the axes of an input -> the permutation of the axes of [H, W, C].
 LAYOUTS: Mapping[str, tuple[int, ...]] = {"CHW": (2, 0, 1), "HWC": (0, 1, 2)}
 
 
@@ -40,7 +40,7 @@ LAYOUTS: Mapping[str, tuple[int, ...]] = {"CHW": (2, 0, 1), "HWC": (0, 1, 2)}
 class Transform:
     """Turns one photograph into the input of a network; :func:`zoo.transform` makes it.
 
-    It can be pickled, so that worker processes can have it, and needs no framework.
+    It can be pickled, so that worker processes can use it, and needs no framework.
 
     Attributes:
         size: Height and width of the input.
@@ -61,7 +61,7 @@ class Transform:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a result, which a TensorFlow pipeline has to be told."""
+        """The shape of a result, which TensorFlow pipelines need to know."""
         axes = (*self.size, self.channels)
         return tuple(axes[axis] for axis in LAYOUTS[self.layout])
 
@@ -125,8 +125,8 @@ def _resize_and_crop(
 ) -> Image.Image:
     """Resize a photograph and crop its center.
 
-    The sizes are computed as torchvision's and paddle.vision's ``Resize`` and ``CenterCrop`` do:
-    those of the longer side and of the crop's corner are cut and rounded, respectively.
+    The sizes are computed as in ``Resize`` and ``CenterCrop`` of torchvision and paddle.vision: the
+    longer side is rounded down, and the corner of the crop is rounded to the nearest pixel.
     """
     from PIL import Image
 

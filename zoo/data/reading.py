@@ -26,7 +26,7 @@ _EXPECTED = "a file, a Pillow image or an array"
 def read(image: Source, mode: str) -> Image.Image:
     """Return an image in 8 bits per value, upright, without transparency; it is not changed.
 
-    A file and the Pillow image of it give the same.
+    A file and the Pillow image of it give the same result.
 
     Args:
         image: An image file that Pillow reads, a Pillow image, or an array of uint8 [H, W, 3],

@@ -91,9 +91,9 @@ class Stack(nnx.Module):
 class Network(Stack):
     """A whole network.
 
-    Takes [N, H, W, C] of the size it was built for, and of every size that means the same layers
-    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it has
-    auxiliary heads.
+    Takes [N, H, W, C] of the size it was built for, and of every size at which no layer would have
+    to change (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it
+    has auxiliary heads.
     """
 
     def __init__(self, graph: Graph, dtype: Any, rngs: nnx.Rngs | None) -> None:
@@ -109,7 +109,7 @@ class Network(Stack):
         return {output.name: values[output.step] for output in graph.outputs}
 
     def check_size(self, x: jax.Array) -> None:
-        """Reject an input of a size that would mean other layers.
+        """Reject an input of a size at which layers would have to change.
 
         Raises:
             InputError: Gives the reason.
@@ -120,7 +120,7 @@ class Network(Stack):
 
 
 class Extractor(nnx.Module):
-    """The values of nodes of a network, which it shares its weights with.
+    """Computes nodes of a network, whose weights it shares.
 
     Takes what the network takes, and returns a dict of the nodes' values, in the framework's own
     layout. They can be differentiated.

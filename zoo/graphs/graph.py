@@ -4,7 +4,7 @@ A :class:`Graph` is a tree of blocks over a list of nodes. It is explicit: every
 numbers (top, bottom, left, right), every ceil is resolved, every node has a path name such as
 ``inception3a.branch5x5.reduce.conv``, a shape, and parameters in one canonical layout
 (convolution OIHW, linear [out, in], flattening in CHW order). Shapes leave the batch out:
-``(channels, height, width)`` for maps, ``(features,)`` for vectors.
+``(channels, height, width)`` for feature maps, ``(features,)`` for vectors.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Graph:
         classes: The names of the classes; empty if the spec does not name them.
         document: The spec itself, as plain data, with the variant applied.
         origin: The origin of the weights of a model: ``source``, ``file`` and ``licence`` if the
-            file is known to be published; otherwise ``names``, whose names it has, and ``file``.
-            Empty if zoo initialized them.
+            file is known to be published; otherwise ``names``, the source of its names, and
+            ``file``. Empty if zoo initialized them.
 
     Example:
         >>> import zoo
@@ -231,7 +231,7 @@ class Graph:
         return graph
 
     def __hash__(self) -> int:
-        return hash((self.name, self.input_shape, self.outputs))  # to hash every node is slow
+        return hash((self.name, self.input_shape, self.outputs))  # hashing every node is slow
 
     def __deepcopy__(self, memo: object) -> Graph:
         return self  # a graph is immutable

@@ -309,7 +309,7 @@ def _check_events(text: str, file: str) -> bool:
 
 
 def _misplaced(text: str, mark: yaml.Mark) -> str:
-    """Say in a user's words what is wrong with the character that the parser stopped at."""
+    """Explain what is wrong with the character at which the parser stopped."""
     lines = text.removeprefix("\ufeff").splitlines()  # the parser does not count the mark
     character = lines[mark.line][mark.column : mark.column + 1] if mark.line < len(lines) else ""
     if character in ("@", "`", "%"):

@@ -1,4 +1,4 @@
-"""Inputs of other sizes than the one that a network was built for.
+"""Inputs with other sizes than the one that a network was built for.
 
 A model computes what its graph says, and a graph is made for one size. Where the graph of another
 size has the same operations, attributes and parameters, the model computes that one too.
@@ -34,8 +34,8 @@ def check(graph: Graph, shape: Sequence[Any], channels_last: bool = False) -> No
         channels_last: Whether the shape is [N, H, W, C].
 
     Raises:
-        InputError: The input has other channels, no four axes, or a size for which the spec means
-            another network, or none; the message gives the reason.
+        InputError: The input has other channels, not four axes, or a size at which the spec
+            describes another network, or none; the message gives the reason.
 
     Example:
         >>> import zoo
@@ -72,7 +72,7 @@ def is_known(side: Any) -> bool:
 
 @lru_cache(maxsize=256)
 def takes_any(graph: Graph) -> bool:
-    """Tell whether a model of a graph may run on every size that its layers allow.
+    """Tell whether a model of a graph can run on every size that its layers allow.
 
     Example:
         >>> import zoo
@@ -106,7 +106,7 @@ def _sized(graph: Graph) -> Iterator[Node]:
 
 def _refusal(graph: Graph, size: tuple[Any, ...]) -> str | None:
     if len(size) != 3:
-        return "pass one batch of maps"
+        return "pass a batch of images"
     channels, *sides = size
     if is_known(channels) and channels != graph.input_shape.channels:
         if graph.input_shape.channels in sides:
@@ -116,7 +116,7 @@ def _refusal(graph: Graph, size: tuple[Any, ...]) -> str | None:
         return _refusal_of_size(graph, *sides)
     if takes_any(graph):
         return None
-    return "a size that is not known yet needs a network whose layers do not depend on it"
+    return "a size that is not known yet requires a network whose layers do not depend on it"
 
 
 @lru_cache(maxsize=256)

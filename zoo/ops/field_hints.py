@@ -17,7 +17,7 @@ _INITIAL = "Initial values are for the whole network: see 'initializers'."
 _OUTSIDE = "It is not part of the architecture; leave it out."
 _NAME = "The name of a layer is the key before it; leave it out."
 _OUTPUT = "A layer has one output, which others read by the layer's name; leave it out."
-_ZEROS = "zoo pads with zeros only; leave it out if that is meant."
+_ZEROS = "zoo pads only with zeros; leave it out if that is what you want."
 _TRANSPOSED = "It belongs to transposed convolutions, which zoo does not have; leave it out."
 _CHANNELS = "It always works on channels; leave it out."
 _SLICES = "Write one 'slice' for each part, with its 'start' and 'stop'."
@@ -165,7 +165,7 @@ _NOTES: dict[str, dict[str, str]] = {
     },
     "hard_swish": dict.fromkeys(
         "alpha beta slope threshold scale offset".split(),
-        "It is always x * relu6(x + 3) / 6; leave it out if that is meant.",
+        "It is always x * relu6(x + 3) / 6; leave it out if that is what you want.",
     ),
     "silu": dict.fromkeys(("alpha", "beta"), _UNSCALED),
     "gelu": {"approximate": "zoo's gelu is exact; leave it out if it is false or 'none'."},
@@ -337,11 +337,11 @@ PADDINGS: dict[str, str] = {
     "samelower": f"'same' adds an odd pixel at the end, not the beginning. {_NUMBERS}",
     **dict.fromkeys(
         "circular wrap reflect symmetric replicate edge constant".split(),
-        "zoo pads with zeros only; write how many.",
+        "zoo pads only with zeros; write how many.",
     ),
 }
 
-#: What languages and frameworks call true and false -> what to write.
+#: Words for true and false in languages and frameworks -> what to write.
 BOOLEANS: dict[str, str] = {
     **dict.fromkeys("yes on y t 1 true".split(), "Write true."),
     **dict.fromkeys("no off n f 0 false none".split(), "Write false."),

@@ -196,20 +196,22 @@ class Layer(Record):
     """What every layer may have: an operation, the use of a block, or a group of layers."""
 
     inputs = Field(
-        Nullable(_Sources()), None, key="from", doc="the layers it reads; by default the one before"
+        Nullable(_Sources()),
+        None,
+        key="from",
+        doc="the layers that it reads; by default, the previous one",
     )
     when = Field(
-        BOOLEAN, True, doc="if false, the layer is left out and stands for its first input"
+        BOOLEAN, True, doc="if false, the layer is omitted, and its name stands for its first input"
     )
     repeat: Field[Any] = Field(
         Nullable(COUNT),
         None,
-        doc="how many times in a row, or a list with one $item for each time; at most "
-        f"{MAX_REPEAT:,}",
+        doc=f"how many times, or a list with one $item for each repetition; at most {MAX_REPEAT:,}",
     )
     after = Field(Nullable(TEXT), None, doc="in a variant: the layer that a new one follows")
     published = Field(
-        Nullable(MAPPING), None, doc="what the paper states of it: output, depth, params, ops"
+        Nullable(MAPPING), None, doc="what the paper states about it: output, depth, params, ops"
     )
 
     @classmethod

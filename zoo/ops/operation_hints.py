@@ -1,7 +1,7 @@
 """Operations of Keras, PyTorch, Paddle, ONNX and Caffe that zoo does not have.
 
-What frameworks call an operation is stated where it is registered. A hint says so where a word
-means something else in another framework.
+The frameworks' names for zoo's operations are stated where these are registered. A hint also warns
+if a word means something else in another framework.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ ABSENT: dict[str, str] = {
     "crop": f"{_NO} 'pad' with negative numbers removes pixels, 'slice' takes a range of channels.",
 }
 
-#: Normalized word -> what to mind where an operation of zoo is meant, but not with its defaults.
+#: Normalized word -> a caveat, if the operation of zoo has other defaults.
 CAVEATS: dict[str, str] = {
     **dict.fromkeys(
         ("depthwiseconv", "depthwiseconvolution"),
@@ -85,7 +85,7 @@ CAVEATS: dict[str, str] = {
 
 
 def normalized(word: str) -> str:
-    """Normalize a word: drop what differs between frameworks.
+    """Normalize a word: remove what differs between frameworks.
 
     Example:
         >>> normalized("Batch_Norm2D"), normalized("BatchNormalization")

@@ -116,7 +116,7 @@ def pad(x: Array, padding: Sequence[int], value: float = 0.0) -> Array:
 
 
 def cropped(x: Array, padding: Sequence[int]) -> Array:
-    """Return the last two axes without as many edges as the padding has below 0."""
+    """Crop the last two axes where the padding is negative."""
     top, bottom, left, right = (max(-edge, 0) for edge in padding)
     height, width = x.shape[2:]
     return x[:, :, top : height - bottom, left : width - right]

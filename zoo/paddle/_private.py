@@ -51,7 +51,7 @@ def has_value(tensor: paddle.Tensor) -> bool:
 
 @contextmanager
 def dynamic() -> Iterator[None]:
-    """Run what ``to_static`` compiled layer by layer, as it was written."""
+    """Run a model that ``to_static`` compiled without compilation, layer by layer."""
     translator = ProgramTranslator.get_instance()
     enabled = translator.enable_to_static
     paddle.jit.enable_to_static(False)

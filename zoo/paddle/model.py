@@ -110,9 +110,9 @@ class Stack(nn.Layer):
 class Network(Stack):
     """A whole network.
 
-    Takes [N, C, H, W] of the size it was built for, and of every size that means the same layers
-    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it has
-    auxiliary heads.
+    Takes [N, C, H, W] of the size it was built for, and of every size at which no layer would have
+    to change (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it
+    has auxiliary heads.
     """
 
     def __init__(self, graph: Graph, factory: Factory) -> None:
@@ -133,7 +133,7 @@ class Network(Stack):
 
     @paddle.jit.not_to_static
     def check_size(self, x: paddle.Tensor) -> None:
-        """Reject an input of a size that would mean other layers.
+        """Reject an input of a size at which layers would have to change.
 
         Raises:
             InputError: Gives the reason.
@@ -143,7 +143,7 @@ class Network(Stack):
 
 
 class Extractor(nn.Layer):
-    """The values of nodes of a network, which it shares its weights with.
+    """Computes nodes of a network, whose weights it shares.
 
     Takes what the network takes, and returns a dict of the nodes' values, in the framework's own
     layout. They can be differentiated.

@@ -101,9 +101,9 @@ class Stack(nn.Module):
 class Network(Stack):
     """A whole network.
 
-    Takes [N, C, H, W] of the size it was built for, and of every size that means the same layers
-    (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it has
-    auxiliary heads.
+    Takes [N, C, H, W] of the size it was built for, and of every size at which no layer would have
+    to change (see ``zoo.language.sizes``). Returns logits [N, num_classes], or a dict of them if it
+    has auxiliary heads.
     """
 
     def __init__(self, graph: Graph, factory: Factory) -> None:
@@ -125,7 +125,7 @@ class Network(Stack):
         return {name: values[step] for name, step in self._output_steps}
 
     def check_size(self, x: torch.Tensor) -> None:
-        """Reject an input of a size that would mean other layers.
+        """Reject an input of a size at which layers would have to change.
 
         Raises:
             InputError: Gives the reason.
@@ -137,7 +137,7 @@ class Network(Stack):
 
 
 class Extractor(nn.Module):
-    """The values of nodes of a network, which it shares its weights with.
+    """Computes nodes of a network, whose weights it shares.
 
     Takes what the network takes, and returns a dict of the nodes' values, in the framework's own
     layout. They can be differentiated.

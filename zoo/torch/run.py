@@ -54,7 +54,7 @@ def forms(model: nn.Module) -> dict[str, Callable[[Array], Outputs]]:
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     """Return every module of a model by its path; a shared module has several paths.
 
-    What stands around a module to compile it, for example, has its path, and is left out.
+    Wrappers around a module, for example to compile it, have its path, and are omitted.
     """
     modules = model.named_modules(remove_duplicate=False)
     named = ((_private.canonical_name(name), module) for name, module in modules)

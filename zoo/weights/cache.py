@@ -98,7 +98,7 @@ def check(name: str, network: str, tag: str | None = None) -> tuple[Source, File
 def recognized(
     path: Path, tables: Iterable[Source], network: str
 ) -> tuple[Source, File] | tuple[None, None]:
-    """Find the published file that a file is, by its hash; what it is called does not matter.
+    """Find out by its hash which published file a file is; its name does not matter.
 
     Args:
         path: The file.
@@ -106,7 +106,7 @@ def recognized(
         network: A network that they publish.
 
     Returns:
-        The source and its file; None twice if it is not one of theirs.
+        The source and its file; twice None if it is not one of theirs.
     """
     hashes: dict[str, str] = {}
     for table in tables:
@@ -137,7 +137,7 @@ def published_as(path: Path, tables: Iterable[Source]) -> tuple[Source, str] | N
 
 
 def _unknown(table: Source, network: str) -> str:
-    """Return the error for a network that a source does not have: its variants, or who has it."""
+    """Return the error for a network that a source does not have."""
     variants = [name for name in table.networks if name.startswith(f"{network}_")]
     others = [other.name for other in sources().values() if network in other.networks]
     message = f"{table.title} publishes no weights of {network!r:.200} that zoo knows"

@@ -1,4 +1,4 @@
-"""The classifier of a network: what other classes replace."""
+"""The classifier of a network: the layers to replace for other classes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from zoo.graphs.shapes import Map
 
 
 def nodes(graph: Graph) -> list[Node]:
-    """Return the nodes with parameters behind the last map of features, from the output backwards.
+    """Return the nodes with parameters after the last feature map, from the output backward.
 
-    They are what Keras leaves out with ``include_top=False``. If there are none, as where a
-    convolution classifies, it is the last node that has parameters.
+    They are those that Keras omits with ``include_top=False``. If there are none, as in a network
+    that classifies with a convolution, it is the last node with parameters.
 
     Example:
         >>> import zoo
@@ -30,5 +30,5 @@ def nodes(graph: Graph) -> list[Node]:
 
 
 def parameters(graph: Graph) -> list[Parameter]:
-    """Return the parameters of these nodes, those of the last first."""
+    """Return the parameters of these nodes, starting with the last node."""
     return [parameter for node in nodes(graph) for parameter in node.parameters]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from zoo.language import shipped
 
-#: What stands for zoo itself among the sources: a framework's own files of zoo's models.
+#: The source that stands for zoo itself: for files that frameworks saved from zoo's models.
 OWN = "zoo"
 
 
@@ -48,7 +48,7 @@ def path() -> Path:
 
 
 def allow(source: str, network: str, count: int, extra: int = 0) -> bool:
-    """Tell whether a file with this many arrays can be of a network.
+    """Tell whether a file with this many arrays can belong to a network.
 
     Args:
         source: The name of the source.

@@ -1,6 +1,6 @@
 """Chooses among networks whose parameters have the same names and shapes.
 
-Some variants differ in what no array shows: in padding, an epsilon, or an activation.
+Some variants differ only in what arrays do not show: in padding, an epsilon, or an activation.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from zoo.weights.sources import Source
 
 
 def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> tuple[str, str]:
-    """Return the network of a file, and a note that says so where it had to be chosen.
+    """Return the network of a file, and a note if it was chosen by the name of the file.
 
-    It is the only one; or the one whose file it is; or the one that timm says; or, of zoo's own
-    names, the one that the file is called after, as in ``resnet50_v1-best.pth``. What follows an
-    underscore may be part of another variant's name, so such a file is called after none.
+    If several networks match, it is the one for which the file was published, or the one that timm
+    states in the file. If the names are zoo's own, it is the one after which the file is named, as
+    in ``resnet50_v1-best.pth``. A name with another underscore, such as ``resnet50_best.pth``, does
+    not count, because it may stand for another variant.
 
     Args:
         path: The file.
@@ -44,7 +45,7 @@ def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> tuple[str, 
     called = re.split(r"[^a-z0-9_]", path.name.lower())[0]
     if (counts.OWN, called) in [(table.name, network) for table, network in matches]:
         others = " or ".join(network for network in networks if network != called)
-        return called, f"{called} by the name of the file, not {others}"
+        return called, f"{called}, by the name of the file, not {others}"
     first, *rest = networks
     raise WeightsError(
         f"{path}: its names and shapes are those of {' and of '.join(networks)}, which compute "

@@ -1,7 +1,7 @@
-"""Tells the format of a file of weights by its contents, and names files that are something else.
+"""Recognizes files of weights by their contents, and says what other files are.
 
-What a file is called decides only where its contents do not: training scripts give a PyTorch file
-any ending.
+The name of a file matters only if the contents do not decide: training scripts give PyTorch files
+any suffix.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ SUFFIXES = {
     **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar"), "pth"),
 }
 
-#: What to say of anything else.
+#: The message for anything else.
 EXPECTED = f"expected a file of weights, with one of the suffixes {', '.join(SUFFIXES)}"
 
 _PYTORCH_BEFORE_1_6 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of its magic number
-_MAX_TEXT = 100_000  # bytes of what a server answers in place of a file
+_MAX_TEXT = 100_000  # bytes of what a server may send instead of a file
 _KERAS_INDEX = ".weights.json"
-_INDEX = ".index.json"  # what the names of indexes of several files end with
+_INDEX = ".index.json"  # the end of the names of indexes of several files
 
-#: Where a format has bytes of its own, and these bytes -> the format.
+#: Position and value of the bytes that identify a format -> the format.
 _FORMATS = (
     (0, b"\x89HDF\r\n\x1a\n", "h5"),
     (0, _PYTORCH_BEFORE_1_6, "pth"),
 )
 
-#: Where a format that zoo does not read has bytes of its own, these bytes, and what to say.
+#: Position and value of the bytes that identify a format that zoo does not read, and a message.
 _OTHERS = (
     (
         0,
@@ -53,9 +53,9 @@ _OTHERS = (
     (0, b"\x1f\x8b", "compressed with gzip; decompress it first (gunzip, or tar -xzf)"),
     (0, b"BZh", "compressed with bzip2; decompress it first (bunzip2, or tar -xjf)"),
     (0, b"\xfd7zXZ\x00", "compressed with xz; decompress it first (unxz, or tar -xJf)"),
-    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, and give the path of the file in it"),
-    (0, b"Rar!", "a RAR archive; unpack it, and give the path of the file in it"),
-    (257, b"ustar", "a tar archive; unpack it (tar -xf), and give the path of the file in it"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it, and pass the path of the file in it"),
+    (0, b"Rar!", "a RAR archive; unpack it, and pass the path of the file in it"),
+    (257, b"ustar", "a tar archive; unpack it (tar -xf), and pass the path of the file in it"),
     (4, b"TFL3", "a TensorFlow Lite model; {model}"),
 )
 
@@ -73,9 +73,11 @@ _DISTRIBUTED = (
     "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(folder, 'w.pth')"
 )
 _NPZ = "save them as .safetensors with safetensors.numpy.save_file"
-_MODEL = "zoo reads weights by the names of layers; save the weights of the model it was made from"
+_MODEL = (
+    "zoo reads weights by the names of layers; save the weights of the model that it was made from"
+)
 
-#: End of a name -> what such a file is, where its contents do not say it.
+#: End of a name -> what such a file is, if its contents do not show it.
 _NAMED = (
     (r"\.onnx", f"an ONNX model; {_MODEL}"),
     (
@@ -96,10 +98,10 @@ _NAMED = (
     (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
 )
 
-#: End of a name -> what such a file is, whose contents look like weights.
+#: End of a name -> what such a file is, although its contents look like weights.
 _BESIDE = {
     ".distcp": f"a part of {_DISTRIBUTED}",
-    ".pdopt": "the state of an optimizer; give the file of weights, .pdparams",
+    ".pdopt": "the state of an optimizer; pass the file of weights, .pdparams",
     ".pdiparams.info": "the names of weights; pass the .pdiparams file next to it",
 }
 
@@ -112,13 +114,13 @@ _FOLDERS = (
     ),
     (".metadata", _DISTRIBUTED),
     ("checkpoint", _TENSORFLOW),
-    ("training_metadata.json", "a backup of Keras; give the path of latest.weights.h5 in it"),
-    ("data.pkl", "an unpacked PyTorch file; give the file itself"),
-    ("model.safetensors", "a folder; give the path of model.safetensors in it"),
-    (f"model.safetensors{_INDEX}", f"a folder; give the path of model.safetensors{_INDEX} in it"),
-    ("pytorch_model.bin", "a folder; give the path of pytorch_model.bin in it"),
-    (f"pytorch_model.bin{_INDEX}", f"a folder; give the path of pytorch_model.bin{_INDEX} in it"),
-    ("model.weights.h5", "a folder; give the path of model.weights.h5 in it"),
+    ("training_metadata.json", "a backup of Keras; pass the path of latest.weights.h5 in it"),
+    ("data.pkl", "an unpacked PyTorch file; pass the file itself"),
+    ("model.safetensors", "a folder; pass the path of model.safetensors in it"),
+    (f"model.safetensors{_INDEX}", f"a folder; pass the path of model.safetensors{_INDEX} in it"),
+    ("pytorch_model.bin", "a folder; pass the path of pytorch_model.bin in it"),
+    (f"pytorch_model.bin{_INDEX}", f"a folder; pass the path of pytorch_model.bin{_INDEX} in it"),
+    ("model.weights.h5", "a folder; pass the path of model.weights.h5 in it"),
 )
 
 
@@ -164,7 +166,7 @@ def format_of(path: Path, part: bool = False) -> str:
     if shard and int(shard[2]) > 1 and not part:
         index = f"{shard[1]}{shard[3]}{_INDEX}"
         raise WeightsError(
-            f"{path}: one of several files with the weights; give the path of {index}, which lists "
+            f"{path}: one of several files with the weights; pass the path of {index}, which lists "
             "them"
         )
     shard = re.fullmatch(r"(.+)_\d{5}\.weights\.h5", path.name)
@@ -185,7 +187,7 @@ def format_of(path: Path, part: bool = False) -> str:
 def _folder(path: Path) -> str:
     names = {entry.name for entry in path.iterdir()}
     what = next((what for name, what in _FOLDERS if name in names), "")
-    return what or "a folder; give the path of the file of weights in it"
+    return what or "a folder; pass the path of the file of weights in it"
 
 
 def _by_contents(path: Path, start: bytes, size: int) -> str | None:
@@ -242,4 +244,4 @@ def _by_entries(path: Path) -> str | None:
         )
     if names and all(name.endswith(".npy") for name in names):
         raise WeightsError(f"{path}: arrays of NumPy (.npz), which state no layout; {_NPZ}")
-    raise WeightsError(f"{path}: a zip archive; unpack it, and give the path of the file in it")
+    raise WeightsError(f"{path}: a zip archive; unpack it, and pass the path of the file in it")

@@ -1,4 +1,4 @@
-"""zoo's own names as a framework's models have them, in the form of a source of weights."""
+"""The source of weights for files that a framework saved from zoo's models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoo.language.shipped import shipped
 from zoo.weights import counts
 from zoo.weights.sources import Network, Source
 
-_ANY = Network(names={"*": "*"})  # whatever its layers are called, the framework calls them so, too
+_ANY = Network(names={"*": "*"})  # the framework uses the names of the spec
 
 
 def table(convention: Mapping[str, Any], formats: Sequence[str]) -> Source:

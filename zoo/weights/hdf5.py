@@ -1,6 +1,6 @@
 """Reads the arrays of Keras' files: HDF5, alone or within the zip of a ``.keras``.
 
-Only arrays are read. The configuration of a model, which may hold code, is not looked at.
+Only arrays are read. The configuration of a model, which may contain code, is ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from zoo.weights.checkpoint import Array, Stored, reporting_damage
 
 MAX_TENSORS = 20_000
 
-_MAX_DEPTH = 32  # of groups; a file of Keras has some 10
+_MAX_DEPTH = 32  # of groups; a file of Keras has about 10
 _MAX_NAME = 1_000  # characters of a name, with its groups
 _MIN_CHUNK = 1 << 20  # bytes; arrays that can grow have chunks of up to this size
 

@@ -1,7 +1,7 @@
-"""Reads the folders that Orbax writes of Flax' states, by TensorStore, which comes with it.
+"""Reads the folders that Orbax writes for Flax' states, with TensorStore, which Flax installs.
 
 Only the tree of names and the arrays are read. Orbax itself would also look up the types that a
-checkpoint names, and believe the sizes that it states.
+checkpoint names, and trust the sizes that it states.
 """
 
 from __future__ import annotations

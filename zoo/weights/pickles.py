@@ -8,8 +8,9 @@ record only after its dtype, shape and number of bytes have been checked against
 
 A pickle is a program, and a short one can do much. So it has a budget: a number of instructions,
 and a number of bytes and items that it may make, in proportion to its own length. The keys of a
-dict are strings or integers, whose hashes cost little; items with other keys are left out. Nothing
-here, nor in what uses the result, is recursive, so nesting costs no more than its instructions.
+dict are strings or integers, whose hashes cost little; items with other keys are omitted. Neither
+this module nor the code that uses the result is recursive, so nesting costs no more than its
+instructions.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 
 from zoo.weights.checkpoint import Array, Stored
 
-MAX_INSTRUCTIONS = 1_000_000  # 20,000 arrays need some 800,000
+MAX_INSTRUCTIONS = 1_000_000  # 20,000 arrays need about 800,000
 
 #: dtype in a pickle -> NumPy dtype; PaddlePaddle writes the bits of bfloat16 as uint16
 _DTYPES = {"f2": "f2", "f4": "f4", "f8": "f8", "i4": "i4", "i8": "i8", "u2": "bfloat16"}

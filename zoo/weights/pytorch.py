@@ -1,7 +1,7 @@
 """Reads PyTorch's weight files, without PyTorch and without executing pickled code.
 
-PyTorch's own reader refuses code, too, but believes every size in a file, and its work is not
-bounded. So files are read here as :mod:`zoo.weights.pickles` does.
+PyTorch's own reader rejects code, too, but trusts every size in a file, and its work is not
+bounded. So files are read with :mod:`zoo.weights.pickles`.
 """
 
 from __future__ import annotations

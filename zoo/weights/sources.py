@@ -30,7 +30,7 @@ Layout = Literal["OIHW", "HWIO", "HWCM", "OI", "IO"]
 
 
 class _Strict(BaseModel):
-    """Base of everything in a table: unknown fields are errors, and nothing is coerced."""
+    """Base class of everything in a table: unknown fields are errors, and nothing is coerced."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 

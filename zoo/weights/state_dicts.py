@@ -12,7 +12,7 @@ from zoo.weights import pickles
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored
 
-#: What training tools call the weights in their files; the first of these that is there is used.
+#: Keys under which training tools store weights; the first one in a file is used.
 KEYS = (
     *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
     *("weights", "params", "state", "net_state_dict", "model_weights", "generator"),
@@ -25,7 +25,7 @@ _MAX_ITEMS = 100_000  # that are looked at
 _MAX_SETS = 4  # that a message names
 _MAX_PREFIX = 300  # characters of the names of dicts in dicts
 
-#: What a pickle names -> what it is, and what to do.
+#: Name in a pickle -> what it is, and what to do.
 _OTHER_TENSORS = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor; save tensor.to_dense()",
     "torch._utils._rebuild_sparse_csr_tensor": "a sparse tensor; save tensor.to_dense()",
@@ -146,7 +146,7 @@ def selected(
 
 
 def _tensor(name: str) -> str:
-    """Say what a tensor is that zoo does not read, by a name in a pickle."""
+    """Explain why zoo does not read a tensor, by its name in a pickle; otherwise empty."""
     if name.startswith("torch.") and name.endswith("Storage"):
         dtype = name.removeprefix("torch.").removesuffix("Storage")
         return f"a tensor of {dtype}, which weights cannot have; save it as float32"
