@@ -18,7 +18,9 @@ ROOT = Path(zoo.__file__).parent
 LEVELS = (
     ("errors",),
     ("arguments",),
-    ("files", "data"),
+    ("files",),
+    ("downloads",),
+    ("data",),
     ("graphs",),
     ("ops",),
     ("language",),

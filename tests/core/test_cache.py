@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+from zoo import downloads
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.weights import cache, sources
 
@@ -147,7 +148,7 @@ def test_what_is_not_published():
 
 def test_a_download_without_end(publish, monkeypatch):
     publish(sha256=SHA256)
-    monkeypatch.setattr(cache, "MAX_BYTES", 1000)
+    monkeypatch.setattr(downloads, "MAX_BYTES", 1000)
     with pytest.raises(WeightsError, match="it has more than 1,000 bytes"):
         cache.fetch("torchvision", "vgg16")
 

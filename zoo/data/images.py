@@ -78,9 +78,17 @@ class Transform:
         Raises:
             InputError: The image cannot be read, is too large, or is too narrow to crop.
         """
+        photograph = read(image, self.mode)
+        return self.finished(resized_and_cropped(photograph, self.size, self.recipe))
+
+    @property
+    def mode(self) -> str:
+        """The mode of Pillow in which photographs are read."""
+        return "L" if self.channels == 1 else "RGB"
+
+    def finished(self, cropped: Image.Image) -> Array:
+        """Scale and normalize the values of an image that has the size of the input."""
         recipe = self.recipe
-        photograph = read(image, "L" if self.channels == 1 else "RGB")
-        cropped = _resize_and_crop(photograph, self.size, recipe)
         scale = np.float32(recipe["range"] / 255)
         pixels = np.asarray(cropped, np.float32).reshape(*self.size, -1) * scale
         mean, std = np.array(recipe["mean"], np.float32), np.array(recipe["std"], np.float32)
@@ -120,7 +128,7 @@ def check(image: Source) -> None:
     read(image, "RGB")
 
 
-def _resize_and_crop(
+def resized_and_cropped(
     photograph: Image.Image, size: tuple[int, int], recipe: Mapping[str, Any]
 ) -> Image.Image:
     """Resize a photograph and crop its center.

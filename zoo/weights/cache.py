@@ -1,25 +1,14 @@
-"""Downloads publishers' files once, checks their hashes, and keeps them in a cache folder."""
+"""The files that publishers publish: found by network, downloaded, recognized by their hashes."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from zoo import downloads
+from zoo.downloads import Download
 from zoo.errors import InputError, WeightsError
-from zoo.files import replacing, taking_turns
 from zoo.weights.sources import File, Source, source, sources
-
-MAX_BYTES = 2_000_000_000  # the largest download
-
-
-def folder() -> Path:
-    """Return the cache folder: ``ZOO_CACHE``, or zoo's folder in the user's cache."""
-    import platformdirs
-
-    return Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_path("zoo", False))
 
 
 def fetch(name: str, network: str, tag: str | None = None) -> Path:
@@ -39,29 +28,18 @@ def fetch(name: str, network: str, tag: str | None = None) -> Path:
             do.
     """
     table, file = check(name, network, tag)
-    path = folder() / table.name / file.name
-    try:
-        if path.is_file():
-            _check(path, file, f"{path}", "Delete it and try again")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with taking_turns(path.with_name(f".{path.name}.lock"), lambda: _wait(table, file)):
-                if path.is_file():  # another process has just downloaded it
-                    _check(path, file, f"{path}", "Delete it and try again")
-                else:
-                    _download(table, file, path)
-    except OSError as error:
-        raise WeightsError(
-            f"{file.name} cannot be kept in the cache folder {path.parent}: "
-            f"{error.strerror or _reason(error)}. Set the environment variable ZOO_CACHE to a "
-            f"folder that you can write to, or download {file.url} and give the path: "
-            "weights='PATH'"
-        ) from None
-    return path
-
-
-def _wait(table: Source, file: File) -> None:
-    print(f"waiting for another download of {table.title}: {file.name}", file=sys.stderr)
+    assert file.hash is not None
+    return downloads.fetch(
+        Download(
+            title=f"{table.title}: {file.name}",
+            url=file.url,
+            folder=table.name,
+            name=file.name,
+            hash=file.hash,
+            copy="give the path of your copy: weights='PATH'",
+            error=WeightsError,
+        )
+    )
 
 
 def check(name: str, network: str, tag: str | None = None) -> tuple[Source, File]:
@@ -113,7 +91,7 @@ def recognized(
         for file in table.networks[network].published:
             if file.hash:
                 kind, expected = file.hash
-                actual = hashes[kind] = hashes.get(kind) or _hash(path, kind)
+                actual = hashes[kind] = hashes.get(kind) or downloads.digest(path, kind)
                 if actual.startswith(expected):
                     return table, file
     return None, None
@@ -130,7 +108,7 @@ def published_as(path: Path, tables: Iterable[Source]) -> tuple[Source, str] | N
     for table in tables:
         for network, entry in table.networks.items():
             for kind, expected in filter(None, (file.hash for file in entry.published)):
-                actual = hashes[kind] = hashes.get(kind) or _hash(path, kind)
+                actual = hashes[kind] = hashes.get(kind) or downloads.digest(path, kind)
                 if actual.startswith(expected):
                     return table, network
     return None
@@ -146,99 +124,3 @@ def _unknown(table: Source, network: str) -> str:
     if others:
         return f"{message}; {' and '.join(others)} {'do' if len(others) > 1 else 'does'}"
     return f"{message}, and no other source does; 'zoo list' shows what is published"
-
-
-def _download(table: Source, file: File, path: Path) -> None:
-    import pooch
-
-    with replacing(path) as part:
-        try:
-            with _Progress(f"{table.title}: {file.name}") as progress:
-                get = pooch.HTTPDownloader(progressbar=progress, timeout=30, chunk_size=1 << 20)
-                get(file.url, str(part), None)
-        except WeightsError:
-            raise
-        except (OSError, ValueError) as error:
-            if getattr(error, "errno", None):  # of the file, not of the network
-                raise
-            raise WeightsError(
-                f"{file.url} cannot be downloaded ({_reason(error)}). Put the file at {path} "
-                "yourself, or give the path of your copy: weights='PATH'"
-            ) from None
-        _check(part, file, f"what was downloaded from {file.url}", "It was not kept; try again")
-
-
-def _check(path: Path, file: File, subject: str, advice: str) -> None:
-    assert file.hash is not None
-    kind, expected = file.hash
-    actual = _hash(path, kind)
-    if not actual.startswith(expected):
-        raise WeightsError(
-            f"{subject} is not the file that was published: its {kind} is {actual}, expected "
-            f"{expected}{'...' if len(actual) > len(expected) else ''}. {advice}"
-        )
-
-
-def _hash(path: Path, kind: str) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, kind).hexdigest()
-
-
-def _reason(error: Exception) -> str:
-    """Return the message of the root cause: libraries wrap errors several times."""
-    reason: BaseException = error
-    while inner := reason.__cause__ or reason.__context__:
-        reason = inner
-    return str(reason).partition("\n")[0][:200] or type(reason).__name__
-
-
-class _Progress:
-    """A progress bar with the interface that pooch expects; aborts a download that is too large."""
-
-    def __init__(self, title: str) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        console = Console(stderr=True)
-        columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
-        self._bar = Progress(*columns, TimeRemainingColumn(), transient=True, console=console)
-        self._title = title
-        self._task = self._bar.add_task(title, total=None)
-        self._total = self._done = 0
-
-    def __enter__(self) -> _Progress:
-        if not self._bar.console.is_terminal:  # a log does not show the bar
-            self._bar.console.print(f"downloading {self._title}", markup=False, soft_wrap=True)
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    @property
-    def total(self) -> int:
-        return self._total
-
-    @total.setter
-    def total(self, total: int) -> None:
-        self._total = total
-        self._bar.update(self._task, total=total or None)
-
-    def update(self, count: int) -> None:
-        self._done += count
-        if self._done > MAX_BYTES:
-            raise WeightsError(f"the download was stopped: it has more than {MAX_BYTES:,} bytes")
-        self._bar.advance(self._task, count)
-
-    def reset(self) -> None:  # pooch adds the total again afterwards
-        self._done = 0
-        self._bar.update(self._task, completed=0)
-
-    def close(self) -> None:
-        pass

@@ -1,0 +1,249 @@
+"""Labelled images: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import downloads
+from zoo.data import datasets
+from zoo.data.datasets import dataset
+from zoo.errors import InputError, UnknownNameError
+
+
+def pixels(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
+
+
+def write(folder, *names):
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels(5, 4, 3, seed=number)).save(folder / name)
+    return folder
+
+
+def test_the_digits_that_ship():
+    found = dataset("digits")
+    assert len(found.train) + len(found.validation) == 1797
+    assert found.classes == tuple("0123456789")
+    assert found.train.images.max() == 240
+    counts = np.bincount(found.train.labels) + np.bincount(found.validation.labels)
+    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]  # scikit-learn's
+
+
+def test_a_folder_of_parts_and_classes(tmp_path):
+    write(
+        tmp_path,
+        *("train/b/2.png", "train/b/1.JPG", "train/a/x/deep.png"),
+        *("val/a/1.png", "val/b/1.png"),
+    )
+    (tmp_path / "train" / "a" / "notes.txt").write_text("no image")
+    (tmp_path / "train" / ".hidden").mkdir()
+    found = dataset(tmp_path)
+    assert found.classes == ("a", "b")
+    assert found.train.names == ["a/x/deep.png", "b/1.JPG", "b/2.png"]
+    assert found.train.labels.tolist() == [0, 1, 1]
+    assert found.validation.labels.tolist() == [0, 1]
+
+
+def test_a_folder_of_classes_is_divided_by_the_names_of_its_images(tmp_path):
+    names = [f"{kind}/{i}.png" for kind in "ab" for i in range(60)]
+    before = dataset(write(tmp_path, *names))
+    assert 3 < len(before.validation) < 25
+    after = dataset(write(tmp_path, "c/1.png", *(f"a/more{i}.png" for i in range(30))))
+    assert set(before.validation.names) <= set(after.validation.names)
+    assert set(before.train.names) <= set(after.train.names)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a/1.png"], "two classes or more, found only 'a'"),
+        (["1.png"], "two classes or more, found none"),
+        (["train/a/1.png", "train/b/1.png"], "a folder 'train', but none called 'val'"),
+        (["val/a/1.png", "val/b/1.png"], "a folder 'val', but none called 'train'"),
+        (
+            ["train/a/1.png", "train/b/1.png", "val/a/1.png", "val/c/1.png"],
+            "val: has no folder for the class 'b', and .*train has one",
+        ),
+    ],
+)
+def test_folders_that_are_no_dataset(names, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        dataset(write(tmp_path, *names))
+
+
+def test_an_empty_class(tmp_path):
+    write(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "c").mkdir()
+    with pytest.raises(InputError, match="c: there are no images of this class"):
+        dataset(tmp_path)
+
+
+ARRAYS = {
+    "x_train": pixels(6, 4, 4),
+    "y_train": np.array([0, 1, 2, 0, 1, 2], np.uint8),
+    "x_test": pixels(3, 4, 4),
+    "y_test": np.array([[2], [1], [0]]),
+}
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays(save, tmp_path):
+    save(tmp_path / "a.npz", **ARRAYS, classes=np.array(["x", "y", "z"]))
+    found = dataset(tmp_path / "a.npz")
+    assert found.classes == ("x", "y", "z")
+    assert np.array_equal(found.train.images, ARRAYS["x_train"])
+    assert found.validation.labels.tolist() == [2, 1, 0]
+    assert found.validation.labels.dtype == np.int64
+    assert dataset(ARRAYS).train.digest == found.train.digest
+    assert dataset(ARRAYS).train.digest != found.validation.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_train": ARRAYS["x_train"] / 255}, r"x_train: expected uint8 .* got float64 \[6, 4, 4"),
+        ({"x_train": ARRAYS["x_train"][..., None, None]}, "x_train: expected uint8"),
+        ({"y_train": ARRAYS["y_train"][:5]}, r"y_train: expected 6 integers, got uint8 \[5\]"),
+        ({"y_train": ARRAYS["y_train"] / 2}, "y_train: expected 6 integers, got float64"),
+        ({"y_train": ARRAYS["y_train"].astype(int) - 1}, "a class number is negative, -1"),
+        ({"y_train": np.zeros(6, int)}, r"y_train: no image has the class 1 \(1\)"),
+        ({"y_test": np.array([2, 3, 0])}, r"y_train: no image has the class 3 \(3\)"),
+        ({"y_train": np.full(6, 10**9)}, "a class number of 1,000,000,000; is it a label"),
+        ({"classes": np.array(["a", "b"])}, "classes: expected 3 names or more"),
+        ({"x_test": pixels(0, 4, 4), "y_test": np.zeros(0, int)}, "the validation part has no im"),
+    ],
+)
+def test_arrays_that_are_no_dataset(changes, message, tmp_path):
+    np.savez(tmp_path / "a.npz", **{**ARRAYS, **changes})
+    with pytest.raises(InputError, match=message):
+        dataset(tmp_path / "a.npz")
+
+
+def stating(shape):
+    """An array's bytes that state a shape of which nothing follows."""
+    file = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no zip", "expected a file of arrays"),
+        ({"x.npy": b"no array"}, "expected a file of arrays"),
+        ({"images.npy": stating((10**15,))}, "1,000,000,000,000,000 bytes are stated"),
+        ({"other.txt": b"no array"}, "expected the arrays x_train"),
+    ],
+)
+def test_files_that_hold_no_arrays(content, message, tmp_path):
+    path = tmp_path / "a.npz"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, value in content.items():
+                archive.writestr(name, value)
+    with pytest.raises(InputError, match=message):
+        dataset(path)
+
+
+def test_objects_are_not_read(tmp_path):
+    np.savez(tmp_path / "a.npz", images=np.array([{}], object), labels=np.zeros(1, int))
+    with pytest.raises(InputError, match="images: an array of Python objects"):
+        dataset(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("source", ["fashion", "cifar-10", "no/such/folder"])
+def test_an_unknown_name(source):
+    with pytest.raises(UnknownNameError, match=r"Did you mean|Known: digits"):
+        dataset(source)
+
+
+def test_what_is_no_data_at_all():
+    with pytest.raises(InputError, match="data must be the name of a dataset"):
+        dataset(3)
+
+
+def test_fashion_mnist_is_read_where_debian_puts_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "DEBIAN", tmp_path)
+    monkeypatch.setattr(datasets, "_FASHION", {
+        name: (md5, (header + count * (784 if "images" in name else 1)))
+        for name, (md5, header, count) in {
+            "train-images-idx3-ubyte": ("", 16, 20), "train-labels-idx1-ubyte": ("", 8, 20),
+            "t10k-images-idx3-ubyte": ("", 16, 10), "t10k-labels-idx1-ubyte": ("", 8, 10),
+        }.items()
+    })  # fmt: skip
+    for kind, count in (("train", 20), ("t10k", 10)):
+        images = pixels(count, 28, 28)
+        with gzip.open(tmp_path / f"{kind}-images-idx3-ubyte.gz", "wb") as file:
+            file.write(bytes(16) + images.tobytes())
+        with gzip.open(tmp_path / f"{kind}-labels-idx1-ubyte.gz", "wb") as file:
+            file.write(bytes(8) + bytes(i % 10 for i in range(count)))
+    found = dataset("fashion-mnist")
+    assert np.array_equal(found.validation.images, pixels(10, 28, 28))
+    assert found.classes[9] == "ankle boot"
+    with gzip.open(tmp_path / "t10k-labels-idx1-ubyte.gz", "wb") as file:
+        file.write(bytes(8))
+    with pytest.raises(InputError, match="expected 18 bytes, uncompressed"):
+        dataset("fashion-mnist")
+
+
+def test_cifar10_is_read_from_its_archive(tmp_path, monkeypatch):
+    path = tmp_path / "cifar.tar.gz"
+    rows = pixels(20, 1 + 3072)
+    rows[:, 0] = np.arange(20) % 10
+    with tarfile.open(path, "w:gz") as archive:
+        for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            info.size = rows.nbytes
+            archive.addfile(info, io.BytesIO(rows.tobytes()))
+    monkeypatch.setattr(downloads, "fetch", lambda file: path)
+    found = dataset("cifar10")
+    assert (len(found.train), len(found.validation)) == (100, 20)
+    red = rows[3, 1:1025].reshape(32, 32)
+    assert np.array_equal(found.train.images[3][:, :, 0], red)
+    assert found.train.labels[3] == 3
+
+
+#: The features of an image and of a label in Hugging Face's library, which are known by their names.
+Picture = type("Image", (), {})
+Kind = type("ClassLabel", (), {"names": ("cat", "dog")})
+
+
+class Rows:
+    """As much of a Dataset of that library as is used."""
+
+    def __init__(self, images, labels):
+        self.columns = {"picture": images, "kind": labels}
+        self.features = {"picture": Picture(), "kind": Kind()}
+
+    def __len__(self):
+        return len(self.columns["kind"])
+
+    def __getitem__(self, key):
+        if isinstance(key, str):
+            return self.columns[key]
+        return {name: values[key] for name, values in self.columns.items()}
+
+
+def test_a_dataset_of_hugging_face():
+    images = [Image.fromarray(pixels(4, 4, 3, seed=i)) for i in range(4)]
+    found = dataset({"train": Rows(images, [0, 1, 1, 0]), "test": Rows(images[:2], [1, 0])})
+    assert found.classes == ("cat", "dog")
+    assert found.train.images[2] is images[2]
+    assert found.validation.labels.tolist() == [1, 0]
+    rows = Rows(images, [0, 1, 1, 0])
+    rows.features["mask"] = Picture()
+    with pytest.raises(InputError, match="which columns .* there are picture, kind, mask"):
+        dataset({"train": rows, "test": rows})
+    again = dataset({"train": rows, "test": rows}, columns=("picture", "kind"))
+    assert len(again.train) == 4
