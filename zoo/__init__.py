@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "build": "zoo.api.models",
     "convert": "zoo.api.conversion",
+    "dataset": "zoo.data.datasets",
     "extractor": "zoo.api.running",
     "features": "zoo.api.running",
     "get_weights": "zoo.api.models",
@@ -32,6 +33,7 @@ _HOMES = {
     "reset_head": "zoo.api.heads",
     "save": "zoo.api.storage",
     "set_weights": "zoo.api.models",
+    "stream": "zoo.api.streams",
     "summary": "zoo.views.summary.summary",
     "transform": "zoo.api.preprocessing",
     "verify": "zoo.verification.verify",
@@ -67,9 +69,11 @@ if TYPE_CHECKING:
     from zoo.api.running import loss as loss
     from zoo.api.running import predict as predict
     from zoo.api.storage import save as save
+    from zoo.api.streams import stream as stream
     from zoo.api.typed import build as build
     from zoo.api.typed import convert as convert
     from zoo.api.typed import load as load
+    from zoo.data.datasets import dataset as dataset
     from zoo.errors import BackendError as BackendError
     from zoo.errors import InputError as InputError
     from zoo.errors import SpecError as SpecError

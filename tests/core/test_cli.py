@@ -157,6 +157,20 @@ def test_list_in_other_formats():
     assert "| vgg16 | 138,357,544 |" in command("list", "--format", "markdown").stdout
 
 
+def test_the_datasets():
+    rows = json.loads(command("data", "--format", "json").stdout)
+    assert [row["name"] for row in rows] == ["digits", "fashion-mnist", "cifar10"]
+    assert "CC BY 4.0" in command("data", COLUMNS="40").stdout
+    counts = list(csv.DictReader(io.StringIO(command("data", "digits", "--format", "csv").stdout)))
+    assert sum(int(row["train"]) + int(row["validation"]) for row in counts) == 1797
+    done = command("data", "fashion-mnits")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: data: no such folder, file or dataset: 'fashion-mnits'. Did you mean "
+        "'fashion-mnist'?\n",
+    )
+
+
 def test_help_and_version():
     done = command("--help")
     assert done.returncode == 0

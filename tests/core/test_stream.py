@@ -13,7 +13,6 @@ import pytest
 from limits import HANG
 from PIL import Image
 
-from zoo.data import workers
 from zoo.data.augmentation import AUGMENTATIONS, DRAWS
 from zoo.data.datasets import Part, dataset
 from zoo.data.images import USUAL, Transform, default
@@ -82,13 +81,13 @@ def test_the_same_image_in_two_epochs(part):
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_workers_make_the_same(count, part):
     stream = Stream(part, TRANSFORM, 16, augmentation=AUGMENTATIONS["pad-crop"])
-    found = [batch.digest for batch in workers.batches(stream, 95, 106, count)]
+    found = [batch.digest for batch in stream.batches(95, 106, count)]
     assert found == [batch.digest for batch in stream.batches(95, 106)]
 
 
 def test_a_batch_stays_what_it_is(part):
     stream = Stream(part, TRANSFORM, 4)
-    batches = list(workers.batches(stream, 0, 9, 1))
+    batches = list(stream.batches(0, 9, 1))
     assert [batch.digest for batch in batches] == [b.digest for b in stream.batches(0, 9)]
 
 
@@ -157,9 +156,9 @@ def damaged(tmp_path):
 def test_a_damaged_image_is_named_or_counted(count, damaged):
     strict = Stream(damaged, TRANSFORM, 3, shuffle=False)
     with pytest.raises(InputError, match=r"b\.png: cannot be read as an image"):
-        list(workers.batches(strict, 0, 1, count))
+        list(strict.batches(0, 1, count))
     lenient = Stream(damaged, TRANSFORM, 3, shuffle=False, skip_damaged=True)
-    (batch,) = workers.batches(lenient, 0, 1, count)
+    (batch,) = lenient.batches(0, 1, count)
     assert batch.labels.tolist() == [0, 2, 2]
     assert batch.damaged == (1,)
     assert np.array_equal(batch.x[1], batch.x[2])
@@ -198,20 +197,20 @@ class Unwilling:
 def test_a_process_that_ends_is_an_error(how, message):
     stream = Stream(Part(Unwilling(how), np.zeros(4, int)), TRANSFORM, 2)
     with pytest.raises(InputError, match=message):
-        list(workers.batches(stream, 0, 2, 1))
+        list(stream.batches(0, 2, 1))
 
 
 def test_what_cannot_be_sent():
     stream = Stream(Part([lambda: 0] * 4, np.zeros(4, int)), TRANSFORM, 2)
     with pytest.raises(InputError, match="cannot be sent to a process of their own .* workers=0"):
-        list(workers.batches(stream, 0, 2, 1))
+        list(stream.batches(0, 2, 1))
 
 
 CODE = """
 import os, signal
-from zoo.data import datasets, images, stream, workers
+from zoo.data import datasets, images, stream
 transform = images.Transform((8, 8), 1, images.USUAL)
-batches = workers.batches(stream.Stream(datasets.dataset("digits").train, transform, 8), 0, 100, 2)
+batches = stream.Stream(datasets.dataset("digits").train, transform, 8).batches(0, 100, 2)
 next(batches)
 os.kill(os.getpid(), signal.SIGKILL)
 """

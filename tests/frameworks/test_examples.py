@@ -110,6 +110,14 @@ def test_the_pipelines_of_photographs(framework, tmp_path):
     assert np.array_equal(x, expected if framework == "torch" else expected.transpose(0, 2, 3, 1))
 
 
+def test_the_batches_of_the_digits():
+    load("torch")
+    first, second = blocks("docs/data.md", "python")
+    names = {}
+    exec(f"{first}\n{second}".replace("range(2)", "range(1)"), names)
+    assert names["x"].shape == (64, 1, 32, 32)
+
+
 def test_the_language_references_small_example(tmp_path):
     (tmp_path / "tiny.yaml").write_text(blocks("spec/README.md", "yaml")[0])
     text = (ROOT / "spec" / "README.md").read_text()

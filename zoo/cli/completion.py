@@ -17,6 +17,7 @@ SHELLS = ("bash", "zsh", "fish")
 BACKENDS = ("torch", "paddle", "keras", "flax")
 LEVELS = ("forward", "gradients", "training", "full")
 DTYPES = ("float32", "float64")
+DATASETS = ("digits", "fashion-mnist", "cifar10")
 HEADS = ("new",)
 STEMS = ("adapt",)
 SPECS = (".yaml", ".yml")
@@ -143,7 +144,13 @@ def sources(incomplete: str) -> list[str]:
     return _matching(names, incomplete)
 
 
+def datasets(incomplete: str) -> list[str]:
+    """Return the names of datasets that zoo knows."""
+    return _matching(DATASETS, incomplete)
+
+
 models_or_files = or_files(models, SPECS)
+data = or_files(datasets, (".npz",))
 sources_or_files = or_files(sources, WEIGHTS)
 
 

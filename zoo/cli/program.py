@@ -32,6 +32,7 @@ COMMANDS = {
     ),
     "predict": ("zoo.cli.predict:predict", "Classify a photograph."),
     "convert": ("zoo.cli.convert:convert", "Convert weights to another file format."),
+    "data": ("zoo.cli.data:data", "List the datasets that zoo knows, or the classes of one."),
 }
 
 _EPILOG = f"""\

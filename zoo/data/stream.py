@@ -22,6 +22,7 @@ from zoo import arguments
 from zoo.data.augmentation import AUGMENTATIONS, DRAWS, Augmentation
 from zoo.data.datasets import Part
 from zoo.data.images import Transform
+from zoo.data.workers import filled
 from zoo.errors import InputError
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -118,10 +119,12 @@ class Stream:
         Raises:
             InputError: An image cannot be read.
         """
-        indices = self.indices(number)
-        out = np.empty((len(indices), *self.transform.shape), np.float32)
-        labels, damaged = self.fill(number, out)
-        return Batch(out, labels, damaged)
+        out = np.empty(self.shape(number), np.float32)
+        return Batch(out, *self.fill(number, out))
+
+    def shape(self, number: int) -> tuple[int, ...]:
+        """Return the shape of a batch."""
+        return len(self.indices(number)), *self.transform.shape
 
     def fill(self, number: int, out: Array) -> tuple[Array, tuple[int, ...]]:
         """Make a batch in memory that is there already.
@@ -156,10 +159,38 @@ class Stream:
             labels.append(int(self.part.labels[index]))
         return np.array(labels, np.int64), tuple(damaged)
 
-    def batches(self, start: int, stop: int) -> Iterator[Batch]:
-        """Make the batches from one number to another, which is not included."""
-        for number in range(start, stop):
-            yield self.batch(number)
+    def batches(self, start: int, stop: int, workers: int = 0) -> Iterator[Batch]:
+        """Make the batches from one number to another, which is not included.
+
+        Args:
+            start: The number of the first batch.
+            stop: The number after that of the last.
+            workers: How many processes make them ahead of time; with 0, this one makes each when it
+                is needed. They end with the iterator.
+
+        Yields:
+            The batches in order, the same for any number of workers.
+
+        Raises:
+            InputError: An image cannot be read, or a process ended.
+        """
+        if workers < 1 or stop <= start:
+            yield from map(self.batch, range(start, stop))
+            return
+        for x, (labels, damaged) in filled(self, start, stop, workers):
+            yield Batch(x, labels, damaged)
+
+    def epoch(self, number: int, workers: int = 0) -> Iterator[Batch]:
+        """Make the batches of an epoch, numbered from 0; see :meth:`batches`.
+
+        Example:
+            >>> import zoo
+            >>> stream = zoo.stream("lenet5", zoo.dataset("digits").train, 64)
+            >>> ahead = [batch.digest for batch in stream.epoch(1, workers=2)]
+            >>> ahead == [batch.digest for batch in stream.epoch(1)]
+            True
+        """
+        return self.batches(number * self.steps, (number + 1) * self.steps, workers)
 
     def _image(self, index: int, epoch: int) -> Array:
         image = self.part.images[index]

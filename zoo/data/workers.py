@@ -1,8 +1,9 @@
 """Makes batches ahead of time, in processes of their own.
 
 A process is this module, started anew: one that is forked would inherit the threads and locks of a
-framework, and one that ``multiprocessing`` spawns would run the caller's script again. It gets the
-stream once and then numbers of batches, and writes the images to memory that both processes map.
+framework, and one that ``multiprocessing`` spawns would run the caller's script again. It gets what
+makes the batches once, and then numbers of batches. It writes them to memory that both processes
+map.
 """
 
 from __future__ import annotations
@@ -16,57 +17,60 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 
-from zoo.data.stream import Batch, Stream
 from zoo.errors import InputError
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 #: How many batches a process may be ahead.
 _AHEAD = 2
 
 
-def batches(stream: Stream, start: int, stop: int, workers: int = 0) -> Iterator[Batch]:
-    """Make batches, ahead of time where there are workers.
+class Source(Protocol):
+    """What makes batches: it can be pickled, and :class:`zoo.data.stream.Stream` is one."""
+
+    def shape(self, number: int) -> tuple[int, ...]:
+        """Return the shape of a batch."""
+
+    def fill(self, number: int, out: Array) -> Any:
+        """Write a batch, float32, and return what else there is to say of it.
+
+        Raises:
+            InputError: It cannot be made.
+        """
+
+
+def filled(source: Source, start: int, stop: int, workers: int) -> Iterator[tuple[Array, Any]]:
+    """Make batches ahead of time.
 
     Args:
-        stream: The stream.
-        start: The number of the first batch.
+        source: What makes them.
+        start: The number of the first batch, which no other is larger than.
         stop: The number after that of the last.
-        workers: How many processes make them; with 0, this process does. They end with the
-            iterator.
+        workers: How many processes make them. They end with the iterator.
 
     Yields:
-        The batches in order, the same for any number of workers.
+        Arrays, and what :meth:`Source.fill` returned, in order.
 
     Raises:
-        InputError: An image cannot be read, or a process ended.
-
-    Example:
-        >>> from zoo.data.datasets import dataset
-        >>> from zoo.data.images import USUAL, Transform
-        >>> stream = Stream(dataset("digits").train, Transform((8, 8), 1, USUAL), 64)
-        >>> ahead = [batch.digest for batch in batches(stream, 0, 3, workers=2)]
-        >>> ahead == [batch.digest for batch in stream.batches(0, 3)]
-        True
+        InputError: A batch cannot be made, or a process ended.
     """
     count = min(workers, stop - start)
-    if count < 1:
-        yield from stream.batches(start, stop)
-        return
     processes: list[_Process] = []
     try:
         for _ in range(count):
-            processes.append(_Process(stream))
+            processes.append(_Process(source, source.shape(start)))
         for number in range(start, min(start + count * _AHEAD, stop)):
             processes[(number - start) % count].request(number)
         for number in range(start, stop):
             process = processes[(number - start) % count]
-            batch = process.receive(number)
+            result = process.receive(source.shape(number))
             if (ahead := number + count * _AHEAD) < stop:
                 process.request(ahead)
-            yield batch
+            yield result
     finally:
         for process in processes:
             process.close()
@@ -75,10 +79,9 @@ def batches(stream: Stream, start: int, stop: int, workers: int = 0) -> Iterator
 class _Process:
     """A process that makes batches, and the memory that it writes them to."""
 
-    def __init__(self, stream: Stream) -> None:
-        content, self._received = _pickled(stream), 0
-        self._shape = (stream.batch_size, *stream.transform.shape)
-        self._bytes = 4 * int(np.prod(self._shape))
+    def __init__(self, source: Source, largest: tuple[int, ...]) -> None:
+        content, self._received = _pickled((source, largest)), 0
+        self._bytes = 4 * int(np.prod(largest))
         folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         with tempfile.TemporaryFile(dir=folder) as file:  # without a name, so that it never stays
             file.truncate(self._bytes * _AHEAD)
@@ -97,7 +100,7 @@ class _Process:
         """Ask for a batch, after those asked for before."""
         self._send(_pickled(number))
 
-    def receive(self, number: int) -> Batch:
+    def receive(self, shape: tuple[int, ...]) -> tuple[Array, Any]:
         """Return the batch that was asked for first."""
         try:
             answer = pickle.load(self._pipe(self._process.stdout))
@@ -105,12 +108,9 @@ class _Process:
             raise self._ended() from None
         if isinstance(answer, str):
             raise InputError(answer)
-        labels, damaged = answer
         slot, self._received = self._received % _AHEAD, self._received + 1
-        x = np.ndarray(
-            (len(labels), *self._shape[1:]), np.float32, self._memory, slot * self._bytes
-        )
-        return Batch(x.copy(), labels, damaged)  # a framework may keep the array
+        x = np.ndarray(shape, np.float32, self._memory, slot * self._bytes)
+        return x.copy(), answer  # a framework may keep the array
 
     def close(self) -> None:
         """End the process."""
@@ -159,17 +159,16 @@ def _work(file: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides when to end
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not become an answer
-    stream = pickle.load(requests)
-    shape = (stream.batch_size, *stream.transform.shape)
+    source, largest = pickle.load(requests)
     with closing(mmap.mmap(file, 0)) as memory:
-        slots = np.ndarray((_AHEAD, *shape), np.float32, memory)
+        slots = np.ndarray((_AHEAD, *largest), np.float32, memory)
         made = 0
         with suppress(EOFError):
             while True:
                 number = pickle.load(requests)
-                out = slots[made % _AHEAD][: len(stream.indices(number))]
+                out = slots[made % _AHEAD][: source.shape(number)[0]]
                 try:
-                    answer: Any = stream.fill(number, out)
+                    answer: Any = source.fill(number, out)
                     made += 1
                 except InputError as error:
                     answer = str(error)
