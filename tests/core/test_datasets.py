@@ -1,4 +1,4 @@
-"""Labelled images: what is read, and what is refused."""
+"""Labeled images: what is read, and what is refused."""
 
 from __future__ import annotations
 

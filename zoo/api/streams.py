@@ -23,7 +23,7 @@ def stream(
     skip_damaged: bool = False,
     layout: str | None = None,
 ) -> Stream:
-    """Return batches of labelled images for a model, the same ones in every framework.
+    """Return batches of labeled images for a model, the same ones in every framework.
 
     Images are preprocessed as :func:`preprocess` does it. Any batch can be made from its number
     alone: the values do not depend on the framework (but for the order of the axes), the number of

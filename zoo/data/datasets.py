@@ -1,4 +1,4 @@
-"""Labelled images: published datasets, folders, arrays, and the datasets of other libraries."""
+"""Labeled images: published datasets, folders, arrays, and the datasets of other libraries."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled images in two parts.
+    """Labeled images in two parts.
 
     Attributes:
         name: What the dataset is called.
@@ -113,7 +113,7 @@ class Published:
 
 
 def dataset(source: Any, columns: tuple[str, str] | None = None) -> Dataset:
-    """Open labelled images.
+    """Open labeled images.
 
     Args:
         source: One of:

@@ -12,7 +12,7 @@ from zoo.ops.field_hints import TAGS
 from zoo.ops.fields import (
     ANYTHING,
     CLASSES,
-    COLOURS,
+    COLORS,
     COUNT,
     CROP,
     DEVIATIONS,
@@ -248,7 +248,7 @@ class Preprocessing(Record):
     interpolation = Field(one_of("nearest", "bilinear", "bicubic"), "bilinear")
     channels = Field(one_of("rgb", "bgr"), "rgb", doc="their order in the input")
     range = Field(PLAIN_COUNT, 1, doc="pixels run from 0 to this before mean and std")
-    mean = Field(COLOURS, [0.485, 0.456, 0.406], doc="of red, green, blue; subtracted")
+    mean = Field(COLORS, [0.485, 0.456, 0.406], doc="of red, green, blue; subtracted")
     std = Field(DEVIATIONS, [0.229, 0.224, 0.225], doc="of red, green, blue; divided by")
 
 

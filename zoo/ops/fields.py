@@ -148,7 +148,7 @@ CROP: Kind[float | list[int]] = Scalar(
     {"type": "array", "items": _int_schema(1), "minItems": 2, "maxItems": 2},
     plain=True,
 )
-COLOURS: Kind[list[float]] = Scalar(
+COLORS: Kind[list[float]] = Scalar(
     "three numbers, for red, green and blue",
     lambda v: _is_list_of(_is_number, v, 3),
     {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3},

@@ -18,7 +18,7 @@ from zoo.verification import tolerances
 from zoo.verification.results import Results, Training
 
 #: Line colors of the backends, distinguishable with color blindness (after Okabe and Ito).
-COLOURS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
+COLORS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
 STYLES = ("-", "--", "-.", ":")  # so that coinciding lines are visible
 _INK = "#010203"  # stands for the page's own color
 _STYLE: Any = {
@@ -124,7 +124,7 @@ def _line(
     axes: Any, number: int, x: Sequence[int], y: Sequence[float], label: str, **options: Any
 ) -> None:
     style = {
-        "color": COLOURS[number % len(COLOURS)],
+        "color": COLORS[number % len(COLORS)],
         "linestyle": STYLES[number % len(STYLES)],
         "linewidth": 1.4,
         **options,

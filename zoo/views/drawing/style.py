@@ -9,7 +9,7 @@ _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial,
 
 #: For each family the fill and edge of its boxes on a light page, and on a dark page. The contrast
 #: of text on a fill is at least 7 to 1.
-_COLOURS = (
+_COLORS = (
     ("#ffffff", "#57606a", "#161b22", "#9aa4af"),  # input and output
     ("#e6e1f7", "#6b55b3", "#35295c", "#a894e8"),  # block
     ("#d6e6fa", "#2f6fb7", "#173a5e", "#6fb0f2"),  # convolution
@@ -37,8 +37,8 @@ def slug(family: str) -> str:
 
 def sheet() -> str:
     """Return the style sheet. It does not affect the rest of a page that contains the picture."""
-    light = [(a, b) for a, b, _, _ in _COLOURS]
-    dark = [(a, b) for _, _, a, b in _COLOURS]
+    light = [(a, b) for a, b, _, _ in _COLORS]
+    dark = [(a, b) for _, _, a, b in _COLORS]
     return "\n".join(
         [
             f".zoo-drawing text {{ font-family: {_FONTS}; font-size: {TEXT}px }}",
