@@ -75,7 +75,10 @@ def test_a_mistake_is_told_where_it_stands(files):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("give", "no give.yaml beside this file or among zoo's. Did you mean 'gives'?"),
+        (
+            "give",
+            "there is no give.yaml in the same folder or among zoo's specs. Did you mean 'gives'?",
+        ),
         ("takes", "a cycle: takes.yaml needs this file"),
         ("../gives", "expected a name of letters, digits and _"),
         ("[gives]", "expected a name of letters, digits and _"),
@@ -156,7 +159,12 @@ def test_models_join_a_family_of_zoos(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "line", "message"),
     [
-        ("extends: takes", "extends: take", 3, "$.extends: no take.yaml beside"),
+        (
+            "extends: takes",
+            "extends: take",
+            3,
+            "$.extends: there is no take.yaml in the same folder",
+        ),
         ("extends: takes", "extends: joins", 3, "$.extends: a cycle: joins.yaml needs this file"),
         ("extends: takes", "extends: [a]", 3, "$.extends: expected a name"),
         ("  wide:", "  larger:", 6, "$.models.larger: takes.yaml has a model of that name"),

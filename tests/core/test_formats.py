@@ -83,7 +83,7 @@ OTHERS = {
     "TensorFlow Lite": ("w.tflite", page(b"\x1c\0\0\0TFL3" + bytes(99)), "TensorFlow Lite"),
     "pdmodel": ("w.pdmodel", page(b"\n\x9e" + bytes(99)), r"paddle\.jit\.save"),
     "a new program": ("w.json", page(b'{"base_code":{"magic":"pir","version":4}}'), r"paddle\.jit\.save"),
-    "names": ("w.pdiparams.info", page(b"\x80\x02}q\0."), "the names of weights; give the file"),
+    "names": ("w.pdiparams.info", page(b"\x80\x02}q\0."), "the names of weights; pass the .pdiparams file"),
     "an optimizer": ("w.pdopt", page(b"\x80\x04}."), "the state of an optimizer"),
     "Caffe": ("w.caffemodel", page(b"\n\x07GoogLe\x00" + bytes(99)), "a Caffe model"),
     "a picture": ("w.png", page(b"\x89PNG\r\n"), "a picture"),
@@ -96,7 +96,7 @@ OTHERS = {
     "a TensorFlow prefix": ("c-1", lambda path: path.with_name("c-1.index").touch(), "a TensorFlow check"),
     "a backup of Keras": ("backup", folder("training_metadata.json"), r"latest\.weights\.h5"),
     "a list of Keras": ("w.weights.json", page(b"{}"), "Keras saved in several files"),
-    "a folder": ("folder.pth", folder(), "a folder; give the path of the file"),
+    "a folder": ("folder.pth", folder(), "a folder; pass the path of the file"),
     "a part": ("model-00001-of-00003.safetensors", page(b"x"), r"model\.safetensors\.index\.json"),
     "no format": ("w.dat", page(bytes(range(256))), "of no format that zoo reads"),
     "a pipe": ("w.pth", os.mkfifo, "a pipe or a device, not a file"),
@@ -176,7 +176,7 @@ def test_an_index_and_its_files(tmp_path):
         name: array[..., 0].max() for name, array in arrays.items()
     }
     shutil.move(tmp_path / "model-00002-of-00002.safetensors", tmp_path / "elsewhere")
-    with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors, which it lists"):
+    with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors, which is not in"):
         readers.read(index)
 
 

@@ -114,7 +114,7 @@ def test_every_argument_is_a_field_or_has_a_hint(op):
 @pytest.mark.parametrize(
     ("op", "field", "hint"),
     [
-        ("conv", "padding_mode", "zoo pads with zeros only; leave it out"),
+        ("conv", "padding_mode", "zoo pads only with zeros; leave it out"),
         ("conv", "auto_pad", "SAME_UPPER is 'same', VALID is 0"),
         ("conv", "kernel_regularizer", "It is not part of the architecture; leave it out."),
         ("conv", "depthwise_initializer", "Initial values are for the whole network"),
@@ -156,7 +156,7 @@ def test_words_for_fields(op, field, hint, spec_file):
         ("SAME_UPPER", "Write 'same'."),
         ("SAME_LOWER", "Write the numbers: [top, bottom, left, right]."),
         ("NOTSET", "Write the numbers: [top, bottom, left, right]."),
-        ("reflect", "zoo pads with zeros only; write how many."),
+        ("reflect", "zoo pads only with zeros; write how many."),
         ("None", "Write 0."),
         ("'1'", "Write 1 without quotes."),
         ("'(1, 2)'", "Write [1, 2]."),

@@ -136,7 +136,7 @@ def test_a_square_kernel_is_turned_by_its_table_not_by_its_shape(tmp_path):
 def test_another_network_of_the_same_source(saved):
     with pytest.raises(
         WeightsError,
-        match="has paddle.vision's names of googlenet_paddle, which is another network than",
+        match="has paddle.vision's names of googlenet_paddle, which is not the network",
     ):
         loading.find(saved(), "googlenet", Chosen())
 

@@ -130,7 +130,7 @@ def test_a_tag_names_one_of_the_files(file, publish, tmp_path, monkeypatch):
     assert graph.origin["licence"] == LICENCE
     with pytest.raises(InputError, match="'OLD' of squeezenet1_1: zoo knows IMAGENET1K_V1, NEW"):
         loading.check("torchvision:OLD", "squeezenet1_1")
-    with pytest.raises(InputError, match="torchvision publishes several networks: give the name"):
+    with pytest.raises(InputError, match="torchvision publishes several networks; choose one"):
         loading.check("torchvision:NEW", None)
     with pytest.raises(InputError, match="its only file has no tag"):
         loading.check("keras:NEW", "xception")

@@ -81,7 +81,7 @@ def test_other_channels_and_no_maps():
         check(zoo.graph("resnet18"), (1, 224, 224, 3))
     with pytest.raises(InputError, match="for other channels, build it with in_channels=1"):
         check(zoo.graph("resnet18"), (1, 1, 224, 224))
-    with pytest.raises(InputError, match="pass one batch of maps"):
+    with pytest.raises(InputError, match="pass a batch of images"):
         check(zoo.graph("resnet18"), (3, 224, 224))
 
 

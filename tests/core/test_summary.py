@@ -142,7 +142,8 @@ def test_html_is_self_contained_and_scrolls():
 def test_text_from_files_is_escaped():
     hostile = '<script>alert("1")</script>\x1b[2J|'
     graph = dataclasses.replace(zoo.graph("lenet5"), name=hostile)
-    for shown in (zoo.summary(graph), zoo.diff(graph, "vgg9"), zoo.diff(graph, graph)):
+    other = dataclasses.replace(graph, preprocessing={**graph.preprocessing, "range": 2})
+    for shown in (zoo.summary(graph), zoo.diff(graph, "vgg9"), zoo.diff(graph, other)):
         page = Page(shown.to_html())
         assert "script" not in page.tags
         assert "<script>alert" in "".join(page.text)

@@ -137,7 +137,10 @@ def test_published_columns(tmp_path):
         ),
         ("{block: bottleneck, repeat: {table: $num_classes}}", "unknown table 1000."),
         ("{block: bottleneck, repeat: {tabel: table1}}", "unknown field. Did you mean 'table'?"),
-        ("{block: bottleneck, repeat: {}}", "$.layers.body.repeat.table: missing"),
+        (
+            "{block: bottleneck, repeat: {}}",
+            "$.layers.body.repeat.table: required field is missing",
+        ),
         ("{block: bottleneck, repeat: {table: table1}, table: table1}", "leave 'table' out"),
         ("{op: relu, repeat: {table: table1}}", "$.layers.body.repeat: expected an integer of at"),
         ("{block: ghost, repeat: {table: table1}}", "block 'ghost' has no parameter 'kernel_size'"),

@@ -35,7 +35,7 @@ def test_without_a_classifier_a_model_returns_what_that_would_read(model, backen
     logits = features @ weights["fc.weight"].T + weights["fc.bias"]
     assert error(logits, zoo.predict(model, x)) < 1e-5
     assert set(weights) - set(zoo.get_weights(headless)) == {"fc.weight", "fc.bias"}
-    with pytest.raises(InputError, match=r"has no classifier, and so no loss"):
+    with pytest.raises(InputError, match=r"has no classifier, so it has no loss"):
         zoo.loss(headless, features, np.array([0, 1]))
 
 
@@ -201,4 +201,6 @@ def test_the_command_line_shows_no_classes_of_a_network_without_any():
     command += ["--model", "resnet20", "--backend", "torch", "--num-classes", "0"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2, result.stderr
-    assert "error: this resnet20 has no classifier, and so no classes to show" in result.stderr
+    assert (
+        "error: this resnet20 has no classifier, so there are no classes to show" in result.stderr
+    )

@@ -144,7 +144,7 @@ def test_load_knows_the_network_and_its_classes(tmp_path):
     found = zoo.load(str(tmp_path / "saved"), "flax")
     assert zoo.graph_of(found).name == "resnet20"
     assert_same(found, model)
-    with pytest.raises(WeightsError, match="zoo's names of resnet20, which is another network"):
+    with pytest.raises(WeightsError, match="zoo's names of resnet20, which is not the network"):
         zoo.build("resnet32", "flax", weights=tmp_path / "saved")
 
 
@@ -246,7 +246,7 @@ def test_a_tree_of_anything_else(text, tmp_path):
 def test_other_folders_are_named(tiny, model, tmp_path):
     import orbax.checkpoint as ocp
 
-    with pytest.raises(WeightsError, match="a folder; give the path of the file"):
+    with pytest.raises(WeightsError, match="a folder; pass the path of the file"):
         zoo.load(tmp_path, "flax")
     standard({"other": {"kernel": np.ones(3)}}, tmp_path / "foreign")
     with pytest.raises(WeightsError, match=r"are not those of any network.*other\.kernel"):

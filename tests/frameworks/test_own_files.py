@@ -188,7 +188,7 @@ def test_another_network_is_refused(folder, tiny, spec_file):
     import torch
 
     torch.save(zoo.build("resnet20", "torch").state_dict(), folder / "w.pth")
-    with pytest.raises(WeightsError, match="has zoo's names of resnet20, which is another network"):
+    with pytest.raises(WeightsError, match="has zoo's names of resnet20, which is not the network"):
         zoo.build("resnet32", "torch", weights=folder / "w.pth")
     torch.save(zoo.build(tiny, "torch").state_dict(), folder / "w.pth")
     with pytest.raises(WeightsError, match="of any network as published by .*, nor zoo's own"):

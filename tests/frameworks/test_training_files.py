@@ -159,7 +159,7 @@ def test_an_entry_of_other_formats(save, tmp_path):
     other = {name: value * 0 for name, value in state.items()}
     save_file({**prefixed("a.", state), **prefixed("b.", other)}, tmp_path / "w.safetensors")
     assert_same(zoo.load(tmp_path / "w.safetensors", "torch", entry="a"), model())
-    with pytest.raises(WeightsError, match=f"entry='a' takes {LINEAR} alone"):
+    with pytest.raises(WeightsError, match=f"entry='a' reads {LINEAR} alone"):
         zoo.load(tmp_path / "w.safetensors", "torch")
     zoo.save(model(), tmp_path / "zoo.safetensors")
     with pytest.raises(
@@ -334,11 +334,11 @@ REFUSED = {
     "integers": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.int8)}, "fc.bias: expected floating-point values, got int8"),
     "a list": (lambda t, s: list(s.values()), "expected arrays by name, got list; save the model's state_dict"),
     "a tensor": (lambda t, s: s["fc.bias"], "expected arrays by name, got a tensor alone"),
-    "two networks": (lambda t, s: {"G": s, "D": s}, r"'G' in it is shufflenet.*for example: D\..*entry='G' takes"),
-    "teacher": (lambda t, s: {**prefixed("student.", s), **prefixed("teacher.", s)}, r"'student' in it is shufflenet.*for example: teacher\..*entry='student' takes"),
+    "two networks": (lambda t, s: {"G": s, "D": s}, r"'G' is shufflenet.*for example: D\..*entry='G' reads"),
+    "teacher": (lambda t, s: {**prefixed("student.", s), **prefixed("teacher.", s)}, r"'student' is shufflenet.*for example: teacher\..*entry='student' reads"),
     "metrics": (
         lambda t, s: {"state_dict": {**prefixed("model.net.", s), "model.loss.weight": s["fc.bias"]}},
-        r"'model\.net' in it is shufflenet.*for example: model\.loss\.weight\. entry='model\.net' takes",
+        r"'model\.net' is shufflenet.*for example: model\.loss\.weight\. entry='model\.net' reads",
     ),
     "empty": (lambda t, s: {"module": {n: v[:0] for n, v in s.items()}}, "its arrays are empty.*zero_to_fp32"),
     "a norm": (

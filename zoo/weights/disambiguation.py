@@ -45,7 +45,7 @@ def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> tuple[str, 
     called = re.split(r"[^a-z0-9_]", path.name.lower())[0]
     if (counts.OWN, called) in [(table.name, network) for table, network in matches]:
         others = " or ".join(network for network in networks if network != called)
-        return called, f"{called}, by the name of the file, not {others}"
+        return called, f"{called} by the name of the file, not {others}"
     first, *rest = networks
     raise WeightsError(
         f"{path}: its names and shapes are those of {' and of '.join(networks)}, which compute "
