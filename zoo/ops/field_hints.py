@@ -11,7 +11,7 @@ from zoo.ops.operation_hints import normalized
 
 _INFERRED = "It follows from the layer's input; leave it out."
 _ACTIVATION = "An activation is a layer of its own: {op: relu}."
-_NORMALISATION = "A normalization is a layer of its own: {op: batch_norm}."
+_NORMALIZATION = "A normalization is a layer of its own: {op: batch_norm}."
 _LAYOUT = "Specs have channels first, and every framework gets its own layout; leave it out."
 _INITIAL = "Initial values are for the whole network: see 'initializers'."
 _OUTSIDE = "It is not part of the architecture; leave it out."
@@ -276,7 +276,7 @@ _GENERAL: dict[str, str] = {
     ),
     **dict.fromkeys(
         "norm normlayer normalization normalizerfn batchnorm usebatchnorm bn usebn".split(),
-        _NORMALISATION,
+        _NORMALIZATION,
     ),
     **dict.fromkeys("dataformat datalayout layout axis axes dim channelaxis".split(), _LAYOUT),
     **dict.fromkeys(

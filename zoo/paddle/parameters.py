@@ -18,7 +18,7 @@ from zoo.graphs.nodes import Node
 from zoo.paddle import PARAMETERS, _private
 
 #: Hook that computes a layer's weight from other parameters -> what undoes it.
-_NORMALISING = {
+_NORMALIZING = {
     "WeightNorm": "call paddle.nn.utils.remove_weight_norm(layer) first",
     "SpectralNorm": "pass the model without it",
 }
@@ -43,8 +43,8 @@ def tensors(model: nn.Layer) -> dict[str, Tensor]:
         if type(layer).__module__.startswith(_QUANTIZING):
             raise BackendError(f"the layer {path!r} was quantized: pass the model that was not")
         for hook in _private.hooks(layer):
-            if hook in _NORMALISING:
-                raise BackendError(f"the layer {path!r} was normalized: {_NORMALISING[hook]}")
+            if hook in _NORMALIZING:
+                raise BackendError(f"the layer {path!r} was normalized: {_NORMALIZING[hook]}")
         for native_name, value in _private.parameters(layer):
             native_path, shape = f"{path}.{native_name}".removeprefix("."), tuple(value.shape)
             if native_path in others:
