@@ -21,7 +21,8 @@ from zoo.ops.grammar import Field
 from zoo.weights import sources
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-TITLES = {name: registry.resolve(name).title for name in ("torch", "paddle", "keras", "flax")}
+FRAMEWORKS = ("torch", "paddle", "keras", "flax")
+TITLES = {name: registry.resolve(name).title for name in (*FRAMEWORKS, "onnx")}
 LANGUAGE = README.parent / "spec" / "README.md"
 
 
@@ -94,7 +95,14 @@ def _first_paragraph(op: type[ops.Op]) -> str:
 
 def published() -> str:
     """Every source of weights by framework; each cell is a test of tests/frameworks."""
-    headings = ["source", "networks", "files", "downloaded", *TITLES.values(), "license"]
+    headings = [
+        "source",
+        "networks",
+        "files",
+        "downloaded",
+        *map(TITLES.get, FRAMEWORKS),
+        "license",
+    ]
     lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for source in sources.sources().values():
         known = [
@@ -105,7 +113,7 @@ def published() -> str:
             _by_family(source.networks),
             ", ".join(f"`.{suffix}`" for suffix in source.formats),
             "all" if len(known) == len(source.networks) else _by_family(known) or "none",
-            *["yes"] * len(TITLES),
+            *["yes"] * len(FRAMEWORKS),
             _licences(source),
         ]
         lines.append("| " + " | ".join(cells) + " |")

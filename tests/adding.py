@@ -34,7 +34,7 @@ class PReLU(Op):
     """
 
     implementations = {
-        backend: f"prelu_for_zoo_in_{backend}:prelu" for backend in ("torch", "paddle", "keras", "flax")
+        backend: f"prelu_for_zoo_in_{backend}:prelu" for backend in ("torch", "paddle", "keras", "flax", "onnx")
     }
     parameters = {
         "torch": {"weight": "slope"},
@@ -109,12 +109,23 @@ def prelu(node, dtype, rngs):
     return PReLU(node.attributes["num_features"], node.attributes["init"], dtype)
 """
 
+IN_ONNX = """
+def prelu(layer):
+    layer.result("PRelu", layer.x, layer.per_channel("weight"))
+"""
+
 
 @pytest.fixture
 def prelu(tmp_path, monkeypatch):
     """A package that adds an operation to zoo: one file, and the entry point that names it."""
     (tmp_path / "prelu_for_zoo.py").write_text(textwrap.dedent(PRELU))
-    functions = {"torch": IN_TORCH, "paddle": IN_PADDLE, "keras": IN_KERAS, "flax": IN_FLAX}
+    functions = {
+        "torch": IN_TORCH,
+        "paddle": IN_PADDLE,
+        "keras": IN_KERAS,
+        "flax": IN_FLAX,
+        "onnx": IN_ONNX,
+    }
     for backend, text in functions.items():
         (tmp_path / f"prelu_for_zoo_in_{backend}.py").write_text(text)
     info = tmp_path / "prelu_for_zoo-1.0.dist-info"

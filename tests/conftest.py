@@ -10,13 +10,22 @@ import pytest
 from adding import prelu as prelu
 from adding import squeeze_excite as squeeze_excite
 
-BACKENDS = ("torch", "paddle", "keras", "flax")
+FRAMEWORKS = ("torch", "paddle", "keras", "flax")
+BACKENDS = (*FRAMEWORKS, "onnx")
 
 
 def pytest_configure(config):
     if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; threads would wait
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     loading.quick = config.option.markexpr == "not slow"
+
+
+def pytest_generate_tests(metafunc):
+    given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "backend" in metafunc.fixturenames and not any("backend" in names for names in given):
+        alone = metafunc.definition.get_closest_marker("frameworks")
+        names = FRAMEWORKS if alone else BACKENDS
+        metafunc.parametrize("backend", names, indirect=True, scope="session")
 
 
 @pytest.fixture
@@ -32,7 +41,7 @@ def spec_file(tmp_path):
     return write
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+@pytest.fixture(scope="session")
 def backend(request):
-    """Each backend in turn."""
+    """Each backend in turn; the frameworks alone, if the test is marked so."""
     return request.param

@@ -17,6 +17,10 @@ def count(model, backend: str) -> int:
         return sum(int(np.prod(p.shape)) for p in model.parameters() if not p.stop_gradient)
     if backend == "keras":
         return sum(math.prod(v.shape) for v in model.trainable_variables)
+    if backend == "onnx":  # which does not tell weights from statistics and constants
+        names = re.compile(r".*/.*|.*\.running_(mean|var)")
+        tensors = (t for t in model.graph.initializer if not names.fullmatch(t.name))
+        return sum(math.prod(t.dims) for t in tensors)
     import jax
     from flax import nnx
 

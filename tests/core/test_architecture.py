@@ -26,7 +26,7 @@ LEVELS = (
     ("language",),
     ("weights",),
     ("backend",),
-    ("torch", "paddle", "keras", "flax"),
+    ("torch", "paddle", "keras", "flax", "onnx"),
     ("api",),
     ("training",),
     ("verification",),
@@ -37,8 +37,11 @@ LEVELS = (
 )
 LEVEL = {room: number for number, rooms in enumerate(LEVELS) for room in rooms}
 
-#: ``import zoo`` for the public verbs, from below the rooms that they are in: a convenience each.
-UPWARDS = {"zoo.graphs.graph": "Graph.summary calls zoo.summary"}
+#: ``import zoo`` from below the rooms of the public verbs: a convenience each.
+UPWARDS = {
+    "zoo.graphs.graph": "Graph.summary calls zoo.summary",
+    "zoo.onnx.model": "a file says which version of zoo wrote it",
+}
 
 MODULES = {
     ".".join(("zoo", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path

@@ -24,6 +24,7 @@ reveal_type(zoo.build("vgg16", "torch"))
 reveal_type(zoo.build("vgg16", backend="paddle", num_classes=10, weights="paddle"))
 reveal_type(zoo.load("vgg16.safetensors", "keras", mmap=True))
 reveal_type(zoo.convert(zoo.build("vgg16", "jax"), "flax"))
+reveal_type(zoo.convert(zoo.build("vgg16", "jax"), "onnx"))
 reveal_type(zoo.build("vgg16", backend))
 zoo.build("vgg16", "torch", num_clases=10)
 """
@@ -38,6 +39,7 @@ def test_a_model_has_the_type_of_its_framework(tmp_path):
         "paddle/nn.pyi": "class Layer: ...",
         "keras.pyi": "class Model: ...",
         "flax/__init__.pyi": "",
+        "onnx.pyi": "class ModelProto: ...",
         "flax/nnx.pyi": "class Module: ...",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -59,6 +61,7 @@ def test_a_model_has_the_type_of_its_framework(tmp_path):
         "paddle.nn.Layer",
         "keras.Model",
         "flax.nnx.Module",
+        "onnx.ModelProto",
         "Any",
     ], done.stdout + done.stderr
     assert any('"num_clases"' in line and ": error:" in line for line in lines)
@@ -77,6 +80,6 @@ def test_the_stub_has_the_options_of_the_functions(verb, options):
     keywords = {p.name: p.annotation for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert stated == keywords
     overloads = [node for node in tree.body if getattr(node, "name", None) == verb]
-    assert len(overloads) == len(("torch", "paddle", "keras", "flax", "any other"))
+    assert len(overloads) == len(("torch", "paddle", "keras", "flax", "onnx", "any other"))
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert all([a.arg for a in node.args.args] == positional for node in overloads)

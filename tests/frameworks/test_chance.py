@@ -7,6 +7,8 @@ import pytest
 
 import zoo
 
+pytestmark = pytest.mark.frameworks
+
 
 def trained(model, backend: str, x: np.ndarray) -> np.ndarray:
     """The model's output in training mode, [N, C, H, W], by each framework's own means."""

@@ -85,8 +85,9 @@ def test_every_node_and_every_weight(composites, spec_file, framework, backend, 
     for name, expected in reference.items():
         assert error(values[name], expected) <= 1e-12, name
     assert error(zoo.predict(model, x), reference["head"]) <= 1e-12
-    _, gradients, _ = framework.gradients(model, x, np.array([0, 3]))
-    assert gradients.keys() == {p.name for p in graph.parameters if p.trainable}
+    if framework.description.reaches("gradients"):
+        _, gradients, _ = framework.gradients(model, x, np.array([0, 3]))
+        assert gradients.keys() == {p.name for p in graph.parameters if p.trainable}
     zoo.save(model, tmp_path / "model.safetensors")
     again = zoo.load(tmp_path / "model.safetensors", backend)
     for name, value in zoo.get_weights(again).items():

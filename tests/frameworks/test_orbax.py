@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
+from conftest import FRAMEWORKS
 from loading import load
 
 import zoo
@@ -129,7 +129,7 @@ def state_of(model):
 def test_every_way_of_saving(kind, tiny, model, tmp_path):
     write, note, entry = WRITERS[kind]
     write(state_of(model), tmp_path / "saved")
-    for backend in BACKENDS if kind == "a state" else ("flax",):
+    for backend in FRAMEWORKS if kind == "a state" else ("flax",):
         load(backend)
         found = zoo.build(tiny, backend, weights=tmp_path / "saved", entry=entry)
         assert_same(found, model)
@@ -148,7 +148,7 @@ def test_load_knows_the_network_and_its_classes(tmp_path):
         zoo.build("resnet32", "flax", weights=tmp_path / "saved")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", FRAMEWORKS)
 def test_set_weights_takes_what_orbax_restores(backend, tiny, model, tmp_path):
     import orbax.checkpoint as ocp
 

@@ -7,13 +7,15 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
+from conftest import FRAMEWORKS
 from loading import load
 
 import zoo
 from zoo.api import conversion
 from zoo.backend import registry
 from zoo.errors import WeightsError
+
+pytestmark = pytest.mark.frameworks
 
 #: Linear layers that are square, depthwise convolutions, and every operation with parameters.
 SPEC = """
@@ -41,7 +43,7 @@ def tiny(spec_file):
 
 def next_to(backend):
     """Another framework, in turn."""
-    other = BACKENDS[(BACKENDS.index(backend) + 1) % len(BACKENDS)]
+    other = FRAMEWORKS[(FRAMEWORKS.index(backend) + 1) % len(FRAMEWORKS)]
     load(other)
     return other
 

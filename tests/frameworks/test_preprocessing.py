@@ -150,6 +150,7 @@ def test_paddle_vision(model, resize, crop):
             assert np.abs(found - steps(turned).numpy()).max() < 1e-6
 
 
+@pytest.mark.frameworks
 def test_a_transform_gives_what_the_model_itself_takes(backend, spec_file):
     """Channels last in Keras and Flax; of any model it can be sent to another process."""
     load(backend)

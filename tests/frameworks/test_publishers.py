@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
+from conftest import FRAMEWORKS
 from filling import load_framework
 from loading import load
 from publishing import CLASSES, MAGNIFYING, PUBLISHED, SIDE, SLOW, of_golden, save_in_keras
@@ -56,8 +56,8 @@ def softmax(logits):
 def cases():
     """Every file in every framework: one framework in turn at each run, the others slow."""
     for number, key in enumerate(PUBLISHED, 1):
-        for place, backend in enumerate(BACKENDS):
-            in_turn = place == number % len(BACKENDS) and key not in SLOW
+        for place, backend in enumerate(FRAMEWORKS):
+            in_turn = place == number % len(FRAMEWORKS) and key not in SLOW
             yield pytest.param(key, backend, marks=[] if in_turn else pytest.mark.slow)
 
 

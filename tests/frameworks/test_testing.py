@@ -15,6 +15,8 @@ from zoo.backend import registry
 from zoo.errors import InputError, UnknownNameError
 from zoo.testing import assert_same
 
+pytestmark = pytest.mark.frameworks
+
 SPEC = """
 stem: {layers: {conv: {op: conv, out_channels: 6, kernel_size: 3, padding: 1, stride: 2}, bn: {op: batch_norm}, relu: {op: relu}}}
 left: {op: conv, from: stem, out_channels: 4, kernel_size: 1}

@@ -10,6 +10,8 @@ import zoo
 from zoo.errors import InputError
 from zoo.testing import assert_same
 
+pytestmark = pytest.mark.frameworks
+
 CALLED = """
 conv: {op: conv, out_channels: 6, kernel_size: 3, padding: 1}
 relu: {op: relu}

@@ -40,7 +40,7 @@ def run(order, first=""):
 
 
 def test_keras_first():
-    run(("keras", "paddle", "torch", "flax"))
+    run(("keras", "paddle", "torch", "flax", "onnx"))
 
 
 @pytest.mark.slow
@@ -135,14 +135,13 @@ assert max(np.abs(one[key] - other[key]).max() for key in one) < 1e-5 * largest
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [*BACKENDS, "onnx"])
 def test_a_missing_framework_says_what_to_install(backend):
-    module = {"torch": "torch", "paddle": "paddle", "keras": "keras", "flax": "flax"}[backend]
     code = (
         "import sys\n"
         "class Gone:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.partition('.')[0] == {module!r}: raise ModuleNotFoundError('gone', name=name)\n"
+        f"        if name.partition('.')[0] == {backend!r}: raise ModuleNotFoundError('gone', name=name)\n"
         "sys.meta_path.insert(0, Gone())\n"
         "import zoo\n"
         f"assert {backend!r} not in zoo.list_backends()\n"

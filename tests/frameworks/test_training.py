@@ -17,6 +17,8 @@ from zoo.errors import BackendError, InputError
 from zoo.training import rules
 from zoo.weights import initial
 
+pytestmark = pytest.mark.frameworks
+
 EVERYTHING = """
 conv: {op: conv, out_channels: 8, kernel_size: 3, stride: 2, padding: [0, 1, 1, 0]}
 bn: {op: batch_norm, momentum: 0.3}

@@ -62,6 +62,7 @@ def test_a_graph_takes_weights_as_a_name_does(tmp_path, framework, backend, smal
     assert zoo.graph_of(model).options["num_classes"] == 13
 
 
+@pytest.mark.frameworks
 def test_native_initial_weights_are_the_frameworks_own(spec_file, framework, backend):
     path = spec_file("conv: {op: conv, out_channels: 160, kernel_size: 3}")
     options = {"in_channels": 80, "input_size": 3}  # so many values that their deviation is known
@@ -211,6 +212,7 @@ def test_flattened_maps_come_in_chw_order(framework, backend):
     assert np.array_equal(found["flatten"], found["stage5.pool"].reshape(2, -1))
 
 
+@pytest.mark.frameworks
 def test_the_native_call_refuses_another_size(small, backend, framework):
     shape = (1, 3, 64, 64) if backend in ("torch", "paddle") else (1, 64, 64, 3)
     array = np.zeros(shape, np.float32)
@@ -250,6 +252,7 @@ def test_unknown_backends_and_missing_frameworks(monkeypatch):
         zoo.build("googlenet", "mxnet")
 
 
+@pytest.mark.frameworks
 def test_every_framework_trains_a_network_with_batch_norm(framework, backend):
     """One step of gradients in training mode reaches the first convolution."""
     model = zoo.build(VGG_BN, backend)

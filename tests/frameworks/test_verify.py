@@ -19,7 +19,7 @@ from zoo.errors import InputError, UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned_weights import conditioned
 
-BACKENDS = ("torch", "paddle", "keras", "flax")
+BACKENDS = ("torch", "paddle", "keras", "flax", "onnx")
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +27,10 @@ def report():
     return zoo.verify("googlenet", aux=True)
 
 
-def test_googlenet_with_heads_passes_in_all_four(report):
+def test_googlenet_with_heads_passes_in_all_backends(report):
     assert report.passed, str(report)
     assert [result.backend for result in report.compared] == list(BACKENDS)
-    assert len(report.pairs) == 6
+    assert len(report.pairs) == 10
     for result in report.results:
         assert result.parameters == {"plain": 6_998_552, "aux": 13_378_280}
         assert result.worst.error <= 1e-5
@@ -46,6 +46,7 @@ def test_the_report_prints_and_goes_to_json(report):
         "PaddlePaddle",
         "Keras 3",
         "Flax NNX",
+        "ONNX",
         "13,378,280",
         "torch - flax",
     ):
@@ -145,7 +146,7 @@ def test_a_missing_framework_is_a_row_and_fails_only_if_asked_for(monkeypatch):
     monkeypatch.setattr(registry, "is_installed", lambda e: e.name == "torch" and there(e))
     report = zoo.verify(VGG)
     assert report.passed
-    assert [r.status for r in report.results] == ["compared", "missing", "missing", "missing"]
+    assert [r.status for r in report.results] == ["compared", *["missing"] * 4]
     assert "not installed" in str(report)
     assert not zoo.verify(VGG, backends=["torch", "flax"]).passed
     monkeypatch.setattr(registry, "is_installed", lambda e: False)
@@ -323,3 +324,28 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert zoo.verify("lenet5", backends="torch").passed
     assert not list(tmp_path.iterdir())
+
+
+def test_onnx_is_compared_in_inference_only(spec_file):
+    """A column at every level, which takes no part in what a level adds."""
+    path = spec_file("conv: {op: conv, out_channels: 3, kernel_size: 3}\nflatten: {op: flatten}\nfc: {op: linear, out_features: 4}", header="options: {input_size: 8}\n")  # fmt: skip
+    report = zoo.verify(path, backends=["torch", "onnx", "flax"], level="training")
+    assert report.passed, str(report)
+    assert [result.backend for result in report.compared] == ["torch", "onnx", "flax"]
+    assert len(report.pairs) == 3 and len(report.training.pairs) == 1
+    assert report.notes == (
+        "ONNX is compared in inference only; it takes no part in level 'training'",
+    )
+    assert "inference only" in str(report) and "inference only" in report.to_html()
+    with pytest.raises(InputError, match="onnx takes no part in it, which leaves only torch"):
+        zoo.verify(path, backends=["torch", "onnx"], level="gradients")
+    with pytest.raises(InputError, match="onnx takes no part in it, which leaves none"):
+        zoo.verify(path, backends=["onnx"], level="full")
+
+
+def test_onnx_is_a_default_where_what_runs_it_is_installed(monkeypatch):
+    assert "onnx" in zoo.list_backends()
+    assert zoo.list_backends()[0] != "onnx", "zoo predict takes the first"
+    right = registry.is_importable
+    monkeypatch.setattr(registry, "is_importable", lambda m: m != "onnxruntime" and right(m))
+    assert "onnx" not in zoo.list_backends()

@@ -299,6 +299,7 @@ NATIVE = {
 }
 
 
+@pytest.mark.frameworks
 def test_what_a_framework_itself_saves(tiny, framework, backend, tmp_path):
     """zoo convert writes each framework's own form, which that framework reads."""
     source = zoo.build(tiny, backend, seed=5)

@@ -86,6 +86,7 @@ def _flax(model):
 WRAPPERS = {"torch": _torch, "paddle": _paddle, "keras": _keras, "flax": _flax}
 
 
+@pytest.mark.frameworks
 def test_every_verb_finds_the_model_in_a_wrapper(model, backend, tmp_path):
     rng = np.random.default_rng(0)
     x = rng.random((2, 2, 6, 6), np.float32)
@@ -159,6 +160,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.frameworks
 @pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
 def test_what_holds_no_readable_model_is_refused_by_every_verb(model, backend, tmp_path):
     x = np.zeros((1, 2, 6, 6), np.float32)
@@ -193,6 +195,7 @@ def _parts(model, backend):
     return nnx.Sequential(model, nnx.relu), "layers.0"
 
 
+@pytest.mark.frameworks
 def test_a_part_of_the_users_own_model_is_named(model, backend, tmp_path):
     own, path = _parts(model, backend)
     x = np.zeros((1, 2, 6, 6), np.float32)
@@ -353,6 +356,7 @@ ALTERED = {
 }
 
 
+@pytest.mark.frameworks
 @pytest.mark.filterwarnings("ignore")  # the frameworks warn of what they do to layers
 def test_a_layer_whose_weights_are_made_of_others_is_refused_by_name(
     spec, framework, backend, tmp_path
@@ -378,6 +382,7 @@ def _epsilon(model, backend):
         setattr(model.bn, {"torch": "eps", "paddle": "_epsilon", "flax": "epsilon"}[backend], 0.1)
 
 
+@pytest.mark.frameworks
 def test_other_settings_are_refused_by_name(model, backend, tmp_path):
     _epsilon(model, backend)
     for verb in (
@@ -489,6 +494,7 @@ def test_a_keras_model_of_a_users_own_class(spec):
             verb()
 
 
+@pytest.mark.frameworks
 def test_pytorchs_counters_are_no_weights(spec, backend, framework):
     zoo.build(spec, "torch")
     state = zoo.build(spec, "torch", seed=1).state_dict()

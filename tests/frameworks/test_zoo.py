@@ -1,7 +1,7 @@
-"""Every model that zoo ships, in every framework: counted, and compared at every node.
+"""Every model that zoo ships, in every backend: counted, and compared at every node.
 
-The smallest of each family at every run, in PyTorch and one other framework in turn; with
-``-m slow`` all, in all four.
+The smallest of each family at every run, in PyTorch, one other framework in turn, and ONNX; with
+``-m slow`` all, in all five.
 
 At a small input size, where a network takes one: what it is made of does not depend on it. The
 counts of those whose dense layers do are held at their own size by test_models. Each framework is
@@ -14,7 +14,7 @@ import gc
 
 import numpy as np
 import pytest
-from conftest import BACKENDS
+from conftest import BACKENDS, FRAMEWORKS
 from counting import DENSE, count, index, large
 from loading import load
 
@@ -27,7 +27,7 @@ from zoo.verification.verify import smaller
 
 @pytest.fixture(scope="module")
 def frameworks():
-    """All four, loaded."""
+    """All of them, loaded."""
     modules = {name: load(name) for name in BACKENDS}
     import jax
     import torch
@@ -55,8 +55,8 @@ def models():
             families.setdefault(model["family"], []).append((model["macs"], model["model"]))
     for number, family in enumerate(families.values()):
         _, smallest = min(family)
-        others = BACKENDS[1:]
-        yield smallest, ("torch", others[number % len(others)])
+        others = FRAMEWORKS[1:]
+        yield smallest, ("torch", others[number % len(others)], "onnx")
         for _, name in family:
             yield pytest.param(name, BACKENDS, marks=pytest.mark.slow)
 

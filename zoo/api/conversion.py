@@ -11,7 +11,6 @@ from zoo.api.networks import network_and_weights
 from zoo.backend import registry
 from zoo.backend.base import Backend
 from zoo.errors import InputError
-from zoo.files import replacing
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.language import options
@@ -109,15 +108,18 @@ def convert_file(
     if suffix == ".safetensors":
         zoo_file.write(target, network, arrays)
     else:
-        _export(model, backend, target)
+        export(model, backend, target)
     return network, dtype
 
 
-def _export(model: Any, backend: Backend, target: Path) -> None:
-    """Write a model's weights in its framework's own format."""
+def export(model: Any, backend: Backend, target: Path) -> None:
+    """Write a model's weights in its framework's own format.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
     try:
-        with replacing(target) as temporary:
-            backend.export(model, str(temporary))
+        backend.save(model, target)
     except (OSError, RuntimeError) as error:  # PyTorch raises RuntimeError if the disk is full
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(f"{target}: cannot be written: {reason}") from None

@@ -44,7 +44,7 @@ def build(
             (see :func:`graph`), which already has the options ``aux`` to ``classes``.
         backend: ``torch``, ``paddle``, ``keras`` or ``flax``; ``pytorch``, ``paddlepaddle`` and
             ``jax`` are aliases. ``keras`` uses the current engine of Keras; ``tensorflow``
-            requires that to be TensorFlow.
+            requires that to be TensorFlow. Or ``onnx``, for a model that only infers.
         aux: Whether to build the auxiliary heads. The model then returns a dict
             ``{"logits", "aux1", "aux2"}``, in training and evaluation alike.
         num_classes: Number of outputs of the classifier; 1000 in the ImageNet models, or that of
@@ -55,12 +55,12 @@ def build(
         input_size: Height and width, or one number for a square; 224 in most ImageNet models. The
             model also accepts other sizes, if none of its layers would have to change. It rejects
             sizes at which a flattened feature map would have another size, or ``same`` padding or
-            ``ceil_mode`` would pad differently.
+            ``ceil_mode`` would pad differently. In ONNX, the size is fixed.
         classes: The names of the classes, if they are not the spec's; they stay with the model's
             graph and with its weights when it is saved.
         seed: Random seed for the initial weights, which are bitwise equal in all frameworks.
         init: ``he_uniform``, ``glorot_uniform``, ``paper`` (if the spec states one), or
-            ``native`` for the framework's own default.
+            ``native`` for the framework's own default, which ONNX has not.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``, as a name or as a dtype of
             NumPy or of the framework.
         weights: Pretrained weights to start from: a file, written by :func:`save`, by a framework
@@ -80,9 +80,10 @@ def build(
             main set is read, and the origin of the weights says which one it is.
 
     Returns:
-        A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model`` or ``flax.nnx.Module``. The
-        first two take [N, C, H, W], the others [N, H, W, C]; all return logits [N, num_classes],
-        or features [N, F] if there is no classifier.
+        A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model``, ``flax.nnx.Module`` or
+        ``onnx.ModelProto``. Keras' and Flax' take [N, H, W, C], the others [N, C, H, W]; all return
+        logits [N, num_classes], or features [N, F] if there is no classifier. ONNX' outputs are
+        named ``logits``, ``aux1`` and ``aux2``.
 
     Raises:
         UnknownNameError: There is no such model, backend, initializer or dtype.
@@ -194,9 +195,9 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     backend, model = find(model)
     if not isinstance(weights, Mapping):
         raise arguments.wrong("weights", "a mapping of names to arrays", weights)
-    network = getattr(model, "zoo_graph", None)
+    network = backend.graph_of(model)
     omitted: Collection[str] = ()
-    if isinstance(network, Graph):
+    if network is not None:
         from zoo.api.states import in_canonical_form
 
         omitted, weights = graphs.left_out(network), in_canonical_form(weights, network)

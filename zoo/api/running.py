@@ -11,6 +11,7 @@ import numpy as np
 from zoo import arguments
 from zoo.api.models import Array
 from zoo.api.networks import network_and_weights
+from zoo.backend.base import Backend
 from zoo.backend.unwrapping import find, find_built
 from zoo.data.labels import class_numbers
 from zoo.errors import InputError, ZooError
@@ -69,7 +70,7 @@ def predict(model: Any, x: Array) -> Array | dict[str, Array]:
     """Run a model of any backend on NumPy arrays, in evaluation mode and without gradients.
 
     The model's mode is restored afterwards. Each framework uses its usual fast way: inference
-    mode in PyTorch, a compiled function in Keras, a jitted one in Flax.
+    mode in PyTorch, a compiled function in Keras, a jitted one in Flax, a session of ONNX Runtime.
 
     Args:
         model: A model of any backend.
@@ -91,8 +92,8 @@ def predict(model: Any, x: Array) -> Array | dict[str, Array]:
         (1, 10)
     """
     backend, model = find(model)
-    with _explained(model):
-        return backend.predict(model, _checked(model, x))
+    with _explained(backend, model):
+        return backend.predict(model, _checked(backend.graph_of(model), x))
 
 
 def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Array]:
@@ -126,8 +127,8 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
         return {}
     requested: dict[str, Node] = {name: network.node(name) for name in names}
     unique = list({node.name: node for node in requested.values()}.values())
-    with _explained(model):
-        values = backend.features(model, _checked(model, x), unique)
+    with _explained(backend, model):
+        values = backend.features(model, _checked(network, x), unique)
     return {name: values[node.name] for name, node in requested.items()}
 
 
@@ -166,14 +167,14 @@ def extractor(model: Any, nodes: str | Iterable[str]) -> Any:
 
 
 @contextmanager
-def _explained(model: Any) -> Iterator[None]:
+def _explained(backend: Backend, model: Any) -> Iterator[None]:
     """If a model cannot be run because a layer was changed, raise an error that names the layer."""
     try:
         yield
     except ZooError:
         raise
     except Exception as error:  # a framework may raise anything
-        if isinstance(getattr(model, "zoo_graph", None), Graph):
+        if backend.graph_of(model) is not None:
             try:
                 network_and_weights(model)
             except ZooError as reason:
@@ -181,14 +182,13 @@ def _explained(model: Any) -> Iterator[None]:
         raise
 
 
-def _checked(model: Any, x: Array) -> Array:
+def _checked(network: Graph | None, x: Array) -> Array:
     """Reject an input of the wrong shape before it reaches a framework."""
     x = arguments.array("x", x, "numbers [N, C, H, W]")
-    network = getattr(model, "zoo_graph", None)
     if x.ndim != 4 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")
     if not len(x):
         raise InputError("expected at least one example, got an empty batch")
-    if isinstance(network, Graph):
+    if network is not None:
         sizes.check(network, x.shape)
     return x

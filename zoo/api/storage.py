@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from zoo import arguments
-from zoo.api import checkpoints
+from zoo.api import checkpoints, conversion
 from zoo.api.networks import network_and_weights
+from zoo.backend import registry
+from zoo.backend.unwrapping import find
+from zoo.errors import InputError
 from zoo.language import options
 from zoo.weights import adaptation, initial, zoo_file
 from zoo.weights.checking import widest
@@ -90,15 +94,17 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Save a model's weights and running statistics, for any framework to load.
 
     The file is a ``.safetensors`` with canonical names and layouts. It also holds the network's
-    spec and options, so :func:`load` needs nothing else. The file is replaced atomically: if the
-    process is killed, an older file of the same name is still intact.
+    spec and options, so :func:`load` needs nothing else. An ``.onnx`` file holds all of that, too,
+    and inference engines run it. The file is replaced atomically: if the process is killed, an
+    older file of the same name is still intact.
 
     Args:
         model: A model that zoo built, in any framework.
-        path: The file; its name ends in ``.safetensors``.
+        path: The file; its name ends in ``.safetensors`` or ``.onnx``. Weights of more than two
+            gigabytes are in a second file beside an ``.onnx``, whose name ends in ``.data``.
 
     Raises:
-        BackendError: zoo did not build the model.
+        BackendError: zoo did not build the model, or the package of ONNX is not installed.
         WeightsError: A layer was replaced, so that the model is no longer that network.
         InputError: The path cannot be written to.
 
@@ -107,5 +113,20 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
         >>> path = tempfile.mkdtemp() + "/googlenet.safetensors"
         >>> zoo.save(zoo.build("googlenet", "torch"), path)
     """
+    path = arguments.path("path", path)
+    suffix = Path(path).suffix.lower()
+    owners = {
+        entry.suffix: entry.name for entry in registry.table().values() if entry.holds_network
+    }
+    if suffix not in (".safetensors", *owners):
+        suffixes = " or ".join((".safetensors", *owners))
+        raise InputError(f"{path}: expected a name that ends in {suffixes}")
     network, arrays = network_and_weights(model)
-    zoo_file.write(path, network, arrays)
+    if suffix == ".safetensors":
+        zoo_file.write(path, network, arrays)
+        return
+    backend, inner = find(model)
+    owner = registry.load(owners[suffix])
+    if backend is not owner:
+        inner = conversion.convert(model, owners[suffix])
+    conversion.export(inner, owner, Path(path))

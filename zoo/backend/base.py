@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn
@@ -12,6 +13,7 @@ from zoo.backend.description import Description
 from zoo.backend.operations import Operations
 from zoo.backend.parameters import Tensor
 from zoo.errors import BackendError
+from zoo.files import replacing
 from zoo.graphs.graph import Graph, graph_of
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node, Parameter
@@ -99,6 +101,20 @@ class Backend(ABC):
 
     # Inherited methods
 
+    def graph_of(self, model: Any) -> Graph | None:
+        """Return the graph that a model was built from; None if zoo did not build it."""
+        graph = getattr(model, "zoo_graph", None)
+        return graph if isinstance(graph, Graph) else None
+
+    def known_graph(self, model: Any) -> Graph:
+        """Return the graph that a model was built from.
+
+        Raises:
+            BackendError: zoo did not build it, or saving and loading it lost the graph.
+        """
+        graph = self.graph_of(model)
+        return graph_of(model) if graph is None else graph
+
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> Any:
         """Build the framework's own model of a graph, expanding composites without a kernel."""
         kernels = OPS if self.operations is None else self.operations
@@ -161,7 +177,7 @@ class Backend(ABC):
 
     def count_parameters(self, model: Any) -> int:
         """Count the trainable values, in the framework's own way if it has one."""
-        trainable = {p.name for p in graph_of(model).parameters if p.trainable}
+        trainable = {p.name for p in self.known_graph(model).parameters if p.trainable}
         return sum(
             int(np.prod(tensor.shape))
             for name, tensor in self.tensors(model).items()
@@ -178,7 +194,7 @@ class Backend(ABC):
         result, _ = self.observe(model, x, ())
         if not self.channels_last:
             return result
-        nodes = graph_of(model).output_nodes
+        nodes = self.known_graph(model).output_nodes
         if isinstance(result, Mapping):
             return {name: self._canonical(result[name], node) for name, node in nodes.items()}
         return self._canonical(result, next(iter(nodes.values())))
@@ -245,7 +261,7 @@ class Backend(ABC):
 
     def total_loss(self, model: Any, outputs: Any, labels: Any) -> Any:
         """Return the loss that a network is trained with, including weighted auxiliary heads."""
-        return graph_of(model).total_loss(
+        return self.known_graph(model).total_loss(
             outputs, lambda logits, weight: self.cross_entropy(logits, labels, weight)
         )
 
@@ -265,6 +281,15 @@ class Backend(ABC):
     def export(self, model: Any, path: str) -> None:
         """Save a model's weights in the framework's own format."""
         self.lacks("has no file format of its own")
+
+    def save(self, model: Any, path: str | os.PathLike[str]) -> None:
+        """Write the file of :meth:`export`; an older one stays intact until it is complete.
+
+        Raises:
+            OSError, RuntimeError: The file cannot be written.
+        """
+        with replacing(path) as part:
+            self.export(model, str(part))
 
     def own_weights(self, model: Any) -> dict[str, Array]:
         """Copy the parameters and statistics of any model, with its own names and layouts."""

@@ -33,6 +33,7 @@ class Description:
         convention: What its models call their parameters, and how they lie; see
             ``parameters.convention``.
         formats: Formats of files that have these names; see ``zoo.weights.formats``.
+        holds_network: Whether its files hold the network, too, so that ``zoo.save`` writes them.
         level: The highest level of ``zoo verify`` that it takes part in, one of ``LEVELS``:
             ``forward`` if it only infers.
         limits: Operation -> the cases that the framework does not support; they raise an error.
@@ -56,6 +57,7 @@ class Description:
     suffix: str = ""
     convention: Mapping[str, Any] = field(default_factory=dict)
     formats: tuple[str, ...] = ()
+    holds_network: bool = False
     level: str = "forward"
     limits: Mapping[str, str] = field(default_factory=dict)
     form_limits: Mapping[str, str] = field(default_factory=dict)

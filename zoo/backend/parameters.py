@@ -59,13 +59,14 @@ class Tensor:
     layout: Map | None = None
 
     @classmethod
-    def canonical(cls, handle: Any) -> Tensor:
+    def canonical(cls, handle: Any, shape: Shape | None = None) -> Tensor:
         """Describe an object that is in the canonical layout.
 
         Args:
-            handle: Any object with a ``shape``.
+            handle: Any object.
+            shape: Its shape; that of the object if not given.
         """
-        shape = tuple(handle.shape)
+        shape = tuple(handle.shape if shape is None else shape)
         return cls(handle, shape, {4: "OIHW", 2: "OI"}.get(len(shape), "C"))
 
     @property

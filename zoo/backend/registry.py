@@ -21,7 +21,7 @@ from zoo.backend.description import Description
 from zoo.errors import BackendError, UnknownNameError, ZooError, suggestion
 
 #: zoo's own backends, in the order in which they are listed.
-PACKAGES = ("zoo.torch", "zoo.paddle", "zoo.keras", "zoo.flax")
+PACKAGES = ("zoo.torch", "zoo.paddle", "zoo.keras", "zoo.flax", "zoo.onnx")
 
 
 @functools.cache

@@ -41,8 +41,8 @@ def find_built(model: Any) -> tuple[Backend, Any, Graph]:
         BackendError: As for :func:`find`; or zoo did not build the model.
     """
     backend, model = find(model)
-    graph = getattr(model, "zoo_graph", None)
-    if isinstance(graph, Graph):
+    graph = backend.graph_of(model)
+    if graph is not None:
         return backend, model, graph
     kind = type(model).__name__
     for path, part in backend.named_modules(model).items():

@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
-BACKENDS = ("torch", "paddle", "keras", "flax")
+BACKENDS = ("torch", "paddle", "keras", "flax", "onnx")
 LEVELS = ("forward", "gradients", "training", "full")
 DTYPES = ("float32", "float64")
 DATASETS = ("digits", "fashion-mnist", "cifar10")
@@ -23,6 +23,7 @@ STEMS = ("adapt",)
 SPECS = (".yaml", ".yml")
 WEIGHTS = (
     *(".safetensors", ".pdparams", ".pdema", ".pdiparams", ".h5", ".hdf5", ".keras", ".msgpack"),
+    ".onnx",
     *(".pth", ".pt", ".bin", ".ckpt", ".tar"),
 )
 
@@ -111,7 +112,7 @@ def backends(incomplete: str) -> list[str]:
 
     Example:
         >>> backends("torch,")
-        ['torch,paddle', 'torch,keras', 'torch,flax']
+        ['torch,paddle', 'torch,keras', 'torch,flax', 'torch,onnx']
     """
     preceding, comma, last = incomplete.rpartition(",")
     used = preceding.split(",")

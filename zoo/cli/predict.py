@@ -82,7 +82,7 @@ def predict(
     if not (model or weights):
         raise InputError("which model? Give --model, or --weights with a file that names its model")
     arguments = options(False, num_classes, in_channels, input_size)
-    backend = backend or next(iter(zoo.list_backends()), "torch")
+    backend = backend or next(iter(zoo.list_backends()), "torch")  # frameworks come first
     with progress() as show:
         _check(image, model, weights, backend, arguments)
         show(f"Running {model or weights} in {backend}")

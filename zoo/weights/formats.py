@@ -24,6 +24,7 @@ SUFFIXES = {
     ".hdf5": "h5",
     ".keras": "keras",
     ".msgpack": "msgpack",
+    ".onnx": "onnx",
     **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar"), "pth"),
 }
 
@@ -77,9 +78,11 @@ _MODEL = (
     "zoo reads weights by the names of layers; save the weights of the model that it was made from"
 )
 
+#: What to say of an ONNX model that zoo did not write.
+FOREIGN_ONNX = f"an ONNX model that zoo did not write; {_MODEL}"
+
 #: End of a name -> what such a file is, if its contents do not show it.
 _NAMED = (
-    (r"\.onnx", f"an ONNX model; {_MODEL}"),
     (
         r"\.pb|\.pbtxt",
         f"a TensorFlow graph; {_MODEL}, in Keras: model.save_weights('w.weights.h5')",
@@ -132,7 +135,8 @@ def format_of(path: Path, part: bool = False) -> str:
         part: Whether it may be one of several that an index lists.
 
     Returns:
-        ``safetensors``, ``pth``, ``pdparams``, ``pdiparams``, ``h5``, ``keras`` or ``msgpack``;
+        ``safetensors``, ``pth``, ``pdparams``, ``pdiparams``, ``h5``, ``keras``, ``msgpack``
+        or ``onnx``;
         ``index`` for a list of the files that the arrays are in; ``orbax`` for a folder of Orbax.
 
     Raises:
@@ -203,8 +207,10 @@ def _by_contents(path: Path, start: bytes, size: int) -> str | None:
             f"{path}: an HTML page, not the file; download it again from the link of "
             "the file itself, not of the page that shows it"
         )
-    if re.match(rb"\x08[\x01-\x20]\x12[\x01-\x40][\w.-]+", start):  # version and producer
-        raise WeightsError(f"{path}: an ONNX model; {_MODEL}")
+    if onnx := re.match(rb"\x08[\x01-\x20]\x12[\x01-\x40]([\w.-]+)", start):  # version, producer
+        if onnx[1] != b"zoo":
+            raise WeightsError(f"{path}: {FOREIGN_ONNX}")
+        return "onnx"
     if start.startswith(b"PK\x03\x04"):
         return _by_entries(path)
     if start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8:

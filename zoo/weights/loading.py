@@ -15,6 +15,7 @@ from zoo.weights import (
     cache,
     formats,
     matching,
+    onnx_file,
     provenance,
     sources,
     zoo_file,
@@ -62,13 +63,12 @@ def find(
         assert table and name
         _, file = cache.check(table.name, name, tag)
         path = cache.fetch(table.name, name, tag)
-    elif (
-        not table
-        and entry is None
-        and formats.format_of(path) == "safetensors"
-        and zoo_file.is_zoo_file(path)
-    ):
-        return zoo_file.read(path)
+    elif not table and entry is None:
+        found = formats.format_of(path)
+        if found == "onnx":
+            return onnx_file.read(path)
+        if found == "safetensors" and zoo_file.is_zoo_file(path):
+            return zoo_file.read(path)
     checkpoint, tables, notes = matching.matched(path, table, network, chosen, own, head, entry)
     return provenance.stated(checkpoint, path, tables, file, notes)
 

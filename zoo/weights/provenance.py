@@ -136,7 +136,7 @@ def architecture(path: Path) -> str | None:
 def _place(path: Path) -> tuple[Path, str] | None:
     """Return the file that has the ``pretrained_cfg``, and its text if it is the weights' own."""
     if path.suffix.lower() == ".safetensors":
-        text = zoo_file.metadata(path).get("pretrained_cfg", "")
+        text = zoo_file.texts_of(path).get("pretrained_cfg", "")
         if text:
             return path, text
     beside = path.parent / _CONFIG

@@ -15,6 +15,7 @@ from zoo.weights import (
     flax_file,
     formats,
     hdf5,
+    onnx_file,
     orbax_folder,
     paddle_program,
     pickles,
@@ -117,6 +118,7 @@ _ALONE: dict[str, tuple[str, Callable[[Path], _Arrays]]] = {
     "pdiparams": ("pdparams", paddle_program.read),
     "h5": ("h5", hdf5.read),
     "keras": ("h5", hdf5.read_zip),
+    "onnx": ("onnx", onnx_file.arrays),
 }
 
 

@@ -26,7 +26,7 @@ from zoo.errors import InputError, WeightsError, ZooError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
-from zoo.language import document, options
+from zoo.weights import metadata
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 
 FORMAT = "1"
@@ -56,18 +56,11 @@ def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array
     path = arguments.path("path", path)
     if Path(path).suffix.lower() != ".safetensors":
         raise InputError(f"{path}: expected a name that ends in .safetensors")
-    metadata = {
-        "format": FORMAT,
-        "model": graph.name,
-        "options": json.dumps(graph.options),
-        "spec": json.dumps(graph.document, ensure_ascii=False),
-        "origin": json.dumps(dict(graph.origin), ensure_ascii=False),
-        "digest": _NO_DIGEST.decode(),
-    }
+    texts = {"format": FORMAT, **metadata.of(graph), "digest": _NO_DIGEST.decode()}
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
         with replacing(path) as part:
-            save_file(contiguous, part, metadata=metadata)
+            save_file(contiguous, part, metadata=texts)
             _add_digest(part)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
@@ -94,28 +87,33 @@ def read(path: Path) -> Checkpoint:
         WeightsError: The file is damaged, has a later format, or was not written by zoo.
     """
     contents = _Contents(path)
-    metadata = contents.metadata
-    digest = metadata.get("digest", "")
+    texts = contents.metadata
+    digest = texts.get("digest", "")
     reader = _Reader(contents)
 
     def verify() -> None:
         if reader.digest(digest) != digest:
             raise WeightsError(f"{path}: damaged: the contents do not match the file's digest")
 
-    stated = metadata.get("format", "")
-    if stated != FORMAT:
-        version = f"format {stated!r:.20} is not the {FORMAT} that this version of zoo reads"
-        raise WeightsError(f"{path}: damaged, or saved by a later version of zoo: {version}")
+    version = texts.get("format", "")
+    if version != FORMAT:
+        reason = f"format {version!r:.20} is not the {FORMAT} that this version of zoo reads"
+        raise WeightsError(f"{path}: damaged, or saved by a later version of zoo: {reason}")
     try:
-        model = metadata["model"]
-        chosen = options.checked(**json.loads(metadata["options"]))
-        origin = {str(key): str(value) for key, value in json.loads(metadata["origin"]).items()}
-        spec = document.parse(metadata["spec"], f"{path}: spec")
+        stated = metadata.read(texts, str(path))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         verify()
         reason = f" ({error})" if isinstance(error, ZooError) else ""
         raise WeightsError(f"{path}: not a file that zoo saved, or damaged{reason}") from None
-    return Checkpoint(path.name, model, spec, chosen, reader.arrays(), origin, verify)
+    return Checkpoint(
+        path.name,
+        stated.model,
+        stated.spec,
+        stated.chosen,
+        reader.arrays(),
+        stated.origin,
+        verify,
+    )
 
 
 def arrays(path: Path) -> dict[str, Stored]:
@@ -127,7 +125,7 @@ def arrays(path: Path) -> dict[str, Stored]:
     return _Reader(_Contents(path)).arrays()
 
 
-def metadata(path: Path) -> Mapping[str, str]:
+def texts_of(path: Path) -> Mapping[str, str]:
     """Return what any ``.safetensors`` file says of itself.
 
     Raises:
