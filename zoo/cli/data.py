@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import numpy as np
 
 from zoo.cli import completion
 from zoo.cli.common import SETTINGS, Format, format_option
@@ -56,6 +55,8 @@ def data(source: str | None, output_format: Format) -> None:
         )
         table = Table("Datasets that zoo knows", columns, tuple(cells))
     else:
+        import numpy as np
+
         found = dataset(source)
         parts = {
             name: np.bincount(part.labels, minlength=len(found.classes)).tolist()
