@@ -29,6 +29,7 @@ adaptive: {op: adaptive_avg_pool, output_size: 3}
 factor: {op: scale, factor: 0.3}
 flatten: {op: flatten}
 relu: {op: relu}
+softmax: {op: softmax}
 dropout: {op: dropout, rate: 0.5}
 fc: {op: linear, out_features: $num_classes}
 """

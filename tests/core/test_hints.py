@@ -61,6 +61,7 @@ ARGUMENTS = {
     "hard_swish": "inplace name threshold scale offset",
     "silu": "inplace name beta alpha",
     "gelu": "approximate name",
+    "softmax": "axis dim name",
     "dropout": """
         p inplace rate noise_shape seed axis mode name broadcast_dims deterministic rng_collection
         parent rngs ratio training_mode training dropout_ratio drop_prob keep_prob

@@ -45,7 +45,7 @@ class HalfBatchNorm(nnx.BatchNorm):
 
 @dataclass(frozen=True)
 class Activation:
-    """A function of each value, by its name: JAX's compiled functions cannot be pickled."""
+    """A function of each value, or of the channels, by its name: JAX's own cannot be pickled."""
 
     name: str
 
@@ -68,6 +68,7 @@ _FUNCTIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "hard_swish": nnx.hard_swish,
     "silu": nnx.silu,
     "gelu": gelu,
+    "softmax": nnx.softmax,
 }
 
 

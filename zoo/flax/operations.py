@@ -33,6 +33,7 @@ OPERATIONS = Operations(
     hard_swish=lambda: modules.Activation("hard_swish"),
     silu=lambda: modules.Activation("silu"),
     gelu=lambda: modules.Activation("gelu"),
+    softmax=lambda: modules.Activation("softmax"),
     lrn=modules.LRN,
     global_avg_pool=modules.GlobalAvgPool,
     scale=modules.Scale,

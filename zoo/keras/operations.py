@@ -29,7 +29,7 @@ def _activation(name: str) -> Callable[[Node, str, int], list[Step]]:
 
 #: operation -> function of a node, the dtype's name and the seed
 OPERATIONS = Operations("keras", "Keras")
-for _name in ("relu", "relu6", "sigmoid", "tanh", "silu"):
+for _name in ("relu", "relu6", "sigmoid", "tanh", "silu", "softmax"):
     OPERATIONS[_name] = _activation(_name)
 
 

@@ -27,6 +27,7 @@ def _plain(op: str, onnx: str, **attributes: object) -> None:
 _plain("relu", "Relu")
 _plain("sigmoid", "Sigmoid")
 _plain("tanh", "Tanh")
+_plain("softmax", "Softmax", axis=1)
 _plain("global_avg_pool", "GlobalAveragePool")
 _plain("flatten", "Flatten", axis=1)
 _plain("concat", "Concat", axis=1)

@@ -1,4 +1,4 @@
-"""Activations: each value of the output depends on one value of the input."""
+"""Activations: functions of each value of the input; and the softmax, of those of a vector."""
 
 from __future__ import annotations
 
@@ -130,3 +130,24 @@ class GELU(Activation):
         (x,) = inputs
         erf = np.vectorize(math.erf, otypes=[x.dtype])
         return np.asarray(x * (1 + erf(x / math.sqrt(2))) / 2)
+
+
+@operation("softmax", family="activation")
+class Softmax(Activation):
+    """Probabilities: exp(x) divided by its sum over the channels, or over a vector's features.
+
+    A network to train ends without one, because its loss takes logits.
+    """
+
+    elementwise = False  # but a flattened map may be in any order: the sum is the same
+
+    @staticmethod
+    def meaning(node: Node, inputs: Sequence[Array], weights: Mapping[str, Array]) -> Array:
+        (x,) = inputs
+        powers = np.exp(x - x.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+    @classmethod
+    def cases(cls, draw: Draw) -> Case:
+        # That of one value is always 1, which Keras warns of.
+        return super().cases(draw)._replace(channels=draw.integer(2, 4))

@@ -169,6 +169,7 @@ _NOTES: dict[str, dict[str, str]] = {
     ),
     "silu": dict.fromkeys(("alpha", "beta"), _UNSCALED),
     "gelu": {"approximate": "zoo's gelu is exact; leave it out if it is false or 'none'."},
+    "softmax": dict.fromkeys(("axis", "dim"), _CHANNELS),
     "dropout": {
         "mode": "zoo scales in training. For Paddle's downscale_in_infer put {op: scale, "
         "factor: 1 - rate} after it.",

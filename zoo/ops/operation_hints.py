@@ -12,7 +12,7 @@ _NO = "zoo has no such operation."
 ABSENT: dict[str, str] = {
     **dict.fromkeys(
         """
-        prelu elu celu selu mish softplus softsign logsigmoid softmax logsoftmax softmin maxout glu
+        prelu elu celu selu mish softplus softsign logsigmoid logsoftmax softmin maxout glu
         swiglu rrelu hardtanh hardshrink softshrink tanhshrink threshold thresholdedrelu
         instancenormalization instancenorm groupnormalization groupnorm rmsnorm rmsnormalization
         spectralnormalization weightnorm syncbatchnorm embedding lstm gru rnn attention
@@ -25,7 +25,6 @@ ABSENT: dict[str, str] = {
         _NO,
     ),
     "leakyrelu": f"{_NO} It is not 'relu', whose slope below 0 is 0.",
-    "softmax": f"{_NO} Networks return logits; apply softmax to them.",
     **dict.fromkeys(
         ("conv2dtranspose", "convtranspose", "deconvolution", "deconv"),
         f"{_NO} It is not 'conv'.",
@@ -66,6 +65,7 @@ CAVEATS: dict[str, str] = {
         ("depthwiseconv", "depthwiseconvolution"),
         "Set 'groups' to the number of its input channels.",
     ),
+    "softmax": "A network to train returns logits: leave it out at the end.",
     "hardsigmoid": "Its slope is 1/6; that of ONNX and of Keras 2 is 0.2.",
     **dict.fromkeys(
         ("zeropadding", "zeropad"),

@@ -25,7 +25,7 @@ class PaddleBackend(Backend):
     MODEL = nn.Layer
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
-        "_approximate _dilation _epsilon _groups _kernel_size _output_size _padding_mode "
+        "_approximate _axis _dilation _epsilon _groups _kernel_size _output_size _padding_mode "
         "_stride _updated_padding alpha beta ceil_mode counted "
         "exclusive k ksize padding size stride".split()
     )

@@ -40,6 +40,7 @@ OPERATIONS = Operations(
     hard_swish=nn.Hardswish,
     silu=nn.Silu,
     gelu=nn.GELU,
+    softmax=lambda: nn.Softmax(1),
     lrn=modules.LocalResponseNorm,
     dropout=modules.Dropout,
     stochastic_depth=modules.StochasticDepth,

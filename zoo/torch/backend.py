@@ -24,7 +24,7 @@ class TorchBackend(Backend):
     MODEL = nn.Module
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2d, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
-        "alpha approximate beta ceil_mode count_include_pad counted dilation divisor_override "
+        "alpha approximate beta ceil_mode count_include_pad counted dilation dim divisor_override "
         "edges eps groups k kernel_size output_size padding padding_mode size stride".split()
     )
 

@@ -25,6 +25,7 @@ OPERATIONS = Operations(
     hard_swish=nn.Hardswish,
     silu=nn.SiLU,
     gelu=nn.GELU,
+    softmax=lambda: nn.Softmax(1),
     lrn=modules.LocalResponseNorm,
     dropout=nn.Dropout,
     global_avg_pool=lambda: nn.AdaptiveAvgPool2d(1),
