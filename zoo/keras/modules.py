@@ -100,7 +100,8 @@ def averages(x: Any, axis: int, count: int) -> Any:
     is no division here, which TensorFlow would turn into a rounded product.
     """
     ops = keras.ops
-    line = x[0, :, 0, 0] if axis == 1 else x[0, 0, :, 0]
+    # Not x[0, ...], which LiteRT does not run where the size of the batch is free.
+    line = ops.reshape(x[:1, :, :1, :1] if axis == 1 else x[:1, :1, :, :1], (-1,))
     ones = ops.cast(ops.ones_like(line), "int32")
     size, position = ops.sum(ones), ops.cumsum(ones) - 1
     number = np.arange(count, dtype="int32")[:, None]

@@ -179,6 +179,8 @@ def hard_swish(node: Node, dtype: str, seed: int) -> list[Step]:
 
 @OPERATIONS.register
 def gelu(node: Node, dtype: str, seed: int) -> list[Step]:
+    if dtype != "float64":
+        return modules.as_layer(node, dtype, lambda x: ops.gelu(x, approximate=False))
     # Not Keras' own, which rounds the root of 2 to float32.
     root = np.sqrt(2).astype(dtype)
     return modules.as_layer(node, dtype, lambda x: x * (1 + ops.erf(x / root)) / 2)

@@ -137,7 +137,7 @@ class PaddedAvgPool2D(nn.AvgPool2D):
         top, bottom, left, right = self.counted
         ones = paddle.ones_like(input[:1, :1])
         ones = nn.functional.pad(ones, [left, right, top, bottom], value=1.0)
-        beyond = [edge - part for edge, part in zip(self.edges, self.counted, strict=True)]
+        beyond = [self.edges[i] - self.counted[i] for i in range(4)]  # jit.save has no strict zip
         return mean / _means(ones, self.ksize, self.stride, beyond)
 
     def extra_repr(self) -> str:
@@ -337,9 +337,7 @@ def _means(
         return F.avg_pool2d(F.pad(x, [left, right, top, bottom]), kernel, stride)
     # The native gradient divides by a float32, so the values of a window are added one by one.
     x = F.pad(x, [left, right, top, bottom])
-    height, width = (
-        (side - k) // step for side, k, step in zip(x.shape[2:], kernel, stride, strict=True)
-    )
+    height, width = [(x.shape[2 + i] - kernel[i]) // stride[i] for i in (0, 1)]
     total = None
     for row, column in product(range(kernel[0]), range(kernel[1])):
         ends = [row + height * stride[0] + 1, column + width * stride[1] + 1]
