@@ -192,14 +192,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         >>> target.read_text()
         'hello'
     """
-    try:
-        target = Path(path).resolve()
-    except RuntimeError:  # a symbolic link to itself
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
-    except ValueError:  # a null character in its name
-        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
-    if target.is_symlink():  # to itself; since Python 3.13, resolve() leaves it as it is
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    target = resolved(path)
     if target.is_dir():
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
     if target.exists() and not target.is_file():
@@ -214,6 +207,90 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with part.open("rb") as written:
             os.fsync(written.fileno())  # a power failure must not leave an empty file
         part.replace(target)
+
+
+def resolved(path: str | os.PathLike[str]) -> Path:
+    """Return an absolute path without symbolic links.
+
+    Raises:
+        OSError: A link leads to itself, or no file can have that name.
+    """
+    try:
+        target = Path(path).resolve()
+    except RuntimeError:  # a symbolic link to itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+    except ValueError:  # a null character in its name
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+    if target.is_symlink():  # to itself; since Python 3.13, resolve() leaves it as it is
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
+
+
+@contextmanager
+def replacing_all(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a path for a file or a folder, beside which others may be written.
+
+    When the block ends, all of them replace what has their names in the folder of ``path``. If the
+    block raises, nothing is changed there. What a folder held is removed with it. A file is
+    replaced atomically; of several, and of a folder, there is an instant without the old and new.
+
+    Args:
+        path: The file or folder to replace or create; the folder that it is in must exist.
+
+    Yields:
+        A path of the same name on the same file system, where there is nothing yet.
+
+    Raises:
+        OSError: The path cannot be written to, or a file would replace a folder, or the reverse.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "greetings"
+        >>> with replacing_all(target) as part:
+        ...     part.mkdir()
+        ...     _ = (part / "greeting.txt").write_text("hello")
+        >>> (target / "greeting.txt").read_text()
+        'hello'
+    """
+    target = resolved(path)
+    with scratch(target.parent, ".zoo-writing-") as folder:
+        new, old = folder / "new", folder / "old"
+        new.mkdir()
+        old.mkdir()
+        yield new / target.name
+        # What gives the others their meaning comes last.
+        written = sorted(new.iterdir(), key=lambda part: part.name == target.name)
+        for part in written:
+            place = target.parent / part.name
+            if place.exists() and place.is_dir() != part.is_dir():
+                number = errno.EISDIR if place.is_dir() else errno.ENOTDIR
+                raise OSError(number, os.strerror(number), str(place))
+            _keep(part, place)
+        for part in written:
+            _put(part, target.parent / part.name, old)
+
+
+def _keep(part: Path, place: Path) -> None:
+    """Give a new file the mode of the old one, and make sure that the disk has it."""
+    if place.is_file():
+        part.chmod(place.stat().st_mode)
+    files = [part] if part.is_file() else (file for file in part.rglob("*") if file.is_file())
+    for each in files:
+        with each.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _put(part: Path, place: Path, old: Path) -> None:
+    """Move a file or folder to its place; a folder that is there goes to another one."""
+    if not place.is_dir():
+        part.replace(place)
+        return
+    place.rename(old / place.name)
+    try:
+        part.rename(place)
+    except OSError:
+        (old / place.name).rename(place)
+        raise
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
