@@ -17,6 +17,7 @@ _HOMES = {
     "build": "zoo.api.models",
     "convert": "zoo.api.conversion",
     "dataset": "zoo.data.datasets",
+    "export": "zoo.exporting.export",
     "extractor": "zoo.api.running",
     "features": "zoo.api.running",
     "get_weights": "zoo.api.models",
@@ -43,6 +44,7 @@ _HOMES = {
     "UnknownNameError": "zoo.errors",
     "WeightsError": "zoo.errors",
     "ZooError": "zoo.errors",
+    "Exported": "zoo.exporting.export",
     "Difference": "zoo.views.difference.diff",
     "Drawing": "zoo.views.drawing.draw",
     "Graph": "zoo.graphs.graph",
@@ -80,6 +82,8 @@ if TYPE_CHECKING:
     from zoo.errors import UnknownNameError as UnknownNameError
     from zoo.errors import WeightsError as WeightsError
     from zoo.errors import ZooError as ZooError
+    from zoo.exporting.export import Exported as Exported
+    from zoo.exporting.export import export as export
     from zoo.graphs.graph import Graph as Graph
     from zoo.graphs.nodes import Node as Node
     from zoo.graphs.nodes import Parameter as Parameter

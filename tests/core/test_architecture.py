@@ -30,6 +30,7 @@ LEVELS = (
     ("api",),
     ("training",),
     ("verification",),
+    ("exporting",),
     ("views",),
     ("testing",),
     ("cli",),

@@ -14,6 +14,7 @@ from zoo.backend import registry
 from zoo.cli import completion, progress, terminal
 from zoo.cli.program import COMMANDS, program
 from zoo.data.datasets import PUBLISHED
+from zoo.exporting.targets import TARGETS
 from zoo.verification import tolerances
 from zoo.verification.verify import LEVELS
 from zoo.weights import formats
@@ -135,6 +136,7 @@ def test_what_is_completed_is_all_there_is():
     assert tuple(LEVELS) == completion.LEVELS
     assert tuple(tolerances.FORWARD) == completion.DTYPES
     assert tuple(PUBLISHED) == completion.DATASETS
+    assert tuple(target.name for target in TARGETS) == completion.TARGETS
 
 
 def test_a_list_reads_no_spec_and_builds_no_graph():

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
     [
         *("zoo", "zoo.api.models", "zoo.api.preprocessing", "zoo.api.running", "zoo.api.storage"),
         *("zoo.api.conversion", "zoo.api.heads", "zoo.api.networks", "zoo.api.listing"),
-        *("zoo.testing", "zoo.verification.verify"),
+        *("zoo.exporting.export", "zoo.testing", "zoo.verification.verify"),
     ],
 )
 def test_docstrings(module):

@@ -117,3 +117,23 @@ def test_flax():
     assert (private.raw(layer.bias) == 1).all()
     options = private.compiler_options()
     assert options is None or len(options) == 1
+
+
+def test_paddle_names_outputs(tmp_path):
+    """The form of the file in which Paddle saves a program."""
+    load("paddle")
+    import paddle
+
+    private = importlib.import_module("zoo.paddle._private")
+    layer, spec = paddle.nn.Linear(2, 3), paddle.static.InputSpec([None, 2], "float32", "x")
+    paddle.jit.enable_to_static(False)
+    try:
+        with private.compiled():
+            paddle.jit.save(layer, str(tmp_path / "a"), [spec])
+    finally:
+        paddle.jit.enable_to_static(True)
+    private.name_outputs(tmp_path / "a.json", ["logits"])
+    inference = importlib.import_module("paddle.inference")
+    config = inference.Config(str(tmp_path / "a.json"), str(tmp_path / "a.pdiparams"))
+    config.disable_glog_info()
+    assert inference.create_predictor(config).get_output_names() == ["logits"]

@@ -105,10 +105,10 @@ def transform(model: Any, layout: str | None = None) -> Transform:
         channels_last = backend.channels_last
     layout = layout or ("HWC" if channels_last else "CHW")
     channels, height, width = network.input_shape
-    return Transform((height, width), channels, _recipe(network), layout)
+    return Transform((height, width), channels, recipe_of(network), layout)
 
 
-def _recipe(network: Graph) -> Mapping[str, Any]:
+def recipe_of(network: Graph) -> Mapping[str, Any]:
     """Return the preprocessing of a network, checked: that of a graph from a file was not."""
     try:
         recipe = Preprocessing.read(network.preprocessing)

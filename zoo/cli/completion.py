@@ -18,6 +18,7 @@ BACKENDS = ("torch", "paddle", "keras", "flax", "onnx")
 LEVELS = ("forward", "gradients", "training", "full")
 DTYPES = ("float32", "float64")
 DATASETS = ("digits", "fashion-mnist", "cifar10")
+TARGETS = ("onnx", "openvino", "torch", "savedmodel", "litert", "paddle", "jax")
 HEADS = ("new",)
 STEMS = ("adapt",)
 SPECS = (".yaml", ".yml")
@@ -128,6 +129,11 @@ def levels(incomplete: str) -> list[str]:
 def dtypes(incomplete: str) -> list[str]:
     """Complete a dtype for verification."""
     return _matching(DTYPES, incomplete)
+
+
+def targets(incomplete: str) -> list[str]:
+    """Complete a target of ``zoo export``."""
+    return _matching(TARGETS, incomplete)
 
 
 def sources(incomplete: str) -> list[str]:

@@ -31,6 +31,10 @@ COMMANDS = {
         "Verify that the frameworks compute the same values at every node.",
     ),
     "predict": ("zoo.cli.predict:predict", "Classify a photograph."),
+    "export": (
+        "zoo.cli.export:export",
+        "Write a model as a program that runs without zoo, and compare it with the model.",
+    ),
     "convert": ("zoo.cli.convert:convert", "Convert weights to another file format."),
     "data": ("zoo.cli.data:data", "List the datasets that zoo knows, or the classes of one."),
 }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _QUOTE = "'"
 _ARGUMENT = re.compile(
-    r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model)=('[^']*'|\d+)"
+    r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model|to)=('[^']*'|\d+)"
 )
 
 
@@ -164,6 +164,9 @@ def as_options(message: str) -> str:
     """
     message = _BUILD.sub(lambda m: f"--model {m[1].strip(_QUOTE)}", message)
     message = message.replace("with aux=False", "without --aux").replace("aux=True", "--aux")
+    message = message.replace("check=False", "--no-check").replace(
+        "preprocess=True", "--preprocess"
+    )
     message = _ARGUMENT.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2].strip(_QUOTE)}", message)
     message = re.sub(r"\b(num_classes|in_channels|input_size) must", _option_must, message)
     return message.replace("zoo.list_models()", "'zoo list'")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -56,3 +57,16 @@ def own_variables(layer: keras.Layer) -> Iterator[Any]:
 def has_named_layers(layer: keras.Layer) -> bool:
     """Tell whether a layer is a functional or sequential model, whose layers have names."""
     return isinstance(layer, keras.Sequential) or bool(getattr(layer, "_operations", None))
+
+
+def order_outputs(path: Path, names: Sequence[str]) -> None:
+    """Put the outputs of a LiteRT file in an order; its converter has a reversed alphabet's."""
+    if len(names) == 1:
+        return
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    program = flatbuffer_utils.read_model(str(path))
+    (signature,) = program.signatureDefs
+    indices = {tensor.name.decode(): tensor.tensorIndex for tensor in signature.outputs}
+    program.subgraphs[signature.subgraphIndex].outputs = [indices[name] for name in names]
+    flatbuffer_utils.write_model(program, str(path))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import paddle
@@ -52,15 +54,38 @@ def has_value(tensor: paddle.Tensor) -> bool:
 @contextmanager
 def dynamic() -> Iterator[None]:
     """Run a model that ``to_static`` compiled without compilation, layer by layer."""
-    translator = ProgramTranslator.get_instance()
-    enabled = translator.enable_to_static
-    paddle.jit.enable_to_static(False)
+    with _to_static(False):
+        yield
+
+
+def fill(layer: nn.Layer, name: str, value: paddle.Tensor) -> None:
+    """Give a parameter the memory of a tensor."""
+    value._share_underline_tensor_to(layer._parameters[name])
+
+
+@contextmanager
+def compiled() -> Iterator[None]:
+    """Let ``to_static`` compile, even if the user has switched that off."""
+    with _to_static(True):
+        yield
+
+
+@contextmanager
+def _to_static(enable: bool) -> Iterator[None]:
+    enabled = ProgramTranslator.get_instance().enable_to_static
+    paddle.jit.enable_to_static(enable)
     try:
         yield
     finally:
         paddle.jit.enable_to_static(enabled)
 
 
-def fill(layer: nn.Layer, name: str, value: paddle.Tensor) -> None:
-    """Give a parameter the memory of a tensor."""
-    value._share_underline_tensor_to(layer._parameters[name])
+def name_outputs(path: Path, names: Sequence[str]) -> None:
+    """Give the outputs of a saved program names, for which Paddle has no function."""
+    program = json.loads(path.read_text())
+    blocks = program["program"]["regions"][0]["blocks"]
+    operations = (op for block in blocks for op in block["ops"] if op["#"] == "1.fetch")
+    for operation, name in zip(operations, names, strict=True):
+        (attribute,) = (each for each in operation["A"] if each["N"] == "name")
+        attribute["AT"]["D"] = name
+    path.write_text(json.dumps(program, separators=(",", ":")))

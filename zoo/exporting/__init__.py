@@ -1,0 +1,1 @@
+"""Programs of whole networks, for the engines that run them; :func:`zoo.export` writes them."""

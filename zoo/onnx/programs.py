@@ -1,0 +1,59 @@
+"""Writes ONNX models as programs, for ONNX Runtime and for OpenVINO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from zoo.backend.base import Array
+from zoo.backend.programs import Program, Run
+
+#: A message of Protocol Buffers has fewer bytes than this; a larger network has its weights beside.
+_MAX_MESSAGE = 2**31 - 2**20
+
+
+class Onnx(Program):
+    """An ONNX file; the weights of a network of more than 2 GB are in a file beside it."""
+
+    def write(self, model: onnx.ModelProto, path: Path) -> None:
+        beside = sum(len(t.raw_data) for t in model.graph.initializer) > _MAX_MESSAGE
+        onnx.save_model(model, path, save_as_external_data=beside, location=f"{path.name}.data")
+
+    def read(self, path: Path) -> Run:
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return lambda x: dict(zip(names, session.run(names, {"input": x}), strict=True))
+
+
+class OpenVino(Program):
+    """OpenVINO's representation: a file of the network, and one of the weights beside it."""
+
+    def write(self, model: onnx.ModelProto, path: Path) -> None:
+        import openvino
+
+        source = path.with_suffix(".onnx")
+        Onnx().write(model, source)
+        try:
+            # Not convert_model, which reads it in the same way and reports that to its makers.
+            converted = openvino.Core().read_model(source)
+            openvino.save_model(converted, path, compress_to_fp16=False)
+        finally:
+            for file in path.parent.glob(f"{source.name}*"):
+                file.unlink()
+
+    def read(self, path: Path) -> Run:
+        import openvino
+
+        # On some processors it would compute in bfloat16.
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled: Any = openvino.Core().compile_model(path, "CPU", settings)
+
+        def run(x: Array) -> dict[str, Array]:
+            result = compiled({"input": x})
+            return {output.any_name: result[output] for output in compiled.outputs}
+
+        return run
