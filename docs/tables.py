@@ -17,6 +17,7 @@ from typing import Any
 import zoo
 from zoo import ops
 from zoo.backend import registry
+from zoo.exporting.targets import TARGETS
 from zoo.ops.grammar import Field
 from zoo.weights import sources
 
@@ -136,6 +137,16 @@ def _by_family(names: Iterable[str]) -> str:
     return ", ".join(f"{title} ({count})" for title, count in Counter(titles).items())
 
 
+def exports() -> str:
+    """Every target of ``zoo.export``; each row is a test of tests/frameworks/test_export.py."""
+    lines = ["| `to` | file | what it is | written by | read back, and compared, in | dtypes |"]
+    lines.append("|---" * 6 + "|")
+    for target in TARGETS:
+        cells = [f"`{target.name}`", target.ending, target.title, target.written_by, target.engine]
+        lines.append(f"| {' | '.join([*cells, ', '.join(target.dtypes)])} |")
+    return "\n".join(lines)
+
+
 #: File -> its tables: marker -> what makes the text between.
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {
@@ -143,6 +154,7 @@ TABLES: dict[Path, dict[str, Callable[[], str]]] = {
         "largest": largest,
         "sources": published,
         "operations": operations,
+        "exports": exports,
     },
     LANGUAGE: {"operations": language},
 }
