@@ -43,13 +43,14 @@ def ratio(ours: Callable[[], object], theirs: Callable[[], object], repeats: int
 
 def exporters(name: str, folder: Path) -> dict[str, tuple[Callable[[], object], ...]]:
     """Target -> zoo's export without comparison, and the framework's own of the same model."""
+    models = {b: zoo.build(name, b) for b in ("torch", "paddle", "keras", "flax")}
+    # Only now: zoo loads Paddle so that it can share a process with TensorFlow.
     import jax
     import keras
     import paddle
     import torch
     from flax import nnx
 
-    models = {b: zoo.build(name, b) for b in ("torch", "paddle", "keras", "flax")}
     shape = tuple(zoo.graph(name).input_shape)
     last = (*shape[1:], shape[0])
     example = torch.zeros(2, *shape)
