@@ -348,7 +348,7 @@ def test_the_command_line(tiny, tmp_path):
     for wrong, message in (
         (["convert", tmp_path / "w.safetensors", tmp_path / "w.npz"], "one of .safetensors, .pth"),
         (["convert", tmp_path / "none.pth", tmp_path / "w.safetensors"], "no such file"),
-        (["convert", "torchvision", tmp_path / "w.safetensors"], "the name of a model"),
+        (["convert", "torchvision", tmp_path / "w.safetensors"], "choose one with --model NAME"),
         (["convert", tmp_path / "w.safetensors", tmp_path / "no" / "w.pth"], "there is no folder"),
         (["predict", photo, "--weights", tmp_path / "w.npz"], "expected a file of weights"),
     ):
