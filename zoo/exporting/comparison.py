@@ -51,7 +51,7 @@ def compare(
     """
     photograph = transform(program, "CHW")(images.default())
     batch = np.stack([photograph, photograph[:, :, ::-1]])
-    x = batch if program.preprocessing == network.preprocessing else _normalised(batch, network)
+    x = batch if program.preprocessing == network.preprocessing else _normalized(batch, network)
     found = _named(predict(model, x), [output.name for output in network.outputs])
     expected = [found[output.name] for output in network.outputs]
     names, largest = list(program.output_nodes), 0.0
@@ -76,7 +76,7 @@ def compare(
     return Difference(largest, tolerance)
 
 
-def _normalised(pixels: Array, network: Graph) -> Array:
+def _normalized(pixels: Array, network: Graph) -> Array:
     """Return the input that a network makes of pixels, in float64."""
     recipe, channels = recipe_of(network), pixels.shape[1]
     factor, offset = (each[:, None, None] for each in scale_and_offset(recipe, channels))

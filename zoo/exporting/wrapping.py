@@ -47,8 +47,8 @@ def preprocessed(network: Graph) -> tuple[Graph, dict[str, Array]]:
         >>> import zoo
         >>> graph, weights = preprocessed(zoo.graph("vgg16"))
         >>> graph.nodes[0].name, dict(graph.preprocessing)["range"]
-        ('preprocessing.normalise', 255)
-        >>> weights["preprocessing.normalise.weight"].round(5).tolist()
+        ('preprocessing.normalize', 255)
+        >>> weights["preprocessing.normalize.weight"].round(5).tolist()
         [0.01712, 0.01751, 0.01743]
     """
     channels, recipe = network.input_shape.channels, recipe_of(network)
@@ -60,7 +60,7 @@ def preprocessed(network: Graph) -> tuple[Graph, dict[str, Array]]:
     factor, offset = scale_and_offset(recipe, channels)
     layers: dict[str, Any] = {}
     if (factor != 1).any() or offset.any():
-        layers["normalise"] = {"op": "affine"}
+        layers["normalize"] = {"op": "affine"}
     if recipe["channels"] == "bgr" and channels == 3:
         layers["bgr"] = {"op": "select", "channels": [2, 1, 0]}
     if not layers:
@@ -75,9 +75,9 @@ def preprocessed(network: Graph) -> tuple[Graph, dict[str, Array]]:
         layers={name: {"layers": layers}, **behind},
         preprocessing={**recipe, **_PIXELS},
     )
-    if "normalise" not in layers:
+    if "normalize" not in layers:
         return changed, {}
-    path = f"{name}.normalise"
+    path = f"{name}.normalize"
     return changed, {f"{path}.weight": factor, f"{path}.bias": offset}
 
 

@@ -26,7 +26,7 @@ _ALIGNMENT = 4096
 _SMALL = 1024  # bytes of tensors that stay in the message, among them axes and shapes
 
 
-def write(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
+def write(model: onnx.ModelProto, path: str | os.PathLike[str], beside: str | None = None) -> None:
     """Write a model. An older file stays intact until the new one is complete.
 
     Weights that do not fit into the file are written to another one beside it, whose name is made
@@ -35,6 +35,7 @@ def write(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
     Args:
         model: The model.
         path: The file.
+        beside: The name of the other file, if one is needed; made from the weights by default.
 
     Raises:
         OSError: The file cannot be written.
@@ -46,7 +47,8 @@ def write(model: onnx.ModelProto, path: str | os.PathLike[str]) -> None:
         new = set()
         model = _as_written(model)
         if _size(model) > MAX_MESSAGE:
-            beside = f"{target.stem}.{texts_of(model)[onnx_file.WEIGHTS_DIGEST]}.data"
+            digest = texts_of(model)[onnx_file.WEIGHTS_DIGEST]
+            beside = beside or f"{target.stem}.{digest}.data"
             model, arrays = split(model, beside)
             new = {beside}
             with replacing(target.with_name(beside)) as file:

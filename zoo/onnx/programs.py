@@ -9,17 +9,14 @@ import onnx
 
 from zoo.backend.base import Array
 from zoo.backend.programs import Program, Run
-
-#: A message of Protocol Buffers has fewer bytes than this; a larger network has its weights beside.
-_MAX_MESSAGE = 2**31 - 2**20
+from zoo.onnx import files
 
 
 class Onnx(Program):
     """An ONNX file; the weights of a network of more than 2 GB are in a file beside it."""
 
     def write(self, model: onnx.ModelProto, path: Path) -> None:
-        beside = sum(len(t.raw_data) for t in model.graph.initializer) > _MAX_MESSAGE
-        onnx.save_model(model, path, save_as_external_data=beside, location=f"{path.name}.data")
+        files.write(model, path, f"{path.name}.data")
 
     def read(self, path: Path) -> Run:
         import onnxruntime
@@ -42,8 +39,8 @@ class OpenVino(Program):
             converted = openvino.Core().read_model(source)
             openvino.save_model(converted, path, compress_to_fp16=False)
         finally:
-            for file in path.parent.glob(f"{source.name}*"):
-                file.unlink()
+            for written in path.parent.glob(f"{source.name}*"):
+                written.unlink()
 
     def read(self, path: Path) -> Run:
         import openvino
