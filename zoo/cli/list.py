@@ -47,7 +47,7 @@ def list_models(pattern: str | None, source: str | None, output_format: Format) 
     from zoo.views import tables
 
     names = zoo.list_models(pattern)
-    if pattern and not names:
+    if pattern is not None and not names:
         fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
     entries = listing.entries()
     rows = [entries[name] for name in names]

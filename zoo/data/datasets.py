@@ -424,14 +424,14 @@ def _digits() -> Dataset:
     return _of_arrays("digits", {"images": images, "labels": labels})
 
 
-#: Name -> MD5 of the file as it is published, SHA-256 of what is compressed in it, and the length.
+#: Name -> MD5 of the file, as its publisher states it, and the length of what is compressed in it.
 _FASHION = {
     "train-images-idx3-ubyte": ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", 16 + 60_000 * 784),
     "train-labels-idx1-ubyte": ("25c81989df183df01b3e8a0aad5dffbe", 8 + 60_000),
     "t10k-images-idx3-ubyte": ("bef4ecab320f06d8554ea6380940ec79", 16 + 10_000 * 784),
     "t10k-labels-idx1-ubyte": ("bb300cfdad3c16e7a12a480ee83cd310", 8 + 10_000),
 }
-_FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
+_FASHION_URL = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
 _FASHION_CLASSES = (
     *("T-shirt/top", "trouser", "pullover", "dress", "coat"),
     *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
