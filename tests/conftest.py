@@ -10,6 +10,8 @@ import pytest
 from adding import prelu as prelu
 from adding import squeeze_excite as squeeze_excite
 
+from zoo.backend import registry
+
 FRAMEWORKS = ("torch", "paddle", "keras", "flax")
 BACKENDS = (*FRAMEWORKS, "onnx")
 
@@ -45,3 +47,14 @@ def spec_file(tmp_path):
 def backend(request):
     """Each backend in turn; the frameworks alone, if the test is marked so."""
     return request.param
+
+
+@pytest.fixture
+def other_backends(monkeypatch):
+    """Whatever is registered in a test is gone after it."""
+    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+    registry.table.cache_clear()
+    yield
+    monkeypatch.undo()
+    registry.table.cache_clear()

@@ -22,17 +22,6 @@ except zoo.BackendError as error:
 
 
 @pytest.fixture
-def registered(monkeypatch):
-    """Whatever is registered in a test is gone after it."""
-    monkeypatch.setattr(registry, "_registered", {})
-    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
-    registry.table.cache_clear()
-    yield
-    monkeypatch.undo()
-    registry.table.cache_clear()
-
-
-@pytest.fixture
 def broken(tmp_path):
     """Writes a package with an entry point, and returns the folder for the path."""
 
@@ -95,7 +84,7 @@ def described(implementation="broken_for_zoo:Raising", framework="json", level="
         described(),
     ],
 )
-def test_a_backend_that_is_wrong_is_one_error(text, tmp_path, monkeypatch, registered):
+def test_a_backend_that_is_wrong_is_one_error(text, tmp_path, monkeypatch, other_backends):
     (tmp_path / "broken_for_zoo.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "broken_for_zoo", raising=False)

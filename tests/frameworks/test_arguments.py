@@ -112,6 +112,8 @@ def test_a_wrong_argument_is_zoos_own_error(calls, tmp_path, monkeypatch):
     for name, (function, given) in calls.items():
         for parameter in parameters(function, given):
             for described, value in VALUES.items():
+                if parameter == "progress" and callable(value):
+                    continue  # what it raises is the caller's own
                 try:
                     function(**{**given, parameter: value})
                 except zoo.ZooError:

@@ -19,17 +19,6 @@ from zoo.testing import conformance
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.fixture
-def other_backends(monkeypatch):
-    """Whatever is registered in a test is gone after it."""
-    monkeypatch.setattr(registry, "_registered", {})
-    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
-    registry.table.cache_clear()
-    yield
-    monkeypatch.undo()
-    registry.table.cache_clear()
-
-
 def run(package: str, folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "zoo.testing.conformance", package],

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo.errors import BackendError
-from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import outputs_first, outputs_last
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, Shape
@@ -139,24 +138,25 @@ class Parameters(dict[str, Mapping[str, Slot]]):
 
         Args:
             op: The operation.
-            name: The parameter's canonical local name, such as ``weight``.
+            name: The parameter's canonical name, such as ``weight``; or its path, which ends in it.
         """
+        name = name.rpartition(".")[2]
         slots = self[op] if op in self else self._of_package(op)
         axes = CANONICAL.get(op, "C") if name == "weight" else "C"
         return slots.get(name, Slot(name, axes))
 
-    def of_packages(self, graph: Graph) -> dict[str, tuple[str, Slot]]:
+    def of_packages(self, model: Any) -> dict[str, tuple[str, Slot]]:
         """Return how the backend calls the parameters of other packages' operations.
 
         Args:
-            graph: The network that has them.
+            model: The model that has them; none has any unless zoo built it.
 
         Returns:
             Path of the parameter in the framework -> canonical path, and name and layout.
         """
         return {
             f"{node.name}.{slot.name}": (f"{node.name}.{name}", slot)
-            for node in graph.nodes
+            for node in getattr(getattr(model, "zoo_graph", None), "nodes", ())
             for name, slot in self._of_package(node.op).items()
         }
 
@@ -172,7 +172,7 @@ class Parameters(dict[str, Mapping[str, Slot]]):
         return BackendError(
             f"{node.name}: the operation {node.op!r} has the parameter {local!r}, and its layer in "
             f"the {self.backend} backend, {type(layer).__name__}, has no "
-            f"{self.slot(node.op, local).name!r}; if the layer calls it otherwise, say so in the "
+            f"{self.slot(node.op, name).name!r}; if the layer calls it otherwise, say so in the "
             f'operation\'s class: parameters = {{"{self.backend}": {{"{local}": NAME}}}}'
         )
 

@@ -27,6 +27,13 @@ aux_option = click.option("--aux", is_flag=True, help="Include the auxiliary hea
 seed_option = click.option(
     "--seed", default=0, show_default=True, help="Random seed for the weights."
 )
+weights_option = click.option(
+    "--weights",
+    metavar="FILE|SOURCE",
+    help="Weights to load: a file, or a source to download from, such as 'torchvision'. Without "
+    "them, the model is untrained.",
+    shell_complete=completion.sources_or_files,
+)
 entry_option = click.option(
     "--entry",
     metavar="KEY",

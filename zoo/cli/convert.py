@@ -67,7 +67,7 @@ def convert(
 
     WEIGHTS is a file, or a source to download from, such as 'torchvision'. TARGET is the file to
     write. Its suffix chooses the format: .safetensors for all frameworks, .pth for PyTorch,
-    .pdparams for PaddlePaddle, .keras for Keras, or .msgpack for Flax.
+    .pdparams for PaddlePaddle, .keras for Keras, .msgpack for Flax, or .onnx.
     """
     from zoo.api import conversion
 

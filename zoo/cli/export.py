@@ -18,6 +18,7 @@ from zoo.cli.common import (
     origin,
     seed_option,
     size_options,
+    weights_option,
 )
 from zoo.cli.progress import progress
 from zoo.cli.terminal import as_options, err, escape, out, print_json
@@ -29,31 +30,25 @@ from zoo.cli.terminal import as_options, err, escape, out, print_json
 @click.option(
     "--to",
     metavar="TARGET",
-    help="onnx, openvino, torch, savedmodel, litert, paddle or jax; by default what the ending of "
-    "OUT says.",
+    help="onnx, openvino, torch, savedmodel, litert, paddle or jax; by default, the suffix of OUT "
+    "selects one.",
     shell_complete=completion.completing(completion.targets),
 )
-@click.option(
-    "--weights",
-    metavar="FILE|SOURCE",
-    help="A file of weights, zoo's own or a publisher's, or a source such as 'torchvision'. "
-    "Without it the model is untrained.",
-    shell_complete=completion.sources_or_files,
-)
+@weights_option
 @click.option(
     "--backend",
     metavar="NAME",
-    help="The framework whose model is exported, and compared with; by default that of the target.",
+    help="The framework whose model is exported, and compared with; by default, the target's.",
     shell_complete=completion.completing(completion.backend),
 )
 @click.option(
     "--preprocess",
     is_flag=True,
-    help="Let it take RGB from 0 to 255: scale, mean, deviation and order come in front.",
+    help="Accept RGB from 0 to 255: the program scales, normalizes and orders the channels.",
 )
-@click.option("--softmax", is_flag=True, help="Let it return probabilities instead of logits.")
+@click.option("--softmax", is_flag=True, help="Return probabilities instead of logits.")
 @click.option("--aux", is_flag=True, help="Include the auxiliary heads.")
-@click.option("--no-check", is_flag=True, help="Do not compare it with the model.")
+@click.option("--no-check", is_flag=True, help="Skip the comparison with the model.")
 @size_options
 @entry_option
 @seed_option
@@ -86,7 +81,7 @@ def export(
     """
     from zoo.backend import registry
     from zoo.exporting import places
-    from zoo.exporting.export import DifferenceError, export_in_steps
+    from zoo.exporting.export import DifferenceError
     from zoo.weights import loading
 
     _, chosen = places.check(target, to)
@@ -100,7 +95,7 @@ def export(
         show(f"Building {model} in {backend}")
         network = zoo.build(model, backend, **arguments, seed=seed, weights=weights, entry=entry)
         try:
-            exported = export_in_steps(
+            exported = zoo.export(
                 network,
                 target,
                 to=chosen.name,
@@ -108,7 +103,7 @@ def export(
                 softmax=softmax,
                 aux=aux,
                 check=not no_check,
-                show=show,
+                progress=show,
             )
         except DifferenceError as error:
             failed = f"[bold red]error:[/] {escape(as_options(str(error)))}"

@@ -18,6 +18,7 @@ from zoo.cli.common import (
     origin,
     seed_option,
     size_options,
+    weights_option,
 )
 from zoo.cli.progress import progress
 from zoo.cli.terminal import escape, out, print_json
@@ -37,13 +38,7 @@ if TYPE_CHECKING:
     "it.",
     shell_complete=completion.models_or_files,
 )
-@click.option(
-    "--weights",
-    metavar="FILE|SOURCE",
-    help="Weights to load: a file, or a source to download from, such as 'torchvision'. Without "
-    "them, the model is untrained.",
-    shell_complete=completion.sources_or_files,
-)
+@weights_option
 @click.option(
     "--backend",
     metavar="NAME",

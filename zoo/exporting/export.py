@@ -1,4 +1,4 @@
-"""``zoo.export``: writes a model as a program for an engine, and proves that it is the same."""
+"""``zoo.export``: writes a model as a program for an engine, and compares the two."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ def export(
     softmax: bool = False,
     aux: bool = False,
     check: bool = True,
+    progress: Callable[[str], None] = lambda message: None,
 ) -> Exported:
     """Write a model as a program that runs without zoo, and compare it with the model.
 
@@ -107,6 +108,7 @@ def export(
         aux: Whether the program has the auxiliary heads of a model that was built with them. Its
             outputs are ``logits``, ``aux1`` and ``aux2``, in this order.
         check: Whether to compare it with the model.
+        progress: Called with a message before each part of the work.
 
     Returns:
         What was written, and by how much it differs. Its text says so in a line.
@@ -117,7 +119,7 @@ def export(
             did not write; or an option has an invalid value, or does not fit the model.
         BackendError: A package is missing; the model was not built by zoo; the target cannot
             express its network; or the program differs from it by more than ``zoo verify`` allows.
-        WeightsError: A layer was exchanged, so that the model is no longer that network.
+        WeightsError: A layer was replaced, so that the model is no longer that network.
 
     Example:
         >>> import tempfile, zoo
@@ -126,23 +128,8 @@ def export(
         >>> exported.outputs, exported.error < exported.tolerance
         (('probabilities',), True)
     """
-    return export_in_steps(
-        model, path, to=to, preprocess=preprocess, softmax=softmax, aux=aux, check=check
-    )
-
-
-def export_in_steps(
-    model: Any,
-    path: str | os.PathLike[str],
-    *,
-    to: str | None = None,
-    preprocess: bool = False,
-    softmax: bool = False,
-    aux: bool = False,
-    check: bool = True,
-    show: Callable[[str], None] = lambda step: None,
-) -> Exported:
-    """Do what :func:`export` does, and call ``show`` with each step."""
+    if not callable(progress):
+        raise arguments.wrong("progress", "a function that takes a message", progress)
     preprocess, softmax = (
         arguments.flag("preprocess", preprocess),
         arguments.flag("softmax", softmax),
@@ -172,11 +159,11 @@ def export_in_steps(
 
     difference: Difference | None = None
     with _replacing(place) as part:
-        show(f"Writing {place}")
+        progress(f"Writing {place}")
         with _expressed(network, target):
             program.write(backend.build(whole, fill, dtype), part)
         if check:
-            show(f"Comparing {place} with the model, in {target.engine}")
+            progress(f"Comparing {place} with the model, in {target.engine}")
             run = _runner(program, part, place, target, names)
             difference = compare(model, network, whole, run, dtype, backend.channels_last)
             if not difference.error <= difference.tolerance:

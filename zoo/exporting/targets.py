@@ -175,19 +175,19 @@ def choose(path: Path, to: str | None) -> Target:
     by_suffix = {target.suffix: target for target in TARGETS if target.suffix}
     if to is None:
         if path.suffix not in by_suffix:
-            folders = " or ".join(repr(target.name) for target in TARGETS if not target.suffix)
+            folders = " or ".join(f"to={t.name!r}" for t in TARGETS if not t.suffix)
             raise InputError(
-                f"{path}: its ending does not say what to write; expected one of "
-                f"{', '.join(by_suffix)}, or to={folders} for a folder"
+                f"{path}: its suffix does not say what to write; expected one of "
+                f"{', '.join(by_suffix)}, or {folders} for a folder"
             )
         return by_suffix[path.suffix]
     if not isinstance(to, str) or to not in _BY_NAME:
         hint = suggestion(to, _BY_NAME) or f" Known: {', '.join(_BY_NAME)}."
-        raise UnknownNameError(f"Unknown target {arguments.shown(to)}.{hint}")
+        raise UnknownNameError(f"unknown target {arguments.shown(to)}.{hint}")
     target = _BY_NAME[to]
     if target.suffix and path.suffix != target.suffix:
-        raise InputError(f"{path}: the name of {target.title} ends in {target.suffix}")
+        raise InputError(f"{path}: {target.title} needs a name that ends in {target.suffix}")
     if not target.suffix and path.suffix in by_suffix:
         other = by_suffix[path.suffix].title
-        raise InputError(f"{path}: {target.title} is a folder, and this is a name of {other}")
+        raise InputError(f"{path}: {target.title} is a folder, and {path.suffix} is for {other}")
     return target

@@ -57,8 +57,7 @@ def _unfit(graph: Graph, node: Node, layer: Any) -> BackendError:
     if layer is None:
         return BackendError(f"this {graph.name} has no layer {node.name!r}")
     for parameter in node.parameters if OPS[node.op].implementations else ():
-        local = parameter.name.rpartition(".")[2]
-        if PARAMETERS.slot(node.op, local).name not in _names(layer):
+        if PARAMETERS.slot(node.op, parameter.name).name not in _names(layer):
             return PARAMETERS.missing(node, parameter.name, layer)
     return BackendError(
         f"the layer {node.name!r} is a {type(layer).__name__} with other parameters than the layer "

@@ -55,7 +55,7 @@ def write(model: onnx.ModelProto, path: str | os.PathLike[str], beside: str | No
                 _write_beside(file, model, arrays)
         try:
             part.write_bytes(model.SerializeToString())
-        except BaseException:
+        except BaseException:  # also an interrupt: without its model, nobody needs the new data
             _remove(target.parent, new - old)
             raise
     _remove(target.parent, old - new)

@@ -13,7 +13,6 @@ from paddle.utils import dlpack
 
 from zoo.backend.parameters import CANONICAL, Array, Tensor, to_native
 from zoo.errors import BackendError
-from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.paddle import PARAMETERS, _private
 
@@ -36,8 +35,7 @@ def tensors(model: nn.Layer) -> dict[str, Tensor]:
     """
     _private.require_dynamic()
     canonical = {s.name: name for slots in PARAMETERS.values() for name, s in slots.items()}
-    graph = getattr(model, "zoo_graph", None)
-    others = PARAMETERS.of_packages(graph) if isinstance(graph, Graph) else {}
+    others = PARAMETERS.of_packages(model)
     tensors = {}
     for path, layer in model.named_sublayers(include_self=True):
         if type(layer).__module__.startswith(_QUANTIZING):
@@ -70,7 +68,7 @@ def fill(model: nn.Layer, node: Node, name: str, array: Array) -> None:
         BackendError: The layer has no such parameter.
     """
     layer = model.get_sublayer(node.name)
-    location = PARAMETERS.slot(node.op, name.rpartition(".")[2])
+    location = PARAMETERS.slot(node.op, name)
     if not hasattr(layer, location.name):
         raise PARAMETERS.missing(node, name, layer)
     if location.axes not in ("C", *CANONICAL.values()):

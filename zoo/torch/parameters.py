@@ -16,7 +16,6 @@ from torch.nn.parameter import is_lazy
 
 from zoo.backend.parameters import Array, Tensor, to_native
 from zoo.errors import BackendError
-from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.torch import PARAMETERS, _private
 
@@ -78,8 +77,7 @@ def by_canonical_name(model: nn.Module, values: Mapping[str, Any]) -> dict[str, 
         model: The model that has them.
         values: Name in the model -> tensor or array.
     """
-    graph = getattr(model, "zoo_graph", None)
-    others = PARAMETERS.of_packages(graph) if isinstance(graph, Graph) else {}
+    others = PARAMETERS.of_packages(model)
     tensors = {}
     for key, value in values.items():
         name = _private.canonical_name(key)
@@ -103,14 +101,10 @@ def fill(model: nn.Module, node: Node, name: str, array: Array) -> None:
     Raises:
         BackendError: The layer has no such parameter.
     """
-    layer, location = model.get_submodule(node.name), PARAMETERS.slot(node.op, _local(name))
+    layer, location = model.get_submodule(node.name), PARAMETERS.slot(node.op, name)
     if not hasattr(layer, location.name):
         raise PARAMETERS.missing(node, name, layer)
     _private.fill(layer, location.name, from_numpy(to_native(array, location.axes)))
-
-
-def _local(name: str) -> str:
-    return name.rpartition(".")[2]
 
 
 def _plain(name: str, value: torch.Tensor) -> torch.Tensor:

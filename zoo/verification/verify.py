@@ -197,7 +197,7 @@ def _check_two(requested: Iterable[str], level: str) -> None:
     if len(able) < len(entries):
         others = [entry.name for entry in entries if entry not in able]
         verb = "take" if len(others) > 1 else "takes"
-        left = f"only {installed[0]}" if installed else "none that is installed"
+        left = f"only {installed[0]}" if installed else "none"
         found = f"{', '.join(others)} {verb} no part in it, which leaves {left}"
     elif len(installed) == len(entries):
         found = f"only {installed[0]} was requested; name another one, too"

@@ -1,17 +1,20 @@
-"""What a file of weights says of its network, as texts by name."""
+"""What a file of zoo's own says about its network, as strings by name."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
+from zoo.errors import WeightsError, ZooError
 from zoo.graphs.graph import Graph
 from zoo.language import document, graphs, options
 from zoo.language.document import Mapping as Document
 from zoo.language.options import Chosen
+from zoo.weights.checkpoint import Checkpoint, Stored
 
 KEYS = ("model", "options", "spec", "origin")
 
@@ -54,6 +57,37 @@ def read(texts: Mapping[str, str], title: str) -> Stated:
         document.parse(texts["spec"], f"{title}: spec"),
         options.checked(**json.loads(texts["options"])),
         origin,
+    )
+
+
+def checkpoint(
+    path: Path, texts: Mapping[str, str], arrays: Mapping[str, Stored], verify: Callable[[], None]
+) -> Checkpoint:
+    """Return the weights of a file that states its network.
+
+    Args:
+        path: The file.
+        texts: What :func:`of` returned when it was written.
+        arrays: Its arrays by canonical name.
+        verify: Reports a file that is damaged; it can take long.
+
+    Raises:
+        WeightsError: The file is damaged, or states something else.
+    """
+    try:
+        stated = read(texts, str(path))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        verify()
+        reason = f" ({error})" if isinstance(error, ZooError) else ""
+        raise WeightsError(f"{path}: not a file that zoo saved, or damaged{reason}") from None
+    return Checkpoint(
+        path.name,
+        stated.model,
+        stated.spec,
+        stated.chosen,
+        dict(arrays),
+        stated.origin,
+        verify,
     )
 
 

@@ -23,7 +23,7 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 import xxhash
 
-from zoo.errors import WeightsError, ZooError
+from zoo.errors import WeightsError
 from zoo.graphs.shapes import Shape
 from zoo.weights import formats, metadata, pickles
 from zoo.weights.checking import shown
@@ -71,21 +71,8 @@ def read(path: Path) -> Checkpoint:
                 "the file is damaged, or another program changed it"
             )
 
-    try:
-        stated = metadata.read(texts, str(path))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        verify()
-        reason = f" ({error})" if isinstance(error, ZooError) else ""
-        raise WeightsError(f"{path}: not a file that zoo saved, or damaged{reason}") from None
-    return Checkpoint(
-        path.name,
-        stated.model,
-        stated.spec,
-        stated.chosen,
-        {tensor.name: tensor.stored for tensor in contents.weights},
-        stated.origin,
-        verify,
-    )
+    arrays = {tensor.name: tensor.stored for tensor in contents.weights}
+    return metadata.checkpoint(path, texts, arrays, verify)
 
 
 def arrays(path: Path) -> dict[str, Stored]:

@@ -22,7 +22,7 @@ import numpy as np
 import xxhash
 
 from zoo import arguments
-from zoo.errors import InputError, WeightsError, ZooError
+from zoo.errors import InputError, WeightsError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
@@ -99,21 +99,7 @@ def read(path: Path) -> Checkpoint:
     if version != FORMAT:
         reason = f"format {version!r:.20} is not the {FORMAT} that this version of zoo reads"
         raise WeightsError(f"{path}: damaged, or saved by a later version of zoo: {reason}")
-    try:
-        stated = metadata.read(texts, str(path))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        verify()
-        reason = f" ({error})" if isinstance(error, ZooError) else ""
-        raise WeightsError(f"{path}: not a file that zoo saved, or damaged{reason}") from None
-    return Checkpoint(
-        path.name,
-        stated.model,
-        stated.spec,
-        stated.chosen,
-        reader.arrays(),
-        stated.origin,
-        verify,
-    )
+    return metadata.checkpoint(path, texts, reader.arrays(), verify)
 
 
 def arrays(path: Path) -> dict[str, Stored]:
