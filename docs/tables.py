@@ -139,7 +139,7 @@ def _by_family(names: Iterable[str]) -> str:
 
 def exports() -> str:
     """Every target of ``zoo.export``; each row is a test of tests/frameworks/test_export.py."""
-    lines = ["| `to` | file | what it is | written by | read back, and compared, in | dtypes |"]
+    lines = ["| `to` | file | what it is | written by | checked in | dtypes |"]
     lines.append("|---" * 6 + "|")
     for target in TARGETS:
         cells = [f"`{target.name}`", target.ending, target.title, target.written_by, target.engine]
