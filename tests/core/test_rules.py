@@ -3,30 +3,36 @@
 import numpy as np
 import pytest
 
+from zoo.backend.training import RULES, Rule
 from zoo.training import rules
 
 
 def test_sgd_by_hand():
-    weights, rule = {"w": np.array([1.0])}, rules.sgd(lr=0.5, momentum=0.5, weight_decay=0.1)
-    rule(weights, {"w": np.array([2.0])}, 1)  # v = 2 + 0.1, w = 1 - 0.5 v
+    weights, rule = {"w": np.array([1.0])}, Rule("sgd", 0.5, momentum=0.5, weight_decay=0.1)
+    written = rules.Written(rule)
+    written.step(weights, {"w": np.array([2.0])}, 1)  # v = 2 + 0.1, w = 1 - 0.5 v
     assert weights["w"] == pytest.approx(-0.05, rel=1e-15)
-    rule(weights, {"w": np.array([2.0])}, 2)  # v = 1.05 + 2 - 0.005
+    written.step(weights, {"w": np.array([2.0])}, 2)  # v = 1.05 + 2 - 0.005
     assert weights["w"] == pytest.approx(-0.05 - 0.5 * 3.045, rel=1e-15)
 
 
 def test_adam_by_hand():
-    weights, rule = {"w": np.array([1.0])}, rules.adam(lr=0.1, beta1=0.5, beta2=0.75, eps=0.0)
-    rule(weights, {"w": np.array([4.0])}, 1)  # the first step is the rate, whatever the gradient
+    weights, rule = {"w": np.array([1.0])}, Rule("adam", 0.1, beta1=0.5, beta2=0.75, eps=0.0)
+    written = rules.Written(rule)
+    written.step(
+        weights, {"w": np.array([4.0])}, 1
+    )  # the first step is the rate, whatever the gradient
     assert weights["w"] == pytest.approx(0.9, rel=1e-15)
-    rule(weights, {"w": np.array([-4.0])}, 2)  # m = (1 - 2) / 0.75, v = 16
+    written.step(weights, {"w": np.array([-4.0])}, 2)  # m = (1 - 2) / 0.75, v = 16
     assert weights["w"] == pytest.approx(0.9 + 0.1 / 3, rel=1e-15)
 
 
 def test_a_rule_leaves_the_dtype():
-    for make in rules.RULES.values():
-        weights, rule = {"w": np.ones(3, np.float32)}, make(0.1)
+    for name in RULES:
+        weights = {"w": np.ones(3, np.float32)}
+        written = rules.Written(Rule(name, 0.1, momentum=0.5, weight_decay=0.1))
         for step in (1, 2):
-            rule(weights, {"w": np.ones(3, np.float32)}, step)
+            written.step(weights, {"w": np.ones(3, np.float32)}, step)
         assert weights["w"].dtype == np.float32
 
 

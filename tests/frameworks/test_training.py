@@ -13,6 +13,7 @@ from small import GOOGLENET, VGG, VGG_BN
 import zoo
 from zoo import ops
 from zoo.backend import registry
+from zoo.backend.training import Rule
 from zoo.errors import BackendError, InputError
 from zoo.training import rules
 from zoo.weights import initial
@@ -169,14 +170,14 @@ def trained(graph, backend, names=()):
     loss, gradients, of_input = module.gradients(model, *batches[0])
     found = {"": (loss, {"input": of_input}, gradients, module.get_weights(model))}
     for name in names:
-        rule, losses = rules.RULES[name](rules.RATES[name][0]), []
+        rule, losses = rules.named(name, rules.RATES[name][0]), []
         weights = {key: value.copy() for key, value in start.items()}
         module.set_weights(model, weights)
         for number, (x, labels) in enumerate(batches, 1):
             loss, gradients, _ = module.gradients(model, x, labels)
             moved = module.get_weights(model)
             weights.update({key: moved[key] for key in weights if key not in gradients})
-            rule(weights, gradients, number)
+            rule.step(weights, gradients, number)
             module.set_weights(model, weights)
             losses.append(loss)
         found[name] = losses, weights
@@ -270,8 +271,38 @@ def test_the_models_mode_is_restored(framework, backend):
             assert not model.training
 
 
-@pytest.mark.parametrize("name", rules.RULES)
-def test_the_rules_are_pytorchs(name):
+@pytest.mark.parametrize(
+    ("rule", "oracle"),
+    [
+        (Rule("sgd", 0.01), lambda torch, w: torch.optim.SGD(w, 0.01)),
+        (
+            Rule("sgd", 0.01, momentum=0.9, weight_decay=1e-2),
+            lambda torch, w: torch.optim.SGD(w, 0.01, 0.9, weight_decay=1e-2),
+        ),
+        (
+            Rule("sgd", 0.01, momentum=0.9, nesterov=True),
+            lambda torch, w: torch.optim.SGD(w, 0.01, 0.9, nesterov=True),
+        ),
+        (
+            Rule("adam", 0.01, weight_decay=1e-2),
+            lambda torch, w: torch.optim.Adam(w, 0.01, weight_decay=1e-2),
+        ),
+        (
+            Rule("adamw", 0.01, beta1=0.8, weight_decay=0.1),
+            lambda torch, w: torch.optim.AdamW(w, 0.01, (0.8, 0.999), weight_decay=0.1),
+        ),
+        (
+            Rule("rmsprop", 0.01, weight_decay=1e-2),
+            lambda torch, w: torch.optim.RMSprop(w, 0.01, weight_decay=1e-2),
+        ),
+        (
+            Rule("rmsprop", 0.01, momentum=0.5, alpha=0.9, eps=1e-3),
+            lambda torch, w: torch.optim.RMSprop(w, 0.01, 0.9, 1e-3, momentum=0.5),
+        ),
+    ],
+    ids=lambda value: value.name if isinstance(value, Rule) else "",
+)
+def test_the_rules_are_pytorchs(rule, oracle):
     """torch.optim is an oracle from outside: the same rule, in float64."""
     load("torch")
     import torch
@@ -279,14 +310,11 @@ def test_the_rules_are_pytorchs(name):
     rng = np.random.default_rng(0)
     weights = {"w": rng.standard_normal(50)}
     parameter = torch.nn.Parameter(torch.tensor(weights["w"]))
-    optimizer = {
-        "SGD": lambda: torch.optim.SGD([parameter], 0.01, momentum=0.9, weight_decay=1e-4),
-        "Adam": lambda: torch.optim.Adam([parameter], 0.01, eps=1e-8),
-    }[name]()
-    rule = rules.RULES[name](0.01)
+    optimizer = oracle(torch, [parameter])
+    written = rules.Written(rule)
     for step in range(1, 11):
         gradient = rng.standard_normal(50)
         parameter.grad = torch.tensor(gradient)
         optimizer.step()
-        rule(weights, {"w": gradient}, step)
+        written.step(weights, {"w": gradient}, step)
     assert np.abs(parameter.detach().numpy() - weights["w"]).max() < 1e-14

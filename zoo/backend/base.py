@@ -12,6 +12,7 @@ import numpy as np
 from zoo.backend.description import Description
 from zoo.backend.operations import Operations
 from zoo.backend.parameters import Tensor
+from zoo.backend.training import Plan, Rule, Trainer
 from zoo.errors import BackendError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph, graph_of
@@ -222,8 +223,14 @@ class Backend(ABC):
         """
         self.lacks("has no extractors")
 
-    def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
-        """Return the mean cross-entropy of logits [N, classes] and labels [N], weighted."""
+    def cross_entropy(
+        self, logits: Any, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+    ) -> Any:
+        """Return the mean cross-entropy of logits [N, classes] and labels [N], weighted.
+
+        With smoothing s, the target of an example is 1 - s for its class, and s / classes more for
+        every class.
+        """
         self.lacks("has no losses")
 
     def differentiate(
@@ -259,11 +266,23 @@ class Backend(ABC):
         """
         self.lacks("computes no gradients")
 
-    def total_loss(self, model: Any, outputs: Any, labels: Any) -> Any:
+    def total_loss(self, model: Any, outputs: Any, labels: Any, smoothing: float = 0.0) -> Any:
         """Return the loss that a network is trained with, including weighted auxiliary heads."""
         return self.known_graph(model).total_loss(
-            outputs, lambda logits, weight: self.cross_entropy(logits, labels, weight)
+            outputs, lambda logits, weight: self.cross_entropy(logits, labels, weight, smoothing)
         )
+
+    def trainer(self, model: Any, plan: Plan) -> Trainer:
+        """Return what trains a model that zoo built; see :mod:`zoo.backend.training`."""
+        self.lacks("trains no models")
+
+    def frozen(self, model: Any) -> frozenset[str]:
+        """Return the names of parameters that are not trained, by the framework's own switch."""
+        return frozenset()
+
+    def optimizer(self, model: Any, rule: Rule) -> Any:
+        """Return an optimizer object of the framework that computes a rule of zoo's."""
+        self.lacks("has no optimizers")
 
     def optimizing(
         self, model: Any, rule: str, settings: Mapping[str, float]

@@ -35,6 +35,27 @@ def channels_first(value: Array, layout: Shape | None = None) -> Array:
     return np.array(value.reshape(len(value), -1) if layout else value, order="C")
 
 
+def channels_last(value: Array, layout: Shape | None = None) -> Array:
+    """Undo :func:`channels_first`.
+
+    Args:
+        value: A map [N, C, H, W], or a vector [N, features].
+        layout: ``(C, H, W)`` if the vector is a map that was flattened.
+
+    Returns:
+        [N, H, W, C], or [N, features] in HWC order; a contiguous copy.
+
+    Example:
+        >>> channels_last(np.array([[0, 2, 4, 1, 3, 5]]), (2, 1, 3))
+        array([[0, 1, 2, 3, 4, 5]])
+    """
+    if layout:
+        value = value.reshape(-1, *layout)
+    if value.ndim == 4:
+        value = value.transpose(0, 2, 3, 1)
+    return np.array(value.reshape(len(value), -1) if layout else value, order="C")
+
+
 def outputs_last(kernel: Array, layout: Shape | None = None) -> Array:
     """Copy a canonical kernel to the layout of frameworks that have outputs last.
 

@@ -10,9 +10,11 @@ from torch import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
+from zoo.backend.training import Plan, Rule
 from zoo.graphs.graph import Graph
 from zoo.torch import DESCRIPTION, files, model, parameters, run, train
 from zoo.torch.operations import OPERATIONS
+from zoo.torch.trainer import TorchTrainer
 
 
 class TorchBackend(Backend):
@@ -68,8 +70,20 @@ class TorchBackend(Backend):
     def forms(self, model: nn.Module) -> dict[str, Callable[[Array], Outputs]]:
         return run.forms(model)
 
-    def cross_entropy(self, logits: torch.Tensor, labels: Any, weight: float = 1.0) -> torch.Tensor:
-        return train.cross_entropy(logits, labels, weight)
+    def cross_entropy(
+        self, logits: torch.Tensor, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+    ) -> torch.Tensor:
+        return train.cross_entropy(logits, labels, weight, smoothing)
+
+    def trainer(self, model: nn.Module, plan: Plan) -> TorchTrainer:
+        return TorchTrainer(self, model, plan)
+
+    def frozen(self, model: nn.Module) -> frozenset[str]:
+        own = parameters.by_canonical_name(model, dict(model.named_parameters()))
+        return frozenset(name for name, tensor in own.items() if not tensor.handle.requires_grad)
+
+    def optimizer(self, model: nn.Module, rule: Rule) -> torch.optim.Optimizer:
+        return TorchTrainer(self, model, Plan(rule, frozen=self.frozen(model))).optimizer
 
     def differentiate(
         self, model: nn.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

@@ -15,11 +15,13 @@ from zoo.torch.parameters import by_canonical_name
 from zoo.torch.run import named_modules, own_weights, to_input, to_numpy
 
 
-def cross_entropy(logits: torch.Tensor, labels: Any, weight: float = 1.0) -> torch.Tensor:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+def cross_entropy(
+    logits: torch.Tensor, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+) -> torch.Tensor:
+    """Return the mean cross-entropy; see :meth:`zoo.backend.base.Backend.cross_entropy`."""
     logits = torch.as_tensor(logits)  # NumPy's, of zoo.predict
     numbers = torch.as_tensor(labels, dtype=torch.long, device=logits.device)
-    return weight * F.cross_entropy(logits, numbers)
+    return weight * F.cross_entropy(logits, numbers, label_smoothing=smoothing)
 
 
 def gradients(

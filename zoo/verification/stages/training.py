@@ -106,14 +106,14 @@ class Trainer:
             The losses; all or a sample of the weights after each step [steps, values]; and the
             weights after the last step.
         """
-        rule, losses, samples = rules.RULES[name](rate), [], []
+        rule, losses, samples = rules.named(name, rate), [], []
         weights = {key: value.copy() for key, value in self.start.items()}
         self.backend.set_weights(self.model, weights)
         for number, batch in enumerate(batches, 1):
             loss, gradients, _ = self.differentiate(*batch)
             updated = self.backend.get_weights(self.model)  # with new running statistics
             weights.update({key: updated[key] for key in weights if key not in gradients})
-            rule(weights, gradients, number)
+            rule.step(weights, gradients, number)
             self.backend.set_weights(self.model, weights)
             losses.append(loss)
             samples.append(np.concatenate([self.sample(value) for value in weights.values()]))

@@ -1,0 +1,238 @@
+"""What a backend is told to train a model, and what it must do.
+
+Every framework trains by the same written rule (``zoo.training.rules`` states it in NumPy). A
+backend carries it out with its framework's own optimizer where that computes the rule, and with a
+subclass of it otherwise. All that a run consists of has a canonical name and layout, so that it can
+go on in another framework: weights, running statistics, the slots of the optimizer such as
+``momentum/conv1.weight``, and their moving averages such as ``ema/conv1.weight``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from zoo.backend.parameters import Tensor
+from zoo.graphs.nodes import Parameter
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: Rule -> the settings that it has, besides ``lr`` and ``weight_decay``.
+RULES = {
+    "sgd": ("momentum", "nesterov"),
+    "adam": ("beta1", "beta2", "eps"),
+    "adamw": ("beta1", "beta2", "eps"),
+    "rmsprop": ("alpha", "eps", "momentum"),
+}
+#: What the names of moving averages begin with, in place of a slot.
+EMA = "ema"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How weights are updated from their gradients.
+
+    Attributes:
+        name: One of ``RULES``.
+        lr: Learning rate.
+        momentum: Of ``sgd`` and ``rmsprop``.
+        nesterov: Whether the momentum of ``sgd`` is Nesterov's.
+        beta1: How much of the mean of gradients is kept, in ``adam`` and ``adamw``.
+        beta2: How much of the mean of their squares is kept.
+        alpha: The same, in ``rmsprop``.
+        eps: Added to the square root of that mean.
+        weight_decay: Times the weight, it is added to the gradient; in ``adamw`` the weight is
+            multiplied by 1 - lr weight_decay instead.
+        decay: ``all``, or ``kernels`` if only the weights of convolutions and linear layers decay,
+            but not biases and the parameters of normalizations.
+    """
+
+    name: str
+    lr: float
+    momentum: float = 0.0
+    nesterov: bool = False
+    beta1: float = 0.9
+    beta2: float = 0.999
+    alpha: float = 0.99
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    decay: str = "all"
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The values that are kept of each parameter from one step to the next.
+
+        Example:
+            >>> Rule("sgd", 0.1, momentum=0.9).slots, Rule("adam", 0.001).slots
+            (('momentum',), ('moment1', 'moment2'))
+        """
+        match self.name:
+            case "sgd":
+                return ("momentum",) if self.momentum else ()
+            case "rmsprop":
+                return ("mean_square", "momentum") if self.momentum else ("mean_square",)
+            case _:
+                return ("moment1", "moment2")
+
+    def decay_of(self, parameter: Parameter) -> float:
+        """Return the weight decay of a parameter."""
+        excluded = self.decay == "kernels" and len(parameter.shape) < 2
+        return 0.0 if excluded else self.weight_decay
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is trained.
+
+    Attributes:
+        rule: How its weights are updated.
+        label_smoothing: See ``zoo.loss``.
+        clip_norm: The largest norm of all gradients together; larger ones are scaled down to it.
+        frozen: Canonical names of parameters that are kept as they are. A batch norm whose weight
+            is among them uses its running statistics, and does not update them.
+        ema: How much of the moving averages of weights and running statistics is kept in a step;
+            None to have none.
+        precision: ``full``, or ``bfloat16`` or ``float16``, in which most operations are computed
+            by the framework's own means while weights stay as they are. In ``float16`` the loss is
+            scaled; see :class:`LossScale`.
+        compile: Whether the step is compiled, where the framework also works without.
+    """
+
+    rule: Rule
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    frozen: frozenset[str] = frozenset()
+    ema: float | None = None
+    precision: str = "full"
+    compile: bool = False
+
+
+class Part(NamedTuple):
+    """Some examples of a batch.
+
+    Attributes:
+        x: Images in the framework's own layout, float32 [N, C, H, W] or [N, H, W, C].
+        labels: Class numbers, int64 [N].
+        masks: Name of a dropout node -> what its input is multiplied by, 0 or 1 / (1 - rate),
+            in float64 and in the framework's own layout.
+    """
+
+    x: Array
+    labels: Array
+    masks: Mapping[str, Array]
+
+
+@dataclass
+class LossScale:
+    """What a loss is multiplied by, so that gradients in float16 do not vanish.
+
+    If a gradient overflows, the update is skipped, and the scale is halved. After ``PATIENCE``
+    updates without that, it is doubled.
+
+    Attributes:
+        value: The scale.
+        good: How many updates there were since it changed.
+
+    Source: Micikevicius et al., Mixed Precision Training, https://arxiv.org/abs/1710.03740
+
+    Example:
+        >>> scale = LossScale()
+        >>> scale.update(finite=False)
+        >>> scale
+        LossScale(value=32768.0, good=0)
+    """
+
+    value: float = 2.0**16
+    good: int = 0
+
+    #: How many good updates it takes to double the scale.
+    PATIENCE: ClassVar[int] = 2000
+
+    def update(self, finite: bool) -> None:
+        """Count an update, of which all gradients were finite or not."""
+        if not finite:
+            self.value, self.good = max(self.value / 2, 1.0), 0
+        elif self.good + 1 == self.PATIENCE:
+            self.value, self.good = self.value * 2, 0
+        else:
+            self.good += 1
+
+
+class Trainer(ABC):
+    """Updates the weights of a model, a batch at a time, by its framework's own fast way.
+
+    It computes in the model's own dtype. A backend makes one with
+    :meth:`zoo.backend.base.Backend.trainer`.
+
+    Attributes:
+        backend: The backend.
+        model: The model, which is in training mode while it is trained.
+        plan: How it is trained.
+        steps: How many updates have been made, on which the corrections of Adam depend. Those that
+            ``loss_scale`` made it skip do not count.
+        loss_scale: What the loss is scaled by in float16; None in other precisions.
+        trained: The parameters that are updated, by canonical name, in the order of the graph.
+        frozen_norms: Names of the batch norms that use their running statistics.
+        dropouts: Names of the nodes that drop values.
+    """
+
+    def __init__(self, backend: Any, model: Any, plan: Plan) -> None:
+        graph = backend.known_graph(model)
+        self.backend, self.model, self.plan, self.steps = backend, model, plan, 0
+        self.loss_scale = LossScale() if plan.precision == "float16" else None
+        self.trained = {
+            p.name: p for p in graph.parameters if p.trainable and p.name not in plan.frozen
+        }
+        self.frozen_norms = tuple(
+            node.name
+            for node in graph.nodes
+            if node.op == "batch_norm"
+            and any(p.trainable and p.name in plan.frozen for p in node.parameters)
+        )
+        self.dropouts = tuple(n.name for n in graph.nodes if n.attributes.get("rate"))
+
+    @abstractmethod
+    def step(self, parts: Sequence[Part], lr: float) -> Any:
+        """Update the weights of the model once.
+
+        Args:
+            parts: The batch, in parts whose gradients are added up, each weighted by its share of
+                the examples.
+            lr: The learning rate of this step.
+
+        Returns:
+            The loss before the update, not scaled: a scalar that ``float`` reads, while the
+            framework may still be computing it.
+        """
+
+    @abstractmethod
+    def state(self) -> Mapping[str, Tensor]:
+        """Return slots and moving averages by name, such as ``momentum/conv1.weight``.
+
+        All are there before the first step, with the value that they begin with: 0 for slots, the
+        weights for moving averages.
+        """
+
+    def get_state(self) -> dict[str, Array]:
+        """Copy slots and moving averages, in the canonical layout."""
+        return {
+            name: tensor.to_canonical(self.backend.to_numpy(tensor.handle))
+            for name, tensor in self.state().items()
+        }
+
+    def set_state(self, arrays: Mapping[str, Array], steps: int) -> None:
+        """Go on from what :meth:`get_state` returned after a number of steps.
+
+        The model's weights are set apart from that, before.
+
+        Args:
+            arrays: Canonical arrays by name, whose names and shapes have been checked.
+            steps: How many updates had been made.
+        """
+        self.steps = steps
+        for name, tensor in self.state().items():
+            self.backend.assign(tensor.handle, tensor.to_native(np.asarray(arrays[name])))

@@ -1,0 +1,137 @@
+"""Trains a PyTorch module, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from zoo.backend.outputs import mapped
+from zoo.backend.parameters import Tensor
+from zoo.backend.training import EMA, LossScale, Part, Plan, Trainer
+from zoo.torch import optimizers
+from zoo.torch.parameters import by_canonical_name, tensors
+
+
+class TorchTrainer(Trainer):
+    """Runs forward and backward passes eagerly, or compiled if the plan says so."""
+
+    model: nn.Module
+
+    def __init__(self, backend: Any, model: nn.Module, plan: Plan) -> None:
+        super().__init__(backend, model, plan)
+        self._own = by_canonical_name(model, dict(model.named_parameters()))
+        for name in plan.frozen & self._own.keys():
+            self._own[name].handle.requires_grad_(False)
+        self._trained = {name: self._own[name].handle for name in self.trained}
+        decays = {name: plan.rule.decay_of(p) for name, p in self.trained.items()}
+        self.optimizer = optimizers.make(self._trained, plan.rule, decays)
+        optimizers.start(self.optimizer, plan.rule, 0)
+        example = next(model.parameters())
+        self._device, self._dtype = example.device, example.dtype
+        self._values = tensors(model) if plan.ema is not None else {}
+        self._averages = {name: t.handle.clone() for name, t in self._values.items()}
+        self._loss = torch.compile(self._compute) if plan.compile else self._compute
+
+    def step(self, parts: Sequence[Part], lr: float) -> torch.Tensor:
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.zero_grad()
+        self._start_training()
+        examples = sum(len(part.labels) for part in parts)
+        total = torch.zeros((), dtype=self._dtype, device=self._device)
+        for part in parts:
+            x = torch.from_numpy(part.x).to(self._device, self._dtype)
+            labels = torch.from_numpy(part.labels).to(self._device)
+            masks = {
+                name: torch.from_numpy(mask).to(self._device, self._dtype)
+                for name, mask in part.masks.items()
+            }
+            loss = self._loss(x, labels, masks) * (len(part.labels) / examples)
+            scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
+            torch.autograd.backward(scaled)
+            total += loss.detach()
+        gradients = [p.grad for p in self._trained.values() if p.grad is not None]
+        if self.loss_scale is None or self._unscale(gradients, self.loss_scale):
+            if self.plan.clip_norm is not None:
+                _clip(gradients, self.plan.clip_norm)
+            self.optimizer.step()
+            self.steps += 1
+        if self.plan.ema is not None:
+            self._average(self.plan.ema)
+        return total
+
+    def state(self) -> Mapping[str, Tensor]:
+        slots = {
+            f"{slot}/{name}": replace(
+                self._own[name], handle=self.optimizer.state[parameter][optimizers.SLOTS[slot]]
+            )
+            for slot in self.plan.rule.slots
+            for name, parameter in self._trained.items()
+        }
+        averages = {
+            f"{EMA}/{name}": replace(self._values[name], handle=value)
+            for name, value in self._averages.items()
+        }
+        return slots | averages
+
+    def set_state(self, arrays: Mapping[str, Any], steps: int) -> None:
+        super().set_state(arrays, steps)
+        optimizers.start(self.optimizer, self.plan.rule, steps)
+
+    def _start_training(self) -> None:
+        self.model.train()
+        for name in (*self.frozen_norms, *self.dropouts):
+            self.model.get_submodule(name).eval()
+
+    def _compute(
+        self, x: torch.Tensor, labels: torch.Tensor, masks: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        with ExitStack() as stack:
+            for name, mask in masks.items():
+                module = self.model.get_submodule(name)
+                stack.callback(module.register_forward_hook(_Dropping(mask)).remove)
+            if self.plan.precision != "full":
+                dtype = getattr(torch, self.plan.precision)
+                stack.enter_context(torch.autocast(self._device.type, dtype))
+            outputs = mapped(self.model(x), lambda output: output.to(self._dtype))
+        loss: torch.Tensor = self.backend.total_loss(
+            self.model, outputs, labels, self.plan.label_smoothing
+        )
+        return loss
+
+    @staticmethod
+    def _unscale(gradients: list[torch.Tensor], scale: LossScale) -> bool:
+        """Undo the scale of gradients, and tell whether all of them are finite."""
+        for gradient in gradients:
+            gradient.div_(scale.value)
+        finite = all(bool(gradient.isfinite().all()) for gradient in gradients)
+        scale.update(finite)
+        return finite
+
+    @torch.no_grad()
+    def _average(self, kept: float) -> None:
+        for name, average in self._averages.items():
+            average.mul_(kept).add_(self._values[name].handle, alpha=1 - kept)
+
+
+def _clip(gradients: list[torch.Tensor], largest: float) -> None:
+    norm = torch.linalg.vector_norm(torch.stack([gradient.norm() for gradient in gradients]))
+    # Not PyTorch's own, which adds 1e-6 to the norm.
+    factor = torch.clamp(largest / norm, max=1)
+    for gradient in gradients:
+        gradient.mul_(factor)
+
+
+class _Dropping:
+    """Multiplies what a dropout in evaluation mode passes on, by a mask that is given."""
+
+    def __init__(self, mask: torch.Tensor) -> None:
+        self.mask = mask
+
+    def __call__(self, module: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        return output * self.mask.to(output.dtype)
