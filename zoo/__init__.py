@@ -30,17 +30,22 @@ _HOMES = {
     "load": "zoo.api.storage",
     "loss": "zoo.api.running",
     "predict": "zoo.api.running",
+    "optimizer": "zoo.api.optimizers",
     "preprocess": "zoo.api.preprocessing",
     "reset_head": "zoo.api.heads",
+    "resume": "zoo.training.train",
     "save": "zoo.api.storage",
+    "schedule": "zoo.training.schedules",
     "set_weights": "zoo.api.models",
     "stream": "zoo.api.streams",
     "summary": "zoo.views.summary.summary",
+    "train": "zoo.training.train",
     "transform": "zoo.api.preprocessing",
     "verify": "zoo.verification.verify",
     "BackendError": "zoo.errors",
     "InputError": "zoo.errors",
     "SpecError": "zoo.errors",
+    "TrainingError": "zoo.errors",
     "UnknownNameError": "zoo.errors",
     "WeightsError": "zoo.errors",
     "ZooError": "zoo.errors",
@@ -64,6 +69,7 @@ if TYPE_CHECKING:
     from zoo.api.models import get_weights as get_weights
     from zoo.api.models import set_weights as set_weights
     from zoo.api.networks import graph_of as graph_of
+    from zoo.api.optimizers import optimizer as optimizer
     from zoo.api.preprocessing import preprocess as preprocess
     from zoo.api.preprocessing import transform as transform
     from zoo.api.running import extractor as extractor
@@ -79,6 +85,7 @@ if TYPE_CHECKING:
     from zoo.errors import BackendError as BackendError
     from zoo.errors import InputError as InputError
     from zoo.errors import SpecError as SpecError
+    from zoo.errors import TrainingError as TrainingError
     from zoo.errors import UnknownNameError as UnknownNameError
     from zoo.errors import WeightsError as WeightsError
     from zoo.errors import ZooError as ZooError
@@ -88,6 +95,9 @@ if TYPE_CHECKING:
     from zoo.graphs.nodes import Node as Node
     from zoo.graphs.nodes import Parameter as Parameter
     from zoo.language.graphs import graph as graph
+    from zoo.training.schedules import schedule as schedule
+    from zoo.training.train import resume as resume
+    from zoo.training.train import train as train
     from zoo.verification.verify import verify as verify
     from zoo.views.difference.diff import Difference as Difference
     from zoo.views.difference.diff import diff as diff

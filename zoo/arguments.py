@@ -6,6 +6,7 @@ that names the argument, what it must be, and what it is.
 
 from __future__ import annotations
 
+import numbers
 import operator
 import os
 from collections.abc import Iterable
@@ -122,6 +123,29 @@ def integer(name: str, value: Any) -> int:
     if number is None or number.bit_length() > MAX_BITS:  # Python refuses to print huge integers
         raise wrong(name, "an integer", value)
     return number
+
+
+def number(name: str, value: Any, least: float = 0.0, below: float = float("inf")) -> float:
+    """Return a finite number of a range as a float.
+
+    Args:
+        name: The argument.
+        value: A number of Python or NumPy.
+        least: The least that it may be.
+        below: What it must be less than.
+
+    Raises:
+        InputError: It is something else.
+
+    Example:
+        >>> number("momentum", 0.9, below=1)
+        0.9
+    """
+    limit = "" if below == float("inf") else f" and less than {below:g}"
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not least <= float(value) < below:
+        raise wrong(name, f"a number of at least {least:g}{limit}", value)
+    return float(value)
 
 
 def positive(name: str, value: Any) -> int | None:

@@ -49,6 +49,10 @@ class InputError(ZooError, ValueError):
     """An input array, image or option value does not fit the network."""
 
 
+class TrainingError(ZooError, RuntimeError):
+    """A training run cannot go on, for example because its loss is not a number."""
+
+
 class ZooWarning(RuntimeWarning):
     """Something does not work, such as a plugin, but the result does not depend on it."""
 

@@ -105,6 +105,35 @@ def taking_turns(path: Path, wait: Callable[[], None] = lambda: None) -> Iterato
         os.close(lock)
 
 
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Hold a lock during a block, if no other process does; the system releases it at the latest.
+
+    Args:
+        path: The lock file, which exists only during the block. Its folder must exist.
+
+    Yields:
+        Whether it is held. Where there are no locks, it always is.
+
+    Raises:
+        OSError: The file cannot be made.
+
+    Example:
+        >>> import tempfile
+        >>> with held(Path(tempfile.mkdtemp()) / "lock") as alone:
+        ...     alone
+        True
+    """
+    lock = _open_locked(path)
+    try:
+        yield lock is not None
+    finally:
+        if lock is not None:
+            with suppress(PermissionError):  # Windows does not remove open files
+                path.unlink(missing_ok=True)
+            os.close(lock)
+
+
 def _remove_abandoned(parent: Path, prefix: str) -> None:
     """Remove the folders of processes that were killed."""
     name = re.compile(re.escape(prefix) + "[0-9a-f]{8}")

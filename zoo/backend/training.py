@@ -197,7 +197,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def step(self, parts: Sequence[Part], lr: float) -> Any:
-        """Update the weights of the model once.
+        """Update the weights of the model once; not if the loss is not finite.
 
         Args:
             parts: The batch, in parts whose gradients are added up, each weighted by its share of

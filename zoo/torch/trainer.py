@@ -55,6 +55,8 @@ class TorchTrainer(Trainer):
             scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
             torch.autograd.backward(scaled)
             total += loss.detach()
+        if not total.isfinite():
+            return total
         gradients = [p.grad for p in self._trained.values() if p.grad is not None]
         if self.loss_scale is None or self._unscale(gradients, self.loss_scale):
             if self.plan.clip_norm is not None:

@@ -63,12 +63,13 @@ def find(
         assert table and name
         _, file = cache.check(table.name, name, tag)
         path = cache.fetch(table.name, name, tag)
-    elif not table and entry is None:
+    elif not table:
         found = formats.format_of(path)
-        if found == "onnx":
+        if found == "onnx" and entry is None:
             return onnx_file.read(path)
-        if found == "safetensors" and zoo_file.is_zoo_file(path):
-            return zoo_file.read(path)
+        zoos = found == "safetensors" and zoo_file.is_zoo_file(path)
+        if zoos and (entry is None or zoo_file.TRAINING in zoo_file.texts_of(path)):
+            return zoo_file.read(path, entry)
     checkpoint, tables, notes = matching.matched(path, table, network, chosen, own, head, entry)
     return provenance.stated(checkpoint, path, tables, file, notes)
 

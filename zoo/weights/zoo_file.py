@@ -22,7 +22,7 @@ import numpy as np
 import xxhash
 
 from zoo import arguments
-from zoo.errors import InputError, WeightsError
+from zoo.errors import InputError, WeightsError, listed
 from zoo.files import replacing
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
@@ -30,6 +30,8 @@ from zoo.weights import metadata
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 
 FORMAT = "1"
+#: The text of the metadata that only a checkpoint of a training run has.
+TRAINING = "training"
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 _KEYS = frozenset(("format", "model", "options", "spec", "origin", "digest"))
@@ -39,13 +41,20 @@ _DIGEST = b'"digest":"%b"'
 _NO_DIGEST = b"0" * 32  # in place of the digest while it is computed
 
 
-def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array]) -> None:
+def write(
+    path: str | os.PathLike[str],
+    graph: Graph,
+    arrays: Mapping[str, Array],
+    training: str | None = None,
+) -> None:
     """Write a network's weights. An older file stays intact until the new one is complete.
 
     Args:
         path: The file; its name ends in ``.safetensors``.
         graph: The network.
-        arrays: Canonical name -> array in the canonical layout.
+        arrays: Canonical name -> array in the canonical layout; and if the file is a checkpoint of
+            a training run, names such as ``momentum/conv1.weight`` for what belongs to a weight.
+        training: What such a file says of the run.
 
     Raises:
         InputError: The path cannot be written to.
@@ -57,6 +66,8 @@ def write(path: str | os.PathLike[str], graph: Graph, arrays: Mapping[str, Array
     if Path(path).suffix.lower() != ".safetensors":
         raise InputError(f"{path}: expected a name that ends in .safetensors")
     texts = {"format": FORMAT, **metadata.of(graph), "digest": _NO_DIGEST.decode()}
+    if training is not None:
+        texts[TRAINING] = training
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     try:
         with replacing(path) as part:
@@ -78,13 +89,19 @@ def is_zoo_file(path: Path) -> bool:
     return len(_KEYS & _Contents(path).metadata.keys()) >= 3
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path, entry: str | None = None) -> Checkpoint:
     """Open a file written by :func:`write`. Its arrays are read on demand.
 
     Use the checkpoint within ``with checkpoint.verified()``: it reports a damaged file as such.
 
+    Args:
+        path: The file.
+        entry: ``ema`` for the moving averages in a checkpoint of a training run, whose weights are
+            read otherwise.
+
     Raises:
-        WeightsError: The file is damaged, has a later format, or was not written by zoo.
+        WeightsError: The file is damaged, has a later format, was not written by zoo, or has no
+            such entry.
     """
     contents = _Contents(path)
     texts = contents.metadata
@@ -99,7 +116,38 @@ def read(path: Path) -> Checkpoint:
     if version != FORMAT:
         reason = f"format {version!r:.20} is not the {FORMAT} that this version of zoo reads"
         raise WeightsError(f"{path}: damaged, or saved by a later version of zoo: {reason}")
-    return metadata.checkpoint(path, texts, reader.arrays(), verify)
+    return metadata.checkpoint(path, texts, _chosen(path, reader.arrays(), entry), verify)
+
+
+def read_training(path: Path) -> tuple[Checkpoint, dict[str, Stored], str]:
+    """Open a checkpoint of a training run.
+
+    Returns:
+        The weights, as from :func:`read`; the other arrays by name, such as
+        ``momentum/conv1.weight``; and what the file says of the run.
+
+    Raises:
+        WeightsError: The file is damaged, or is none.
+    """
+    checkpoint = read(path)
+    contents = _Contents(path)
+    if TRAINING not in contents.metadata:
+        checkpoint.verify()
+        raise WeightsError(f"{path}: not a checkpoint of a training run, but a file of weights")
+    others = {n: a for n, a in _Reader(contents).arrays().items() if "/" in n}
+    return checkpoint, others, contents.metadata[TRAINING]
+
+
+def _chosen(path: Path, arrays: dict[str, Stored], entry: str | None) -> dict[str, Stored]:
+    """Return the weights among the arrays of a file, or those of an entry."""
+    if entry is None:
+        return {name: array for name, array in arrays.items() if "/" not in name}
+    prefix = f"{entry}/"
+    chosen = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+    if not chosen:
+        entries = sorted({name.partition("/")[0] for name in arrays if "/" in name})
+        raise WeightsError(f"{path}: no entry {entry!r:.60}; it has {listed(entries) or 'none'}")
+    return chosen
 
 
 def arrays(path: Path) -> dict[str, Stored]:

@@ -1,0 +1,103 @@
+"""Optimizers of the frameworks that compute the same in each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo import arguments
+from zoo.backend.training import RULES, Rule
+from zoo.backend.unwrapping import find_built
+from zoo.errors import InputError, UnknownNameError, suggestion
+
+#: Which of the weights decay.
+DECAYS = ("all", "kernels")
+
+
+def optimizer(
+    model: Any,
+    name: str,
+    lr: float,
+    *,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    decay: str = "all",
+) -> Any:
+    """Return the framework's own kind of optimizer, which computes the same in every framework.
+
+    Optimizers of one name differ between frameworks: in where epsilon is added, in what weight
+    decay means, and in the dtype of the learning rate. These compute what PyTorch's do, which
+    ``zoo.training.rules`` states in NumPy: with the framework's own class where it does the same,
+    otherwise with a subclass of its optimizers.
+
+    Args:
+        model: A model that zoo built. Parameters that the framework does not train are left out.
+        name: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
+        lr: Learning rate.
+        momentum: Of ``sgd`` and ``rmsprop``.
+        nesterov: Whether the momentum of ``sgd`` is Nesterov's.
+        beta1: How much of the mean of gradients is kept in a step, in ``adam`` and ``adamw``.
+        beta2: How much of the mean of their squares is kept.
+        alpha: The same, in ``rmsprop``.
+        eps: Added to the square root of that mean.
+        weight_decay: Times the weight, it is added to the gradient; in ``adamw`` the weight is
+            multiplied by 1 - lr weight_decay instead.
+        decay: ``kernels`` to leave out biases and the parameters of normalizations.
+
+    Returns:
+        A ``torch.optim.Optimizer``, ``paddle.optimizer.Optimizer``, ``keras.optimizers.Optimizer``
+        for ``compile``, or ``flax.nnx.Optimizer``.
+
+    Raises:
+        UnknownNameError: There is no such optimizer.
+        InputError: A setting is out of range, or is not one of that optimizer.
+        BackendError: The model was not built by zoo.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.build("resnet18", "torch", num_classes=10)
+        >>> optimizer = zoo.optimizer(model, "sgd", 0.1, momentum=0.9, weight_decay=1e-4)
+        >>> type(optimizer)
+        <class 'torch.optim.sgd.SGD'>
+    """
+    backend, inner, _ = find_built(model)
+    given: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "beta1": beta1, "beta2": beta2}
+    given |= {"alpha": alpha, "eps": eps, "weight_decay": weight_decay, "decay": decay}
+    return backend.optimizer(inner, rule(name, lr, **given))
+
+
+def rule(name: str, lr: float, **settings: Any) -> Rule:
+    """Return a rule whose settings have been checked.
+
+    Args:
+        name: One of ``zoo.backend.training.RULES``.
+        lr: Learning rate.
+        **settings: As for :func:`optimizer`.
+
+    Raises:
+        UnknownNameError: There is no such optimizer.
+        InputError: A setting is out of range, or is not one of that optimizer.
+    """
+    if not isinstance(name, str) or name not in RULES:
+        hint = suggestion(name, RULES) or f" Known: {', '.join(RULES)}."
+        raise UnknownNameError(f"unknown optimizer {arguments.shown(name)}.{hint}")
+    defaults = Rule(name, 0.0)
+    for key, value in settings.items():
+        allowed = key in RULES[name] or key in ("weight_decay", "decay")
+        if not allowed and value != getattr(defaults, key):
+            others = ", ".join(RULES[name])
+            raise InputError(f"{name} has no {key}; besides lr and weight_decay, it has {others}")
+    made = Rule(name, arguments.number("lr", lr), **settings)
+    for key in ("momentum", "beta1", "beta2", "alpha"):
+        arguments.number(key, getattr(made, key), below=1)
+    for key in ("eps", "weight_decay"):
+        arguments.number(key, getattr(made, key))
+    if arguments.flag("nesterov", made.nesterov) and not made.momentum:
+        raise InputError("nesterov requires a momentum")
+    if made.decay not in DECAYS:
+        raise arguments.wrong("decay", " or ".join(map(repr, DECAYS)), made.decay)
+    return made

@@ -1,0 +1,109 @@
+"""How well a model classifies the images that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from zoo.backend.base import Backend
+from zoo.data.stream import Stream
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of an evaluation; shares are from 0 to 1.
+
+    Attributes:
+        images: How many images there were.
+        loss: The mean cross-entropy of the logits.
+        top1: The share of images whose class has the largest logit.
+        top5: The share of images whose class is among the five largest; None with fewer than six
+            classes.
+        classes: Top-1 of the images of each class; None for a class without images.
+    """
+
+    images: int
+    loss: float
+    top1: float
+    top5: float | None
+    classes: tuple[float | None, ...]
+
+
+def evaluate(
+    backend: Backend,
+    model: Any,
+    stream: Stream,
+    num_classes: int,
+    *,
+    workers: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Run a model on a stream once, in evaluation mode.
+
+    Args:
+        backend: The model's backend.
+        model: The model.
+        stream: Images as [N, C, H, W], each once.
+        num_classes: The number of classes.
+        workers: Processes that prepare images.
+        progress: Called with the number of batches that are done, and of all.
+
+    Returns:
+        The evaluation. Its numbers are computed in float64.
+    """
+    name = backend.known_graph(model).outputs[0].name
+    total, top5 = 0.0, 0
+    right, count = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
+    for done, batch in enumerate(stream.epoch(0, workers), 1):
+        outputs = backend.predict(model, batch.x)
+        logits = outputs[name] if isinstance(outputs, dict) else outputs
+        logits = np.asarray(logits, np.float64)
+        total += float(cross_entropy(logits, batch.labels).sum())
+        ranks = rank(logits, batch.labels)
+        top5 += int((ranks < 5).sum())
+        right += np.bincount(batch.labels[ranks == 0], minlength=num_classes)
+        count += np.bincount(batch.labels, minlength=num_classes)
+        progress(done, stream.steps)
+    images = int(count.sum())
+    return Evaluation(
+        images,
+        total / images,
+        int(right.sum()) / images,
+        top5 / images if num_classes > 5 else None,
+        tuple(int(r) / int(n) if n else None for r, n in zip(right, count, strict=True)),
+    )
+
+
+def rank(logits: Array, labels: Sequence[int] | Array) -> Array:
+    """Return at which place the class of each example is, from 0.
+
+    Of classes with the same logit, the one with the lower number comes first. A logit that is not a
+    number is behind all others.
+
+    Example:
+        >>> rank(np.array([[3.0, 1.0, 3.0]]), [2])
+        array([1])
+    """
+    values = np.where(np.isnan(logits), -np.inf, logits)
+    own = np.take_along_axis(values, np.asarray(labels)[:, None], 1)
+    before = np.arange(values.shape[1]) < np.asarray(labels)[:, None]
+    ranks: Array = ((values > own) | ((values == own) & before)).sum(1)
+    return ranks
+
+
+def cross_entropy(logits: Array, labels: Array) -> Array:
+    """Return the cross-entropy of each example.
+
+    Args:
+        logits: [N, classes].
+        labels: Class numbers [N].
+    """
+    shifted = logits - logits.max(1, keepdims=True)
+    own = np.take_along_axis(shifted, labels[:, None], 1)[:, 0]
+    losses: Array = np.log(np.exp(shifted).sum(1)) - own
+    return losses

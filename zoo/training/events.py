@@ -1,0 +1,79 @@
+"""What a training run reports while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.training.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step was made.
+
+    Attributes:
+        step: How many steps have been made in all.
+        steps: How many there are to be.
+        epoch: The number of the epoch, from 1.
+        epochs: How many there are to be.
+        loss: The loss before the update, on the step's batch, in training mode.
+        lr: The learning rate.
+        images_per_second: Of the steps of this epoch so far, data included.
+    """
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    loss: float
+    lr: float
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """A part of the images to validate with was evaluated.
+
+    Attributes:
+        done: How many batches of them were.
+        total: How many there are.
+    """
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch ended.
+
+    Attributes:
+        epoch: Its number, from 1.
+        epochs: How many there are to be.
+        step: How many steps have been made in all.
+        train_loss: The mean loss of its steps.
+        lr: The learning rate of its last step.
+        validation: The evaluation of the model; with moving averages, of these.
+        plain: The evaluation of the weights themselves, if there are moving averages.
+        best: Whether top-1 is better than in every epoch before.
+        seconds: How long it took, evaluation included, since the run was started or resumed.
+        images_per_second: Of its steps, data included.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    train_loss: float
+    lr: float
+    validation: Evaluation
+    plain: Evaluation | None
+    best: bool
+    seconds: float
+    images_per_second: float
+
+
+Event = Step | Evaluating | Epoch
+#: Called with each event; returns True to end the run after the step or epoch.
+Callback = Callable[[Event], Any]

@@ -1,0 +1,143 @@
+"""The folder of a training run: its recipe, its metrics and its checkpoints.
+
+    recipe.yaml                        what the run is made of
+    metrics.jsonl                      a line for each step and each epoch
+    checkpoints/step-00000200.safetensors
+    best.safetensors                   the checkpoint of the best epoch
+
+Only one process at a time works in it. A process that is killed leaves it whole: checkpoints are
+written atomically, and lines of metrics behind the last checkpoint are removed on resuming.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from zoo.errors import InputError
+from zoo.files import held, replacing, write_text
+from zoo.training.recipe import Recipe
+
+RECIPE, METRICS = "recipe.yaml", "metrics.jsonl"
+CHECKPOINTS, BEST = "checkpoints", "best.safetensors"
+_NAME = re.compile(r"step-(\d{8,})\.safetensors")
+
+
+class Folder:
+    """A run's folder, opened by one process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._metrics: IO[str] | None = None
+
+    @classmethod
+    @contextmanager
+    def new(cls, path: Path, recipe: Recipe) -> Iterator[Folder]:
+        """Make the folder of a new run, and hold it.
+
+        Raises:
+            InputError: There is a run, or something else, or nothing can be written there.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be made: {error.strerror or error}") from None
+        with cls(path)._held() as folder:
+            if (path / RECIPE).exists() or (path / CHECKPOINTS).exists():
+                raise InputError(
+                    f"{path}: there is a run; resume it (zoo train --resume {path}), or choose "
+                    "another folder"
+                )
+            write_text(path / RECIPE, recipe.text())
+            yield folder
+
+    @classmethod
+    @contextmanager
+    def existing(cls, path: Path) -> Iterator[Folder]:
+        """Hold the folder of a run.
+
+        Raises:
+            InputError: There is no run.
+        """
+        if not (path / CHECKPOINTS).is_dir():
+            raise InputError(f"{path}: no folder of a training run: it has no {CHECKPOINTS}")
+        with cls(path)._held() as folder:
+            yield folder
+
+    @contextmanager
+    def _held(self) -> Iterator[Folder]:
+        try:
+            with held(self.path / "lock") as alone:
+                if not alone:
+                    raise InputError(f"{self.path}: another process is training in this folder")
+                yield self
+        except OSError as error:
+            reason = error.strerror or error
+            raise InputError(f"{self.path}: cannot be written to: {reason}") from None
+        finally:
+            if self._metrics is not None:
+                self._metrics.close()
+
+    def checkpoints(self) -> list[Path]:
+        """Return the checkpoints by their steps, the last one last."""
+        found = sorted(
+            (int(match[1]), path)
+            for path in (self.path / CHECKPOINTS).iterdir()
+            if (match := _NAME.fullmatch(path.name))
+        )
+        return [path for _, path in found]
+
+    def checkpoint(self, step: int) -> Path:
+        """Return the path of the checkpoint after a number of steps."""
+        folder = self.path / CHECKPOINTS
+        folder.mkdir(exist_ok=True)
+        return folder / f"step-{step:08}.safetensors"
+
+    def remove_old(self, keep: int) -> None:
+        """Remove all checkpoints but the last few."""
+        for path in self.checkpoints()[:-keep]:
+            path.unlink(missing_ok=True)
+
+    def keep_best(self, checkpoint: Path) -> None:
+        """Keep a checkpoint as the best."""
+        with replacing(self.path / BEST) as part:
+            part.unlink()
+            try:
+                os.link(checkpoint, part)  # no copy: neither is ever written to
+            except OSError:
+                shutil.copyfile(checkpoint, part)
+
+    def write(self, line: Mapping[str, Any]) -> None:
+        """Add a line to the metrics."""
+        if self._metrics is None:
+            self._metrics = (self.path / METRICS).open("a", encoding="utf-8")
+        self._metrics.write(json.dumps(line) + "\n")
+
+    def flush(self) -> None:
+        """Make sure that the system has all lines."""
+        if self._metrics is not None:
+            self._metrics.flush()
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the lines of the metrics, but for one that was not completed.
+
+        Raises:
+            InputError: Another line is none.
+        """
+        path = self.path / METRICS
+        lines = path.read_text("utf-8").split("\n") if path.is_file() else [""]
+        try:
+            return [dict(json.loads(line)) for line in lines[:-1]]
+        except (ValueError, TypeError, RecursionError):
+            raise InputError(f"{path}: a line is not the JSON that zoo wrote") from None
+
+    def forget(self, step: int) -> None:
+        """Remove the lines of metrics of later steps than the number that were made."""
+        kept = [line for line in self.metrics() if line.get("step", 0) <= step]
+        write_text(self.path / METRICS, "".join(json.dumps(line) + "\n" for line in kept))

@@ -1,0 +1,350 @@
+"""The loop of training: steps, epochs, evaluations and checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from zoo.api.streams import stream
+from zoo.backend.base import Backend
+from zoo.backend.training import EMA, LossScale, Part, Plan
+from zoo.data.datasets import Dataset
+from zoo.data.stream import Batch
+from zoo.errors import InputError, TrainingError, WeightsError
+from zoo.graphs.graph import Graph
+from zoo.graphs.layouts import channels_first
+from zoo.training import state as states
+from zoo.training.evaluation import Evaluation, evaluate
+from zoo.training.events import Callback, Epoch, Evaluating, Event, Step
+from zoo.training.folder import Folder
+from zoo.training.freezing import frozen
+from zoo.training.interruption import Interruption
+from zoo.training.masks import Masks
+from zoo.training.recipe import Recipe
+from zoo.training.state import State
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+
+#: The largest batch of an evaluation, unless a step has a larger one.
+_EVALUATED = 64
+
+
+@dataclass(frozen=True)
+class Run:
+    """The result of training.
+
+    Attributes:
+        model: The trained model.
+        epochs: The epochs that were completed since it was started or resumed.
+        stopped: Why it ended: ``finished``, ``patience``, ``callback``, or the name of the signal
+            that interrupted it, such as ``SIGTERM``.
+        step: How many steps have been made in all.
+        averages: Canonical name -> the moving averages of weights and running statistics, for
+            ``zoo.set_weights``; empty if there are none.
+    """
+
+    model: Any = field(repr=False)
+    epochs: tuple[Epoch, ...]
+    stopped: str
+    step: int
+    averages: Mapping[str, Array] = field(default_factory=dict, repr=False)
+
+
+class Loop:
+    """Trains a model as a recipe says."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        model: Any,
+        data: Dataset,
+        recipe: Recipe,
+        *,
+        folder: Folder | None = None,
+        workers: int = 0,
+        callbacks: Iterable[Callback] = (),
+    ) -> None:
+        """Prepare everything that can fail, before the first step.
+
+        Args:
+            backend: The model's backend.
+            model: The model.
+            data: The images.
+            recipe: How to train.
+            folder: Where to write metrics and checkpoints; None to write nothing.
+            workers: Processes that prepare images.
+            callbacks: Called with each event.
+
+        Raises:
+            InputError, UnknownNameError, BackendError: The parts do not fit together.
+        """
+        self.backend, self.model, self.recipe = backend, model, recipe
+        self.folder, self.workers, self.callbacks = folder, workers, tuple(callbacks)
+        self.graph = backend.known_graph(model)
+        _check_classes(self.graph, data)
+        size = recipe.batch_size
+        self.train = stream(
+            model, data.train, size, seed=recipe.seed, augmentation=recipe.augmentation
+        )
+        held_out = min(len(data.validation), max(size, _EVALUATED))
+        self.validation = stream(model, data.validation, held_out, shuffle=False, layout="CHW")
+        self.steps = recipe.epochs * self.train.steps
+        self.rate = recipe.learning_rate(self.train.steps)
+        self.masks = Masks(
+            self.graph,
+            recipe.seed,
+            self.train.transform.layout,
+            "float64" if recipe.dtype == "float64" else "float32",
+        )
+        self.trainer = backend.trainer(
+            model,
+            Plan(
+                recipe.rule(),
+                label_smoothing=recipe.label_smoothing,
+                clip_norm=recipe.clip_norm,
+                frozen=frozen(self.graph, recipe.freeze) | backend.frozen(model),
+                ema=recipe.ema,
+                precision=recipe.precision,
+                compile=recipe.compile,
+            ),
+        )
+        digests = data.train.digest, data.validation.digest
+        self.state = State(recipe.to_dict(), backend.description.name, digests)
+        self.completed: list[Epoch] = []
+        self._saved = -1  # the step of the last checkpoint
+        self._clock, self._asked_to_stop = _Clock(), False
+
+    def resume(self, saved: states.Saved) -> None:
+        """Go on from a checkpoint, whose weights the model already has.
+
+        Raises:
+            WeightsError: It does not fit this run.
+            InputError: The images are others than those that the run began with.
+        """
+        if saved.state.data != self.state.data:
+            raise InputError("the images are not those that the run was trained on")
+        state = self.trainer.state()
+        shapes = {name: tensor.canonical_shape for name, tensor in state.items()}
+        if shapes != {name: tuple(stored.shape) for name, stored in saved.slots.items()}:
+            raise WeightsError("the checkpoint has not the optimizer's values of this run")
+        slots = {name: stored.read() for name, stored in saved.slots.items()}
+        self.trainer.set_state(slots, saved.state.updates)
+        if saved.state.loss_scale is not None:
+            self.trainer.loss_scale = LossScale(*saved.state.loss_scale)
+        now = self.state
+        self.state = replace(saved.state, recipe=now.recipe, backend=now.backend)
+
+    def run(self) -> Run:
+        """Train until the end, or until something ends it before.
+
+        Raises:
+            TrainingError: The loss is not finite.
+            InputError: An image or a file cannot be read or written.
+        """
+        with Interruption() as interruption:
+            if self.state.step == 0:
+                self._save()
+            stopped = self._steps(interruption) or "finished"
+            if self._saved != self.state.step:
+                self._save()
+        averages = {
+            name.removeprefix(f"{EMA}/"): value
+            for name, value in self.trainer.get_state().items()
+            if name.startswith(f"{EMA}/")
+        }
+        return Run(self.model, tuple(self.completed), stopped, self.state.step, averages)
+
+    def _steps(self, interruption: Interruption) -> str | None:
+        """Make the steps that are left, and return why it ended before the last."""
+        batches = self.train.batches(self.state.step, self.steps, self.workers)
+        upcoming = next(batches, None)
+        while upcoming is not None:
+            batch, number = upcoming, self.state.step
+            loss = self._update(batch, number)
+            upcoming = next(batches, None)  # made while the framework computes
+            self._end_step(number, float(loss), batch)
+            stop = None
+            if not self.state.step % self.train.steps:
+                stop = self._end_epoch()
+                self._clock = _Clock()
+            elif self._is_due():
+                self._save()
+            stop = interruption.signal or ("callback" if self._asked_to_stop else stop)
+            if stop and upcoming is not None:
+                return stop
+        return None
+
+    def _is_due(self) -> bool:
+        every = self.recipe.checkpoint_every
+        return every > 0 and not self.state.step % every
+
+    def _update(self, batch: Batch, number: int) -> Any:
+        """Update the weights, and return the loss that the framework may still be computing."""
+        count = len(batch.labels)
+        masks = self.masks.batch(number, count)
+        parts = [
+            Part(batch.x[p], batch.labels[p], {name: mask[p] for name, mask in masks.items()})
+            for p in _slices(count, self.recipe.accumulate)
+        ]
+        return self.trainer.step(parts, self.rate(number))
+
+    def _end_step(self, number: int, loss: float, batch: Batch) -> None:
+        """Count a step, and report it."""
+        if not math.isfinite(loss):
+            raise self._diverged(number, loss, batch)
+        self.state.step = number + 1
+        self.state.loss_sum += loss
+        self._clock.images += len(batch.labels)
+        step = Step(
+            number + 1,
+            self.steps,
+            number // self.train.steps + 1,
+            self.recipe.epochs,
+            loss,
+            self.rate(number),
+            self._clock.rate,
+        )
+        if self.folder is not None:
+            self.folder.write({"step": step.step, "loss": loss, "lr": step.lr})
+        self._report(step)
+
+    def _end_epoch(self) -> str | None:
+        """Evaluate, save, and return the reason to stop, if there is one."""
+        rate, number = self._clock.rate, self.state.step // self.train.steps
+        plain = self._evaluate()
+        validation, others = plain, None
+        if self.recipe.ema is not None:
+            with self._averaged():
+                validation, others = self._evaluate(), plain
+        best = self.state.best is None or validation.top1 > self.state.best
+        if best:
+            self.state.best, self.state.best_epoch = validation.top1, number
+        epoch = Epoch(
+            number,
+            self.recipe.epochs,
+            self.state.step,
+            self.state.loss_sum / self.train.steps,
+            self.rate(self.state.step - 1),
+            validation,
+            others,
+            best,
+            self._clock.seconds,
+            rate,
+        )
+        self.state.loss_sum = 0.0
+        self.completed.append(epoch)
+        if self.folder is not None:
+            self.folder.write(asdict(epoch))
+        self._save(best)
+        self._report(epoch)
+        patience = self.recipe.patience
+        waited = number - self.state.best_epoch
+        return "patience" if patience is not None and waited >= patience else None
+
+    def _evaluate(self) -> Evaluation:
+        return evaluate(
+            self.backend,
+            self.model,
+            self.validation,
+            self.graph.options["num_classes"],
+            workers=self.workers,
+            progress=lambda done, total: self._report(Evaluating(done, total)),
+        )
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Give the model its moving averages during a block."""
+        weights = self.backend.get_weights(self.model)
+        state = self.trainer.get_state()
+        averages = {name: state[f"{EMA}/{name}"] for name in weights}
+        self.backend.set_weights(self.model, averages)
+        try:
+            yield
+        finally:
+            self.backend.set_weights(self.model, weights)
+
+    def _save(self, best: bool = False) -> None:
+        if self.folder is None:
+            return
+        self.folder.flush()
+        self.state.updates = self.trainer.steps
+        scale = self.trainer.loss_scale
+        self.state.loss_scale = None if scale is None else (scale.value, scale.good)
+        path = self.folder.checkpoint(self.state.step)
+        weights = self.backend.get_weights(self.model)
+        states.write(path, self.graph, weights, self.trainer.get_state(), self.state)
+        if best:
+            self.folder.keep_best(path)
+        self.folder.remove_old(self.recipe.keep)
+        self._saved = self.state.step
+
+    def _report(self, event: Event) -> None:
+        for callback in self.callbacks:
+            if callback(event) is True:
+                self._asked_to_stop = True
+
+    def _diverged(self, number: int, loss: float, batch: Batch) -> TrainingError:
+        """Return the error for a loss that is not finite, which no update followed."""
+        place = f"step {number + 1:,} (epoch {number // self.train.steps + 1})"
+        where = _not_finite(self.backend, self.model, self.graph, batch.x)
+        return TrainingError(
+            f"the loss is {loss} at {place}, where {where}; a lower learning rate, a warm-up or "
+            "clip_norm may help"
+        )
+
+
+@dataclass
+class _Clock:
+    """Counts the images of an epoch."""
+
+    start: float = field(default_factory=time.perf_counter)
+    images: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.start
+
+    @property
+    def rate(self) -> float:
+        return self.images / max(self.seconds, 1e-9)
+
+
+def _slices(count: int, parts: int) -> Sequence[slice]:
+    """Divide examples into parts of almost the same size.
+
+    Example:
+        >>> _slices(5, 2)
+        [slice(0, 3, None), slice(3, 5, None)]
+    """
+    parts = min(parts, count)
+    sizes = [count // parts + (i < count % parts) for i in range(parts)]
+    ends = np.cumsum(sizes).tolist()
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _check_classes(graph: Graph, data: Dataset) -> None:
+    wanted, has = len(data.classes), graph.options["num_classes"]
+    if has != wanted:
+        raise InputError(
+            f"{data.name} has {wanted} classes and the model {has}; build it with "
+            f"num_classes={wanted}, or call zoo.reset_head(model, {wanted})"
+        )
+
+
+def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array) -> str:
+    """Say which weight, or which node for a batch, is the first with a value that is not finite."""
+    for name, value in backend.get_weights(model).items():
+        trained = not name.endswith(("running_mean", "running_var"))
+        if trained and not np.isfinite(value.astype(np.float64)).all():
+            return f"{name} has values that are not finite"
+    images = channels_first(x) if backend.channels_last else x
+    for node, value in backend.features(model, images, graph.nodes).items():
+        if not np.isfinite(value).all():
+            return f"{node} is the first node with values that are not finite"
+    return "every node is finite in evaluation mode"

@@ -1,0 +1,270 @@
+"""The functions that train a model, and that go on where a run ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from zoo import arguments
+from zoo.api import checkpoints
+from zoo.api.models import build
+from zoo.backend import registry
+from zoo.backend.unwrapping import find_built
+from zoo.data.datasets import dataset
+from zoo.errors import InputError
+from zoo.training import recipe as recipes
+from zoo.training import state as states
+from zoo.training.events import Callback
+from zoo.training.folder import RECIPE, Folder
+from zoo.training.loop import Loop, Run
+from zoo.training.recipe import Recipe
+
+Path_ = str | os.PathLike[str]
+
+
+class Settings(TypedDict, total=False):
+    """The settings of :func:`train` that have a default, as in a recipe."""
+
+    batch_size: int
+    accumulate: int
+    augmentation: str
+    seed: int
+    optimizer: str
+    momentum: float
+    nesterov: bool
+    beta1: float
+    beta2: float
+    alpha: float
+    eps: float
+    weight_decay: float
+    decay: str
+    schedule: str
+    warmup: float
+    milestones: Sequence[int]
+    gamma: float
+    label_smoothing: float
+    clip_norm: float | None
+    ema: float | None
+    freeze: Sequence[str]
+    precision: str
+    compile: bool
+    patience: int | None
+    checkpoint_every: int
+    keep: int
+
+
+def train(
+    model: Any,
+    data: Any,
+    *,
+    epochs: int,
+    lr: float,
+    output: Path_ | None = None,
+    workers: int = 0,
+    callbacks: Iterable[Callback] = (),
+    **settings: Unpack[Settings],
+) -> Run:
+    """Train a model in its framework, the same way in each.
+
+    Every framework sees the same images in the same order, drops the same values in dropout and
+    updates weights by the same rule, with its own fast kernels.
+
+    Args:
+        model: A model that zoo built. It is trained in place. Parameters that the framework does
+            not train, for example without ``requires_grad``, are kept.
+        data: As for :func:`dataset`.
+        epochs: How often each image is seen.
+        lr: Learning rate.
+        output: A folder for the recipe, metrics and checkpoints, from which :func:`resume` goes on;
+            None to write nothing.
+        workers: Processes that prepare images ahead of time; with 0, this process prepares them.
+        callbacks: Functions that are called with each step, evaluation and epoch; see
+            ``zoo.training.events``. If one returns True, training ends.
+        **settings: As in a recipe: ``batch_size`` (64), ``optimizer`` (``sgd``), ``momentum``,
+            ``weight_decay``, ``schedule``, ``augmentation``, ``label_smoothing``, ``ema``,
+            ``freeze``, ``precision`` and others; ``zoo train --help`` lists them all.
+
+    Returns:
+        The run, with the model and the metrics of each epoch.
+
+    Raises:
+        InputError: A setting, the data or the folder cannot be used.
+        UnknownNameError: There is no such dataset, or nothing that a pattern of ``freeze`` matches.
+        BackendError: The model was not built by zoo, or the framework cannot train it so.
+        TrainingError: The loss is not finite. The error names the step and the node.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.build("lenet5", "torch")
+        >>> run = zoo.train(model, "digits", epochs=2, lr=0.05, momentum=0.9, warmup=1)
+        >>> run.epochs[-1].validation.top1 > 0.8
+        True
+    """
+    backend, inner, network = find_built(model)
+    found = dataset(data)
+    options = network.options
+    recipe = recipes.of(
+        {
+            "model": network.name,
+            "data": found.name,
+            "aux": options["aux"],
+            "in_channels": options["in_channels"],
+            "input_size": list(options["input_size"]),
+            "dtype": _dtype(backend, inner),
+            "epochs": epochs,
+            "lr": lr,
+            **{key: _plain(value) for key, value in settings.items()},
+        }
+    )
+    workers = _workers(workers)
+    with ExitStack() as stack:
+        folder = None
+        loop = Loop(backend, inner, found, recipe, workers=workers, callbacks=callbacks)
+        if output is not None:
+            path = Path(arguments.path("output", output, "the path of a folder"))
+            folder = stack.enter_context(Folder.new(path, recipe))
+            loop.folder = folder
+        return loop.run()
+
+
+def start(
+    recipe: Recipe,
+    backend: str,
+    output: Path_ | None = None,
+    *,
+    workers: int = 0,
+    callbacks: Iterable[Callback] = (),
+) -> Run:
+    """Build the network of a recipe in a framework, and train it; see :func:`train`."""
+    found = dataset(recipe.data)
+    size = recipe.input_size
+    model = build(
+        recipe.model,
+        backend,
+        aux=recipe.aux,
+        num_classes=len(found.classes),
+        classes=found.classes,
+        in_channels=recipe.in_channels,
+        input_size=(size[0], size[1]) if isinstance(size, list) else size,
+        seed=recipe.seed,
+        init=recipe.init,
+        dtype=recipe.dtype,
+        weights=recipe.weights,
+        head=recipe.head,
+    )
+    loop = Loop(
+        registry.load(backend), model, found, recipe, workers=_workers(workers), callbacks=callbacks
+    )
+    with ExitStack() as stack:
+        if output is not None:
+            path = Path(arguments.path("output", output, "the path of a folder"))
+            loop.folder = stack.enter_context(Folder.new(path, recipe))
+        return loop.run()
+
+
+def resume(
+    folder: Path_,
+    *,
+    backend: str | None = None,
+    data: Any = None,
+    epochs: int | None = None,
+    workers: int = 0,
+    callbacks: Iterable[Callback] = (),
+) -> Run:
+    """Go on with a run from its last checkpoint, in the same framework or in another one.
+
+    In the same framework, on a CPU, all that follows is bit for bit what it would have been. In
+    another one, it differs by rounding.
+
+    Args:
+        folder: The ``output`` of :func:`train`.
+        backend: The framework to go on in; by default, the one that wrote the checkpoint.
+        data: The images, if :func:`train` was not given the name or path of a dataset.
+        epochs: How many epochs there are to be in all, if that has changed. Schedules that depend
+            on the number of steps change with it.
+        workers: As for :func:`train`.
+        callbacks: As for :func:`train`.
+
+    Returns:
+        The run, with the epochs that were completed since.
+
+    Raises:
+        InputError: There is no run in the folder, it is complete, or another process works in it.
+        WeightsError: The checkpoint is damaged.
+        UnknownNameError, BackendError, TrainingError: As for :func:`train`.
+
+    Example:
+        >>> import tempfile, zoo
+        >>> folder = tempfile.mkdtemp() + "/run"
+        >>> model = zoo.build("lenet5", "torch")
+        >>> stop = lambda event: getattr(event, "step", 0) == 30
+        >>> zoo.train(model, "digits", epochs=2, lr=0.05, output=folder, callbacks=[stop]).step
+        30
+        >>> zoo.resume(folder).step
+        50
+    """
+    path = Path(arguments.path("folder", folder, "the path of a folder"))
+    with Folder.existing(path) as opened:
+        found = opened.checkpoints()
+        if not found:
+            raise InputError(f"{path}: the run has no checkpoint yet; start it again")
+        saved = states.read(found[-1])
+        recipe = recipes.of(saved.state.recipe)
+        _check_unchanged(opened, recipe)
+        if epochs is not None:
+            recipe = recipes.of({**recipe.to_dict(), "epochs": epochs})
+        name = backend or saved.state.backend
+        images = dataset(recipe.data if data is None else data)
+        with saved.weights.verified():
+            network = saved.weights.graph()
+            model = checkpoints.build(network, saved.weights, name, dtype=recipe.dtype)
+            loop = Loop(
+                registry.load(name),
+                model,
+                images,
+                recipe,
+                folder=opened,
+                workers=_workers(workers),
+                callbacks=callbacks,
+            )
+            loop.resume(saved)
+        if loop.state.step >= loop.steps:
+            raise InputError(
+                f"{path}: the run is complete, with {recipe.epochs} epochs; to go on, ask for more"
+            )
+        opened.forget(loop.state.step)
+        return loop.run()
+
+
+def _check_unchanged(folder: Folder, recipe: Recipe) -> None:
+    """Reject a recipe that was changed after the run began: it would not be what happened."""
+    if recipes.read(folder.path / RECIPE).to_dict() != recipe.to_dict():
+        raise InputError(
+            f"{folder.path / RECIPE}: changed since the run began; undo that, or start another run "
+            "with it"
+        )
+
+
+def _dtype(backend: Any, model: Any) -> str:
+    arrays = backend.get_weights(model)
+    name = next((array.dtype.name for array in arrays.values()), "float32")
+    if name not in ("float32", "float64"):
+        raise InputError(
+            f"cannot train weights of {name}: build the model in float32, and pass "
+            f"precision={name!r}"
+        )
+    return name
+
+
+def _workers(value: object) -> int:
+    count = arguments.integer("workers", value)
+    if not 0 <= count <= 256:
+        raise arguments.wrong("workers", "an integer from 0 to 256", value)
+    return count
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
