@@ -54,7 +54,7 @@ class Folder:
                     f"{path}: there is a run; resume it (zoo train --resume {path}), or choose "
                     "another folder"
                 )
-            write_text(path / RECIPE, recipe.text())
+            folder.write_recipe(recipe)
             yield folder
 
     @classmethod
@@ -83,6 +83,10 @@ class Folder:
         finally:
             if self._metrics is not None:
                 self._metrics.close()
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe, or what it has become."""
+        write_text(self.path / RECIPE, recipe.text())
 
     def checkpoints(self) -> list[Path]:
         """Return the checkpoints by their steps, the last one last."""
