@@ -20,7 +20,7 @@ _ELSEWHERE = frozenset(("format", "model"))  # no options
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for each field of a recipe, without a default: None is not given."""
-    for name, field in reversed(Recipe.fields.items()):
+    for name, field in reversed(list(Recipe.fields.items())):
         if name not in _ELSEWHERE:
             command = _option(name, field)(command)
     return command

@@ -15,7 +15,7 @@ from zoo.cli.recipe_options import recipe_options, value_of, with_options
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import out, print_json
 from zoo.cli.training import Display
-from zoo.errors import InputError
+from zoo.errors import BackendError, InputError
 from zoo.training.recipe import Recipe
 
 #: What may be changed when a run is resumed; all else is the run's own.
@@ -56,9 +56,7 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
 )
 @recipe_options
 @format_option(Format.TABLE, Format.JSON)
-@click.pass_context
 def train(
-    context: click.Context,
     model: str | None,
     backend: str | None,
     output: Path | None,
@@ -100,12 +98,20 @@ def train(
                 raise InputError("name the folder of the run: --output")
             run = training.start(recipe, backend, output, workers=workers, callbacks=[display])
             folder = output
+    page = _page(folder)
     if output_format is Format.JSON:
-        print_json({"folder": str(folder), "step": run.step, "stopped": run.stopped})
+        print_json(
+            {
+                "folder": str(folder),
+                "step": run.step,
+                "stopped": run.stopped,
+                "page": None if page is None else str(page),
+            }
+        )
     else:
         out.print(_summary(run, folder), soft_wrap=True, markup=False)
     if run.stopped in signal.Signals.__members__:
-        context.exit(INTERRUPTED)
+        click.get_current_context().exit(INTERRUPTED)
 
 
 def _recipe(model: str | None, file: Path | None, given: dict[str, Any]) -> Recipe:
@@ -117,6 +123,16 @@ def _recipe(model: str | None, file: Path | None, given: dict[str, Any]) -> Reci
         return recipes.of({"model": model, **given}, file)
     except InputError as error:
         raise InputError(_MISSING.sub(r"--\1 is required", with_options(str(error)))) from None
+
+
+def _page(folder: Path) -> Path | None:
+    """Draw the run; None if the libraries for it are not installed."""
+    import zoo
+
+    try:
+        return zoo.curves(folder)
+    except BackendError:
+        return None
 
 
 def _check_resuming(

@@ -82,6 +82,7 @@ class Recipe(Record):
     batch_size = Field(PLAIN_COUNT, 64, doc="number of images in a step")
     accumulate = Field(PLAIN_COUNT, 1, doc="number of parts in which a batch is computed")
     augmentation = Field(one_of(*AUGMENTATIONS), "none", doc="random changes of the images")
+    skip_damaged = Field(PLAIN_BOOLEAN, False, doc="whether to skip images that cannot be read")
     seed = Field(
         PLAIN_INTEGER,
         0,

@@ -31,6 +31,7 @@ class Settings(TypedDict, total=False):
     batch_size: int
     accumulate: int
     augmentation: str
+    skip_damaged: bool
     seed: int
     optimizer: str
     momentum: float
