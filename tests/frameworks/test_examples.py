@@ -118,6 +118,40 @@ def test_the_batches_of_the_digits():
     assert names["x"].shape == (64, 1, 32, 32)
 
 
+def test_the_readmes_lines_of_training(tmp_path):
+    """Two epochs in one framework, two in another, a program, a prediction; on the digits."""
+    (text,) = blocks("README.md", "train")
+    lines = text.replace("fashion-mnist", "digits").splitlines()
+    assert len(lines) == 4
+    digit = zoo.dataset("digits").validation
+    Image.fromarray(digit.images[0] * np.uint8(15)).resize((80, 80)).save(tmp_path / "shirt.png")
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", *line.split()],
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    names = [row.split()[-1] for row in done.stdout.splitlines() if row.strip()]
+    assert str(int(digit.labels[0])) in names[:2]
+    assert (tmp_path / "run1" / "run.html").is_file()
+
+
+def test_the_examples_of_training(monkeypatch, tmp_path):
+    for framework in ("torch", "keras", "flax"):
+        load(framework)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in blocks("docs/training.md", "python"):
+        exec(code, names)
+    assert names["run"].step == 75
+    (recipe,) = blocks("docs/training.md", "yaml")
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    assert recipes.of({}, tmp_path / "recipe.yaml").rule().momentum == 0.9
+
+
 def test_the_language_references_small_example(tmp_path):
     (tmp_path / "tiny.yaml").write_text(blocks("spec/README.md", "yaml")[0])
     text = (ROOT / "spec" / "README.md").read_text()
