@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,12 @@ def test_every_setting_of_a_recipe_can_be_given_to_train():
     ours = {name for name, field in Recipe.fields.items() if not field.required}
     model = {"format", "aux", "in_channels", "input_size", "weights", "head", "init", "dtype"}
     assert set(Settings.__annotations__) == ours - model
+
+
+def test_the_schema_of_recipes_is_the_committed_one():
+    path = Path(recipes.__file__).with_name("recipe.schema.json")
+    message = "python -m zoo.training.recipe > zoo/training/recipe.schema.json"
+    assert json.loads(path.read_text()) == recipes.schema(), message
 
 
 def test_a_recipe_is_written_and_read_back(tmp_path):

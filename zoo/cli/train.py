@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,9 @@ from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import out, print_json
 from zoo.cli.training import Display
 from zoo.errors import BackendError, InputError
-from zoo.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from zoo.training.recipe import Recipe
 
 #: What may be changed when a run is resumed; all else is the run's own.
 _OF_RESUMING = frozenset(("epochs", "data"))
@@ -24,7 +26,9 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
 
 
 @click.command("train", context_settings=SETTINGS)
-@click.argument("model", required=False, shell_complete=completion.models_or_files)
+@click.argument(
+    "model", metavar="[MODEL]", required=False, shell_complete=completion.models_or_files
+)
 @click.option(
     "--backend",
     metavar="NAME",
