@@ -141,6 +141,51 @@ def test_a_resumed_run_is_bit_for_bit_what_it_would_have_been(
     assert losses(folder) == losses(whole)
 
 
+HEADS = (
+    SPEC
+    + """
+aux1:
+  from: relu
+  when: $aux
+  layers: {mean: {op: global_avg_pool}, flatten: {op: flatten}, fc: {op: linear, out_features: $num_classes}}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def hundred(digits, tmp_path_factory):
+    """A hundred steps with all that training has, in each framework, once."""
+    folder, made = tmp_path_factory.mktemp("hundred"), {}
+    spec = folder / "two_heads.yaml"
+    header = HEADER.replace("{from: fc}", "{from: fc}, aux1: {from: aux1, loss_weight: 0.3}")
+    layers = textwrap.indent(HEADS.strip(), "  ")
+    spec.write_text(f"format: 1\nname: two_heads\n{header}layers:\n{layers}\n")
+
+    def run(backend):
+        if backend not in made:
+            load(backend)
+            model = zoo.build(spec, backend, dtype="float64", aux=True)
+            zoo.train(
+                model,
+                digits,
+                output=folder / backend,
+                **settings("sgd", epochs=10, lr=0.05, warmup=2, clip_norm=1.0),
+            )
+            made[backend] = final(folder / backend), losses(folder / backend)
+        return made[backend]
+
+    return run
+
+
+def test_a_hundred_steps_are_the_same_in_every_framework(backend, hundred):
+    """Heads, momentum, decay, warm-up and cosine, smoothing, clipping, averages and dropout."""
+    (step, arrays), found = hundred(backend)
+    (_, expected), reference = hundred("torch")
+    assert step == len(found) == 100
+    assert found == pytest.approx(reference, rel=1e-8)
+    assert apart(arrays, expected) <= 1e-8
+
+
 PAIRS = [
     (a, b)
     for a in ("torch", "paddle", "keras", "flax")
