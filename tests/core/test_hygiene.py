@@ -141,7 +141,10 @@ FREE = [
     if path.relative_to(ROOT).parts[0] not in (*FRAMEWORKS, "__main__.py", "__init__.py", "api")
     and path.name not in ("storage.py", "verify.py")
     and path.relative_to(ROOT).as_posix()
-    not in ("exporting/export.py", "training/train.py", "views/curves/draw.py")
+    not in (
+        *("exporting/export.py", "training/train.py", "training/tensorboard.py"),
+        "views/curves/draw.py",
+    )
     and path.parent.name != "testing"
 ]
 

@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[2]
     [
         *("zoo", "zoo.api.models", "zoo.api.preprocessing", "zoo.api.running", "zoo.api.storage"),
         *("zoo.api.conversion", "zoo.api.heads", "zoo.api.networks", "zoo.api.listing"),
-        *("zoo.api.optimizers", "zoo.training.train", "zoo.views.curves.draw"),
+        *("zoo.api.optimizers", "zoo.training.train", "zoo.training.tensorboard"),
+        "zoo.views.curves.draw",
         *("zoo.exporting.export", "zoo.testing", "zoo.verification.verify"),
     ],
 )
