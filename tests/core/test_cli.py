@@ -218,7 +218,8 @@ def test_help_and_version():
         (["predict", "none.jpg", "--weights", "none.pth"], "none.pth: no such file"),
         (["convert", "none.pth", "x.safetensors"], "none.pth: no such file"),
         (["convert", "torchvision", "x.safetensors", "--model", "vgg9"], "no weights of 'vgg9'"),
-        (["list", "zzz*"], "no model matches 'zzz*'"),
+        (["list", "zzz*"], "no model matches 'zzz*'. 'zoo list' shows them all."),
+        (["list", "vggg"], "no model matches 'vggg'. Did you mean 'vgg9'?"),
         (["list", "--weights", "tim"], "unknown source of weights 'tim'. Did you mean 'timm'?"),
         (
             ["list", "zf*", "--weights", "timm"],
@@ -239,7 +240,7 @@ def test_help_and_version():
         (["summary", "googlenet.yaml"], "no such file. Did you mean the model 'googlenet'?"),
         (["draw", "GoogLeNet.yml"], "no such file. Did you mean the model 'googlenet'?"),
         (["summary", "vgg1?_bn"], "It is a pattern for several models: vgg11_bn, vgg13_bn, "),
-        (["verify", "zzz*"], "no model that zoo ships matches 'zzz*'"),
+        (["verify", "zzz*"], "no model matches 'zzz*'"),
         (["verify", "vgg1*", "--aux"], "--aux is for one model; several are verified as"),
         (["verify"], "which model? Give a name from 'zoo list', a pattern such as 'vgg*'"),
         (["convert", "timm", "x.pth"], "several networks; choose one with --model NAME"),

@@ -13,7 +13,7 @@ def list_models(pattern: str | None = None) -> list[str]:
     """List the models that zoo ships.
 
     Args:
-        pattern: A shell pattern, such as ``vgg*``; all models if not given.
+        pattern: A shell pattern, such as ``vgg*``, in upper or lower case; all models if not given.
 
     Returns:
         Names, family by family.
@@ -30,7 +30,7 @@ def list_models(pattern: str | None = None) -> list[str]:
     if pattern is None:
         return names
     expected = "None or a shell pattern, such as 'vgg*'"
-    return fnmatch.filter(names, arguments.text("pattern", pattern, expected))
+    return fnmatch.filter(names, arguments.text("pattern", pattern, expected).lower())
 
 
 def list_backends() -> list[str]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+import zoo
 from zoo.cli import completion
-from zoo.errors import InputError
+from zoo.errors import InputError, suggestion
 
 if TYPE_CHECKING:
     from zoo.graphs.graph import Graph
@@ -135,6 +136,14 @@ def size(text: str | None) -> int | tuple[int, int] | None:
         value = f"{text!r:.200}"
         raise InputError(f"--input-size: expected a number such as 224, or 240x320, got {value}")
     return (int(height), int(width)) if separator else int(height)
+
+
+def unmatched(pattern: str) -> str:
+    """Return the message for a pattern of names that no model matches."""
+    is_name = not set(pattern) & set("*?[")
+    hint = suggestion(pattern, zoo.list_models()) if is_name else ""
+    hint = hint or " 'zoo list' shows them all."
+    return f"no model matches {pattern!r}.{hint}"
 
 
 def origin(graph: Graph) -> str:

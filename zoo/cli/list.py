@@ -11,7 +11,7 @@ import click
 import zoo
 from zoo.api import listing
 from zoo.cli import completion
-from zoo.cli.common import SETTINGS, Format, format_option
+from zoo.cli.common import SETTINGS, Format, format_option, unmatched
 from zoo.cli.terminal import fail, out, print_json
 from zoo.errors import suggestion
 
@@ -48,7 +48,7 @@ def list_models(pattern: str | None, source: str | None, output_format: Format) 
 
     names = zoo.list_models(pattern)
     if pattern is not None and not names:
-        fail(f"no model matches {pattern!r}; 'zoo list' shows them all")
+        fail(unmatched(pattern))
     entries = listing.entries()
     rows = [entries[name] for name in names]
     if source is not None:

@@ -20,11 +20,12 @@ from zoo.cli.common import (
     options,
     seed_option,
     size_options,
+    unmatched,
 )
 from zoo.cli.progress import progress
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import check_writable, err, escape, fail, out, print_json
-from zoo.errors import InputError, suggestion
+from zoo.errors import InputError
 
 
 @click.command(
@@ -160,8 +161,7 @@ def _verify_all(
 
     names = zoo.list_models(pattern)
     if not names:
-        hint = suggestion(pattern, zoo.list_models()) or " 'zoo list' shows them all."
-        fail(f"no model that zoo ships matches {pattern!r}.{hint}")
+        fail(unmatched(pattern or "*"))
     if folder and folder.suffix in (".json", ".html"):
         raise InputError(f"--output: expected a folder for several reports, got {folder.name!r}")
     reports = []

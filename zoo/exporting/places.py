@@ -27,8 +27,8 @@ def check(path: str | os.PathLike[str], to: str | None) -> tuple[Path, Target]:
     """
     given = arguments.path("path", path, "the path of a file or folder")
     try:
-        place = resolved(given)
-        target = choose(place, to)
+        place = Path(given)
+        target = choose(resolved(place), to)
         _check(place, target)
     except OSError as error:
         raise InputError(f"{given}: cannot be written: {error.strerror or error}") from None
