@@ -220,6 +220,13 @@ _CHANGES = (
         "from",
     ),
     (
+        r"^onnx::\w+_\d+$",
+        "the exporter of PyTorch made up this name when it merged a batch norm into a convolution, "
+        "or turned a kernel; keep the names: torch.onnx.export(..., dynamo=False, "
+        "do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE). The program itself "
+        "can be compared with a network: zoo verify FILE.onnx --against NETWORK --weights FILE",
+    ),
+    (
         r"^param_\d+$",
         "this is a name in a program of PaddlePaddle, which does not have the names of layers; "
         "save the state_dict() of the model that it was made from",
