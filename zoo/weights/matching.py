@@ -56,7 +56,32 @@ def matched(
     Raises:
         WeightsError: The file is damaged, or its names are those of no network, or of another.
     """
-    opened = readers.read(path, entry)
+    return matched_arrays(path, readers.read(path, entry), table, network, chosen, own, head)
+
+
+def matched_arrays(
+    path: Path,
+    opened: readers.Opened,
+    table: sources.Source | None,
+    network: str | Graph | None,
+    chosen: Chosen,
+    own: Sequence[sources.Source],
+    head: str | None = None,
+) -> tuple[Checkpoint, list[sources.Source], list[str]]:
+    """Find the parameters of a network among the arrays of a file, as :func:`matched` does.
+
+    Args:
+        path: The file, for messages.
+        opened: Its arrays.
+        table: As for :func:`matched`, as are the others.
+        network: The network.
+        chosen: The options to build it with.
+        own: The names that zoo's own models have.
+        head: Whether the network gets a new classifier.
+
+    Raises:
+        WeightsError: The names are those of no network, or of another.
+    """
     found = _found(path, opened, table, network, own)
     notes = [f"under {' and '.join(opened.keys)}"] if opened.keys else []
     notes += [f"without {found.view.removed}"] if found.view.removed else []

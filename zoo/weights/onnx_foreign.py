@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored, reporting_damage
 from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor, integers, mapped
@@ -19,9 +21,11 @@ from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor, integers,
 _KIND = "an ONNX model"
 #: In ONNX' messages: the numbers of the fields that are read.
 _GRAPH, _OPERATIONS = 7, 8
-_NODES, _TENSORS = 1, 5
-_INPUTS, _OUTPUTS, _OP, _ATTRIBUTES = 1, 2, 4, 5
+_NODES, _TENSORS, _GIVEN, _RETURNED = 1, 5, 11, 12
+_INPUTS, _OUTPUTS, _NAME, _OP, _ATTRIBUTES = 1, 2, 3, 4, 5
 _ATTRIBUTE, _FLOAT, _INTEGER, _TENSOR, _INTEGERS = 1, 2, 3, 5, 8
+
+_MAX_AXES = 16
 
 #: Operation -> the positions of the inputs that are its parameters.
 PARAMETERS: Mapping[str, tuple[int, ...]] = {
@@ -31,13 +35,13 @@ PARAMETERS: Mapping[str, tuple[int, ...]] = {
     "BatchNormalization": (1, 2, 3, 4),
     "LayerNormalization": (1, 2),
 }
-_ONE = (b"", b"\x00\x00\x80?")  # the float 1, which is also what is not written
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation of a program, as far as the layout of weights depends on it."""
+    """An operation of a program: its name, what it reads and computes, and its attributes."""
 
+    name: str
     op: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -48,9 +52,38 @@ class Operation:
         value = self.attributes.get(name, {}).get(_INTEGER, 0)
         return value if isinstance(value, int) else 0
 
-    def is_one(self, name: str) -> bool:
-        """Tell whether an attribute is 1, as it is if it is not given."""
-        return bytes(self.attributes.get(name, {}).get(_FLOAT, b"")) in _ONE
+    def number(self, name: str, default: float) -> float:
+        """Return an attribute that is a float32."""
+        value = self.attributes.get(name, {}).get(_FLOAT)
+        return default if value is None else float(np.frombuffer(value, "<f4")[0])
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The attributes that are numbers, by name."""
+        return {
+            name: value
+            for name, fields in sorted(self.attributes.items())
+            for value in (
+                self.number(name, 0) if _FLOAT in fields else fields.get(_INTEGER),
+                fields[_INTEGERS],
+            )
+            if value not in (None, [])
+        }
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or an output of a program.
+
+    Attributes:
+        name: Its name.
+        dtype: ONNX' number of its dtype; 0 if it is not stated.
+        shape: Its sizes, None for a free one; None if they are not stated.
+    """
+
+    name: str
+    dtype: int
+    shape: tuple[int | None, ...] | None
 
 
 @dataclass
@@ -59,6 +92,8 @@ class Contents:
 
     operations: list[Operation] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
 
 
 def arrays(path: Path) -> dict[str, Stored]:
@@ -103,6 +138,9 @@ def contents(data: memoryview, folder: Path | None) -> Contents:
             constant = operation.attributes.get("value", {}).get(_TENSOR)
             if operation.op == "Constant" and constant is not None and operation.outputs:
                 _add(found, reader, constant, operation.outputs[0])
+        elif number in (_GIVEN, _RETURNED):
+            values = found.inputs if number == _GIVEN else found.outputs
+            values.append(_value(reader, value))
     return found
 
 
@@ -124,11 +162,9 @@ def weights(found: Contents) -> dict[str, Stored]:
             # Other arrays of numbers matter, too, unless they are a bound or a factor.
             if not is_parameter and (not tensor.shape or tensor.stored.dtype == "int64"):
                 continue
-            if place == 0 and operation.op in ("Gemm", "MatMul"):
-                raise ValueError(f"{shown(name)} is multiplied from the left; it is no kernel")
             kernel = place == 1 and len(tensor.shape) == 2
             if operation.op == "Gemm":
-                if not (operation.is_one("alpha") and operation.is_one("beta")):
+                if operation.number("alpha", 1) != 1 or operation.number("beta", 1) != 1:
                     raise ValueError(f"{shown(name)} is scaled where it is used")
                 transposed ^= kernel and not operation.integer("transB")
             elif operation.op == "MatMul":
@@ -154,19 +190,38 @@ def _add(found: Contents, reader: Reader, message: memoryview, name: str = "") -
 def _operation(reader: Reader, message: memoryview) -> Operation:
     inputs: list[str] = []
     outputs: list[str] = []
-    op = ""
+    name = op = ""
     attributes: dict[str, Mapping[int, Any]] = {}
     for number, value in reader.fields(message):
         if number == _INPUTS:
             inputs.append(reader.text(value))
         elif number == _OUTPUTS:
             outputs.append(reader.text(value))
+        elif number == _NAME:
+            name = reader.text(value)
         elif number == _OP:
             op = reader.text(value)
         elif number == _ATTRIBUTES:
             fields = dict(_fields(reader, value))
             attributes[reader.text(fields.get(_ATTRIBUTE, memoryview(b"")))] = fields
-    return Operation(op, tuple(inputs), tuple(outputs), attributes)
+    return Operation(name, op, tuple(inputs), tuple(outputs), attributes)
+
+
+def _value(reader: Reader, message: memoryview) -> Value:
+    """Decode an input or an output: its name, and of a tensor its dtype and its shape."""
+    stated = dict(reader.fields(message))
+    name = reader.text(stated.get(1, memoryview(b"")))
+    of_tensor = dict(reader.fields(stated.get(2, memoryview(b"")))).get(1, memoryview(b""))
+    described = dict(reader.fields(of_tensor))
+    dtype = described.get(1, 0)
+    if 2 not in described:
+        return Value(name, dtype, None)
+    sizes = [dict(reader.fields(size)).get(1) for _, size in reader.fields(described[2])]
+    if len(sizes) > _MAX_AXES:
+        raise ValueError(f"{shown(name)} has {len(sizes)} axes")
+    # A size of 0 or -1 is how some exporters write a free one.
+    shape = (size if isinstance(size, int) and 0 < size < 2**31 else None for size in sizes)
+    return Value(name, dtype, tuple(shape))
 
 
 def _fields(reader: Reader, message: memoryview) -> Iterator[tuple[int, Any]]:
