@@ -65,7 +65,7 @@ def check(model: ModelProto, title: str) -> None:
         WeightsError: It is damaged.
         InputError: It has loops, or values that are too large.
     """
-    with reporting_damage(Path(title), "an ONNX model"):
+    with reporting_damage(title, "an ONNX model"):
         for graph in _graphs(model):
             for node in graph:
                 if node.op_type in _LOOPS:

@@ -57,8 +57,8 @@ def read(path: Path) -> Checkpoint:
     texts = contents.texts
     if len({*metadata.KEYS, WEIGHTS_DIGEST} & texts.keys()) < 3:  # one may be damaged
         raise WeightsError(
-            f"{path}: it states a network as zoo's files do, but in part: it is damaged, or another "
-            "program changed it"
+            f"{path}: it states a network as zoo's files do, but only in part: the file is damaged, "
+            "or another program changed it"
         )
 
     def verify() -> None:

@@ -86,9 +86,8 @@ def check_input(given: Input, graph: Graph, title: str) -> None:
     """
     channels, *size = graph.input_shape
     if given.channels not in (None, channels) or given.size not in (None, tuple(size)):
-        raise InputError(
-            f"{title}: its input is {given.declared}, that of {graph.name} {text_of(graph.input_shape)}"
-        )
+        own = text_of(graph.input_shape)
+        raise InputError(f"{title}: its input is {given.declared}, that of {graph.name} is {own}")
 
 
 def outputs_of(contents: Contents, graph: Graph, title: str) -> tuple[dict[str, str], str]:
@@ -106,7 +105,8 @@ def outputs_of(contents: Contents, graph: Graph, title: str) -> tuple[dict[str, 
         return {name: name for name in wanted}, "by name"
     if len(names) < len(wanted):
         raise InputError(
-            f"{title}: it has {_counted(names)}, {graph.name} has {_counted(wanted)}; leave out --aux"
+            f"{title}: it has {_counted(names)}, {graph.name} has {_counted(wanted)}; compare "
+            "without auxiliary heads"
         )
     return dict(zip(wanted, names, strict=False)), "by position"
 

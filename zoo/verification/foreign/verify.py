@@ -144,8 +144,8 @@ def compare(
         reference.update(ops.steps(graph, x, filled.weights))
     if not all(np.isfinite(value).all() for value in reference.values()):
         raise InputError(
-            f"{title}: with its weights, values of {graph.name} are not finite, so there is nothing "
-            "to compare with"
+            f"{title}: with its weights, values of {graph.name} are not finite, so there is "
+            "nothing to compare with"
         )
     if tolerance is None:
         inherent = rounding(graph, x, filled.weights, reference)
