@@ -55,6 +55,7 @@ def check(
     with reporting_damage(title, "an ONNX model"):
         contents = onnx_foreign.contents(memoryview(model.SerializeToString()), None)
     given = interface.input_of(contents, title)
+    interface.check_input(given, graph, title)
     if given.batch not in (None, len(x)):
         raise InputError(f"{title} takes {given.batch} examples at once, x has {len(x)}")
     chosen = options.checked(**graph.options)

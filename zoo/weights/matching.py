@@ -168,7 +168,7 @@ def _having(
         if isinstance(network, str) or table.name != counts.OWN:
             name = network if isinstance(network, str) else network.name
             if name in table.networks:
-                yield table, name
+                yield table, name if name in shipped() else network
         elif network.name in shipped() and graphs.graph(network.name).document == network.document:
             yield table, network.name
         else:

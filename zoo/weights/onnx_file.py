@@ -57,7 +57,7 @@ def read(path: Path) -> Checkpoint:
     texts = contents.texts
     if len({*metadata.KEYS, WEIGHTS_DIGEST} & texts.keys()) < 3:  # one may be damaged
         raise WeightsError(
-            f"{path}: it states a network as zoo's files do, but only in part: the file is damaged, "
+            f"{path}: it states a network as zoo's files do, but only in part: it is damaged, "
             "or another program changed it"
         )
 

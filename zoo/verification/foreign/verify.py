@@ -89,6 +89,7 @@ def verify_file(
     given = interface.input_of(contents, str(file))
     requested = options.checked(aux, num_classes, in_channels, input_size)
     graph = _graph(against, given, requested, contents)
+    interface.check_input(given, graph, str(file))
     table = weights.read_names(Path(names)) if isinstance(names, str | os.PathLike) else names
     progress("Reading the weights")
     if weights_from is None:
@@ -132,10 +133,9 @@ def compare(
         tolerance: The largest error of equal values; by default as in ``zoo verify``.
 
     Raises:
-        InputError: The program has no such input or outputs, or values are not finite.
+        InputError: The program lacks outputs, or values are not finite.
     """
     graph = filled.graph
-    interface.check_input(given, graph, title)
     names, how = interface.outputs_of(contents, graph, title)
     outputs, found = run(given, given.native(x))
     progress("Computing the NumPy reference in float64")
