@@ -17,8 +17,10 @@ from zoo.paddle.modules import constant
 from zoo.paddle.run import named_modules, own_weights, to_input, to_numpy
 
 
-def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> paddle.Tensor:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+def cross_entropy(
+    logits: paddle.Tensor, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+) -> paddle.Tensor:
+    """Return the mean cross-entropy; see :meth:`zoo.backend.base.Backend.cross_entropy`."""
     # Not Paddle's own, whose softmax clips logits to at most 64 below the largest.
     if isinstance(logits, np.ndarray):  # of zoo.predict
         logits = paddle.to_tensor(logits)
@@ -28,6 +30,9 @@ def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> pa
     shifted = logits - logits.max(-1, keepdim=True).detach()
     valid = (numbers >= 0) & (numbers < logits.shape[-1])  # Paddle does not check the index
     selected = paddle.take_along_axis(shifted, paddle.where(valid, numbers, 0 * numbers), -1)
+    if smoothing:
+        kept, rest = constant(1 - smoothing, logits), constant(smoothing, logits)
+        selected = kept * selected + rest * shifted.mean(-1, keepdim=True)
     losses = shifted.exp().sum(-1, keepdim=True).log() - selected
     mean = losses.mean() * constant(weight, logits)
     return paddle.where(valid.all(), mean, constant(float("nan"), logits))
@@ -52,7 +57,7 @@ def gradients(
         for name, tensor in parameters.tensors(model).items()
         if not tensor.handle.stop_gradient
     }
-    with _training(model):
+    with training(model):
         handles = [tensor.handle for tensor in trainable.values()]
         value, input_gradient, grads = _differentiate(model, x, loss, handles)
     by_name = {
@@ -69,7 +74,7 @@ def differentiate(
     # Paddle keeps the running statistics of batch norms among the parameters.
     statistics = [(v, v.clone()) for v in model.state_dict().values() if v.stop_gradient]
     layers = named_modules(model)
-    with _training(model):
+    with training(model):
         for name in dropouts:
             layers[name].training = False
         try:
@@ -95,6 +100,18 @@ def optimizer(model: nn.Layer, rule: str, settings: Mapping[str, float]) -> Any:
     return paddle.optimizer.Adam(lr, *betas, settings["eps"], parameters=trained)
 
 
+@contextmanager
+def training(model: nn.Layer) -> Iterator[None]:
+    """Put every layer in training mode, and restore their modes afterwards."""
+    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+    model.train()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
 def _differentiate(
     model: nn.Layer, x: Array, loss: Callable[[Any], paddle.Tensor], trainable: list[paddle.Tensor]
 ) -> tuple[float, Array, list[Array]]:
@@ -110,15 +127,3 @@ def _differentiate(
         for grad, variable in zip(grads, inputs, strict=True)
     )
     return float(value), input_gradient, parameter_grads
-
-
-@contextmanager
-def _training(model: nn.Layer) -> Iterator[None]:
-    """Put every layer in training mode, and restore their modes afterwards."""
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    model.train()
-    try:
-        yield
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
