@@ -87,8 +87,7 @@ class RuleOptimizer(Optimizer):
         super().__init__(float(rule.lr), parameters)
         self.rule, self.steps = rule, 0
         self.slots = {
-            slot: {p.name: paddle.zeros(p.shape, p.dtype).to(p.place) for p in parameters}
-            for slot in rule.slots
+            slot: {p.name: paddle.zeros_like(p) for p in parameters} for slot in rule.slots
         }
         self._updated, self._decays = parameters, dict(decays)
 
@@ -186,6 +185,8 @@ def _own(
         case "sgd" if not rule.momentum and decay is not None:
             return SGD(lr, weights, decay or None)
         case "sgd" if rule.momentum and single:
+            if decay is not None:
+                return Momentum(lr, rule.momentum, weights, rule.nesterov, decay)
             groups: dict[float, list[Any]] = {}
             for name, weight in trained.items():
                 groups.setdefault(float(decays[name]), []).append(weight)

@@ -57,7 +57,7 @@ def gradients(
         for name, tensor in parameters.tensors(model).items()
         if not tensor.handle.stop_gradient
     }
-    with training(model):
+    with _training(model):
         handles = [tensor.handle for tensor in trainable.values()]
         value, input_gradient, grads = _differentiate(model, x, loss, handles)
     by_name = {
@@ -74,7 +74,7 @@ def differentiate(
     # Paddle keeps the running statistics of batch norms among the parameters.
     statistics = [(v, v.clone()) for v in model.state_dict().values() if v.stop_gradient]
     layers = named_modules(model)
-    with training(model):
+    with _training(model):
         for name in dropouts:
             layers[name].training = False
         try:
@@ -100,18 +100,6 @@ def optimizer(model: nn.Layer, rule: str, settings: Mapping[str, float]) -> Any:
     return paddle.optimizer.Adam(lr, *betas, settings["eps"], parameters=trained)
 
 
-@contextmanager
-def training(model: nn.Layer) -> Iterator[None]:
-    """Put every layer in training mode, and restore their modes afterwards."""
-    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
-    model.train()
-    try:
-        yield
-    finally:
-        for layer, mode in modes:
-            layer.training = mode
-
-
 def _differentiate(
     model: nn.Layer, x: Array, loss: Callable[[Any], paddle.Tensor], trainable: list[paddle.Tensor]
 ) -> tuple[float, Array, list[Array]]:
@@ -127,3 +115,15 @@ def _differentiate(
         for grad, variable in zip(grads, inputs, strict=True)
     )
     return float(value), input_gradient, parameter_grads
+
+
+@contextmanager
+def _training(model: nn.Layer) -> Iterator[None]:
+    """Put every layer in training mode, and restore their modes afterwards."""
+    modes = [(layer, layer.training) for layer in model.sublayers(include_self=True)]
+    model.train()
+    try:
+        yield
+    finally:
+        for layer, mode in modes:
+            layer.training = mode

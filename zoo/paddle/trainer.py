@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from zoo.backend.training import EMA, LossScale, Part, Plan, Trainer
 from zoo.errors import BackendError
 from zoo.paddle import optimizers
 from zoo.paddle.run import named_modules
-from zoo.paddle.train import training
 
 
 class PaddleTrainer(Trainer):
@@ -37,7 +36,8 @@ class PaddleTrainer(Trainer):
         self._place, self._dtype = example.place, example.dtype
         layers = named_modules(model)
         self._dropouts = {name: layers[name] for name in self.dropouts}
-        self._fixed = [*self._dropouts.values(), *(layers[name] for name in self.frozen_norms)]
+        fixed = {layers[name] for name in (*self.dropouts, *self.frozen_norms)}
+        self._modes = [(each, each not in fixed) for each in model.sublayers(include_self=True)]
         self._values = values if plan.ema is not None else {}
         self._averages = {n: t.handle.detach().clone() for n, t in self._values.items()}
 
@@ -46,9 +46,7 @@ class PaddleTrainer(Trainer):
         self.optimizer.clear_grad(set_to_zero=False)  # otherwise zeros are written and added to
         examples = sum(len(part.labels) for part in parts)
         total = paddle.zeros([], self._dtype)
-        with training(self.model):
-            for layer in self._fixed:
-                layer.training = False
+        with self._training():
             for part in parts:
                 loss = self._loss(part) * (len(part.labels) / examples)
                 scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
@@ -76,6 +74,19 @@ class PaddleTrainer(Trainer):
     def set_state(self, arrays: Mapping[str, Any], steps: int) -> None:
         super().set_state(arrays, steps)
         optimizers.set_steps(self.optimizer, self.plan.rule, steps)
+
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        """Put every layer in the mode in which it is trained, and restore it afterwards."""
+        # Only where it differs, because Paddle's layers take long to set an attribute.
+        changed = [(each, mode) for each, mode in self._modes if each.training != mode]
+        for layer, mode in changed:
+            layer.training = mode
+        try:
+            yield
+        finally:
+            for layer, mode in changed:
+                layer.training = not mode
 
     def _loss(self, part: Part) -> paddle.Tensor:
         x, labels = self._to_tensor(part.x), paddle.to_tensor(part.labels, place=self._place)
