@@ -21,6 +21,7 @@ _HOMES = {
     "extractor": "zoo.api.running",
     "features": "zoo.api.running",
     "get_weights": "zoo.api.models",
+    "curves": "zoo.views.curves.draw",
     "diff": "zoo.views.difference.diff",
     "draw": "zoo.views.drawing.draw",
     "graph": "zoo.language.graphs",
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
     from zoo.training.train import resume as resume
     from zoo.training.train import train as train
     from zoo.verification.verify import verify as verify
+    from zoo.views.curves.draw import curves as curves
     from zoo.views.difference.diff import Difference as Difference
     from zoo.views.difference.diff import diff as diff
     from zoo.views.drawing.draw import Drawing as Drawing

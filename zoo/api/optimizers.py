@@ -65,9 +65,19 @@ def optimizer(
         <class 'torch.optim.sgd.SGD'>
     """
     backend, inner, _ = find_built(model)
-    given: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "beta1": beta1, "beta2": beta2}
-    given |= {"alpha": alpha, "eps": eps, "weight_decay": weight_decay, "decay": decay}
-    return backend.optimizer(inner, rule(name, lr, **given))
+    chosen = rule(
+        name,
+        lr,
+        momentum=momentum,
+        nesterov=nesterov,
+        beta1=beta1,
+        beta2=beta2,
+        alpha=alpha,
+        eps=eps,
+        weight_decay=weight_decay,
+        decay=decay,
+    )
+    return backend.optimizer(inner, chosen)
 
 
 def rule(name: str, lr: float, **settings: Any) -> Rule:

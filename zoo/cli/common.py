@@ -117,11 +117,16 @@ def options(
         "aux": aux,
         "num_classes": num_classes,
         "in_channels": in_channels,
-        "input_size": _size(input_size),
+        "input_size": size(input_size),
     }
 
 
-def _size(text: str | None) -> int | tuple[int, int] | None:
+def size(text: str | None) -> int | tuple[int, int] | None:
+    """Read the size of an input, such as 224 or 240x320.
+
+    Raises:
+        InputError: It is none.
+    """
     if text is None:
         return None
     height, separator, width = text.lower().partition("x")

@@ -36,6 +36,10 @@ COMMANDS = {
         "Write a model as a program that runs without zoo, and compare it with the model.",
     ),
     "convert": ("zoo.cli.convert:convert", "Convert weights to another file format."),
+    "train": (
+        "zoo.cli.train:train",
+        "Train a model, the same way in each framework, or resume a run in any of them.",
+    ),
     "data": ("zoo.cli.data:data", "List the datasets that zoo knows, or the classes of one."),
 }
 

@@ -60,6 +60,7 @@ class Epoch:
         best: Whether top-1 is better than in every epoch before.
         seconds: How long it took, evaluation included, since the run was started or resumed.
         images_per_second: Of its steps, data included.
+        damaged: How many of its images could not be read, and were replaced by others.
     """
 
     epoch: int
@@ -72,6 +73,7 @@ class Epoch:
     best: bool
     seconds: float
     images_per_second: float
+    damaged: int
 
 
 Event = Step | Evaluating | Epoch

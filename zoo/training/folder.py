@@ -54,7 +54,7 @@ class Folder:
                     f"{path}: there is a run; resume it (zoo train --resume {path}), or choose "
                     "another folder"
                 )
-            write_text(path / RECIPE, recipe.text())
+            folder.write_recipe(recipe)
             yield folder
 
     @classmethod
@@ -83,6 +83,10 @@ class Folder:
         finally:
             if self._metrics is not None:
                 self._metrics.close()
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe, or what it has become."""
+        write_text(self.path / RECIPE, recipe.text())
 
     def checkpoints(self) -> list[Path]:
         """Return the checkpoints by their steps, the last one last."""
@@ -124,20 +128,22 @@ class Folder:
         if self._metrics is not None:
             self._metrics.flush()
 
-    def metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of the metrics, but for one that was not completed.
-
-        Raises:
-            InputError: Another line is none.
-        """
-        path = self.path / METRICS
-        lines = path.read_text("utf-8").split("\n") if path.is_file() else [""]
-        try:
-            return [dict(json.loads(line)) for line in lines[:-1]]
-        except (ValueError, TypeError, RecursionError):
-            raise InputError(f"{path}: a line is not the JSON that zoo wrote") from None
-
     def forget(self, step: int) -> None:
         """Remove the lines of metrics of later steps than the number that were made."""
-        kept = [line for line in self.metrics() if line.get("step", 0) <= step]
+        kept = [line for line in read_metrics(self.path / METRICS) if line.get("step", 0) <= step]
         write_text(self.path / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file of metrics, but for one that was not completed.
+
+    Raises:
+        InputError: Another line is none.
+    """
+    try:
+        lines = path.read_text("utf-8").split("\n") if path.is_file() else [""]
+        return [dict(json.loads(line)) for line in lines[:-1]]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, RecursionError):
+        raise InputError(f"{path}: a line is not the JSON that zoo wrote") from None

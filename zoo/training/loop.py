@@ -89,11 +89,19 @@ class Loop:
         self.graph = backend.known_graph(model)
         _check_classes(self.graph, data)
         size = recipe.batch_size
+        skip = recipe.skip_damaged
         self.train = stream(
-            model, data.train, size, seed=recipe.seed, augmentation=recipe.augmentation
+            model,
+            data.train,
+            size,
+            seed=recipe.seed,
+            augmentation=recipe.augmentation,
+            skip_damaged=skip,
         )
         held_out = min(len(data.validation), max(size, _EVALUATED))
-        self.validation = stream(model, data.validation, held_out, shuffle=False, layout="CHW")
+        self.validation = stream(
+            model, data.validation, held_out, shuffle=False, layout="CHW", skip_damaged=skip
+        )
         self.steps = recipe.epochs * self.train.steps
         self.rate = recipe.learning_rate(self.train.steps)
         self.masks = Masks(
@@ -148,6 +156,9 @@ class Loop:
             InputError: An image or a file cannot be read or written.
         """
         with Interruption() as interruption:
+            if self.folder is not None:
+                start = {"step": self.state.step, "backend": self.state.backend}
+                self.folder.write(start)
             if self.state.step == 0:
                 self._save()
             stopped = self._steps(interruption) or "finished"
@@ -201,6 +212,7 @@ class Loop:
         self.state.step = number + 1
         self.state.loss_sum += loss
         self._clock.images += len(batch.labels)
+        self._clock.damaged += len(batch.damaged)
         step = Step(
             number + 1,
             self.steps,
@@ -236,6 +248,7 @@ class Loop:
             best,
             self._clock.seconds,
             rate,
+            self._clock.damaged,
         )
         self.state.loss_sum = 0.0
         self.completed.append(epoch)
@@ -305,6 +318,7 @@ class _Clock:
 
     start: float = field(default_factory=time.perf_counter)
     images: int = 0
+    damaged: int = 0
 
     @property
     def seconds(self) -> float:

@@ -66,49 +66,82 @@ class Recipe(Record):
 
     format = Field(exactly(FORMAT, f"{FORMAT}, the format that this version of zoo reads"), FORMAT)
 
-    model = Field(TEXT, doc="a name from 'zoo list', or the path of a YAML file")
-    data = Field(TEXT, doc="a dataset from 'zoo data', a folder of images by class or an .npz")
-    aux = Field(PLAIN_BOOLEAN, False, doc="whether the auxiliary heads are trained, too")
-    in_channels = Field(Nullable(PLAIN_COUNT), None, doc="channels of the input")
-    input_size = Field(Nullable(PLAIN_SIZE), None, doc="pixels of the input")
-    weights = Field(Nullable(TEXT), None, doc="a file or a source of weights to start from")
-    head = Field(Nullable(_NEW), None, doc="'new' for a new classifier")
-    init = Field(TEXT, "he_uniform", doc="initializer of the weights")
+    model = Field(TEXT, doc="name from 'zoo list', or path of a YAML file")
+    data = Field(TEXT, doc="dataset from 'zoo data', folder of images by class, or .npz file")
+    aux = Field(PLAIN_BOOLEAN, False, doc="whether to train the auxiliary heads, too")
+    in_channels = Field(Nullable(PLAIN_COUNT), None, doc="number of channels of the input")
+    input_size = Field(Nullable(PLAIN_SIZE), None, doc="size of the input in pixels")
+    weights = Field(Nullable(TEXT), None, doc="file or source of the weights to start from")
+    head = Field(
+        Nullable(_NEW), None, doc="'new' for a new classifier instead of that of the weights"
+    )
+    init = Field(TEXT, "he_uniform", doc="initializer of new weights")
     dtype = Field(one_of("float32", "float64"), "float32", doc="dtype of the weights")
 
-    epochs = Field(PLAIN_COUNT, doc="how often each image is seen")
-    batch_size = Field(PLAIN_COUNT, 64, doc="images in a step")
-    accumulate = Field(PLAIN_COUNT, 1, doc="parts of a batch, of which one is computed at a time")
+    epochs = Field(PLAIN_COUNT, doc="number of epochs in all")
+    batch_size = Field(PLAIN_COUNT, 64, doc="number of images in a step")
+    accumulate = Field(PLAIN_COUNT, 1, doc="number of parts in which a batch is computed")
     augmentation = Field(one_of(*AUGMENTATIONS), "none", doc="random changes of the images")
-    seed = Field(PLAIN_INTEGER, 0, doc="of weights, orders, augmentation and dropout")
-
-    optimizer = Field(one_of(*RULES), "sgd", doc="the rule of the updates")
-    lr = Field(_number(0, above=True), doc="learning rate")
-    momentum = Field(_number(0, 1), 0.0, doc="of sgd and rmsprop")
-    nesterov = Field(PLAIN_BOOLEAN, False, doc="whether the momentum of sgd is Nesterov's")
-    beta1 = Field(_number(0, 1), 0.9, doc="of adam and adamw")
-    beta2 = Field(_number(0, 1), 0.999, doc="of adam and adamw")
-    alpha = Field(_number(0, 1), 0.99, doc="of rmsprop")
-    eps = Field(_number(0), 1e-8, doc="of adam, adamw and rmsprop")
-    weight_decay = Field(_number(0), 0.0, doc="added to gradients; in adamw, of the weights")
-    decay = Field(one_of(*DECAYS), "all", doc="which weights decay")
-
-    schedule = Field(one_of(*schedules.NAMES), "constant", doc="of the learning rate")
-    warmup = Field(_number(0), 0.0, doc="epochs in which the learning rate rises")
-    milestones = Field(ListOf(PLAIN_COUNT), [], doc="epochs after which it falls, in 'step'")
-    gamma = Field(_number(0, above=True), 0.1, doc="what it is multiplied by then")
-
-    label_smoothing = Field(_number(0, 1), 0.0, doc="the share of a label given to all classes")
-    clip_norm = Field(Nullable(_number(0, above=True)), None, doc="largest norm of the gradients")
-    ema = Field(Nullable(_number(0, 1)), None, doc="how much of moving averages is kept in a step")
-    freeze = Field(ListOf(TEXT), [], doc="patterns of layers that are not trained")
-    precision = Field(one_of(*PRECISIONS), "full", doc="what most operations are computed in")
-    compile = Field(PLAIN_BOOLEAN, False, doc="whether PyTorch's step is compiled")
-    patience = Field(
-        Nullable(PLAIN_COUNT), None, doc="epochs without a better top-1 after which training stops"
+    skip_damaged = Field(PLAIN_BOOLEAN, False, doc="whether to skip images that cannot be read")
+    seed = Field(
+        PLAIN_INTEGER,
+        0,
+        doc="random seed for weights, orders, augmentation and dropout",
     )
-    checkpoint_every = Field(_NATURAL, 0, doc="steps between checkpoints within an epoch; 0: none")
-    keep = Field(PLAIN_COUNT, 2, doc="how many checkpoints are kept, besides the best")
+
+    optimizer = Field(one_of(*RULES), "sgd", doc="update rule")
+    lr = Field(_number(0, above=True), doc="learning rate")
+    momentum = Field(_number(0, 1), 0.0, doc="momentum of sgd and rmsprop")
+    nesterov = Field(PLAIN_BOOLEAN, False, doc="whether the momentum of sgd is Nesterov's")
+    beta1 = Field(_number(0, 1), 0.9, doc="decay of the mean of the gradients in adam and adamw")
+    beta2 = Field(_number(0, 1), 0.999, doc="decay of the mean of their squares in adam and adamw")
+    alpha = Field(_number(0, 1), 0.99, doc="decay of the mean of squared gradients in rmsprop")
+    eps = Field(_number(0), 1e-8, doc="added to the root of that mean in all but sgd")
+    weight_decay = Field(
+        _number(0),
+        0.0,
+        doc="weight decay; decoupled in adamw alone",
+    )
+    decay = Field(
+        one_of(*DECAYS), "all", doc="weights that decay; kernels leaves out biases and norms"
+    )
+
+    schedule = Field(one_of(*schedules.NAMES), "constant", doc="how the learning rate changes")
+    warmup = Field(_number(0), 0.0, doc="number of epochs in which the learning rate rises from 0")
+    milestones = Field(
+        ListOf(PLAIN_COUNT),
+        [],
+        doc="epochs after which 'step' lowers the learning rate",
+    )
+    gamma = Field(_number(0, above=True), 0.1, doc="factor of the schedule 'step'")
+
+    label_smoothing = Field(
+        _number(0, 1), 0.0, doc="share of a label that is spread over all classes"
+    )
+    clip_norm = Field(
+        Nullable(_number(0, above=True)), None, doc="largest norm of all gradients together"
+    )
+    ema = Field(
+        Nullable(_number(0, 1)),
+        None,
+        doc="decay of moving averages of the weights",
+    )
+    freeze = Field(ListOf(TEXT), [], doc="pattern of names of layers that are not trained")
+    precision = Field(
+        one_of(*PRECISIONS), "full", doc="precision of most operations, but not of the weights"
+    )
+    compile = Field(
+        PLAIN_BOOLEAN,
+        False,
+        doc="whether to compile the step, where that is optional",
+    )
+    patience = Field(
+        Nullable(PLAIN_COUNT),
+        None,
+        doc="epochs without a better top-1 after which to stop",
+    )
+    checkpoint_every = Field(_NATURAL, 0, doc="steps between checkpoints within an epoch")
+    keep = Field(PLAIN_COUNT, 2, doc="number of checkpoints to keep besides the best")
 
     def checked(self) -> Self:
         """Return the recipe after checking what fields say together.
@@ -156,29 +189,23 @@ class Recipe(Record):
         return "\n".join(lines) + "\n"
 
 
-def read(path: Path) -> Recipe:
-    """Read a recipe from a YAML file.
-
-    Raises:
-        SpecError: One line with the file, line, path, what was expected, and a suggestion.
-        InputError: Settings do not fit together.
-    """
-    contents = document.read(path)
-    try:
-        return Recipe.read(contents).checked()
-    except Mismatch as mismatch:
-        raise document.error(contents, mismatch.location, str(mismatch)) from None
-
-
-def of(values: Mapping[str, Any]) -> Recipe:
+def of(values: Mapping[str, Any], file: Path | None = None) -> Recipe:
     """Return a recipe of settings by name.
+
+    Args:
+        values: The settings; None counts as not given.
+        file: A YAML file with those that are not among them.
 
     Raises:
         InputError: Names the setting, and what it must be.
+        SpecError: It is one of the file, whose line is named.
     """
+    contents = document.read(file) if file is not None else document.Mapping()
     given = {name: value for name, value in values.items() if value is not None}
     try:
-        return Recipe.read(given).checked()
+        return Recipe.read({**contents, **given}).checked()
     except Mismatch as mismatch:
+        if file is not None and mismatch.location[:1] not in {(name,) for name in given}:
+            raise document.error(contents, mismatch.location, str(mismatch)) from None
         place = ".".join(map(str, mismatch.location))
         raise InputError(f"{place}: {mismatch}" if place else str(mismatch)) from None

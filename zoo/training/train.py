@@ -31,6 +31,7 @@ class Settings(TypedDict, total=False):
     batch_size: int
     accumulate: int
     augmentation: str
+    skip_damaged: bool
     seed: int
     optimizer: str
     momentum: float
@@ -236,12 +237,13 @@ def resume(
                 f"{path}: the run is complete, with {recipe.epochs} epochs; to go on, ask for more"
             )
         opened.forget(loop.state.step)
+        opened.write_recipe(recipe)
         return loop.run()
 
 
 def _check_unchanged(folder: Folder, recipe: Recipe) -> None:
     """Reject a recipe that was changed after the run began: it would not be what happened."""
-    if recipes.read(folder.path / RECIPE).to_dict() != recipe.to_dict():
+    if recipes.of({}, folder.path / RECIPE).to_dict() != recipe.to_dict():
         raise InputError(
             f"{folder.path / RECIPE}: changed since the run began; undo that, or start another run "
             "with it"

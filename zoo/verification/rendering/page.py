@@ -146,33 +146,43 @@ def _render(name: str, **values: Any) -> str:
 
 
 def _environment() -> Any:
+    return environment("zoo.verification.rendering")
+
+
+def environment(*packages: str) -> Any:
+    """Return the environment of Jinja that renders the templates of packages.
+
+    Raises:
+        BackendError: Jinja is not installed.
+    """
     try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
         from markupsafe import Markup  # a dependency of Jinja
     except ImportError as error:
-        raise _missing(error) from error
-    environment = Environment(
-        loader=PackageLoader("zoo.verification.rendering"),
+        raise missing(error) from error
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = figure
+    made.filters["figure"] = figure
     # Allows line breaks at the dots of a path name.
-    environment.filters["breakable"] = lambda name: Markup(".<wbr>").join(name.split("."))
-    return environment
+    made.filters["breakable"] = lambda name: Markup(".<wbr>").join(name.split("."))
+    return made
 
 
 def _plots() -> Any:
     try:
         from zoo.verification.rendering import plots
     except ImportError as error:
-        raise _missing(error) from error
+        raise missing(error) from error
     return plots
 
 
-def _missing(error: ImportError) -> BackendError:
+def missing(error: ImportError) -> BackendError:
+    """Return the error of a page that cannot be made."""
     return BackendError(
         "HTML reports need Jinja and Matplotlib: python -m pip install 'polyzoo[report]' "
         f"(could not import {error.name!r})"

@@ -1,11 +1,7 @@
-"""Plots results as SVG text to embed in a page.
-
-Lines and text use the page's own color, so that they are readable in light and dark mode.
-"""
+"""Plots results as SVG text to embed in a page."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,34 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from zoo.verification import tolerances
+from zoo.verification.rendering.plotting import COLORS, INK, STYLE, STYLES, as_svg
 from zoo.verification.results import Results, Training
 
-#: Line colors of the backends, distinguishable with color blindness (after Okabe and Ito).
-COLORS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
-STYLES = ("-", "--", "-.", ":")  # so that coinciding lines are visible
-_INK = "#010203"  # stands for the page's own color
-_STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "zoo",  # the same results give the same plot
-    "font.size": 10,
-    "text.color": _INK,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.alpha": 0.2,
-    "grid.color": _INK,
-    "legend.frameon": False,
-}
 _FLOOR = 1e-17  # stands for a difference of 0 on a logarithmic scale
 _FULL_WIDTH, _HALF_WIDTH = (11.5, 3.4), (5.6, 3.2)  # inches, of the page
 
 
 def depth(report: Results) -> str:
     """Plot the error of every node, in the order of computation, for each backend."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(_FULL_WIDTH, layout="constrained")
         axes = figure.add_subplot()
         for i, result in enumerate(report.compared):
@@ -56,7 +34,7 @@ def depth(report: Results) -> str:
 
 def losses(training: Training, rule: str, titles: Mapping[str, str]) -> str:
     """Plot the losses of all backends over the steps of a rule; the lines should coincide."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(_HALF_WIDTH, layout="constrained")
         axes = figure.add_subplot()
         for i, (backend, by_rule) in enumerate(training.losses.items()):
@@ -68,7 +46,7 @@ def losses(training: Training, rule: str, titles: Mapping[str, str]) -> str:
 
 def differences(training: Training, rule: str, titles: Mapping[str, str]) -> str:
     """Plot the difference between the weights of every pair of backends after each step."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(_HALF_WIDTH, layout="constrained")
         axes = figure.add_subplot()
         for i, pair in enumerate(training.pairs):
@@ -82,7 +60,7 @@ def differences(training: Training, rule: str, titles: Mapping[str, str]) -> str
 
 def drift(training: Training, titles: Mapping[str, str]) -> str:
     """Plot how far float32 training diverges from float64 training in each backend."""
-    with rc_context(_STYLE):
+    with rc_context(STYLE):
         figure = Figure(_HALF_WIDTH, layout="constrained")
         axes = figure.add_subplot()
         for i, (backend, values) in enumerate(training.drift.items()):
@@ -93,7 +71,7 @@ def drift(training: Training, titles: Mapping[str, str]) -> str:
 
 
 def _tolerance(axes: Any, tolerance: float) -> None:
-    axes.axhline(tolerance, color=_INK, linewidth=1, linestyle=(0, (1, 2)))
+    axes.axhline(tolerance, color=INK, linewidth=1, linestyle=(0, (1, 2)))
     transform = axes.get_yaxis_transform()
     axes.text(0.01, tolerance, "tolerance", transform=transform, va="bottom", fontsize=9)
 
@@ -141,9 +119,4 @@ def _svg(figure: Any, axes: Any, title: str, columns: int = 4) -> str:
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     axes.margins(y=0.1)
     figure.legend(loc="outside lower center", ncols=columns, fontsize=9, handlelength=3)
-    file = io.StringIO()
-    metadata = {"Date": None, "Creator": None, "Title": title}
-    figure.savefig(file, format="svg", transparent=True, metadata=metadata)
-    text = file.getvalue()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
-    return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+    return as_svg(figure, title)

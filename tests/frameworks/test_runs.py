@@ -1,0 +1,355 @@
+"""Training runs: resumed, moved between frameworks, interrupted and killed."""
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from loading import load
+
+import zoo
+from zoo.backend import registry
+from zoo.errors import InputError, TrainingError
+from zoo.training import state as states
+from zoo.training.events import Epoch, Step
+
+pytestmark = pytest.mark.frameworks
+
+SPEC = """
+conv: {op: conv, out_channels: 4, kernel_size: 3, padding: 1, bias: false}
+bn: {op: batch_norm, momentum: 0.3}
+relu: {op: relu}
+pool: {op: max_pool, kernel_size: 2}
+dropped: {op: dropout, rate: 0.2}
+flatten: {op: flatten}
+hidden: {op: linear, out_features: 16}
+act: {op: relu}
+dropout: {op: dropout, rate: 0.3}
+fc: {op: linear, out_features: $num_classes}
+"""
+HEADER = (
+    "options: {num_classes: 10, input_size: 8, in_channels: 1}\noutputs: {logits: {from: fc}}\n"
+)
+OPTIMIZERS = {
+    "sgd": {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-3},
+    "adam": {"optimizer": "adam", "lr": 0.01},
+    "adamw": {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1},
+}
+#: 20 steps in two epochs; the checkpoint is within the second.
+STEPS, STOP = 20, 13
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    path = tmp_path_factory.mktemp("specs") / "digit_net.yaml"
+    layers = textwrap.indent(SPEC.strip(), "  ")
+    path.write_text(f"format: 1\nname: digit_net\n{HEADER}layers:\n{layers}\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """320 digits to train on, and 40 to validate with."""
+    whole = zoo.dataset("digits")
+    return {
+        "x_train": np.stack([whole.train.images[i] for i in range(320)]),
+        "y_train": whole.train.labels[:320],
+        "x_test": np.stack([whole.validation.images[i] for i in range(40)]),
+        "y_test": whole.validation.labels[:40],
+    }
+
+
+def settings(name, **more):
+    common = {"epochs": 2, "lr": 0.1, "batch_size": 32, "schedule": "cosine", "warmup": 0.5}
+    return common | {"label_smoothing": 0.1, "ema": 0.9} | OPTIMIZERS[name] | more
+
+
+def stop(event):
+    return isinstance(event, Step) and event.step == STOP
+
+
+def final(folder):
+    """All that there is at the end of a run."""
+    last = sorted((folder / "checkpoints").iterdir())[-1]
+    saved = states.read(last)
+    arrays = {**saved.weights.arrays, **saved.slots}
+    return saved.state.step, {name: stored.read() for name, stored in arrays.items()}
+
+
+def losses(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+@pytest.fixture(scope="module")
+def runs(spec, digits, tmp_path_factory):
+    """Runs that were stopped at a step, and those that were not, each once."""
+    made = {}
+
+    def run(backend, name, dtype="float64", *, stopped):
+        key = backend, name, dtype, stopped
+        if key not in made:
+            load(backend)
+            folder = tmp_path_factory.mktemp("runs") / "run"
+            model = zoo.build(spec, backend, dtype=dtype)
+            callbacks = [stop] if stopped else []
+            zoo.train(model, digits, output=folder, callbacks=callbacks, **settings(name))
+            made[key] = folder
+        return made[key]
+
+    return run
+
+
+def copied(folder, tmp_path):
+    import shutil
+
+    return shutil.copytree(folder, tmp_path / "copy")
+
+
+def apart(found, expected):
+    """The largest difference, over the largest value of arrays of its kind."""
+    assert found.keys() == expected.keys()
+    largest = {}
+    for name, value in expected.items():
+        kind = name.rpartition("/")[0]
+        largest[kind] = max(largest.get(kind, 0), np.abs(value).max())
+    return max(
+        np.abs(found[name] - value).max() / largest[name.rpartition("/")[0]]
+        for name, value in expected.items()
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_resumed_run_is_bit_for_bit_what_it_would_have_been(
+    dtype, backend, runs, digits, tmp_path
+):
+    folder = copied(runs(backend, "adamw", dtype, stopped=True), tmp_path)
+    step, _ = final(folder)
+    assert step == STOP
+    run = zoo.resume(folder, data=digits)
+    assert (run.step, run.stopped) == (STEPS, "finished")
+    whole = runs(backend, "adamw", dtype, stopped=False)
+    step, arrays = final(folder)
+    expected_step, expected = final(whole)
+    assert step == expected_step == STEPS
+    assert arrays.keys() == expected.keys()
+    assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
+    assert losses(folder) == losses(whole)
+
+
+PAIRS = [
+    (a, b)
+    for a in ("torch", "paddle", "keras", "flax")
+    for b in ("torch", "paddle", "keras", "flax")
+    if a != b
+]
+RING = [("torch", "paddle"), ("paddle", "keras"), ("keras", "flax"), ("flax", "torch")]
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        pytest.param(
+            name, pair, marks=() if (name == "adamw" and pair in RING) else pytest.mark.slow
+        )
+        for name in OPTIMIZERS
+        for pair in PAIRS
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_a_run_goes_on_in_another_framework(name, pair, runs, digits, tmp_path):
+    """As if it had never moved: dropout, schedule, moving averages and all."""
+    first, second = pair
+    load(second)
+    folder = copied(runs(first, name, stopped=True), tmp_path)
+    assert zoo.resume(folder, backend=second, data=digits).step == STEPS
+    _, arrays = final(folder)
+    _, expected = final(runs(first, name, stopped=False))
+    assert apart(arrays, expected) <= 1e-10
+    assert losses(folder) == pytest.approx(losses(runs(first, name, stopped=False)), rel=1e-10)
+
+
+def test_a_checkpoint_is_read_and_written_by_every_framework_without_loss(
+    spec, digits, runs, tmp_path
+):
+    """Once around, bit for bit."""
+    folder = runs("torch", "adamw", stopped=True)
+    _, expected = final(folder)
+    saved = states.read(sorted((folder / "checkpoints").iterdir())[-1])
+    from zoo.backend.training import Plan, Rule
+
+    arrays = expected
+    plan = Plan(Rule("adamw", 0.01, weight_decay=0.1), ema=0.9)
+    for backend in ("paddle", "keras", "flax", "torch"):
+        load(backend)
+        module = registry.load(backend)
+        model = zoo.build(spec, backend, dtype="float64", seed=5)
+        trainer = module.trainer(model, plan)
+        module.set_weights(model, {n: a for n, a in arrays.items() if "/" not in n})
+        trainer.set_state({n: a for n, a in arrays.items() if "/" in n}, saved.state.updates)
+        arrays = {**module.get_weights(model), **trainer.get_state()}
+        assert arrays.keys() == expected.keys()
+        assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
+
+
+def test_the_framework_of_a_run_can_be_read_as_weights(backend, runs, digits):
+    """A checkpoint is a file of weights, and of its moving averages."""
+    folder = runs(backend, "adamw", stopped=True)
+    last = sorted((folder / "checkpoints").iterdir())[-1]
+    _, arrays = final(folder)
+    loaded = zoo.get_weights(zoo.load(last, backend))
+    averages = zoo.get_weights(zoo.load(last, backend, entry="ema"))
+    for name, value in loaded.items():
+        assert np.array_equal(value, arrays[name])
+        assert np.array_equal(averages[name], arrays[f"ema/{name}"])
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_the_node(backend, spec, digits, tmp_path):
+    load(backend)
+    model = zoo.build(spec, backend)
+    before = zoo.get_weights(model)
+    broken = {**before, "hidden.weight": np.full_like(before["hidden.weight"], 3e38)}
+    zoo.set_weights(model, broken)
+    with pytest.raises(TrainingError, match=r"step 1 .*hidden is the first node"):
+        zoo.train(model, digits, epochs=1, lr=0.1, batch_size=32)
+    after = zoo.get_weights(model)
+    assert all(np.array_equal(after[n], broken[n]) for n in broken if "running" not in n)
+
+
+def test_a_run_that_is_interrupted_saves_and_goes_on(runs, digits, spec, tmp_path):
+    """SIGTERM lets the step end; what follows is what would have followed."""
+    load("torch")
+    model = zoo.build(spec, "torch", dtype="float64")
+
+    def interrupt(event):
+        if isinstance(event, Step) and event.step == 7:
+            signal.raise_signal(signal.SIGTERM)
+
+    folder = tmp_path / "run"
+    run = zoo.train(model, digits, output=folder, callbacks=[interrupt], **settings("adamw"))
+    assert (run.step, run.stopped) == (7, "SIGTERM")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    zoo.resume(folder, data=digits)
+    _, arrays = final(folder)
+    _, expected = final(runs("torch", "adamw", stopped=False))
+    assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
+
+
+KILLED = """
+import os, sys, signal
+import numpy as np
+import zoo
+from zoo.training.events import Step
+
+folder, spec, data, die = sys.argv[1:]
+step = int(die)
+def kill(event):
+    if isinstance(event, Step) and event.step >= step:
+        os.kill(os.getpid(), signal.SIGKILL)
+callbacks = [kill] if step else []
+if os.path.isdir(os.path.join(folder, "checkpoints")):
+    zoo.resume(folder, data=data, callbacks=callbacks)
+else:
+    model = zoo.build(spec, "torch", dtype="float64")
+    zoo.train(model, data, output=folder, callbacks=callbacks, checkpoint_every=3, **SETTINGS)
+"""
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_run_that_is_killed_loses_nothing(times, spec, digits, runs, tmp_path):
+    """At random steps, as often as it takes."""
+    load("torch")
+    data = tmp_path / "digits.npz"
+    np.savez(data, **digits)
+    script = tmp_path / "run.py"
+    script.write_text(KILLED.replace("SETTINGS", repr(settings("adamw"))))
+    generator = np.random.default_rng(times)
+    expected = None
+    for attempt in range(-(-times // 4)):
+        folder = tmp_path / f"run{attempt}"
+        deaths = sorted(generator.choice(np.arange(1, STEPS), 4 if times > 4 else times, False))
+        for die in (*deaths, 0):
+            done = subprocess.run(
+                [sys.executable, script, folder, spec, data, str(die)], capture_output=True
+            )
+            assert done.returncode == (-signal.SIGKILL if die else 0), done.stderr.decode()[-500:]
+        _, arrays = final(folder)
+        expected = expected or final(runs("torch", "adamw", stopped=False))[1]
+        assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
+        assert losses(folder) == losses(runs("torch", "adamw", stopped=False))
+
+
+def test_only_one_process_works_in_a_folder(spec, digits, tmp_path):
+    load("torch")
+    folder = tmp_path / "run"
+    seen = []
+
+    def again(event):
+        if isinstance(event, Step) and event.step == 2:
+            with pytest.raises(InputError, match="another process is training"):
+                zoo.resume(folder, data=digits)
+            seen.append(event)
+
+    model = zoo.build(spec, "torch")
+    zoo.train(model, digits, epochs=1, lr=0.1, output=folder, callbacks=[again])
+    assert seen
+
+
+def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
+    load("torch")
+    model = zoo.build(spec, "torch")
+    with pytest.raises(InputError, match="has 10 classes and the model 7"):
+        zoo.train(zoo.build(spec, "torch", num_classes=7), digits, epochs=1, lr=0.1)
+    with pytest.raises(InputError, match="batch_size must be from 1 to 320"):
+        zoo.train(model, digits, epochs=1, lr=0.1, batch_size=400)
+    with pytest.raises(InputError, match="epochs: expected an integer of at least 1"):
+        zoo.train(model, digits, epochs=0, lr=0.1)
+    with pytest.raises(InputError, match="sgd has no beta1"):
+        zoo.train(model, digits, epochs=1, lr=0.1, beta1=0.5)
+    with pytest.raises(zoo.UnknownNameError, match=r"'hiden'.*Did you mean 'hidden'"):
+        zoo.train(model, digits, epochs=1, lr=0.1, freeze=["hiden"])
+    folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
+    others = {**digits, "x_train": digits["x_train"][::-1]}
+    with pytest.raises(InputError, match="not those that the run was trained on"):
+        zoo.resume(folder, data=others)
+    with pytest.raises(InputError, match="there is a run"):
+        zoo.train(model, digits, epochs=1, lr=0.1, output=folder)
+    recipe = folder / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("0.01", "0.02"))
+    with pytest.raises(InputError, match="changed since the run began"):
+        zoo.resume(folder, data=digits)
+
+
+def test_frozen_layers_stay_and_others_are_trained(backend, spec, digits):
+    load(backend)
+    model = zoo.build(spec, backend)
+    before = zoo.get_weights(model)
+    zoo.train(model, digits, epochs=1, lr=0.1, batch_size=160, freeze=["conv", "b*"])
+    after = zoo.get_weights(model)
+    same = {name for name in before if np.array_equal(before[name], after[name])}
+    assert same == {name for name in before if name.startswith(("conv.", "bn."))}
+
+
+def test_epochs_report_what_the_model_does(spec, digits):
+    """The validation is that of zoo.predict on the whole set."""
+    load("torch")
+    model = zoo.build(spec, "torch")
+    seen = []
+    run = zoo.train(model, digits, epochs=2, lr=0.05, batch_size=32, callbacks=[seen.append])
+    epochs = [event for event in seen if isinstance(event, Epoch)]
+    assert run.epochs == tuple(epochs)
+    x = zoo.preprocess(list(digits["x_test"]), model)
+    logits = zoo.predict(model, x).astype(np.float64)
+    right = logits.argmax(1) == digits["y_test"]
+    assert epochs[-1].validation.top1 == right.mean()
+    top5 = (np.argsort(-logits, 1)[:, :5] == digits["y_test"][:, None]).any(1)
+    assert epochs[-1].validation.top5 == top5.mean()
+    for number, share in enumerate(epochs[-1].validation.classes):
+        of = right[digits["y_test"] == number]
+        assert share == (of.mean() if len(of) else None)
+    steps = [event for event in seen if isinstance(event, Step)]
+    assert [event.step for event in steps] == list(range(1, 21))
+    assert epochs[0].train_loss == pytest.approx(np.mean([e.loss for e in steps[:10]]))

@@ -1,0 +1,66 @@
+"""What the metrics of a run say, as series to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import InputError
+from zoo.training import recipe as recipes
+from zoo.training.folder import METRICS, RECIPE, read_metrics
+from zoo.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The metrics of a run.
+
+    Attributes:
+        name: The name of its folder.
+        recipe: Its recipe.
+        backends: Step from which on a framework trained it -> its name.
+        steps: Steps in an epoch; 0 if none was completed.
+        losses: (step, loss, learning rate) of each step.
+        epochs: The lines of the epochs.
+    """
+
+    name: str
+    recipe: Recipe
+    backends: Mapping[int, str]
+    steps: int
+    losses: tuple[tuple[int, float, float], ...]
+    epochs: tuple[Mapping[str, Any], ...]
+
+    @property
+    def best(self) -> Mapping[str, Any] | None:
+        """The epoch with the best top-1."""
+        found = [epoch for epoch in self.epochs if epoch["best"]]
+        return found[-1] if found else None
+
+
+def read(folder: Path) -> Metrics:
+    """Read the metrics of a run.
+
+    Raises:
+        InputError: There is no run, or its metrics cannot be read.
+    """
+    if not (folder / RECIPE).is_file():
+        raise InputError(f"{folder}: no folder of a training run: it has no {RECIPE}")
+    recipe = recipes.of({}, folder / RECIPE)
+    lines = read_metrics(folder / METRICS)
+    try:
+        losses = tuple(
+            (int(line["step"]), float(line["loss"]), float(line["lr"]))
+            for line in lines
+            if "loss" in line
+        )
+        epochs = tuple(line for line in lines if "validation" in line)
+        for epoch in epochs:
+            float(epoch["validation"]["top1"]), float(epoch["train_loss"]), bool(epoch["best"])
+        backends = {int(line["step"]): str(line["backend"]) for line in lines if "backend" in line}
+        steps = int(epochs[0]["step"]) // int(epochs[0]["epoch"]) if epochs else 0
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        raise InputError(f"{folder / METRICS}: a line is not what zoo wrote") from None
+    return Metrics(folder.resolve().name, recipe, backends, steps, losses, epochs)
