@@ -199,11 +199,26 @@ def test_the_model_is_left_as_it_was(path, module):
     take(trainer, range(2))
     assert [layer.training for layer in model.sublayers(include_self=True)] == modes
     assert trainer.get_state()["momentum/fc.weight"].any()
+    assert all(p.grad is None for p in model.parameters())
     x = paddle.to_tensor(batch(0)[0])
     assert not np.array_equal(model(x).numpy(), model(x).numpy())  # it drops as ever
     copy = zoo.build(path, "paddle")
     zoo.set_weights(copy, zoo.get_weights(model))
     assert np.array_equal(zoo.predict(copy, batch(0)[0]), zoo.predict(model, batch(0)[0]))
+
+
+def test_a_compiled_model_drops_what_is_given(path, module):
+    import paddle
+
+    losses = []
+    for compiled in (False, True):
+        model = zoo.build(path, "paddle")
+        if compiled:
+            paddle.jit.to_static(model, full_graph=True)
+            model(paddle.to_tensor(batch(0)[0]))
+            zoo.set_weights(model, zoo.get_weights(zoo.build(path, "paddle")))
+        losses.append(take(module.trainer(model, Plan(RULES["sgd"][0])), range(3)))
+    assert losses[0] == losses[1]
 
 
 def test_a_scaled_loss_gives_the_same_and_an_overflow_skips_the_step(path, module):

@@ -14,7 +14,7 @@ from zoo.backend.outputs import mapped
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import EMA, LossScale, Part, Plan, Trainer
 from zoo.errors import BackendError
-from zoo.paddle import optimizers
+from zoo.paddle import _private, optimizers
 from zoo.paddle.run import named_modules
 
 
@@ -43,7 +43,7 @@ class PaddleTrainer(Trainer):
 
     def step(self, parts: Sequence[Part], lr: float) -> paddle.Tensor:
         self.optimizer.set_lr(float(lr))
-        self.optimizer.clear_grad(set_to_zero=False)  # otherwise zeros are written and added to
+        self._clear()
         examples = sum(len(part.labels) for part in parts)
         total = paddle.zeros([], self._dtype)
         with self._training():
@@ -52,9 +52,9 @@ class PaddleTrainer(Trainer):
                 scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
                 scaled.backward()
                 total = total + loss.detach()
-        if not bool(total.isfinite()):
-            return total
-        self._update([p.grad for p in self._trained.values() if p.grad is not None])
+        if bool(total.isfinite()):
+            self._update([p.grad for p in self._trained.values() if p.grad is not None])
+        self._clear()  # what somebody else's backward pass would be added to
         return total
 
     def state(self) -> Mapping[str, Tensor]:
@@ -75,6 +75,9 @@ class PaddleTrainer(Trainer):
         super().set_state(arrays, steps)
         optimizers.set_steps(self.optimizer, self.plan.rule, steps)
 
+    def _clear(self) -> None:
+        self.optimizer.clear_grad(set_to_zero=False)  # otherwise zeros are written and added to
+
     @contextmanager
     def _training(self) -> Iterator[None]:
         """Put every layer in the mode in which it is trained, and restore it afterwards."""
@@ -91,6 +94,8 @@ class PaddleTrainer(Trainer):
     def _loss(self, part: Part) -> paddle.Tensor:
         x, labels = self._to_tensor(part.x), paddle.to_tensor(part.labels, place=self._place)
         with ExitStack() as stack:
+            # Hooks are not called inside what is compiled.
+            stack.enter_context(_private.dynamic())
             for name, mask in part.masks.items():
                 hook = _Dropping(self._to_tensor(mask))
                 stack.callback(self._dropouts[name].register_forward_post_hook(hook).remove)
