@@ -1,9 +1,8 @@
 """Paddle's own optimizers where they compute the written rules, and one of zoo's where not.
 
 Paddle's kernels hold a momentum, epsilon and the decay of AdamW in float32, so in float64 only its
-SGD computes the rule. In float32 Momentum, Adam and AdamW do, too. Their ``moment2`` is the rule's
-with beta2 rounded to float32, which makes it up to 1.3e-5 larger or smaller at the default; the
-weights differ by no more than the rounding of the rule itself.
+SGD computes the rule. In float32 Momentum, Adam and AdamW do, too: for Adam's, beta2 is rounded to
+float32 before it is subtracted from 1, which scales ``moment2`` and its correction alike.
 """
 
 from __future__ import annotations
@@ -56,10 +55,11 @@ def set_steps(optimizer: Optimizer, rule: Rule, steps: int) -> None:
         optimizer.steps = steps
     elif rule.name != "sgd":
         for setting, name in _POWERS.items():
+            # Multiplied step by step in float32, as the kernels do.
+            factors = np.full(steps + 1, getattr(rule, setting), np.float32)
+            product = np.multiply.accumulate(factors)[-1:]
             for power in _private.kept(optimizer, name).values():
-                # Multiplied step by step in float32, as the kernels do.
-                factors = np.full(steps + 1, getattr(rule, setting), np.float32)
-                power.set_value(np.multiply.accumulate(factors)[-1:])
+                power.set_value(product)
 
 
 class RuleOptimizer(Optimizer):
