@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from limits import HANG
 from loading import load
+from PIL import Image
 
 import zoo
 from zoo.data import images
+from zoo.training import recipe as recipes
 from zoo.weights import cache
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,8 @@ ROOT = Path(__file__).parents[2]
     [
         *("zoo", "zoo.api.models", "zoo.api.preprocessing", "zoo.api.running", "zoo.api.storage"),
         *("zoo.api.conversion", "zoo.api.heads", "zoo.api.networks", "zoo.api.listing"),
+        *("zoo.api.optimizers", "zoo.training.train", "zoo.training.tensorboard"),
+        "zoo.views.curves.draw",
         *("zoo.exporting.export", "zoo.testing", "zoo.verification.verify"),
     ],
 )
@@ -116,6 +120,40 @@ def test_the_batches_of_the_digits():
     names = {}
     exec(f"{first}\n{second}".replace("range(2)", "range(1)"), names)
     assert names["x"].shape == (64, 1, 32, 32)
+
+
+def test_the_readmes_lines_of_training(tmp_path):
+    """Two epochs in one framework, two in another, a program, a prediction; on the digits."""
+    text = (ROOT / "README.md").read_text().partition("<!-- train -->\n```\n")[2]
+    lines = text.partition("```")[0].replace("fashion-mnist", "digits").splitlines()
+    assert len(lines) == 4
+    digit = zoo.dataset("digits").validation
+    Image.fromarray(digit.images[0]).resize((80, 80)).save(tmp_path / "shirt.png")
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, "-m", *line.split()],
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    names = [row.split()[-1] for row in done.stdout.splitlines() if row.strip()]
+    assert str(int(digit.labels[0])) in names[:2]
+    assert (tmp_path / "run1" / "run.html").is_file()
+
+
+def test_the_examples_of_training(monkeypatch, tmp_path):
+    for framework in ("torch", "keras", "flax"):
+        load(framework)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for code in blocks("docs/training.md", "python"):
+        exec(code, names)
+    assert names["run"].step == 75
+    (recipe,) = blocks("docs/training.md", "yaml")
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    assert recipes.of({}, tmp_path / "recipe.yaml").rule().momentum == 0.9
 
 
 def test_the_language_references_small_example(tmp_path):

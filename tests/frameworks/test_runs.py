@@ -1,6 +1,7 @@
 """Training runs: resumed, moved between frameworks, interrupted and killed."""
 
 import json
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,51 @@ def test_a_resumed_run_is_bit_for_bit_what_it_would_have_been(
     assert arrays.keys() == expected.keys()
     assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
     assert losses(folder) == losses(whole)
+
+
+HEADS = (
+    SPEC
+    + """
+aux1:
+  from: relu
+  when: $aux
+  layers: {mean: {op: global_avg_pool}, flatten: {op: flatten}, fc: {op: linear, out_features: $num_classes}}
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def hundred(digits, tmp_path_factory):
+    """A hundred steps with all that training has, in each framework, once."""
+    folder, made = tmp_path_factory.mktemp("hundred"), {}
+    spec = folder / "two_heads.yaml"
+    header = HEADER.replace("{from: fc}", "{from: fc}, aux1: {from: aux1, loss_weight: 0.3}")
+    layers = textwrap.indent(HEADS.strip(), "  ")
+    spec.write_text(f"format: 1\nname: two_heads\n{header}layers:\n{layers}\n")
+
+    def run(backend):
+        if backend not in made:
+            load(backend)
+            model = zoo.build(spec, backend, dtype="float64", aux=True)
+            zoo.train(
+                model,
+                digits,
+                output=folder / backend,
+                **settings("sgd", epochs=10, lr=0.05, warmup=2, clip_norm=1.0),
+            )
+            made[backend] = final(folder / backend), losses(folder / backend)
+        return made[backend]
+
+    return run
+
+
+def test_a_hundred_steps_are_the_same_in_every_framework(backend, hundred):
+    """Heads, momentum, decay, warm-up and cosine, smoothing, clipping, averages and dropout."""
+    (step, arrays), found = hundred(backend)
+    (_, expected), reference = hundred("torch")
+    assert step == len(found) == 100
+    assert found == pytest.approx(reference, rel=1e-8)
+    assert apart(arrays, expected) <= 1e-8
 
 
 PAIRS = [
@@ -353,3 +399,76 @@ def test_epochs_report_what_the_model_does(spec, digits):
     steps = [event for event in seen if isinstance(event, Step)]
     assert [event.step for event in steps] == list(range(1, 21))
     assert epochs[0].train_loss == pytest.approx(np.mean([e.loss for e in steps[:10]]))
+
+
+def restarted(loop, saved, of):
+    of(loop, saved)
+    rate, start = loop.rate, saved.state.step
+    loop.rate = lambda step: rate(step - start)
+
+
+def from_the_epoch(loop, saved, of):
+    of(loop, saved)
+    batches = loop.train.batches
+    offset = saved.state.step % loop.train.steps
+    object.__setattr__(
+        loop.train,
+        "batches",
+        lambda start, stop, workers: batches(start - offset, stop - offset, workers),
+    )
+
+
+def without(trainer, arrays, steps, of, slot):
+    kept = {n: a * (not n.startswith(slot)) for n, a in arrays.items()}
+    of(trainer, kept, steps)
+
+
+TRAINER = "zoo.torch.trainer.TorchTrainer"
+FAULTS = {
+    "momentum not carried": (
+        f"{TRAINER}.set_state",
+        lambda of: lambda t, a, n: without(t, a, n, of, "moment1"),
+    ),
+    "moving averages lost": (
+        f"{TRAINER}.set_state",
+        lambda of: lambda t, a, n: without(t, a, n, of, "ema"),
+    ),
+    "Adam's steps off by one": (
+        f"{TRAINER}.set_state",
+        lambda of: lambda trainer, arrays, steps: of(trainer, arrays, steps + 1),
+    ),
+    "schedule restarted": (
+        "zoo.training.loop.Loop.resume",
+        lambda of: lambda loop, saved: restarted(loop, saved, of),
+    ),
+    "the order of the epoch repeated": (
+        "zoo.training.loop.Loop.resume",
+        lambda of: lambda loop, saved: from_the_epoch(loop, saved, of),
+    ),
+    "dropout repeated": (
+        "zoo.training.masks.Masks.batch",
+        lambda of: lambda masks, step, size: of(masks, step % STOP, size),
+    ),
+    "the last batch dropped": (
+        "zoo.data.stream.Stream.steps",
+        lambda of: property(lambda stream: max(1, of.fget(stream) - 1)),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_seeded_fault_is_found(fault, runs, digits, tmp_path, monkeypatch):
+    """By what is compared when a run is resumed or moved."""
+    whole = runs("torch", "adamw", stopped=False)
+    folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
+    place, make = FAULTS[fault]
+    owner, _, attribute = place.rpartition(".")
+    found = pkgutil.resolve_name(owner)
+    before = found.__dict__[attribute]
+    monkeypatch.setattr(found, attribute, make(before))
+    zoo.resume(folder, data=digits)
+    step, arrays = final(folder)
+    expected_step, expected = final(whole)
+    same = step == expected_step and apart(arrays, expected) <= 1e-10
+    assert not same
+    assert losses(folder) != losses(whole) or fault == "moving averages lost"

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import pkgutil
 from dataclasses import replace
 
 import numpy as np
@@ -61,6 +62,7 @@ PLANS = {
         ema=0.8,
     ),
 }
+KERNELS = {f"{layer}.weight" for layer in "conv depthwise pointwise hidden fc aux1.fc".split()}
 STEPS, EXAMPLES, SEED = 6, 6, 3
 TOLERANCE = 1e-10
 
@@ -106,7 +108,10 @@ def expected(graph):
             if p.trainable and p.name not in plan.frozen
         }
         norms = [p for p in plan.frozen if p.endswith("norm.weight")]
-        decays = {p.name: plan.rule.decay_of(p) for p in graph.parameters}
+        decays = {
+            p.name: plan.rule.weight_decay * (plan.rule.decay == "all" or p.name in KERNELS)
+            for p in graph.parameters
+        }
         written = Written(plan.rule, decays)
         masks = Masks(graph, SEED, dtype="float64")
         averages, losses = module.get_weights(model), []
@@ -192,10 +197,8 @@ def test_a_trainer_computes_the_written_rule(name, backend, graph, expected):
     module, model = build(graph, backend)
     trainer = module.trainer(model, PLANS[name])
     start = module.get_weights(model)
-    losses, weights, state = expected(name)
-    assert take(trainer, graph, range(STEPS)) == pytest.approx(losses, rel=TOLERANCE)
-    assert_same(module.get_weights(model), weights)
-    assert_same(trainer.get_state(), state)
+    losses = take(trainer, graph, range(STEPS))
+    check((losses, module.get_weights(model), trainer.get_state()), expected(name))
     assert trainer.steps == STEPS
     for parameter in PLANS[name].frozen:
         assert np.array_equal(module.get_weights(model)[parameter], start[parameter])
@@ -243,3 +246,72 @@ def test_parts_of_a_batch_add_up(backend, graph):
     (losses, whole), (partial, summed) = results
     assert partial == pytest.approx(losses, rel=TOLERANCE)
     assert_same(summed, whole)
+
+
+def half_smoothed(logits, labels, weight=1.0, smoothing=0.0, *, of=None):
+    return of(logits, labels, weight, smoothing * logits.shape[-1] / (logits.shape[-1] - 1))
+
+
+FAULTS = {
+    "decay on biases": (
+        "nesterov",
+        "zoo.backend.training.Rule.decay_of",
+        lambda of: lambda rule, parameter: rule.weight_decay,
+    ),
+    "aux weight 0.4": (
+        "momentum",
+        "zoo.torch.train.cross_entropy",
+        lambda of: (
+            lambda logits, labels, weight, smoothing: of(
+                logits, labels, 0.4 if weight == 0.3 else weight, smoothing
+            )
+        ),
+    ),
+    "smoothing that leaves out the class": (
+        "everything",
+        "zoo.torch.train.cross_entropy",
+        lambda of: functools.partial(half_smoothed, of=of),
+    ),
+    "a moving average without statistics": (
+        "everything",
+        "zoo.torch.trainer.TorchTrainer._average",
+        lambda of: lambda trainer, kept: None,
+    ),
+    "clipping by the largest value": (
+        "everything",
+        "zoo.torch.trainer._clip",
+        lambda of: lambda gradients, largest: [g.clamp_(-largest, largest) for g in gradients],
+    ),
+    "a dropout that drops nothing": (
+        "sgd",
+        "zoo.torch.trainer._Dropping.__call__",
+        lambda of: lambda hook, module, inputs, output: output,
+    ),
+    "frozen norms that update": (
+        "everything",
+        "zoo.torch.trainer.TorchTrainer._start_training",
+        lambda of: lambda trainer: trainer.model.train() and None,
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_seeded_fault_is_found(fault, graph, expected, monkeypatch):
+    load("torch")
+    name, place, make = FAULTS[fault]
+    owner, _, attribute = place.rpartition(".")
+    found = pkgutil.resolve_name(owner)
+    monkeypatch.setattr(found, attribute, make(getattr(found, attribute)))
+    module, model = build(graph, "torch")
+    trainer = module.trainer(model, PLANS[name])
+    got = take(trainer, graph, range(STEPS))
+    with pytest.raises(AssertionError):
+        check((got, module.get_weights(model), trainer.get_state()), expected(name))
+
+
+def check(found, expected):
+    losses, *arrays = found
+    expected_losses, *expected_arrays = expected
+    assert losses == pytest.approx(expected_losses, rel=TOLERANCE)
+    for one, other in zip(arrays, expected_arrays, strict=True):
+        assert_same(one, other)

@@ -20,7 +20,7 @@ from zoo.graphs.nodes import Node
 from zoo.language import sizes
 
 
-def loss(model: Any, outputs: Any, labels: Any) -> Any:
+def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0) -> Any:
     """Return the training loss: cross-entropy, plus the weighted losses of auxiliary heads.
 
     Args:
@@ -28,6 +28,8 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
         outputs: The model's result: logits [N, num_classes], or a dict of them. NumPy arrays, as
             from :func:`predict`, are accepted, too.
         labels: Class numbers [N] or [N, 1], integers of NumPy or of the framework.
+        label_smoothing: The share of each label that is spread evenly over all classes, its own
+            among them, as Szegedy et al. did for Inception v3 (https://arxiv.org/abs/1512.00567).
 
     Returns:
         A scalar of the framework, which can be differentiated: the mean over the batch, plus that
@@ -47,6 +49,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
         >>> zoo.loss(model, model(images), labels).backward()
     """
     backend, _, network = find_built(model)
+    smoothing = arguments.number("label_smoothing", label_smoothing, below=1)
     if network.options["num_classes"] == 0:
         raise InputError(
             f"this {network.name} has no classifier, so it has no loss; zoo.reset_head adds one"
@@ -62,7 +65,7 @@ def loss(model: Any, outputs: Any, labels: Any) -> Any:
         raise InputError(f"expected logits of floating-point values, got {logits.dtype}")
     numbers = class_numbers(labels, *shape, cast=backend.casts_labels)
     return network.total_loss(
-        outputs, lambda logits, weight: backend.cross_entropy(logits, numbers, weight)
+        outputs, lambda logits, weight: backend.cross_entropy(logits, numbers, weight, smoothing)
     )
 
 

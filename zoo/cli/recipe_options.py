@@ -1,50 +1,35 @@
-"""The fields of a recipe as options of a command."""
+"""The fields of a recipe as options of a command.
+
+They are read from the JSON Schema of recipes, which needs nothing to be imported.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
 
 from zoo.cli.common import size
-from zoo.ops.fields import PLAIN_BOOLEAN, PLAIN_SIZE
-from zoo.ops.grammar import Field
-from zoo.ops.kinds import ListOf, Nullable
-from zoo.training.recipe import Recipe
+
+_SCHEMA = Path(__file__).parents[1] / "training" / "recipe.schema.json"
+#: Field -> its schema.
+FIELDS: Mapping[str, Mapping[str, Any]] = json.loads(_SCHEMA.read_text("utf-8"))["properties"]
 
 _ELSEWHERE = frozenset(("format", "model"))  # no options
+_METAVARS = {"number": "NUMBER", "integer": "N"}
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for each field of a recipe, without a default: None is not given."""
-    for name, field in reversed(list(Recipe.fields.items())):
+    for name, field in reversed(list(FIELDS.items())):
         if name not in _ELSEWHERE:
             command = _option(name, field)(command)
     return command
-
-
-def _option(name: str, field: Field[Any]) -> Callable[[Any], Any]:
-    help_ = f"{field.doc[:1].upper()}{field.doc[1:]}."
-    if not field.required and field.default not in (None, [], False):
-        help_ += f"  [default: {field.default}]"
-    flag = f"--{name.replace('_', '-')}"
-    if field.kind is PLAIN_BOOLEAN:
-        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=help_)
-    several = isinstance(field.kind, ListOf)
-    return click.option(flag, name, metavar=_metavar(field), multiple=several, help=help_)
-
-
-def _metavar(field: Field[Any]) -> str:
-    kind = _inner(field.kind)
-    if kind is PLAIN_SIZE:
-        return "N|HxW"
-    if words := kind.schemas[0].get("enum"):
-        return "|".join(words)
-    types = {"number": "NUMBER", "integer": "N", "string": "TEXT"}
-    return types.get(kind.schemas[0].get("type", ""), "TEXT")
 
 
 def value_of(name: str, value: Any) -> Any:
@@ -56,23 +41,17 @@ def value_of(name: str, value: Any) -> Any:
 
     Raises:
         InputError: It is no size of an input, where it must be one.
+
+    Example:
+        >>> value_of("lr", "0.1"), value_of("input_size", "24x32"), value_of("freeze", ("conv*",))
+        (0.1, [24, 32], ['conv*'])
     """
-    kind: Any = Recipe.fields[name].kind
     if isinstance(value, tuple):
-        return [_scalar(_inner(kind), each) for each in value]
-    return _scalar(_inner(kind), value) if isinstance(value, str) else value
-
-
-def _scalar(kind: Any, text: str) -> Any:
-    if kind is PLAIN_SIZE:
-        found = size(text)
+        return [_scalar(_single(FIELDS[name]["items"]), each) for each in value]
+    if name == "input_size":
+        found = size(value)
         return list(found) if isinstance(found, tuple) else found
-    if kind.schemas[0].get("type") not in ("integer", "number"):
-        return text
-    for number in (int, float):
-        with suppress(ValueError):
-            return number(text)
-    return text
+    return _scalar(_single(FIELDS[name]), value) if isinstance(value, str) else value
 
 
 def with_options(message: str) -> str:
@@ -83,13 +62,37 @@ def with_options(message: str) -> str:
         '--batch-size: expected an integer of at least 1, got 0'
     """
     name = re.match(r"\w+", message)
-    if name is None or name[0] not in Recipe.fields:
+    if name is None or name[0] not in FIELDS:
         return message
     return f"--{name[0].replace('_', '-')}{message[name.end() :]}"
 
 
-def _inner(kind: Any) -> Any:
-    """Return the kind of a value that is not null, or of an item of a list."""
-    while isinstance(kind, Nullable | ListOf):
-        kind = kind.kind
-    return kind
+def _option(name: str, field: Mapping[str, Any]) -> Callable[[Any], Any]:
+    help_ = f"{field['description'][:1].upper()}{field['description'][1:]}."
+    flag, default = f"--{name.replace('_', '-')}", field.get("default")
+    shown = None if default in (None, [], False) else str(default)
+    if field.get("type") == "boolean":
+        return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=help_)
+    several = field.get("type") == "array"
+    single = _single(field["items"] if several else field)
+    metavar = "|".join(single.get("enum", ())) or _METAVARS.get(single.get("type", ""), "TEXT")
+    if name == "input_size":
+        metavar = "N|HxW"
+    return click.option(
+        flag, name, metavar=metavar, multiple=several, show_default=shown, help=help_
+    )
+
+
+def _scalar(field: Mapping[str, Any], text: str) -> Any:
+    if field.get("type") in ("integer", "number"):
+        for number in (int, float):
+            with suppress(ValueError):
+                return number(text)
+    return text
+
+
+def _single(field: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the schema of a value that is not null."""
+    while "anyOf" in field:
+        field = field["anyOf"][0]
+    return field

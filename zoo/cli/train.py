@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +17,9 @@ from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import out, print_json
 from zoo.cli.training import Display
 from zoo.errors import BackendError, InputError
-from zoo.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from zoo.training.recipe import Recipe
 
 #: What may be changed when a run is resumed; all else is the run's own.
 _OF_RESUMING = frozenset(("epochs", "data"))
@@ -24,7 +27,9 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
 
 
 @click.command("train", context_settings=SETTINGS)
-@click.argument("model", required=False, shell_complete=completion.models_or_files)
+@click.argument(
+    "model", metavar="[MODEL]", required=False, shell_complete=completion.models_or_files
+)
 @click.option(
     "--backend",
     metavar="NAME",
@@ -54,6 +59,7 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
     show_default=True,
     help="Processes that prepare images.",
 )
+@click.option("--tensorboard", is_flag=True, help="Write events for TensorBoard, too.")
 @recipe_options
 @format_option(Format.TABLE, Format.JSON)
 def train(
@@ -63,6 +69,7 @@ def train(
     recipe_file: Path | None,
     resume: Path | None,
     workers: int,
+    tensorboard: bool,
     output_format: Format,
     **settings: Any,
 ) -> None:
@@ -77,7 +84,13 @@ def train(
     given = {
         name: value_of(name, value) for name, value in settings.items() if value not in (None, ())
     }
-    with Display() as display:
+    with Display() as display, ExitStack() as stack:
+        callbacks: list[Any] = [display]
+        place = resume or output
+        if tensorboard and place is not None:
+            from zoo.training.tensorboard import TensorBoard
+
+            callbacks.append(stack.enter_context(TensorBoard(place / "tensorboard")))
         if resume is not None:
             _check_resuming(model, output, recipe_file, given)
             epochs = given.get("epochs")
@@ -87,7 +100,7 @@ def train(
                 data=given.get("data"),
                 epochs=epochs if epochs is None else _count(epochs),
                 workers=workers,
-                callbacks=[display],
+                callbacks=callbacks,
             )
             folder = resume
         else:
@@ -96,7 +109,7 @@ def train(
                 raise InputError("name the framework to train in: --backend")
             if output is None:
                 raise InputError("name the folder of the run: --output")
-            run = training.start(recipe, backend, output, workers=workers, callbacks=[display])
+            run = training.start(recipe, backend, output, workers=workers, callbacks=callbacks)
             folder = output
     page = _page(folder)
     if output_format is Format.JSON:

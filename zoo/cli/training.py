@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from zoo.cli.terminal import err
-from zoo.training.events import Epoch, Evaluating, Event, Step
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+
+    from zoo.training.events import Epoch, Event
 
 #: Seconds between the lines of steps where there is no terminal.
 _PAUSE = 10.0
@@ -51,6 +52,8 @@ class Display:
             self._progress.stop()
 
     def __call__(self, event: Event) -> None:
+        from zoo.training.events import Epoch, Evaluating, Step
+
         match event:
             case Epoch():
                 self._line(_epoch(event))

@@ -189,6 +189,17 @@ class Recipe(Record):
         return "\n".join(lines) + "\n"
 
 
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of recipes, for editors and for the options of ``zoo train``."""
+    definitions: dict[str, Any] = {}
+    Recipe.schema(definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A training recipe of zoo",
+        **definitions["Recipe"],
+    }
+
+
 def of(values: Mapping[str, Any], file: Path | None = None) -> Recipe:
     """Return a recipe of settings by name.
 
@@ -209,3 +220,7 @@ def of(values: Mapping[str, Any], file: Path | None = None) -> Recipe:
             raise document.error(contents, mismatch.location, str(mismatch)) from None
         place = ".".join(map(str, mismatch.location))
         raise InputError(f"{place}: {mismatch}" if place else str(mismatch)) from None
+
+
+if __name__ == "__main__":  # python -m zoo.training.recipe > zoo/training/recipe.schema.json
+    print(json.dumps(schema(), indent=1))

@@ -99,7 +99,7 @@ def read(path: Path) -> Saved:
     checkpoint, slots, text = zoo_file.read_training(path)
     try:
         state = _state(json.loads(text))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError):
         checkpoint.verify()
         raise WeightsError(
             f"{path}: the state of the run cannot be read; a later version of zoo may have saved it"
