@@ -65,7 +65,12 @@ def optimizer(
         <class 'torch.optim.sgd.SGD'>
     """
     backend, inner, _ = find_built(model)
-    given: dict[str, Any] = {"momentum": momentum, "nesterov": nesterov, "beta1": beta1, "beta2": beta2}
+    given: dict[str, Any] = {
+        "momentum": momentum,
+        "nesterov": nesterov,
+        "beta1": beta1,
+        "beta2": beta2,
+    }
     given |= {"alpha": alpha, "eps": eps, "weight_decay": weight_decay, "decay": decay}
     return backend.optimizer(inner, rule(name, lr, **given))
 
