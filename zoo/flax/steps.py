@@ -7,6 +7,7 @@ small network. Here that happens once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,12 @@ from zoo.flax import _private, parameters
 #: Layers that compute in a dtype that is a setting of theirs.
 _LAYERS = (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.LayerNorm)
 
+#: How many of the latest steps are kept compiled, for another trainer of the same network.
+_KEPT = 8
+_steps: dict[Any, Step] = {}
+
 Arrays = Sequence[jax.Array]
+Loss = Callable[[Any, jax.Array], jax.Array]
 
 
 class Values(NamedTuple):
@@ -43,39 +49,43 @@ class Values(NamedTuple):
 class Names(NamedTuple):
     """Canonical names of the parameters and statistics that functions take as lists."""
 
-    weights: list[str]
-    frozen: list[str]
-    statistics: list[str]
-    averages: list[str]
+    weights: tuple[str, ...]
+    frozen: tuple[str, ...]
+    statistics: tuple[str, ...]
+    averages: tuple[str, ...]
+
+
+def split(
+    model: nnx.Module, dropouts: Sequence[str], frozen_norms: Sequence[str], precision: str
+) -> tuple[Any, Any]:
+    """Split a model in training mode into its structure and the shapes of its Variables.
+
+    Args:
+        model: It is not changed.
+        dropouts: Names of layers that pass on their input, until a mask is given.
+        frozen_norms: Names of batch norms that use their running statistics.
+        precision: See :class:`zoo.backend.training.Plan`.
+    """
+    training = nnx.merge(*nnx.split(model))  # shares the values, but not the settings
+    training.train()
+    for name in dropouts:
+        parameters.find(training, name).deterministic = True
+    for name in frozen_norms:
+        parameters.find(training, name).use_running_average = True
+    if precision != "full":
+        for _, module in nnx.iter_modules(training):
+            if isinstance(module, _LAYERS):
+                module.dtype = jnp.dtype(precision)
+    graphdef, state = nnx.split(training)
+    return graphdef, jax.eval_shape(lambda: state)
 
 
 class Network:
-    """The forward pass in training mode, as a function.
+    """The forward pass in training mode, as a function."""
 
-    Dropouts multiply by the masks that are given; those without a mask pass on their input.
-    """
-
-    def __init__(
-        self,
-        model: nnx.Module,
-        names: Names,
-        dropouts: Sequence[str],
-        frozen_norms: Sequence[str],
-        precision: str,
-    ) -> None:
-        training = nnx.merge(*nnx.split(model))  # shares the values, but not the settings
-        training.train()
-        for name in dropouts:
-            parameters.find(training, name).deterministic = True
-        for name in frozen_norms:
-            parameters.find(training, name).use_running_average = True
-        if precision != "full":
-            for _, module in nnx.iter_modules(training):
-                if isinstance(module, _LAYERS):
-                    module.dtype = jnp.dtype(precision)
-        self._graphdef, state = nnx.split(training)
-        self._state = jax.eval_shape(lambda: state)
-        self._names = names
+    def __init__(self, graphdef: Any, state: Any, names: Names) -> None:
+        """Take what :func:`split` returns."""
+        self._graphdef, self._state, self._names = graphdef, state, names
 
     def __call__(
         self,
@@ -85,7 +95,15 @@ class Network:
         x: jax.Array,
         masks: Mapping[str, jax.Array],
     ) -> tuple[Any, list[jax.Array]]:
-        """Return the network's result and the new running statistics."""
+        """Return the network's result and the new running statistics.
+
+        Args:
+            weights: Trained parameters.
+            frozen: The other parameters.
+            statistics: Running statistics.
+            x: [N, H, W, C].
+            masks: Name of a dropout -> what its input is multiplied by.
+        """
         model = nnx.merge(self._graphdef, self._state, copy=True)
         variables = {name: t.handle for name, t in parameters.tensors(model).items()}
         names = self._names
@@ -110,24 +128,24 @@ class Step:
         self,
         network: Network,
         names: Names,
-        optimizer: nnx.Optimizer[Any],
+        transform: optax.GradientTransformation,
         trees: tuple[Any, Any],
-        loss: Callable[[Any, jax.Array], jax.Array],
+        loss: Loss,
         plan: Plan,
         dtype: Any,
     ) -> None:
-        """Define the functions; they are compiled when they are first called.
+        """Define the functions; each is compiled when it is first called.
 
         Args:
             network: The forward pass.
             names: The names of what it takes.
-            optimizer: The optimizer, of which only the transformation is used.
+            transform: What the optimizer computes.
             trees: The structures of the weights, and of the optimizer's count and state.
             loss: A function of the network's result and class numbers.
             plan: How the network is trained.
             dtype: The dtype of its weights.
         """
-        self._network, self._names, self._transform = network, names, optimizer.tx
+        self._network, self._names, self._transform = network, names, transform
         self._trees, self._loss, self._plan, self._dtype = trees, loss, plan, dtype
         self.whole = jax.jit(self._whole)
         self.accumulate = jax.jit(self._accumulate)
@@ -228,6 +246,36 @@ class Step:
             kept * average + (1 - kept) * now[name]
             for name, average in zip(names.averages, averages, strict=True)
         ]
+
+
+def compiled(
+    parts: tuple[Any, Any],
+    names: Names,
+    transform: optax.GradientTransformation,
+    trees: tuple[Any, Any],
+    loss: Loss,
+    plan: Plan,
+    dtype: Any,
+) -> Step:
+    """Return a step, an earlier one if it is the same but for values and the learning rate.
+
+    Args:
+        parts: What :func:`split` returns.
+        names: See :class:`Step`, as for the others.
+        transform: It follows from the plan.
+        trees: As there.
+        loss: It follows from the graph, which is in the structure, and from the plan.
+        plan: As there.
+        dtype: As there.
+    """
+    key = parts[0], names, trees, replace(plan, rule=replace(plan.rule, lr=0)), dtype
+    step = _steps.pop(key, None)
+    if step is None:
+        step = Step(Network(*parts, names), names, transform, trees, loss, plan, dtype)
+    _steps[key] = step
+    if len(_steps) > _KEPT:
+        del _steps[next(iter(_steps))]
+    return step
 
 
 class _Dropping:

@@ -14,8 +14,8 @@ from flax import nnx
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import EMA, Part, Plan, Trainer
 from zoo.errors import BackendError
-from zoo.flax import _private, optimizers, parameters
-from zoo.flax.steps import Names, Network, Step, Values
+from zoo.flax import _private, optimizers, parameters, steps
+from zoo.flax.steps import Names, Values
 
 
 class FlaxTrainer(Trainer):
@@ -53,11 +53,12 @@ class FlaxTrainer(Trainer):
         slots, slots_tree = jax.tree.flatten(
             (self.optimizer.step, self.optimizer.opt_state), is_leaf=_is_variable
         )
+        own = {p.name for p in graph.parameters if p.trainable}
         names = Names(
             order,
-            [n for n, v in variables.items() if isinstance(v, nnx.Param) and n not in self.trained],
-            [n for n, v in variables.items() if not isinstance(v, nnx.Param)],
-            list(self._averages),
+            tuple(name for name in variables if name in own and name not in self.trained),
+            tuple(name for name in variables if name not in own),
+            tuple(self._averages),
         )
         self._variables = Values(
             [variables[name] for name in names.weights],
@@ -67,14 +68,23 @@ class FlaxTrainer(Trainer):
         )
         self._frozen = [variables[name] for name in names.frozen]
         self._dtype = self._variables.weights[0][...].dtype
-        self._step = Step(
-            Network(model, names, self.dropouts, self.frozen_norms, plan.precision),
+
+        def loss(outputs: Any, labels: jax.Array) -> jax.Array:
+            def cross_entropy(logits: jax.Array, weight: float) -> jax.Array:
+                value: jax.Array = backend.cross_entropy(
+                    logits, labels, weight, plan.label_smoothing
+                )
+                return value
+
+            value: jax.Array = graph.total_loss(outputs, cross_entropy)
+            return value
+
+        self._step = steps.compiled(
+            steps.split(model, self.dropouts, self.frozen_norms, plan.precision),
             names,
-            self.optimizer,
+            self.optimizer.tx,
             (weights_tree, slots_tree),
-            lambda outputs, labels: backend.total_loss(
-                model, outputs, labels, plan.label_smoothing
-            ),
+            loss,  # not of the model, which would live as long as the compiled step
             plan,
             self._dtype,
         )
@@ -134,11 +144,11 @@ class FlaxTrainer(Trainer):
             )
         return self._step.update(values, frozen, statistics, *sums, scale)
 
-    def _leaves(self, state: Any) -> tuple[Any, list[str]]:
+    def _leaves(self, state: Any) -> tuple[Any, tuple[str, ...]]:
         """Return the structure of the trained parameters, and the names of its leaves."""
         leaves, tree = jax.tree.flatten_with_path(nnx.as_pure(state))
         names = {path: name for name, path in self._paths.items()}
-        return tree, [names[tuple(key.key for key in path)] for path, _ in leaves]
+        return tree, tuple(names[tuple(key.key for key in path)] for path, _ in leaves)
 
 
 def _is_variable(leaf: Any) -> bool:
