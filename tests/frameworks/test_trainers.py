@@ -16,7 +16,8 @@ from zoo.training.masks import Masks
 from zoo.training.rules import Written
 from zoo.weights import initial
 
-pytestmark = pytest.mark.frameworks
+# Flax makes no float64 model before the fixture has set JAX's x64 flag.
+pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("framework")]
 
 # A bias before a batch norm has no gradient but rounding errors, which Adam makes as large as any.
 SPEC = """
