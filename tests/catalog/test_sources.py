@@ -43,9 +43,10 @@ def test_every_rule_of_a_table_is_of_use():
         for ours, several in table.names(network).items():
             pattern = naming.pattern(ours)
             assert any(map(pattern.fullmatch, parameters)), f"{name}, {network}: {ours}"
-            for theirs in several:  # each star once, by its place or its number
+            for theirs in several:  # each star, by its place or its number
                 numbers = (
-                    sorted(re.findall(r"\$(\d)", theirs)) or ["1", "2", "3"][: theirs.count("*")]
+                    sorted(set(re.findall(r"\$(\d)", theirs)))
+                    or ["1", "2", "3"][: theirs.count("*")]
                 )
                 assert numbers == ["1", "2", "3"][: ours.count("*")], theirs
         for ours in table.networks[network].layouts:
