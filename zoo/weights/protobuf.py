@@ -52,6 +52,8 @@ class Reader:
             if self.fields_left < 0:
                 raise ValueError(f"it has more than {self._max_fields:,} fields")
             key, place = integer(data, place)
+            if key < 8:
+                raise ValueError("a field has the number 0")
             value: Value
             match key & 7:
                 case 0:

@@ -61,7 +61,7 @@ class Layouts(_Strict):
 class File(_Strict):
     """The URL of a publisher's file, and its hash: MD5, SHA-1, or the first digits of SHA-256.
 
-    A file of another kind of address, or without a hash, is not downloaded.
+    A file without a hash is not downloaded.
     """
 
     url: str = Field(pattern=r"^https?://")
@@ -71,6 +71,7 @@ class File(_Strict):
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{8,64}$")
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
     sha1: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
+    download: bool = Field(True, description="false for an archive, and for a server without HTTPS")
     licence: str | None = Field(None, description="if it differs from the network's")
     input_size: int | None = Field(None, description="if it differs from the network's")
     preprocessing: dict[str, Any] | None = Field(
@@ -97,8 +98,8 @@ class File(_Strict):
 
     @property
     def downloaded(self) -> bool:
-        """Whether zoo downloads the file: what is sent and what should be sent are both known."""
-        return self.hash is not None and self.url.startswith("https://") and not self.is_archive
+        """Whether zoo downloads the file."""
+        return self.download and self.hash is not None
 
 
 class Numbered(_Strict):
