@@ -9,6 +9,7 @@ megabytes of memory above those before the file. Used as a module, it starts tha
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -52,6 +53,50 @@ def refusals(paths: list[Path]) -> list[str]:
         assert megabytes < MEGABYTES + 4 * path.stat().st_size / 2**20, path.name
         assert error is not None, f"{path.name} was read"
     return [error for error, *_ in results]
+
+
+#: Reads files that are the one of the first argument, damaged.
+MUTANTS = """
+import sys
+from pathlib import Path
+from damage import mutants
+from hostile import limit_memory, peak
+from zoo.errors import WeightsError
+from zoo.weights import readers
+path, count = Path(sys.argv[1]), int(sys.argv[2])
+good = path.read_bytes()
+expected = {name: stored.read().tolist() for name, stored in readers.read(path).arrays.items()}
+limit_memory()
+before, refused, same, changed = peak(), 0, 0, 0
+for damaged in mutants(good, count, 0):
+    path.write_bytes(damaged)
+    try:
+        arrays = readers.read(path).arrays
+        found = {name: stored.read().tolist() for name, stored in arrays.items()}
+        same += found == expected
+        changed += found != expected
+    except WeightsError as error:
+        assert str(path) in str(error) and "\\n" not in str(error), error
+        refused += 1
+assert peak() - before < 50, peak() - before
+print(refused, same, changed)
+"""
+
+
+def outcomes(path: Path, count: int) -> tuple[int, int, int]:
+    """How many damaged files are refused, give the arrays of the good one, or other arrays.
+
+    They are read in a process of its own with a limit on its memory.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", MUTANTS, str(path), str(count)],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    return tuple(map(int, done.stdout.split()))
 
 
 def main(names: list[str]) -> None:

@@ -85,7 +85,7 @@ def begins(start: bytes) -> bool:
             if kind == 2 and number in _LAYERS:
                 return _begins_layer(number, start[place:])
             if kind == 2 and number in (*_TEXTS, *_OTHERS):
-                if number in _TEXTS and not _is_text(start[place : place + value]):
+                if value and number in _TEXTS and not _is_text(start[place : place + value]):
                     return False
                 place += value
             elif kind or number not in _INTEGERS:

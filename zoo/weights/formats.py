@@ -6,6 +6,7 @@ any suffix.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -125,8 +126,8 @@ _FOLDERS = (
 
 def located(path: Path) -> Path:
     """Return the file that a path stands for: a checkpoint of TensorFlow may lack ``.index``."""
-    index = path.with_name(f"{path.name}{tensorflow_checkpoint.INDEX}") if path.name else path
-    return index if not path.exists() and index.is_file() else path
+    index = f"{path}{tensorflow_checkpoint.INDEX}"
+    return Path(index) if not os.path.exists(path) and os.path.isfile(index) else path
 
 
 def format_of(path: Path, part: bool = False) -> str:

@@ -130,6 +130,6 @@ def _located(
             )
         return None, sources.source(prefix), rest or None
     path = formats.located(Path(rest)) if named else Path(text)
-    if not named and not path.exists() and not path.suffix:
+    if not named and not os.path.exists(path) and not path.suffix:
         sources.source(text)  # raises, with a suggestion for a misspelled source
     return path, table, None
