@@ -136,9 +136,9 @@ def test_a_shape_that_is_not_that_of_the_values(alter, tmp_path):
 def test_damaged_files(write):
     """The format has no checksum: changed values and names cannot be detected."""
     layers = [(f"conv{i}", "Convolution", [np.full((2, 1, 1, 1), i, "f4")]) for i in range(12)]
-    refused, same, changed = outcomes(write(layers), 1500)
-    assert refused > 500
-    assert same + changed > 100
+    refused, same, changed = outcomes(write(layers), 1000)
+    assert refused > 300
+    assert same + changed > 50
 
 
 def test_a_file_cut_short(write):

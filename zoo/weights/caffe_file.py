@@ -24,6 +24,7 @@ from zoo.weights.checkpoint import Array, Stored, reporting_damage
 from zoo.weights.protobuf import Reader, message
 
 _KIND = "a Caffe file of weights"
+_MAX_FIELDS = 100_000  # ten times those of a ResNet of 152 layers
 _MAX_TEXT = 2_000_000  # bytes of the names and types of layers
 
 # Numbers of fields, by message.
@@ -136,7 +137,7 @@ class _Layer:
 
 
 def _layers(path: Path) -> Iterator[_Layer]:
-    reader, data = Reader(max_text=_MAX_TEXT), protobuf.mapped(path)
+    reader, data = Reader(_MAX_FIELDS, _MAX_TEXT), protobuf.mapped(path)
     for number, value in reader.fields(data):
         if number in _LAYERS:
             yield _layer(reader, message(value), _LAYERS[number])

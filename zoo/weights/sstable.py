@@ -21,6 +21,7 @@ _FOOTER = 48  # bytes: two handles, padding and the magic number
 _TRAILER = 5  # bytes after a block: its compression and its checksum
 _MAX_KEY = 4_000  # bytes
 _MAX_ENTRIES = 200_000
+_MAX_TEXT = 20_000_000  # bytes of all keys, of which a file may have far fewer
 
 
 class Entry(NamedTuple):
@@ -56,7 +57,7 @@ def entries(data: memoryview) -> Iterator[Entry]:
     index, _ = _handle(footer, place)
     block = _Block(data, *index)
     block.verify()
-    left, bytes_left = _MAX_ENTRIES, len(data)
+    left, text_left, bytes_left = _MAX_ENTRIES, _MAX_TEXT, len(data)
     for _, value in block.pairs():
         (start, size), _ = _handle(value, 0)
         bytes_left -= size + _TRAILER
@@ -64,9 +65,11 @@ def entries(data: memoryview) -> Iterator[Entry]:
             raise ValueError("its blocks are larger than the file")
         inner = _Block(data, start, size)
         for key, found in inner.pairs():
-            left -= 1
-            if left < 0:
-                raise ValueError(f"it has more than {_MAX_ENTRIES:,} entries")
+            left, text_left = left - 1, text_left - len(key)
+            if left < 0 or text_left < 0:
+                raise ValueError(
+                    f"it has more than {_MAX_ENTRIES:,} entries, or {_MAX_TEXT:,} bytes of keys"
+                )
             yield Entry(key, found, inner.verify)
 
 

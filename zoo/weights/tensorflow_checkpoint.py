@@ -36,6 +36,7 @@ OF_OBJECTS = (
 
 _KIND = "a TensorFlow checkpoint"
 _OBJECTS = b"_CHECKPOINTABLE_OBJECT_GRAPH"
+_MAX_FIELDS = 200_000  # of all messages; a variable has about ten
 _MAX_SHARDS = 1_000
 _MAX_INTEGERS = 10_000  # of an array in a file of version 1
 
@@ -73,9 +74,9 @@ def read(path: Path) -> dict[str, Stored]:
     """
     with reporting_damage(path, _KIND):
         data = protobuf.mapped(path)
-        reader = Reader()
-        first, *rest = sstable.entries(data)
-        if first.key:
+        reader = Reader(_MAX_FIELDS)
+        first, *rest = [*sstable.entries(data)] or [None]
+        if first is None or first.key:
             raise ValueError("it does not begin as a checkpoint does")
         if any(entry.key == _OBJECTS for entry in rest):
             raise WeightsError(f"{path}: {OF_OBJECTS}")
