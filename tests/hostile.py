@@ -1,6 +1,6 @@
 """Reads files in a process of its own, whose memory is limited and measured.
 
-    python hostile.py FILE...
+    python hostile.py [--arrays] FILE...
 
 For each file it prints a line of JSON: the error or null, the seconds of the processor, and the
 megabytes of memory above those before the file. Used as a module, it starts that process.
@@ -39,9 +39,14 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def refusals(paths: list[Path]) -> list[str]:
-    """The errors that files give, after checks that each was refused at little cost."""
-    names = list(map(str, paths))
+def refusals(paths: list[Path], arrays: bool = False) -> list[str]:
+    """The errors that files give, after checks that each was refused at little cost.
+
+    Args:
+        paths: The files.
+        arrays: Whether to read their arrays only, without looking for a network of their names.
+    """
+    names = [*["--arrays"][: int(arrays)], *map(str, paths)]
     done = subprocess.run(
         [sys.executable, __file__, *names], capture_output=True, text=True, timeout=HANG
     )
@@ -99,26 +104,43 @@ def outcomes(path: Path, count: int) -> tuple[int, int, int]:
     return tuple(map(int, done.stdout.split()))
 
 
-def main(names: list[str]) -> None:
-    import zoo
+def read_arrays(name: str) -> None:
+    from zoo.weights import readers
+
+    for array in readers.read(Path(name)).arrays.values():
+        array.read()
+
+
+def fill(name: str) -> None:
     from zoo.api.checkpoints import own_names
-    from zoo.errors import ZooError
     from zoo.language.options import Chosen
     from zoo.weights import adaptation, loading
 
-    zoo.graph("vgg16")  # reads the language
+    checkpoint = loading.find(name, None, Chosen(), own_names())
+    with checkpoint.verified():
+        network = checkpoint.graph()
+        _, value = adaptation.filling(network, checkpoint, dtype="float32")
+        for parameter in network.parameters:
+            value(parameter)
+
+
+def main(names: list[str]) -> None:
+    import zoo
+    from zoo.api import checkpoints  # noqa: F401  (before memory is measured)
+    from zoo.errors import ZooError
+
+    use = fill
+    if names[0] == "--arrays":
+        use, names = read_arrays, names[1:]
+    else:
+        zoo.graph("vgg16")  # reads the language
     limit_memory()
     for name in names:
         Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on
         before = peak()
         start, error = time.process_time(), None
         try:
-            checkpoint = loading.find(name, None, Chosen(), own_names())
-            with checkpoint.verified():
-                network = checkpoint.graph()
-                _, value = adaptation.filling(network, checkpoint, dtype="float32")
-                for parameter in network.parameters:
-                    value(parameter)
+            use(name)
         except ZooError as refusal:
             error = str(refusal)
         print(json.dumps([error, time.process_time() - start, peak() - before]), flush=True)

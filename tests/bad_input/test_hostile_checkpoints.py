@@ -173,9 +173,8 @@ def test_hostile_files(tmp_path):
             paths[kind].write_bytes(content)
             (tmp_path / f"{number}.data-00000-of-00001").write_bytes(bytes(1_000))
     assert len(paths) == len(CAFFE) + len(TENSORFLOW)
-    for kind, error in zip(paths, refusals(list(paths.values())), strict=True):
+    for kind, error in zip(paths, refusals(list(paths.values()), arrays=True), strict=True):
         assert error.startswith(f"{paths[kind]}: "), kind
-        assert "the names of its" not in error, kind  # it was refused before
 
 
 def test_a_table_made_by_hand_is_read(tmp_path):
