@@ -75,9 +75,10 @@ def read(path: Path) -> dict[str, Stored]:
     with reporting_damage(path, _KIND):
         data = protobuf.mapped(path)
         reader = Reader(_MAX_FIELDS)
-        first, *rest = [*sstable.entries(data)] or [None]
-        if first is None or first.key:
+        entries = list(sstable.entries(data))
+        if not entries or entries[0].key:
             raise ValueError("it does not begin as a checkpoint does")
+        first, *rest = entries
         if any(entry.key == _OBJECTS for entry in rest):
             raise WeightsError(f"{path}: {OF_OBJECTS}")
         _verify([first])
