@@ -490,16 +490,16 @@ PUBLISHED = {
     "paddle shufflenet": (
         "paddle", "shufflenet_v2_x0_5", "n.pdparams",
         functools.partial(in_paddle, "shufflenet_v2_x0_5", SIDE)),
-    "caffe googlenet": (
-        "caffe", "googlenet_bvlc", "bvlc_googlenet.caffemodel",
-        functools.partial(in_caffe, lambda n: n.GoogLeNet(CLASSES), 224)),
-    "caffe squeezenet": (
-        "caffe", "squeezenet1_0_caffe", "squeezenet_v1.0.caffemodel",
-        functools.partial(in_caffe, lambda n: n.SqueezeNet(CLASSES), SIDE)),
     "caffe nin": (
         "caffe", "nin_imagenet", "nin_imagenet.caffemodel",
         functools.partial(
             in_caffe, lambda n: n.Nin(CLASSES), 224, version=1, legacy=True)),
+    "caffe squeezenet": (
+        "caffe", "squeezenet1_0_caffe", "squeezenet_v1.0.caffemodel",
+        functools.partial(in_caffe, lambda n: n.SqueezeNet(CLASSES), SIDE)),
+    "caffe googlenet": (
+        "caffe", "googlenet_bvlc", "bvlc_googlenet.caffemodel",
+        functools.partial(in_caffe, lambda n: n.GoogLeNet(CLASSES), 224)),
     "caffe vgg": (
         "caffe", "vgg16", "VGG_ILSVRC_16_layers.caffemodel",
         functools.partial(
@@ -540,5 +540,5 @@ SLOW = (
     "timm vgg, plain", "paddle vgg", "paddle densenet", "torchvision vgg", "torchvision inception",
     "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
     "paddleclas resnext, vd", "paddleclas convnext", "caffe vgg", "caffe alexnet", "caffe caffenet",
-    "caffe nin", "slim vgg",
+    "caffe nin", "caffe squeezenet", "slim vgg",
 )  # fmt: skip
