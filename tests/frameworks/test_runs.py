@@ -7,9 +7,9 @@ import subprocess
 import sys
 import textwrap
 
+import loading
 import numpy as np
 import pytest
-from loading import load
 
 import zoo
 from zoo.backend import registry
@@ -41,6 +41,15 @@ OPTIMIZERS = {
 }
 #: 20 steps in two epochs; the checkpoint is within the second.
 STEPS, STOP = 20, 13
+
+
+def load(backend):
+    """Import a framework, and let JAX compute in float64."""
+    loading.load(backend)
+    if backend == "flax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
 
 
 @pytest.fixture(scope="module")
