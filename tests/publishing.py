@@ -469,5 +469,6 @@ SLOW = (
     "keras inception", "keras resnet v2", "keras mobilenet v2, narrow", "keras vgg19",
     "timm vgg, plain", "paddle vgg", "paddle densenet", "torchvision vgg", "torchvision inception",
     "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
-    "paddleclas resnext, vd", "paddleclas convnext",
+    "paddleclas resnext, vd", "paddleclas convnext", "paddle mobilenet v3 large",
+    "paddle squeezenet 1.1",
 )  # fmt: skip
