@@ -160,7 +160,7 @@ def _plan(module: nn.Module) -> Plan | None:
 def _check_size(graph: Graph, shape: tuple[Any, ...]) -> None:
     if torch.compiler.is_compiling():
         # Not a decorator: that would import PyTorch's compiler, which takes as long as PyTorch.
-        torch.compiler.disable(sizes.check)(graph, shape)
+        torch.compiler.disable(sizes.check)(graph, shape)  # type: ignore[no-untyped-call]  # in PyTorch
     else:
         sizes.check(graph, shape)
 
