@@ -540,5 +540,6 @@ SLOW = (
     "timm vgg, plain", "paddle vgg", "paddle densenet", "torchvision vgg", "torchvision inception",
     "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
     "paddleclas resnext, vd", "paddleclas convnext", "caffe vgg", "caffe alexnet", "caffe caffenet",
-    "caffe nin", "caffe squeezenet", "slim vgg",
+    "caffe nin", "caffe squeezenet", "slim vgg", "paddle mobilenet v3 large",
+    "paddle squeezenet 1.1",
 )  # fmt: skip
