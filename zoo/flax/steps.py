@@ -224,24 +224,23 @@ class Step:
         count, state = slots_tree.unflatten(values.slots)
         updates, state = self._transform.update(weights_tree.unflatten(gradients), state, weights)
         weights = optax.apply_updates(weights, updates)
-        new = Values(
-            _where(good, jax.tree.leaves(weights), values.weights),
-            _where(finite, statistics, values.statistics),
-            _where(good, jax.tree.leaves((count + 1, state)), values.slots),
-            [],
-        )
+        weights = _where(good, jax.tree.leaves(weights), values.weights)
+        statistics = _where(finite, statistics, values.statistics)
+        slots = _where(good, jax.tree.leaves((count + 1, state)), values.slots)
+        averages: Arrays = ()
         if self._plan.ema is not None:
-            averages = self._average(self._plan.ema, new, frozen, values.averages)
-            new = new._replace(averages=_where(finite, averages, values.averages))
+            averages = self._average(self._plan.ema, weights, frozen, statistics, values.averages)
+        averages = _where(finite, averages, values.averages)
+        new = Values(weights, statistics, slots, averages)
         return new, loss, (finite, good)
 
     def _average(
-        self, kept: float, values: Values, frozen: Arrays, averages: Arrays
+        self, kept: float, weights: Arrays, frozen: Arrays, statistics: Arrays, averages: Arrays
     ) -> list[jax.Array]:
         names = self._names
-        now = dict(zip(names.weights, values.weights, strict=True))
+        now = dict(zip(names.weights, weights, strict=True))
         now |= dict(zip(names.frozen, frozen, strict=True))
-        now |= dict(zip(names.statistics, values.statistics, strict=True))
+        now |= dict(zip(names.statistics, statistics, strict=True))
         return [
             kept * average + (1 - kept) * now[name]
             for name, average in zip(names.averages, averages, strict=True)
