@@ -132,7 +132,7 @@ def apart(found, expected):
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_a_resumed_run_is_bit_for_bit_what_it_would_have_been(
     dtype, backend, runs, digits, tmp_path
 ):
