@@ -167,3 +167,43 @@ def test_label_smoothing(module):
     target = 0.7 * np.eye(3)[labels] + 0.3 / 3
     loss = module.cross_entropy(logits, labels, 0.5, 0.3)
     assert float(loss) == pytest.approx(-0.5 * (target * log).sum(1).mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("groups", "inputs", "outputs", "strides", "dilation", "padding"),
+    [
+        (6, 1, 1, (1, 1), (1, 1), ((1, 1), (1, 1))),
+        (6, 1, 2, (2, 1), (1, 1), ((0, 1), (1, 0))),
+        (3, 2, 4, (1, 2), (2, 1), ((2, 1), (0, 0))),
+        (2, 3, 1, (2, 2), (1, 2), "SAME"),
+    ],
+)
+def test_the_gradient_of_a_grouped_convolution_is_jaxs(
+    groups, inputs, outputs, strides, dilation, padding
+):
+    from zoo.flax import grouped
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 9, 8, groups * inputs))
+    kernel = rng.standard_normal((3, 2, inputs, groups * outputs))
+    options = {
+        "window_strides": strides,
+        "padding": padding,
+        "rhs_dilation": dilation,
+        "dimension_numbers": ("NHWC", "HWIO", "NHWC"),
+        "feature_group_count": groups,
+    }
+    with jax.enable_x64(True):
+        native, pull = jax.vjp(
+            lambda x, k: jax.lax.conv_general_dilated(x, k, **options), x, kernel
+        )
+        strides = options.pop("window_strides")
+        ours, our_pull = jax.vjp(
+            lambda x, k: grouped.convolution(x, k, strides, **options), x, kernel
+        )
+        assert np.array_equal(ours, native)
+        gradient = rng.standard_normal(native.shape)
+        for found, expected in zip(our_pull(gradient), pull(gradient), strict=True):
+            assert np.abs(found - expected).max() <= 1e-13 * np.abs(expected).max()
+        summed = grouped._summed(x, kernel, strides, padding, dilation, groups)
+        assert np.abs(summed - native).max() <= 1e-13 * np.abs(native).max()

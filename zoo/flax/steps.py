@@ -14,10 +14,11 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax import lax
 
 from zoo.backend.outputs import mapped
 from zoo.backend.training import Plan
-from zoo.flax import _private, parameters
+from zoo.flax import _private, grouped, parameters
 
 #: Layers that compute in a dtype that is a setting of theirs.
 _LAYERS = (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.LayerNorm)
@@ -56,7 +57,11 @@ class Names(NamedTuple):
 
 
 def split(
-    model: nnx.Module, dropouts: Sequence[str], frozen_norms: Sequence[str], precision: str
+    model: nnx.Module,
+    dropouts: Sequence[str],
+    frozen_norms: Sequence[str],
+    precision: str,
+    platform: str,
 ) -> tuple[Any, Any]:
     """Split a model in training mode into its structure and the shapes of its Variables.
 
@@ -65,6 +70,7 @@ def split(
         dropouts: Names of layers that pass on their input, until a mask is given.
         frozen_norms: Names of batch norms that use their running statistics.
         precision: See :class:`zoo.backend.training.Plan`.
+        platform: Where the step is computed, such as ``cpu``.
     """
     training = nnx.merge(*nnx.split(model))  # shares the values, but not the settings
     training.train()
@@ -72,10 +78,12 @@ def split(
         parameters.find(training, name).deterministic = True
     for name in frozen_norms:
         parameters.find(training, name).use_running_average = True
-    if precision != "full":
-        for _, module in nnx.iter_modules(training):
-            if isinstance(module, _LAYERS):
-                module.dtype = jnp.dtype(precision)
+    for _, module in nnx.iter_modules(training):
+        if precision != "full" and isinstance(module, _LAYERS):
+            module.dtype = jnp.dtype(precision)
+        native = getattr(module, "conv_general_dilated", None) is lax.conv_general_dilated
+        if native and module.feature_group_count > 1 and (precision, platform) == ("full", "cpu"):
+            module.conv_general_dilated = grouped.convolution
     graphdef, state = nnx.split(training)
     return graphdef, jax.eval_shape(lambda: state)
 

@@ -67,6 +67,7 @@ class FlaxTrainer(Trainer):
             list(self._averages.values()),
         )
         self._frozen = [variables[name] for name in names.frozen]
+        self._platform = next(iter(self._variables.weights[0][...].devices())).platform
         self._dtype = self._variables.weights[0][...].dtype
 
         def loss(outputs: Any, labels: jax.Array) -> jax.Array:
@@ -80,7 +81,7 @@ class FlaxTrainer(Trainer):
             return value
 
         self._step = steps.compiled(
-            steps.split(model, self.dropouts, self.frozen_norms, plan.precision),
+            steps.split(model, self.dropouts, self.frozen_norms, plan.precision, self._platform),
             names,
             self.optimizer.tx,
             (weights_tree, slots_tree),
