@@ -82,7 +82,7 @@ class Written(keras.optimizers.Optimizer):
 
     @property
     def learning_rate(self) -> Any:
-        """The learning rate of this step, in the weights' dtype unless a schedule gives it."""
+        """The learning rate of this step."""
         return super().learning_rate
 
     @learning_rate.setter

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -42,10 +43,9 @@ class KerasTrainer(Trainer):
             for name, t in self._values.items()
         }
         self._mixed = () if plan.precision == "full" else _in_mixed_precision(model)
-        options = {"autograph": False, "jit_compile": plan.compile or None}
-        self._whole = tf.function(self._differentiate_and_update, **options)
-        self._part = tf.function(self._differentiate, **options)
-        self._rest = tf.function(self._update, **options)
+        self._whole = self._compiled(self._differentiate_and_update)
+        self._part = self._compiled(self._differentiate)
+        self._rest = self._compiled(self._update)
 
     def step(self, parts: Sequence[Part], lr: float) -> tf.Tensor:
         scale = None if self.loss_scale is None else self._number(self.loss_scale.value)
@@ -80,6 +80,14 @@ class KerasTrainer(Trainer):
     def set_state(self, arrays: Mapping[str, Array], steps: int) -> None:
         super().set_state(arrays, steps)
         self.optimizer.iterations.assign(steps)
+
+    def _compiled(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        # TensorFlow warns of a method that it traces often, even if it is that of many trainers.
+        # It does not know a partial function as the same.
+        function = tf.function(
+            partial(method), autograph=False, jit_compile=self.plan.compile or None
+        )
+        return cast(Callable[..., Any], function)
 
     def _number(self, value: float) -> tf.Tensor:
         return tf.constant(value, self._dtype)
