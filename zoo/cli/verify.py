@@ -26,12 +26,14 @@ from zoo.cli.progress import progress
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import check_writable, err, escape, fail, out, print_json
 from zoo.errors import InputError
+from zoo.files import write_text
 
 
 @click.command(
     "verify",
     context_settings=SETTINGS,
-    epilog=f"{MODEL_HELP} A pattern such as 'vgg*' verifies every model that matches it.",
+    epilog=f"{MODEL_HELP} A pattern such as 'vgg*' verifies every model that matches it. With "
+    "--against, it is an ONNX file of another program.",
 )
 @click.argument(
     "model",
@@ -41,6 +43,28 @@ from zoo.errors import InputError
 )
 @click.option(
     "--all", "every", is_flag=True, help="Verify every model that zoo ships, one after another."
+)
+@click.option(
+    "--against",
+    metavar="NETWORK",
+    help="Network that the ONNX file MODEL should be: a name from 'zoo list', or a YAML file.",
+    shell_complete=completion.models_or_files,
+)
+@click.option(
+    "--names",
+    "table",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --against: a YAML file of zoo's names of blocks, nodes or parameters, and those of "
+    "the arrays in the ONNX file. By default, these must be zoo's, or those of a publisher that "
+    "zoo knows.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE|SOURCE",
+    help="With --against: weights for the network, if those in the ONNX file have lost their "
+    "names, for example because batch norms were merged into convolutions.",
+    shell_complete=completion.sources_or_files,
 )
 @aux_option
 @size_options
@@ -88,6 +112,9 @@ def verify(
     context: click.Context,
     model: str | None,
     every: bool,
+    against: str | None,
+    table: Path | None,
+    weights: str | None,
     aux: bool,
     num_classes: int | None,
     in_channels: int | None,
@@ -102,10 +129,11 @@ def verify(
 ) -> None:
     """Verify that the frameworks compute the same values at every node.
 
-    The exit status is 1 if they do not.
+    With --against, verify instead that an ONNX file of another program computes a network. The exit
+    status is 1 if they do not.
     """
-    from zoo.files import write_text
     from zoo.language.catalog import is_pattern
+    from zoo.verification.foreign.verify import verify_file
     from zoo.verification.rendering import page
 
     as_json = output_format is Format.JSON
@@ -116,6 +144,29 @@ def verify(
         )
     settings: dict[str, Any] = {"backends": names, "dtype": dtype, "level": level, "seed": seed}
     arguments = options(aux, num_classes, in_channels, input_size)
+    if against:
+        settings = {"--all": every, "--backends": backends, "--level": level != "forward"}
+        settings |= {"--dtype": dtype != "float32", "--seed": seed}
+        _check_file(model, settings)
+        _check_output(save, ".json")
+        with progress() as show:
+            found = verify_file(
+                str(model),
+                against,
+                names=table,
+                weights_from=weights,
+                image=image,
+                progress=show,
+                **arguments,
+            )
+        _show(context, found, as_json, save)
+        return
+    if table or weights:
+        raise InputError("--names and --weights are for an ONNX file: add --against NETWORK")
+    if model and Path(model).suffix.lower() == ".onnx":
+        raise InputError(
+            f"{model}: an ONNX file; state which network it should be: --against NETWORK"
+        )
     if every or (model and is_pattern(model)):
         for_one_model: dict[str, Any] = {
             "--aux": aux,
@@ -133,14 +184,32 @@ def verify(
     if model is None:
         known = "a name from 'zoo list', a pattern such as 'vgg*', a YAML file, or --all"
         raise InputError(f"which model? Give {known}")
-    if save:
-        check_writable(save)
-        if save.suffix not in (".json", ".html"):
-            raise InputError(f"--output: expected a name in .json or .html, got {save.name!r}")
-        if save.suffix == ".html":
-            page.check()
+    _check_output(save, ".json", ".html")
+    if save and save.suffix == ".html":
+        page.check()
     with progress() as show:
         report = zoo.verify(model, **arguments, **settings, image=image, progress=show)
+    _show(context, report, as_json, save)
+
+
+def _check_file(model: str | None, settings: dict[str, Any]) -> None:
+    if model is None:
+        raise InputError("which file? Give the ONNX file that --against is for")
+    if given := [option for option, value in settings.items() if value]:
+        raise InputError(f"{given[0]} has no meaning for an ONNX file: leave it out, or --against")
+
+
+def _check_output(save: Path | None, *suffixes: str) -> None:
+    if not save:
+        return
+    check_writable(save)
+    if save.suffix not in suffixes:
+        expected = " or ".join(suffixes)
+        raise InputError(f"--output: expected a name in {expected}, got {save.name!r}")
+
+
+def _show(context: click.Context, report: Any, as_json: bool, save: Path | None) -> None:
+    """Print a report and write it to a file; the exit status tells whether it passed."""
     as_text = json.dumps(report.to_dict(), indent=2) + "\n"
     print(as_text, end="") if as_json else out.print(report)
     if save:

@@ -149,20 +149,20 @@ def _in_runtime(
     place = (id(model), (name, *outputs))
     with _lock:
         guess = _guesses.get(place)
-        session = _sessions.get(guess) if guess else None
+        held = _sessions.get(guess) if guess else None
     with ThreadPoolExecutor(1) as pool:
-        result = pool.submit(session, x) if session else None
+        result = pool.submit(held, x) if held else None
         key = (_digest_of(model), *place[1])
     if result is None or key != guess:
         with _lock:
-            session = _sessions.get(key)
-        session = session or _session(model, name, outputs)
-        values = session(x)
+            held = _sessions.get(key)
+        held = held or session(model, name, outputs)
+        values = held(x)
     else:
         values = result.result()
-    assert session
+    assert held
     with _lock:
-        _sessions[key] = session
+        _sessions[key] = held
         _sessions.move_to_end(key)
         while len(_sessions) > _MAX_SESSIONS:
             _sessions.popitem(last=False)
@@ -178,7 +178,20 @@ def _digest_of(model: onnx.ModelProto) -> str:
     return _digest(itertools.chain((part for _, part in parts(model)), weights))
 
 
-def _session(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> Session:
+def session(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> Session:
+    """Start ONNX Runtime for a model.
+
+    Args:
+        model: The model.
+        name: Its input.
+        outputs: The values to compute, outputs or others.
+
+    Returns:
+        A function of the input that returns these values.
+
+    Raises:
+        BackendError: ONNX Runtime is not installed.
+    """
     try:
         import onnxruntime
     except ImportError:
@@ -194,10 +207,10 @@ def _session(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> Sessi
     options.log_severity_level = 3  # errors; it warns of initializers that it leaves out
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
     options.add_external_initializers(list(arrays), values)
-    session = onnxruntime.InferenceSession(
+    engine = onnxruntime.InferenceSession(
         bare.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return lambda x: list(session.run(list(outputs), {name: x}))
+    return lambda x: list(engine.run(list(outputs), {name: x}))
 
 
 def _bytes(tensor: onnx.TensorProto) -> bytes:

@@ -24,6 +24,7 @@ from zoo.errors import InputError, UnknownNameError, suggestion
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import text_of
 from zoo.language import graphs, sizes
+from zoo.testing import programs
 from zoo.testing.comparison import Comparison
 from zoo.testing.handwritten import HandWritten
 from zoo.testing.training import check_training
@@ -52,8 +53,12 @@ def assert_same(
     rate of a dropout is compared if a module is mapped to it or has its name. Only dropout modules
     can be detected and switched off; a functional or missing dropout goes unnoticed.
 
+    An ``onnx.ModelProto`` of another program is compared in the levels ``structure`` and
+    ``forward``, in float32: each node with the value that equals its own. Then ``names`` maps to
+    the names of initializers. ``zoo verify FILE.onnx --against MODEL`` does the same for a file.
+
     Args:
-        model_a: A model of any framework, written by hand or built by zoo.
+        model_a: A model of any framework, written by hand or built by zoo; or an ONNX model.
         model_b: The reference: a model that zoo built in any framework, a graph, or the name or
             YAML file of a spec, which is then expanded for the size and channels of ``x``.
         x: [N, C, H, W], regardless of the framework's own layout.
@@ -103,6 +108,9 @@ def assert_same(
     tolerance = _check_tolerance(tolerance)
     x = _check_input(x)
     graph = _reference_graph(model_b, x)
+    if programs.is_program(model_a):
+        programs.check(model_a, graph, x, names, level, tolerance)
+        return
     targets = _check_labels(labels, graph, len(x)) if level in LEVELS[2:] else None
     hand_written = HandWritten(model_a, graph, names)
     if hand_written.unbuilt:  # as Keras layers are before their first call

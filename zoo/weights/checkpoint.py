@@ -88,7 +88,7 @@ class Checkpoint:
 
 
 @contextmanager
-def reporting_damage(path: Path, kind: str) -> Iterator[None]:
+def reporting_damage(path: Path | str, kind: str) -> Iterator[None]:
     """Report any error that a library raises for a damaged file in one line.
 
     Args:

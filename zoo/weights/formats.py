@@ -78,9 +78,6 @@ _MODEL = (
     "zoo reads weights by the names of layers; save the weights of the model that it was made from"
 )
 
-#: What to say of an ONNX model that zoo did not write.
-FOREIGN_ONNX = f"an ONNX model that zoo did not write; {_MODEL}"
-
 #: End of a name -> what such a file is, if its contents do not show it.
 _NAMED = (
     (
@@ -214,9 +211,7 @@ def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
             f"{path}: an HTML page, not the file; download it again from the link of "
             "the file itself, not of the page that shows it"
         )
-    if onnx := re.match(rb"\x08[\x01-\x20]\x12[\x01-\x40]([\w.-]+)", start):  # version, producer
-        if onnx[1] != b"zoo":
-            raise WeightsError(f"{path}: {FOREIGN_ONNX}")
+    if re.match(rb"\x08[\x01-\x20]\x12[\x01-\x40][\w.-]+", start):  # version, producer
         return "onnx"
     if start.startswith(b"PK\x03\x04"):
         return _by_entries(path)

@@ -65,7 +65,7 @@ def find(
         path = cache.fetch(table.name, name, tag)
     elif not table:
         found = formats.format_of(path)
-        if found == "onnx" and entry is None:
+        if found == "onnx" and entry is None and onnx_file.is_zoo_file(path):
             return onnx_file.read(path)
         zoos = found == "safetensors" and zoo_file.is_zoo_file(path)
         if zoos and (entry is None or zoo_file.TRAINING in zoo_file.texts_of(path)):

@@ -56,7 +56,32 @@ def matched(
     Raises:
         WeightsError: The file is damaged, or its names are those of no network, or of another.
     """
-    opened = readers.read(path, entry)
+    return matched_arrays(path, readers.read(path, entry), table, network, chosen, own, head)
+
+
+def matched_arrays(
+    path: Path,
+    opened: readers.Opened,
+    table: sources.Source | None,
+    network: str | Graph | None,
+    chosen: Chosen,
+    own: Sequence[sources.Source],
+    head: str | None = None,
+) -> tuple[Checkpoint, list[sources.Source], list[str]]:
+    """Find the parameters of a network among the arrays of a file, as :func:`matched` does.
+
+    Args:
+        path: The file, for messages.
+        opened: Its arrays.
+        table: As for :func:`matched`, as are the others.
+        network: The network.
+        chosen: The options to build it with.
+        own: The names that zoo's own models have.
+        head: Whether the network gets a new classifier.
+
+    Raises:
+        WeightsError: The names are those of no network, or of another.
+    """
     found = _found(path, opened, table, network, own)
     notes = [f"under {' and '.join(opened.keys)}"] if opened.keys else []
     notes += [f"without {found.view.removed}"] if found.view.removed else []
@@ -143,7 +168,7 @@ def _having(
         if isinstance(network, str) or table.name != counts.OWN:
             name = network if isinstance(network, str) else network.name
             if name in table.networks:
-                yield table, name
+                yield table, name if name in shipped() else network
         elif network.name in shipped() and graphs.graph(network.name).document == network.document:
             yield table, network.name
         else:
@@ -218,6 +243,13 @@ _CHANGES = (
         r"fake_quant|activation_post_process|_packed_params|_observer\.",
         "the model was prepared for quantization; save the weights of the model that it was made "
         "from",
+    ),
+    (
+        r"^onnx::\w+_\d+$",
+        "the exporter of PyTorch made up this name when it merged a batch norm into a convolution, "
+        "or turned a kernel; keep the names: torch.onnx.export(..., dynamo=False, "
+        "do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE). The program itself "
+        "can be compared with a network: zoo verify FILE.onnx --against NETWORK --weights FILE",
     ),
     (
         r"^param_\d+$",

@@ -17,6 +17,7 @@ from zoo.weights import (
     formats,
     hdf5,
     onnx_file,
+    onnx_foreign,
     orbax_folder,
     paddle_program,
     pickles,
@@ -41,7 +42,7 @@ class Opened:
     Attributes:
         arrays: Name in the file -> array. In HDF5 a name is ``<layer>.<variable>``.
         format: The format whose names they have: ``safetensors``, ``pth``, ``pdparams``, ``h5``,
-            ``msgpack``, ``caffemodel`` or ``ckpt``.
+            ``msgpack``, ``onnx``, ``caffemodel`` or ``ckpt``.
         keys: The keys that lead to the arrays in what a training tool saved, for messages.
     """
 
@@ -54,9 +55,9 @@ def read(path: Path, entry: str | None = None) -> Opened:
     """Open a file of arrays, in the format that its contents state, or else its suffix.
 
     Args:
-        path: A file that PyTorch, PaddlePaddle, Keras, Flax, safetensors or Caffe wrote; a
-            checkpoint of TensorFlow, or its index; an index of several files, ``*.index.json``;
-            or a folder that Orbax wrote.
+        path: A file that PyTorch, PaddlePaddle, Keras, Flax, safetensors or Caffe wrote; an ONNX
+            model; a checkpoint of TensorFlow, or its index; an index of several files,
+            ``*.index.json``; or a folder that Orbax wrote.
         entry: As for :func:`zoo.weights.state_dicts.arrays`.
 
     Raises:
@@ -105,6 +106,11 @@ def _paddle(path: Path, entry: str | None) -> tuple[dict[str, Stored], list[str]
     return found
 
 
+def _onnx(path: Path) -> dict[str, Stored]:
+    zoos = onnx_file.is_zoo_file(path)
+    return onnx_file.arrays(path) if zoos else onnx_foreign.arrays(path)
+
+
 _Arrays = dict[str, Stored]
 
 #: Format -> the format whose names its arrays have, and what opens it. These hold dicts in dicts.
@@ -121,7 +127,7 @@ _ALONE: dict[str, tuple[str, Callable[[Path], _Arrays]]] = {
     "pdiparams": ("pdparams", paddle_program.read),
     "h5": ("h5", hdf5.read),
     "keras": ("h5", hdf5.read_zip),
-    "onnx": ("onnx", onnx_file.arrays),
+    "onnx": ("onnx", _onnx),
     "caffemodel": ("caffemodel", caffe_file.read),
     "ckpt": ("ckpt", tensorflow_checkpoint.read),
 }

@@ -1,0 +1,184 @@
+"""Reads the weights of an ONNX file into a network, by the names of its arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.api import checkpoints
+from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo.graphs.blocks import Block
+from zoo.graphs.graph import Graph
+from zoo.language import options
+from zoo.language.document import read
+from zoo.language.options import Chosen
+from zoo.verification.comparison import Array
+from zoo.weights import adaptation, matching, onnx_file, onnx_foreign, readers, sources
+from zoo.weights import names as naming
+from zoo.weights.checkpoint import Checkpoint, Stored
+
+_TITLE = "the table of names"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A network with weights.
+
+    Attributes:
+        graph: The network, with the number of classes that its weights have.
+        weights: Canonical name -> array.
+        arrays: Canonical name -> the array of the file that it was read from; empty if the weights
+            are those of another file.
+        origin: Where the weights are from, and by which names, in words.
+    """
+
+    graph: Graph
+    weights: Mapping[str, Array]
+    arrays: Mapping[str, str]
+    origin: str
+
+
+def from_file(
+    contents: onnx_foreign.Contents,
+    graph: Graph,
+    requested: Chosen,
+    names: Mapping[str, Any] | None,
+    title: str,
+) -> Filled:
+    """Fill a network with the weights in a file.
+
+    Args:
+        contents: The file.
+        graph: The network.
+        requested: The options that the caller chose.
+        names: zoo's name of a block, node or parameter -> the file's; None to match the names of
+            zoo and of the publishers that it knows.
+        title: What to call the file in an error.
+
+    Raises:
+        WeightsError: The names are others, or the arrays do not fit.
+        UnknownNameError: ``names`` has a name that the network does not have.
+    """
+    stored = onnx_foreign.weights(contents)
+    if any(onnx_file.is_constant(name) for name in stored) and _is_zoos(stored, graph):
+        stored = {name: each for name, each in stored.items() if not onnx_file.is_constant(name)}
+    log: list[str] = []
+    table = table_of(graph, names) if names is not None else None
+    checkpoint, tables, _ = matching.matched_arrays(
+        Path(title),
+        readers.Opened(_traced(stored, log), "onnx"),
+        table,
+        graph,
+        options.checked(**graph.options),
+        checkpoints.own_names(),
+    )
+    graph, weights, arrays = _filled(graph, checkpoint, requested, log)
+    whose = _TITLE if names is not None else f"{tables[0].title}'s names"
+    return Filled(graph, weights, arrays, f"from the file, by {whose}")
+
+
+def from_elsewhere(weights: str, graph: Graph, requested: Chosen) -> Filled:
+    """Fill a network with weights of another file, or of a source.
+
+    Raises:
+        WeightsError: They are damaged, or do not fit.
+    """
+    checkpoint = checkpoints.find(weights, graph, options.checked(**graph.options))
+    with checkpoint.verified():
+        graph, arrays, _ = _filled(graph, checkpoint, requested, [])
+    return Filled(graph, arrays, {}, f"from {weights}; the file has its own, in other forms")
+
+
+def table_of(graph: Graph, names: Mapping[str, Any]) -> sources.Source:
+    """Return the source of weights that a table of names describes.
+
+    Raises:
+        UnknownNameError: The network has no block, node or parameter of a name.
+    """
+    known = {*(parameter.name for parameter in graph.parameters), *(n.name for n in graph.nodes)}
+    known |= _blocks(graph.root, "")
+    patterns = {name: naming.pattern(name) for name in names}
+    for name, pattern in patterns.items():
+        if not any(map(pattern.fullmatch, known)):
+            raise UnknownNameError(
+                f"names: {graph.name} has no block, node or parameter {name!r:.200}."
+                + suggestion(name, known)
+            )
+    steps = (step.name for step in graph.root.steps)
+    own = {name: name for name in steps if not any(p.fullmatch(name) for p in patterns.values())}
+    described = {
+        "format": 1,
+        "name": "table",
+        "title": _TITLE,
+        "url": "",
+        "licence": "",
+        "formats": ["onnx"],
+        "layouts": {"conv": "OIHW", "linear": "OI", "flatten": "CHW"},
+        "networks": {graph.name: {"names": {**own, **names}}},
+    }
+    return sources.Source.model_validate(described)
+
+
+def read_names(path: Path) -> Mapping[str, Any]:
+    """Read a table of names: a YAML file of zoo's names and the file's.
+
+    Raises:
+        SpecError: It is no YAML.
+        InputError: It is no mapping of names to names.
+    """
+    table: Any = read(path)
+    if not isinstance(table, Mapping) or not all(
+        isinstance(word, str)
+        for name, given in table.items()
+        for word in (name, *(given if isinstance(given, list) else [given]))
+    ):
+        raise InputError(
+            f"{path}: expected a mapping of zoo's names to those in the file, such as "
+            "'conv1.conv: features.0'"
+        )
+    return table
+
+
+def _filled(
+    graph: Graph, checkpoint: Checkpoint, requested: Chosen, log: list[str]
+) -> tuple[Graph, dict[str, Array], dict[str, str]]:
+    graph = adaptation.fitted(graph, checkpoint, requested)
+    graph, value = adaptation.filling(graph, checkpoint, dtype="float32")
+    weights: dict[str, Array] = {}
+    arrays: dict[str, str] = {}
+    for parameter in graph.parameters:
+        log.clear()
+        weights[parameter.name] = value(parameter)
+        if log:
+            arrays[parameter.name] = log[-1]
+    return graph, weights, arrays
+
+
+def _traced(stored: Mapping[str, Stored], log: list[str]) -> dict[str, Stored]:
+    """Return arrays that write their names into a log when they are read."""
+
+    def traced(name: str, array: Stored) -> Stored:
+        def read_() -> Array:
+            log.append(name)
+            return array.read()
+
+        return replace(array, read=read_, mapped=None)
+
+    return {name: traced(name, array) for name, array in stored.items()}
+
+
+def _is_zoos(stored: Mapping[str, Stored], graph: Graph) -> bool:
+    """Tell whether zoo itself wrote the file, with constants beside the weights."""
+    return all(parameter.name in stored for parameter in graph.parameters)
+
+
+def _blocks(block: Block, prefix: str) -> set[str]:
+    """Return the paths of all blocks inside a block."""
+    found: set[str] = set()
+    for step in block.steps:
+        if isinstance(step.child, Block):
+            path = f"{prefix}{step.name}"
+            found |= {path, *_blocks(step.child, f"{path}.")}
+    return found

@@ -1,0 +1,279 @@
+"""Decodes the messages of ONNX files where they lie, without the package ``onnx``.
+
+An ONNX file is a message of Protocol Buffers. Only what a caller asks for is decoded, and what is
+decoded is counted, so that no file costs more than its size allows. Tensors may have their values
+in a file beside it: in the same folder, never elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
+import numpy as np
+
+from zoo.graphs.shapes import Shape
+from zoo.weights import pickles
+from zoo.weights.checking import shown
+from zoo.weights.checkpoint import Array, Stored
+
+#: ONNX' number of a dtype -> dtype
+DTYPES = {1: "float32", 7: "int64", 10: "float16", 11: "float64", 16: "bfloat16"}
+
+_MAX_FIELDS = 400_000  # of all messages that are decoded
+_MAX_TEXTS = 10_000_000  # bytes of the metadata
+#: In a tensor: the numbers of the fields that are read.
+_DIMENSIONS, _DTYPE, _NAME, _BYTES, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
+_WIDTHS = {1: 8, 5: 4}  # kind of a field of Protocol Buffers -> bytes
+
+#: dtype -> the field of a tensor that has its values where not bytes, and the dtype in that field;
+#: None if they are integers of variable length.
+_TYPED = {
+    "float32": (4, "<f4"),
+    "float64": (10, "<f8"),
+    "float16": (5, None),
+    "bfloat16": (5, None),
+    "int64": (7, None),
+}
+
+Bytes = bytes | memoryview
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor whose values are read on demand.
+
+    Attributes:
+        name: Its name.
+        dtype: ONNX' number of its dtype.
+        shape: Its shape.
+        values: Its bytes, in the file or in one beside it; or a field of numbers.
+        numbers: Returns these numbers as an array, not yet in its shape; None if they are bytes.
+    """
+
+    name: str
+    dtype: int
+    shape: Shape
+    values: memoryview
+    numbers: Callable[[], Array] | None = None
+
+    @property
+    def stored(self) -> Stored:
+        """The tensor as an array of a file."""
+        return Stored(self.shape, DTYPES[self.dtype], self.read)
+
+    def read(self) -> Array:
+        """Return its values in newly allocated memory."""
+        if self.numbers is not None:
+            array: Array = self.numbers().reshape(self.shape)
+            return array
+        return np.frombuffer(self.values, DTYPES[self.dtype]).reshape(self.shape).copy()
+
+
+class OtherDtypeError(ValueError):
+    """A tensor has a dtype that weights cannot have."""
+
+
+class Reader:
+    """Decodes messages where they lie, and counts what it has decoded.
+
+    Args:
+        data: The bytes of the file.
+        folder: The folder that files beside it may be in; None if there is none.
+    """
+
+    def __init__(self, data: memoryview, folder: Path | None) -> None:
+        self.data, self.folder = data, folder
+        self.fields_left, self.text_left = _MAX_FIELDS, _MAX_TEXTS
+        self.beside: dict[str, memoryview] = {}
+        self.bytes_left = len(data)  # that tensors may have
+
+    def fields(self, data: memoryview) -> Iterator[tuple[int, Any]]:
+        """Yield the number and the value of each field: an integer, or the bytes of what it is."""
+        place = 0
+        while place < len(data):
+            self.fields_left -= 1
+            if self.fields_left < 0:
+                raise ValueError(f"it has more than {_MAX_FIELDS:,} fields")
+            key, place = _integer(data, place)
+            value: Any
+            match key & 7:
+                case 0:
+                    value, place = _integer(data, place)
+                case 2:
+                    size, place = _integer(data, place)
+                    value, place = data[place : place + size], place + size
+                case kind if kind in _WIDTHS:
+                    value, place = data[place : place + _WIDTHS[kind]], place + _WIDTHS[kind]
+                case _:
+                    raise ValueError("a field is of no kind that there is")
+            if place > len(data):
+                raise ValueError("it ends within a field")
+            yield key >> 3, value
+
+    def text(self, value: object) -> str:
+        """Decode a name, and count it."""
+        if not isinstance(value, memoryview):
+            raise ValueError("a name is no text")
+        self.text_left -= len(value)
+        if self.text_left < 0:
+            raise ValueError(f"it has more than {_MAX_TEXTS:,} bytes of names and metadata")
+        return bytes(value).decode()
+
+    def pair(self, data: memoryview) -> tuple[str, str]:
+        """Decode a name and its text."""
+        found = {number: self.text(value) for number, value in self.fields(data)}
+        return found.get(1, ""), found.get(2, "")
+
+    def tensor(self, data: memoryview, typed: bool = False) -> Tensor:
+        """Decode a tensor, whose values must be as many as its shape says.
+
+        Args:
+            data: Its message.
+            typed: Whether its values may be in a field of numbers.
+
+        Raises:
+            OtherDtypeError: It has a dtype that weights cannot have.
+        """
+        shape: list[int] = []
+        found: dict[int, Any] = {}
+        texts: dict[str, str] = {}
+        for number, value in self.fields(data):
+            if number == _DIMENSIONS:
+                shape += [value] if isinstance(value, int) else integers(value)
+            elif number == _EXTERNAL:
+                key, text = self.pair(value)
+                texts[key] = text
+            else:
+                found[number] = value
+        name = self.text(found.get(_NAME, memoryview(b"")))
+        dtype = DTYPES.get(found.get(_DTYPE, 0))
+        if dtype is None:
+            raise OtherDtypeError(f"{shown(name)} has a dtype that weights cannot have")
+        pickles.check_shape(tuple(shape))
+        kind = np.dtype(dtype)
+        size = math.prod(shape) * kind.itemsize
+        if typed and not found.get(_LOCATION) and _BYTES not in found:
+            return self._of_numbers(name, found, tuple(shape), size)
+        if found.get(_LOCATION):
+            values = self._external(name, texts, size)
+        else:
+            values = found.get(_BYTES, memoryview(b""))
+        self.bytes_left -= size
+        if len(values) != size or self.bytes_left < 0:
+            raise ValueError(_WRONG_SIZE.format(name=shown(name)))
+        return Tensor(name, found[_DTYPE], tuple(shape), values)
+
+    def _of_numbers(self, name: str, found: Mapping[int, Any], shape: Shape, size: int) -> Tensor:
+        """Return a tensor whose values are numbers of a field, packed as exporters write them."""
+        kind = np.dtype(DTYPES[found[_DTYPE]])
+        field, packed = _TYPED[kind.name]
+        data = found.get(field, memoryview(b""))
+        if isinstance(data, int):  # one number, which needs no packing
+            data = memoryview(bytes(_written(data)))
+        self.bytes_left -= len(data)
+        count = size // kind.itemsize
+        # An integer has at least a byte, and no more than ten.
+        fits = len(data) == size if packed else count <= len(data) <= 10 * count
+        if not fits or self.bytes_left < 0:
+            raise ValueError(_WRONG_SIZE.format(name=shown(name)))
+
+        def numbers() -> Array:
+            if packed:
+                return np.frombuffer(data, packed).astype(kind)
+            values = unpacked(data)
+            if len(values) != count:
+                raise ValueError(_WRONG_SIZE.format(name=shown(name)))
+            if kind.name == "int64":
+                return values.view(np.int64)
+            return values.astype(np.uint16).view(kind)
+
+        return Tensor(name, found[_DTYPE], shape, data, numbers)
+
+    def _external(self, name: str, texts: Mapping[str, str], size: int) -> memoryview:
+        """Return the bytes of a tensor that are in a file beside this one."""
+        file = texts.get("location", "")
+        if not re.fullmatch(r"[^/\\\0:]+", file) or file in (".", ".."):
+            raise ValueError(f"the values of {shown(name)} are in no file beside it")
+        if self.folder is None:
+            raise ValueError(f"the values of {shown(name)} are in a file, and have not been loaded")
+        if file not in self.beside:
+            place = self.folder / file
+            if place.resolve().parent != self.folder.resolve():
+                raise ValueError(f"the values of {shown(name)} are in no file beside it")
+            if not place.is_file():
+                raise ValueError(f"{shown(file)}, where values of {shown(name)} are, is missing")
+            self.beside[file] = mapped(place)
+            self.bytes_left += len(self.beside[file])
+        start, length = int(texts.get("offset", "0")), int(texts.get("length", str(size)))
+        if start < 0 or length != size or start + size > len(self.beside[file]):
+            raise ValueError(_WRONG_SIZE.format(name=shown(name)))
+        return self.beside[file][start : start + size]
+
+
+_WRONG_SIZE = "the number of bytes of {name} does not match its shape"
+
+
+def mapped(path: Path) -> memoryview:
+    """Return the bytes of a file, which are read from it when they are looked at."""
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def integers(data: memoryview) -> list[int]:
+    """Decode integers that are packed into one field, of which no shape has many."""
+    found: list[int] = []
+    place = 0
+    while place < len(data) and len(found) < 100:
+        value, place = _integer(data, place)
+        found.append(value)
+    return found
+
+
+def unpacked(data: memoryview) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """Decode any number of integers of variable length, each of at most ten bytes.
+
+    Example:
+        >>> unpacked(memoryview(bytes([1, 0x80, 1])))
+        array([  1, 128], dtype=uint64)
+    """
+    raw = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(raw < 0x80)
+    if len(raw) and (not len(ends) or ends[-1] != len(raw) - 1):
+        raise ValueError("it ends within an integer")
+    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+    lengths = ends - starts + 1
+    if len(lengths) and lengths.max() > 10:
+        raise ValueError("an integer is too long")
+    values = np.zeros(len(ends), np.uint64)
+    for byte in range(int(lengths.max(initial=0))):
+        has = lengths > byte
+        part = (raw[starts[has] + byte] & 0x7F).astype(np.uint64)
+        values[has] |= part << np.uint64(7 * byte)
+    return values
+
+
+def _integer(data: memoryview, place: int) -> tuple[int, int]:
+    """Decode an integer of one to ten bytes, and return it with the place behind it."""
+    value = shift = 0
+    while shift < 70:
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+        shift += 7
+    raise ValueError("an integer is too long")
+
+
+def _written(value: int) -> Iterator[int]:
+    while value >= 0x80:
+        yield value & 0x7F | 0x80
+        value >>= 7
+    yield value
