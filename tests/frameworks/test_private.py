@@ -119,6 +119,12 @@ def test_keras():
         "moving_mean",
         "moving_variance",
     ]
+    optimizers = importlib.import_module("zoo.keras.optimizers")
+    rule = importlib.import_module("zoo.backend.training").Rule("sgd", 0.1, momentum=0.9)
+    written = optimizers.Written(rule)
+    written.build([norm.beta, norm.gamma])
+    # Of the base class; without it, a slot cannot be found.
+    assert [written._get_variable_index(v) for v in (norm.gamma, norm.beta)] == [1, 0]
 
 
 def test_flax():
