@@ -366,6 +366,8 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
         zoo.train(model, digits, epochs=1, lr=0.1, beta1=0.5)
     with pytest.raises(zoo.UnknownNameError, match=r"'hiden'.*Did you mean 'hidden'"):
         zoo.train(model, digits, epochs=1, lr=0.1, freeze=["hiden"])
+    with pytest.raises(InputError, match="nothing to train"):
+        zoo.train(model, digits, epochs=1, lr=0.1, freeze=["*"])
     folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
     others = {**digits, "x_train": digits["x_train"][::-1]}
     with pytest.raises(InputError, match="not those that the run was trained on"):

@@ -111,13 +111,16 @@ class Loop:
             self.train.transform.layout,
             "float64" if recipe.dtype == "float64" else "float32",
         )
+        kept = frozen(self.graph, recipe.freeze) | backend.frozen(model)
+        if not any(p.trainable and p.name not in kept for p in self.graph.parameters):
+            raise InputError(f"{self.graph.name}: nothing to train, as every parameter is frozen")
         self.trainer = backend.trainer(
             model,
             Plan(
                 recipe.rule(),
                 label_smoothing=recipe.label_smoothing,
                 clip_norm=recipe.clip_norm,
-                frozen=frozen(self.graph, recipe.freeze) | backend.frozen(model),
+                frozen=kept,
                 ema=recipe.ema,
                 precision=recipe.precision,
                 compile=recipe.compile,
