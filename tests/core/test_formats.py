@@ -74,8 +74,6 @@ OTHERS = {
     "torch.export": ("w.pt2", zipped(w__models__model_DOT_json=b"{}"), r"torch\.export"),
     "npz": ("w.npz", lambda path: np.savez(path, a=np.zeros(3)), r"\.npz.*safetensors"),
     "npy": ("w.npy", lambda path: np.save(path, np.zeros(3)), "a NumPy array"),
-    "ONNX": ("w.onnx", page(b"\x08\x07\x12\x07pytorch\x1a\x052.6.0"), "an ONNX model"),
-    "ONNX, called pth": ("w.pth", page(b"\x08\x07\x12\x07pytorch\x1a\x052.6.0"), "an ONNX model"),
     "a graph": ("frozen.pb", page(b"\x08\x01\x12\x05\n\x03abc"), "a TensorFlow graph"),
     "a TensorFlow checkpoint": (
         "m.ckpt.data-00000-of-00001", page(bytes(9)), "a part of a TensorFlow checkpoint; .*index"
@@ -131,7 +129,25 @@ def keras(path):
     zipped(config_DOT_json=b"{}", model_DOT_weights_DOT_h5=inner.read_bytes())(path)
 
 
+def onnx(path):
+    """A program that adds arrays to its input, as the few bytes that this takes."""
+
+    def message(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    graph = b""
+    for name, array in ARRAYS.items():
+        shape = b"".join(bytes([8, size]) for size in array.shape)
+        named = message(8, name.encode()) + message(9, array.tobytes())
+        graph += message(5, shape + b"\x10\x01" + named)
+        graph += message(1, message(1, b"x") + message(1, name.encode()) + message(4, b"Add"))
+    path.write_bytes(
+        b"\x08\x07\x12\x07pytorch\x1a\x052.6.0" + message(7, graph) + message(8, b"\x10\x15")
+    )
+
+
 WRITERS = {
+    "onnx": onnx,
     "safetensors": lambda path: save_file(ARRAYS, path),
     "pdparams": lambda path: path.write_bytes(pickle.dumps(ARRAYS, protocol=4)),
     "h5": hdf5,

@@ -179,8 +179,7 @@ class Reader:
             data = memoryview(bytes(_written(data)))
         self.bytes_left -= len(data)
         count = size // kind.itemsize
-        # An integer has at least a byte, and no more than ten.
-        fits = len(data) == size if packed else count <= len(data) <= 10 * count
+        fits = len(data) == size if packed else len(_ends(data)) == count
         if not fits or self.bytes_left < 0:
             raise ValueError(_WRONG_SIZE.format(name=shown(name)))
 
@@ -188,8 +187,6 @@ class Reader:
             if packed:
                 return np.frombuffer(data, packed).astype(kind)
             values = unpacked(data)
-            if len(values) != count:
-                raise ValueError(_WRONG_SIZE.format(name=shown(name)))
             if kind.name == "int64":
                 return values.view(np.int64)
             return values.astype(np.uint16).view(kind)
@@ -243,20 +240,30 @@ def unpacked(data: memoryview) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
         >>> unpacked(memoryview(bytes([1, 0x80, 1])))
         array([  1, 128], dtype=uint64)
     """
-    raw = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(raw < 0x80)
-    if len(raw) and (not len(ends) or ends[-1] != len(raw) - 1):
-        raise ValueError("it ends within an integer")
-    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-    lengths = ends - starts + 1
-    if len(lengths) and lengths.max() > 10:
-        raise ValueError("an integer is too long")
+    raw, ends = np.frombuffer(data, np.uint8), _ends(data)
+    lengths = np.diff(ends, prepend=-1)
+    starts = ends - lengths + 1
     values = np.zeros(len(ends), np.uint64)
     for byte in range(int(lengths.max(initial=0))):
         has = lengths > byte
         part = (raw[starts[has] + byte] & 0x7F).astype(np.uint64)
         values[has] |= part << np.uint64(7 * byte)
     return values
+
+
+def _ends(data: memoryview) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    """Return where integers of variable length end.
+
+    Raises:
+        ValueError: One does not end, or is too long.
+    """
+    raw = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(raw < 0x80)
+    if len(raw) and (not len(ends) or ends[-1] != len(raw) - 1):
+        raise ValueError("it ends within an integer")
+    if np.diff(ends, prepend=-1).max(initial=0) > 10:
+        raise ValueError("an integer is too long")
+    return ends
 
 
 def _integer(data: memoryview, place: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import numpy as np
 from zoo import arguments, ops
 from zoo.backend import registry
 from zoo.data import images
-from zoo.errors import BackendError, InputError
+from zoo.errors import BackendError, InputError, WeightsError, ZooError
 from zoo.files import scratch
 from zoo.graphs.graph import Graph
 from zoo.language import graphs, options
@@ -262,6 +262,10 @@ def _batch(x: Array, count: int | None) -> Array:
 
 
 _MAX_BATCH = 64
+#: Errors of zoo's own that a worker may report, by their names.
+_ERRORS: Mapping[str, type[ZooError]] = {
+    error.__name__: error for error in (BackendError, InputError, WeightsError)
+}
 
 
 def _in_worker(file: Path, given: Input, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -275,12 +279,9 @@ def _in_worker(file: Path, given: Input, x: Array) -> tuple[dict[str, Array], di
         answer = workers.work(folder, entry, "onnx", "foreign")
         if isinstance(answer, str):
             kind, _, reason = answer.partition(": ")
-            known = {"InputError": InputError, "BackendError": BackendError}
-            if kind == "WeightsError" or str(file.resolve()) in reason:
-                raise InputError(reason.replace(str(file.resolve()), str(file)))
-            raise known.get(kind, BackendError)(
-                f"{file}: ONNX Runtime cannot run it: {reason or answer}"
-            )
+            if kind in _ERRORS:
+                raise _ERRORS[kind](reason.replace(str(file.resolve()), str(file)))
+            raise BackendError(f"{file}: ONNX Runtime cannot run it: {answer[:300]}")
         with np.load(folder / "values.npz", allow_pickle=False) as arrays:
             outputs = {n: arrays[f"output{i}"] for i, n in enumerate(answer["outputs"])}
             values = {n: arrays[f"value{i}"] for i, n in enumerate(answer["values"])}

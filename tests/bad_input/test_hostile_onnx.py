@@ -1,0 +1,207 @@
+"""ONNX files of other programs that are damaged, or would cost far more than their size.
+
+They are written here byte by byte, so that neither a framework nor the package onnx is needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import numpy as np
+import pytest
+from damage import mutants
+from hostile import refusals
+
+from zoo.errors import WeightsError
+from zoo.weights import onnx_foreign, readers
+
+MEGABYTE = 1_000_000
+
+
+def varint(value):
+    out = b""
+    while value >= 128:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+
+def message(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def model(*parts):
+    """A model of a version, with a producer, a graph, and a version of its operations."""
+    return (
+        b"\x08\x0a\x12\x07pytorch" + message(7, b"".join(parts)) + message(8, b"\x0a\x00\x10\x15")
+    )
+
+
+def tensor(name, shape, content=b"", dtype=1, number=5):
+    dims = b"".join(b"\x08" + varint(n) for n in shape)
+    return message(number, dims + b"\x10" + varint(dtype) + message(8, name) + content)
+
+
+def node(op, inputs, outputs, attributes=b""):
+    named = b"".join(message(1, each) for each in inputs)
+    named += b"".join(message(2, each) for each in outputs)
+    return message(1, named + message(4, op) + attributes)
+
+
+def floats(count, start=0.0):
+    return (np.arange(count, dtype=np.float32) + np.float32(start)).tobytes()
+
+
+def outside(location, offset=b"0", length=b"16"):
+    """The external data of a tensor of four numbers."""
+    pairs = ((b"location", location), (b"offset", offset), (b"length", length))
+    entries = b"".join(message(13, message(1, k) + message(2, v)) for k, v in pairs)
+    return entries + b"\x70\x01"
+
+
+GOOD = model(
+    node(b"Conv", [b"x", b"conv.weight", b"conv.bias"], [b"c"]),
+    node(b"Identity", [b"conv.bias"], [b"bn.weight"]),
+    node(b"BatchNormalization", [b"c", b"bn.weight", b"bn.bias", b"bn.mean", b"bn.var"], [b"n"]),
+    node(b"Constant", [], [b"fc.weight"], message(
+        5, message(1, b"value") + tensor(b"", [4, 4], message(4, floats(16))) + b"\xa0\x01\x04")),
+    node(b"Gemm", [b"n", b"fc.weight", b"fc.bias"], [b"y"], message(
+        5, message(1, b"transB") + b"\x18\x01\xa0\x01\x02")),
+    tensor(b"conv.weight", [4, 3, 3, 3], message(9, floats(108))),
+    tensor(b"conv.bias", [4], message(4, floats(4))),
+    tensor(b"bn.bias", [4], message(5, b"\x80\x78\x00\x80\x78\x01"), dtype=10),
+    tensor(b"bn.mean", [4], outside(b"data")),
+    tensor(b"bn.var", [4], outside(b"data", offset=b"16")),
+    tensor(b"fc.bias", [4], message(10, np.arange(4.0).tobytes()), dtype=11),
+    message(11, message(1, b"x") + message(2, message(1, b"\x08\x01" + message(2, message(1, b"\x08\x01"))))),
+    message(12, message(1, b"y")),
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "files"
+    path.mkdir()
+    (tmp_path / "data").write_bytes(bytes(MEGABYTE))
+    (path / "data").write_bytes(floats(8, start=5))
+    return path
+
+
+def test_the_good_file(folder):
+    path = folder / "w.onnx"
+    path.write_bytes(GOOD)
+    opened = readers.read(path)
+    found = {name: array.read() for name, array in opened.arrays.items()}
+    assert opened.format == "onnx"
+    assert {name: value.shape for name, value in found.items()} == {
+        "conv.weight": (4, 3, 3, 3), "conv.bias": (4,), "bn.weight": (4,), "bn.bias": (4,),
+        "bn.mean": (4,), "bn.var": (4,), "fc.weight": (4, 4), "fc.bias": (4,),
+    }  # fmt: skip
+    assert np.array_equal(found["bn.weight"], found["conv.bias"])
+    assert found["bn.mean"].tolist() == [5, 6, 7, 8] and found["bn.var"][0] == 9
+    assert found["bn.bias"].view(np.uint16).tolist() == [15360, 0, 15360, 1]
+    assert found["fc.bias"].dtype == np.float64 and found["fc.weight"][1, 0] == 4
+
+
+@pytest.mark.parametrize("count", [1_000, pytest.param(20_000, marks=pytest.mark.slow)])
+def test_damaged_files_are_refused_or_read_within_their_size(count, folder):
+    """Nothing in such a file says whether a value is right, only whether it can be one."""
+    path = folder / "w.onnx"
+    refused = 0
+    for damaged in mutants(GOOD, count, seed=count):
+        path.write_bytes(damaged)
+        try:
+            stored = onnx_foreign.arrays(path)
+            sizes = [array.read().nbytes for array in stored.values()]
+        except WeightsError as refusal:
+            assert str(refusal).startswith(f"{path}: ") and len(str(refusal)) < 1_000
+            refused += 1
+        else:
+            # A kernel may be known by several names, each an array of its own.
+            assert sum(sizes) < 20 * (len(damaged) + 32)
+    assert count / 4 < refused < count
+
+
+#: What a file does -> its bytes.
+HOSTILE = {
+    "many fields": model(b"\x08\x00" * 5 * MEGABYTE),
+    "many empty nodes": model(b"\x0a\x00" * 5 * MEGABYTE),
+    "many empty tensors": model(b"\x2a\x00" * 2 * MEGABYTE),
+    "many inputs of a node": model(message(1, b"\x0a\x00" * 2 * MEGABYTE)),
+    "many attributes": model(message(1, b"\x2a\x00" * 2 * MEGABYTE)),
+    "many numbers of an attribute": model(node(b"Conv", [], [], message(
+        5, message(1, b"pads") + b"\x40\x01" * 2 * MEGABYTE))),
+    "many axes of an input": model(message(11, message(2, message(1, message(
+        2, b"\x0a\x00" * MEGABYTE))))),
+    "long names": model(*[node(b"Relu", [b"a" * MEGABYTE], [b"b"])] * 30),
+    "many dimensions": model(message(5, b"\x08\x01" * 2 * MEGABYTE)),
+    "packed dimensions": model(message(5, message(1, b"\x01" * 5 * MEGABYTE))),
+    "a huge tensor": model(tensor(b"a", [1 << 40])),
+    "a huge tensor of numbers": model(tensor(b"a", [1 << 40], message(4, bytes(16)))),
+    "a huge tensor of integers": model(tensor(b"a", [1 << 40], message(5, bytes(16)), dtype=10)),
+    "a huge constant": model(node(b"Constant", [], [b"a"], message(
+        5, message(1, b"value") + tensor(b"", [1 << 40], number=5)))),
+    "a product beyond 64 bits": model(tensor(b"a", [1 << 62, 1 << 62])),
+    "a negative shape": model(tensor(b"a", [(1 << 64) - 1])),
+    "large and empty": model(tensor(b"a", [1 << 62, 0, 1 << 62])),
+    "two of a name": model(tensor(b"a", [1], message(9, bytes(4))) * 2),
+    "nested messages": functools.reduce(lambda inner, _: message(7, inner), range(3_000), b""),
+    "nested graphs": model(functools.reduce(
+        lambda inner, _: message(1, message(5, message(6, inner))), range(2_000), b"")),
+    "names in a circle": model(
+        node(b"Identity", [b"a"], [b"b"]), node(b"Identity", [b"b"], [b"a"]),
+        node(b"Conv", [b"x", b"a"], [b"y"])),
+    "a message that never ends": b"\x08\x0a\x12\x07pytorch\x3a" + b"\xff" * 9 + b"\x01",
+    "an integer that never ends": b"\x08\x0a\x12\x07pytorch\x08" + b"\xff" * 5 * MEGABYTE,
+    "groups": b"\x08\x0a\x12\x07pytorch" + b"\x0b" * MEGABYTE,
+    "many graphs": b"\x08\x0a\x12\x07pytorch" + b"\x3a\x00" * MEGABYTE,
+    "no graph": b"\x08\x0a\x12\x07pytorch" + message(8, b""),
+    "a graph that is a number": b"\x08\x0a\x12\x07pytorch\x38\x07" + message(8, b""),
+    "a name that is a number": model(message(1, b"\x08\x07")),
+    "a tensor that is a number": model(b"\x28\x07"),
+    "a text that is none": model(tensor(b"\xff\xfe", [4], message(9, bytes(16)))),
+    "the same bytes for many tensors": model(*[
+        tensor(b"a%d" % i, [8], outside(b"data", length=b"32")) for i in range(5_000)]),
+}  # fmt: skip
+
+PLACES = {
+    "another folder": b"../data", "an absolute path": b"/etc/passwd", "a folder": b"..",
+    "this folder": b".", "a folder below": b"folder/data", "a path of Windows": b"..\\data",
+    "a drive of Windows": b"C:data", "a link out": b"link", "a pipe": b"pipe", "nothing": b"",
+    "a null character": b"data\0", "a missing file": b"gone",
+}  # fmt: skip
+
+
+def test_hostile_files(folder):
+    (folder / "folder").mkdir()
+    (folder / "folder" / "data").write_bytes(bytes(100))
+    (folder / "link").symlink_to("../data")
+    os.mkfifo(folder / "pipe")
+    contents = dict(HOSTILE)
+    for kind, place in PLACES.items():
+        contents[kind] = model(tensor(b"a", [4], outside(place)))
+    for kind, offset in (("before", b"-16"), ("behind", b"100"), ("no number", b"9" * 5000)):
+        contents[kind] = model(tensor(b"a", [4], outside(b"data", offset=offset)))
+    paths = []
+    for number, content in enumerate(contents.values()):
+        paths.append(folder / f"{number}.onnx")
+        paths[-1].write_bytes(content)
+    for kind, path, error in zip(contents, paths, refusals(paths), strict=True):
+        assert error.startswith(f"{path}: "), kind
+        assert len(error) < 1_000, kind
+
+
+def test_places_outside_the_folder_are_not_looked_at(folder):
+    """The error is the same whether or not there is such a file."""
+    errors = set()
+    for place in (b"/etc/passwd", b"/etc/gone", b"../data", b"../gone", b"link"):
+        (folder / "link").unlink(missing_ok=True)
+        (folder / "link").symlink_to("../data")
+        path = folder / "w.onnx"
+        path.write_bytes(model(tensor(b"a", [4], outside(place))))
+        with pytest.raises(
+            WeightsError, match="the values of a are in no file beside it"
+        ) as caught:
+            readers.read(path)
+        errors.add(str(caught.value))
+    assert len(errors) == 1
