@@ -107,7 +107,9 @@ def published() -> str:
     lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for source in sources.sources().values():
         known = [
-            name for name, n in source.networks.items() if any(file.hash for file in n.published)
+            name
+            for name, n in source.networks.items()
+            if any(file.downloaded for file in n.published)
         ]
         cells = [
             f"[{source.title}]({source.url}) (`{source.name}`)",

@@ -1,6 +1,6 @@
 """Reads files in a process of its own, whose memory is limited and measured.
 
-    python hostile.py FILE...
+    python hostile.py [--arrays] FILE...
 
 For each file it prints a line of JSON: the error or null, the seconds of the processor, and the
 megabytes of memory above those before the file. Used as a module, it starts that process.
@@ -9,6 +9,7 @@ megabytes of memory above those before the file. Used as a module, it starts tha
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -38,9 +39,14 @@ def limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-def refusals(paths: list[Path]) -> list[str]:
-    """The errors that files give, after checks that each was refused at little cost."""
-    names = list(map(str, paths))
+def refusals(paths: list[Path], arrays: bool = False) -> list[str]:
+    """The errors that files give, after checks that each was refused at little cost.
+
+    Args:
+        paths: The files.
+        arrays: Whether to read their arrays only, without looking for a network of their names.
+    """
+    names = [*["--arrays"][: int(arrays)], *map(str, paths)]
     done = subprocess.run(
         [sys.executable, __file__, *names], capture_output=True, text=True, timeout=HANG
     )
@@ -54,26 +60,87 @@ def refusals(paths: list[Path]) -> list[str]:
     return [error for error, *_ in results]
 
 
-def main(names: list[str]) -> None:
-    import zoo
+#: Reads files that are the one of the first argument, damaged.
+MUTANTS = """
+import sys
+from pathlib import Path
+from damage import mutants
+from hostile import limit_memory, peak
+from zoo.errors import WeightsError
+from zoo.weights import readers
+path, count = Path(sys.argv[1]), int(sys.argv[2])
+good = path.read_bytes()
+expected = {name: stored.read().tolist() for name, stored in readers.read(path).arrays.items()}
+limit_memory()
+before, refused, same, changed = peak(), 0, 0, 0
+for damaged in mutants(good, count, 0):
+    path.write_bytes(damaged)
+    try:
+        arrays = readers.read(path).arrays
+        found = {name: stored.read().tolist() for name, stored in arrays.items()}
+        same += found == expected
+        changed += found != expected
+    except WeightsError as error:
+        assert str(path) in str(error) and "\\n" not in str(error), error
+        refused += 1
+assert peak() - before < 50, peak() - before
+print(refused, same, changed)
+"""
+
+
+def outcomes(path: Path, count: int) -> tuple[int, int, int]:
+    """How many damaged files are refused, give the arrays of the good one, or other arrays.
+
+    They are read in a process of its own with a limit on its memory.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", MUTANTS, str(path), str(count)],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    return tuple(map(int, done.stdout.split()))
+
+
+def read_arrays(name: str) -> None:
+    from zoo.weights import readers
+
+    for array in readers.read(Path(name)).arrays.values():
+        array.read()
+
+
+def fill(name: str) -> None:
     from zoo.api.checkpoints import own_names
-    from zoo.errors import ZooError
     from zoo.language.options import Chosen
     from zoo.weights import adaptation, loading
 
-    zoo.graph("vgg16")  # reads the language
+    checkpoint = loading.find(name, None, Chosen(), own_names())
+    with checkpoint.verified():
+        network = checkpoint.graph()
+        _, value = adaptation.filling(network, checkpoint, dtype="float32")
+        for parameter in network.parameters:
+            value(parameter)
+
+
+def main(names: list[str]) -> None:
+    import zoo
+    from zoo.api import checkpoints  # noqa: F401  (before memory is measured)
+    from zoo.errors import ZooError
+
+    use = fill
+    if names[0] == "--arrays":
+        use, names = read_arrays, names[1:]
+    else:
+        zoo.graph("vgg16")  # reads the language
     limit_memory()
     for name in names:
         Path("/proc/self/clear_refs").write_text("5")  # the peak is from here on
         before = peak()
         start, error = time.process_time(), None
         try:
-            checkpoint = loading.find(name, None, Chosen(), own_names())
-            with checkpoint.verified():
-                network = checkpoint.graph()
-                _, value = adaptation.filling(network, checkpoint, dtype="float32")
-                for parameter in network.parameters:
-                    value(parameter)
+            use(name)
         except ZooError as refusal:
             error = str(refusal)
         print(json.dumps([error, time.process_time() - start, peak() - before]), flush=True)

@@ -253,6 +253,48 @@ OLD = tuple(f".{kind}.{i}.{local}" for kind in ("norm", "conv") for i in (1, 2) 
             ("weight", "bias", "running_mean", "running_var"))  # fmt: skip
 
 
+def in_caffe(make, side, path, dtype, **form):
+    """A network of Caffe's Model Zoo, written as its authors' version of Caffe did."""
+    torch = load_framework("torch")
+    import caffe
+    from standins import caffe_in_torch as standins
+
+    x = photographs(2, (3, side, side))
+    with torch.random.fork_rng():
+        model = make(standins).to(getattr(torch, dtype))
+        outputs = fill_torch(model, x)
+    path.write_bytes(caffe.network(model.blobs(), **form))
+    options = {"input_size": side, "num_classes": CLASSES}
+    return x, outputs, {**options, "aux": True} if "aux1" in outputs else options
+
+
+def in_slim(name, side, path, dtype):
+    """A network of TF-slim, written as the first or the second version of TensorFlow's files."""
+    load_framework("keras")
+    import tensorflow as tf
+    from standins import slim_in_tensorflow as standins
+
+    x = photographs(2, (3, side, side))
+    model = getattr(standins, name)(dtype)
+    logits = model(tf.constant(x.transpose(0, 2, 3, 1), dtype), CLASSES)
+    save_in_tensorflow(path, {**model.variables, "global_step": tf.constant(0, tf.int64)})
+    return x, {"logits": logits.numpy()}, {"input_size": side, "num_classes": CLASSES}
+
+
+def save_in_tensorflow(path, variables):
+    """A checkpoint of version 2, if the path is that of an index, or else 1."""
+    import tensorflow as tf
+
+    names, values = list(variables), list(variables.values())
+    if path.suffix == ".index":
+        tf.raw_ops.SaveV2(
+            prefix=str(path.with_suffix("")), tensor_names=names,
+            shape_and_slices=[""] * len(names), tensors=values,
+        )  # fmt: skip
+    else:
+        tf.raw_ops.Save(filename=str(path), tensor_names=names, data=values)
+
+
 #: source, network, file, what saves it, dtypes
 PUBLISHED = {
     "torchvision googlenet": (
@@ -448,6 +490,34 @@ PUBLISHED = {
     "paddle shufflenet": (
         "paddle", "shufflenet_v2_x0_5", "n.pdparams",
         functools.partial(in_paddle, "shufflenet_v2_x0_5", SIDE)),
+    "caffe nin": (
+        "caffe", "nin_imagenet", "nin_imagenet.caffemodel",
+        functools.partial(
+            in_caffe, lambda n: n.Nin(CLASSES), 224, version=1, legacy=True)),
+    "caffe squeezenet": (
+        "caffe", "squeezenet1_0_caffe", "squeezenet_v1.0.caffemodel",
+        functools.partial(in_caffe, lambda n: n.SqueezeNet(CLASSES), SIDE)),
+    "caffe googlenet": (
+        "caffe", "googlenet_bvlc", "bvlc_googlenet.caffemodel",
+        functools.partial(in_caffe, lambda n: n.GoogLeNet(CLASSES), 224)),
+    "caffe vgg": (
+        "caffe", "vgg16", "VGG_ILSVRC_16_layers.caffemodel",
+        functools.partial(
+            in_caffe, lambda n: n.Vgg((2, 2, 3, 3, 3), CLASSES), 224,
+            version=1, legacy=True)),
+    "caffe alexnet": (
+        "caffe", "alexnet_bvlc", "bvlc_alexnet.caffemodel",
+        functools.partial(
+            in_caffe, lambda n: n.AlexNet(CLASSES, False), 227, version=0, legacy=True)),
+    "caffe caffenet": (
+        "caffe", "caffenet", "bvlc_reference_caffenet.caffemodel",
+        functools.partial(
+            in_caffe, lambda n: n.AlexNet(CLASSES, True), 227, version=1, legacy=True)),
+    "slim inception": (
+        "slim", "googlenet_slim", "inception_v1.ckpt",
+        functools.partial(in_slim, "InceptionV1", 224)),
+    "slim vgg": (
+        "slim", "vgg16", "vgg_16.ckpt.index", functools.partial(in_slim, "Vgg16", 224)),
 }  # fmt: skip
 
 #: Networks of so many batch norms that with random weights one framework in float32 parts from
@@ -469,5 +539,7 @@ SLOW = (
     "keras inception", "keras resnet v2", "keras mobilenet v2, narrow", "keras vgg19",
     "timm vgg, plain", "paddle vgg", "paddle densenet", "torchvision vgg", "torchvision inception",
     "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
-    "paddleclas resnext, vd", "paddleclas convnext",
+    "paddleclas resnext, vd", "paddleclas convnext", "caffe vgg", "caffe alexnet", "caffe caffenet",
+    "caffe nin", "caffe squeezenet", "slim vgg", "paddle mobilenet v3 large",
+    "paddle squeezenet 1.1",
 )  # fmt: skip

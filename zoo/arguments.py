@@ -143,9 +143,13 @@ def number(name: str, value: Any, least: float = 0.0, below: float = float("inf"
     """
     limit = "" if below == float("inf") else f" and less than {below:g}"
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not least <= float(value) < below:
+    try:
+        found = float(value) if is_number else float("nan")
+    except OverflowError:
+        found = float("inf")
+    if not least <= found < below:
         raise wrong(name, f"a number of at least {least:g}{limit}", value)
-    return float(value)
+    return found
 
 
 def positive(name: str, value: Any) -> int | None:

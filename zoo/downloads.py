@@ -23,7 +23,8 @@ class Download:
         url: Where it is.
         folder: The folder in the cache that it goes to.
         name: Its name there.
-        hash: The kind of its hash, ``sha256`` or ``md5``, and the digits; perhaps only the first.
+        hash: The kind of its hash, ``sha256``, ``sha1`` or ``md5``, and the digits; perhaps only
+            the first.
         copy: How to use a copy that one already has, as the end of a sentence.
         error: The class of errors.
     """
@@ -84,7 +85,7 @@ def digest(path: Path, kind: str) -> str:
 
     Args:
         path: The file.
-        kind: ``sha256`` or ``md5``.
+        kind: ``sha256``, ``sha1`` or ``md5``.
     """
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, kind).hexdigest()

@@ -15,7 +15,9 @@ ROWS = golden("onnx_model_zoo")
 TABLE = sources.source("onnx")
 
 
-@pytest.mark.parametrize("network", ["googlenet_bvlc", "resnet18", "squeezenet1_1", "vgg19"])
+@pytest.mark.parametrize(
+    "network", ["alexnet_bvlc", "googlenet_bvlc", "resnet18", "squeezenet1_1", "vgg19"]
+)
 def test_every_array_has_its_published_name_and_shape(network):
     slots = {
         name: (parameter, slot)
@@ -41,6 +43,12 @@ def test_vgg16_is_numbered_like_vgg19():
     assert slot.names == ("vgg0_conv6_weight",)
 
 
+def test_caffenet_is_named_like_alexnet():
+    """Caffe2 made both of Caffe's models, whose layers have the same names."""
+    both = [published_slots(TABLE, network) for network in ("alexnet_bvlc", "caffenet")]
+    assert both[0] == both[1]
+
+
 def test_every_network_is_tested():
-    networks = {*(row["network"] for row in ROWS), "vgg16"}
+    networks = {*(row["network"] for row in ROWS), "vgg16", "caffenet"}
     assert networks == TABLE.networks.keys() <= set(zoo.list_models())

@@ -43,9 +43,10 @@ def test_every_rule_of_a_table_is_of_use():
         for ours, several in table.names(network).items():
             pattern = naming.pattern(ours)
             assert any(map(pattern.fullmatch, parameters)), f"{name}, {network}: {ours}"
-            for theirs in several:  # each star once, by its place or its number
+            for theirs in several:  # each star, by its place or its number
                 numbers = (
-                    sorted(re.findall(r"\$(\d)", theirs)) or ["1", "2", "3"][: theirs.count("*")]
+                    sorted(set(re.findall(r"\$(\d)", theirs)))
+                    or ["1", "2", "3"][: theirs.count("*")]
                 )
                 assert numbers == ["1", "2", "3"][: ours.count("*")], theirs
         for ours in table.networks[network].layouts:
@@ -136,6 +137,57 @@ def test_torchvisions_names_of_a_resnet():
         expected = {f"{conv}.weight" for conv, _ in pairs} | {"fc.weight", "fc.bias"}
         expected |= {f"{bn}.{local}" for _, bn in pairs for local in norm}
         assert names("torchvision", network) == expected
+
+
+def test_the_names_of_a_vgg_in_caffe_and_slim():
+    """From VGG_ILSVRC_*_layers_deploy.prototxt, and from research/slim/nets/vgg.py."""
+    for network, depths in (("vgg16", (2, 2, 3, 3, 3)), ("vgg19", (2, 2, 4, 4, 4))):
+        pairs = [(i, j) for i, depth in enumerate(depths, 1) for j in range(1, depth + 1)]
+        fcs = ("fc6", "fc7", "fc8")
+        layers = [f"conv{i}_{j}" for i, j in pairs]
+        assert names("caffe", network) == {f"{n}.{b}" for n in (*layers, *fcs) for b in (0, 1)}
+        scope = f"vgg_{network.removeprefix('vgg')}"
+        scopes = [f"{scope}.conv{i}.conv{i}_{j}" for i, j in pairs]
+        scopes += [f"{scope}.{fc}" for fc in fcs]
+        expected = {f"{n}.{local}" for n in scopes for local in ("weights", "biases")}
+        assert names("slim", network) == expected
+
+
+@pytest.mark.parametrize("network", ["squeezenet1_0_caffe", "squeezenet1_1_caffe"])
+def test_the_names_of_a_squeezenet_in_caffe(network):
+    """From SqueezeNet_v1.*/deploy.prototxt; both versions have the same."""
+    parts = ("squeeze1x1", "expand1x1", "expand3x3")
+    fires = [f"fire{fire}/{part}" for fire in range(2, 10) for part in parts]
+    layers = ["conv1", *fires, "conv10"]
+    assert names("caffe", network) == {f"{name}.{blob}" for name in layers for blob in (0, 1)}
+
+
+@pytest.mark.parametrize("network", sources.source("caffe").networks)
+def test_caffes_weights_have_caffes_preprocessing(network):
+    """BGR from 0 to 255; less 104, 117, 123 in train_val.prototxt, or Oxford's means of VGG."""
+    table = sources.source("caffe")
+    recipe = published_checkpoint(table, network, Path("f"), {}, Chosen()).graph().preprocessing
+    rgb = [123.68, 116.779, 103.939] if network.startswith("vgg") else [123, 117, 104]
+    assert recipe["channels"] == "bgr"
+    assert (recipe["range"], recipe["mean"], recipe["std"]) == (255, rgb, [1, 1, 1])
+    image = np.full((300, 300, 3), (10, 20, 30), np.uint8)
+    found = images.load(image, (8, 8), 3, recipe)[0, :, 4, 4]  # what the first convolution reads
+    assert np.allclose(found, [30 - rgb[2], 20 - rgb[1], 10 - rgb[0]])
+
+
+def test_slims_weights_have_slims_preprocessing():
+    """inception_preprocessing: from -1 to 1; vgg_preprocessing: less the means, RGB."""
+    table = sources.source("slim")
+    expected = {
+        "googlenet_slim": (1, [0.5] * 3, [0.5] * 3),
+        "vgg16": (255, [123.68, 116.78, 103.94], [1] * 3),
+        "vgg19": (255, [123.68, 116.78, 103.94], [1] * 3),
+    }
+    assert expected.keys() == table.networks.keys()
+    for network, values in expected.items():
+        recipe = published_checkpoint(table, network, Path("f"), {}, Chosen()).graph().preprocessing
+        assert (recipe["range"], recipe["mean"], recipe["std"]) == values
+        assert recipe["channels"] == "rgb"
 
 
 @pytest.mark.parametrize(

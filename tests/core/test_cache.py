@@ -69,9 +69,12 @@ def publish(server, tmp_path, monkeypatch):
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT).hexdigest()
+SHA1 = hashlib.sha1(CONTENT).hexdigest()
 
 
-@pytest.mark.parametrize("hashes", [{"sha256": SHA256}, {"sha256": SHA256[:8]}, {"md5": MD5}])
+@pytest.mark.parametrize(
+    "hashes", [{"sha256": SHA256}, {"sha256": SHA256[:8]}, {"md5": MD5}, {"sha1": SHA1}]
+)
 def test_a_file_is_downloaded_once(hashes, publish, server):
     expected = publish(**hashes)
     assert cache.fetch("torchvision", "vgg16") == expected
@@ -227,3 +230,45 @@ def test_a_cache_that_is_only_read(publish, monkeypatch):
     monkeypatch.setattr(os, "open", written)
     monkeypatch.setattr(os, "mkdir", written)
     assert cache.fetch("torchvision", "vgg16") == path
+
+
+@pytest.mark.parametrize(
+    ("source", "network", "message"),
+    [
+        (
+            "caffe",
+            "googlenet_bvlc",
+            "bvlc_googlenet.caffemodel cannot be fetched over HTTPS.*caffe:PATH",
+        ),
+        ("caffe", "squeezenet1_1_caffe", "no hash is known for .*squeezenet_v1.1.caffemodel"),
+        ("slim", "vgg16", "vgg_16_2016_08_28.tar.gz is an archive.*the path of the file in it"),
+    ],
+)
+def test_what_is_not_downloaded(source, network, message):
+    with pytest.raises(WeightsError, match=message) as caught:
+        cache.fetch(source, network)
+    assert sources.source(source).networks[network].file.url in str(caught.value)
+
+
+def test_every_file_without_https_is_marked():
+    for table in sources.sources().values():
+        for network in table.networks.values():
+            for file in network.published:
+                by_hand = file.is_archive or not file.url.startswith("https://")
+                assert by_hand != file.download
+
+
+def test_a_name_without_what_follows_it_in_an_address():
+    file = sources.source("caffe").networks["nin_imagenet"].file
+    assert file.url.endswith("?dl=1")
+    assert file.name == "nin_imagenet.caffemodel"
+
+
+def test_a_file_is_recognized_by_its_sha1(publish, tmp_path):
+    publish(sha1=SHA1, download=False)
+    path = tmp_path / "mine"
+    table = sources.source("torchvision")
+    for content, known in ((CONTENT, True), (CONTENT[1:], False)):
+        path.write_bytes(content)
+        found, _ = cache.recognized(path, [table], "vgg16")
+        assert (found is table) == known

@@ -76,14 +76,15 @@ OTHERS = {
     "npy": ("w.npy", lambda path: np.save(path, np.zeros(3)), "a NumPy array"),
     "a graph": ("frozen.pb", page(b"\x08\x01\x12\x05\n\x03abc"), "a TensorFlow graph"),
     "a TensorFlow checkpoint": (
-        "m.ckpt.data-00000-of-00001", page(bytes(9)), "a part of a TensorFlow checkpoint"
+        "m.ckpt.data-00000-of-00001", page(bytes(9)), "a part of a TensorFlow checkpoint; .*index"
     ),
+    "its graph": ("m.ckpt.meta", page(bytes(9)), "a part of a TensorFlow checkpoint"),
     "TensorFlow Lite": ("w.tflite", page(b"\x1c\0\0\0TFL3" + bytes(99)), "TensorFlow Lite"),
     "pdmodel": ("w.pdmodel", page(b"\n\x9e" + bytes(99)), r"paddle\.jit\.save"),
     "a new program": ("w.json", page(b'{"base_code":{"magic":"pir","version":4}}'), r"paddle\.jit\.save"),
     "names": ("w.pdiparams.info", page(b"\x80\x02}q\0."), "the names of weights; pass the .pdiparams file"),
     "an optimizer": ("w.pdopt", page(b"\x80\x04}."), "the state of an optimizer"),
-    "Caffe": ("w.caffemodel", page(b"\n\x07GoogLe\x00" + bytes(99)), "a Caffe model"),
+    "a network of Caffe": ("w.prototxt", page(b'name: "LeNet"\nlayer {' + bytes(9)), "pass .*caffemodel"),
     "a picture": ("w.png", page(b"\x89PNG\r\n"), "a picture"),
     "a SavedModel": ("saved", folder("saved_model.pb", "keras_metadata.pb"), "a SavedModel"),
     "a folder of Hugging Face": ("hub", folder("config.json", "model.safetensors"), "the path of mo"),
@@ -91,7 +92,6 @@ OTHERS = {
     "a distributed folder": ("dcp", folder(".metadata", "__0_0.distcp"), r"distributed.*dcp_to_torch_save"),
     "a part of it": ("__0_0.distcp", page(b"PK"), r"a part of a distributed.*dcp_to_torch_save"),
     "a folder of TensorFlow": ("tf", folder("checkpoint", "c-1.index"), "a TensorFlow checkpoint"),
-    "a TensorFlow prefix": ("c-1", lambda path: path.with_name("c-1.index").touch(), "a TensorFlow check"),
     "a backup of Keras": ("backup", folder("training_metadata.json"), r"latest\.weights\.h5"),
     "a list of Keras": ("w.weights.json", page(b"{}"), "Keras saved in several files"),
     "a folder": ("folder.pth", folder(), "a folder; pass the path of the file"),

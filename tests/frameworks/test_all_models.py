@@ -110,7 +110,7 @@ def test_a_float32_weight_is_half_as_large():
         ([], "which model?"),
         (["vgg9", "--output", "x.txt"], "--output: expected a name in .json or .html"),
         (["--all", "--aux"], "--aux is for one model"),
-        (["--all", "nothing*"], "no model that zoo ships matches 'nothing*'"),
+        (["--all", "nothing*"], "no model matches 'nothing*'"),
         (["--all", "--output", "file"], "cannot be created"),
     ],
 )

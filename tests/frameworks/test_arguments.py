@@ -39,6 +39,11 @@ def calls(tmp_path_factory):
     zoo.save(model, file)
     photograph = np.zeros((40, 40, 3), np.uint8)
     x = np.random.default_rng(0).random((2, 1, 32, 32)).astype(np.float32)
+    digits = zoo.dataset("digits").train
+    few = {"images": np.stack([digits.images[i] for i in range(40)]), "labels": digits.labels[:40]}
+    once = {"epochs": 1, "lr": 0.1, "batch_size": 20}
+    run = folder / "run"
+    zoo.train(zoo.build("lenet5", "torch"), few, output=run, **once)
     # Without a file there is no photograph, so that verify checks its arguments and ends.
     no_photograph = {"backends": "torch", "image": folder / "none.jpg"}
     return {
@@ -48,6 +53,7 @@ def calls(tmp_path_factory):
             {"name": "lenet5", "backend": "torch", "weights": file, "head": "new"},
         ),
         "convert": (zoo.convert, {"model": model, "backend": "torch"}),
+        "curves": (zoo.curves, {"runs": run}),
         "dataset": (zoo.dataset, {"source": "digits"}),
         "diff": (zoo.diff, {"old": "lenet5", "new": graph}),
         "diff, names": (zoo.diff, {"old": "lenet5", "new": "lenet5_modern", "aux": False}),
@@ -69,14 +75,30 @@ def calls(tmp_path_factory):
             zoo.loss,
             {"model": model, "outputs": model(torch.from_numpy(x)), "labels": [0, 1]},
         ),
+        "optimizer": (
+            zoo.optimizer,
+            {"model": model, "name": "sgd", "lr": 0.1, "momentum": 0.9},
+        ),
         "predict": (zoo.predict, {"model": model, "x": x}),
         "preprocess": (zoo.preprocess, {"image": photograph, "model": model}),
         "reset_head": (zoo.reset_head, {"model": model, "num_classes": 3}),
+        "resume": (zoo.resume, {"folder": run, "data": few}),
         "save": (zoo.save, {"model": model, "path": folder / "saved.safetensors"}),
+        "schedule": (zoo.schedule, {"name": "step", "lr": 0.1, "milestones": [1, 2]}),
         "set_weights": (zoo.set_weights, {"model": model, "weights": zoo.get_weights(model)}),
         "stream": (
             zoo.stream,
             {"model": model, "part": zoo.dataset("digits").train, "batch_size": 8},
+        ),
+        "train": (
+            zoo.train,
+            {
+                "model": zoo.build("lenet5", "torch"),
+                "data": few,
+                **once,
+                **{"momentum": 0.9, "freeze": ["c1"], "schedule": "step", "milestones": [1]},
+                **{"clip_norm": 1.0, "precision": "full", "seed": 1, "patience": 1},
+            },
         ),
         "transform": (zoo.transform, {"model": model, "layout": "HWC"}),
         "summary": (zoo.summary, {"model": "lenet5", "aux": False}),

@@ -1,6 +1,7 @@
 """What a Flax user does with a module works on zoo's."""
 
 import copy
+import importlib
 import pickle
 import textwrap
 
@@ -134,6 +135,18 @@ def test_predict_follows_the_model_when_it_is_changed(x):
     assert zoo.predict(model, planar).shape == (2, 5)
     again = zoo.build(VGG_BN, "flax", num_classes=3)
     assert np.array_equal(zoo.predict(again, planar), first)
+
+
+@pytest.mark.parametrize(("dtype", "used"), [("float32", True), ("float64", False)])
+def test_the_library_of_matrix_products_is_for_float32(dtype, used, monkeypatch):
+    """With it, float64 takes several times as long."""
+    private = importlib.import_module("zoo.flax._private")
+    asked = []
+    monkeypatch.setattr(private, "compiler_options", lambda: asked.append(dtype))
+    with jax.enable_x64(dtype == "float64"):
+        model = zoo.build("lenet5", "flax", dtype=dtype)
+        zoo.predict(model, np.zeros((1, *zoo.graph("lenet5").input_shape), np.float32))
+    assert bool(asked) == used
 
 
 def test_names_are_free_in_every_module():

@@ -75,6 +75,25 @@ def test_paddle():
     assert lazy.weight.numpy().tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
+def test_paddle_optimizers_start_before_their_first_step():
+    load("paddle")
+    import paddle
+
+    private = importlib.import_module("zoo.paddle._private")
+    weight = paddle.nn.Linear(2, 3).weight
+    optimizer = paddle.optimizer.Adam(0.1, parameters=[weight])
+    private.start_optimizer(optimizer, [weight])
+    moment = private.kept(optimizer, "moment1")[weight.name]
+    assert not moment.numpy().any()
+    assert private.kept(optimizer, "beta1_pow_acc")[weight.name].numpy() == np.float32(0.9)
+    (weight * 2).sum().backward()
+    optimizer.step()
+    assert private.kept(optimizer, "moment1")[weight.name] is moment
+    assert moment.numpy().all()
+    power = np.float32(0.9) * np.float32(0.9)
+    assert private.kept(optimizer, "beta1_pow_acc")[weight.name].numpy() == power
+
+
 def test_keras():
     load("keras")
     import keras
@@ -100,6 +119,12 @@ def test_keras():
         "moving_mean",
         "moving_variance",
     ]
+    optimizers = importlib.import_module("zoo.keras.optimizers")
+    rule = importlib.import_module("zoo.backend.training").Rule("sgd", 0.1, momentum=0.9)
+    written = optimizers.Written(rule)
+    written.build([norm.beta, norm.gamma])
+    # Of the base class; without it, a slot cannot be found.
+    assert [written._get_variable_index(v) for v in (norm.gamma, norm.beta)] == [1, 0]
 
 
 def test_flax():

@@ -7,9 +7,9 @@ import subprocess
 import sys
 import textwrap
 
+import loading
 import numpy as np
 import pytest
-from loading import load
 
 import zoo
 from zoo.backend import registry
@@ -41,6 +41,15 @@ OPTIMIZERS = {
 }
 #: 20 steps in two epochs; the checkpoint is within the second.
 STEPS, STOP = 20, 13
+
+
+def load(backend):
+    """Import a framework, and let JAX compute in float64."""
+    loading.load(backend)
+    if backend == "flax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +132,7 @@ def apart(found, expected):
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_a_resumed_run_is_bit_for_bit_what_it_would_have_been(
     dtype, backend, runs, digits, tmp_path
 ):
@@ -357,6 +366,8 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
         zoo.train(model, digits, epochs=1, lr=0.1, beta1=0.5)
     with pytest.raises(zoo.UnknownNameError, match=r"'hiden'.*Did you mean 'hidden'"):
         zoo.train(model, digits, epochs=1, lr=0.1, freeze=["hiden"])
+    with pytest.raises(InputError, match="nothing to train"):
+        zoo.train(model, digits, epochs=1, lr=0.1, freeze=["*"])
     folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
     others = {**digits, "x_train": digits["x_train"][::-1]}
     with pytest.raises(InputError, match="not those that the run was trained on"):

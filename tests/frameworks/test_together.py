@@ -82,6 +82,21 @@ def test_float64_in_flax_without_the_flag_is_an_error_that_says_what_to_do():
     assert "jax_enable_x64" in done.stdout
 
 
+def test_what_compiles_nothing_does_not_import_the_compiler_of_pytorch():
+    """Its import takes as long as that of PyTorch."""
+    load("torch")
+    code = (
+        f"import sys, numpy as np, zoo; model = zoo.build({VGG!r}, 'torch')\n"
+        "x, names = np.ones((1, 3, 32, 32), np.float32), ['fc1']\n"
+        "assert list(zoo.features(model, x, names)) == names\n"
+        "assert 'torch._dynamo' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", ["tensorflow", pytest.param("tf", marks=pytest.mark.slow)])
 def test_tensorflow_by_name_insists_on_it(name):
     load("keras")

@@ -16,7 +16,8 @@ from zoo.training.masks import Masks
 from zoo.training.rules import Written
 from zoo.weights import initial
 
-pytestmark = pytest.mark.frameworks
+# Flax makes no float64 model before the fixture has set JAX's x64 flag.
+pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("framework")]
 
 # A bias before a batch norm has no gradient but rounding errors, which Adam makes as large as any.
 SPEC = """
@@ -63,6 +64,8 @@ PLANS = {
     ),
 }
 KERNELS = {f"{layer}.weight" for layer in "conv depthwise pointwise hidden fc aux1.fc".split()}
+#: Each rule once, and all that there is besides.
+DAILY = ("nesterov", "adam", "rmsprop-momentum", "everything")
 STEPS, EXAMPLES, SEED = 6, 6, 3
 TOLERANCE = 1e-10
 
@@ -191,7 +194,9 @@ def assert_same(found, expected):
             assert np.abs(found[name] - expected[name]).max() <= TOLERANCE * largest, name
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize(
+    "name", [n if n in DAILY else pytest.param(n, marks=pytest.mark.slow) for n in PLANS]
+)
 def test_a_trainer_computes_the_written_rule(name, backend, graph, expected):
     load(backend)
     module, model = build(graph, backend)
@@ -205,7 +210,12 @@ def test_a_trainer_computes_the_written_rule(name, backend, graph, expected):
 
 
 @pytest.mark.parametrize(
-    "name", ["momentum", "nesterov", "adamw", "rmsprop-momentum", "everything"]
+    "name",
+    [
+        "nesterov",
+        "everything",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("adam", "rmsprop-momentum")),
+    ],
 )
 def test_a_run_goes_on_from_its_state(name, backend, graph):
     """Weights, slots and the number of steps are all that a new trainer needs, bit for bit."""

@@ -95,6 +95,13 @@ def rule(name: str, lr: float, **settings: Any) -> Rule:
     if not isinstance(name, str) or name not in RULES:
         hint = suggestion(name, RULES) or f" Known: {', '.join(RULES)}."
         raise UnknownNameError(f"unknown optimizer {arguments.shown(name)}.{hint}")
+    for key in ("momentum", "beta1", "beta2", "alpha"):
+        arguments.number(key, settings.get(key, 0.0), below=1)
+    for key in ("eps", "weight_decay"):
+        arguments.number(key, settings.get(key, 0.0))
+    arguments.flag("nesterov", settings.get("nesterov", False))
+    if not isinstance(decay := settings.get("decay", "all"), str) or decay not in DECAYS:
+        raise arguments.wrong("decay", " or ".join(map(repr, DECAYS)), decay)
     defaults = Rule(name, 0.0)
     for key, value in settings.items():
         allowed = key in RULES[name] or key in ("weight_decay", "decay")
@@ -102,12 +109,6 @@ def rule(name: str, lr: float, **settings: Any) -> Rule:
             others = ", ".join(RULES[name])
             raise InputError(f"{name} has no {key}; besides lr and weight_decay, it has {others}")
     made = Rule(name, arguments.number("lr", lr), **settings)
-    for key in ("momentum", "beta1", "beta2", "alpha"):
-        arguments.number(key, getattr(made, key), below=1)
-    for key in ("eps", "weight_decay"):
-        arguments.number(key, getattr(made, key))
-    if arguments.flag("nesterov", made.nesterov) and not made.momentum:
+    if made.nesterov and not made.momentum:
         raise InputError("nesterov requires a momentum")
-    if made.decay not in DECAYS:
-        raise arguments.wrong("decay", " or ".join(map(repr, DECAYS)), made.decay)
     return made

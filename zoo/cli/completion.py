@@ -24,7 +24,7 @@ STEMS = ("adapt",)
 SPECS = (".yaml", ".yml")
 WEIGHTS = (
     *(".safetensors", ".pdparams", ".pdema", ".pdiparams", ".h5", ".hdf5", ".keras", ".msgpack"),
-    ".onnx",
+    *(".onnx", ".caffemodel", ".index"),
     *(".pth", ".pt", ".bin", ".ckpt", ".tar"),
 )
 

@@ -10,8 +10,10 @@ from flax import nnx
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
-from zoo.flax import DESCRIPTION, files, model, modules, observe, parameters, run, train
+from zoo.backend.training import Plan, Rule
+from zoo.flax import DESCRIPTION, files, model, modules, observe, optimizers, parameters, run, train
 from zoo.flax.operations import OPERATIONS
+from zoo.flax.trainer import FlaxTrainer
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 
@@ -69,8 +71,17 @@ class FlaxBackend(Backend):
     def forms(self, model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
         return run.forms(model)
 
-    def cross_entropy(self, logits: jax.Array, labels: Any, weight: float = 1.0) -> jax.Array:
-        return train.cross_entropy(logits, labels, weight)
+    def cross_entropy(
+        self, logits: jax.Array, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+    ) -> jax.Array:
+        return train.cross_entropy(logits, labels, weight, smoothing)
+
+    def trainer(self, model: nnx.Module, plan: Plan) -> FlaxTrainer:
+        return FlaxTrainer(self, model, plan)
+
+    def optimizer(self, model: nnx.Module, rule: Rule) -> nnx.Optimizer[Any]:
+        parameters.tensors(model)  # so that a layer that was replaced is reported
+        return optimizers.make(model, rule)
 
     def differentiate(
         self, model: nnx.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

@@ -52,6 +52,15 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
     return by_name
 
 
+def paths(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return where every parameter and running statistic is in a model, by canonical name."""
+    return {
+        p.name: (*node.name.split("."), PARAMETERS.slot(node.op, p.name).name)
+        for node in graph.nodes
+        for p in node.parameters
+    }
+
+
 def _unfit(graph: Graph, node: Node, layer: Any) -> BackendError:
     """Return the error of a layer without the parameters of its node."""
     if layer is None:

@@ -78,7 +78,9 @@ class Forward:
         else:
             abstract = jax.eval_shape(lambda: state)
             pure = _pure(self._graphdef, abstract, names)
-            options = None if names else _private.compiler_options()
+            # In float64 the library makes most networks several times slower.
+            plain = bool(names) or any(v.dtype == jnp.float64 for v in self._variables)
+            options = None if plain else _private.compiler_options()
             self._compiled = jax.jit(pure, compiler_options=options)
 
     def fits(self, model: nnx.Module, names: tuple[str, ...]) -> bool:

@@ -21,12 +21,16 @@ TotalLoss = Callable[[nnx.Module, Any, Any], jax.Array]
 _compiled: WeakKeyDictionary[nnx.Module, tuple[Any, Any]] = WeakKeyDictionary()
 
 
-def cross_entropy(logits: jax.Array, labels: Any, weight: float = 1.0) -> jax.Array:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+def cross_entropy(
+    logits: jax.Array, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+) -> jax.Array:
+    """Return the mean cross-entropy; see :meth:`zoo.backend.base.Backend.cross_entropy`."""
     log_probabilities, numbers = jax.nn.log_softmax(logits), jnp.asarray(labels)[:, None]
-    mean = -weight * jnp.take_along_axis(log_probabilities, numbers, axis=-1).mean()
+    mean = jnp.take_along_axis(log_probabilities, numbers, axis=-1).mean()
+    if smoothing:
+        mean = (1 - smoothing) * mean + smoothing * log_probabilities.mean()
     # JAX would count negative numbers from the end.
-    return jnp.where((numbers >= 0).all(), mean, jnp.nan)
+    return jnp.where((numbers >= 0).all(), -weight * mean, jnp.nan)
 
 
 def gradients(

@@ -10,11 +10,13 @@ import keras
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
+from zoo.backend.training import Plan, Rule, Trainer
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.keras import DESCRIPTION, files, model, parameters, run, train
 from zoo.keras.operations import OPERATIONS
+from zoo.keras.optimizers import Written
 
 
 class KerasBackend(Backend):
@@ -69,8 +71,30 @@ class KerasBackend(Backend):
     def forms(self, model: keras.Model) -> dict[str, Callable[[Array], Outputs]]:
         return run.forms(model)
 
-    def cross_entropy(self, logits: Any, labels: Any, weight: float = 1.0) -> Any:
-        return train.cross_entropy(logits, labels, weight)
+    def cross_entropy(
+        self, logits: Any, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+    ) -> Any:
+        return train.cross_entropy(logits, labels, weight, smoothing)
+
+    def trainer(self, model: keras.Model, plan: Plan) -> Trainer:
+        if self.engine() != "tensorflow":
+            raise BackendError(
+                f"zoo trains in Keras on TensorFlow, and Keras runs on {self.engine()} here: set "
+                "the environment variable KERAS_BACKEND=tensorflow before the first import of "
+                "keras, or train with Keras' own fit and zoo.optimizer"
+            )
+        from zoo.keras.trainer import KerasTrainer  # other engines need no TensorFlow
+
+        return KerasTrainer(self, model, plan)
+
+    def frozen(self, model: keras.Model) -> frozenset[str]:
+        trained = {id(variable) for variable in model.trainable_variables}
+        own = parameters.tensors(model)
+        names = (p.name for p in self.known_graph(model).parameters if p.trainable)
+        return frozenset(name for name in names if id(own[name].handle) not in trained)
+
+    def optimizer(self, model: keras.Model, rule: Rule) -> Written:
+        return Written(rule, dtype=model.inputs[0].dtype)
 
     def differentiate(
         self, model: keras.Model, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

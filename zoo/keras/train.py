@@ -23,13 +23,15 @@ from zoo.keras.run import (
 Loss = Callable[[Any], Any]
 
 
-def cross_entropy(logits: Any, labels: Any, weight: float = 1.0) -> Any:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+def cross_entropy(logits: Any, labels: Any, weight: float = 1.0, smoothing: float = 0.0) -> Any:
+    """Return the mean cross-entropy; see :meth:`zoo.backend.base.Backend.cross_entropy`."""
     # Not Keras' own loss, which adds an epsilon on some engines.
     given = keras.ops.convert_to_tensor(labels)
     labels = keras.ops.cast(given, "int32")
-    one_hot = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    mean = keras.ops.mean(keras.ops.sum(one_hot * keras.ops.log_softmax(logits), axis=-1))
+    target = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / logits.shape[-1]
+    mean = keras.ops.mean(keras.ops.sum(target * keras.ops.log_softmax(logits), axis=-1))
     loss = mean * keras.ops.convert_to_tensor(-weight, dtype=logits.dtype)
     # one_hot gives only zeros for a label out of range, and the cast cuts off fractions.
     whole = keras.ops.cast(labels, given.dtype) == given

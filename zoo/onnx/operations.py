@@ -132,13 +132,13 @@ def lrn(layer: Layer) -> None:
     half = size // 2
     squares = layer.part("squares", "Mul", layer.x, layer.x)
     as_depth = layer.part("as_depth", "Unsqueeze", squares, layer.axes(1))
-    mean = layer.part(
+    mean = layer.part(  # ONNX' own reference takes an average window by window in Python
         "mean_of_depth",
-        "AveragePool",
+        "Conv",
         as_depth,
+        layer.constant("window", np.full((1, 1, size, 1, 1), 1 / size)),
         kernel_shape=(size, 1, 1),
         pads=(half, 0, 0, half, 0, 0),
-        count_include_pad=1,
     )
     mean = layer.part("mean", "Squeeze", mean, layer.axes(1))
     scaled = layer.part("scaled", "Mul", mean, layer.constant("alpha", alpha))

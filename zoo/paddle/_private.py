@@ -80,6 +80,17 @@ def _to_static(enable: bool) -> Iterator[None]:
         paddle.jit.enable_to_static(enabled)
 
 
+def start_optimizer(optimizer: paddle.optimizer.Optimizer, trained: list[paddle.Tensor]) -> None:
+    """Make what an optimizer keeps of its parameters, which it makes at the first step itself."""
+    block = paddle.static.default_main_program().global_block()
+    optimizer._create_accumulators(block, trained)
+
+
+def kept(optimizer: paddle.optimizer.Optimizer, name: str) -> dict[str, paddle.Tensor]:
+    """Return what an optimizer keeps under a name: name of a parameter -> tensor."""
+    return optimizer._accumulators[name]
+
+
 def name_outputs(path: Path, names: Sequence[str]) -> None:
     """Give the outputs of a saved program names, for which Paddle has no function."""
     program = json.loads(path.read_text())

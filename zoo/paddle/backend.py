@@ -11,9 +11,11 @@ from paddle import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
+from zoo.backend.training import Plan, Rule
 from zoo.graphs.graph import Graph
 from zoo.paddle import DESCRIPTION, _private, files, model, parameters, run, train
 from zoo.paddle.operations import OPERATIONS
+from zoo.paddle.trainer import PaddleTrainer
 
 
 class PaddleBackend(Backend):
@@ -64,9 +66,20 @@ class PaddleBackend(Backend):
         return run.forms(model)
 
     def cross_entropy(
-        self, logits: paddle.Tensor, labels: Any, weight: float = 1.0
+        self, logits: paddle.Tensor, labels: Any, weight: float = 1.0, smoothing: float = 0.0
     ) -> paddle.Tensor:
-        return train.cross_entropy(logits, labels, weight)
+        return train.cross_entropy(logits, labels, weight, smoothing)
+
+    def trainer(self, model: nn.Layer, plan: Plan) -> PaddleTrainer:
+        return PaddleTrainer(self, model, plan)
+
+    def frozen(self, model: nn.Layer) -> frozenset[str]:
+        own = parameters.tensors(model)
+        trainable = (p.name for p in self.known_graph(model).parameters if p.trainable)
+        return frozenset(name for name in trainable if own[name].handle.stop_gradient)
+
+    def optimizer(self, model: nn.Layer, rule: Rule) -> paddle.optimizer.Optimizer:
+        return PaddleTrainer(self, model, Plan(rule, frozen=self.frozen(model))).optimizer
 
     def differentiate(
         self, model: nn.Layer, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

@@ -17,8 +17,10 @@ from zoo.paddle.modules import constant
 from zoo.paddle.run import named_modules, own_weights, to_input, to_numpy
 
 
-def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> paddle.Tensor:
-    """Return the mean cross-entropy of logits [N, classes] and class numbers [N], weighted."""
+def cross_entropy(
+    logits: paddle.Tensor, labels: Any, weight: float = 1.0, smoothing: float = 0.0
+) -> paddle.Tensor:
+    """Return the mean cross-entropy; see :meth:`zoo.backend.base.Backend.cross_entropy`."""
     # Not Paddle's own, whose softmax clips logits to at most 64 below the largest.
     if isinstance(logits, np.ndarray):  # of zoo.predict
         logits = paddle.to_tensor(logits)
@@ -28,6 +30,9 @@ def cross_entropy(logits: paddle.Tensor, labels: Any, weight: float = 1.0) -> pa
     shifted = logits - logits.max(-1, keepdim=True).detach()
     valid = (numbers >= 0) & (numbers < logits.shape[-1])  # Paddle does not check the index
     selected = paddle.take_along_axis(shifted, paddle.where(valid, numbers, 0 * numbers), -1)
+    if smoothing:
+        kept, rest = constant(1 - smoothing, logits), constant(smoothing, logits)
+        selected = kept * selected + rest * shifted.mean(-1, keepdim=True)
     losses = shifted.exp().sum(-1, keepdim=True).log() - selected
     mean = losses.mean() * constant(weight, logits)
     return paddle.where(valid.all(), mean, constant(float("nan"), logits))

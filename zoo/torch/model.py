@@ -157,9 +157,12 @@ def _plan(module: nn.Module) -> Plan | None:
     return (module._program, module._output) if isinstance(module, Stack) else None
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # untyped in PyTorch
 def _check_size(graph: Graph, shape: tuple[Any, ...]) -> None:
-    sizes.check(graph, shape)
+    if torch.compiler.is_compiling():
+        # Not a decorator: that would import PyTorch's compiler, which takes as long as PyTorch.
+        torch.compiler.disable(sizes.check)(graph, shape)  # type: ignore[no-untyped-call]  # in PyTorch
+    else:
+        sizes.check(graph, shape)
 
 
 def _child(step: Step, factory: Factory) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -26,8 +27,10 @@ def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict
     modules = named_modules(model) if requested else {}
     observed = {name: modules[name] for name in requested if name in modules}
     unique = dict.fromkeys(observed.values())
-    # Hooks are not called inside what is compiled.
-    eager = torch.compiler.set_stance("force_eager") if unique else nullcontext()
+    # Hooks are not called inside what is compiled. Without the compiler, whose import takes as long
+    # as that of PyTorch, nothing is.
+    compiling = unique and "torch._dynamo" in sys.modules
+    eager = torch.compiler.set_stance("force_eager") if compiling else nullcontext()
     hooks = [module.register_forward_hook(record) for module in unique]
     try:
         with evaluating(model), eager:

@@ -45,9 +45,10 @@ class Folder:
             InputError: There is a run, or something else, or nothing can be written there.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be made: {error.strerror or error}") from None
+            path.mkdir(exist_ok=True)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{path}: cannot be made: {reason}") from None
         with cls(path)._held() as folder:
             if (path / RECIPE).exists() or (path / CHECKPOINTS).exists():
                 raise InputError(
@@ -65,7 +66,7 @@ class Folder:
         Raises:
             InputError: There is no run.
         """
-        if not (path / CHECKPOINTS).is_dir():
+        if not os.path.isdir(path / CHECKPOINTS):
             raise InputError(f"{path}: no folder of a training run: it has no {CHECKPOINTS}")
         with cls(path)._held() as folder:
             yield folder

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from zoo import arguments
 from zoo.api.streams import stream
 from zoo.backend.base import Backend
 from zoo.backend.training import EMA, LossScale, Part, Plan
@@ -85,7 +86,7 @@ class Loop:
             InputError, UnknownNameError, BackendError: The parts do not fit together.
         """
         self.backend, self.model, self.recipe = backend, model, recipe
-        self.folder, self.workers, self.callbacks = folder, workers, tuple(callbacks)
+        self.folder, self.workers, self.callbacks = folder, workers, _functions(callbacks)
         self.graph = backend.known_graph(model)
         _check_classes(self.graph, data)
         size = recipe.batch_size
@@ -110,13 +111,16 @@ class Loop:
             self.train.transform.layout,
             "float64" if recipe.dtype == "float64" else "float32",
         )
+        kept = frozen(self.graph, recipe.freeze) | backend.frozen(model)
+        if not any(p.trainable and p.name not in kept for p in self.graph.parameters):
+            raise InputError(f"{self.graph.name}: nothing to train, as every parameter is frozen")
         self.trainer = backend.trainer(
             model,
             Plan(
                 recipe.rule(),
                 label_smoothing=recipe.label_smoothing,
                 clip_norm=recipe.clip_norm,
-                frozen=frozen(self.graph, recipe.freeze) | backend.frozen(model),
+                frozen=kept,
                 ema=recipe.ema,
                 precision=recipe.precision,
                 compile=recipe.compile,
@@ -340,6 +344,12 @@ def _slices(count: int, parts: int) -> Sequence[slice]:
     sizes = [count // parts + (i < count % parts) for i in range(parts)]
     ends = np.cumsum(sizes).tolist()
     return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+
+
+def _functions(callbacks: Any) -> tuple[Callback, ...]:
+    if not isinstance(callbacks, Iterable) or not all(map(callable, found := tuple(callbacks))):
+        raise arguments.wrong("callbacks", "a list of functions of an event", callbacks)
+    return found
 
 
 def _check_classes(graph: Graph, data: Dataset) -> None:

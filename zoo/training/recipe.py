@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from zoo import arguments
 from zoo.api.optimizers import DECAYS, rule
 from zoo.backend.training import RULES, Rule
 from zoo.data.augmentation import AUGMENTATIONS
@@ -21,7 +22,7 @@ from zoo.ops.fields import (
     exactly,
 )
 from zoo.ops.grammar import Field, Record
-from zoo.ops.kinds import Kind, ListOf, Mismatch, Nullable, Scalar, one_of
+from zoo.ops.kinds import MAX_INT, Kind, ListOf, Mismatch, Nullable, Scalar, one_of
 from zoo.training import schedules
 from zoo.training.schedules import Schedule
 
@@ -40,9 +41,9 @@ def _number(least: float, below: float = float("inf"), *, above: bool = False) -
         schema["exclusiveMaximum"] = below
 
     def accepts(value: Any) -> bool:
-        return type(value) in (int, float) and (
-            least < value < below if above else least <= value < below
-        )
+        if type(value) not in (int, float) or abs(value) > MAX_INT:
+            return False
+        return bool(least < value < below if above else least <= value < below)
 
     return Scalar(f"a number {words}{limit}", accepts, schema, plain=True)
 
@@ -213,6 +214,9 @@ def of(values: Mapping[str, Any], file: Path | None = None) -> Recipe:
     """
     contents = document.read(file) if file is not None else document.Mapping()
     given = {name: value for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        if type(value) is int and value.bit_length() > arguments.MAX_BITS:
+            raise arguments.wrong(name, "a number of reasonable size", value)
     try:
         return Recipe.read({**contents, **given}).checked()
     except Mismatch as mismatch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zoo import arguments
@@ -61,7 +62,7 @@ def schedule(
     *,
     steps: int | None = None,
     warmup: int = 0,
-    milestones: tuple[int, ...] = (),
+    milestones: Sequence[int] = (),
     gamma: float = 0.1,
 ) -> Schedule:
     """Return a learning rate as a function of the number of the step.
@@ -98,6 +99,8 @@ def schedule(
         raise InputError("the schedule 'cosine' needs steps, the number of all steps")
     if warmup < 0 or (count is not None and warmup > count):
         raise InputError(f"warmup must be from 0 to the number of steps, got {warmup:,}")
+    if not isinstance(milestones, list | tuple):
+        raise arguments.wrong("milestones", "positive numbers that rise", milestones)
     places = tuple(arguments.integer("milestones", place) for place in milestones)
     if list(places) != sorted(set(places)) or any(place < 1 for place in places):
         raise arguments.wrong("milestones", "positive numbers that rise", list(places))

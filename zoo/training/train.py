@@ -217,7 +217,7 @@ def resume(
         _check_unchanged(opened, recipe)
         if epochs is not None:
             recipe = recipes.of({**recipe.to_dict(), "epochs": epochs})
-        name = backend or saved.state.backend
+        name = saved.state.backend if backend is None else backend
         images = dataset(recipe.data if data is None else data)
         with saved.weights.verified():
             network = saved.weights.graph()

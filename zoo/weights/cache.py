@@ -52,7 +52,7 @@ def check(name: str, network: str, tag: str | None = None) -> tuple[Source, File
 
     Raises:
         InputError: The source does not publish such weights of that network.
-        WeightsError: No hash of the file is known.
+        WeightsError: zoo does not download the file; the message says why, and what to do.
     """
     table = source(name)
     if network not in table.networks:
@@ -65,11 +65,8 @@ def check(name: str, network: str, tag: str | None = None) -> tuple[Source, File
         tags = [file.tag for file in files if file.tag]
         known = f"zoo knows {', '.join(tags)}" if tags else "its only file has no tag"
         raise InputError(f"{table.title} has no weights {tag!r:.200} of {network}: {known}")
-    if file.hash is None:
-        raise WeightsError(
-            f"no hash is known for {table.title}'s {file.name}, so zoo does not download it. "
-            f"Download it from {file.url} and give its path: weights='{table.name}:PATH'"
-        )
+    if not file.downloaded:
+        raise WeightsError(_by_hand(table, file))
     return table, file
 
 
@@ -112,6 +109,21 @@ def published_as(path: Path, tables: Iterable[Source]) -> tuple[Source, str] | N
                 if actual.startswith(expected):
                     return table, network
     return None
+
+
+def _by_hand(table: Source, file: File) -> str:
+    """Return the error for a file that zoo does not download."""
+    path = "its path"
+    if file.is_archive:
+        reason, path = f"{table.title}'s {file.name} is an archive", "the path of the file in it"
+    elif file.hash is None:
+        reason = f"no hash is known for {table.title}'s {file.name}"
+    else:
+        reason = f"{table.title}'s {file.name} cannot be fetched over HTTPS"
+    return (
+        f"{reason}, so zoo does not download it. Download it from {file.url} and give {path}: "
+        f"weights='{table.name}:PATH'"
+    )
 
 
 def _unknown(table: Source, network: str) -> str:

@@ -6,11 +6,12 @@ any suffix.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from zoo.errors import WeightsError
-from zoo.weights import archives, orbax_folder
+from zoo.weights import archives, caffe_file, orbax_folder, sstable, tensorflow_checkpoint
 
 MAX_BYTES = 20_000_000_000
 
@@ -25,6 +26,8 @@ SUFFIXES = {
     ".keras": "keras",
     ".msgpack": "msgpack",
     ".onnx": "onnx",
+    ".caffemodel": "caffemodel",
+    tensorflow_checkpoint.INDEX: "ckpt",
     **dict.fromkeys((".pth", ".pt", ".bin", ".ckpt", ".tar"), "pth"),
 }
 
@@ -61,10 +64,7 @@ _OTHERS = (
 )
 
 _PROGRAM = "a program that paddle.jit.save wrote; its weights are in the .pdiparams next to it"
-_TENSORFLOW = (
-    "a TensorFlow checkpoint; load it into the Keras model that saved it, and call "
-    "model.save_weights('w.weights.h5')"
-)
+_TENSORFLOW = "a TensorFlow checkpoint; pass the path of the .index file"
 _KERAS_PARTS = (
     "weights that Keras saved in several files, in which some layers have no names; load them into "
     "the model that saved them, and call model.save_weights('w.weights.h5')"
@@ -85,15 +85,12 @@ _NAMED = (
         f"a TensorFlow graph; {_MODEL}, in Keras: model.save_weights('w.weights.h5')",
     ),
     (r"\.pdmodel", _PROGRAM),
-    (r"\.caffemodel|\.prototxt", f"a Caffe model; {_MODEL}"),
+    (r"\.prototxt", "a Caffe network without weights; pass the path of the .caffemodel file"),
     (r"\.tflite", f"a TensorFlow Lite model; {_MODEL}"),
     (r"\.mlmodel|\.mlpackage", f"a Core ML model; {_MODEL}"),
     (r"\.npy", f"a NumPy array; zoo reads arrays by name: {_NPZ}"),
     (r"\.npz", f"arrays of NumPy, which state no layout; {_NPZ}"),
-    (
-        r"\.index|\.data-\d{5}-of-\d{5}|\.meta",
-        f"a part of {_TENSORFLOW}",
-    ),
+    (r"\.meta", f"a part of {_TENSORFLOW} next to it"),
     (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md", "a text file, not a file of weights"),
     (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
 )
@@ -113,7 +110,7 @@ _FOLDERS = (
         "model.save_weights('w.weights.h5')",
     ),
     (".metadata", _DISTRIBUTED),
-    ("checkpoint", _TENSORFLOW),
+    ("checkpoint", f"a folder with {_TENSORFLOW} in it"),
     ("training_metadata.json", "a backup of Keras; pass the path of latest.weights.h5 in it"),
     ("data.pkl", "an unpacked PyTorch file; pass the file itself"),
     ("model.safetensors", "a folder; pass the path of model.safetensors in it"),
@@ -124,6 +121,12 @@ _FOLDERS = (
 )
 
 
+def located(path: Path) -> Path:
+    """Return the file that a path stands for: a checkpoint of TensorFlow may lack ``.index``."""
+    index = f"{path}{tensorflow_checkpoint.INDEX}"
+    return Path(index) if not os.path.exists(path) and os.path.isfile(index) else path
+
+
 def format_of(path: Path, part: bool = False) -> str:
     """Return the format of a file of weights.
 
@@ -132,8 +135,8 @@ def format_of(path: Path, part: bool = False) -> str:
         part: Whether it may be one of several that an index lists.
 
     Returns:
-        ``safetensors``, ``pth``, ``pdparams``, ``pdiparams``, ``h5``, ``keras``, ``msgpack``
-        or ``onnx``;
+        ``safetensors``, ``pth``, ``pdparams``, ``pdiparams``, ``h5``, ``keras``, ``msgpack``,
+        ``onnx``, ``caffemodel``, or ``ckpt``;
         ``index`` for a list of the files that the arrays are in; ``orbax`` for a folder of Orbax.
 
     Raises:
@@ -147,13 +150,13 @@ def format_of(path: Path, part: bool = False) -> str:
                 return "orbax"
             raise WeightsError(f"{path}: {_folder(path)}")
         if not path.is_file():
-            if path.with_name(f"{path.name}.index").is_file():
-                raise WeightsError(f"{path}: {_TENSORFLOW}")
             problem = "a pipe or a device, not a file" if path.exists() else "no such file"
             raise WeightsError(f"{path}: {problem}{known}")
         size = path.stat().st_size
         with path.open("rb") as file:
             start = file.read(512)
+            file.seek(max(size - len(sstable.MAGIC), 0))
+            end = file.read(len(sstable.MAGIC))
     except OSError as error:
         raise WeightsError(f"{path}: {error.strerror or error}") from None
     if not 0 < size <= MAX_BYTES:
@@ -177,7 +180,9 @@ def format_of(path: Path, part: bool = False) -> str:
         raise WeightsError(f"{path}: {_KERAS_PARTS}")
     if what := next((what for end, what in _BESIDE.items() if path.name.endswith(end)), ""):
         raise WeightsError(f"{path}: {what}")
-    found = _by_contents(path, start, size) or SUFFIXES.get(path.suffix.lower())
+    if re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
+        raise WeightsError(f"{path}: a part of {_TENSORFLOW} next to it")
+    found = _by_contents(path, start, end, size) or SUFFIXES.get(path.suffix.lower())
     if found is None:
         named = (what for end, what in _NAMED if re.search(f"({end})$", path.name.lower()))
         what = next(named, f"its contents are of no format that zoo reads; {EXPECTED}")
@@ -191,8 +196,10 @@ def _folder(path: Path) -> str:
     return what or "a folder; pass the path of the file of weights in it"
 
 
-def _by_contents(path: Path, start: bytes, size: int) -> str | None:
-    """Return the format that the first bytes of a file state, if they state one."""
+def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
+    """Return the format that the first or last bytes of a file state, if they state one."""
+    if end == sstable.MAGIC:
+        return "ckpt"
     for place, magic, found in _FORMATS:
         if start.startswith(magic, place):
             return found
@@ -210,6 +217,8 @@ def _by_contents(path: Path, start: bytes, size: int) -> str | None:
         return _by_entries(path)
     if start[8:9] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= size - 8:
         return "safetensors"
+    if caffe_file.begins(start):
+        return "caffemodel"
     if re.match(rb"(?s)([\x81-\x8f]|\xde..|\xdf....)[\xa0-\xbf\xd9-\xdb]", start):
         return "msgpack"  # a map whose first key is a string
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):

@@ -117,6 +117,8 @@ def _located(
     text = arguments.path("weights", weights, "the path of a file or a source of weights")
     if os.path.isfile(text) or (os.path.isdir(text) and text not in sources.sources()):
         return Path(text), None, None
+    if (index := formats.located(Path(text))) != Path(text):
+        return index, None, None
     prefix, colon, rest = text.partition(":")
     named = bool(colon) and len(prefix) > 1  # one letter is a Windows drive
     table = sources.source(prefix) if named else None
@@ -128,8 +130,7 @@ def _located(
                 f"zoo.build(NAME, ..., weights={text!r})"
             )
         return None, sources.source(prefix), rest or None
-    path = Path(rest) if named else Path(text)
-    there = os.path.exists(path) or os.path.exists(f"{path}.index")  # of TensorFlow
-    if not named and not there and not path.suffix:
+    path = formats.located(Path(rest)) if named else Path(text)
+    if not named and not os.path.exists(path) and not path.suffix:
         sources.source(text)  # raises, with a suggestion for a misspelled source
     return path, table, None

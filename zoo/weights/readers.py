@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.errors import WeightsError
 from zoo.weights import (
+    caffe_file,
     flax_file,
     formats,
     hdf5,
@@ -22,6 +23,7 @@ from zoo.weights import (
     pickles,
     pytorch,
     state_dicts,
+    tensorflow_checkpoint,
     zoo_file,
 )
 from zoo.weights.checking import shown
@@ -40,7 +42,7 @@ class Opened:
     Attributes:
         arrays: Name in the file -> array. In HDF5 a name is ``<layer>.<variable>``.
         format: The format whose names they have: ``safetensors``, ``pth``, ``pdparams``, ``h5``,
-            ``msgpack`` or ``onnx``.
+            ``msgpack``, ``onnx``, ``caffemodel`` or ``ckpt``.
         keys: The keys that lead to the arrays in what a training tool saved, for messages.
     """
 
@@ -53,8 +55,9 @@ def read(path: Path, entry: str | None = None) -> Opened:
     """Open a file of arrays, in the format that its contents state, or else its suffix.
 
     Args:
-        path: A file that PyTorch, PaddlePaddle, Keras, Flax or safetensors wrote; an ONNX model; an
-            index of several, ``*.index.json``; or a folder that Orbax wrote.
+        path: A file that PyTorch, PaddlePaddle, Keras, Flax, safetensors or Caffe wrote; an ONNX
+            model; a checkpoint of TensorFlow, or its index; an index of several files,
+            ``*.index.json``; or a folder that Orbax wrote.
         entry: As for :func:`zoo.weights.state_dicts.arrays`.
 
     Raises:
@@ -125,6 +128,8 @@ _ALONE: dict[str, tuple[str, Callable[[Path], _Arrays]]] = {
     "h5": ("h5", hdf5.read),
     "keras": ("h5", hdf5.read_zip),
     "onnx": ("onnx", _onnx),
+    "caffemodel": ("caffemodel", caffe_file.read),
+    "ckpt": ("ckpt", tensorflow_checkpoint.read),
 }
 
 

@@ -189,6 +189,8 @@ def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
     if linear and layout == "OIHW":  # a convolution over the whole map
         flat = (shape[0], shape[1] * shape[2] * shape[3])
         return Stored(flat, stored.dtype, lambda: stored.read().reshape(flat))
+    if linear and layout == "HWIO":
+        return _over_map(stored)
     if layout[0] == "O":
         return stored
     if layout == "HWCM":
@@ -198,6 +200,16 @@ def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
         return outputs_first(stored.read(), slot.flattened)
 
     return Stored((*shape[:-3:-1], *shape[:-2]), stored.dtype, read)
+
+
+def _over_map(stored: Stored) -> Stored:
+    """Return the kernel [h, w, in, out] of a convolution over a map as that of a linear layer."""
+    *window, inputs, outputs = stored.shape
+
+    def read() -> Array:
+        return outputs_first(stored.read()).reshape(outputs, -1)
+
+    return Stored((outputs, math.prod(window) * inputs), stored.dtype, read)
 
 
 def _pointwise(stored: Stored, layout: str) -> Stored:

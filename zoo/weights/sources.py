@@ -59,14 +59,19 @@ class Layouts(_Strict):
 
 
 class File(_Strict):
-    """The URL of a publisher's file, and its hash: an MD5, or the first digits of a SHA-256."""
+    """The URL of a publisher's file, and its hash: MD5, SHA-1, or the first digits of SHA-256.
 
-    url: str = Field(pattern=r"^https://")
+    A file without a hash is not downloaded.
+    """
+
+    url: str = Field(pattern=r"^https?://")
     tag: str | None = Field(
         None, pattern=r"^[A-Za-z0-9_]+$", description="what its publisher calls these weights"
     )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{8,64}$")
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    sha1: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
+    download: bool = Field(True, description="false for an archive, and for a server without HTTPS")
     licence: str | None = Field(None, description="if it differs from the network's")
     input_size: int | None = Field(None, description="if it differs from the network's")
     preprocessing: dict[str, Any] | None = Field(
@@ -76,7 +81,7 @@ class File(_Strict):
     @property
     def hash(self) -> tuple[str, str] | None:
         """The kind of hash and its value, if one is known."""
-        for kind, value in (("md5", self.md5), ("sha256", self.sha256)):
+        for kind, value in (("md5", self.md5), ("sha1", self.sha1), ("sha256", self.sha256)):
             if value:
                 return kind, value
         return None
@@ -84,7 +89,17 @@ class File(_Strict):
     @property
     def name(self) -> str:
         """The publisher's name of the file."""
-        return self.url.rpartition("/")[2]
+        return self.url.partition("?")[0].rpartition("/")[2]
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether the weights are in an archive."""
+        return self.name.endswith(".tar.gz")
+
+    @property
+    def downloaded(self) -> bool:
+        """Whether zoo downloads the file."""
+        return self.download and self.hash is not None
 
 
 class Numbered(_Strict):

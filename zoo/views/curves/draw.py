@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from zoo.views.curves import reading
 Folder = str | os.PathLike[str]
 
 
-def curves(runs: Folder | Iterable[Folder], output: Folder | None = None) -> Path:
+def curves(runs: Folder | Sequence[Folder], output: Folder | None = None) -> Path:
     """Draw the loss, the top-1 and the learning rate of training runs, one above the other.
 
     Args:
@@ -42,22 +42,22 @@ def curves(runs: Folder | Iterable[Folder], output: Folder | None = None) -> Pat
         from zoo.views.curves import plot
     except ImportError as error:
         raise missing(error) from error
-    one = isinstance(runs, str | os.PathLike)
-    given: list[Any] = [runs] if one else list(runs)  # type: ignore[arg-type]
-    if not given:
-        raise InputError("expected the folder of at least one run, got none")
+    given: Any = [runs] if isinstance(runs, str | os.PathLike) else runs
+    if not isinstance(given, list | tuple) or not given:
+        raise arguments.wrong("runs", "the folder of a run, or a list of several", runs)
     folders = [Path(arguments.path("runs", run, "the folder of a run")) for run in given]
     found = [reading.read(folder) for folder in folders]
-    place = Path(arguments.path("output", output, "a folder")) if output else folders[0]
+    place = Path(arguments.path("output", output, "a folder")) if output is not None else folders[0]
     templates = environment("zoo.views.curves", "zoo.verification.rendering")
     picture = plot.svg(found)
     page = templates.get_template("run.html.jinja").render(runs=found, picture=picture)
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        place.mkdir(exist_ok=True)
         with replacing(place / "curves.png") as part:
             plot.png(found, str(part))
-    except OSError as error:
-        raise InputError(f"{place}: cannot be written to: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{place}: cannot be written to: {reason}") from None
     write_text(place / "curves.svg", picture)
     write_text(place / "run.html", page)
     return place / "run.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ def read(folder: Path) -> Metrics:
     Raises:
         InputError: There is no run, or its metrics cannot be read.
     """
-    if not (folder / RECIPE).is_file():
+    if not os.path.isfile(folder / RECIPE):
         raise InputError(f"{folder}: no folder of a training run: it has no {RECIPE}")
     recipe = recipes.of({}, folder / RECIPE)
     lines = read_metrics(folder / METRICS)

@@ -1,0 +1,156 @@
+"""Trains a Flax module, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from zoo.backend.parameters import Tensor
+from zoo.backend.training import EMA, Part, Plan, Trainer
+from zoo.errors import BackendError
+from zoo.flax import _private, optimizers, parameters, steps
+from zoo.flax.steps import Names, Values
+
+
+class FlaxTrainer(Trainer):
+    """Computes a step in one function, which is always compiled, whatever the plan says.
+
+    Arrays are not donated to it: the user may have references to them.
+
+    Attributes:
+        optimizer: Flax' optimizer, whose Variables each step updates.
+    """
+
+    model: nnx.Module
+
+    def __init__(self, backend: Any, model: nnx.Module, plan: Plan) -> None:
+        self._counts: list[nnx.Variable[Any]] = []  # set before there is an optimizer
+        super().__init__(backend, model, plan)
+        graph = backend.known_graph(model)
+        if not self.trained:
+            raise BackendError(
+                f"this {graph.name} has no parameters to train: it has none, or all are frozen"
+            )
+        model.train()
+        self._own, self._paths = parameters.tensors(model), parameters.paths(graph)
+        variables = {name: tensor.handle for name, tensor in self._own.items()}
+        wrt = nnx.All(
+            nnx.Param, nnx.filterlib.PathIn(*(self._paths[name] for name in self.trained))
+        )
+        self.optimizer = optimizers.make(model, plan.rule, wrt)
+        self._counts = list(optimizers.counts(self.optimizer))
+        self._rate = optimizers.rate(self.optimizer)
+        averaged = variables if plan.ema is not None else {}
+        self._averages = {name: nnx.Variable(v[...]) for name, v in averaged.items()}
+
+        weights_tree, order = self._leaves(nnx.state(model, wrt))
+        slots, slots_tree = jax.tree.flatten(
+            (self.optimizer.step, self.optimizer.opt_state), is_leaf=_is_variable
+        )
+        own = {p.name for p in graph.parameters if p.trainable}
+        names = Names(
+            order,
+            tuple(name for name in variables if name in own and name not in self.trained),
+            tuple(name for name in variables if name not in own),
+            tuple(self._averages),
+        )
+        self._variables = Values(
+            [variables[name] for name in names.weights],
+            [variables[name] for name in names.statistics],
+            slots,
+            list(self._averages.values()),
+        )
+        self._frozen = [variables[name] for name in names.frozen]
+        self._platform = next(iter(self._variables.weights[0][...].devices())).platform
+        self._dtype = self._variables.weights[0][...].dtype
+
+        def loss(outputs: Any, labels: jax.Array) -> jax.Array:
+            def cross_entropy(logits: jax.Array, weight: float) -> jax.Array:
+                value: jax.Array = backend.cross_entropy(
+                    logits, labels, weight, plan.label_smoothing
+                )
+                return value
+
+            value: jax.Array = graph.total_loss(outputs, cross_entropy)
+            return value
+
+        self._step = steps.compiled(
+            steps.split(model, self.dropouts, self.frozen_norms, plan.precision, self._platform),
+            names,
+            self.optimizer.tx,
+            (weights_tree, slots_tree),
+            loss,  # not of the model, which would live as long as the compiled step
+            plan,
+            self._dtype,
+        )
+
+    @property
+    def steps(self) -> int:
+        """How many updates have been made, as the optimizer counts them."""
+        return int(_private.raw(self._counts[0]))
+
+    @steps.setter
+    def steps(self, number: int) -> None:
+        for count in self._counts:
+            count.set_value(jnp.asarray(number, count[...].dtype))
+
+    def step(self, parts: Sequence[Part], lr: float) -> jax.Array:
+        scaling = self.loss_scale
+        scale = np.asarray(1 if scaling is None else scaling.value, self._dtype)
+        _private.set_raw(self._rate, np.asarray(lr, _private.raw(self._rate).dtype))
+        values = Values(*([_private.raw(v) for v in group] for group in self._variables))
+        frozen = [_private.raw(variable) for variable in self._frozen]
+        if len(parts) == 1:
+            new, loss, finite = self._step.whole(values, frozen, tuple(parts[0]), scale)
+        else:
+            new, loss, finite = self._in_parts(parts, values, frozen, scale)
+        for variables, results in zip(self._variables, new, strict=True):
+            for variable, value in zip(variables, results, strict=True):
+                _private.set_raw(variable, value)
+        if scaling is not None and finite[0]:
+            scaling.update(bool(finite[1]))
+        return loss
+
+    def state(self) -> Mapping[str, Tensor]:
+        slots = {
+            f"{slot}/{name}": replace(
+                self._own[name],
+                handle=optimizers.slot(self.optimizer, slot, self._paths[name]),
+            )
+            for slot in self.plan.rule.slots
+            for name in self.trained
+        }
+        averages = {
+            f"{EMA}/{name}": replace(self._own[name], handle=variable)
+            for name, variable in self._averages.items()
+        }
+        return slots | averages
+
+    def _in_parts(
+        self, parts: Sequence[Part], values: Values, frozen: list[Any], scale: np.ndarray
+    ) -> Any:
+        examples = sum(len(part.labels) for part in parts)
+        sums: Any = jnp.zeros((), self._dtype), [jnp.zeros_like(w) for w in values.weights]
+        statistics = values.statistics
+        for part in parts:
+            share = np.asarray(len(part.labels) / examples, self._dtype)
+            sums, statistics = self._step.accumulate(
+                sums, values.weights, frozen, statistics, tuple(part), scale, share
+            )
+        return self._step.update(values, frozen, statistics, *sums, scale)
+
+    def _leaves(self, state: Any) -> tuple[Any, tuple[str, ...]]:
+        """Return the structure of the trained parameters, and the names of its leaves."""
+        leaves, tree = jax.tree.flatten_with_path(nnx.as_pure(state))
+        names = {path: name for name, path in self._paths.items()}
+        return tree, tuple(names[tuple(key.key for key in path)] for path, _ in leaves)
+
+
+def _is_variable(leaf: Any) -> bool:
+    return isinstance(leaf, nnx.Variable)

@@ -1,0 +1,210 @@
+"""Paddle's own optimizers where they compute the written rules, and one of zoo's where not.
+
+Paddle's kernels hold a momentum, epsilon and the decay of AdamW in float32, so in float64 only its
+SGD computes the rule. In float32 Momentum, Adam and AdamW do, too: for Adam's, beta2 is rounded to
+float32 before it is subtracted from 1, which scales ``moment2`` and its correction alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle.optimizer import SGD, Adam, AdamW, Momentum, Optimizer
+
+from zoo.backend.training import Rule
+from zoo.errors import BackendError
+from zoo.paddle import _private
+
+#: Slot -> its name in Paddle's own optimizers.
+_SLOTS = {"momentum": "velocity", "moment1": "moment1", "moment2": "moment2"}
+#: Setting of a rule -> Paddle's name for its product over the steps so far and the next.
+_POWERS = {"beta1": "beta1_pow_acc", "beta2": "beta2_pow_acc"}
+
+
+def make(
+    trained: Mapping[str, paddle.Tensor], rule: Rule, decays: Mapping[str, float]
+) -> Optimizer:
+    """Make an optimizer, whose slots are there before its first step.
+
+    Args:
+        trained: Canonical name -> parameter.
+        rule: What it computes.
+        decays: Canonical name -> weight decay.
+    """
+    optimizer = _own(trained, rule, decays)
+    if optimizer is None:
+        by_parameter = {parameter.name: decays[name] for name, parameter in trained.items()}
+        return RuleOptimizer(list(trained.values()), rule, by_parameter)
+    _private.start_optimizer(optimizer, list(trained.values()))
+    return optimizer
+
+
+def slot(optimizer: Optimizer, name: str, parameter: paddle.Tensor) -> paddle.Tensor:
+    """Return what an optimizer of :func:`make` keeps of a parameter."""
+    if isinstance(optimizer, RuleOptimizer):
+        return optimizer.slots[name][parameter.name]
+    return _private.kept(optimizer, _SLOTS[name])[parameter.name]
+
+
+def set_steps(optimizer: Optimizer, rule: Rule, steps: int) -> None:
+    """Set how many steps an optimizer of :func:`make` has made."""
+    if isinstance(optimizer, RuleOptimizer):
+        optimizer.steps = steps
+    elif rule.name != "sgd":
+        for setting, name in _POWERS.items():
+            # Multiplied step by step in float32, as the kernels do.
+            factors = np.full(steps + 1, getattr(rule, setting), np.float32)
+            product = np.multiply.accumulate(factors)[-1:]
+            for power in _private.kept(optimizer, name).values():
+                power.set_value(product)
+
+
+class RuleOptimizer(Optimizer):
+    """An optimizer that computes a rule in the dtype of the weights, float64 included.
+
+    It is used as Paddle's own: ``loss.backward()``, ``step()``, ``clear_grad()``; ``set_lr`` or a
+    scheduler; ``state_dict`` and ``set_state_dict``.
+
+    Attributes:
+        rule: The rule; see :mod:`zoo.training.rules`.
+        steps: How many steps have been made.
+        slots: Slot -> name of the parameter in Paddle -> tensor.
+    """
+
+    def __init__(
+        self, parameters: list[paddle.Tensor], rule: Rule, decays: Mapping[str, float]
+    ) -> None:
+        """Make the optimizer with empty slots.
+
+        Args:
+            parameters: What it updates.
+            rule: The rule.
+            decays: Name of a parameter in Paddle -> its weight decay.
+        """
+        super().__init__(float(rule.lr), parameters)
+        self.rule, self.steps = rule, 0
+        self.slots = {
+            slot: {p.name: paddle.zeros_like(p) for p in parameters} for slot in rule.slots
+        }
+        self._updated, self._decays = parameters, dict(decays)
+
+    @paddle.no_grad()
+    def step(self) -> None:
+        """Update the parameters that have a gradient."""
+        self.steps += 1
+        lr = self.get_lr()
+        for parameter in self._updated:
+            gradient, decay = parameter.grad, self._decays[parameter.name]
+            if gradient is None or parameter.stop_gradient:
+                continue
+            if decay and self.rule.name == "adamw":
+                parameter.scale_(1 - lr * decay)
+            elif decay:
+                gradient = gradient + decay * parameter
+            parameter.subtract_(lr * self._direction(parameter.name, gradient))
+
+    def minimize(self, loss: Any, *args: Any, **kwargs: Any) -> tuple[list[Any], list[Any]]:
+        """Do what :meth:`step` does; ``paddle.Model`` calls this."""
+        self.step()
+        return [], []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return slots, the number of steps, and the state of a scheduler."""
+        return {**super().state_dict(), **self._named_slots(), "steps": self.steps}
+
+    def set_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` returned.
+
+        Raises:
+            BackendError: A value is missing.
+        """
+        slots = self._named_slots()
+        for name in (*slots, "steps"):
+            if name not in state_dict:
+                raise BackendError(
+                    f"the state of the optimizer has no {name!r}; it is not one of this optimizer, "
+                    "or of a model whose parameters have these names"
+                )
+        super().set_state_dict({k: v for k, v in state_dict.items() if k == "LR_Scheduler"})
+        for name, tensor in slots.items():
+            tensor.set_value(state_dict[name])
+        self.steps = int(state_dict["steps"])
+
+    load_state_dict = set_state_dict
+
+    def _named_slots(self) -> dict[str, paddle.Tensor]:
+        return {
+            f"{parameter}_{slot}_0": tensor
+            for slot, tensors in self.slots.items()
+            for parameter, tensor in tensors.items()
+        }
+
+    def _direction(self, name: str, g: paddle.Tensor) -> paddle.Tensor:
+        rule = self.rule
+        match rule.name:
+            case "sgd":
+                if not rule.momentum:
+                    return g
+                velocity = self._keep("momentum", name, rule.momentum, g)
+                return g + rule.momentum * velocity if rule.nesterov else velocity
+            case "rmsprop":
+                new = (1 - rule.alpha) * g.square()
+                square = self._keep("mean_square", name, rule.alpha, new)
+                scaled = g / (square.sqrt() + rule.eps)
+                return (
+                    self._keep("momentum", name, rule.momentum, scaled) if rule.momentum else scaled
+                )
+            case _:
+                new = (1 - rule.beta2) * g.square()
+                first = self._keep("moment1", name, rule.beta1, (1 - rule.beta1) * g)
+                second = self._keep("moment2", name, rule.beta2, new)
+                mean = first / (1 - rule.beta1**self.steps)
+                square = second / (1 - rule.beta2**self.steps)
+                return mean / (square.sqrt() + rule.eps)
+
+    def _keep(self, slot: str, name: str, kept: float, new: paddle.Tensor) -> paddle.Tensor:
+        """Keep a share of a slot, add something to it, and return it."""
+        value = self.slots[slot][name]
+        value.scale_(kept)
+        return value.add_(new)
+
+
+def _own(
+    trained: Mapping[str, paddle.Tensor], rule: Rule, decays: Mapping[str, float]
+) -> Optimizer | None:
+    """Make Paddle's own optimizer, if it has one that computes the rule."""
+    lr, weights, different = float(rule.lr), list(trained.values()), set(decays.values())
+    single = all(weight.dtype == paddle.float32 for weight in weights)
+    # SGD and Adam would take the decay of a group by changing the parameters themselves, which
+    # every later optimizer of theirs would obey.
+    decay = float(next(iter(different))) if len(different) == 1 else None
+    match rule.name:
+        case "sgd" if not rule.momentum and decay is not None:
+            return SGD(lr, weights, decay or None)
+        case "sgd" if rule.momentum and single:
+            if decay is not None:
+                return Momentum(lr, rule.momentum, weights, rule.nesterov, decay)
+            groups: dict[float, list[Any]] = {}
+            for name, weight in trained.items():
+                groups.setdefault(float(decays[name]), []).append(weight)
+            options = [{"params": group, "weight_decay": d} for d, group in groups.items()]
+            return Momentum(lr, rule.momentum, options, rule.nesterov)
+        case "adam" if single and decay is not None:
+            betas = rule.beta1, rule.beta2
+            return Adam(lr, *betas, rule.eps, weights, decay or None)
+        case "adamw" if single:
+            decaying = {weight.name for name, weight in trained.items() if decays[name]}
+            return AdamW(
+                lr,
+                rule.beta1,
+                rule.beta2,
+                rule.eps,
+                weights,
+                float(rule.weight_decay),
+                apply_decay_param_fun=decaying.__contains__,
+            )
+        case _:
+            return None

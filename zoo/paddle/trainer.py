@@ -1,0 +1,186 @@
+"""Trains a PaddlePaddle layer, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import paddle
+from paddle import nn
+
+from zoo.backend.outputs import mapped
+from zoo.backend.parameters import Tensor
+from zoo.backend.training import EMA, LossScale, Part, Plan, Trainer
+from zoo.errors import BackendError
+from zoo.paddle import _private, optimizers
+from zoo.paddle.run import named_modules
+
+
+class PaddleTrainer(Trainer):
+    """Runs forward and backward passes eagerly."""
+
+    model: nn.Layer
+
+    def __init__(self, backend: Any, model: nn.Layer, plan: Plan) -> None:
+        super().__init__(backend, model, plan)
+        values = backend.filled_tensors(model)
+        self._own = {name: values[name] for name in self.trained}
+        self._trained = {name: tensor.handle for name, tensor in self._own.items()}
+        example = _check(list(self._trained.values()), plan)
+        for name in plan.frozen & values.keys():
+            values[name].handle.stop_gradient = True
+        decays = {name: plan.rule.decay_of(p) for name, p in self.trained.items()}
+        self.optimizer = optimizers.make(self._trained, plan.rule, decays)
+        self._place, self._dtype = example.place, example.dtype
+        layers = named_modules(model)
+        self._dropouts = {name: layers[name] for name in self.dropouts}
+        fixed = {layers[name] for name in (*self.dropouts, *self.frozen_norms)}
+        self._modes = [(each, each not in fixed) for each in model.sublayers(include_self=True)]
+        self._values = values if plan.ema is not None else {}
+        self._averages = {n: t.handle.detach().clone() for n, t in self._values.items()}
+
+    def step(self, parts: Sequence[Part], lr: float) -> paddle.Tensor:
+        self.optimizer.set_lr(float(lr))
+        self._clear()
+        examples = sum(len(part.labels) for part in parts)
+        total = paddle.zeros([], self._dtype)
+        with self._training():
+            for part in parts:
+                loss = self._loss(part) * (len(part.labels) / examples)
+                scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
+                scaled.backward()
+                total = total + loss.detach()
+        if bool(total.isfinite()):
+            self._update([p.grad for p in self._trained.values() if p.grad is not None])
+        self._clear()  # what somebody else's backward pass would be added to
+        return total
+
+    def state(self) -> Mapping[str, Tensor]:
+        slots = {
+            f"{slot}/{name}": replace(
+                self._own[name], handle=optimizers.slot(self.optimizer, slot, parameter)
+            )
+            for slot in self.plan.rule.slots
+            for name, parameter in self._trained.items()
+        }
+        averages = {
+            f"{EMA}/{name}": replace(self._values[name], handle=value)
+            for name, value in self._averages.items()
+        }
+        return slots | averages
+
+    def set_state(self, arrays: Mapping[str, Any], steps: int) -> None:
+        super().set_state(arrays, steps)
+        optimizers.set_steps(self.optimizer, self.plan.rule, steps)
+
+    def _clear(self) -> None:
+        self.optimizer.clear_grad(set_to_zero=False)  # otherwise zeros are written and added to
+
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        """Put every layer in the mode in which it is trained, and restore it afterwards."""
+        # Only where it differs, because Paddle's layers take long to set an attribute.
+        changed = [(each, mode) for each, mode in self._modes if each.training != mode]
+        for layer, mode in changed:
+            layer.training = mode
+        try:
+            yield
+        finally:
+            for layer, mode in changed:
+                layer.training = not mode
+
+    def _loss(self, part: Part) -> paddle.Tensor:
+        x, labels = self._to_tensor(part.x), paddle.to_tensor(part.labels, place=self._place)
+        with ExitStack() as stack:
+            # Hooks are not called inside what is compiled.
+            stack.enter_context(_private.dynamic())
+            for name, mask in part.masks.items():
+                hook = _Dropping(self._to_tensor(mask))
+                stack.callback(self._dropouts[name].register_forward_post_hook(hook).remove)
+            outputs = self._outputs(x)
+        loss: paddle.Tensor = self.backend.total_loss(
+            self.model, outputs, labels, self.plan.label_smoothing
+        )
+        return loss
+
+    def _outputs(self, x: paddle.Tensor) -> Any:
+        if self.plan.precision == "full":
+            return self.model(x)
+        with paddle.amp.auto_cast(dtype=self.plan.precision):
+            outputs = self.model(x)
+        return mapped(outputs, lambda output: output.astype(self._dtype))
+
+    def _to_tensor(self, array: Any) -> paddle.Tensor:
+        return paddle.to_tensor(array, place=self._place).astype(self._dtype)
+
+    @paddle.no_grad()
+    def _update(self, gradients: list[paddle.Tensor]) -> None:
+        if self.loss_scale is None or self._unscale(gradients, self.loss_scale):
+            if self.plan.clip_norm is not None:
+                _clip(gradients, self.plan.clip_norm)
+            self.optimizer.step()
+            self.steps += 1
+        if self.plan.ema is not None:
+            for name, average in self._averages.items():
+                new = (1 - self.plan.ema) * self._values[name].handle
+                average.scale_(self.plan.ema)
+                average.add_(new)
+
+    @staticmethod
+    def _unscale(gradients: list[paddle.Tensor], scale: LossScale) -> bool:
+        """Undo the scale of gradients, and tell whether all of them are finite."""
+        for gradient in gradients:
+            gradient.scale_(1 / scale.value)
+        finite = all(bool(gradient.isfinite().all()) for gradient in gradients)
+        scale.update(finite)
+        return finite
+
+
+def _check(trained: list[paddle.Tensor], plan: Plan) -> paddle.Tensor:
+    """Check that parameters can be trained as planned, and return one of them.
+
+    Raises:
+        BackendError: They cannot.
+    """
+    if not trained:
+        raise BackendError(
+            "there is nothing to train: the model has no parameters, or all of them are frozen"
+        )
+    example = trained[0]
+    dtypes = {str(p.dtype).removeprefix("paddle.") for p in trained} - {"float32", "float64"}
+    if dtypes:
+        raise BackendError(
+            f"zoo's paddle backend trains weights in float32 and float64, not in {dtypes.pop()}; "
+            "build the model in one of them"
+        )
+    if plan.precision != "full" and example.place.is_cpu_place():
+        raise BackendError(
+            f"PaddlePaddle computes in {plan.precision} on GPUs only, and the model is on the CPU; "
+            "train it in full precision"
+        )
+    if plan.compile:
+        raise BackendError(
+            "zoo's paddle backend does not compile training, which paddle.jit.to_static does not "
+            "make faster; train without compiling"
+        )
+    return example
+
+
+def _clip(gradients: list[paddle.Tensor], largest: float) -> None:
+    squares = paddle.stack([gradient.square().sum() for gradient in gradients])
+    # Not Paddle's own, which takes the norm of each group of an optimizer.
+    factor = (largest / squares.sum().sqrt()).clip(max=1)
+    for gradient in gradients:
+        gradient.multiply_(factor)
+
+
+class _Dropping:
+    """Multiplies what a dropout in evaluation mode passes on, by a mask that is given."""
+
+    def __init__(self, mask: paddle.Tensor) -> None:
+        self.mask = mask
+
+    def __call__(self, layer: nn.Layer, inputs: Any, output: paddle.Tensor) -> paddle.Tensor:
+        return output * self.mask.astype(output.dtype)
