@@ -27,8 +27,8 @@ def digits():
 @pytest.mark.parametrize(
     "backend",
     [
-        "torch",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("paddle", "keras", "flax")),
+        "paddle",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("torch", "keras", "flax")),
     ],
     indirect=True,
 )
