@@ -43,8 +43,8 @@ def test_list_in_a_narrow_terminal():
     assert rows.keys() >= set(zoo.list_models())  # a line each
     assert max(map(len, rows.values())) <= 80
     row, *below = lines[lines.index(rows["vgg16"]) :][:3]
-    assert row.endswith("15,470.3 M  caffe, paddle,")
-    assert " ".join(line.strip() for line in below) == "slim, timm, torchvision"
+    assert row.endswith("15,470.3 M  caffe, onnx,")
+    assert " ".join(line.strip() for line in below) == "paddle, slim, timm, torchvision"
     assert "so does --format markdown." in " ".join(lines)
 
 
@@ -68,7 +68,7 @@ def test_list_as_json_with_a_pattern():
     assert [row["model"] for row in rows] == zoo.list_models("vgg1*")
     assert {row["model"]: row["parameters"] for row in rows}["vgg16"] == 138_357_544
     weights = {row["model"]: row["weights"] for row in rows}
-    assert weights["vgg16"] == ["caffe", "paddle", "slim", "timm", "torchvision"]
+    assert weights["vgg16"] == ["caffe", "onnx", "paddle", "slim", "timm", "torchvision"]
     assert weights["vgg16_c"] == []
 
 

@@ -82,11 +82,14 @@ def test_the_readmes_published_weights(tmp_path, monkeypatch):
     assert np.array_equal(last, names["x"][0])
 
 
-def test_the_files_of_training_tools(capsys):
+@pytest.mark.filterwarnings("ignore")  # PyTorch's exporter warns of itself
+def test_the_files_of_other_tools(capsys):
     load("torch")
-    (code,) = blocks("docs/files.md", "python")
-    exec(code, {})
-    assert capsys.readouterr().out.strip() == code.strip().splitlines()[-1].removeprefix("# ")
+    load("onnx")
+    exported, of_training = blocks("docs/files.md", "python")
+    for code in (exported, of_training):
+        exec(code, {})
+        assert capsys.readouterr().out.strip() == code.strip().splitlines()[-1].removeprefix("# ")
 
 
 @pytest.mark.parametrize("framework", ["torch", "tensorflow", "numpy"])

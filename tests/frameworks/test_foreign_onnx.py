@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from limits import HANG
 from loading import load
+from tables import golden
 
 import zoo
 from zoo.cli.program import program
@@ -48,6 +49,8 @@ fc: {op: linear, out_features: $num_classes}
 """
 HEADER = "options: {num_classes: 5, input_size: 23}\n"
 SHAPE = (3, 23, 23)
+
+SLOW = pytest.mark.slow
 
 #: The exporter merges batch norms and renames what it touched, unless it is told not to.
 KEEPING = {
@@ -396,9 +399,7 @@ def test_options_that_do_not_belong_together(spec, tmp_path):
 # Weights
 
 
-@pytest.mark.parametrize(
-    "name", ["squeezenet1_1", pytest.param("shufflenet_v2_x0_5", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["squeezenet1_1", pytest.param("shufflenet_v2_x0_5", marks=SLOW)])
 def test_publishers_names_are_recognized(name, tmp_path):
     """As in a .pth: what PyTorch exports has the names of its modules."""
     graph = zoo.graph(name, num_classes=3, input_size=64)
@@ -417,6 +418,38 @@ def test_publishers_names_are_recognized(name, tmp_path):
     expected, found = zoo.get_weights(model), zoo.get_weights(again)
     for key, value in expected.items():
         assert np.array_equal(found[key], value), key
+
+
+@pytest.mark.parametrize(
+    "network",
+    ["squeezenet1_1", "googlenet_bvlc", "resnet18"],
+)
+def test_files_of_the_onnx_model_zoo(network, tmp_path):
+    """With the names and shapes that such a file has; its values are found at the right nodes."""
+    rng = np.random.default_rng(0)
+    rows = [row for row in golden("onnx_model_zoo") if row["network"] == network]
+    arrays, nodes = {}, {}
+    for row in rows:
+        shape = tuple(map(int, row["shape"].split("x")))
+        arrays[row["name"]] = rng.standard_normal(shape).astype(np.float32)
+        nodes.setdefault(row["node"], []).append(row["name"])
+    program = []
+    for node, names in nodes.items():
+        kinds = {4: "Conv", 2: "Gemm", 1: "BatchNormalization"}
+        kind = kinds[arrays[names[0]].ndim]
+        turned = {"transB": 1} if kind == "Gemm" else {}
+        program.append(helper.make_node(kind, ["x", *names], [node], **turned))
+    path = tmp_path / "w.onnx"
+    onnx.save(program_of(program, [numpy_helper.from_array(a, n) for n, a in arrays.items()]), path)
+    model = zoo.load(path, "onnx")
+    assert zoo.graph_of(model).name == network
+    assert "the ONNX Model Zoo" in zoo.graph_of(model).origin["names"]
+    weights = zoo.get_weights(model)
+    assert len(weights) == len(arrays)
+    for node, names in nodes.items():
+        own = [name for name in weights if name.rpartition(".")[0] == node]
+        for one, name in zip(own, names, strict=True):
+            assert np.array_equal(weights[one], arrays[name]), name
 
 
 def typed(name, array, kind):
