@@ -172,7 +172,7 @@ from zoo.onnx import foreign
 from zoo.verification.foreign import interface, weights
 from zoo.weights import onnx_foreign
 from zoo.weights.checkpoint import reporting_damage
-from zoo.weights.onnx_messages import mapped
+from zoo.weights.protobuf import mapped
 
 path, spec, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 good, graph = path.read_bytes(), graphs.graph(spec)

@@ -55,7 +55,7 @@ def entries() -> dict[str, dict[str, Any]]:
 
     Example:
         >>> entries()["vgg16"]["weights"]
-        ['caffe', 'paddle', 'slim', 'timm', 'torchvision']
+        ['caffe', 'onnx', 'paddle', 'slim', 'timm', 'torchvision']
     """
     from zoo.language import index
     from zoo.weights import counts

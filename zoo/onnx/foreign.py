@@ -18,7 +18,7 @@ from zoo.onnx.run import session
 from zoo.weights import onnx_foreign
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import reporting_damage
-from zoo.weights.onnx_messages import mapped
+from zoo.weights.protobuf import mapped
 
 MAX_VALUES = 2**28  # numbers in one value: a gigabyte of float32
 #: Operations that may never end.

@@ -20,7 +20,8 @@ import xxhash
 from zoo.errors import WeightsError
 from zoo.weights import metadata
 from zoo.weights.checkpoint import Checkpoint, Stored, reporting_damage
-from zoo.weights.onnx_messages import Bytes, Reader, Tensor, mapped
+from zoo.weights.onnx_messages import Bytes, Reader, Tensor
+from zoo.weights.protobuf import mapped, message
 
 #: The texts that state digests.
 SPEC_DIGEST, WEIGHTS_DIGEST, DIGEST = "spec_digest", "weights_digest", "digest"
@@ -157,9 +158,9 @@ def _contents(path: Path) -> _Contents:
     graphs: list[memoryview] = []
     for number, value in reader.fields(reader.data):
         if number == _GRAPH:
-            graphs.append(value)
+            graphs.append(message(value))
         elif number in (_OPERATIONS, _FUNCTIONS):
-            contents.messages.setdefault(-number, []).append(value)
+            contents.messages.setdefault(-number, []).append(message(value))
         elif number == _TEXTS:
             key, text = reader.pair(value)
             contents.texts[key] = text
@@ -169,7 +170,7 @@ def _contents(path: Path) -> _Contents:
         if number == _TENSORS:
             contents.tensors.append(reader.tensor(value))
         elif number in ORDER:
-            contents.messages.setdefault(number, []).append(value)
+            contents.messages.setdefault(number, []).append(message(value))
     if len({tensor.name for tensor in contents.tensors}) < len(contents.tensors):
         raise ValueError("two initializers have the same name")
     return contents

@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from zoo.weights import protobuf
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored, reporting_damage
-from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor, integers, mapped
+from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor
+from zoo.weights.protobuf import mapped
 
 _KIND = "an ONNX model"
 #: In ONNX' messages: the numbers of the fields that are read.
@@ -122,7 +124,7 @@ def contents(data: memoryview, folder: Path | None) -> Contents:
     """
     reader, found = Reader(data, folder), Contents()
     numbers: set[int] = set()
-    graphs: list[memoryview] = []
+    graphs: list[protobuf.Value] = []
     for number, value in reader.fields(data):
         numbers.add(number)
         if number == _GRAPH:
@@ -175,7 +177,7 @@ def weights(found: Contents) -> dict[str, Stored]:
     return named
 
 
-def _add(found: Contents, reader: Reader, message: memoryview, name: str = "") -> None:
+def _add(found: Contents, reader: Reader, message: protobuf.Value, name: str = "") -> None:
     try:
         tensor = reader.tensor(message, typed=True)
     except OtherDtypeError:  # integers, booleans, texts: no weights
@@ -187,7 +189,7 @@ def _add(found: Contents, reader: Reader, message: memoryview, name: str = "") -
     found.tensors[name] = Tensor(name, tensor.dtype, tensor.shape, tensor.values, tensor.numbers)
 
 
-def _operation(reader: Reader, message: memoryview) -> Operation:
+def _operation(reader: Reader, message: protobuf.Value) -> Operation:
     inputs: list[str] = []
     outputs: list[str] = []
     name = op = ""
@@ -207,13 +209,14 @@ def _operation(reader: Reader, message: memoryview) -> Operation:
     return Operation(name, op, tuple(inputs), tuple(outputs), attributes)
 
 
-def _value(reader: Reader, message: memoryview) -> Value:
+def _value(reader: Reader, message: protobuf.Value) -> Value:
     """Decode an input or an output: its name, and of a tensor its dtype and its shape."""
     stated = dict(reader.fields(message))
     name = reader.text(stated.get(1, memoryview(b"")))
     of_tensor = dict(reader.fields(stated.get(2, memoryview(b"")))).get(1, memoryview(b""))
     described = dict(reader.fields(of_tensor))
-    dtype = described.get(1, 0)
+    stated_dtype = described.get(1)
+    dtype = stated_dtype if isinstance(stated_dtype, int) else 0
     if 2 not in described:
         return Value(name, dtype, None)
     sizes = [dict(reader.fields(size)).get(1) for _, size in reader.fields(described[2])]
@@ -224,12 +227,12 @@ def _value(reader: Reader, message: memoryview) -> Value:
     return Value(name, dtype, tuple(shape))
 
 
-def _fields(reader: Reader, message: memoryview) -> Iterator[tuple[int, Any]]:
+def _fields(reader: Reader, message: protobuf.Value) -> Iterator[tuple[int, Any]]:
     """Yield the fields of an attribute; integers as a list, packed or not."""
     listed: list[int] = []
     for number, value in reader.fields(message):
         if number == _INTEGERS:
-            listed += [value] if isinstance(value, int) else integers(value)
+            listed += reader.integers(value)
         else:
             yield number, value
     yield _INTEGERS, listed

@@ -8,7 +8,6 @@ in a file beside it: in the same folder, never elsewhere.
 from __future__ import annotations
 
 import math
-import mmap
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,18 +18,16 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
 from zoo.graphs.shapes import Shape
-from zoo.weights import pickles
+from zoo.weights import pickles, protobuf
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored
+from zoo.weights.protobuf import Value, mapped
 
 #: ONNX' number of a dtype -> dtype
 DTYPES = {1: "float32", 7: "int64", 10: "float16", 11: "float64", 16: "bfloat16"}
 
-_MAX_FIELDS = 400_000  # of all messages that are decoded
-_MAX_TEXTS = 10_000_000  # bytes of the metadata
 #: In a tensor: the numbers of the fields that are read.
 _DIMENSIONS, _DTYPE, _NAME, _BYTES, _EXTERNAL, _LOCATION = 1, 2, 8, 9, 13, 14
-_WIDTHS = {1: 8, 5: 4}  # kind of a field of Protocol Buffers -> bytes
 
 #: dtype -> the field of a tensor that has its values where not bytes, and the dtype in that field;
 #: None if they are integers of variable length.
@@ -80,7 +77,7 @@ class OtherDtypeError(ValueError):
     """A tensor has a dtype that weights cannot have."""
 
 
-class Reader:
+class Reader(protobuf.Reader):
     """Decodes messages where they lie, and counts what it has decoded.
 
     Args:
@@ -89,49 +86,17 @@ class Reader:
     """
 
     def __init__(self, data: memoryview, folder: Path | None) -> None:
+        super().__init__()
         self.data, self.folder = data, folder
-        self.fields_left, self.text_left = _MAX_FIELDS, _MAX_TEXTS
         self.beside: dict[str, memoryview] = {}
         self.bytes_left = len(data)  # that tensors may have
 
-    def fields(self, data: memoryview) -> Iterator[tuple[int, Any]]:
-        """Yield the number and the value of each field: an integer, or the bytes of what it is."""
-        place = 0
-        while place < len(data):
-            self.fields_left -= 1
-            if self.fields_left < 0:
-                raise ValueError(f"it has more than {_MAX_FIELDS:,} fields")
-            key, place = _integer(data, place)
-            value: Any
-            match key & 7:
-                case 0:
-                    value, place = _integer(data, place)
-                case 2:
-                    size, place = _integer(data, place)
-                    value, place = data[place : place + size], place + size
-                case kind if kind in _WIDTHS:
-                    value, place = data[place : place + _WIDTHS[kind]], place + _WIDTHS[kind]
-                case _:
-                    raise ValueError("a field is of no kind that there is")
-            if place > len(data):
-                raise ValueError("it ends within a field")
-            yield key >> 3, value
-
-    def text(self, value: object) -> str:
-        """Decode a name, and count it."""
-        if not isinstance(value, memoryview):
-            raise ValueError("a name is no text")
-        self.text_left -= len(value)
-        if self.text_left < 0:
-            raise ValueError(f"it has more than {_MAX_TEXTS:,} bytes of names and metadata")
-        return bytes(value).decode()
-
-    def pair(self, data: memoryview) -> tuple[str, str]:
+    def pair(self, value: Value) -> tuple[str, str]:
         """Decode a name and its text."""
-        found = {number: self.text(value) for number, value in self.fields(data)}
+        found = {number: self.text(text) for number, text in self.fields(value)}
         return found.get(1, ""), found.get(2, "")
 
-    def tensor(self, data: memoryview, typed: bool = False) -> Tensor:
+    def tensor(self, data: Value, typed: bool = False) -> Tensor:
         """Decode a tensor, whose values must be as many as its shape says.
 
         Args:
@@ -146,7 +111,7 @@ class Reader:
         texts: dict[str, str] = {}
         for number, value in self.fields(data):
             if number == _DIMENSIONS:
-                shape += [value] if isinstance(value, int) else integers(value)
+                shape += self.integers(value)
             elif number == _EXTERNAL:
                 key, text = self.pair(value)
                 texts[key] = text
@@ -217,22 +182,6 @@ class Reader:
 _WRONG_SIZE = "the number of bytes of {name} does not match its shape"
 
 
-def mapped(path: Path) -> memoryview:
-    """Return the bytes of a file, which are read from it when they are looked at."""
-    with path.open("rb") as file:
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-
-
-def integers(data: memoryview) -> list[int]:
-    """Decode integers that are packed into one field, of which no shape has many."""
-    found: list[int] = []
-    place = 0
-    while place < len(data) and len(found) < 100:
-        value, place = _integer(data, place)
-        found.append(value)
-    return found
-
-
 def unpacked(data: memoryview) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """Decode any number of integers of variable length, each of at most ten bytes.
 
@@ -264,19 +213,6 @@ def _ends(data: memoryview) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     if np.diff(ends, prepend=-1).max(initial=0) > 10:
         raise ValueError("an integer is too long")
     return ends
-
-
-def _integer(data: memoryview, place: int) -> tuple[int, int]:
-    """Decode an integer of one to ten bytes, and return it with the place behind it."""
-    value = shift = 0
-    while shift < 70:
-        byte = data[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, place
-        shift += 7
-    raise ValueError("an integer is too long")
 
 
 def _written(value: int) -> Iterator[int]:

@@ -37,16 +37,16 @@ class Reader:
         self.fields_left, self.text_left = max_fields, max_text
         self._max_fields, self._max_text = max_fields, max_text
 
-    def fields(self, data: memoryview) -> Iterator[tuple[int, Value]]:
+    def fields(self, data: Value) -> Iterator[tuple[int, Value]]:
         """Yield the number and the value of each field of a message.
 
         A value is an integer, or the bytes of what the schema says: a text, a message, packed
         numbers, or one number of four or eight bytes.
 
         Raises:
-            ValueError: The message is damaged, or the file has too many fields.
+            ValueError: The message is damaged or none, or the file has too many fields.
         """
-        place = 0
+        data, place = message(data), 0
         while place < len(data):
             self.fields_left -= 1
             if self.fields_left < 0:

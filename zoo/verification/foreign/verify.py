@@ -33,7 +33,7 @@ from zoo.verification.workers import Workers
 from zoo.weights import onnx_foreign
 from zoo.weights.checkpoint import reporting_damage
 from zoo.weights.onnx_foreign import Contents
-from zoo.weights.onnx_messages import mapped
+from zoo.weights.protobuf import mapped
 
 #: Runs a program on its input, and returns its outputs and its values by name.
 Run = Callable[[Input, Array], tuple[Mapping[str, Array], Mapping[str, Array]]]
