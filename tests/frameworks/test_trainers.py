@@ -5,9 +5,9 @@ import itertools
 import pkgutil
 from dataclasses import replace
 
+import loading
 import numpy as np
 import pytest
-from loading import load
 
 import zoo
 from zoo.backend import registry
@@ -16,8 +16,7 @@ from zoo.training.masks import Masks
 from zoo.training.rules import Written
 from zoo.weights import initial
 
-# Flax makes no float64 model before the fixture has set JAX's x64 flag.
-pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("framework")]
+pytestmark = pytest.mark.frameworks
 
 # A bias before a batch norm has no gradient but rounding errors, which Adam makes as large as any.
 SPEC = """
@@ -68,6 +67,15 @@ KERNELS = {f"{layer}.weight" for layer in "conv depthwise pointwise hidden fc au
 DAILY = ("nesterov", "adam", "rmsprop-momentum", "everything")
 STEPS, EXAMPLES, SEED = 6, 6, 3
 TOLERANCE = 1e-10
+
+
+def load(backend):
+    """Import a framework, and let JAX compute in float64."""
+    loading.load(backend)
+    if backend == "flax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
 
 
 @pytest.fixture(scope="module")
