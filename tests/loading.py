@@ -12,10 +12,11 @@ from zoo.backend import registry
 quick = False
 
 
-def load(name: str):
+def load(name: str, double: bool = False):
     """The backend's module; a missing framework is a skip on a laptop and a failure in CI.
 
-    What a framework warns of while it is imported is not zoo's to answer for.
+    What a framework warns of while it is imported is not zoo's to answer for. ``double`` lets JAX
+    compute in float64.
     """
     if not registry.is_installed(registry.resolve(name)):
         message = f"{name} is not installed"
@@ -29,6 +30,10 @@ def load(name: str):
             import jax
 
             jax.config.update("jax_disable_most_optimizations", True)
+        if double and name == "flax":
+            import jax
+
+            jax.config.update("jax_enable_x64", True)
         if quick and name == "keras":
             import tensorflow as tf
 

@@ -12,22 +12,12 @@ import numpy as np
 import pytest
 from damage import mutants
 from hostile import refusals
+from wire import message, varint
 
 from zoo.errors import WeightsError
 from zoo.weights import onnx_foreign, readers
 
 MEGABYTE = 1_000_000
-
-
-def varint(value):
-    out = b""
-    while value >= 128:
-        out, value = out + bytes([value & 127 | 128]), value >> 7
-    return out + bytes([value])
-
-
-def message(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def model(*parts):

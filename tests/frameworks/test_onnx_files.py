@@ -14,6 +14,7 @@ from damage import mutants
 from hostile import refusals
 from limits import HANG
 from loading import load
+from wire import message, varint
 
 import zoo
 from zoo.api import conversion
@@ -397,17 +398,6 @@ def test_altered_files_are_refused_or_harmless(count, beside_it, spec, tmp_path,
 
 
 # Hostile files
-
-
-def varint(value):
-    out = b""
-    while value >= 128:
-        out, value = out + bytes([value & 127 | 128]), value >> 7
-    return out + bytes([value])
-
-
-def message(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def graph_of(*parts):

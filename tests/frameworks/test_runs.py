@@ -1,5 +1,6 @@
 """Training runs: resumed, moved between frameworks, interrupted and killed."""
 
+import functools
 import json
 import pkgutil
 import signal
@@ -43,13 +44,7 @@ OPTIMIZERS = {
 STEPS, STOP = 20, 13
 
 
-def load(backend):
-    """Import a framework, and let JAX compute in float64."""
-    loading.load(backend)
-    if backend == "flax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
+load = functools.partial(loading.load, double=True)
 
 
 @pytest.fixture(scope="module")
@@ -385,6 +380,7 @@ def test_frozen_layers_stay_and_others_are_trained(backend, spec, digits):
     model = zoo.build(spec, backend)
     before = zoo.get_weights(model)
     zoo.train(model, digits, epochs=1, lr=0.1, batch_size=160, freeze=["conv", "b*"])
+    assert not registry.load(backend).frozen(model), "the user's model is not frozen"
     after = zoo.get_weights(model)
     same = {name for name in before if np.array_equal(before[name], after[name])}
     assert same == {name for name in before if name.startswith(("conv.", "bn."))}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -178,7 +178,11 @@ class Trainer(ABC):
         trained: The parameters that are updated, by canonical name, in the order of the graph.
         frozen_norms: Names of the batch norms that use their running statistics.
         dropouts: Names of the nodes that drop values.
+        averages: Canonical name -> the framework's object for a moving average, which begins with
+            the value of the weight; empty if the plan has none.
     """
+
+    averages: Mapping[str, Any]
 
     def __init__(self, backend: Any, model: Any, plan: Plan) -> None:
         graph = backend.known_graph(model)
@@ -210,12 +214,29 @@ class Trainer(ABC):
         """
 
     @abstractmethod
-    def state(self) -> Mapping[str, Tensor]:
-        """Return slots and moving averages by name, such as ``momentum/conv1.weight``.
+    def slot(self, slot: str, name: str) -> Any:
+        """Return the framework's object for what the optimizer keeps of a parameter.
 
-        All are there before the first step, with the value that they begin with: 0 for slots, the
-        weights for moving averages.
+        It is there before the first step, with the value 0.
+
+        Args:
+            slot: One of the rule's slots.
+            name: The parameter's canonical name.
         """
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return slots and moving averages by name, such as ``momentum/conv1.weight``."""
+        tensors = self.backend.tensors(self.model)
+        slots = {
+            f"{slot}/{name}": replace(tensors[name], handle=self.slot(slot, name))
+            for slot in self.plan.rule.slots
+            for name in self.trained
+        }
+        averages = {
+            f"{EMA}/{name}": replace(tensors[name], handle=average)
+            for name, average in self.averages.items()
+        }
+        return slots | averages
 
     def get_state(self) -> dict[str, Array]:
         """Copy slots and moving averages, in the canonical layout."""

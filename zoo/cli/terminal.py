@@ -53,6 +53,11 @@ out = cast("Console", _Deferred(stderr=False))
 err = cast("Console", _Deferred(stderr=True))
 
 
+def console(deferred: Console) -> Console:
+    """Return the console of ``out`` or ``err`` itself, for what checks its class."""
+    return cast("_Deferred", deferred)._console
+
+
 def escape(text: str) -> str:
     """Escape rich's markup in a string."""
     from rich.markup import escape

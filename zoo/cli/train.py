@@ -15,7 +15,7 @@ from zoo.cli.common import SETTINGS, Format, format_option
 from zoo.cli.recipe_options import recipe_options, value_of, with_options
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import out, print_json
-from zoo.cli.training import Display
+from zoo.cli.training_progress import Display
 from zoo.errors import BackendError, InputError
 
 if TYPE_CHECKING:

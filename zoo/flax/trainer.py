@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,8 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from zoo.backend.parameters import Tensor
-from zoo.backend.training import EMA, Part, Plan, Trainer
+from zoo.backend.training import Part, Plan, Trainer
 from zoo.errors import BackendError
 from zoo.flax import _private, optimizers, parameters, steps
 from zoo.flax.steps import Names, Values
@@ -38,8 +36,8 @@ class FlaxTrainer(Trainer):
                 f"this {graph.name} has no parameters to train: it has none, or all are frozen"
             )
         model.train()
-        self._own, self._paths = parameters.tensors(model), parameters.paths(graph)
-        variables = {name: tensor.handle for name, tensor in self._own.items()}
+        self._paths = parameters.paths(graph)
+        variables = {n: tensor.handle for n, tensor in parameters.tensors(model).items()}
         wrt = nnx.All(
             nnx.Param, nnx.filterlib.PathIn(*(self._paths[name] for name in self.trained))
         )
@@ -47,7 +45,7 @@ class FlaxTrainer(Trainer):
         self._counts = list(optimizers.counts(self.optimizer))
         self._rate = optimizers.rate(self.optimizer)
         averaged = variables if plan.ema is not None else {}
-        self._averages = {name: nnx.Variable(v[...]) for name, v in averaged.items()}
+        self.averages = {name: nnx.Variable(v[...]) for name, v in averaged.items()}
 
         weights_tree, order = self._leaves(nnx.state(model, wrt))
         slots, slots_tree = jax.tree.flatten(
@@ -58,13 +56,13 @@ class FlaxTrainer(Trainer):
             order,
             tuple(name for name in variables if name in own and name not in self.trained),
             tuple(name for name in variables if name not in own),
-            tuple(self._averages),
+            tuple(self.averages),
         )
         self._variables = Values(
             [variables[name] for name in names.weights],
             [variables[name] for name in names.statistics],
             slots,
-            list(self._averages.values()),
+            list(self.averages.values()),
         )
         self._frozen = [variables[name] for name in names.frozen]
         self._platform = next(iter(self._variables.weights[0][...].devices())).platform
@@ -117,20 +115,8 @@ class FlaxTrainer(Trainer):
             scaling.update(bool(finite[1]))
         return loss
 
-    def state(self) -> Mapping[str, Tensor]:
-        slots = {
-            f"{slot}/{name}": replace(
-                self._own[name],
-                handle=optimizers.slot(self.optimizer, slot, self._paths[name]),
-            )
-            for slot in self.plan.rule.slots
-            for name in self.trained
-        }
-        averages = {
-            f"{EMA}/{name}": replace(self._own[name], handle=variable)
-            for name, variable in self._averages.items()
-        }
-        return slots | averages
+    def slot(self, slot: str, name: str) -> nnx.Variable[Any]:
+        return optimizers.slot(self.optimizer, slot, self._paths[name])
 
     def _in_parts(
         self, parts: Sequence[Part], values: Values, frozen: list[Any], scale: np.ndarray

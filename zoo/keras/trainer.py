@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -12,8 +11,7 @@ import keras
 import tensorflow as tf
 
 from zoo.backend.outputs import mapped
-from zoo.backend.parameters import Tensor
-from zoo.backend.training import EMA, Array, Part, Plan, Trainer
+from zoo.backend.training import Array, Part, Plan, Trainer
 from zoo.keras import _private, parameters
 from zoo.keras.optimizers import Written
 from zoo.keras.parameters import layer_name
@@ -33,10 +31,11 @@ class KerasTrainer(Trainer):
         own = parameters.tensors(model)
         self._dtype = model.inputs[0].dtype
         self._trained = {name: own[name] for name in self.trained}
+        self._places = {name: place for place, name in enumerate(self._trained)}
         self.optimizer = Written(plan.rule, dtype=self._dtype)
         self.optimizer.build([tensor.handle for tensor in self._trained.values()])
         self._values = own if plan.ema is not None else {}
-        self._averages = {
+        self.averages = {
             name: keras.Variable(
                 parameters.to_numpy(t.handle), dtype=t.handle.dtype, trainable=False
             )
@@ -65,17 +64,8 @@ class KerasTrainer(Trainer):
             self.loss_scale.update(bool(updated))
         return loss
 
-    def state(self) -> Mapping[str, Tensor]:
-        slots = {
-            f"{slot}/{name}": replace(tensor, handle=variable)
-            for slot, variables in self.optimizer.slots.items()
-            for (name, tensor), variable in zip(self._trained.items(), variables, strict=True)
-        }
-        averages = {
-            f"{EMA}/{name}": replace(self._values[name], handle=average)
-            for name, average in self._averages.items()
-        }
-        return slots | averages
+    def slot(self, slot: str, name: str) -> keras.Variable:
+        return self.optimizer.slots[slot][self._places[name]]
 
     def set_state(self, arrays: Mapping[str, Array], steps: int) -> None:
         super().set_state(arrays, steps)
@@ -163,7 +153,7 @@ class KerasTrainer(Trainer):
 
     def _average(self) -> None:
         kept = self.plan.ema or 0.0
-        for name, average in self._averages.items():
+        for name, average in self.averages.items():
             value = self._values[name].handle.value
             average.assign(average.value * kept + value * (1 - kept))
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import paddle
 from paddle import nn
 
 from zoo.backend.outputs import mapped
-from zoo.backend.parameters import Tensor
-from zoo.backend.training import EMA, LossScale, Part, Plan, Trainer
+from zoo.backend.training import LossScale, Part, Plan, Trainer
 from zoo.errors import BackendError
 from zoo.paddle import _private, optimizers
 from zoo.paddle.run import named_modules
@@ -26,11 +24,10 @@ class PaddleTrainer(Trainer):
     def __init__(self, backend: Any, model: nn.Layer, plan: Plan) -> None:
         super().__init__(backend, model, plan)
         values = backend.filled_tensors(model)
-        self._own = {name: values[name] for name in self.trained}
-        self._trained = {name: tensor.handle for name, tensor in self._own.items()}
+        self._trained = {name: values[name].handle for name in self.trained}
         example = _check(list(self._trained.values()), plan)
-        for name in plan.frozen & values.keys():
-            values[name].handle.stop_gradient = True
+        frozen = (values[name].handle for name in values.keys() & plan.frozen)
+        self._frozen = [parameter for parameter in frozen if not parameter.stop_gradient]
         decays = {name: plan.rule.decay_of(p) for name, p in self.trained.items()}
         self.optimizer = optimizers.make(self._trained, plan.rule, decays)
         self._place, self._dtype = example.place, example.dtype
@@ -39,7 +36,7 @@ class PaddleTrainer(Trainer):
         fixed = {layers[name] for name in (*self.dropouts, *self.frozen_norms)}
         self._modes = [(each, each not in fixed) for each in model.sublayers(include_self=True)]
         self._values = values if plan.ema is not None else {}
-        self._averages = {n: t.handle.detach().clone() for n, t in self._values.items()}
+        self.averages = {n: t.handle.detach().clone() for n, t in self._values.items()}
 
     def step(self, parts: Sequence[Part], lr: float) -> paddle.Tensor:
         self.optimizer.set_lr(float(lr))
@@ -57,19 +54,8 @@ class PaddleTrainer(Trainer):
         self._clear()  # what somebody else's backward pass would be added to
         return total
 
-    def state(self) -> Mapping[str, Tensor]:
-        slots = {
-            f"{slot}/{name}": replace(
-                self._own[name], handle=optimizers.slot(self.optimizer, slot, parameter)
-            )
-            for slot in self.plan.rule.slots
-            for name, parameter in self._trained.items()
-        }
-        averages = {
-            f"{EMA}/{name}": replace(self._values[name], handle=value)
-            for name, value in self._averages.items()
-        }
-        return slots | averages
+    def slot(self, slot: str, name: str) -> paddle.Tensor:
+        return optimizers.slot(self.optimizer, slot, self._trained[name])
 
     def set_state(self, arrays: Mapping[str, Any], steps: int) -> None:
         super().set_state(arrays, steps)
@@ -80,14 +66,18 @@ class PaddleTrainer(Trainer):
 
     @contextmanager
     def _training(self) -> Iterator[None]:
-        """Put every layer in the mode in which it is trained, and restore it afterwards."""
+        """Train what is to be trained, and leave the model as it was."""
         # Only where it differs, because Paddle's layers take long to set an attribute.
         changed = [(each, mode) for each, mode in self._modes if each.training != mode]
         for layer, mode in changed:
             layer.training = mode
+        for parameter in self._frozen:
+            parameter.stop_gradient = True
         try:
             yield
         finally:
+            for parameter in self._frozen:
+                parameter.stop_gradient = False
             for layer, mode in changed:
                 layer.training = not mode
 
@@ -123,7 +113,7 @@ class PaddleTrainer(Trainer):
             self.optimizer.step()
             self.steps += 1
         if self.plan.ema is not None:
-            for name, average in self._averages.items():
+            for name, average in self.averages.items():
                 new = (1 - self.plan.ema) * self._values[name].handle
                 average.scale_(self.plan.ema)
                 average.add_(new)

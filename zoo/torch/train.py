@@ -37,7 +37,7 @@ def gradients(
     Returns:
         The loss; canonical name -> gradient; and the input's gradient, [N, C, H, W].
     """
-    with _training(model):
+    with training(model):
         value, grads, input_gradient = _differentiate(model, x, loss)
     tensors = by_canonical_name(model, grads)
     by_name = {name: tensor.to_canonical(tensor.handle) for name, tensor in tensors.items()}
@@ -50,7 +50,7 @@ def differentiate(
     """Differentiate a loss; see :meth:`zoo.backend.base.Backend.differentiate`."""
     saved = {name: buffer.clone() for name, buffer in model.named_buffers()}
     modules = named_modules(model)
-    with _training(model):
+    with training(model):
         for name in dropouts:
             modules[name].training = False
         try:
@@ -84,7 +84,7 @@ def _differentiate(
 
 
 @contextmanager
-def _training(model: nn.Module) -> Iterator[None]:
+def training(model: nn.Module) -> Iterator[None]:
     """Put every module in training mode, and restore their modes afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.train()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 
 from zoo.backend.outputs import mapped
-from zoo.backend.parameters import Tensor
-from zoo.backend.training import EMA, LossScale, Part, Plan, Trainer
+from zoo.backend.training import LossScale, Part, Plan, Trainer
 from zoo.torch import optimizers
 from zoo.torch.parameters import by_canonical_name, tensors
+from zoo.torch.train import training
 
 
 class TorchTrainer(Trainer):
@@ -24,37 +23,36 @@ class TorchTrainer(Trainer):
 
     def __init__(self, backend: Any, model: nn.Module, plan: Plan) -> None:
         super().__init__(backend, model, plan)
-        self._own = by_canonical_name(model, dict(model.named_parameters()))
-        for name in plan.frozen & self._own.keys():
-            self._own[name].handle.requires_grad_(False)
-        self._trained = {name: self._own[name].handle for name in self.trained}
+        own = by_canonical_name(model, dict(model.named_parameters()))
+        self._trained = {name: own[name].handle for name in self.trained}
+        self._frozen = [own[name].handle for name in own.keys() & plan.frozen]
         decays = {name: plan.rule.decay_of(p) for name, p in self.trained.items()}
         self.optimizer = optimizers.make(self._trained, plan.rule, decays)
         optimizers.start(self.optimizer, plan.rule, 0)
         example = next(model.parameters())
         self._device, self._dtype = example.device, example.dtype
         self._values = tensors(model) if plan.ema is not None else {}
-        self._averages = {name: t.handle.clone() for name, t in self._values.items()}
+        self.averages = {name: t.handle.clone() for name, t in self._values.items()}
         self._loss = torch.compile(self._compute) if plan.compile else self._compute
 
     def step(self, parts: Sequence[Part], lr: float) -> torch.Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad()
-        self._start_training()
         examples = sum(len(part.labels) for part in parts)
         total = torch.zeros((), dtype=self._dtype, device=self._device)
-        for part in parts:
-            x = torch.from_numpy(part.x).to(self._device, self._dtype)
-            labels = torch.from_numpy(part.labels).to(self._device)
-            masks = {
-                name: torch.from_numpy(mask).to(self._device, self._dtype)
-                for name, mask in part.masks.items()
-            }
-            loss = self._loss(x, labels, masks) * (len(part.labels) / examples)
-            scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
-            torch.autograd.backward(scaled)
-            total += loss.detach()
+        with self._training():
+            for part in parts:
+                x = torch.from_numpy(part.x).to(self._device, self._dtype)
+                labels = torch.from_numpy(part.labels).to(self._device)
+                masks = {
+                    name: torch.from_numpy(mask).to(self._device, self._dtype)
+                    for name, mask in part.masks.items()
+                }
+                loss = self._loss(x, labels, masks) * (len(part.labels) / examples)
+                scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
+                torch.autograd.backward(scaled)
+                total += loss.detach()
         if not total.isfinite():
             return total
         gradients = [p.grad for p in self._trained.values() if p.grad is not None]
@@ -67,28 +65,24 @@ class TorchTrainer(Trainer):
             self._average(self.plan.ema)
         return total
 
-    def state(self) -> Mapping[str, Tensor]:
-        slots = {
-            f"{slot}/{name}": replace(
-                self._own[name], handle=self.optimizer.state[parameter][optimizers.SLOTS[slot]]
-            )
-            for slot in self.plan.rule.slots
-            for name, parameter in self._trained.items()
-        }
-        averages = {
-            f"{EMA}/{name}": replace(self._values[name], handle=value)
-            for name, value in self._averages.items()
-        }
-        return slots | averages
+    def slot(self, slot: str, name: str) -> torch.Tensor:
+        value: torch.Tensor = self.optimizer.state[self._trained[name]][optimizers.SLOTS[slot]]
+        return value
 
     def set_state(self, arrays: Mapping[str, Any], steps: int) -> None:
         super().set_state(arrays, steps)
         optimizers.start(self.optimizer, self.plan.rule, steps)
 
-    def _start_training(self) -> None:
-        self.model.train()
-        for name in (*self.frozen_norms, *self.dropouts):
-            self.model.get_submodule(name).eval()
+    @contextmanager
+    def _training(self) -> Iterator[None]:
+        """Train what is to be trained, and leave the model as it was."""
+        with training(self.model), ExitStack() as stack:
+            for name in (*self.frozen_norms, *self.dropouts):
+                self.model.get_submodule(name).eval()
+            for parameter in self._frozen:
+                stack.callback(parameter.requires_grad_, parameter.requires_grad)
+                parameter.requires_grad_(False)
+            yield
 
     def _compute(
         self, x: torch.Tensor, labels: torch.Tensor, masks: Mapping[str, torch.Tensor]
@@ -117,7 +111,7 @@ class TorchTrainer(Trainer):
 
     @torch.no_grad()
     def _average(self, kept: float) -> None:
-        for name, average in self._averages.items():
+        for name, average in self.averages.items():
             average.mul_(kept).add_(self._values[name].handle, alpha=1 - kept)
 
 

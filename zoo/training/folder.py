@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -73,17 +73,26 @@ class Folder:
 
     @contextmanager
     def _held(self) -> Iterator[Folder]:
-        try:
-            with held(self.path / "lock") as alone:
-                if not alone:
-                    raise InputError(f"{self.path}: another process is training in this folder")
+        with ExitStack() as stack:
+            with self._writing():
+                alone = stack.enter_context(held(self.path / "lock"))
+            if not alone:
+                raise InputError(f"{self.path}: another process is training in this folder")
+            try:
                 yield self
+            finally:
+                if self._metrics is not None:
+                    with self._writing():
+                        self._metrics.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Report what keeps the folder from being written to, such as a full disk."""
+        try:
+            yield
         except OSError as error:
             reason = error.strerror or error
             raise InputError(f"{self.path}: cannot be written to: {reason}") from None
-        finally:
-            if self._metrics is not None:
-                self._metrics.close()
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write the recipe, or what it has become."""
@@ -101,17 +110,19 @@ class Folder:
     def checkpoint(self, step: int) -> Path:
         """Return the path of the checkpoint after a number of steps."""
         folder = self.path / CHECKPOINTS
-        folder.mkdir(exist_ok=True)
+        with self._writing():
+            folder.mkdir(exist_ok=True)
         return folder / f"step-{step:08}.safetensors"
 
     def remove_old(self, keep: int) -> None:
         """Remove all checkpoints but the last few."""
-        for path in self.checkpoints()[:-keep]:
-            path.unlink(missing_ok=True)
+        with self._writing():
+            for path in self.checkpoints()[:-keep]:
+                path.unlink(missing_ok=True)
 
     def keep_best(self, checkpoint: Path) -> None:
         """Keep a checkpoint as the best."""
-        with replacing(self.path / BEST) as part:
+        with self._writing(), replacing(self.path / BEST) as part:
             part.unlink()
             try:
                 os.link(checkpoint, part)  # no copy: neither is ever written to
@@ -120,14 +131,16 @@ class Folder:
 
     def write(self, line: Mapping[str, Any]) -> None:
         """Add a line to the metrics."""
-        if self._metrics is None:
-            self._metrics = (self.path / METRICS).open("a", encoding="utf-8")
-        self._metrics.write(json.dumps(line) + "\n")
+        with self._writing():
+            if self._metrics is None:
+                self._metrics = (self.path / METRICS).open("a", encoding="utf-8")
+            self._metrics.write(json.dumps(line) + "\n")
 
     def flush(self) -> None:
         """Make sure that the system has all lines."""
         if self._metrics is not None:
-            self._metrics.flush()
+            with self._writing():
+                self._metrics.flush()
 
     def forget(self, step: int) -> None:
         """Remove the lines of metrics of later steps than the number that were made."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
@@ -34,13 +35,11 @@ class TensorBoard:
             BackendError: ``tensorboardX`` is not installed.
         """
         self._path = arguments.path("folder", folder, "the path of a folder")
-        try:
-            import tensorboardX  # noqa: F401
-        except ImportError as error:
+        if find_spec("tensorboardX") is None:
             raise BackendError(
                 "events for TensorBoard need tensorboardX: "
                 "python -m pip install 'polyzoo[tensorboard]'"
-            ) from error
+            )
         self._writer: Any = None
 
     def __enter__(self) -> Self:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -22,7 +21,7 @@ from zoo.training.folder import RECIPE, Folder
 from zoo.training.loop import Loop, Run
 from zoo.training.recipe import Recipe
 
-Path_ = str | os.PathLike[str]
+Location = str | os.PathLike[str]
 
 
 class Settings(TypedDict, total=False):
@@ -63,7 +62,7 @@ def train(
     *,
     epochs: int,
     lr: float,
-    output: Path_ | None = None,
+    output: Location | None = None,
     workers: int = 0,
     callbacks: Iterable[Callback] = (),
     **settings: Unpack[Settings],
@@ -120,21 +119,14 @@ def train(
             **{key: _plain(value) for key, value in settings.items()},
         }
     )
-    workers = _workers(workers)
-    with ExitStack() as stack:
-        folder = None
-        loop = Loop(backend, inner, found, recipe, workers=workers, callbacks=callbacks)
-        if output is not None:
-            path = Path(arguments.path("output", output, "the path of a folder"))
-            folder = stack.enter_context(Folder.new(path, recipe))
-            loop.folder = folder
-        return loop.run()
+    loop = Loop(backend, inner, found, recipe, workers=_workers(workers), callbacks=callbacks)
+    return _run(loop, output)
 
 
 def start(
     recipe: Recipe,
     backend: str,
-    output: Path_ | None = None,
+    output: Location | None = None,
     *,
     workers: int = 0,
     callbacks: Iterable[Callback] = (),
@@ -159,15 +151,11 @@ def start(
     loop = Loop(
         registry.load(backend), model, found, recipe, workers=_workers(workers), callbacks=callbacks
     )
-    with ExitStack() as stack:
-        if output is not None:
-            path = Path(arguments.path("output", output, "the path of a folder"))
-            loop.folder = stack.enter_context(Folder.new(path, recipe))
-        return loop.run()
+    return _run(loop, output)
 
 
 def resume(
-    folder: Path_,
+    folder: Location,
     *,
     backend: str | None = None,
     data: Any = None,
@@ -238,6 +226,16 @@ def resume(
             )
         opened.forget(loop.state.step)
         opened.write_recipe(recipe)
+        return loop.run()
+
+
+def _run(loop: Loop, output: Location | None) -> Run:
+    """Train from the beginning, and write to a new folder if one is given."""
+    if output is None:
+        return loop.run()
+    path = Path(arguments.path("output", output, "the path of a folder"))
+    with Folder.new(path, loop.recipe) as folder:
+        loop.folder = folder
         return loop.run()
 
 

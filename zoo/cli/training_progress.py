@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from zoo.cli.terminal import err
+from zoo.cli.terminal import console, err
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -35,7 +35,7 @@ class Display:
                 BarColumn(),
                 TextColumn("{task.fields[figures]}"),
                 TimeRemainingColumn(),
-                console=err._console,  # type: ignore[attr-defined]
+                console=console(err),
                 transient=True,
             )
             self._task = self._progress.add_task("Starting", total=None, figures="")
