@@ -130,7 +130,8 @@ def test_a_model_gets_the_input_size_of_published_weights(published, monkeypatch
 
 
 def test_every_source_is_tested():
-    assert {source for source, *_ in PUBLISHED.values()} == set(sources.sources())
+    elsewhere = {"onnx"}  # test_foreign_onnx.py: nothing of those names writes such a file
+    assert {source for source, *_ in PUBLISHED.values()} | elsewhere == set(sources.sources())
 
 
 def of_paddle(network):
