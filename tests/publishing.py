@@ -541,5 +541,10 @@ SLOW = (
     "timm xception", "paddleclas alexnet", "paddleclas densenet", "paddleclas inception",
     "paddleclas resnext, vd", "paddleclas convnext", "caffe vgg", "caffe alexnet", "caffe caffenet",
     "caffe nin", "caffe squeezenet", "slim vgg", "paddle mobilenet v3 large",
-    "paddle squeezenet 1.1",
+    "paddle squeezenet 1.1", "torchvision efficientnet v2", "torchvision mnasnet",
+    "torchvision alexnet", "torchvision mobilenet v2", "timm vgg", "timm efficientnet",
+    "timm mobilenet v3 small", "timm mnasnet", "timm mobilenet", "paddleclas vgg",
+    "paddleclas resnet", "paddleclas mobilenet", "paddleclas mobilenet v2",
+    "paddleclas squeezenet", "keras xception", "keras mobilenet v2", "paddle resnext",
+    "paddle alexnet", "paddle mobilenet", "paddle mobilenet v2", "paddle shufflenet",
 )  # fmt: skip
