@@ -268,12 +268,12 @@ def test_metadata():
     assert "source" not in stated
 
 
-def test_the_source_and_the_licence_of_weights(tmp_path, monkeypatch):
+def test_the_source_and_the_license_of_weights(tmp_path, monkeypatch):
     graph = zoo.graph(VGG_BN)
-    origin = {"source": "Somebody", "file": "w.pth", "licence": "MIT"}
+    origin = {"source": "Somebody", "file": "w.pth", "license": "MIT"}
     object.__setattr__(graph, "origin", origin)
     model = zoo.build(graph, "onnx")
-    assert texts(model)["source"] == "Somebody" and texts(model)["licence"] == "MIT"
+    assert texts(model)["source"] == "Somebody" and texts(model)["license"] == "MIT"
     zoo.save(model, tmp_path / "w.onnx")
     assert zoo.graph_of(zoo.load(tmp_path / "w.onnx", "onnx")).origin == origin
 

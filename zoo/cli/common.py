@@ -151,6 +151,6 @@ def origin(graph: Graph) -> str:
     stated = dict(graph.origin)
     if "names" in stated:
         stated["names"] = f"names {stated['names']}"
-    keys = ("source", "names", "file", "note", "licence")
+    keys = ("source", "names", "file", "note", "license")
     parts = [stated[key] for key in keys if stated.get(key)]
     return f"weights: {'; '.join(parts)}" if parts else "weights: from a file that zoo saved"

@@ -43,7 +43,7 @@ def build(graph: Graph, draw: Initial, dtype: str, opset: int | None = None) -> 
     Returns:
         A model with the input ``input`` [batch, C, H, W] and the outputs ``logits``, ``aux1`` and
         so on, in the graph's order. Its initializers have the canonical names. Its metadata is what
-        zoo's files of weights have, and for readers ``source``, ``licence``, ``preprocessing`` and
+        zoo's files of weights have, and for readers ``source``, ``license``, ``preprocessing`` and
         ``classes``.
     """
     model = without_values(graph, dtype, checked_opset(opset, dtype))
@@ -118,7 +118,7 @@ def without_values(graph: Graph, dtype: str, opset: int) -> onnx.ModelProto:
 
 def _for_readers(graph: Graph) -> dict[str, str]:
     """Return what users of other programs want to know, which zoo takes from the spec."""
-    texts = {key: graph.origin[key] for key in ("source", "licence") if graph.origin.get(key)}
+    texts = {key: graph.origin[key] for key in ("source", "license") if graph.origin.get(key)}
     if graph.preprocessing:
         texts["preprocessing"] = json.dumps(plain(graph.preprocessing))
     if graph.classes:

@@ -99,13 +99,13 @@ def layer_norm(layer: Layer) -> None:
 def _layer_norm_of_parts(layer: Layer) -> None:
     channels = layer.axes(1)
     mean = layer.part("mean", "ReduceMean", layer.x, channels)
-    centred = layer.part("centred", "Sub", layer.x, mean)
-    squares = layer.part("squares", "Mul", centred, centred)
+    centered = layer.part("centered", "Sub", layer.x, mean)
+    squares = layer.part("squares", "Mul", centered, centered)
     variance = layer.part("variance", "ReduceMean", squares, channels)
     eps = layer.constant("eps", layer.attributes["eps"])
     deviation = layer.part("deviation", "Sqrt", layer.part("with_eps", "Add", variance, eps))
     weight, bias = layer.per_channel("weight"), layer.per_channel("bias")
-    _chain(layer, centred, ("Div", deviation), ("Mul", weight), ("Add", bias))
+    _chain(layer, centered, ("Div", deviation), ("Mul", weight), ("Add", bias))
 
 
 @OPERATIONS.register

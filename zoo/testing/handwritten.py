@@ -71,7 +71,7 @@ class HandWritten:
                 "name": "hand_written",
                 "title": self.title,
                 "url": "",
-                "licence": "",
+                "license": "",
                 "formats": [],
                 "networks": {self.graph.name: {"names": {**unmapped, **self.names}}},
                 **self.backend.CONVENTION,

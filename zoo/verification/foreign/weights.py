@@ -113,7 +113,7 @@ def table_of(graph: Graph, names: Mapping[str, Any]) -> sources.Source:
         "name": "table",
         "title": _TITLE,
         "url": "",
-        "licence": "",
+        "license": "",
         "formats": ["onnx"],
         "layouts": {"conv": "OIHW", "linear": "OI", "flatten": "CHW"},
         "networks": {graph.name: {"names": {**own, **names}}},
