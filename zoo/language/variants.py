@@ -43,6 +43,8 @@ def lineage(document: Mapping, model: str) -> list[Mapping]:
     """
     family = document.without("models", "bases")
     places = _places(document, model)
+    _check_order(family.get("layers"), ("layers",), document)
+    _check_blocks(family.get("blocks"), ("blocks",), document)
     _check_insertions(document, family, places)
     documents = [family]
     for section, name in reversed(places):
@@ -98,6 +100,26 @@ def _count(value: Any, key: str) -> int:
     return matches + sum(_count(item, key) for item in items if isinstance(item, dict | list))
 
 
+def _check_blocks(blocks: Any, location: Location, document: Mapping) -> None:
+    for name, block in blocks.items() if isinstance(blocks, dict) else ():
+        if isinstance(block, dict):
+            _check_order(block.get("layers"), (*location, name, "layers"), document)
+
+
+def _check_order(layers: Any, location: Location, document: Mapping) -> None:
+    """Reject ``after`` in layers that are computed in the order in which they are written."""
+    for name, layer in layers.items() if isinstance(layers, dict) else ():
+        if not isinstance(layer, dict):
+            continue
+        if layer.get("after") is not None:
+            message = (
+                "'after' places a layer that a variant adds to existing ones; these are computed "
+                "in the order in which they are written, so move the layer, and leave 'after' out"
+            )
+            raise error(document, (*location, name, "after"), message)
+        _check_order(layer.get("layers"), (*location, name, "layers"), document)
+
+
 def _apply(base: Mapping, patch: Mapping, location: Location, document: Mapping) -> Mapping:
     if "about" in patch:
         base = _replaced(base, "about", patch["about"])
@@ -140,6 +162,9 @@ def _blocks(old: Mapping, change: Mapping, location: Location, document: Mapping
         if name in old and isinstance(block, Mapping) and "layers" in block:
             inner = (*location, name, "layers")
             merged[name]["layers"] = _layers(old[name]["layers"], block["layers"], inner, document)
+    _check_blocks(
+        {name: block for name, block in change.items() if name not in old}, location, document
+    )
     return merged
 
 
@@ -155,8 +180,15 @@ def _layers(old: Mapping, change: Mapping, location: Location, document: Mapping
             raise error(document, layer_location, f"expected a mapping of what changes{hint}")
         if name not in old:
             _insert(merged, name, layer, layer_location, document)
+        elif layer.get("after") is not None:
+            message = (
+                f"layer {quoted(name)} already has a place, so 'after' cannot move it; leave "
+                "'after' out, or omit the layer with {when: false} and add it under another name"
+            )
+            raise error(document, (*layer_location, "after"), message)
         merged.put(name, merged[name], change)
         if name not in old or "op" in layer or "block" in layer:
+            _check_order(layer.get("layers"), (*layer_location, "layers"), document)
             merged[name] = layer
         elif "layers" in layer and "layers" in old[name]:
             inner_location = (*layer_location, "layers")
