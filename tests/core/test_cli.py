@@ -234,7 +234,7 @@ def test_help_and_version():
         ),
         (
             ["verify", "vgg16", "--dtype", "int8"],
-            "verify has no dtype 'int8'. Known: float32, float64.",
+            "unknown dtype 'int8'. Known: float32, float64.",
         ),
         (["verify", "vgg16", "--image", "none.jpg"], "none.jpg: no such file"),
         (["verify", "vgg16", "--image", __file__], "cannot be read as an image"),
@@ -248,8 +248,8 @@ def test_help_and_version():
         (["verify"], "which model? Give a name from 'zoo list', a pattern such as 'vgg*'"),
         (["convert", "timm", "x.pth"], "several networks; choose one with --model NAME"),
         (["predict", "x.jpg", "--weights", "timm"], "several networks; choose one with --model"),
-        (["summary"], "Missing argument"),
-        (["sumary"], "No such command 'sumary'"),
+        (["summary"], "missing argument"),
+        (["sumary"], "no such command 'sumary'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

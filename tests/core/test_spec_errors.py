@@ -194,11 +194,11 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ),
         (
             "p: {op: max_pool, kernel_size: 2, padding: 2}",
-            "a window has nothing but padding",
+            "a window consists only of padding",
         ),
         (
             "p: {op: avg_pool, kernel_size: 2, padding: 2, count_include_pad: false}",
-            "a window has nothing but padding",
+            "a window consists only of padding",
         ),
         ("p: {op: pad, padding: [-16, -16, 0, 0]}", "leaves no pixel of a map of 32x32"),
         ("p: {op: pad, padding: [-40, 50, 0, 0]}", "leaves no pixel of a map of 32x32"),

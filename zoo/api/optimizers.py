@@ -93,8 +93,8 @@ def rule(name: str, lr: float, **settings: Any) -> Rule:
         InputError: A setting is out of range, or is not one of that optimizer.
     """
     if not isinstance(name, str) or name not in RULES:
-        hint = suggestion(name, RULES) or f" Known: {', '.join(RULES)}."
-        raise UnknownNameError(f"unknown optimizer {arguments.shown(name)}.{hint}")
+        hint = suggestion(name, RULES) or f". Known: {', '.join(RULES)}."
+        raise UnknownNameError(f"unknown optimizer {arguments.shown(name)}{hint}")
     for key in ("momentum", "beta1", "beta2", "alpha"):
         arguments.number(key, settings.get(key, 0.0), below=1)
     for key in ("eps", "weight_decay"):

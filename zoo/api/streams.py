@@ -62,8 +62,8 @@ def stream(
     if not isinstance(part, Part):
         raise arguments.wrong("part", "dataset.train or dataset.validation", part)
     if not isinstance(augmentation, str) or augmentation not in AUGMENTATIONS:
-        hint = suggestion(augmentation, AUGMENTATIONS) or f" Known: {', '.join(AUGMENTATIONS)}."
-        raise UnknownNameError(f"unknown augmentation {arguments.shown(augmentation)}.{hint}")
+        hint = suggestion(augmentation, AUGMENTATIONS) or f". Known: {', '.join(AUGMENTATIONS)}."
+        raise UnknownNameError(f"unknown augmentation {arguments.shown(augmentation)}{hint}")
     return Stream(
         part,
         transform(model, layout),

@@ -142,8 +142,8 @@ def unmatched(pattern: str) -> str:
     """Return the message for a pattern of names that no model matches."""
     is_name = not set(pattern) & set("*?[")
     hint = suggestion(pattern, zoo.list_models()) if is_name else ""
-    hint = hint or " 'zoo list' shows them all."
-    return f"no model matches {pattern!r}.{hint}"
+    hint = hint or ". 'zoo list' shows them all."
+    return f"no model matches {pattern!r}{hint}"
 
 
 def origin(graph: Graph) -> str:

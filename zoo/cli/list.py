@@ -53,8 +53,8 @@ def list_models(pattern: str | None, source: str | None, output_format: Format) 
     if source is not None:
         known = sorted({each for entry in entries.values() for each in entry["weights"]})
         if source not in known:
-            hint = suggestion(source, known) or f" Known: {', '.join(known)}."
-            fail(f"unknown source of weights {source[:200]!r}.{hint}")
+            hint = suggestion(source, known) or f". Known: {', '.join(known)}."
+            fail(f"unknown source of weights {source[:200]!r}{hint}")
         rows = [row for row in rows if source in row["weights"]]
         if not rows:
             fail(f"{source} has no weights for any model that matches {pattern!r}")

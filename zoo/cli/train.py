@@ -163,7 +163,7 @@ def _check_resuming(
             else f"--{others[0].replace('_', '-')}"
         )
         raise InputError(
-            f"--resume goes on with the recipe of the run, so {named} cannot be given; start "
+            f"--resume continues a run with its own recipe, so {named} cannot be given; start "
             "another run with it"
         )
 

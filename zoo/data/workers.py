@@ -150,7 +150,7 @@ def _pickled(message: Any) -> bytes:
         return pickle.dumps(message)
     except Exception as error:  # whatever an object of the caller's raises
         raise InputError(
-            f"data: the images cannot be sent to a process of their own ({error}); use workers=0"
+            f"data: the images cannot be sent to a worker process ({error}); use workers=0"
         ) from None
 
 

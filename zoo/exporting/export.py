@@ -169,8 +169,8 @@ def export(
             if not difference.error <= difference.tolerance:
                 raise DifferenceError(
                     f"{place}: in {target.engine} it differs from the model by "
-                    f"{difference.error:.1e}, and {difference.tolerance:.1e} is allowed, so it was "
-                    "not kept; check=False would keep it"
+                    f"{difference.error:.1e} (tolerance {difference.tolerance:.1e}), so it was not "
+                    "kept; pass check=False to keep it"
                 )
     channels, *size = whole.input_shape
     shape = (None, *size, channels) if backend.channels_last else (None, channels, *size)

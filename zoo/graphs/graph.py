@@ -135,7 +135,7 @@ class Graph:
         if child is None:
             hint = suggestion(path, self._children)
             raise UnknownNameError(
-                f"{self.name} has no node or block {arguments.shown(path)}.{hint}"
+                f"{self.name} has no node or block {arguments.shown(path)}{hint}"
             )
         return child
 

@@ -67,7 +67,7 @@ def _places(document: Mapping, model: str) -> list[tuple[str, str]]:
         location = (*(found[-1] if found else places[model]), "base")
         if model not in places:
             hint = suggestion(model, places)
-            raise error(document, location, f"unknown model {quoted(model)}.{hint}")
+            raise error(document, location, f"unknown model {quoted(model)}{hint}")
         if places[model] in found:
             names = [name for _, name in found]
             cycle = " -> ".join(map(printable, [*names, model]))
@@ -145,7 +145,7 @@ def _check_settings(known: Mapping, patch: Mapping, location: Location, document
             reads = re.compile(rf"\${re.escape(key)}\b")
             if not any(reads.search(text) for text in _texts(patch)):
                 new = f" For a new setting, read ${key} in an expression of the variant."
-                raise error(document, (*location, "settings", key), f"unknown setting.{hint}{new}")
+                raise error(document, (*location, "settings", key), f"unknown setting{hint}{new}")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -206,9 +206,9 @@ def _insert(
     if not isinstance(before, str) or before not in layers:
         hint = suggestion(name if before is None else str(before), layers)
         message = (
-            f"no layer {quoted(name)} to change.{hint} A new one needs 'after: <layer>'"
+            f"no layer {quoted(name)} to change{hint or '.'} A new one needs 'after: <layer>'."
             if before is None
-            else f"unknown layer {quoted(before)} in 'after'.{hint}"
+            else f"unknown layer {quoted(before)} in 'after'{hint}"
         )
         raise error(document, location, message)
     items = list(layers.items())

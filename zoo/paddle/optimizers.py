@@ -125,8 +125,8 @@ class RuleOptimizer(Optimizer):
         for name in (*slots, "steps"):
             if name not in state_dict:
                 raise BackendError(
-                    f"the state of the optimizer has no {name!r}; it is not one of this optimizer, "
-                    "or of a model whose parameters have these names"
+                    f"the state of the optimizer has no {name!r}; it belongs to another optimizer, "
+                    "or to a model whose parameters have other names"
                 )
         super().set_state_dict({k: v for k, v in state_dict.items() if k == "LR_Scheduler"})
         for name, tensor in slots.items():

@@ -52,8 +52,8 @@ class Folder:
         with cls(path)._held() as folder:
             if (path / RECIPE).exists() or (path / CHECKPOINTS).exists():
                 raise InputError(
-                    f"{path}: there is a run; resume it (zoo train --resume {path}), or choose "
-                    "another folder"
+                    f"{path}: this folder already has a run; resume it (zoo train --resume "
+                    f"{path}), or choose another folder"
                 )
             folder.write_recipe(recipe)
             yield folder
@@ -67,7 +67,7 @@ class Folder:
             InputError: There is no run.
         """
         if not os.path.isdir(path / CHECKPOINTS):
-            raise InputError(f"{path}: no folder of a training run: it has no {CHECKPOINTS}")
+            raise InputError(f"{path}: not the folder of a training run: it has no {CHECKPOINTS}")
         with cls(path)._held() as folder:
             yield folder
 

@@ -91,8 +91,8 @@ def schedule(
         [0.1, 0.01, 0.001]
     """
     if not isinstance(name, str) or name not in NAMES:
-        hint = suggestion(name, NAMES) or f" Known: {', '.join(NAMES)}."
-        raise UnknownNameError(f"unknown schedule {arguments.shown(name)}.{hint}")
+        hint = suggestion(name, NAMES) or f". Known: {', '.join(NAMES)}."
+        raise UnknownNameError(f"unknown schedule {arguments.shown(name)}{hint}")
     count = arguments.positive("steps", steps)
     warmup = arguments.integer("warmup", warmup)
     if name == "cosine" and count is None:

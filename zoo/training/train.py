@@ -222,7 +222,8 @@ def resume(
             loop.resume(saved)
         if loop.state.step >= loop.steps:
             raise InputError(
-                f"{path}: the run is complete, with {recipe.epochs} epochs; to go on, ask for more"
+                f"{path}: the run is complete, with {recipe.epochs} epochs; to continue it, pass "
+                "more epochs"
             )
         opened.forget(loop.state.step)
         opened.write_recipe(recipe)

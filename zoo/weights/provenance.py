@@ -171,5 +171,5 @@ def _config(path: Path) -> _Config | None:
     where = place[0] if place else path
     raise WeightsError(
         f"{where}: pretrained_cfg: {problem}. Correct it or remove it; without it, "
-        "the weights get the preprocessing of the network's spec"
+        "the weights get the preprocessing of the network's spec."
     )

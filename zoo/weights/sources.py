@@ -239,6 +239,6 @@ def source(name: str) -> Source:
         UnknownNameError: There is no source of that name.
     """
     if name not in sources():
-        hint = suggestion(name, sources()) or f" Known: {', '.join(sources())}."
-        raise UnknownNameError(f"unknown source of weights {name[:200]!r}.{hint}")
+        hint = suggestion(name, sources()) or f". Known: {', '.join(sources())}."
+        raise UnknownNameError(f"unknown source of weights {name[:200]!r}{hint}")
     return sources()[name]

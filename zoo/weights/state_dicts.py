@@ -30,7 +30,7 @@ _OTHER_TENSORS = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor; save tensor.to_dense()",
     "torch._utils._rebuild_sparse_csr_tensor": "a sparse tensor; save tensor.to_dense()",
     "torch._utils._rebuild_qtensor": (
-        "a quantized tensor; save the weights of the model that was quantized"
+        "a quantized tensor; save the weights of the model as it was before"
     ),
     "torch._utils._rebuild_nested_tensor": "a nested tensor, which no layer has as a weight",
     "torch._utils._rebuild_meta_tensor_no_storage": (

@@ -259,7 +259,9 @@ def _batch(x: Array, count: int | None) -> Array:
     if count is None or count == 1:
         return x
     if count > _MAX_BATCH:
-        raise InputError(f"the file takes {count:,} examples at once; zoo compares {_MAX_BATCH}")
+        raise InputError(
+            f"the file takes {count:,} examples at once; zoo compares at most {_MAX_BATCH}"
+        )
     return np.concatenate([np.roll(x, 7 * i, axis=3) for i in range(count)])
 
 

@@ -103,7 +103,7 @@ def table_of(graph: Graph, names: Mapping[str, Any]) -> sources.Source:
     for name, pattern in patterns.items():
         if not any(map(pattern.fullmatch, known)):
             raise UnknownNameError(
-                f"names: {graph.name} has no block, node or parameter {name!r:.200}."
+                f"names: {graph.name} has no block, node or parameter {name!r:.200}"
                 + suggestion(name, known)
             )
     steps = (step.name for step in graph.root.steps)
