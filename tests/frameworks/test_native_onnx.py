@@ -1,4 +1,4 @@
-"""What is ONNX' own: its checks, names, versions and metadata, and how its models are run."""
+"""What is ONNX's own: its checks, names, versions and metadata, and how its models are run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def spec(spec_file):
 
 
 def check(model, network):
-    """That ONNX' own checks pass, and that it infers from the nodes what the graph says."""
+    """That ONNX's own checks pass, and that it infers from the nodes what the graph says."""
     graph = opened(network, OPERATIONS)
     onnx.checker.check_model(model, full_check=True)
     bare = onnx.ModelProto()

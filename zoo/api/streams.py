@@ -25,7 +25,7 @@ def stream(
 ) -> Stream:
     """Return batches of labeled images for a model, the same ones in every framework.
 
-    Images are preprocessed as :func:`preprocess` does it. Any batch can be made from its number
+    Images are preprocessed as by :func:`preprocess`. Any batch can be made from its number
     alone: the values do not depend on the framework (but for the order of the axes), the number of
     processes, or what was made before.
 

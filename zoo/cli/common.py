@@ -64,7 +64,9 @@ def size_options(command: Function) -> Function:
 
 def depth_options(command: Function) -> Function:
     """Add ``--depth`` and ``--all`` to a command that shows blocks."""
-    command = click.option("--all", "every_layer", is_flag=True, help="Open every block.")(command)
+    command = click.option("--all", "every_layer", is_flag=True, help="Expand every block.")(
+        command
+    )
     return click.option(
         "--depth",
         type=click.IntRange(min=1),

@@ -74,6 +74,7 @@ def _option(name: str, field: Mapping[str, Any]) -> Callable[[Any], Any]:
     if field.get("type") == "boolean":
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=help_)
     several = field.get("type") == "array"
+    help_ += " May be repeated." * several
     single = _single(field["items"] if several else field)
     metavar = "|".join(single.get("enum", ())) or _METAVARS.get(single.get("type", ""), "TEXT")
     if name == "input_size":

@@ -63,7 +63,7 @@ from zoo.files import write_text
     "--weights",
     metavar="FILE|SOURCE",
     help="With --against: weights for the network, if those in the ONNX file have lost their "
-    "names, for example because batch norms were merged into convolutions.",
+    "names, for example because batch norms were folded into convolutions.",
     shell_complete=completion.sources_or_files,
 )
 @aux_option
@@ -129,8 +129,7 @@ def verify(
 ) -> None:
     """Verify that the frameworks compute the same values at every node.
 
-    With --against, verify instead that an ONNX file of another program computes a network. The exit
-    status is 1 if they do not.
+    With --against, verify instead that an ONNX file of another program computes a network. The exit status is 1 if a comparison fails.
     """
     from zoo.language.catalog import is_pattern
     from zoo.verification.foreign.verify import verify_file

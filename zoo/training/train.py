@@ -78,7 +78,7 @@ def train(
         data: As for :func:`dataset`.
         epochs: How often each image is seen.
         lr: Learning rate.
-        output: A folder for the recipe, metrics and checkpoints, from which :func:`resume` goes on;
+        output: A folder for the recipe, metrics and checkpoints, from which :func:`resume` continues;
             None to write nothing.
         workers: Processes that prepare images ahead of time; with 0, this process prepares them.
         callbacks: Functions that are called with each step, evaluation and epoch; see
@@ -172,7 +172,7 @@ def resume(
         folder: The ``output`` of :func:`train`.
         backend: The framework to go on in; by default, the one that wrote the checkpoint.
         data: The images, if :func:`train` was not given the name or path of a dataset.
-        epochs: How many epochs there are to be in all, if that has changed. Schedules that depend
+        epochs: The total number of epochs, if that has changed. Schedules that depend
             on the number of steps change with it.
         workers: As for :func:`train`.
         callbacks: As for :func:`train`.

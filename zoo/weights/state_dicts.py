@@ -190,7 +190,7 @@ def _items(path: Path, value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
                     )
                 named = item and all(type(inner) is str for inner in item)
                 if named and item.keys() == {"value"} and not isinstance(item["value"], Mapping):
-                    yield f"{prefix}{key}", item["value"]  # a variable in Flax' state
+                    yield f"{prefix}{key}", item["value"]  # a variable in Flax's state
                 elif named and type(key) is str and len(prefix) + len(key) < _MAX_PREFIX:
                     waiting.append((f"{prefix}{key}.", item))
             elif type(key) is str:

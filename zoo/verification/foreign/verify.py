@@ -54,7 +54,7 @@ def verify_file(
 ) -> FileReport:
     """Verify that an ONNX file of another program computes a network, or report where it diverges.
 
-    ONNX Runtime runs the file in a process of its own, in float32. NumPy computes the network in
+    ONNX Runtime runs the file in a separate process, in float32. NumPy computes the network in
     float64 with the same weights on the same photograph.
 
     Args:
