@@ -50,7 +50,7 @@ class InputError(ZooError, ValueError):
 
 
 class TrainingError(ZooError, RuntimeError):
-    """A training run cannot go on, for example because its loss is not a number."""
+    """A training run cannot continue, for example because its loss is not a number."""
 
 
 class ZooWarning(RuntimeWarning):

@@ -81,9 +81,9 @@ def build(
 
     Returns:
         A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model``, ``flax.nnx.Module`` or
-        ``onnx.ModelProto``. Models of Keras and Flax take [N, H, W, C], the others [N, C, H, W]; all return
-        logits [N, num_classes], or features [N, F] if there is no classifier. ONNX's outputs are
-        named ``logits``, ``aux1`` and ``aux2``.
+        ``onnx.ModelProto``. Models of Keras and Flax take [N, H, W, C], the others [N, C, H, W];
+        all return logits [N, num_classes], or features [N, F] if there is no classifier. ONNX's
+        outputs are named ``logits``, ``aux1`` and ``aux2``.
 
     Raises:
         UnknownNameError: There is no such model, backend, initializer or dtype.

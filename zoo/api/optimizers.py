@@ -27,26 +27,26 @@ def optimizer(
     weight_decay: float = 0.0,
     decay: str = "all",
 ) -> Any:
-    """Return the framework's own kind of optimizer, which computes the same in every framework.
+    """Return an optimizer of the framework that follows the same update rule in every framework.
 
-    Optimizers of one name differ between frameworks: in where epsilon is added, in what weight
-    decay means, and in the dtype of the learning rate. These compute what PyTorch's do, which
-    ``zoo.training.rules`` states in NumPy: with the framework's own class where it does the same,
-    otherwise with a subclass of its optimizers.
+    Optimizers of the same name differ between frameworks: in where epsilon is added, in what weight
+    decay means, and in the dtype of the learning rate. These follow the rules of PyTorch's, which
+    ``zoo.training.rules`` defines in NumPy. The result is the framework's own class if that follows
+    the rule, otherwise a subclass of its optimizer class.
 
     Args:
         model: A model that zoo built. Parameters that the framework does not train are left out.
         name: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
         lr: Learning rate.
-        momentum: Of ``sgd`` and ``rmsprop``.
-        nesterov: Whether the momentum of ``sgd`` is Nesterov's.
-        beta1: How much of the mean of gradients is kept in a step, in ``adam`` and ``adamw``.
-        beta2: How much of the mean of their squares is kept.
-        alpha: The same, in ``rmsprop``.
-        eps: Added to the square root of that mean.
-        weight_decay: Times the weight, it is added to the gradient; in ``adamw`` the weight is
-            multiplied by 1 - lr weight_decay instead.
-        decay: ``kernels`` to leave out biases and the parameters of normalizations.
+        momentum: Momentum of ``sgd`` and ``rmsprop``.
+        nesterov: Whether ``sgd`` uses Nesterov momentum.
+        beta1: Decay of the mean of the gradients in ``adam`` and ``adamw``.
+        beta2: Decay of the mean of the squared gradients in ``adam`` and ``adamw``.
+        alpha: Decay of the mean of the squared gradients in ``rmsprop``.
+        eps: Number added to the square root of that mean.
+        weight_decay: Its product with the weight is added to the gradient; in ``adamw``, the weight
+            is multiplied by 1 - lr weight_decay instead.
+        decay: ``all``, or ``kernels`` to exclude biases and the parameters of normalizations.
 
     Returns:
         A ``torch.optim.Optimizer``, ``paddle.optimizer.Optimizer``, ``keras.optimizers.Optimizer``

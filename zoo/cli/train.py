@@ -80,7 +80,8 @@ def train(
 
     MODEL is a name from 'zoo list', or the path of a YAML file. All frameworks see the same images
     in the same order and update weights by the same rule. The folder of the run has the recipe, the
-    metrics and the checkpoints. Options that take weights, such as --weights, take a checkpoint, too.
+    metrics and the checkpoints. Options that take weights, such as --weights, take a checkpoint,
+    too.
     """
     from zoo.training import train as training
 

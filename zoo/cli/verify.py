@@ -129,7 +129,8 @@ def verify(
 ) -> None:
     """Verify that the frameworks compute the same values at every node.
 
-    With --against, verify instead that an ONNX file of another program computes a network. The exit status is 1 if a comparison fails.
+    With --against, verify instead that an ONNX file of another program computes a network. The exit
+    status is 1 if a comparison fails.
     """
     from zoo.language.catalog import is_pattern
     from zoo.verification.foreign.verify import verify_file

@@ -1,4 +1,4 @@
-"""Makes batches ahead of time, in processes of their own.
+"""Prepares batches ahead of time, in worker processes.
 
 A process is this module, started anew: one that is forked would inherit the threads and locks of a
 framework, and one that ``multiprocessing`` spawns would run the caller's script again. It gets what

@@ -1,6 +1,6 @@
 """The folder of a training run: its recipe, its metrics and its checkpoints.
 
-    recipe.yaml                        what the run is made of
+    recipe.yaml                        the settings of the run
     metrics.jsonl                      a line for each step and each epoch
     checkpoints/step-00000200.safetensors
     best.safetensors                   the checkpoint of the best epoch

@@ -1,4 +1,4 @@
-"""Which parameters patterns of names freeze."""
+"""Finds the parameters that patterns of names freeze."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe: all that a training run is made of, as plain data that YAML can hold."""
+"""A recipe: all settings of a training run, as plain data that YAML can hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads Flax' MessagePack files, as ``flax.serialization.msgpack_serialize`` writes them."""
+"""Reads Flax's MessagePack files, as ``flax.serialization.msgpack_serialize`` writes them."""
 
 from __future__ import annotations
 
