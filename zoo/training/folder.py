@@ -48,7 +48,7 @@ class Folder:
             path.mkdir(exist_ok=True)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{path}: cannot be made: {reason}") from None
+            raise InputError(f"{path}: cannot be created: {reason}") from None
         with cls(path)._held() as folder:
             if (path / RECIPE).exists() or (path / CHECKPOINTS).exists():
                 raise InputError(
