@@ -128,7 +128,7 @@ def size(text: str | None) -> int | tuple[int, int] | None:
     """Read the size of an input, such as 224 or 240x320.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not a size.
     """
     if text is None:
         return None
