@@ -24,6 +24,7 @@ _HOMES = {
     "curves": "zoo.views.curves.draw",
     "diff": "zoo.views.difference.diff",
     "draw": "zoo.views.drawing.draw",
+    "get_optimizer_state": "zoo.api.optimizers",
     "graph": "zoo.language.graphs",
     "graph_of": "zoo.api.networks",
     "list_backends": "zoo.api.listing",
@@ -37,6 +38,7 @@ _HOMES = {
     "resume": "zoo.training.train",
     "save": "zoo.api.storage",
     "schedule": "zoo.training.schedules",
+    "set_optimizer_state": "zoo.api.optimizers",
     "set_weights": "zoo.api.models",
     "stream": "zoo.api.streams",
     "summary": "zoo.views.summary.summary",
@@ -70,7 +72,9 @@ if TYPE_CHECKING:
     from zoo.api.models import get_weights as get_weights
     from zoo.api.models import set_weights as set_weights
     from zoo.api.networks import graph_of as graph_of
+    from zoo.api.optimizers import get_optimizer_state as get_optimizer_state
     from zoo.api.optimizers import optimizer as optimizer
+    from zoo.api.optimizers import set_optimizer_state as set_optimizer_state
     from zoo.api.preprocessing import preprocess as preprocess
     from zoo.api.preprocessing import transform as transform
     from zoo.api.running import extractor as extractor

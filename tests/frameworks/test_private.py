@@ -16,6 +16,10 @@ import zoo
 ROOT = Path(zoo.__file__).parent
 
 
+#: What documents name, in spite of how it begins.
+PUBLIC = ("_dtype", "_fields")
+
+
 @pytest.mark.parametrize("folder", ["torch", "paddle", "keras", "flax"])
 def test_private_names_stand_in_one_file(folder):
     """Attributes of other objects that begin with an underscore."""
@@ -28,7 +32,7 @@ def test_private_names_stand_in_one_file(folder):
             if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
                 dunder = node.attr.startswith("__") or of_self(node)
                 module = getattr(node.value, "id", "") == "_private"
-                assert dunder or module or node.attr in own or node.attr == "_dtype", (
+                assert dunder or module or node.attr in own or node.attr in PUBLIC, (
                     f"{path.name}:{node.lineno}: {node.attr}"
                 )
 
@@ -92,6 +96,16 @@ def test_paddle_optimizers_start_before_their_first_step():
     assert moment.numpy().all()
     power = np.float32(0.9) * np.float32(0.9)
     assert private.kept(optimizer, "beta1_pow_acc")[weight.name].numpy() == power
+    assert private.betas(optimizer) == (0.9, 0.999)
+    assert [
+        private.keeps_maxima(paddle.optimizer.Adam(amsgrad=on, parameters=[weight]))
+        for on in (False, True)
+    ] == [False, True]
+    frozen = paddle.nn.Linear(2, 3).bias
+    frozen.stop_gradient = True
+    for parameters in ([weight, frozen], [{"params": [weight]}, {"params": [frozen]}]):
+        optimizer = paddle.optimizer.Adam(parameters=parameters)
+        assert [p.name for p in private.updated(optimizer)] == [weight.name]
 
 
 def test_keras():
@@ -125,6 +139,13 @@ def test_keras():
     written.build([norm.beta, norm.gamma])
     # Of the base class; without it, a slot cannot be found.
     assert [written._get_variable_index(v) for v in (norm.gamma, norm.beta)] == [1, 0]
+    for kind, slots in (("Adam", ("moment1", "moment2")), ("RMSprop", ("momentum", "mean_square"))):
+        options = {"momentum": 0.5} if kind == "RMSprop" else {}
+        own = getattr(keras.optimizers, kind)(**options)
+        own.build([norm.beta, norm.gamma])
+        assert private.updated(own) == [norm.beta, norm.gamma]
+        for slot, word in zip(slots, ("momentum", "velocity"), strict=True):
+            assert [v.name.rpartition("_")[2] for v in private.kept(own)[slot]] == [word] * 2
 
 
 def test_flax():

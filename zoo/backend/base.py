@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.backend.description import Description
 from zoo.backend.operations import Operations
+from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule, Trainer
 from zoo.errors import BackendError
@@ -282,6 +283,30 @@ class Backend(ABC):
 
     def optimizer(self, model: Any, rule: Rule) -> Any:
         """Return an optimizer object of the framework that computes a rule of zoo's."""
+        self.lacks("has no optimizers")
+
+    def native_optimizer(
+        self, model: Any, name: str, lr: float, settings: Mapping[str, Any]
+    ) -> Any:
+        """Return the framework's own optimizer of a name, as it is.
+
+        Args:
+            model: The model; what the framework does not train is left out.
+            name: One of ``zoo.backend.training.RULES``.
+            lr: Learning rate.
+            settings: Setting of a rule -> value. The others have the framework's own defaults.
+
+        Raises:
+            InputError: The optimizer lacks a setting.
+        """
+        self.lacks("has no optimizers")
+
+    def kept(self, model: Any, optimizer: Any) -> Kept:
+        """Return what an optimizer of a model keeps from one step to the next.
+
+        Raises:
+            BackendError: That has no canonical form.
+        """
         self.lacks("has no optimizers")
 
     def optimizing(

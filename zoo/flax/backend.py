@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
 from zoo.flax import DESCRIPTION, files, model, modules, observe, optimizers, parameters, run, train
@@ -82,6 +83,18 @@ class FlaxBackend(Backend):
     def optimizer(self, model: nnx.Module, rule: Rule) -> nnx.Optimizer[Any]:
         parameters.tensors(model)  # so that a layer that was replaced is reported
         return optimizers.make(model, rule)
+
+    def native_optimizer(
+        self, model: nnx.Module, name: str, lr: float, settings: Mapping[str, Any]
+    ) -> nnx.Optimizer[Any]:
+        parameters.tensors(model)
+        return optimizers.native(model, name, lr, settings)
+
+    def kept(self, model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> Kept:
+        graph = self.known_graph(model)
+        trainable = {p.name for p in graph.parameters if p.trainable}
+        paths = parameters.paths(graph)
+        return optimizers.kept(optimizer, {n: p for n, p in paths.items() if n in trainable})
 
     def differentiate(
         self, model: nnx.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

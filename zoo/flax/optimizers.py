@@ -7,7 +7,7 @@ All pieces are Optax's own, except Adam's: in float32 Optax computes 1 - beta**n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any
 
@@ -16,10 +16,20 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
+from zoo.backend.optimizers import Kept, in_own_words, refuse
 from zoo.backend.training import Rule
 
 #: Slot -> its name in the states of Optax's transformations.
 SLOTS = {"momentum": "trace", "moment1": "mu", "moment2": "nu", "mean_square": "nu"}
+
+_OF_ADAM = {"beta1": "b1", "beta2": "b2", "eps": "eps"}
+#: Name -> setting of a rule -> Optax's argument.
+_WORDS = {
+    "sgd": {"momentum": "momentum", "nesterov": "nesterov"},
+    "adam": _OF_ADAM,
+    "adamw": {**_OF_ADAM, "weight_decay": "weight_decay"},
+    "rmsprop": {"alpha": "decay", "eps": "eps", "momentum": "momentum"},
+}
 
 
 def make(model: nnx.Module, rule: Rule, wrt: Any = nnx.Param) -> nnx.Optimizer[Any]:
@@ -42,6 +52,65 @@ def make(model: nnx.Module, rule: Rule, wrt: Any = nnx.Param) -> nnx.Optimizer[A
     return nnx.Optimizer(model, transformation, wrt=wrt)
 
 
+def native(
+    model: nnx.Module, name: str, lr: float, settings: Mapping[str, Any]
+) -> nnx.Optimizer[Any]:
+    """Make Optax's own optimizer, with its own defaults for what is not set."""
+    options = in_own_words(settings, _WORDS[name], "Optax", name)
+    return nnx.Optimizer(model, getattr(optax, name)(lr, **options), wrt=nnx.Param)
+
+
+def kept(optimizer: nnx.Optimizer[Any], paths: Mapping[str, tuple[str, ...]]) -> Kept:
+    """Return what an optimizer keeps.
+
+    Args:
+        optimizer: Any optimizer.
+        paths: Canonical name -> path in the model, of all its parameters.
+
+    Raises:
+        BackendError: It keeps what other frameworks do not, or parameters of something else.
+    """
+    states = list(_states(optimizer.opt_state))
+    fields = {field for state in states for field in state._fields}
+    of_schedules = {"count", "hyperparams", "hyperparams_states", "inner_state"}
+    unknown = fields - {"mu", "nu", "trace"} - of_schedules
+    trees = {field: [s for s in states if field in s._fields] for field in ("mu", "nu", "trace")}
+    alone = len(trees["mu"]) > len(trees["nu"])  # Lion's
+    if unknown or alone or max(map(len, trees.values())) > 1:
+        raise refuse(optimizer, "its transformation is none of Optax's sgd, adam, adamw, rmsprop")
+    if trees["nu"] and trees["trace"] and "hyperparams" not in fields:
+        raise refuse(optimizer, "its momentum contains the learning rate, unlike those of others")
+    slots = ["moment1", "moment2"] if trees["mu"] else ["mean_square"] * bool(trees["nu"])
+    slots += ["momentum"] * bool(trees["trace"])
+    names = {path: name for name, path in paths.items()}
+    handles = {}
+    for each in slots:
+        (state,) = trees[SLOTS[each]]
+        for path, variable in nnx.to_flat_state(getattr(state, SLOTS[each])):
+            if path not in names:
+                raise refuse(optimizer, "it updates parameters that are not the model's")
+            handles[f"{each}/{names[path]}"] = variable
+    if not trees["mu"]:
+        return Kept(handles)
+    numbers = list(counts(optimizer))
+
+    def set_steps(steps: int) -> None:
+        for count in numbers:
+            count.set_value(jnp.asarray(steps, count[...].dtype))
+
+    return Kept(handles, int(trees["mu"][0].count[...]), set_steps)
+
+
+def _states(state: Any) -> Iterator[Any]:
+    """Yield the states of Optax's transformations that have fields, outer ones first."""
+    if hasattr(state, "_fields"):
+        yield state
+        state = getattr(state, "inner_state", ())
+    if isinstance(state, tuple) and not hasattr(state, "_fields"):
+        for each in state:
+            yield from _states(each)
+
+
 def rate(optimizer: nnx.Optimizer[Any]) -> nnx.Variable[Any]:
     """Return the Variable of the learning rate."""
     variable: nnx.Variable[Any] = optimizer.opt_state.hyperparams["learning_rate"]
@@ -59,7 +128,7 @@ def slot(optimizer: nnx.Optimizer[Any], name: str, path: tuple[str, ...]) -> nnx
 def counts(optimizer: nnx.Optimizer[Any]) -> Iterator[nnx.Variable[Any]]:
     """Yield all Variables that count the steps."""
     yield optimizer.step
-    for state in (optimizer.opt_state, *optimizer.opt_state.inner_state):
+    for state in _states(optimizer.opt_state):
         if isinstance(getattr(state, "count", None), nnx.Variable):  # all tuples have a method
             yield state.count
 

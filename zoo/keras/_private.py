@@ -59,6 +59,18 @@ def has_named_layers(layer: keras.Layer) -> bool:
     return isinstance(layer, keras.Sequential) or bool(getattr(layer, "_operations", None))
 
 
+def updated(optimizer: keras.Optimizer) -> list[keras.Variable]:
+    """Return the variables that an optimizer updates."""
+    return list(optimizer._trainable_variables)
+
+
+def kept(optimizer: keras.Optimizer) -> dict[str, list[keras.Variable]]:
+    """Return what Keras' own optimizers keep of their variables, in that order, by slot."""
+    first = getattr(optimizer, "_momentums", [])
+    second = getattr(optimizer, "_velocities", [])
+    return {"moment1": first, "moment2": second, "mean_square": second, "momentum": first}
+
+
 def order_outputs(path: Path, names: Sequence[str]) -> None:
     """Put the outputs of a LiteRT file in an order; its converter has a reversed alphabet's."""
     if len(names) == 1:

@@ -9,12 +9,13 @@ from typing import Any
 import keras
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule, Trainer
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
-from zoo.keras import DESCRIPTION, files, model, parameters, run, train
+from zoo.keras import DESCRIPTION, files, model, optimizers, parameters, run, train
 from zoo.keras.operations import OPERATIONS
 from zoo.keras.optimizers import Written
 
@@ -95,6 +96,16 @@ class KerasBackend(Backend):
 
     def optimizer(self, model: keras.Model, rule: Rule) -> Written:
         return Written(rule, dtype=model.inputs[0].dtype)
+
+    def native_optimizer(
+        self, model: keras.Model, name: str, lr: float, settings: Mapping[str, Any]
+    ) -> keras.Optimizer:
+        return optimizers.native(name, lr, settings)
+
+    def kept(self, model: keras.Model, optimizer: keras.Optimizer) -> Kept:
+        own = parameters.tensors(model)
+        names = (p.name for p in self.known_graph(model).parameters if p.trainable)
+        return optimizers.kept(optimizer, model, {name: own[name].handle for name in names})
 
     def differentiate(
         self, model: keras.Model, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

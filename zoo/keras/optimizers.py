@@ -17,7 +17,80 @@ import keras
 from keras import ops
 from keras.optimizers.schedules import LearningRateSchedule
 
+from zoo.backend.optimizers import Kept, in_own_words, refuse
 from zoo.backend.training import Rule
+from zoo.keras import _private
+
+_OF_ADAM = {"beta1": "beta_1", "beta2": "beta_2", "eps": "epsilon", "weight_decay": "weight_decay"}
+_CLASSES = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+    "rmsprop": keras.optimizers.RMSprop,
+}
+#: Name -> setting of a rule -> Keras' argument.
+_WORDS = {
+    "sgd": {each: each for each in ("momentum", "nesterov", "weight_decay")},
+    "adam": _OF_ADAM,
+    "adamw": _OF_ADAM,
+    "rmsprop": {
+        "alpha": "rho",
+        "eps": "epsilon",
+        "momentum": "momentum",
+        "weight_decay": "weight_decay",
+    },
+}
+
+
+def native(name: str, lr: float, settings: Mapping[str, Any]) -> keras.Optimizer:
+    """Make Keras' own optimizer, with its own defaults for what is not set."""
+    kind = _CLASSES[name]
+    return kind(lr, **in_own_words(settings, _WORDS[name], "Keras", kind.__name__))
+
+
+def kept(
+    optimizer: keras.Optimizer, model: keras.Model, parameters: Mapping[str, keras.Variable]
+) -> Kept:
+    """Return what an optimizer keeps, which it has afterward even if it has made no step.
+
+    Args:
+        optimizer: Any optimizer.
+        model: The model, for whose variables the optimizer is built if it is not yet.
+        parameters: Canonical name -> variable, of the whole model.
+
+    Raises:
+        BackendError: It keeps what other frameworks do not, or variables of something else.
+    """
+    names = {id(variable): name for name, variable in parameters.items()}
+    rule = optimizer.rule if isinstance(optimizer, Written) else _rule(optimizer)
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    updated = _private.updated(optimizer)
+    if not {id(variable) for variable in updated} <= names.keys():
+        raise refuse(optimizer, "it updates variables that are not the model's")
+    slots = optimizer.slots if isinstance(optimizer, Written) else _private.kept(optimizer)
+    handles = {
+        f"{slot}/{names[id(variable)]}": value
+        for slot in rule.slots
+        for variable, value in zip(updated, slots[slot], strict=True)
+    }
+    if rule.name not in ("adam", "adamw"):
+        return Kept(handles)
+    return Kept(handles, int(optimizer.iterations), optimizer.iterations.assign)
+
+
+def _rule(optimizer: keras.Optimizer) -> Rule:
+    """Return a rule with the slots of one of Keras' own optimizers."""
+    name = next((name for name, cls in _CLASSES.items() if type(optimizer) is cls), None)
+    if name is None:
+        raise refuse(optimizer, f"it is none of {', '.join(c.__name__ for c in _CLASSES.values())}")
+    for option in ("amsgrad", "centered", "use_ema", "gradient_accumulation_steps"):
+        if getattr(optimizer, option, None):
+            raise refuse(optimizer, f"no other framework keeps what it does with {option}")
+    momentum = getattr(optimizer, "momentum", 0)
+    if name == "sgd" and momentum:
+        raise refuse(optimizer, "its momentum contains the learning rate, unlike those of others")
+    return Rule(name, 0.0, momentum=momentum)
 
 
 class _Held(LearningRateSchedule):

@@ -91,6 +91,23 @@ def kept(optimizer: paddle.optimizer.Optimizer, name: str) -> dict[str, paddle.T
     return optimizer._accumulators[name]
 
 
+def updated(optimizer: paddle.optimizer.Optimizer) -> list[paddle.Tensor]:
+    """Return the parameters that an optimizer updates."""
+    groups = optimizer._parameter_list or []
+    parameters = [p for g in groups for p in (g["params"] if isinstance(g, dict) else [g])]
+    return [parameter for parameter in parameters if not parameter.stop_gradient]
+
+
+def betas(optimizer: paddle.optimizer.Adam) -> tuple[float, float]:
+    """Return how much of its moments Adam keeps."""
+    return float(optimizer._beta1), float(optimizer._beta2)
+
+
+def keeps_maxima(optimizer: paddle.optimizer.Adam) -> bool:
+    """Tell whether Adam keeps the largest second moments, as AMSGrad does."""
+    return bool(optimizer._amsgrad)
+
+
 def name_outputs(path: Path, names: Sequence[str]) -> None:
     """Give the outputs of a saved program names, for which Paddle has no function."""
     program = json.loads(path.read_text())

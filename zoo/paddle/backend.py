@@ -10,10 +10,11 @@ import paddle
 from paddle import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
 from zoo.graphs.graph import Graph
-from zoo.paddle import DESCRIPTION, _private, files, model, parameters, run, train
+from zoo.paddle import DESCRIPTION, _private, files, model, optimizers, parameters, run, train
 from zoo.paddle.operations import OPERATIONS
 from zoo.paddle.trainer import PaddleTrainer
 
@@ -80,6 +81,22 @@ class PaddleBackend(Backend):
 
     def optimizer(self, model: nn.Layer, rule: Rule) -> paddle.optimizer.Optimizer:
         return PaddleTrainer(self, model, Plan(rule, frozen=self.frozen(model))).optimizer
+
+    def native_optimizer(
+        self, model: nn.Layer, name: str, lr: float, settings: Mapping[str, Any]
+    ) -> paddle.optimizer.Optimizer:
+        own = self._parameters(model)
+        trained = {n: handle for n, handle in own.items() if not handle.stop_gradient}
+        return optimizers.native(trained, name, lr, settings)
+
+    def kept(self, model: nn.Layer, optimizer: paddle.optimizer.Optimizer) -> Kept:
+        return optimizers.kept(optimizer, self._parameters(model))
+
+    def _parameters(self, model: nn.Layer) -> dict[str, paddle.Tensor]:
+        own = self.filled_tensors(model)
+        return {
+            p.name: own[p.name].handle for p in self.known_graph(model).parameters if p.trainable
+        }
 
     def differentiate(
         self, model: nn.Layer, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

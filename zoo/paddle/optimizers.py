@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import paddle
-from paddle.optimizer import SGD, Adam, AdamW, Momentum, Optimizer
+from paddle.optimizer import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
 
+from zoo.backend.optimizers import Kept, in_own_words, refuse
 from zoo.backend.training import Rule
 from zoo.errors import BackendError
 from zoo.paddle import _private
@@ -22,6 +23,26 @@ from zoo.paddle import _private
 _SLOTS = {"momentum": "velocity", "moment1": "moment1", "moment2": "moment2"}
 #: Setting of a rule -> Paddle's name for its product over the steps so far and the next.
 _POWERS = {"beta1": "beta1_pow_acc", "beta2": "beta2_pow_acc"}
+_OF_ADAM = {"beta1": "beta1", "beta2": "beta2", "eps": "epsilon", "weight_decay": "weight_decay"}
+#: Optimizer -> setting of a rule -> Paddle's argument.
+_WORDS = {
+    SGD: {"weight_decay": "weight_decay"},
+    Momentum: {
+        "momentum": "momentum",
+        "nesterov": "use_nesterov",
+        "weight_decay": "weight_decay",
+    },
+    Adam: _OF_ADAM,
+    AdamW: _OF_ADAM,
+    RMSProp: {
+        "alpha": "rho",
+        "eps": "epsilon",
+        "momentum": "momentum",
+        "weight_decay": "weight_decay",
+    },
+}
+#: How far the steps of Adam can be told from Paddle's product of its betas, which then is 0.
+_COUNTED = 200_000
 
 
 def make(
@@ -40,6 +61,75 @@ def make(
         return RuleOptimizer(list(trained.values()), rule, by_parameter)
     _private.start_optimizer(optimizer, list(trained.values()))
     return optimizer
+
+
+def native(
+    trained: Mapping[str, paddle.Tensor], name: str, lr: float, settings: Mapping[str, Any]
+) -> Optimizer:
+    """Make Paddle's own optimizer, with its own defaults for what is not set."""
+    classes = {"adam": Adam, "adamw": AdamW, "rmsprop": RMSProp}
+    kind = classes.get(name) or (Momentum if "momentum" in settings else SGD)
+    options = in_own_words(settings, _WORDS[kind], "PaddlePaddle", kind.__name__)
+    return kind(lr, parameters=list(trained.values()), **options)
+
+
+def kept(optimizer: Optimizer, parameters: Mapping[str, paddle.Tensor]) -> Kept:
+    """Return what an optimizer keeps, which it has afterward even if it has made no step.
+
+    Args:
+        optimizer: Any optimizer.
+        parameters: Canonical name -> parameter, of the whole model.
+
+    Raises:
+        BackendError: It keeps what other frameworks do not, or parameters of something else.
+    """
+    names = {parameter.name: name for name, parameter in parameters.items()}
+    updated = _private.updated(optimizer)
+    if not {p.name for p in updated} <= names.keys():
+        raise refuse(optimizer, "it updates parameters that are not the model's")
+    if isinstance(optimizer, RuleOptimizer):
+        rule = optimizer.rule
+    else:
+        rule = _rule(optimizer)
+        try:
+            _private.start_optimizer(optimizer, updated)
+        except AssertionError as error:  # of a state dict with other names
+            raise refuse(optimizer, f"Paddle says {str(error)[:100]!r}") from error
+    handles = {
+        f"{each}/{names[p.name]}": slot(optimizer, each, p) for each in rule.slots for p in updated
+    }
+    if rule.name not in ("adam", "adamw"):
+        return Kept(handles)
+    return Kept(handles, _steps(optimizer, rule), lambda n: set_steps(optimizer, rule, n))
+
+
+def _rule(optimizer: Optimizer) -> Rule:
+    """Return a rule with the slots of one of Paddle's own optimizers."""
+    kind = type(optimizer)
+    if kind is Momentum:
+        return Rule("sgd", 0.0, momentum=1.0)
+    if kind is SGD:
+        return Rule("sgd", 0.0)
+    if kind is RMSProp:
+        raise refuse(optimizer, "its momentum contains the learning rate, unlike those of others")
+    if kind not in (Adam, AdamW):
+        raise refuse(optimizer, "it is none of SGD, Momentum, Adam, AdamW")
+    if _private.keeps_maxima(optimizer):
+        raise refuse(optimizer, "no other framework keeps what it does with amsgrad")
+    betas = _private.betas(optimizer)
+    return Rule("adam", 0.0, beta1=betas[0], beta2=betas[1])
+
+
+def _steps(optimizer: Optimizer, rule: Rule) -> int:
+    """Return how many steps Adam has made, which Paddle keeps as a product of its betas only."""
+    if isinstance(optimizer, RuleOptimizer):
+        return optimizer.steps
+    setting = "beta1" if rule.beta1 > rule.beta2 else "beta2"
+    powers = {float(p.item()) for p in _private.kept(optimizer, _POWERS[setting]).values()}
+    if len(powers) > 1:
+        raise refuse(optimizer, "it has updated some parameters more often than others")
+    products = np.multiply.accumulate(np.full(_COUNTED, getattr(rule, setting), np.float32))
+    return int(np.argmin(np.abs(products - powers.pop())))
 
 
 def slot(optimizer: Optimizer, name: str, parameter: paddle.Tensor) -> paddle.Tensor:

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
 from zoo.graphs.graph import Graph
-from zoo.torch import DESCRIPTION, files, model, parameters, run, train
+from zoo.torch import DESCRIPTION, files, model, optimizers, parameters, run, train
 from zoo.torch.operations import OPERATIONS
 from zoo.torch.trainer import TorchTrainer
 
@@ -84,6 +85,17 @@ class TorchBackend(Backend):
 
     def optimizer(self, model: nn.Module, rule: Rule) -> torch.optim.Optimizer:
         return TorchTrainer(self, model, Plan(rule, frozen=self.frozen(model))).optimizer
+
+    def native_optimizer(
+        self, model: nn.Module, name: str, lr: float, settings: Mapping[str, Any]
+    ) -> torch.optim.Optimizer:
+        own = parameters.by_canonical_name(model, dict(model.named_parameters()))
+        trained = {n: t.handle for n, t in own.items() if t.handle.requires_grad}
+        return optimizers.native(trained, name, lr, settings)
+
+    def kept(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Kept:
+        own = parameters.by_canonical_name(model, dict(model.named_parameters()))
+        return optimizers.kept(optimizer, {name: t.handle for name, t in own.items()})
 
     def differentiate(
         self, model: nn.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]

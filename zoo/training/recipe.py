@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from zoo import arguments
-from zoo.api.optimizers import DECAYS, rule
+from zoo.api.optimizers import DECAYS, rule_of
 from zoo.backend.training import RULES, Rule
 from zoo.data.augmentation import AUGMENTATIONS
 from zoo.errors import InputError
@@ -173,7 +173,7 @@ class Recipe(Record):
     def rule(self) -> Rule:
         """Return how weights are updated."""
         names = ("momentum", "nesterov", "beta1", "beta2", "alpha", "eps", "weight_decay", "decay")
-        return rule(self.optimizer, self.lr, **{name: getattr(self, name) for name in names})
+        return rule_of(self.optimizer, self.lr, **{name: getattr(self, name) for name in names})
 
     def learning_rate(self, steps: int) -> Schedule:
         """Return the learning rate of each step.

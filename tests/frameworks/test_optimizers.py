@@ -1,0 +1,257 @@
+"""The frameworks' own optimizers, and what optimizers keep under names of the spec."""
+
+import functools
+import importlib
+import itertools
+
+import numpy as np
+import pytest
+from conftest import FRAMEWORKS
+from filling import load_framework
+from loading import load
+
+import zoo
+from zoo.errors import BackendError, InputError, WeightsError
+
+pytestmark = pytest.mark.frameworks
+
+LAYERS = """
+  conv: {op: conv, out_channels: 3, kernel_size: 3, bias: false}
+  bn: {op: batch_norm}
+  pool: {op: global_avg_pool}
+  flatten: {op: flatten}
+  fc: {op: linear, out_features: $num_classes}
+"""
+RULES = {
+    "sgd": {"momentum": 0.9},
+    "adam": {},
+    "adamw": {"weight_decay": 0.1},
+    "rmsprop": {"momentum": 0.5},
+}
+LR = 0.01
+TRAINED = ("conv.weight", "bn.weight", "bn.bias", "fc.weight", "fc.bias")
+NAMES = {
+    "sgd": {f"momentum/{name}" for name in TRAINED},
+    "rmsprop": {f"{slot}/{name}" for slot in ("mean_square", "momentum") for name in TRAINED},
+    "adam": {f"{slot}/{name}" for slot in ("moment1", "moment2") for name in TRAINED} | {"steps"},
+}
+NAMES["adamw"] = NAMES["adam"]
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    path = tmp_path_factory.mktemp("specs") / "small.yaml"
+    options = "{num_classes: 4, input_size: 6, in_channels: 2}"
+    path.write_text(f"format: 1\nname: small\noptions: {options}\nlayers: {LAYERS}")
+    return zoo.graph(path)
+
+
+@pytest.fixture(scope="module")
+def built(graph):
+    return functools.cache(lambda backend: _built(graph, backend))
+
+
+def _built(graph, backend):
+    load(backend)
+    return zoo.build(graph, backend)
+
+
+def loss_of(model, x, labels):
+    return zoo.loss(model, model(x), labels)
+
+
+def steps(model, backend, optimizer, count=2):
+    """Update a model as people do who write the loop themselves."""
+    rng = np.random.default_rng(0)
+    for _ in range(count):
+        x = rng.standard_normal((8, 2, 6, 6)).astype("float32")
+        labels = rng.integers(0, 4, 8)
+        if backend in ("keras", "flax"):
+            x = x.transpose(0, 2, 3, 1)
+        {"torch": _torch, "paddle": _paddle, "keras": _keras, "flax": _flax}[backend](
+            model, optimizer, x, labels
+        )
+
+
+def _torch(model, optimizer, x, labels):
+    import torch
+
+    optimizer.zero_grad()
+    loss_of(model.train(), torch.from_numpy(x), torch.from_numpy(labels)).backward()
+    optimizer.step()
+
+
+def _paddle(model, optimizer, x, labels):
+    import paddle
+
+    model.train()
+    loss_of(model, paddle.to_tensor(x), paddle.to_tensor(labels)).backward()
+    optimizer.step()
+    optimizer.clear_grad()
+
+
+def _keras(model, optimizer, x, labels):
+    import tensorflow as tf
+
+    with tf.GradientTape() as tape:
+        loss = zoo.loss(model, model(x, training=True), labels)
+    variables = model.trainable_variables
+    optimizer.apply(tape.gradient(loss, variables), variables)
+
+
+def _flax(model, optimizer, x, labels):
+    from flax import nnx
+
+    model.train()
+    optimizer.update(model, nnx.grad(loss_of)(model, x, labels))
+
+
+def pairs():
+    """Every rule between each two neighbors of a ring; one rule a pair daily."""
+    for number, (source, target) in enumerate(itertools.pairwise([*FRAMEWORKS, FRAMEWORKS[0]])):
+        for place, name in enumerate(RULES):
+            marks = () if place == number else pytest.mark.slow
+            yield pytest.param(source, target, name, marks=marks)
+
+
+@pytest.mark.parametrize(("source", "target", "name"), list(pairs()))
+def test_an_optimizer_goes_on_in_another_framework(source, target, name, graph):
+    first, second = (_built(graph, backend) for backend in (source, target))
+    optimizer = zoo.optimizer(first, name, LR, **RULES[name])
+    steps(first, source, optimizer)
+    state = zoo.get_optimizer_state(first, optimizer)
+    assert state.keys() == NAMES[name]
+    assert all(np.abs(array).max() > 0 for array in state.values())
+
+    zoo.set_weights(second, zoo.get_weights(first))
+    other = zoo.optimizer(second, name, LR, **RULES[name])
+    zoo.set_optimizer_state(second, other, state)
+    again = zoo.get_optimizer_state(second, other)
+    assert all(np.array_equal(again[key], value) for key, value in state.items())
+    steps(first, source, optimizer, 3)
+    steps(second, target, other, 3)
+    ours, theirs = zoo.get_weights(first), zoo.get_weights(second)
+    for key, value in ours.items():
+        assert np.abs(value - theirs[key]).max() < 1e-5, key
+
+
+OWN = {
+    "torch": ("torch.optim", "SGD Adam AdamW RMSprop"),
+    "paddle": ("paddle.optimizer", "Momentum Adam AdamW RMSProp"),
+    "keras": ("keras.src.optimizers", "SGD Adam AdamW RMSprop"),
+    "flax": ("flax.nnx", "Optimizer Optimizer Optimizer Optimizer"),
+}
+
+
+@pytest.mark.parametrize("backend", FRAMEWORKS)
+def test_native_optimizers_are_the_frameworks_own(backend, built):
+    package, classes = OWN[backend]
+    for (name, settings), expected in zip(RULES.items(), classes.split(), strict=True):
+        kind = type(zoo.optimizer(built(backend), name, LR, rule="native", **settings))
+        assert (kind.__module__.startswith(package), kind.__name__) == (True, expected)
+
+
+def test_native_optimizers_have_their_own_defaults(built):
+    torch = zoo.optimizer(built("torch"), "adam", LR, beta2=0.5, rule="native")
+    assert (torch.defaults["betas"], torch.defaults["eps"]) == ((0.9, 0.5), 1e-8)
+    keras = zoo.optimizer(built("keras"), "adam", LR, beta2=0.5, rule="native")
+    assert (keras.beta_1, keras.beta_2, keras.epsilon) == (0.9, 0.5, 1e-7)  # in Keras' documents
+
+
+@pytest.mark.parametrize("backend", FRAMEWORKS)
+def test_the_state_of_a_frameworks_own_adam(backend, graph):
+    """Adam is stopped and goes on in the framework's own file form, and by names of the spec."""
+    first, second = _built(graph, backend), _built(graph, backend)
+    adam, other = (zoo.optimizer(m, "adam", LR, rule="native") for m in (first, second))
+    steps(first, backend, adam)
+    state = zoo.get_optimizer_state(first, adam)
+    assert (state.keys(), state["steps"]) == (NAMES["adam"], 2)
+    zoo.set_weights(second, zoo.get_weights(first))
+    zoo.set_optimizer_state(second, other, state)
+    steps(first, backend, adam)
+    steps(second, backend, other)
+    ours, theirs = zoo.get_weights(first), zoo.get_weights(second)
+    assert all(np.array_equal(value, theirs[key]) for key, value in ours.items())
+
+
+def test_a_file_of_pytorch(built, tmp_path):
+    torch, model = load_framework("torch"), built("torch")
+    optimizer, other = (zoo.optimizer(model, "adam", LR, rule="native") for _ in range(2))
+    steps(model, "torch", optimizer)
+    torch.save(optimizer.state_dict(), tmp_path / "optimizer.pt")
+    other.load_state_dict(torch.load(tmp_path / "optimizer.pt"))
+    same(zoo.get_optimizer_state(model, other), zoo.get_optimizer_state(model, optimizer))
+
+
+def test_a_file_of_paddle(graph, tmp_path):
+    """Paddle's names depend on what else a process has built, so each has its own counters."""
+    paddle, path = load_framework("paddle"), str(tmp_path / "optimizer.pdopt")
+    with paddle.utils.unique_name.guard():
+        model = _built(graph, "paddle")
+        optimizer = zoo.optimizer(model, "adam", LR, rule="native")
+        steps(model, "paddle", optimizer)
+        paddle.save(optimizer.state_dict(), path)
+    expected = zoo.get_optimizer_state(model, optimizer)
+    with paddle.utils.unique_name.guard():
+        model = _built(graph, "paddle")
+        optimizer = zoo.optimizer(model, "adam", LR, rule="native")
+        optimizer.set_state_dict(paddle.load(path))
+        same(zoo.get_optimizer_state(model, optimizer), expected)
+        another = zoo.optimizer(model, "adam", LR, rule="native")
+        another.set_state_dict(paddle.load(path))
+        with pytest.raises(BackendError, match="should in state dict"):
+            zoo.get_optimizer_state(model, another)
+
+
+def same(found, expected):
+    assert found.keys() == expected.keys() == NAMES["adam"]
+    assert all(np.array_equal(value, expected[key]) for key, value in found.items())
+
+
+def test_only_what_has_a_canonical_form_is_read(built):
+    torch, paddle, keras = map(load_framework, ("torch", "paddle", "keras"))
+    nnx, optax = load_framework("flax").nnx, importlib.import_module("optax")
+
+    weights = {backend: built(backend) for backend in FRAMEWORKS}
+    parameters = weights["torch"].parameters()
+    refused = [
+        ("torch", torch.optim.Adam(parameters, amsgrad=True), "amsgrad"),
+        ("torch", torch.optim.Adagrad(weights["torch"].parameters()), "none of SGD"),
+        ("torch", torch.optim.SGD(built("torch").bn.parameters(), 0.1, 0.9, 0.1), "dampening"),
+        ("torch", torch.optim.SGD(torch.nn.Linear(2, 2).parameters()), "not the model's"),
+        ("paddle", paddle.optimizer.RMSProp(LR, parameters=built("paddle").parameters()), "rate"),
+        ("paddle", paddle.optimizer.Lamb(LR, parameters=built("paddle").parameters()), "none of"),
+        ("keras", keras.optimizers.SGD(LR, momentum=0.9), "learning rate"),
+        ("keras", keras.optimizers.Adam(use_ema=True), "use_ema"),
+        (
+            "flax",
+            nnx.Optimizer(built("flax"), optax.rmsprop(LR, momentum=0.5), wrt=nnx.Param),
+            "rate",
+        ),
+        ("flax", nnx.Optimizer(built("flax"), optax.lion(LR), wrt=nnx.Param), "none of"),
+    ]
+    for backend, optimizer, reason in refused:
+        with pytest.raises(BackendError, match=f"cannot be named: .*{reason}.*zoo.optimizer"):
+            zoo.get_optimizer_state(built(backend), optimizer)
+
+
+def test_a_state_must_fit(built):
+    model = built("torch")
+    optimizer = zoo.optimizer(model, "adam", LR)
+    state = zoo.get_optimizer_state(model, optimizer)
+    faulty = {**state, "moment1/fc.bias": np.ones(3), "momentum/fc.bias": np.ones(4)}
+    del faulty["steps"]
+    with pytest.raises(WeightsError) as caught:
+        zoo.set_optimizer_state(model, optimizer, {**faulty, "moment2/fc.bias": np.ones(4)})
+    for part in ("steps is missing", "momentum/fc.bias is left over", "shape [3], not [4]"):
+        assert part in str(caught.value)
+    assert not zoo.get_optimizer_state(model, optimizer)["moment2/fc.bias"].any()
+
+
+def test_settings_that_an_optimizer_lacks(built):
+    with pytest.raises(InputError, match="Optax's own sgd has no weight_decay"):
+        zoo.optimizer(built("flax"), "sgd", LR, weight_decay=0.1, rule="native")
+    with pytest.raises(InputError, match="decay='kernels' is zoo's"):
+        zoo.optimizer(built("torch"), "sgd", LR, decay="kernels", rule="native")
+    with pytest.raises(InputError, match="'written' or 'native'"):
+        zoo.optimizer(built("torch"), "sgd", LR, rule="own")
