@@ -119,21 +119,21 @@ def published() -> str:
             ", ".join(f"`.{suffix}`" for suffix in source.formats),
             "all" if len(known) == len(source.networks) else _by_family(known) or "none",
             *["yes"] * len(FRAMEWORKS),
-            _licences(source),
+            _licenses(source),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _licences(source: sources.Source) -> str:
+def _licenses(source: sources.Source) -> str:
     """A source's license, or those of its networks by family."""
-    if not any(network.licence for network in source.networks.values()):
-        return source.licence
+    if not any(network.license for network in source.networks.values()):
+        return source.license
     families: dict[str, dict[str, None]] = {}
     for name, network in source.networks.items():
-        titles = families.setdefault(network.licence or source.licence, {})
+        titles = families.setdefault(network.license or source.license, {})
         titles[graph_of(name).about["title"]] = None
-    return ". ".join(f"{', '.join(titles)}: {licence}" for licence, titles in families.items())
+    return ". ".join(f"{', '.join(titles)}: {license}" for license, titles in families.items())
 
 
 def _by_family(names: Iterable[str]) -> str:

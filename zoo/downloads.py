@@ -155,7 +155,7 @@ class _Progress:
 
     def __enter__(self) -> _Progress:
         if not self._bar.console.is_terminal:  # a log does not show the bar
-            self._bar.console.print(f"downloading {self._file.title}", markup=False, soft_wrap=True)
+            self._bar.console.print(f"Downloading {self._file.title}", markup=False, soft_wrap=True)
         self._bar.start()
         return self
 
@@ -175,7 +175,7 @@ class _Progress:
         self._done += count
         if self._done > MAX_BYTES:
             raise self._file.error(
-                f"the download was stopped: it has more than {MAX_BYTES:,} bytes"
+                f"the download was stopped because the file has more than {MAX_BYTES:,} bytes"
             )
         self._bar.advance(self._task, count)
 

@@ -50,7 +50,7 @@ class InputError(ZooError, ValueError):
 
 
 class TrainingError(ZooError, RuntimeError):
-    """A training run cannot go on, for example because its loss is not a number."""
+    """A training run cannot continue, for example because its loss is not a number."""
 
 
 class ZooWarning(RuntimeWarning):
@@ -58,14 +58,15 @@ class ZooWarning(RuntimeWarning):
 
 
 def suggestion(word: object, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the known word closest to ``word``, or an empty string.
+    """Return ``. Did you mean 'x'?`` for the known word closest to ``word``, or an empty string.
 
-    The search is bounded: words of more than ``MAX_WORD`` characters are skipped, and among very
-    many words only those closest in length to ``word`` are compared.
+    A message appends it to the sentence about the word. The search is bounded: words of more than
+    ``MAX_WORD`` characters are skipped, and among very many words only those closest in length to
+    ``word`` are compared.
 
     Example:
         >>> suggestion("googlnet", ["googlenet", "vgg16"])
-        " Did you mean 'googlenet'?"
+        ". Did you mean 'googlenet'?"
         >>> suggestion("resnet50", ["googlenet", "vgg16"])
         ''
     """
@@ -82,7 +83,7 @@ def suggestion(word: object, known: Iterable[str]) -> str:
         MAX_COMPARED, words, key=lambda name: (name[:1] != target[:1], abs(len(name) - len(target)))
     )
     matches = difflib.get_close_matches(target, nearest, n=1, cutoff=0.6)
-    return f" Did you mean {quoted(words[matches[0]])}?" if matches else ""
+    return f". Did you mean {quoted(words[matches[0]])}?" if matches else ""
 
 
 def quoted(value: object, most: int = MAX_QUOTED) -> str:

@@ -241,13 +241,13 @@ def test_the_example_of_the_reference():
     sources.Source.model_validate(document.parse(blocks[-1]))
 
 
-def test_a_licence_is_that_of_the_network():
+def test_a_license_is_that_of_the_network():
     table = sources.source("keras")
-    for network, licence in (("vgg16_keras", "CC BY 4.0"), ("xception", "MIT")):
+    for network, license in (("vgg16_keras", "CC BY 4.0"), ("xception", "MIT")):
         path, file = Path(f"{network}.h5"), table.networks[network].file
         checkpoint = published_checkpoint(table, network, path, {}, Chosen())
         origin = provenance.stated(checkpoint, path, [table], file).origin
-        assert origin["licence"].startswith(f"{licence}")
+        assert origin["license"].startswith(f"{license}")
 
 
 def test_what_a_table_leaves_out():

@@ -119,7 +119,7 @@ def test_nothing_wrong_is_kept(name, hashes, message, publish):
 def test_a_download_is_a_line_where_there_is_no_terminal(publish, capsys):
     publish(md5=MD5)
     cache.fetch("torchvision", "vgg16")
-    assert "downloading " in capsys.readouterr().err
+    assert "Downloading " in capsys.readouterr().err
 
 
 def test_without_a_network(publish, server, monkeypatch):
@@ -152,7 +152,7 @@ def test_what_is_not_published():
 def test_a_download_without_end(publish, monkeypatch):
     publish(sha256=SHA256)
     monkeypatch.setattr(downloads, "MAX_BYTES", 1000)
-    with pytest.raises(WeightsError, match="it has more than 1,000 bytes"):
+    with pytest.raises(WeightsError, match="the file has more than 1,000 bytes"):
         cache.fetch("torchvision", "vgg16")
 
 

@@ -170,7 +170,7 @@ def test_a_usage_error_is_one_line(capsys, monkeypatch):
     with pytest.raises(SystemExit) as end:
         terminal.run(wanting)
     assert end.value.code == 2
-    assert capsys.readouterr().err == "error: Missing argument 'MODEL'. See 'zoo --help'\n"
+    assert capsys.readouterr().err == "error: missing argument 'MODEL'. See 'zoo --help'\n"
 
 
 def test_a_level_that_needs_two_backends_says_which_are_there(monkeypatch):

@@ -123,6 +123,9 @@ def test_the_command():
         "downscale1",
     }
     assert "*.bn (57)" in run("googlenet", "googlenet_bn").stdout
+    text = run("lenet5", "lenet5_modern").stdout
+    assert "c1.activation.slope and 11 more" in text and "*e" not in text
+    assert "*.activation.tanh (6)" in text and "s*.pool (2)" in text
     every = run("googlenet", "googlenet_bn", "--all").stdout
     assert every.count("batch_norm added") == 57
     lines = run("googlenet", "googlenet_no_reduce", "--format", "markdown").stdout.splitlines()

@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -161,3 +162,10 @@ def test_reserved_names_are_refused():
         assert names.problem_with(name)
     for name in ("conv1", "inception3a", "fc", "aux1", "stem"):
         assert names.problem_with(name) is None
+
+
+def test_a_suggestion_ends_the_sentence_before_it():
+    """It begins with a period, which a message without one must not have."""
+    for path in ROOT.rglob("*.py"):
+        twice = re.search(r"\.\{(?:hint\b|suggestion\()", path.read_text("utf-8"))
+        assert twice is None, f"{path}: {twice[0]}"

@@ -16,7 +16,7 @@ from zoo.language.options import Chosen
 from zoo.weights import adaptation, loading, sources, zoo_file
 from zoo.weights.slots import slots_of
 
-LICENCE = "CC BY-NC 4.0"
+LICENSE = "CC BY-NC 4.0"
 RECIPE = {"crop": 1, "interpolation": "bicubic"}
 CONFIG = {
     "input_size": [3, 288, 320], "crop_pct": 0.95, "crop_mode": "squash", "interpolation": "bicubic",
@@ -85,18 +85,18 @@ def test_every_source_with_these_names_is_said(tmp_path):
 
 @pytest.mark.parametrize(("kind", "digits"), [("sha256", 8), ("sha256", 64), ("md5", 32)])
 def test_a_hash_proves_it_whatever_the_file_is_called(kind, digits, file, publish):
-    publish(file, "torchvision", "squeezenet1_1", kind, digits, licence=LICENCE)
+    publish(file, "torchvision", "squeezenet1_1", kind, digits, license=LICENSE)
     for network in ("squeezenet1_1", None):
-        origin = {"source": "torchvision", "file": "mine.safetensors", "licence": LICENCE}
+        origin = {"source": "torchvision", "file": "mine.safetensors", "license": LICENSE}
         assert opened(file, network).origin == origin
 
 
 def test_a_changed_byte_is_another_file(file, publish):
-    publish(file, "torchvision", "squeezenet1_1", licence=LICENCE)
+    publish(file, "torchvision", "squeezenet1_1", license=LICENSE)
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    assert "licence" not in opened(file).origin
+    assert "license" not in opened(file).origin
 
 
 def test_a_file_of_the_second_source_of_its_names(tmp_path, publish):
@@ -104,7 +104,7 @@ def test_a_file_of_the_second_source_of_its_names(tmp_path, publish):
     publish(path, "torchvision", "densenet121")
     origin = opened(path).origin
     assert origin["source"] == "torchvision"
-    assert origin["licence"] == sources.source("torchvision").licence
+    assert origin["license"] == sources.source("torchvision").license
 
 
 def test_a_published_file_brings_its_own_preprocessing(file, publish, tmp_path):
@@ -123,11 +123,11 @@ def test_a_published_file_brings_its_own_preprocessing(file, publish, tmp_path):
 def test_a_tag_names_one_of_the_files(file, publish, tmp_path, monkeypatch):
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    publish(file, "torchvision", "squeezenet1_1", licence=LICENCE)
+    publish(file, "torchvision", "squeezenet1_1", license=LICENSE)
     (tmp_path / "torchvision").mkdir()
     file.rename(tmp_path / "torchvision" / file.name)  # as if it had been downloaded
     graph = opened("torchvision:NEW", "squeezenet1_1")
-    assert graph.origin["licence"] == LICENCE
+    assert graph.origin["license"] == LICENSE
     with pytest.raises(InputError, match="'OLD' of squeezenet1_1: zoo knows IMAGENET1K_V1, NEW"):
         loading.check("torchvision:OLD", "squeezenet1_1")
     with pytest.raises(InputError, match="torchvision publishes several networks; choose one"):
@@ -152,7 +152,7 @@ def test_what_timms_file_says_of_itself(inside, tmp_path):
     config = {"architecture": "mobilenetv3_small_100", "pretrained_cfg": CONFIG}
     (tmp_path / "config.json").write_text("{}" if inside else json.dumps(config))
     graph = opened(path)
-    assert graph.origin["licence"] == "apache-2.0"
+    assert graph.origin["license"] == "apache-2.0"
     assert graph.origin["names"] == "as timm's"
     assert graph.options["input_size"] == (288, 320)
     assert graph.preprocessing == {
@@ -216,7 +216,7 @@ def test_networks_that_differ_in_no_array_are_told_apart_by_timms_word(
 def test_the_configuration_of_another_file_is_not_read(tmp_path):
     path = timms(tmp_path).rename(tmp_path / "mine.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": CONFIG}))
-    assert "licence" not in opened(path).origin
+    assert "license" not in opened(path).origin
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_the_configuration_of_another_file_is_not_read(tmp_path):
 def test_a_configuration_that_says_nothing_of_weights(text, tmp_path):
     path = timms(tmp_path)
     (tmp_path / "config.json").write_text(text)
-    assert "licence" not in opened(path).origin
+    assert "license" not in opened(path).origin
 
 
 @pytest.mark.parametrize(

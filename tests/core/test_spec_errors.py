@@ -194,11 +194,11 @@ FIRST = HEADER.count("\n") + 4  # the line of the first layer
         ),
         (
             "p: {op: max_pool, kernel_size: 2, padding: 2}",
-            "a window has nothing but padding",
+            "a window consists only of padding",
         ),
         (
             "p: {op: avg_pool, kernel_size: 2, padding: 2, count_include_pad: false}",
-            "a window has nothing but padding",
+            "a window consists only of padding",
         ),
         ("p: {op: pad, padding: [-16, -16, 0, 0]}", "leaves no pixel of a map of 32x32"),
         ("p: {op: pad, padding: [-40, 50, 0, 0]}", "leaves no pixel of a map of 32x32"),
@@ -256,6 +256,30 @@ def test_a_block_is_named_where_it_is_used_and_where_it_is_written(spec_file):
         ),
         ("models: {x: {layers: {r: ~}}}", "write {when: false} to leave a layer out"),
         ("models: {x: {layers: {s: {op: relu, after: q}}}}", "unknown layer 'q' in 'after'"),
+        (
+            "models: {x: {layers: {r: {after: r}}}}",
+            "$.models.x.layers.r.after: layer 'r' already has a place, so 'after' cannot move it",
+        ),
+        (
+            "models: {x: {layers: {r: {op: tanh, after: r}}}}",
+            "$.models.x.layers.r.after: layer 'r' already has a place",
+        ),
+        (
+            "models: {y: {base: x, layers: {s: {after: r}}}, x: {layers: {s: {op: relu, after: r}}}}",
+            "$.models.y.layers.s.after: layer 's' already has a place",
+        ),
+        (
+            "models: {x: {layers: {g: {after: r, layers: {s: {op: relu, after: r}}}}}}",
+            "$.models.x.layers.g.layers.s.after: 'after' places a layer that a variant adds",
+        ),
+        (
+            "blocks: {b: {layers: {s: {op: relu, after: input}}}}",
+            "$.blocks.b.layers.s.after: 'after' places a layer that a variant adds",
+        ),
+        (
+            "models: {x: {blocks: {b: {layers: {s: {op: relu, after: input}}}}}}",
+            "$.models.x.blocks.b.layers.s.after: 'after' places a layer that a variant adds",
+        ),
         ("outputs: {logits: {from: q}}", "output 'logits' comes from an unknown layer 'q'"),
         ("paper: {title: x}", "$.paper.authors: required field is missing"),
         ("output: {}", "$.output: unknown field. Did you mean 'outputs'?"),

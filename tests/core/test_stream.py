@@ -202,7 +202,7 @@ def test_a_process_that_ends_is_an_error(how, message):
 
 def test_what_cannot_be_sent():
     stream = Stream(Part([lambda: 0] * 4, np.zeros(4, int)), TRANSFORM, 2)
-    with pytest.raises(InputError, match="cannot be sent to a process of their own .* workers=0"):
+    with pytest.raises(InputError, match="cannot be sent to a worker process .* workers=0"):
         list(stream.batches(0, 2, 1))
 
 

@@ -135,7 +135,7 @@ def test_published_columns(tmp_path):
             "{block: bottleneck, repeat: {table: table}}",
             "unknown table 'table'. Did you mean 'table1'",
         ),
-        ("{block: bottleneck, repeat: {table: $num_classes}}", "unknown table 1000."),
+        ("{block: bottleneck, repeat: {table: $num_classes}}", "unknown table 1000"),
         ("{block: bottleneck, repeat: {tabel: table1}}", "unknown field. Did you mean 'table'?"),
         (
             "{block: bottleneck, repeat: {}}",

@@ -193,9 +193,12 @@ def test_a_folder_is_held_by_one_and_keeps_what_it_should(tmp_path):
             {"step": 1, "loss": 0.5},
             {"step": 2, "loss": 0.5},
         ]
-    with pytest.raises(InputError, match="there is a run"), Folder.new(tmp_path / "run", recipe):
+    with pytest.raises(InputError, match="already has a run"), Folder.new(tmp_path / "run", recipe):
         pass
-    with pytest.raises(InputError, match="no folder of a training run"), Folder.existing(tmp_path):
+    with (
+        pytest.raises(InputError, match="not the folder of a training run"),
+        Folder.existing(tmp_path),
+    ):
         pass
 
 

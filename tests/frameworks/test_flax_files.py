@@ -14,7 +14,7 @@ from zoo.errors import WeightsError
 
 
 def test_parameters_and_statistics_of_flax(tmp_path):
-    """As Flax' older modules and their TrainState have them."""
+    """As Flax's older modules and their TrainState have them."""
     load("flax")
     from flax import nnx, serialization
 

@@ -372,7 +372,7 @@ def test_options_that_do_not_belong_together(spec, tmp_path):
     onnx.save(written(), path)
     for arguments, text in (
         ([path], "--against NETWORK"),
-        ([path, "--against", spec, "--level", "full"], "--level has no meaning for an ONNX file"),
+        ([path, "--against", spec, "--level", "full"], "--level does not apply to an ONNX file"),
         ([path, "--against", spec, "--output", tmp_path / "r.html"], "expected a name in .json"),
         ([spec, "--names", "n.yaml"], "add --against NETWORK"),
         ([tmp_path / "gone.onnx", "--against", spec], "gone.onnx: no such file"),

@@ -1,4 +1,4 @@
-"""What is ONNX' own: its checks, names, versions and metadata, and how its models are run."""
+"""What is ONNX's own: its checks, names, versions and metadata, and how its models are run."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def spec(spec_file):
 
 
 def check(model, network):
-    """That ONNX' own checks pass, and that it infers from the nodes what the graph says."""
+    """That ONNX's own checks pass, and that it infers from the nodes what the graph says."""
     graph = opened(network, OPERATIONS)
     onnx.checker.check_model(model, full_check=True)
     bare = onnx.ModelProto()
@@ -268,12 +268,12 @@ def test_metadata():
     assert "source" not in stated
 
 
-def test_the_source_and_the_licence_of_weights(tmp_path, monkeypatch):
+def test_the_source_and_the_license_of_weights(tmp_path, monkeypatch):
     graph = zoo.graph(VGG_BN)
-    origin = {"source": "Somebody", "file": "w.pth", "licence": "MIT"}
+    origin = {"source": "Somebody", "file": "w.pth", "license": "MIT"}
     object.__setattr__(graph, "origin", origin)
     model = zoo.build(graph, "onnx")
-    assert texts(model)["source"] == "Somebody" and texts(model)["licence"] == "MIT"
+    assert texts(model)["source"] == "Somebody" and texts(model)["license"] == "MIT"
     zoo.save(model, tmp_path / "w.onnx")
     assert zoo.graph_of(zoo.load(tmp_path / "w.onnx", "onnx")).origin == origin
 

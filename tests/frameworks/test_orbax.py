@@ -46,7 +46,7 @@ def model(tiny):
 @pytest.fixture(scope="module", autouse=True)
 def quiet():
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Orbax' own, of sharding and of what it will change
+        warnings.simplefilter("ignore")  # Orbax's own, of sharding and of what it will change
         yield
 
 

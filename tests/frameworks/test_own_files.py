@@ -121,7 +121,7 @@ def test_build_takes_every_file_of_a_users_spec(aux, tiny, framework, backend, f
         again = zoo.build(tiny, other, aux=aux, weights=path)
         assert_same(again, model, path)
         origin = zoo.graph_of(again).origin
-        assert origin["names"] == "as zoo's" and "licence" not in origin
+        assert origin["names"] == "as zoo's" and "license" not in origin
         plain = zoo.build(tiny, backend, weights=path)
         assert set(zoo.get_weights(plain)) <= set(zoo.get_weights(model))
 

@@ -367,7 +367,7 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
     others = {**digits, "x_train": digits["x_train"][::-1]}
     with pytest.raises(InputError, match="not those that the run was trained on"):
         zoo.resume(folder, data=others)
-    with pytest.raises(InputError, match="there is a run"):
+    with pytest.raises(InputError, match="already has a run"):
         zoo.train(model, digits, epochs=1, lr=0.1, output=folder)
     recipe = folder / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("0.01", "0.02"))

@@ -274,7 +274,7 @@ def test_a_wrong_gradient_is_found(spec_file, monkeypatch, tmp_path):
 
 def test_a_level_there_is_not():
     with pytest.raises(
-        UnknownNameError, match="verify has no level 'gradient'. Did you mean 'gradients'"
+        UnknownNameError, match="unknown level 'gradient'. Did you mean 'gradients'"
     ):
         zoo.verify("vgg9", level="gradient")
 

@@ -60,7 +60,7 @@ def build(
             graph and with its weights when it is saved.
         seed: Random seed for the initial weights, which are bitwise equal in all frameworks.
         init: ``he_uniform``, ``glorot_uniform``, ``paper`` (if the spec states one), or
-            ``native`` for the framework's own default, which ONNX has not.
+            ``native`` for the framework's own default, which ONNX does not have.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``, as a name or as a dtype of
             NumPy or of the framework.
         weights: Pretrained weights to start from: a file, written by :func:`save`, by a framework
@@ -81,9 +81,9 @@ def build(
 
     Returns:
         A ``torch.nn.Module``, ``paddle.nn.Layer``, ``keras.Model``, ``flax.nnx.Module`` or
-        ``onnx.ModelProto``. Keras' and Flax' take [N, H, W, C], the others [N, C, H, W]; all return
-        logits [N, num_classes], or features [N, F] if there is no classifier. ONNX' outputs are
-        named ``logits``, ``aux1`` and ``aux2``.
+        ``onnx.ModelProto``. Models of Keras and Flax take [N, H, W, C], the others [N, C, H, W];
+        all return logits [N, num_classes], or features [N, F] if there is no classifier. ONNX's
+        outputs are named ``logits``, ``aux1`` and ``aux2``.
 
     Raises:
         UnknownNameError: There is no such model, backend, initializer or dtype.
@@ -180,7 +180,7 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         model: A model of any backend.
         weights: Canonical name -> array, as :func:`get_weights` returns for any backend; or a
             framework's own state of a model that zoo built of the same network: the
-            ``state_dict()`` of PyTorch or PaddlePaddle, or Flax' ``nnx.to_pure_dict(nnx.state(
+            ``state_dict()`` of PyTorch or PaddlePaddle, or Flax's ``nnx.to_pure_dict(nnx.state(
             model))``, also as msgpack and Orbax restore it.
 
     Raises:

@@ -98,7 +98,7 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
             raise WeightsError(
                 f"{path!r} of this {graph.name} is {found}, not the {kind.__name__} that zoo "
                 "built, so zoo does not know what it computes. zoo.get_weights returns the arrays "
-                "as they are; a spec of your own can describe another layer"
+                "as they are; a spec of your own can describe another layer."
             )
         for name, value in _settings(backend, wanted).items():
             changed = getattr(layer, name, value)

@@ -39,30 +39,30 @@ def optimizer(
     decay: str = "all",
     rule: str = "written",
 ) -> Any:
-    """Return the framework's own kind of optimizer, which computes the same in every framework.
+    """Return an optimizer of the framework that follows the same update rule in every framework.
 
-    Optimizers of one name differ between frameworks: in where epsilon is added, in what weight
-    decay means, and in the dtype of the learning rate. These compute what PyTorch's do, which
-    ``zoo.training.rules`` states in NumPy: with the framework's own class where it does the same,
-    otherwise with a subclass of its optimizers.
+    Optimizers of the same name differ between frameworks: in where epsilon is added, in what weight
+    decay means, and in the dtype of the learning rate. These follow the rules of PyTorch's, which
+    ``zoo.training.rules`` defines in NumPy. The result is the framework's own class if that follows
+    the rule, otherwise a subclass of its optimizer class.
 
     Args:
         model: A model that zoo built. Parameters that the framework does not train are left out.
         name: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
         lr: Learning rate.
-        momentum: Of ``sgd`` and ``rmsprop``; 0 by default.
-        nesterov: Whether the momentum of ``sgd`` is Nesterov's; by default it is not.
-        beta1: How much of the mean of gradients is kept in a step, in ``adam`` and ``adamw``; 0.9
-            by default.
-        beta2: How much of the mean of their squares is kept; 0.999 by default.
-        alpha: The same, in ``rmsprop``; 0.99 by default.
-        eps: Added to the square root of that mean; 1e-8 by default.
-        weight_decay: Times the weight, it is added to the gradient; in ``adamw`` the weight is
-            multiplied by 1 - lr weight_decay instead. 0 by default.
-        decay: ``kernels`` to leave out biases and the parameters of normalizations.
-        rule: ``written`` for what is described here. ``native`` for the framework's own optimizer
-            of that name as it is, to study how they differ: settings mean what they mean there,
-            and those that are not given have that framework's defaults.
+        momentum: Momentum of ``sgd`` and ``rmsprop``; 0 by default.
+        nesterov: Whether ``sgd`` uses Nesterov momentum; by default it does not.
+        beta1: Decay of the mean of the gradients in ``adam`` and ``adamw``; 0.9 by default.
+        beta2: Decay of the mean of the squared gradients in ``adam`` and ``adamw``; 0.999 by
+            default.
+        alpha: Decay of the mean of the squared gradients in ``rmsprop``; 0.99 by default.
+        eps: Number added to the square root of that mean; 1e-8 by default.
+        weight_decay: Its product with the weight is added to the gradient; in ``adamw``, the weight
+            is multiplied by 1 - lr weight_decay instead. 0 by default.
+        decay: ``all``, or ``kernels`` to exclude biases and the parameters of normalizations.
+        rule: ``written`` for the rule that is described here. ``native`` for the framework's own
+            optimizer of that name as it is, to study how they differ: settings then have the
+            meaning that they have there, and its own defaults.
 
     Returns:
         A ``torch.optim.Optimizer``, ``paddle.optimizer.Optimizer``, ``keras.optimizers.Optimizer``
@@ -197,8 +197,8 @@ def rule_of(name: str, lr: float, **settings: Any) -> Rule:
         InputError: A setting is out of range, or is not one of that optimizer.
     """
     if not isinstance(name, str) or name not in RULES:
-        hint = suggestion(name, RULES) or f" Known: {', '.join(RULES)}."
-        raise UnknownNameError(f"unknown optimizer {arguments.shown(name)}.{hint}")
+        hint = suggestion(name, RULES) or f". Known: {', '.join(RULES)}."
+        raise UnknownNameError(f"unknown optimizer {arguments.shown(name)}{hint}")
     for key in ("momentum", "beta1", "beta2", "alpha"):
         arguments.number(key, settings.get(key, 0.0), below=1)
     for key in ("eps", "weight_decay"):

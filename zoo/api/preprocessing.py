@@ -29,7 +29,7 @@ def preprocess(image: Any, model: Any) -> Array:
 
     Args:
         image: An image file, a Pillow image, or an array of uint8 [H, W, 3], [H, W, 4], [H, W, 1]
-            or [H, W]; or a list of them, of any sizes; or an array of uint8 [N, H, W, C].
+            or [H, W]; or a list of them, of any size; or an array of uint8 [N, H, W, C].
         model: A model that zoo built, a graph, or a name as for :func:`build`.
 
     Returns:

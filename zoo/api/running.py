@@ -28,8 +28,9 @@ def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0)
         outputs: The model's result: logits [N, num_classes], or a dict of them. NumPy arrays, as
             from :func:`predict`, are accepted, too.
         labels: Class numbers [N] or [N, 1], integers of NumPy or of the framework.
-        label_smoothing: The share of each label that is spread evenly over all classes, its own
-            among them, as Szegedy et al. did for Inception v3 (https://arxiv.org/abs/1512.00567).
+        label_smoothing: The fraction of each label that is spread evenly over all classes,
+            including its own, as Szegedy et al. did for Inception v3
+            (https://arxiv.org/abs/1512.00567).
 
     Returns:
         A scalar of the framework, which can be differentiated: the mean over the batch, plus that
@@ -72,8 +73,8 @@ def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0)
 def predict(model: Any, x: Array) -> Array | dict[str, Array]:
     """Run a model of any backend on NumPy arrays, in evaluation mode and without gradients.
 
-    The model's mode is restored afterwards. Each framework uses its usual fast way: inference
-    mode in PyTorch, a compiled function in Keras, a jitted one in Flax, a session of ONNX Runtime.
+    The model's mode is restored afterwards. Each framework uses its usual fast mode: inference mode
+    in PyTorch, a compiled function in Keras, a jitted one in Flax, a session of ONNX Runtime.
 
     Args:
         model: A model of any backend.

@@ -59,7 +59,7 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
 
 def _flat(weights: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Any:
     for name, value in weights.items():
-        if isinstance(value, Mapping) and value.keys() == {"value"}:  # a variable in Flax' state
+        if isinstance(value, Mapping) and value.keys() == {"value"}:  # a variable in Flax's state
             value = value["value"]
         if isinstance(value, Mapping) and depth < _MAX_DEPTH:
             yield from _flat(value, f"{prefix}{name}.", depth + 1)

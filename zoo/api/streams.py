@@ -25,9 +25,9 @@ def stream(
 ) -> Stream:
     """Return batches of labeled images for a model, the same ones in every framework.
 
-    Images are preprocessed as :func:`preprocess` does it. Any batch can be made from its number
-    alone: the values do not depend on the framework (but for the order of the axes), the number of
-    processes, or what was made before.
+    Images are preprocessed as by :func:`preprocess`. Any batch can be made from its number alone:
+    the values do not depend on the framework (except for the order of the axes), the number of
+    processes, or the batches made before.
 
     Args:
         model: A model that zoo built, a graph, or a name as for :func:`build`.
@@ -37,8 +37,8 @@ def stream(
         augmentation: ``none``; ``flip`` (half of the images are mirrored); ``pad-crop`` (and moved
             by up to four pixels, as is usual for CIFAR-10); or ``random-resized-crop`` (a random
             part of the image, mirrored or not, as is usual for ImageNet).
-        shuffle: Whether each epoch has an order of its own, and leaves out the images that fill no
-            batch. Otherwise they are a last, smaller batch.
+        shuffle: Whether each epoch has its own order, and drops the images that do not fill a
+            batch. Otherwise, these form a last, smaller batch.
         skip_damaged: Whether the next image takes the place of one that cannot be read.
         layout: ``CHW`` or ``HWC``; if not given, what the model itself takes.
 
@@ -62,8 +62,8 @@ def stream(
     if not isinstance(part, Part):
         raise arguments.wrong("part", "dataset.train or dataset.validation", part)
     if not isinstance(augmentation, str) or augmentation not in AUGMENTATIONS:
-        hint = suggestion(augmentation, AUGMENTATIONS) or f" Known: {', '.join(AUGMENTATIONS)}."
-        raise UnknownNameError(f"unknown augmentation {arguments.shown(augmentation)}.{hint}")
+        hint = suggestion(augmentation, AUGMENTATIONS) or f". Known: {', '.join(AUGMENTATIONS)}."
+        raise UnknownNameError(f"unknown augmentation {arguments.shown(augmentation)}{hint}")
     return Stream(
         part,
         transform(model, layout),

@@ -89,8 +89,8 @@ def resolve(name: str) -> Description:
     if key in _broken and key not in known:
         raise BackendError(_broken[key])
     if key not in known:
-        hint = suggestion(key, known) or f" Known: {', '.join(table())}."
-        raise UnknownNameError(f"unknown backend {arguments.shown(name)}.{hint}")
+        hint = suggestion(key, known) or f". Known: {', '.join(table())}."
+        raise UnknownNameError(f"unknown backend {arguments.shown(name)}{hint}")
     return known[key]
 
 

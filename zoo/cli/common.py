@@ -64,7 +64,9 @@ def size_options(command: Function) -> Function:
 
 def depth_options(command: Function) -> Function:
     """Add ``--depth`` and ``--all`` to a command that shows blocks."""
-    command = click.option("--all", "every_layer", is_flag=True, help="Open every block.")(command)
+    command = click.option("--all", "every_layer", is_flag=True, help="Expand every block.")(
+        command
+    )
     return click.option(
         "--depth",
         type=click.IntRange(min=1),
@@ -126,7 +128,7 @@ def size(text: str | None) -> int | tuple[int, int] | None:
     """Read the size of an input, such as 224 or 240x320.
 
     Raises:
-        InputError: It is none.
+        InputError: It is not a size.
     """
     if text is None:
         return None
@@ -142,8 +144,8 @@ def unmatched(pattern: str) -> str:
     """Return the message for a pattern of names that no model matches."""
     is_name = not set(pattern) & set("*?[")
     hint = suggestion(pattern, zoo.list_models()) if is_name else ""
-    hint = hint or " 'zoo list' shows them all."
-    return f"no model matches {pattern!r}.{hint}"
+    hint = hint or ". 'zoo list' shows them all."
+    return f"no model matches {pattern!r}{hint}"
 
 
 def origin(graph: Graph) -> str:
@@ -151,6 +153,6 @@ def origin(graph: Graph) -> str:
     stated = dict(graph.origin)
     if "names" in stated:
         stated["names"] = f"names {stated['names']}"
-    keys = ("source", "names", "file", "note", "licence")
+    keys = ("source", "names", "file", "note", "license")
     parts = [stated[key] for key in keys if stated.get(key)]
     return f"weights: {'; '.join(parts)}" if parts else "weights: from a file that zoo saved"

@@ -20,8 +20,8 @@ _RIGHT = (1, 3)
 def data(source: str | None, output_format: Format) -> None:
     """List the datasets that zoo knows, or the classes of one.
 
-    DATA is the name of a dataset, a folder of images by class, or an .npz file of arrays. A dataset
-    that is not there yet is downloaded.
+    DATA is the name of a dataset, a folder of images by class, or an .npz file of arrays. A
+    published dataset is downloaded when it is first needed.
     """
     from zoo.data.datasets import PUBLISHED, dataset
     from zoo.views.tables import Column, Table

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _HEADINGS = ("model", "parameters", "MACs", "weights", "about")
 _RIGHT = (1, 2)
-_WIDE = 100  # columns of a terminal that has room for descriptions
 
 
 @click.command("list", context_settings=SETTINGS)
@@ -54,8 +53,8 @@ def list_models(pattern: str | None, source: str | None, output_format: Format) 
     if source is not None:
         known = sorted({each for entry in entries.values() for each in entry["weights"]})
         if source not in known:
-            hint = suggestion(source, known) or f" Known: {', '.join(known)}."
-            fail(f"unknown source of weights {source[:200]!r}.{hint}")
+            hint = suggestion(source, known) or f". Known: {', '.join(known)}."
+            fail(f"unknown source of weights {source[:200]!r}{hint}")
         rows = [row for row in rows if source in row["weights"]]
         if not rows:
             fail(f"{source} has no weights for any model that matches {pattern!r}")
@@ -86,15 +85,15 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
     from zoo.views import tables, text
 
-    wide = out.width >= _WIDE
     families = [list(family) for _, family in groupby(rows, key=lambda row: row["family"])]
-    forms = [[_table(family, form) for family in families] for form in ((True, False)[not wide :])]
-    listing = Text(text.sections(forms, out.width))
+    forms = [[_table(family, wide) for family in families] for wide in (True, False)]
+    form = text.fitting(forms, out.width)
+    listing = Text(text.sections(forms[form or 0], out.width))
     titles = "|".join(re.escape(family[0]["title"]) for family in families)
     listing.highlight_regex(rf"(?m)^(?:{titles})(?=,|$)", "bold")
     out.print(listing, soft_wrap=True)
-    if not wide:
-        note = f"A terminal of {_WIDE} columns shows descriptions, too; so does --format markdown."
+    if form:
+        note = "A wider terminal shows descriptions, too; so does --format markdown."
         print(f"\n{text.render([tables.Table(note)], out.width)}")
 
 

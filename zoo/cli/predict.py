@@ -75,7 +75,9 @@ def predict(
     IMAGE is a file in any format that Pillow reads.
     """
     if not (model or weights):
-        raise InputError("which model? Give --model, or --weights with a file that names its model")
+        raise InputError(
+            "which model? Give --model, or --weights with a file that names its model."
+        )
     arguments = options(False, num_classes, in_channels, input_size)
     backend = backend or next(iter(zoo.list_backends()), "torch")  # frameworks come first
     with progress() as show:

@@ -33,14 +33,14 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def value_of(name: str, value: Any) -> Any:
-    """Return what an option says as a recipe has it.
+    """Return the value of an option as a recipe has it.
 
     Args:
         name: The field.
-        value: The text of the option, several texts, or a boolean.
+        value: The string that was given, several strings, or a boolean.
 
     Raises:
-        InputError: It is no size of an input, where it must be one.
+        InputError: It must be the size of an input, and is not.
 
     Example:
         >>> value_of("lr", "0.1"), value_of("input_size", "24x32"), value_of("freeze", ("conv*",))
@@ -74,6 +74,7 @@ def _option(name: str, field: Mapping[str, Any]) -> Callable[[Any], Any]:
     if field.get("type") == "boolean":
         return click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=help_)
     several = field.get("type") == "array"
+    help_ += " May be repeated." * several
     single = _single(field["items"] if several else field)
     metavar = "|".join(single.get("enum", ())) or _METAVARS.get(single.get("type", ""), "TEXT")
     if name == "input_size":

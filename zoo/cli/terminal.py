@@ -106,8 +106,9 @@ def run(program: click.Command) -> NoReturn:
 
 
 def _usage(error: click.UsageError) -> str:
-    """Describe a usage error in one line, with a reference to the help."""
+    """Describe a usage error in one line, as zoo writes errors, with a reference to the help."""
     message = " ".join(error.format_message().split())
+    message = message[:1].lower() + message[1:]
     end = "" if message.endswith((".", "?")) else "."
     command = error.ctx.command_path if error.ctx else "zoo"
     return f"{message}{end} See '{command} --help'"
@@ -162,6 +163,8 @@ def as_options(message: str) -> str:
     Example:
         >>> as_options("num_classes=1000 takes it, head='new' starts it anew")
         '--num-classes 1000 takes it, --head new starts it anew'
+        >>> as_options("head must be None or 'new', got 'old'")
+        "--head must be 'new', got 'old'"
         >>> as_options("it has no auxiliary heads; build it with aux=False")
         'it has no auxiliary heads; build it without --aux'
         >>> as_options("choose one with zoo.build(NAME, ..., weights='timm')")
@@ -173,9 +176,13 @@ def as_options(message: str) -> str:
         "preprocess=True", "--preprocess"
     )
     message = _ARGUMENT.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2].strip(_QUOTE)}", message)
-    message = re.sub(r"\b(num_classes|in_channels|input_size) must", _option_must, message)
+    message = re.sub(
+        r"\b(num_classes|in_channels|input_size|head|stem) must be(?: None or)?",
+        _option_must,
+        message,
+    )
     return message.replace("zoo.list_models()", "'zoo list'")
 
 
 def _option_must(match: re.Match[str]) -> str:
-    return f"--{match[1].replace('_', '-')} must"
+    return f"--{match[1].replace('_', '-')} must be"

@@ -33,24 +33,27 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
 @click.option(
     "--backend",
     metavar="NAME",
-    help="The framework to train in; for --resume, the run's own by default.",
+    help="Framework to train in; with --resume, by default that of the run.",
     shell_complete=completion.completing(completion.backend),
 )
 @click.option(
-    "--output", metavar="FOLDER", type=click.Path(path_type=Path), help="The folder of the run."
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder to write the run to.",
 )
 @click.option(
     "--recipe",
     "recipe_file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A YAML file of settings; options on the command line change them.",
+    help="A YAML file of settings; options on the command line override them.",
 )
 @click.option(
     "--resume",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Go on with the run in a folder from its last checkpoint.",
+    help="Continue the run in this folder from its latest checkpoint.",
 )
 @click.option(
     "--workers",
@@ -77,7 +80,8 @@ def train(
 
     MODEL is a name from 'zoo list', or the path of a YAML file. All frameworks see the same images
     in the same order and update weights by the same rule. The folder of the run has the recipe, the
-    metrics and the checkpoints, which 'zoo' reads wherever it takes weights.
+    metrics and the checkpoints. Options that take weights, such as --weights, take a checkpoint,
+    too.
     """
     from zoo.training import train as training
 
@@ -163,7 +167,7 @@ def _check_resuming(
             else f"--{others[0].replace('_', '-')}"
         )
         raise InputError(
-            f"--resume goes on with the recipe of the run, so {named} cannot be given; start "
+            f"--resume continues a run with its own recipe, so {named} cannot be given; start "
             "another run with it"
         )
 

@@ -1,4 +1,4 @@
-"""Shows a training run while it goes on: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of a training run: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ from zoo.files import write_text
     "--weights",
     metavar="FILE|SOURCE",
     help="With --against: weights for the network, if those in the ONNX file have lost their "
-    "names, for example because batch norms were merged into convolutions.",
+    "names, for example because batch norms were folded into convolutions.",
     shell_complete=completion.sources_or_files,
 )
 @aux_option
@@ -130,7 +130,7 @@ def verify(
     """Verify that the frameworks compute the same values at every node.
 
     With --against, verify instead that an ONNX file of another program computes a network. The exit
-    status is 1 if they do not.
+    status is 1 if a comparison fails.
     """
     from zoo.language.catalog import is_pattern
     from zoo.verification.foreign.verify import verify_file
@@ -183,7 +183,7 @@ def verify(
         return
     if model is None:
         known = "a name from 'zoo list', a pattern such as 'vgg*', a YAML file, or --all"
-        raise InputError(f"which model? Give {known}")
+        raise InputError(f"which model? Give {known}.")
     _check_output(save, ".json", ".html")
     if save and save.suffix == ".html":
         page.check()
@@ -194,9 +194,11 @@ def verify(
 
 def _check_file(model: str | None, settings: dict[str, Any]) -> None:
     if model is None:
-        raise InputError("which file? Give the ONNX file that --against is for")
+        raise InputError("which file? Give the ONNX file that --against is for.")
     if given := [option for option, value in settings.items() if value]:
-        raise InputError(f"{given[0]} has no meaning for an ONNX file: leave it out, or --against")
+        raise InputError(
+            f"{given[0]} does not apply to an ONNX file; leave out either it or --against"
+        )
 
 
 def _check_output(save: Path | None, *suffixes: str) -> None:

@@ -1,1 +1,1 @@
-"""Photographs, labels and class names."""
+"""Images, labels and class names; datasets, and batches for training."""

@@ -1,4 +1,4 @@
-"""Random changes of images in training, of which each is decided by numbers that are given."""
+"""Random changes of training images, each determined by given random numbers."""
 
 from __future__ import annotations
 

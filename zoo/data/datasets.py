@@ -158,9 +158,9 @@ def dataset(source: Any, columns: tuple[str, str] | None = None) -> Dataset:
         return _of_folder(Path(path))
     if os.path.isfile(path):
         return _of_file(Path(path))
-    hint = suggestion(os.fspath(path), PUBLISHED) or f" Known: {', '.join(PUBLISHED)}."
+    hint = suggestion(os.fspath(path), PUBLISHED) or f". Known: {', '.join(PUBLISHED)}."
     raise UnknownNameError(
-        f"data: no such folder, file or dataset: {arguments.shown(os.fspath(path))}.{hint}"
+        f"data: no such folder, file or dataset: {arguments.shown(os.fspath(path))}{hint}"
     )
 
 
@@ -269,7 +269,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
         if dtype.hasobject:
             raise InputError(f"{name}: an array of Python objects, which zoo does not read")
         if size > min(info.file_size, MAX_BYTES):
-            raise InputError(f"{name}: {size:,} bytes are stated, {info.file_size:,} are there")
+            raise InputError(f"{name}: {size:,} bytes are stated, but it has {info.file_size:,}")
         content = file.read(size)
     values = np.frombuffer(content, dtype, int(np.prod(shape, dtype=object)))
     return values.reshape(shape, order="F" if fortran else "C")
@@ -358,14 +358,18 @@ def _of_columns(source: Any, columns: tuple[str, str] | None) -> Dataset:
     train = next((parts[name] for name in TRAIN if name in parts), None)
     validation = next((parts[name] for name in VALIDATION if name in parts), None)
     if train is None:
-        raise InputError(f"data: no part is called 'train', only {arguments.shown(list(parts))}")
+        raise InputError(
+            f"data: there is no part called 'train', only {arguments.shown(list(parts))}"
+        )
     image, label = columns or _columns_of(train.features)
     classes = tuple(getattr(train.features.get(label), "names", None) or ())
 
     def part(rows: Any) -> Part:
         labels = np.asarray(rows[label])
         if labels.dtype.kind not in "iu":
-            raise InputError(f"data: the column {label!r} has {labels.dtype}, no class numbers")
+            raise InputError(
+                f"data: the column {label!r} has {labels.dtype} values, not class numbers"
+            )
         return Part(_Column(rows, image), labels.astype(np.int64))
 
     if validation is None:

@@ -1,4 +1,4 @@
-"""Makes batches ahead of time, in processes of their own.
+"""Prepares batches ahead of time, in worker processes.
 
 A process is this module, started anew: one that is forked would inherit the threads and locks of a
 framework, and one that ``multiprocessing`` spawns would run the caller's script again. It gets what
@@ -150,7 +150,7 @@ def _pickled(message: Any) -> bytes:
         return pickle.dumps(message)
     except Exception as error:  # whatever an object of the caller's raises
         raise InputError(
-            f"data: the images cannot be sent to a process of their own ({error}); use workers=0"
+            f"data: the images cannot be sent to a worker process ({error}); use workers=0"
         ) from None
 
 

@@ -98,11 +98,11 @@ def export(
             If the target is another framework's, its network is built there with its weights.
         path: The file or folder to write.
         to: ``onnx``, ``openvino``, ``torch``, ``savedmodel``, ``litert``, ``paddle`` or ``jax``; by
-            default what the ending of the path says: ``.onnx``, ``.xml``, ``.pt2``, ``.tflite`` or
-            ``.jaxexport``. ``savedmodel`` and ``paddle`` are folders.
+            default what the suffix of the path selects: ``.onnx``, ``.xml``, ``.pt2``, ``.tflite``
+            or ``.jaxexport``. ``savedmodel`` and ``paddle`` are folders.
         preprocess: Whether the program takes pixels, RGB from 0 to 255 (luminance if the network
             has one channel): their scale, mean, standard deviation and order become its first
-            layers. To resize and crop them is left to the caller; see :func:`zoo.preprocess`.
+            layers. Resizing and cropping are left to the caller; see :func:`zoo.preprocess`.
         softmax: Whether the program returns probabilities instead of logits; the first output is
             then called ``probabilities``.
         aux: Whether the program has the auxiliary heads of a model that was built with them. Its
@@ -111,7 +111,7 @@ def export(
         progress: Called with a message before each part of the work.
 
     Returns:
-        What was written, and by how much it differs. Its text says so in a line.
+        What was written, and by how much it differs. Its text is a one-line summary.
 
     Raises:
         UnknownNameError: There is no target of that name.
@@ -169,8 +169,8 @@ def export(
             if not difference.error <= difference.tolerance:
                 raise DifferenceError(
                     f"{place}: in {target.engine} it differs from the model by "
-                    f"{difference.error:.1e}, and {difference.tolerance:.1e} is allowed, so it was "
-                    "not kept; check=False would keep it"
+                    f"{difference.error:.1e} (tolerance {difference.tolerance:.1e}), so it was not "
+                    "kept; pass check=False to keep it"
                 )
     channels, *size = whole.input_shape
     shape = (None, *size, channels) if backend.channels_last else (None, channels, *size)

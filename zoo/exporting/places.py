@@ -41,11 +41,13 @@ def _check(place: Path, target: Target) -> None:
     if not place.exists():
         return
     if target.suffix and not place.is_file():
-        raise InputError(f"{place}: {target.title} is a file, and there is something else")
+        raise InputError(f"{place}: {target.title} is a file, and something else is already there")
     if target.suffix:
         return
     if not place.is_dir():
-        raise InputError(f"{place}: {target.title} is a folder, and there is something else")
+        raise InputError(
+            f"{place}: {target.title} is a folder, and something else is already there"
+        )
     if others := sorted({part.name for part in place.iterdir()} - set(target.contents)):
         raise InputError(
             f"{place}: this folder would be replaced, and holds {others[0]!r}, which zoo did not "

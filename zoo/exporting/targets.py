@@ -182,8 +182,8 @@ def choose(path: Path, to: str | None) -> Target:
             )
         return by_suffix[path.suffix]
     if not isinstance(to, str) or to not in _BY_NAME:
-        hint = suggestion(to, _BY_NAME) or f" Known: {', '.join(_BY_NAME)}."
-        raise UnknownNameError(f"unknown target {arguments.shown(to)}.{hint}")
+        hint = suggestion(to, _BY_NAME) or f". Known: {', '.join(_BY_NAME)}."
+        raise UnknownNameError(f"unknown target {arguments.shown(to)}{hint}")
     target = _BY_NAME[to]
     if target.suffix and path.suffix != target.suffix:
         raise InputError(f"{path}: {target.title} needs a name that ends in {target.suffix}")

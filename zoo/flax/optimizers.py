@@ -79,7 +79,7 @@ def kept(optimizer: nnx.Optimizer[Any], paths: Mapping[str, tuple[str, ...]]) ->
     if unknown or alone or max(map(len, trees.values())) > 1:
         raise refuse(optimizer, "its transformation is none of Optax's sgd, adam, adamw, rmsprop")
     if trees["nu"] and trees["trace"] and "hyperparams" not in fields:
-        raise refuse(optimizer, "its momentum has the learning rate in it, as no other has")
+        raise refuse(optimizer, "its momentum contains the learning rate, unlike those of others")
     slots = ["moment1", "moment2"] if trees["mu"] else ["mean_square"] * bool(trees["nu"])
     slots += ["momentum"] * bool(trees["trace"])
     names = {path: name for name, path in paths.items()}

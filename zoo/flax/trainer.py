@@ -22,7 +22,7 @@ class FlaxTrainer(Trainer):
     Arrays are not donated to it: the user may have references to them.
 
     Attributes:
-        optimizer: Flax' optimizer, whose Variables each step updates.
+        optimizer: Flax's optimizer, whose Variables each step updates.
     """
 
     model: nnx.Module

@@ -72,7 +72,7 @@ class Graph:
         preprocessing: How a photograph becomes an input; see ``zoo.data.images``.
         classes: The names of the classes; empty if the spec does not name them.
         document: The spec itself, as plain data, with the variant applied.
-        origin: The origin of the weights of a model: ``source``, ``file`` and ``licence`` if the
+        origin: The origin of the weights of a model: ``source``, ``file`` and ``license`` if the
             file is known to be published; otherwise ``names``, the source of its names, and
             ``file``. Empty if zoo initialized them.
 
@@ -135,7 +135,7 @@ class Graph:
         if child is None:
             hint = suggestion(path, self._children)
             raise UnknownNameError(
-                f"{self.name} has no node or block {arguments.shown(path)}.{hint}"
+                f"{self.name} has no node or block {arguments.shown(path)}{hint}"
             )
         return child
 

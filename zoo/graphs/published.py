@@ -128,7 +128,7 @@ def _problem_with_notes(notes: object) -> str | None:
 def agrees(computed: int, published: object) -> bool:
     """Tell whether a computed figure agrees with one that a paper rounds.
 
-    They agree if they differ by at most 1 %, or if the paper rounds or truncates its last digit. K
+    They agree if they differ by at most 1%, or if the paper rounds or truncates its last digit. K
     is 1000 or 1024, whichever is closer: papers use both. An integer without a unit must match
     exactly.
 

@@ -92,8 +92,8 @@ class Reader:
             self.fail(f"a mapping of {', '.join(names)}")
         for key in self.value:
             if key not in names:
-                hint = suggestion(key, names) or f" Known: {', '.join(names)}."
-                raise InputError(f"not a graph: {self.path}: unknown key {quoted(key, 60)}.{hint}")
+                hint = suggestion(key, names) or f". Known: {', '.join(names)}."
+                raise InputError(f"not a graph: {self.path}: unknown key {quoted(key, 60)}{hint}")
         for name in names:
             if name not in self.value:
                 raise InputError(f"not a graph: {self.path}: the key {name!r} is missing")

@@ -89,7 +89,7 @@ def _rule(optimizer: keras.Optimizer) -> Rule:
             raise refuse(optimizer, f"no other framework keeps what it does with {option}")
     momentum = getattr(optimizer, "momentum", 0)
     if name == "sgd" and momentum:
-        raise refuse(optimizer, "its momentum has the learning rate in it, as no other has")
+        raise refuse(optimizer, "its momentum contains the learning rate, unlike those of others")
     return Rule(name, 0.0, momentum=momentum)
 
 

@@ -96,7 +96,7 @@ def _check_coverage(layer: keras.Layer, op: str, names: Sequence[str]) -> None:
     if getattr(layer, "lora_enabled", False):
         what = "has an adapter; pass the model without it"
     elif getattr(layer, "quantization_mode", None):
-        what = "was quantized; pass the model that was quantized"
+        what = "was quantized; pass the model as it was before"
     elif len(variables) > sum(getattr(layer, name, None) is not None for name in known):
         what = "has weights in other layers, or of a kind that zoo does not know"
     else:

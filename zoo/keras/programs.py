@@ -71,9 +71,8 @@ class LiteRT(Program):
 def _export(model: keras.Model, path: Path, form: str, **settings: Any) -> None:
     if keras.backend.backend() != "tensorflow":
         raise BackendError(
-            f"Keras runs on {keras.backend.backend()} here, and only with TensorFlow does it write "
-            "this: set the environment variable KERAS_BACKEND=tensorflow before the first import "
-            "of keras"
+            f"Keras runs on {keras.backend.backend()} here, but writes this only with TensorFlow: "
+            "set the environment variable KERAS_BACKEND=tensorflow before the first import of keras"
         )
     (given,), graph = model.inputs, model.zoo_graph
     # A single output gets its name from a dict.

@@ -51,7 +51,7 @@ def row(spec: Spec, name: str, use: Use, scope: Scope) -> Row:
     _check_columns(table, scope.moved("tables", table_name))
     if name not in table.rows:
         hint = suggestion(name, table.rows)
-        scope.fail(f"table {quoted(table_name)} has no row {quoted(name)}.{hint}")
+        scope.fail(f"table {quoted(table_name)} has no row {quoted(name)}{hint}")
     row_scope = scope.moved("tables", table_name, "rows", name)
     cells = table.rows[name]
     if len(cells) != len(table.columns):
@@ -73,7 +73,7 @@ def find_table(spec: Spec, name: str, scope: Scope) -> tuple[str, Table]:
     """
     table_name = scope.compute(name)
     if not isinstance(table_name, str) or table_name not in spec.tables:
-        scope.fail(f"unknown table {quoted(table_name)}.{suggestion(table_name, spec.tables)}")
+        scope.fail(f"unknown table {quoted(table_name)}{suggestion(table_name, spec.tables)}")
     return table_name, spec.tables[table_name]
 
 
@@ -86,12 +86,12 @@ def _check_columns(table: Table, scope: Scope) -> None:
             seen.add(column)
     for name in table.notes:
         if name not in table.rows:
-            scope.fail(f"no row {quoted(name)}.{suggestion(name, table.rows)}", "notes", name)
+            scope.fail(f"no row {quoted(name)}{suggestion(name, table.rows)}", "notes", name)
     known = set(table.columns)
     for i, column in enumerate(table.published):
         if column not in known:
             hint = suggestion(column, table.columns)
-            scope.fail(f"no column {quoted(column)}.{hint}", "published", i)
+            scope.fail(f"no column {quoted(column)}{hint}", "published", i)
 
 
 def enter(
@@ -116,8 +116,8 @@ def enter(
     blocks = spec.blocks
     kind = scope.compute(use.block, "block")
     if kind not in blocks:
-        hint = suggestion(kind, blocks) or f" Known: {listed(blocks) or 'none'}."
-        scope.fail(f"unknown block {quoted(kind)}.{hint}", "block")
+        hint = suggestion(kind, blocks) or f". Known: {listed(blocks) or 'none'}."
+        scope.fail(f"unknown block {quoted(kind)}{hint}", "block")
     if kind in scope.blocks or len(scope.blocks) >= MAX_BLOCK_DEPTH:
         nesting = f"block {' in '.join([kind, *reversed(scope.blocks)])}"
         if kind in scope.blocks:
@@ -130,10 +130,10 @@ def enter(
     parameters = blocks[kind].parameters
     for key in values:
         if key not in parameters:
-            hint = suggestion(key, parameters) or f" It takes: {listed(parameters) or 'none'}."
+            hint = suggestion(key, parameters) or f". It takes: {listed(parameters) or 'none'}."
             value_scope = scope if key in use.arguments else cells.scopes[key]
             value_scope.fail(
-                f"block {quoted(kind)} has no parameter {quoted(key)}.{hint}",
+                f"block {quoted(kind)} has no parameter {quoted(key)}{hint}",
                 *([key] if key in use.arguments else []),
             )
     scope.spend(4 * len(global_names) + 30 * len(parameters))

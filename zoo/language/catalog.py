@@ -55,22 +55,22 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         path, model = _split(name)
         if not _exists(path):
             shown = shortened(printable(str(path)), MAX_QUOTED)
-            raise SpecError(f"{shown}: no such file.{_instead_of(path)}")
+            raise SpecError(f"{shown}: no such file{_instead_of(path)}")
         document = _read(path)
     else:
         if name not in shipped():
-            hint = _of_several(name) or suggestion(name, shipped()) or " See zoo.list_models()."
+            hint = _of_several(name) or suggestion(name, shipped()) or ". See zoo.list_models()."
             if _is_file(Path(f"{name}.yaml")):
-                hint = f" Did you mean {quoted(f'{name}.yaml')}?"
-            raise UnknownNameError(f"unknown model {quoted(name)}.{hint}")
+                hint = f". Did you mean {quoted(f'{name}.yaml')}?"
+            raise UnknownNameError(f"unknown model {quoted(name)}{hint}")
         document, model = _shipped_document(shipped()[name]), name
     models = document.get("models") or {}
     model = model or next(iter(models), document["name"])
     if model not in (models or (document["name"],)):
         known = list(models) or [document["name"]]
-        hint = suggestion(model, known) or f" It has: {listed(known)}."
+        hint = suggestion(model, known) or f". It has: {listed(known)}."
         file = shortened(printable(document.file), MAX_QUOTED)
-        raise UnknownNameError(f"{file} has no model {quoted(model)}.{hint}")
+        raise UnknownNameError(f"{file} has no model {quoted(model)}{hint}")
     return model, *resolve(document, model)
 
 
@@ -88,9 +88,9 @@ def _of_several(name: str) -> str:
     """Return a hint for a pattern or the name of a family, which stand for several models."""
     if is_pattern(name):
         matches = fnmatch.filter(shipped(), name)
-        return f" It is a pattern for several models: {listed(matches)}." if matches else ""
+        return f". It is a pattern for several models: {listed(matches)}." if matches else ""
     family = [model for model, path in shipped().items() if path.stem == name]
-    return f" It is a family: {', '.join(family)}." if family else ""
+    return f". It is a family: {', '.join(family)}." if family else ""
 
 
 def _instead_of(path: Path) -> str:
@@ -128,7 +128,7 @@ def _read_source(key: str, document: Mapping, path: Path, chain: tuple[Path, ...
         names = {file.stem for f in folders for file in f.glob("*.yaml")}
         file = f"{shortened(name, MAX_QUOTED)}.yaml"
         unknown = (
-            f"there is no {file} in the same folder or among zoo's specs.{suggestion(name, names)}"
+            f"there is no {file} in the same folder or among zoo's specs{suggestion(name, names)}"
         )
         raise error(document, (key,), f"a cycle: {file} needs this file" if source else unknown)
     return _read(source, chain)

@@ -142,7 +142,7 @@ class _Expander:
             inner = scope.moved("outputs", name)
             if output.layer not in values:
                 hint = suggestion(output.layer, values)
-                inner.fail(f"output {name!r} comes from an unknown layer {output.layer!r}.{hint}")
+                inner.fail(f"output {name!r} comes from an unknown layer {output.layer!r}{hint}")
             if values[output.layer].step == output.layer:
                 weight = inner.compute(output.loss_weight)
                 if type(weight) not in (int, float):
@@ -249,7 +249,7 @@ class _Expander:
                 )
             if source not in values:
                 hint = suggestion(source, values)
-                scope.fail(f"it reads {quoted(source)}, which is not a layer here.{hint}")
+                scope.fail(f"it reads {quoted(source)}, which is not a layer here{hint}")
         return [values[source] for source in names]
 
     # Layers

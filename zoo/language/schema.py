@@ -69,7 +69,7 @@ class AnyLayer(Kind[Layer]):
             return Group.read(value)
         name = value["op"]
         if not isinstance(name, str) or name not in OPS:
-            raise Mismatch(f"unknown op {_name(name)}.{_correction(name)}")
+            raise Mismatch(f"unknown op {_name(name)}{_correction(name)}")
         return OPS[name].read(value)
 
     def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -93,8 +93,8 @@ def _as_op(word: Any) -> str:
 
 def _correction(name: Any) -> str:
     if isinstance(name, str) and (word := hint(name)):
-        return f" {word}"
-    return suggestion(name, OPS) or f" Known: {', '.join(OPS)}."
+        return f". {word}"
+    return suggestion(name, OPS) or f". Known: {', '.join(OPS)}."
 
 
 class Rows(Record):

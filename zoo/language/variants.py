@@ -43,6 +43,8 @@ def lineage(document: Mapping, model: str) -> list[Mapping]:
     """
     family = document.without("models", "bases")
     places = _places(document, model)
+    _check_order(family.get("layers"), ("layers",), document)
+    _check_blocks(family.get("blocks"), ("blocks",), document)
     _check_insertions(document, family, places)
     documents = [family]
     for section, name in reversed(places):
@@ -65,7 +67,7 @@ def _places(document: Mapping, model: str) -> list[tuple[str, str]]:
         location = (*(found[-1] if found else places[model]), "base")
         if model not in places:
             hint = suggestion(model, places)
-            raise error(document, location, f"unknown model {quoted(model)}.{hint}")
+            raise error(document, location, f"unknown model {quoted(model)}{hint}")
         if places[model] in found:
             names = [name for _, name in found]
             cycle = " -> ".join(map(printable, [*names, model]))
@@ -98,6 +100,26 @@ def _count(value: Any, key: str) -> int:
     return matches + sum(_count(item, key) for item in items if isinstance(item, dict | list))
 
 
+def _check_blocks(blocks: Any, location: Location, document: Mapping) -> None:
+    for name, block in blocks.items() if isinstance(blocks, dict) else ():
+        if isinstance(block, dict):
+            _check_order(block.get("layers"), (*location, name, "layers"), document)
+
+
+def _check_order(layers: Any, location: Location, document: Mapping) -> None:
+    """Reject ``after`` in layers that are computed in the order in which they are written."""
+    for name, layer in layers.items() if isinstance(layers, dict) else ():
+        if not isinstance(layer, dict):
+            continue
+        if layer.get("after") is not None:
+            message = (
+                "'after' places a layer that a variant adds to existing ones; these are computed "
+                "in the order in which they are written, so move the layer, and leave 'after' out"
+            )
+            raise error(document, (*location, name, "after"), message)
+        _check_order(layer.get("layers"), (*location, name, "layers"), document)
+
+
 def _apply(base: Mapping, patch: Mapping, location: Location, document: Mapping) -> Mapping:
     if "about" in patch:
         base = _replaced(base, "about", patch["about"])
@@ -123,7 +145,7 @@ def _check_settings(known: Mapping, patch: Mapping, location: Location, document
             reads = re.compile(rf"\${re.escape(key)}\b")
             if not any(reads.search(text) for text in _texts(patch)):
                 new = f" For a new setting, read ${key} in an expression of the variant."
-                raise error(document, (*location, "settings", key), f"unknown setting.{hint}{new}")
+                raise error(document, (*location, "settings", key), f"unknown setting{hint}{new}")
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -140,6 +162,9 @@ def _blocks(old: Mapping, change: Mapping, location: Location, document: Mapping
         if name in old and isinstance(block, Mapping) and "layers" in block:
             inner = (*location, name, "layers")
             merged[name]["layers"] = _layers(old[name]["layers"], block["layers"], inner, document)
+    _check_blocks(
+        {name: block for name, block in change.items() if name not in old}, location, document
+    )
     return merged
 
 
@@ -155,8 +180,15 @@ def _layers(old: Mapping, change: Mapping, location: Location, document: Mapping
             raise error(document, layer_location, f"expected a mapping of what changes{hint}")
         if name not in old:
             _insert(merged, name, layer, layer_location, document)
+        elif layer.get("after") is not None:
+            message = (
+                f"layer {quoted(name)} already has a place, so 'after' cannot move it; leave "
+                "'after' out, or omit the layer with {when: false} and add it under another name"
+            )
+            raise error(document, (*layer_location, "after"), message)
         merged.put(name, merged[name], change)
         if name not in old or "op" in layer or "block" in layer:
+            _check_order(layer.get("layers"), (*layer_location, "layers"), document)
             merged[name] = layer
         elif "layers" in layer and "layers" in old[name]:
             inner_location = (*layer_location, "layers")
@@ -174,9 +206,9 @@ def _insert(
     if not isinstance(before, str) or before not in layers:
         hint = suggestion(name if before is None else str(before), layers)
         message = (
-            f"no layer {quoted(name)} to change.{hint} A new one needs 'after: <layer>'"
+            f"no layer {quoted(name)} to change{hint or '.'} A new one needs 'after: <layer>'."
             if before is None
-            else f"unknown layer {quoted(before)} in 'after'.{hint}"
+            else f"unknown layer {quoted(before)} in 'after'{hint}"
         )
         raise error(document, location, message)
     items = list(layers.items())

@@ -12,7 +12,7 @@ from zoo.graphs.graph import Graph
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-#: operation -> canonical name -> ONNX' own name and axes: all are the canonical ones
+#: operation -> canonical name -> ONNX's own name and axes: all are the canonical ones
 PARAMETERS = Parameters("onnx", {})
 
 DESCRIPTION = Description(
@@ -31,7 +31,7 @@ DESCRIPTION = Description(
 
 
 def build(graph: Graph, weights: Mapping[str, Array], *, opset: int | None = None) -> ModelProto:
-    """Build an ONNX model for a version of ONNX' operations.
+    """Build an ONNX model for a version of ONNX's operations.
 
     ``zoo.build`` and ``zoo.convert`` build for version 21, which ONNX Runtime and OpenVINO take.
 

@@ -43,7 +43,7 @@ def opened(path: Path) -> ModelProto:
                 continue
             stored = contents.tensors.get(tensor.name)
             if stored is None:
-                raise ValueError(f"{shown(tensor.name)} is in a file beside it, and no weight")
+                raise ValueError(f"{shown(tensor.name)} is in another file, but is not a weight")
             total += len(stored.values)
             if total > MAX_MESSAGE:
                 raise InputError(f"{path}: more than 2 GB of weights")

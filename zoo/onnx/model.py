@@ -19,7 +19,7 @@ from zoo.onnx.writer import DTYPES, Layer, Writer
 from zoo.ops.composite import opened
 from zoo.weights import metadata, onnx_file
 
-#: The version of ONNX' operations, which ONNX Runtime and OpenVINO both take.
+#: The version of ONNX's operations, which ONNX Runtime and OpenVINO both take.
 OPSET = 21
 #: The oldest version that zoo writes; before it, the axes of reductions were no inputs.
 OLDEST = 18
@@ -38,12 +38,12 @@ def build(graph: Graph, draw: Initial, dtype: str, opset: int | None = None) -> 
         graph: The network.
         draw: Returns each parameter's value, in the canonical layout and ``dtype``.
         dtype: ``float32``, ``float64``, ``float16`` or ``bfloat16``.
-        opset: The version of ONNX' operations; see :func:`checked_opset`.
+        opset: The version of ONNX's operations; see :func:`checked_opset`.
 
     Returns:
         A model with the input ``input`` [batch, C, H, W] and the outputs ``logits``, ``aux1`` and
         so on, in the graph's order. Its initializers have the canonical names. Its metadata is what
-        zoo's files of weights have, and for readers ``source``, ``licence``, ``preprocessing`` and
+        zoo's files of weights have, and for readers ``source``, ``license``, ``preprocessing`` and
         ``classes``.
     """
     model = without_values(graph, dtype, checked_opset(opset, dtype))
@@ -60,7 +60,7 @@ def build(graph: Graph, draw: Initial, dtype: str, opset: int | None = None) -> 
 
 
 def checked_opset(opset: object, dtype: str) -> int:
-    """Return a version of ONNX' operations that zoo writes.
+    """Return a version of ONNX's operations that zoo writes.
 
     Args:
         opset: The version; None for the default one, which ONNX Runtime and OpenVINO take.
@@ -118,7 +118,7 @@ def without_values(graph: Graph, dtype: str, opset: int) -> onnx.ModelProto:
 
 def _for_readers(graph: Graph) -> dict[str, str]:
     """Return what users of other programs want to know, which zoo takes from the spec."""
-    texts = {key: graph.origin[key] for key in ("source", "licence") if graph.origin.get(key)}
+    texts = {key: graph.origin[key] for key in ("source", "license") if graph.origin.get(key)}
     if graph.preprocessing:
         texts["preprocessing"] = json.dumps(plain(graph.preprocessing))
     if graph.classes:

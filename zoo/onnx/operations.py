@@ -1,6 +1,6 @@
 """Writes the ONNX nodes of each operation.
 
-ONNX' attributes are float32. Where that would be seen, in float64, the operation is composed of
+ONNX's attributes are float32. Where that would be seen, in float64, the operation is composed of
 others whose constants are float64.
 """
 
@@ -99,13 +99,13 @@ def layer_norm(layer: Layer) -> None:
 def _layer_norm_of_parts(layer: Layer) -> None:
     channels = layer.axes(1)
     mean = layer.part("mean", "ReduceMean", layer.x, channels)
-    centred = layer.part("centred", "Sub", layer.x, mean)
-    squares = layer.part("squares", "Mul", centred, centred)
+    centered = layer.part("centered", "Sub", layer.x, mean)
+    squares = layer.part("squares", "Mul", centered, centered)
     variance = layer.part("variance", "ReduceMean", squares, channels)
     eps = layer.constant("eps", layer.attributes["eps"])
     deviation = layer.part("deviation", "Sqrt", layer.part("with_eps", "Add", variance, eps))
     weight, bias = layer.per_channel("weight"), layer.per_channel("bias")
-    _chain(layer, centred, ("Div", deviation), ("Mul", weight), ("Add", bias))
+    _chain(layer, centered, ("Div", deviation), ("Mul", weight), ("Add", bias))
 
 
 @OPERATIONS.register
@@ -132,7 +132,7 @@ def lrn(layer: Layer) -> None:
     half = size // 2
     squares = layer.part("squares", "Mul", layer.x, layer.x)
     as_depth = layer.part("as_depth", "Unsqueeze", squares, layer.axes(1))
-    mean = layer.part(  # ONNX' own reference takes an average window by window in Python
+    mean = layer.part(  # ONNX's own reference takes an average window by window in Python
         "mean_of_depth",
         "Conv",
         as_depth,
@@ -150,7 +150,7 @@ def lrn(layer: Layer) -> None:
 @OPERATIONS.register
 def max_pool(layer: Layer) -> None:
     x, padding = layer.x, layer.attributes["padding"]
-    if layer.exact and any(padding):  # ONNX' own reference places asymmetric padding wrongly
+    if layer.exact and any(padding):  # ONNX's own reference places asymmetric padding wrongly
         x = layer.part("padded", "Pad", x, _edges(layer, padding), layer.constant("least", -np.inf))
         padding = (0, 0, 0, 0)
     layer.result("MaxPool", x, **_windows(layer), pads=_pads(padding))
@@ -278,7 +278,7 @@ def pad(layer: Layer) -> None:
     padding = layer.attributes["padding"]
     added = [max(edge, 0) for edge in padding]
     steps: list[tuple[str, *tuple[str, ...]]] = []
-    if min(padding) < 0:  # Pad takes negative numbers, too, but not in ONNX' own reference
+    if min(padding) < 0:  # Pad takes negative numbers, too, but not in ONNX's own reference
         shape = map_of(layer.node.input_shapes[0])
         top, bottom, left, right = (-min(edge, 0) for edge in padding)
         start = layer.integers("start", top, left)
@@ -308,6 +308,6 @@ def _edges(layer: Layer, padding: Sequence[int]) -> str:
 
 
 def _pads(padding: Sequence[int]) -> tuple[int, int, int, int]:
-    """From (top, bottom, left, right) to ONNX' order: the starts, then the ends."""
+    """From (top, bottom, left, right) to ONNX's order: the starts, then the ends."""
     top, bottom, left, right = padding
     return top, left, bottom, right

@@ -25,7 +25,7 @@ from zoo.onnx.model import parts, value_names
 from zoo.onnx.operations import OPERATIONS
 from zoo.ops.composite import opened
 
-#: The dtypes that ONNX Runtime computes in on a CPU; ONNX' own reference computes in the others.
+#: The dtypes that ONNX Runtime computes in on a CPU; ONNX's own reference computes in the others.
 _OF_RUNTIME = (TensorProto.FLOAT, TensorProto.FLOAT16)
 _MAX_SESSIONS = 4
 
@@ -105,7 +105,7 @@ def _in_reference(
 
 
 class Erf(OpRun):
-    """The error function in the precision of its input; ONNX' own reference has it in float32."""
+    """The error function in the precision of its input; ONNX's own reference has it in float32."""
 
     op_domain = ""
 

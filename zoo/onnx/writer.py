@@ -21,7 +21,7 @@ class Writer:
 
     Attributes:
         dtype: The dtype of the weights.
-        opset: The version of ONNX' operations.
+        opset: The version of ONNX's operations.
         nodes: The ONNX nodes, in an order in which they can be computed.
         constants: Name -> array, for values that are no weights of the network.
     """
@@ -33,7 +33,7 @@ class Writer:
 
     @property
     def exact(self) -> bool:
-        """Whether values must be exact beyond float32, which is what ONNX' attributes are."""
+        """Whether values must be exact beyond float32, which is what ONNX's attributes are."""
         return self.dtype == np.float64
 
     def add(
@@ -114,7 +114,7 @@ class Layer:
         return self.integers("axes" + "".join(f"_{axis}" for axis in axes), *axes)
 
 
-#: The dtypes that a model may have -> ONNX' own number.
+#: The dtypes that a model may have -> ONNX's own number.
 DTYPES = {
     "float32": TensorProto.FLOAT,
     "float64": TensorProto.DOUBLE,

@@ -68,7 +68,7 @@ def _of_numbers(compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
 
 
 def _round_to(value: float, multiple: int) -> int:
-    """Round to the nearest multiple, never below 90 % of the value (as MobileNet does)."""
+    """Round to the nearest multiple, never below 90% of the value (as MobileNet does)."""
     rounded = max(multiple, int(value + multiple / 2) // multiple * multiple)
     return rounded + multiple if rounded < 0.9 * value else rounded
 

@@ -209,7 +209,11 @@ class Layer(Record):
         None,
         doc=f"how many times, or a list with one $item for each repetition; at most {MAX_REPEAT:,}",
     )
-    after = Field(Nullable(TEXT), None, doc="in a variant: the layer that a new one follows")
+    after = Field(
+        Nullable(TEXT),
+        None,
+        doc="for a layer that a variant adds: the existing layer that it follows",
+    )
     published = Field(
         Nullable(MAPPING), None, doc="what the paper states about it: output, depth, params, ops"
     )

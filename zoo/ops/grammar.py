@@ -127,7 +127,7 @@ class Record:
         if key == "<<":
             return "merge keys are not supported; write the fields, or use a variant"
         known = cls.known()
-        return f"unknown field.{suggestion(key, known) or f' Known: {listed(known)}.'}"
+        return f"unknown field{suggestion(key, known) or f'. Known: {listed(known)}.'}"
 
     @classmethod
     def known(cls) -> list[str]:

@@ -41,7 +41,7 @@ class LRN(Op):
         if self.size % 2 == 0:
             raise ShapeError(f"size must be odd, so that the window has a middle, got {self.size}")
         if self.k <= 0 or self.alpha < 0:
-            raise ShapeError(f"k must be above 0 and alpha not below, got {self.k}, {self.alpha}")
+            raise ShapeError(f"k must be above 0 and alpha at least 0, got {self.k}, {self.alpha}")
         numbers = {"alpha": float(self.alpha), "beta": float(self.beta), "k": float(self.k)}
         return Inferred(inputs[0], {"size": self.size, **numbers})
 

@@ -75,8 +75,8 @@ def lookup(values: Any, name: str, sign: str = "$") -> Any:
         return bounded(values[name])
     known = list(values) if isinstance(values, Mapping) else []
     hint = suggestion(name, known)
-    known_here = hint or f" Known here: {listed(known, sign)}."
-    raise ExpressionError(f"unknown name {quoted(sign + name)}.{known_here if known else ''}")
+    known_here = hint or f". Known here: {listed(known, sign)}."
+    raise ExpressionError(f"unknown name {quoted(sign + name)}{known_here if known else ''}")
 
 
 class _Parser:
@@ -168,8 +168,8 @@ class _Parser:
 
     def call(self, name: str) -> Compute:
         if name not in FUNCTIONS:
-            hint = suggestion(name, FUNCTIONS) or " A value by name is written with a $."
-            raise ExpressionError(f"unknown function {name!r}.{hint}")
+            hint = suggestion(name, FUNCTIONS) or ". A value by name is written with a $."
+            raise ExpressionError(f"unknown function {name!r}{hint}")
         function = FUNCTIONS[name]
         self.expect("(")
         arguments = [self.expression()]

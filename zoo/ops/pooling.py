@@ -34,7 +34,7 @@ class _Pool(Op):
         alone = any(p >= k for p, k in zip(windows.stated, extents, strict=True))
         if alone and not padding_only:
             stated = list(windows.stated)
-            raise ShapeError(f"with padding {stated}, a window has nothing but padding")
+            raise ShapeError(f"with padding {stated}, a window consists only of padding")
         return windows, {
             "kernel_size": kernel,
             "stride": stride,

@@ -111,7 +111,7 @@ def _rule(optimizer: Optimizer) -> Rule:
     if kind is SGD:
         return Rule("sgd", 0.0)
     if kind is RMSProp:
-        raise refuse(optimizer, "its momentum has the learning rate in it, as no other has")
+        raise refuse(optimizer, "its momentum contains the learning rate, unlike those of others")
     if kind not in (Adam, AdamW):
         raise refuse(optimizer, "it is none of SGD, Momentum, Adam, AdamW")
     if _private.keeps_maxima(optimizer):
@@ -215,8 +215,8 @@ class RuleOptimizer(Optimizer):
         for name in (*slots, "steps"):
             if name not in state_dict:
                 raise BackendError(
-                    f"the state of the optimizer has no {name!r}; it is not one of this optimizer, "
-                    "or of a model whose parameters have these names"
+                    f"the state of the optimizer has no {name!r}; it belongs to another optimizer, "
+                    "or to a model whose parameters have other names"
                 )
         super().set_state_dict({k: v for k, v in state_dict.items() if k == "LR_Scheduler"})
         for name, tensor in slots.items():

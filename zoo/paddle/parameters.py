@@ -39,7 +39,7 @@ def tensors(model: nn.Layer) -> dict[str, Tensor]:
     tensors = {}
     for path, layer in model.named_sublayers(include_self=True):
         if type(layer).__module__.startswith(_QUANTIZING):
-            raise BackendError(f"the layer {path!r} was quantized: pass the model that was not")
+            raise BackendError(f"the layer {path!r} was quantized: pass the model as it was before")
         for hook in _private.hooks(layer):
             if hook in _NORMALIZING:
                 raise BackendError(f"the layer {path!r} was normalized: {_NORMALIZING[hook]}")

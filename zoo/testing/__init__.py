@@ -102,8 +102,8 @@ def assert_same(
         AssertionError: Network is not vgg9: they diverge at stage2.conv1.relu (relu, ...
     """
     if not isinstance(level, str) or level not in LEVELS:
-        hint = suggestion(level, LEVELS) or f" Known: {', '.join(LEVELS)}."
-        raise UnknownNameError(f"unknown level {arguments.shown(level)}.{hint}")
+        hint = suggestion(level, LEVELS) or f". Known: {', '.join(LEVELS)}."
+        raise UnknownNameError(f"unknown level {arguments.shown(level)}{hint}")
     names = _check_names(names)
     tolerance = _check_tolerance(tolerance)
     x = _check_input(x)

@@ -46,7 +46,7 @@ class HandWritten:
         for name, pattern in patterns.items():
             if not any(map(pattern.fullmatch, known)):
                 hint = suggestion(name, known)
-                raise UnknownNameError(f"{self.graph.name} has no node or block {name!r}.{hint}")
+                raise UnknownNameError(f"{self.graph.name} has no node or block {name!r}{hint}")
         self.channels_last = self.backend.CONVENTION["layouts"]["flatten"] == "HWC"
         self.table = self._table(patterns.values())
         rules = naming.rules(self.table.names(self.graph.name))
@@ -71,7 +71,7 @@ class HandWritten:
                 "name": "hand_written",
                 "title": self.title,
                 "url": "",
-                "licence": "",
+                "license": "",
                 "formats": [],
                 "networks": {self.graph.name: {"names": {**unmapped, **self.names}}},
                 **self.backend.CONVENTION,
@@ -83,7 +83,7 @@ class HandWritten:
         for name in sorted(self.mapped):
             if paths[name] not in self.modules.keys() | parents:
                 raise InputError(
-                    f"names: {self.title} has no module {paths[name]!r} (for {name})."
+                    f"names: {self.title} has no module {paths[name]!r} (for {name})"
                     + suggestion(paths[name], self.modules)
                 )
 

@@ -39,8 +39,8 @@ _ALTERED = {
         "normalized",
         "call torch.nn.utils.remove_spectral_norm(layer) first",
     ),
-    "torch.ao.nn.quantized": ("quantized", "pass the model that was quantized"),
-    "torch.ao.nn.intrinsic.quantized": ("quantized", "pass the model that was quantized"),
+    "torch.ao.nn.quantized": ("quantized", "pass the model as it was before"),
+    "torch.ao.nn.intrinsic.quantized": ("quantized", "pass the model as it was before"),
     "torch.ao.nn.qat": _PREPARED,
     "torch.ao.nn.intrinsic.qat": _PREPARED,
     "torch.ao.quantization": _PREPARED,
@@ -115,7 +115,7 @@ def _plain(name: str, value: torch.Tensor) -> torch.Tensor:
     if type(tensor) is not torch.Tensor or tensor.layout is not torch.strided:
         kind = type(tensor).__name__ if type(tensor) is not torch.Tensor else "sparse tensor"
         raise BackendError(
-            f"{name} is a {kind}: zoo reads plain tensors alone; pass the model as it was before, "
+            f"{name} is a {kind}: zoo reads only plain tensors; pass the model as it was before, "
             "or give it the values that this stands for"
         )
     return tensor

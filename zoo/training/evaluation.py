@@ -1,4 +1,4 @@
-"""How well a model classifies the images that it was not trained on."""
+"""Measures how well a model classifies the validation images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training run reports while it goes on."""
+"""What a training run reports while it is running."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Step:
     """A step was made.
 
     Attributes:
-        step: How many steps have been made in all.
+        step: The number of steps made so far.
         steps: How many there are to be.
         epoch: The number of the epoch, from 1.
         epochs: How many there are to be.
@@ -52,7 +52,7 @@ class Epoch:
     Attributes:
         epoch: Its number, from 1.
         epochs: How many there are to be.
-        step: How many steps have been made in all.
+        step: The number of steps made so far.
         train_loss: The mean loss of its steps.
         lr: The learning rate of its last step.
         validation: The evaluation of the model; with moving averages, of these.

@@ -1,6 +1,6 @@
 """The folder of a training run: its recipe, its metrics and its checkpoints.
 
-    recipe.yaml                        what the run is made of
+    recipe.yaml                        the settings of the run
     metrics.jsonl                      a line for each step and each epoch
     checkpoints/step-00000200.safetensors
     best.safetensors                   the checkpoint of the best epoch
@@ -48,12 +48,12 @@ class Folder:
             path.mkdir(exist_ok=True)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{path}: cannot be made: {reason}") from None
+            raise InputError(f"{path}: cannot be created: {reason}") from None
         with cls(path)._held() as folder:
             if (path / RECIPE).exists() or (path / CHECKPOINTS).exists():
                 raise InputError(
-                    f"{path}: there is a run; resume it (zoo train --resume {path}), or choose "
-                    "another folder"
+                    f"{path}: this folder already has a run; resume it (zoo train --resume "
+                    f"{path}), or choose another folder"
                 )
             folder.write_recipe(recipe)
             yield folder
@@ -67,7 +67,7 @@ class Folder:
             InputError: There is no run.
         """
         if not os.path.isdir(path / CHECKPOINTS):
-            raise InputError(f"{path}: no folder of a training run: it has no {CHECKPOINTS}")
+            raise InputError(f"{path}: not the folder of a training run: it has no {CHECKPOINTS}")
         with cls(path)._held() as folder:
             yield folder
 

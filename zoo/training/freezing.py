@@ -1,4 +1,4 @@
-"""Which parameters patterns of names freeze."""
+"""Finds the parameters that patterns of names freeze."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def frozen(graph: Graph, patterns: Iterable[str]) -> frozenset[str]:
         if not some:
             parts = {part for name in names for part in _prefixes(name)}
             hint = suggestion(pattern, parts)
-            raise UnknownNameError(f"{graph.name} has no layer {pattern!r:.60} with weights.{hint}")
+            raise UnknownNameError(f"{graph.name} has no layer {pattern!r:.60} with weights{hint}")
         found |= some
     return frozenset(found)
 

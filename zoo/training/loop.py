@@ -144,7 +144,7 @@ class Loop:
         state = self.trainer.state()
         shapes = {name: tensor.canonical_shape for name, tensor in state.items()}
         if shapes != {name: tuple(stored.shape) for name, stored in saved.slots.items()}:
-            raise WeightsError("the checkpoint has not the optimizer's values of this run")
+            raise WeightsError("the checkpoint does not have the state of this run's optimizer")
         slots = {name: stored.read() for name, stored in saved.slots.items()}
         self.trainer.set_state(slots, saved.state.updates)
         if saved.state.loss_scale is not None:

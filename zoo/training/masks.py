@@ -1,4 +1,4 @@
-"""What dropout drops: decided by numbers, not by the generator of a framework.
+"""The masks of dropout, from a counter-based generator instead of a framework's own.
 
 The numbers come from a counter-based generator (Philox), by the seed, the number of the step and
 the node. So all frameworks drop the same values, and a run that is resumed, even in another

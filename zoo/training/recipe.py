@@ -1,4 +1,4 @@
-"""A recipe: all that a training run is made of, as plain data that YAML can hold."""
+"""A recipe: all settings of a training run, as plain data that YAML can hold."""
 
 from __future__ import annotations
 
@@ -74,15 +74,17 @@ class Recipe(Record):
     input_size = Field(Nullable(PLAIN_SIZE), None, doc="size of the input in pixels")
     weights = Field(Nullable(TEXT), None, doc="file or source of the weights to start from")
     head = Field(
-        Nullable(_NEW), None, doc="'new' for a new classifier instead of that of the weights"
+        Nullable(_NEW), None, doc="'new' to replace the classifier of the weights with a new one"
     )
     init = Field(TEXT, "he_uniform", doc="initializer of new weights")
     dtype = Field(one_of("float32", "float64"), "float32", doc="dtype of the weights")
 
-    epochs = Field(PLAIN_COUNT, doc="number of epochs in all")
+    epochs = Field(PLAIN_COUNT, doc="total number of epochs")
     batch_size = Field(PLAIN_COUNT, 64, doc="number of images in a step")
-    accumulate = Field(PLAIN_COUNT, 1, doc="number of parts in which a batch is computed")
-    augmentation = Field(one_of(*AUGMENTATIONS), "none", doc="random changes of the images")
+    accumulate = Field(PLAIN_COUNT, 1, doc="number of parts that a batch is computed in")
+    augmentation = Field(
+        one_of(*AUGMENTATIONS), "none", doc="random augmentation of the training images"
+    )
     skip_damaged = Field(PLAIN_BOOLEAN, False, doc="whether to skip images that cannot be read")
     seed = Field(
         PLAIN_INTEGER,
@@ -93,39 +95,45 @@ class Recipe(Record):
     optimizer = Field(one_of(*RULES), "sgd", doc="update rule")
     lr = Field(_number(0, above=True), doc="learning rate")
     momentum = Field(_number(0, 1), 0.0, doc="momentum of sgd and rmsprop")
-    nesterov = Field(PLAIN_BOOLEAN, False, doc="whether the momentum of sgd is Nesterov's")
+    nesterov = Field(PLAIN_BOOLEAN, False, doc="whether to use Nesterov momentum in sgd")
     beta1 = Field(_number(0, 1), 0.9, doc="decay of the mean of the gradients in adam and adamw")
     beta2 = Field(_number(0, 1), 0.999, doc="decay of the mean of their squares in adam and adamw")
     alpha = Field(_number(0, 1), 0.99, doc="decay of the mean of squared gradients in rmsprop")
-    eps = Field(_number(0), 1e-8, doc="added to the root of that mean in all but sgd")
+    eps = Field(_number(0), 1e-8, doc="number added to the root of that mean; not in sgd")
     weight_decay = Field(
         _number(0),
         0.0,
-        doc="weight decay; decoupled in adamw alone",
+        doc="weight decay; decoupled only in adamw",
     )
     decay = Field(
-        one_of(*DECAYS), "all", doc="weights that decay; kernels leaves out biases and norms"
+        one_of(*DECAYS),
+        "all",
+        doc="which weights decay; 'kernels' excludes biases and normalizations",
     )
 
     schedule = Field(one_of(*schedules.NAMES), "constant", doc="how the learning rate changes")
-    warmup = Field(_number(0), 0.0, doc="number of epochs in which the learning rate rises from 0")
+    warmup = Field(
+        _number(0), 0.0, doc="number of epochs over which the learning rate rises from 0"
+    )
     milestones = Field(
         ListOf(PLAIN_COUNT),
         [],
         doc="epochs after which 'step' lowers the learning rate",
     )
-    gamma = Field(_number(0, above=True), 0.1, doc="factor of the schedule 'step'")
+    gamma = Field(
+        _number(0, above=True), 0.1, doc="factor by which 'step' multiplies the learning rate"
+    )
 
     label_smoothing = Field(
-        _number(0, 1), 0.0, doc="share of a label that is spread over all classes"
+        _number(0, 1), 0.0, doc="fraction of each label that is spread over all classes"
     )
     clip_norm = Field(
-        Nullable(_number(0, above=True)), None, doc="largest norm of all gradients together"
+        Nullable(_number(0, above=True)), None, doc="largest total norm of the gradients"
     )
     ema = Field(
         Nullable(_number(0, 1)),
         None,
-        doc="decay of moving averages of the weights",
+        doc="decay of the moving averages of the weights",
     )
     freeze = Field(ListOf(TEXT), [], doc="pattern of names of layers that are not trained")
     precision = Field(
@@ -139,9 +147,11 @@ class Recipe(Record):
     patience = Field(
         Nullable(PLAIN_COUNT),
         None,
-        doc="epochs without a better top-1 after which to stop",
+        doc="number of epochs without a better top-1 after which to stop",
     )
-    checkpoint_every = Field(_NATURAL, 0, doc="steps between checkpoints within an epoch")
+    checkpoint_every = Field(
+        _NATURAL, 0, doc="number of steps between checkpoints within an epoch; 0 for none"
+    )
     keep = Field(PLAIN_COUNT, 2, doc="number of checkpoints to keep besides the best")
 
     def checked(self) -> Self:

@@ -65,25 +65,25 @@ def schedule(
     milestones: Sequence[int] = (),
     gamma: float = 0.1,
 ) -> Schedule:
-    """Return a learning rate as a function of the number of the step.
+    """Return the learning rate as a function of the step number.
 
     Args:
         name: ``constant``; ``cosine``, which falls along half a wave to 0 at ``steps``; or
             ``step``, which is multiplied by ``gamma`` at each of ``milestones``.
         lr: The learning rate after the warm-up.
-        steps: How many steps there are; ``cosine`` needs it.
-        warmup: Over how many steps the rate rises in a line to ``lr``.
-        milestones: Numbers of steps, rising.
-        gamma: What the rate is multiplied by at each of them.
+        steps: The total number of steps; ``cosine`` needs it.
+        warmup: The number of steps over which the rate rises linearly to ``lr``.
+        milestones: Step numbers, in increasing order.
+        gamma: The factor that the rate is multiplied by at each milestone.
 
     Returns:
-        A function of the number of the step, from 0. PyTorch takes it as ``LambdaLR(optimizer,
-        lambda step: rate(step) / lr)``, and Keras as a ``LearningRateScheduler`` callback if the
-        steps are epochs.
+        A function of the step number, which counts from 0. PyTorch takes it as
+        ``LambdaLR(optimizer, lambda step: rate(step) / lr)``, and Keras as a
+        ``LearningRateScheduler`` callback if the steps are epochs.
 
     Raises:
         UnknownNameError: There is no such schedule.
-        InputError: A number is not possible.
+        InputError: A number is out of range.
 
     Example:
         >>> rate = schedule("step", 0.1, milestones=(30, 60))
@@ -91,8 +91,8 @@ def schedule(
         [0.1, 0.01, 0.001]
     """
     if not isinstance(name, str) or name not in NAMES:
-        hint = suggestion(name, NAMES) or f" Known: {', '.join(NAMES)}."
-        raise UnknownNameError(f"unknown schedule {arguments.shown(name)}.{hint}")
+        hint = suggestion(name, NAMES) or f". Known: {', '.join(NAMES)}."
+        raise UnknownNameError(f"unknown schedule {arguments.shown(name)}{hint}")
     count = arguments.positive("steps", steps)
     warmup = arguments.integer("warmup", warmup)
     if name == "cosine" and count is None:
@@ -100,9 +100,9 @@ def schedule(
     if warmup < 0 or (count is not None and warmup > count):
         raise InputError(f"warmup must be from 0 to the number of steps, got {warmup:,}")
     if not isinstance(milestones, list | tuple):
-        raise arguments.wrong("milestones", "positive numbers that rise", milestones)
+        raise arguments.wrong("milestones", "positive numbers in increasing order", milestones)
     places = tuple(arguments.integer("milestones", place) for place in milestones)
     if list(places) != sorted(set(places)) or any(place < 1 for place in places):
-        raise arguments.wrong("milestones", "positive numbers that rise", list(places))
+        raise arguments.wrong("milestones", "positive numbers in increasing order", list(places))
     rate, factor = arguments.number("lr", lr), arguments.number("gamma", gamma)
     return Schedule(name, rate, count or 0, warmup, places, factor)

@@ -1,4 +1,4 @@
-"""The checkpoints of a training run: one file each, from which any framework goes on.
+"""The checkpoints of a training run: one file each, from which any framework can continue.
 
 A checkpoint is a file of weights as ``zoo.save`` writes it, so ``zoo.load`` reads it. It also holds
 the slots of the optimizer, the moving averages, and as one JSON text in its metadata all else that

@@ -1,4 +1,4 @@
-"""The functions that train a model, and that go on where a run ended."""
+"""The functions that train a model, and that resume a run."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def train(
     callbacks: Iterable[Callback] = (),
     **settings: Unpack[Settings],
 ) -> Run:
-    """Train a model in its framework, the same way in each.
+    """Train a model in its framework, in the same way as in every other.
 
     Every framework sees the same images in the same order, drops the same values in dropout and
     updates weights by the same rule, with its own fast kernels.
@@ -76,10 +76,10 @@ def train(
         model: A model that zoo built. It is trained in place. Parameters that the framework does
             not train, for example without ``requires_grad``, are kept.
         data: As for :func:`dataset`.
-        epochs: How often each image is seen.
+        epochs: The number of passes over the images.
         lr: Learning rate.
-        output: A folder for the recipe, metrics and checkpoints, from which :func:`resume` goes on;
-            None to write nothing.
+        output: A folder for the recipe, metrics and checkpoints, from which :func:`resume`
+            continues; None to write nothing.
         workers: Processes that prepare images ahead of time; with 0, this process prepares them.
         callbacks: Functions that are called with each step, evaluation and epoch; see
             ``zoo.training.events``. If one returns True, training ends.
@@ -93,7 +93,8 @@ def train(
     Raises:
         InputError: A setting, the data or the folder cannot be used.
         UnknownNameError: There is no such dataset, or nothing that a pattern of ``freeze`` matches.
-        BackendError: The model was not built by zoo, or the framework cannot train it so.
+        BackendError: The model was not built by zoo, or the framework cannot train it with these
+            settings.
         TrainingError: The loss is not finite. The error names the step and the node.
 
     Example:
@@ -163,16 +164,16 @@ def resume(
     workers: int = 0,
     callbacks: Iterable[Callback] = (),
 ) -> Run:
-    """Go on with a run from its last checkpoint, in the same framework or in another one.
+    """Continue a run from its latest checkpoint, in the same framework or in another one.
 
-    In the same framework, on a CPU, all that follows is bit for bit what it would have been. In
+    In the same framework, on a CPU, the result equals that of an uninterrupted run, bit for bit. In
     another one, it differs by rounding.
 
     Args:
         folder: The ``output`` of :func:`train`.
-        backend: The framework to go on in; by default, the one that wrote the checkpoint.
+        backend: The framework to continue in; by default, the one that wrote the checkpoint.
         data: The images, if :func:`train` was not given the name or path of a dataset.
-        epochs: How many epochs there are to be in all, if that has changed. Schedules that depend
+        epochs: The total number of epochs, if that has changed. Schedules that depend
             on the number of steps change with it.
         workers: As for :func:`train`.
         callbacks: As for :func:`train`.
@@ -181,7 +182,7 @@ def resume(
         The run, with the epochs that were completed since.
 
     Raises:
-        InputError: There is no run in the folder, it is complete, or another process works in it.
+        InputError: There is no run in the folder, it is complete, or another process is using it.
         WeightsError: The checkpoint is damaged.
         UnknownNameError, BackendError, TrainingError: As for :func:`train`.
 
@@ -222,7 +223,8 @@ def resume(
             loop.resume(saved)
         if loop.state.step >= loop.steps:
             raise InputError(
-                f"{path}: the run is complete, with {recipe.epochs} epochs; to go on, ask for more"
+                f"{path}: the run is complete, with {recipe.epochs} epochs; to continue it, pass "
+                "more epochs"
             )
         opened.forget(loop.state.step)
         opened.write_recipe(recipe)

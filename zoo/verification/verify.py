@@ -245,7 +245,7 @@ def _command(name: str, given: Mapping[str, Any]) -> str:
 def _check_known(option: str, value: Any, known: Iterable[str]) -> None:
     if not isinstance(value, str) or value not in known:
         # float16 is no misspelled float64.
-        hint = suggestion(value, known) if option == "level" else ""
+        hint = (suggestion(value, known) if option == "level" else "") or "."
         raise UnknownNameError(
-            f"verify has no {option} {arguments.shown(value)}.{hint} Known: {', '.join(known)}."
+            f"unknown {option} {arguments.shown(value)}{hint} Known: {', '.join(known)}."
         )

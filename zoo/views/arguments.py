@@ -44,7 +44,7 @@ def graph_to_show(function: str, model: Any, options: Mapping[str, Any]) -> Grap
     for option in options:
         if option not in GraphOptions.__annotations__:
             hint = suggestion(option, GraphOptions.__annotations__)
-            raise TypeError(f"{function}() got an unexpected keyword argument {option!r}.{hint}")
+            raise TypeError(f"{function}() got an unexpected keyword argument {option!r}{hint}")
     if isinstance(model, str | os.PathLike | dict):  # a dict is refused, with a hint
         return build_graph(checked_name(model), **options)
     refuse_options(options)

@@ -26,7 +26,7 @@ def terminal_width() -> int:
 def render(tables: Sequence[Table], width: int) -> str:
     """Write the first table that fits the width.
 
-    If none fits, each row of the last one is written as several lines.
+    If none fits, each row of the first one is written as several lines.
 
     Args:
         tables: The same table in several forms, the widest first.
@@ -49,27 +49,39 @@ def render(tables: Sequence[Table], width: int) -> str:
         if widths := _widths(table, width):
             body = _aligned(table, widths)
             return "\n".join([*_wrapped(table.title, width), "", *body, *_notes(table, width)])
-    table = tables[-1]
+    table = tables[0]
     body = _stacked(table, width)
     return "\n".join([*_wrapped(table.title, width), "", *body, *_notes(table, width)])
 
 
-def sections(forms: Sequence[Sequence[Table]], width: int) -> str:
-    """Write several tables below each other, with their columns aligned and the headings once.
-
-    If no form fits, each row of the last one is written as several lines. A word of a title that is
-    longer than a line, such as a URL, is not broken.
+def fitting(forms: Sequence[Sequence[Table]], width: int) -> int | None:
+    """Return the position of the first form whose columns fit the width; None if none fits.
 
     Args:
-        forms: The same tables in several forms, the widest first. The tables of a form have the
-            same columns.
+        forms: The same tables in several forms. The tables of a form have the same columns.
+        width: Characters in a line.
+    """
+    for position, tables in enumerate(forms):
+        if _widths(_joined(tables), max(width, _LEAST_WIDTH)):
+            return position
+    return None
+
+
+def sections(tables: Sequence[Table], width: int) -> str:
+    """Write several tables below each other, with their columns aligned and the headings once.
+
+    If they do not fit, each row is written as several lines. A word of a title that is longer than
+    a line, such as a URL, is not broken.
+
+    Args:
+        tables: The tables, with the same columns.
         width: Characters in a line.
 
     Example:
         >>> from zoo.views.tables import Column
         >>> columns = (Column("name"), Column("size", right=True))
         >>> tables = [Table(name, columns, ((f"{name}1", "99"),)) for name in "ab"]
-        >>> print(sections([tables], 80))
+        >>> print(sections(tables, 80))
         a
          name  size
          ──────────
@@ -79,10 +91,7 @@ def sections(forms: Sequence[Sequence[Table]], width: int) -> str:
          b1      99
     """
     width = max(width, _LEAST_WIDTH)
-    for tables in forms:
-        rows = tuple(row for table in tables for row in table.rows)
-        if widths := _widths(Table("", tables[0].columns, rows), width):
-            break
+    widths = _widths(_joined(tables), width)
     parts = []
     for number, table in enumerate(tables):
         body = _aligned(table, widths, headed=not number) if widths else _stacked(table, width)
@@ -91,6 +100,11 @@ def sections(forms: Sequence[Sequence[Table]], width: int) -> str:
         )
         parts.append("\n".join([*title, *body]))
     return "\n\n".join(parts)
+
+
+def _joined(tables: Sequence[Table]) -> Table:
+    rows = tuple(row for table in tables for row in table.rows)
+    return Table("", tables[0].columns, rows)
 
 
 def _widths(table: Table, width: int) -> list[int]:

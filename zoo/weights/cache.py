@@ -1,4 +1,4 @@
-"""The files that publishers publish: found by network, downloaded, recognized by their hashes."""
+"""The publishers' files: found by network, downloaded into the cache, recognized by hashes."""
 
 from __future__ import annotations
 

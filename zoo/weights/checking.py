@@ -104,7 +104,7 @@ def floating(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         if array.dtype.name not in DTYPES:
             raise WeightsError(
                 f"{name} has values of {array.dtype.name}: its layer was quantized; pass the model "
-                "that was quantized"
+                "as it was before"
             )
     return arrays
 

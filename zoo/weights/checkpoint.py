@@ -48,7 +48,7 @@ class Checkpoint:
         document: The network's spec.
         chosen: The options that the network is built with unless others are given.
         arrays: Canonical name -> array.
-        origin: ``source``, ``file`` and ``licence`` of a file that is known to be published;
+        origin: ``source``, ``file`` and ``license`` of a file that is known to be published;
             ``names`` and ``file`` of another.
         verify: Raises WeightsError if the file is damaged, as far as that can be detected. It is
             cheap only after all arrays have been read.

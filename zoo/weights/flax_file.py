@@ -1,4 +1,4 @@
-"""Reads Flax' MessagePack files, as ``flax.serialization.msgpack_serialize`` writes them."""
+"""Reads Flax's MessagePack files, as ``flax.serialization.msgpack_serialize`` writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.errors import WeightsError
 from zoo.weights import pickles, state_dicts
 from zoo.weights.checkpoint import Stored, reporting_damage
 
-_ARRAY = 1  # Flax' number of the kind of value
+_ARRAY = 1  # Flax's number of the kind of value
 _DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint32", "uint8", "bool")
 _MAX_ITEMS = 20_000  # of a dict
 _MAX_NAME = 1_000

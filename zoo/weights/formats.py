@@ -227,7 +227,7 @@ def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
         raise WeightsError(f"{path}: {_PROGRAM}")
     if size < _MAX_TEXT and re.fullmatch(rb"[\t\n\r\x20-\x7e]+", start):
         begins = start.decode().strip().partition("\n")[0][:60]
-        raise WeightsError(f"{path}: a text, not a file of weights ({begins!r}); download it again")
+        raise WeightsError(f"{path}: a text file, not weights ({begins!r}); download it again")
     return None
 
 

@@ -29,7 +29,7 @@ def table(convention: Mapping[str, Any], formats: Sequence[str]) -> Source:
             "name": counts.OWN,
             "title": "zoo",
             "url": "",
-            "licence": "",
+            "license": "",
             "formats": list(formats),
             "networks": {},
             **convention,

@@ -90,8 +90,8 @@ def check(init: str, dtype: Any, seed: int) -> str:
     dtype = _name_of(dtype)
     for value, known, option in ((init, INITIALIZERS, "init"), (dtype, DTYPES, "dtype")):
         if not isinstance(value, str) or value not in known:
-            hint = suggestion(value, known) or f" Known: {', '.join(known)}."
-            raise UnknownNameError(f"unknown {option} {arguments.shown(value)}.{hint}")
+            hint = suggestion(value, known) or f". Known: {', '.join(known)}."
+            raise UnknownNameError(f"unknown {option} {arguments.shown(value)}{hint}")
     arguments.integer("seed", seed)
     return str(dtype)
 

@@ -36,7 +36,7 @@ def find(
     """Open the weights that a caller names.
 
     Args:
-        weights: The path of a file, or of Orbax' folder; ``<source>`` or ``<source>:<tag>``, whose
+        weights: The path of a file, or of Orbax's folder; ``<source>`` or ``<source>:<tag>``, whose
             file is downloaded; or ``<source>:<path>``, a file with that source's names.
         network: The network that they are for: its name, or its graph, which zoo need not ship;
             None to identify it from the file.

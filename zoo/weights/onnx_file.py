@@ -28,7 +28,7 @@ SPEC_DIGEST, WEIGHTS_DIGEST, DIGEST = "spec_digest", "weights_digest", "digest"
 
 _OWN_TEXTS = frozenset(("spec", SPEC_DIGEST, WEIGHTS_DIGEST, DIGEST))
 _KIND = "an ONNX model"
-#: In ONNX' messages: the numbers of the fields that are read.
+#: In ONNX's messages: the numbers of the fields that are read.
 _GRAPH, _OPERATIONS, _TEXTS, _FUNCTIONS = 7, 8, 14, 25
 _NODES, _TENSORS, _INPUTS, _OUTPUTS, _VALUES, _SPARSE = 1, 5, 11, 12, 13, 15
 

@@ -21,7 +21,7 @@ from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor
 from zoo.weights.protobuf import mapped
 
 _KIND = "an ONNX model"
-#: In ONNX' messages: the numbers of the fields that are read.
+#: In ONNX's messages: the numbers of the fields that are read.
 _GRAPH, _OPERATIONS = 7, 8
 _NODES, _TENSORS, _GIVEN, _RETURNED = 1, 5, 11, 12
 _INPUTS, _OUTPUTS, _NAME, _OP, _ATTRIBUTES = 1, 2, 3, 4, 5
@@ -79,7 +79,7 @@ class Value:
 
     Attributes:
         name: Its name.
-        dtype: ONNX' number of its dtype; 0 if it is not stated.
+        dtype: ONNX's number of its dtype; 0 if it is not stated.
         shape: Its sizes, None for a free one; None if they are not stated.
     """
 

@@ -23,7 +23,7 @@ from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored
 from zoo.weights.protobuf import Value, mapped
 
-#: ONNX' number of a dtype -> dtype
+#: ONNX's number of a dtype -> dtype
 DTYPES = {1: "float32", 7: "int64", 10: "float16", 11: "float64", 16: "bfloat16"}
 
 #: In a tensor: the numbers of the fields that are read.
@@ -48,7 +48,7 @@ class Tensor:
 
     Attributes:
         name: Its name.
-        dtype: ONNX' number of its dtype.
+        dtype: ONNX's number of its dtype.
         shape: Its shape.
         values: Its bytes, in the file or in one beside it; or a field of numbers.
         numbers: Returns these numbers as an array, not yet in its shape; None if they are bytes.

@@ -1,4 +1,4 @@
-"""Reads the folders that Orbax writes for Flax' states, with TensorStore, which Flax installs.
+"""Reads the folders that Orbax writes for Flax's states, with TensorStore, which Flax installs.
 
 Only the tree of names and the arrays are read. Orbax itself would also look up the types that a
 checkpoint names, and trust the sizes that it states.
@@ -32,7 +32,7 @@ _MAX_RATIO, _SMALL = 64, 1 << 28  # bytes of arrays for each byte of the folder,
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Tell whether a folder is Orbax' checkpoint, or a manager's folder of them."""
+    """Tell whether a folder is Orbax's checkpoint, or a manager's folder of them."""
     return (path / TREE).is_file() or (path / STEP).is_file() or bool(_steps(path))
 
 

@@ -300,8 +300,10 @@ class Reader:
                 case "BINPERSID" if self.persistent:
                     stack.append(self.persistent(stack.pop()))
                 case _:
-                    raise pickle.UnpicklingError(f"it has the instruction {name}, as no array has")
-        raise EOFError("the file is cut short")
+                    raise pickle.UnpicklingError(
+                        f"it has the instruction {name}, which no array needs"
+                    )
+        raise EOFError("the file is truncated")
 
     def set(self, target: Any, items: list[Any]) -> None:
         """Put keys and values into a dict."""
@@ -331,7 +333,7 @@ class Reader:
         try:
             value = _of(Call, function).make(*arguments)
         except TypeError:
-            raise pickle.UnpicklingError("it calls a function with other arguments") from None
+            raise pickle.UnpicklingError("it calls a function with unexpected arguments") from None
         if isinstance(value, bytes):
             self.make(len(value))
         if function is _DICT and arguments and isinstance(arguments[0], list):
@@ -344,13 +346,13 @@ class Reader:
         """Count bytes or items that the pickle makes."""
         self.made += count
         if self.made > 2 * len(self.data) + _SMALL:
-            raise pickle.UnpicklingError("it makes far more than is in the file")
+            raise pickle.UnpicklingError("it creates far more data than the file contains")
 
     def read(self, size: int) -> bytes | memoryview:
         """Return the next bytes of the file, where they are many as a view of it."""
         start, self.position = self.position, self.position + size
         if size < 0 or self.position > len(self.data):
-            raise EOFError("the file is cut short")
+            raise EOFError("the file is truncated")
         part = self.data[start : self.position]
         return bytes(part) if size < _COPIED else part
 

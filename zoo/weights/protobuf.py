@@ -64,7 +64,7 @@ class Reader:
                 case kind if kind in _WIDTHS:
                     value, place = data[place : place + _WIDTHS[kind]], place + _WIDTHS[kind]
                 case _:
-                    raise ValueError("a field is of no kind that there is")
+                    raise ValueError("a field has an unknown wire type")
             if place > len(data):
                 raise ValueError("it ends within a field")
             yield key >> 3, value
@@ -110,7 +110,7 @@ def message(value: Value) -> memoryview:
         ValueError: The field is an integer.
     """
     if isinstance(value, int):
-        raise ValueError("a field has another type than its schema says")
+        raise ValueError("a field does not have the type that its schema states")
     return value
 
 

@@ -42,7 +42,7 @@ def stated(
 
     Returns:
         The checkpoint. Only if the file is one that a source published does its ``origin`` state
-        a source, and that source's licence; otherwise it states whose names the file has.
+        a source, and that source's license; otherwise it states whose names the file has.
 
     Raises:
         WeightsError: The file was published for another network with similar arrays; or what it
@@ -58,8 +58,8 @@ def stated(
                 f"them; build {other[1]!r}"
             )
     if table and file:
-        licence = file.licence or table.networks[checkpoint.model].licence or table.licence
-        origin = {"source": table.title, "file": path.name, "licence": licence}
+        license = file.license or table.networks[checkpoint.model].license or table.license
+        origin = {"source": table.title, "file": path.name, "license": license}
         size = (file.input_size, file.input_size) if file.input_size else None
         return _with_recipe(checkpoint, origin, file.preprocessing, size)
     names = " and ".join(dict.fromkeys(f"{table.title}'s" for table in tables))
@@ -70,7 +70,7 @@ def stated(
     if config is None:
         return replace(checkpoint, origin=origin)
     if config.license:
-        origin["licence"] = config.license
+        origin["license"] = config.license
     return _with_recipe(checkpoint, origin, config.recipe, config.input_size[1:])
 
 
@@ -171,5 +171,5 @@ def _config(path: Path) -> _Config | None:
     where = place[0] if place else path
     raise WeightsError(
         f"{where}: pretrained_cfg: {problem}. Correct it or remove it; without it, "
-        "the weights get the preprocessing of the network's spec"
+        "the weights get the preprocessing of the network's spec."
     )

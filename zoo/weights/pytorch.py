@@ -179,7 +179,7 @@ def _read_old(
     reader = pickles.Reader(data, _KNOWN, persistent)
     magic, _, system, value, keys = (reader.load() for _ in range(5))
     if magic != _MAGIC or not isinstance(system, dict) or not system.get("little_endian", True):
-        raise UnpicklingError("it does not begin as files of little-endian machines do")
+        raise UnpicklingError("its header is not that of a little-endian machine")
     parts: dict[str, memoryview] = {}
     for key in keys:
         storage = storages[key]

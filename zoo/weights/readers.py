@@ -83,8 +83,8 @@ def _read(path: Path, found: str, entry: str | None = None) -> Opened:
         raise WeightsError(f"{path}: the file contains no arrays")
     if all(0 in array.shape for array in opened.arrays.values()):
         raise WeightsError(
-            f"{path}: its arrays are empty, as in one part of a checkpoint of several processes; "
-            "join the parts first, for example with DeepSpeed's zero_to_fp32.py"
+            f"{path}: its arrays are empty, as in one part of a checkpoint that several processes "
+            "saved; merge the parts first, for example with DeepSpeed's zero_to_fp32.py"
         )
     if len(opened.arrays) > MAX_TENSORS:
         raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")

@@ -72,7 +72,7 @@ class File(_Strict):
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
     sha1: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
     download: bool = Field(True, description="false for an archive, and for a server without HTTPS")
-    licence: str | None = Field(None, description="if it differs from the network's")
+    license: str | None = Field(None, description="if it differs from the network's")
     input_size: int | None = Field(None, description="if it differs from the network's")
     preprocessing: dict[str, Any] | None = Field(
         None, description="a spec's fields, if it differs from the network's"
@@ -135,7 +135,7 @@ class Network(_Strict):
     )
     file: File | None = None
     files: list[File] = Field([], description="further files of the same network, by their tags")
-    licence: str | None = Field(None, description="if it differs from the source's")
+    license: str | None = Field(None, description="if it differs from the source's")
 
     @property
     def published(self) -> list[File]:
@@ -151,7 +151,7 @@ class Source(_Strict):
     title: str
     about: str | None = None
     url: str
-    licence: str
+    license: str
     formats: list[str] = Field(description="suffixes of its files, without the dot")
     layouts: Layouts
     parameters: dict[str, dict[str, list[str]]] = Field(
@@ -239,6 +239,6 @@ def source(name: str) -> Source:
         UnknownNameError: There is no source of that name.
     """
     if name not in sources():
-        hint = suggestion(name, sources()) or f" Known: {', '.join(sources())}."
-        raise UnknownNameError(f"unknown source of weights {name[:200]!r}.{hint}")
+        hint = suggestion(name, sources()) or f". Known: {', '.join(sources())}."
+        raise UnknownNameError(f"unknown source of weights {name[:200]!r}{hint}")
     return sources()[name]

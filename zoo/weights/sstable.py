@@ -88,7 +88,7 @@ class _Block:
         if end + _TRAILER > len(data) - _FOOTER or size < 4:
             raise ValueError("a block lies outside the file")
         if data[end]:
-            raise ValueError("it is compressed, as TensorFlow does not write checkpoints")
+            raise ValueError("it is compressed, but TensorFlow does not compress checkpoints")
         self._checked, self._stored = data[start : end + 1], data[end + 1 : end + _TRAILER]
         self._verified = False
         (restarts,) = struct.unpack("<I", data[end - 4 : end])

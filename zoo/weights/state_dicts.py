@@ -30,7 +30,7 @@ _OTHER_TENSORS = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor; save tensor.to_dense()",
     "torch._utils._rebuild_sparse_csr_tensor": "a sparse tensor; save tensor.to_dense()",
     "torch._utils._rebuild_qtensor": (
-        "a quantized tensor; save the weights of the model that was quantized"
+        "a quantized tensor; save the weights of the model as it was before"
     ),
     "torch._utils._rebuild_nested_tensor": "a nested tensor, which no layer has as a weight",
     "torch._utils._rebuild_meta_tensor_no_storage": (
@@ -190,7 +190,7 @@ def _items(path: Path, value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
                     )
                 named = item and all(type(inner) is str for inner in item)
                 if named and item.keys() == {"value"} and not isinstance(item["value"], Mapping):
-                    yield f"{prefix}{key}", item["value"]  # a variable in Flax' state
+                    yield f"{prefix}{key}", item["value"]  # a variable in Flax's state
                 elif named and type(key) is str and len(prefix) + len(key) < _MAX_PREFIX:
                     waiting.append((f"{prefix}{key}.", item))
             elif type(key) is str:

@@ -127,7 +127,7 @@ def _of_bundle(
     if not isinstance(count, int) or not 0 < count <= _MAX_SHARDS:
         raise ValueError("the number of its files is not valid")
     if header.get(_ENDIANNESS):
-        raise ValueError("its numbers are those of another kind of machine")
+        raise ValueError("it was saved on a big-endian machine")
     shards: dict[int, memoryview] = {}
     left = 0
     for each in rest:
@@ -160,7 +160,7 @@ def _entry(reader: Reader, each: sstable.Entry) -> _Entry | None:
     shard, offset, size = (fields.get(key, 0) for key in (_SHARD, _OFFSET, _SIZE))
     checksum = message(fields.get(_CHECKSUM, memoryview(bytes(4))))
     if not (isinstance(shard, int) and isinstance(offset, int) and isinstance(size, int)):
-        raise ValueError(f"the place of {shown(name)} is not valid")
+        raise ValueError(f"the location of {shown(name)} is not valid")
     if size != math.prod(shape) * np.dtype(dtype).itemsize or len(checksum) != 4:
         raise ValueError(f"the number of bytes of {shown(name)} does not match its shape")
     return _Entry(name, dtype, shape, shard, offset, size, checksum)

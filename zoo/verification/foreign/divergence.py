@@ -15,7 +15,7 @@ from zoo.verification.foreign.matching import Match, Values
 from zoo.weights.checking import shown
 from zoo.weights.onnx_foreign import PARAMETERS, Operation
 
-#: zoo's operation -> ONNX' operations that can compute it.
+#: zoo's operation -> ONNX's operations that can compute it.
 _COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "conv": ("Conv",),
     "linear": ("Gemm", "MatMul"),
@@ -41,7 +41,7 @@ _COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "pad": ("Pad",),
 }
 _PASSING = ("Identity", "Dropout", "Pad", "Cast")  # operations that may come before another
-_EPSILON = 1e-5  # of ONNX' normalizations, unless they state another
+_EPSILON = 1e-5  # of ONNX's normalizations, unless they state another
 
 
 @dataclass(frozen=True)

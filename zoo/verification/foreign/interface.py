@@ -14,7 +14,7 @@ from zoo.verification.comparison import Array
 from zoo.weights.checking import shown
 from zoo.weights.onnx_foreign import Contents, Value
 
-_FLOAT = 1  # ONNX' number of float32
+_FLOAT = 1  # ONNX's number of float32
 _CHANNELS = (1, 3, 4)  # numbers of channels by which an undeclared layout is told
 
 

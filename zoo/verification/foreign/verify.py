@@ -54,7 +54,7 @@ def verify_file(
 ) -> FileReport:
     """Verify that an ONNX file of another program computes a network, or report where it diverges.
 
-    ONNX Runtime runs the file in a process of its own, in float32. NumPy computes the network in
+    ONNX Runtime runs the file in a separate process, in float32. NumPy computes the network in
     float64 with the same weights on the same photograph.
 
     Args:
@@ -259,7 +259,9 @@ def _batch(x: Array, count: int | None) -> Array:
     if count is None or count == 1:
         return x
     if count > _MAX_BATCH:
-        raise InputError(f"the file takes {count:,} examples at once; zoo compares {_MAX_BATCH}")
+        raise InputError(
+            f"the file takes {count:,} examples at once; zoo compares at most {_MAX_BATCH}"
+        )
     return np.concatenate([np.roll(x, 7 * i, axis=3) for i in range(count)])
 
 

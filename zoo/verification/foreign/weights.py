@@ -103,7 +103,7 @@ def table_of(graph: Graph, names: Mapping[str, Any]) -> sources.Source:
     for name, pattern in patterns.items():
         if not any(map(pattern.fullmatch, known)):
             raise UnknownNameError(
-                f"names: {graph.name} has no block, node or parameter {name!r:.200}."
+                f"names: {graph.name} has no block, node or parameter {name!r:.200}"
                 + suggestion(name, known)
             )
     steps = (step.name for step in graph.root.steps)
@@ -113,7 +113,7 @@ def table_of(graph: Graph, names: Mapping[str, Any]) -> sources.Source:
         "name": "table",
         "title": _TITLE,
         "url": "",
-        "licence": "",
+        "license": "",
         "formats": ["onnx"],
         "layouts": {"conv": "OIHW", "linear": "OI", "flatten": "CHW"},
         "networks": {graph.name: {"names": {**own, **names}}},

@@ -70,7 +70,7 @@ def backends(report: Results) -> str:
 
 def _backends(report: Results) -> Table:
     table = Table()
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for result in report.results:
         table.add_column(result.title, justify="right", overflow="fold")
     for label, cell in _ROWS:

@@ -48,7 +48,7 @@ def read(folder: Path) -> Metrics:
         InputError: There is no run, or its metrics cannot be read.
     """
     if not os.path.isfile(folder / RECIPE):
-        raise InputError(f"{folder}: no folder of a training run: it has no {RECIPE}")
+        raise InputError(f"{folder}: not the folder of a training run: it has no {RECIPE}")
     recipe = recipes.of({}, folder / RECIPE)
     lines = read_metrics(folder / METRICS)
     try:

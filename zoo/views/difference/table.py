@@ -126,12 +126,18 @@ def _old_and_new(old: int, new: int) -> str:
 
 
 def _abridged(names: Sequence[str]) -> str:
-    """Return a name, or the common parts of several, such as ``inception*.relu (9)``."""
+    """Return a name, or what several have in common, such as ``inception*.relu (9)``.
+
+    At the end, only whole parts of names count: ``slope`` and ``amplitude`` share no meaning.
+    """
     if len(names) == 1:
         return names[0]
     start = _common_prefix(names)
     end = _common_prefix([name[len(start) :][::-1] for name in names])[::-1]
-    return f"{start}*{end} ({len(names)})"
+    end = end[end.index(".") :] if "." in end else ""
+    return (
+        f"{start}*{end} ({len(names)})" if start or end else f"{names[0]} and {len(names) - 1} more"
+    )
 
 
 def _common_prefix(names: Sequence[str]) -> str:
