@@ -27,15 +27,25 @@ BACKENDS = ("torch", "paddle", "keras", "flax")
 
 
 def compare(
-    ours: Callable[[], Any], peer: Callable[[], Any], seconds: float = 4, min_pairs: int = 3
+    ours: Callable[[], Any],
+    peer: Callable[[], Any],
+    seconds: float = 4,
+    min_pairs: int = 3,
+    before: Callable[[], Any] = lambda: None,
 ) -> dict:
-    """Time two functions alternately: the median milliseconds of each, and the median ratio."""
+    """Time two functions alternately: the median milliseconds of each, and the median ratio.
+
+    Before each of them, ``before`` is called, which is not timed.
+    """
     ours(), peer()  # warm up: compilation and first memory accesses
     times: list[tuple[float, float]] = []
     end = time.perf_counter() + seconds
     while len(times) < min_pairs or (time.perf_counter() < end and len(times) < 40):
         first, second = (ours, peer) if len(times) % 2 else (peer, ours)
-        a, b = clock(first), clock(second)
+        before()
+        a = clock(first)
+        before()
+        b = clock(second)
         times.append((a, b) if first is ours else (b, a))
     ratios = [a / b for a, b in times]
     return {

@@ -165,10 +165,15 @@ class Backend(ABC):
                 )
         return tensors
 
-    def get_weights(self, model: Any) -> dict[str, Array]:
-        """Copy every parameter and running statistic, in the canonical layout."""
+    def get_weights(self, model: Any, copy: bool = True) -> dict[str, Array]:
+        """Return every parameter and running statistic, in the canonical layout.
+
+        Args:
+            model: A model.
+            copy: Whether the arrays must be copies, even if a tensor could share its memory.
+        """
         return {
-            name: tensor.to_canonical(self.to_numpy(tensor.handle))
+            name: tensor.to_canonical(self.to_numpy(tensor.handle), copy)
             for name, tensor in self.filled_tensors(model).items()
         }
 

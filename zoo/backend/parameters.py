@@ -83,14 +83,16 @@ class Tensor:
             case _:
                 return shape
 
-    def to_canonical(self, array: Array) -> Array:
-        """Copy an array from the framework's layout to the canonical one.
+    def to_canonical(self, array: Array, copy: bool = True) -> Array:
+        """Bring an array from the framework's layout to the canonical one.
 
         Args:
             array: The tensor's value or gradient, in the tensor's shape.
+            copy: Whether the result must be a copy, even if the layout is the same.
         """
         if self.axes in ("OIHW", "OI", "C"):
-            return np.array(array, order="C").reshape(self.canonical_shape)
+            array = np.array(array, order="C") if copy else np.asarray(array, order="C")
+            return array.reshape(self.canonical_shape)
         outputs, inputs, *window = self.canonical_shape
         return outputs_first(array.reshape(*window, inputs, outputs), self.layout)
 

@@ -238,10 +238,14 @@ class Trainer(ABC):
         }
         return slots | averages
 
-    def get_state(self) -> dict[str, Array]:
-        """Copy slots and moving averages, in the canonical layout."""
+    def get_state(self, copy: bool = True) -> dict[str, Array]:
+        """Return slots and moving averages, in the canonical layout.
+
+        Args:
+            copy: Whether the arrays must be copies, even if a tensor could share its memory.
+        """
         return {
-            name: tensor.to_canonical(self.backend.to_numpy(tensor.handle))
+            name: tensor.to_canonical(self.backend.to_numpy(tensor.handle), copy)
             for name, tensor in self.state().items()
         }
 

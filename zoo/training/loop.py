@@ -294,8 +294,9 @@ class Loop:
         scale = self.trainer.loss_scale
         self.state.loss_scale = None if scale is None else (scale.value, scale.good)
         path = self.folder.checkpoint(self.state.step)
-        weights = self.backend.get_weights(self.model)
-        states.write(path, self.graph, weights, self.trainer.get_state(), self.state)
+        weights = self.backend.get_weights(self.model, copy=False)
+        slots = self.trainer.get_state(copy=False)
+        states.write(path, self.graph, weights, slots, self.state)
         if best:
             self.folder.keep_best(path)
         self.folder.remove_old(self.recipe.keep)

@@ -11,11 +11,12 @@ import itertools
 import json
 import mmap
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
@@ -33,6 +34,7 @@ FORMAT = "1"
 #: The text of the metadata that only a checkpoint of a training run has.
 TRAINING = "training"
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_LETTERS = {name: letters for letters, name in DTYPES.items()}
 
 _KEYS = frozenset(("format", "model", "options", "spec", "origin", "digest"))
 _PIECE = 1 << 22  # bytes copied and hashed at a time, few enough to stay in the cache
@@ -59,24 +61,20 @@ def write(
     Raises:
         InputError: The path cannot be written to.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     path = arguments.path("path", path)
     if Path(path).suffix.lower() != ".safetensors":
         raise InputError(f"{path}: expected a name that ends in .safetensors")
     texts = {"format": FORMAT, **metadata.of(graph), "digest": _NO_DIGEST.decode()}
     if training is not None:
         texts[TRAINING] = training
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header, contents = _encoded(arrays, texts)
     try:
-        with replacing(path) as part:
-            save_file(contiguous, part, metadata=texts)
-            _add_digest(part)
+        with replacing(path) as part, part.open("wb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            for array in contents:
+                file.write(array)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None
-    except SafetensorError as error:  # a full disk, for example
-        raise InputError(f"{path}: cannot be written: {error}") from None
 
 
 def is_zoo_file(path: Path) -> bool:
@@ -263,20 +261,49 @@ class _Reader:
         list(self.pool.map(hash_, itertools.chain.from_iterable(t.pieces() for t in tensors)))
         value = stated.encode(errors="replace")
         header = self.contents.header.replace(_DIGEST % value, _DIGEST % _NO_DIGEST)
-        total = xxhash.xxh3_128(header)
-        for _, piece in sorted(self.hashes.items()):
-            total.update(piece)
-        return total.hexdigest()
+        return _total(header, (piece for _, piece in sorted(self.hashes.items())))
 
 
 def _hash(piece: Array) -> bytes:
     return xxhash.xxh3_128_digest(piece.data)
 
 
-def _add_digest(path: Path) -> None:
-    """Write the digest of a file into the space reserved in its header."""
-    contents = _Contents(path)
-    digest = _Reader(contents).digest(_NO_DIGEST.decode())
-    with path.open("r+b") as file:
-        file.seek(8 + contents.header.index(_DIGEST % _NO_DIGEST))
-        file.write(_DIGEST % digest.encode())
+def _encoded(
+    arrays: Mapping[str, Array], texts: Mapping[str, str]
+) -> tuple[bytes, list[memoryview]]:
+    """Encode arrays as a .safetensors file; return its header and what follows.
+
+    The library that reads such files would copy all arrays, and know the digest only afterward.
+    """
+    order = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))  # so all are aligned
+    entries: dict[str, Any] = {"__metadata__": texts}
+    contents: list[Array] = []
+    end = 0
+    for name in order:
+        array = np.ascontiguousarray(arrays[name])
+        start, end = end, end + array.nbytes
+        entries[name] = {
+            "dtype": _LETTERS[array.dtype.name],
+            "shape": arrays[name].shape,  # a scalar is made contiguous as a vector
+            "data_offsets": (start, end),
+        }
+        contents.append(array.reshape(-1).view(np.uint8))
+    header = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    pieces = [
+        array[start : start + _PIECE]
+        for array in contents
+        for start in range(0, len(array), _PIECE)
+    ]
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        digest = _total(header, pool.map(_hash, pieces))
+    filled = header.replace(_DIGEST % _NO_DIGEST, _DIGEST % digest.encode())
+    return filled, [array.data for array in contents]
+
+
+def _total(header: bytes, hashes: Iterable[bytes]) -> str:
+    """Return the digest of a header without its digest and of the pieces after it, in order."""
+    total = xxhash.xxh3_128(header)
+    for piece in hashes:
+        total.update(piece)
+    return total.hexdigest()

@@ -1,0 +1,73 @@
+"""Times a checkpoint of VGG-16 with momentum (1.1 GB) against torch.save of the same.
+
+    python benchmarks/checkpoints.py [--folder FOLDER]
+
+Both write to a new file in turn, after what was written before is on the disk. zoo waits until the
+disk has the file, so that a power failure leaves a whole one, and torch.save does not: it is timed
+both as people call it, and with such a wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from run import compare
+
+import zoo
+from zoo.backend import registry
+from zoo.backend.training import Plan, Rule
+from zoo.training import state as states
+
+
+def main() -> None:
+    """Print the median ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", help="where to write (default: a temporary folder)")
+    chosen = parser.parse_args()
+    model = zoo.build("vgg16", "torch")
+    backend, graph = registry.load("torch"), zoo.graph_of(model)
+    trainer: Any = backend.trainer(model, Plan(Rule("sgd", 0.01, momentum=0.9)))
+    now = states.State(recipe={}, backend="torch", data=("", ""), step=1)
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
+        folder = Path(name)
+
+        def ours(path: Path) -> None:
+            weights = backend.get_weights(model, copy=False)
+            states.write(path, graph, weights, trainer.get_state(copy=False), now)
+
+        def peer(path: Path) -> None:
+            torch.save({"model": model.state_dict(), "sgd": trainer.optimizer.state_dict()}, path)
+
+        def synchronized(path: Path) -> None:
+            peer(path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+        for title, other in (("torch.save", peer), ("torch.save and fsync", synchronized)):
+            result = compare(
+                lambda: ours(folder / "checkpoint.safetensors"),
+                lambda other=other: other(folder / "checkpoint.pt"),
+                before=lambda: start_over(folder),
+                seconds=60,
+                min_pairs=5,
+            )
+            print(
+                f"{title:22} zoo {result['zoo_ms'] / 1000:.2f} s, "
+                f"peer {result['peer_ms'] / 1000:.2f} s, ratio {result['ratio']:.2f}"
+            )
+
+
+def start_over(folder: Path) -> None:
+    """Remove what was written, and wait until the disk has done it."""
+    for path in folder.iterdir():
+        path.unlink()
+    os.sync()
+
+
+if __name__ == "__main__":
+    main()
