@@ -13,7 +13,7 @@ import zoo
 from zoo.backend import registry
 from zoo.cli import completion, progress, terminal
 from zoo.cli.program import COMMANDS, program
-from zoo.data.datasets import PUBLISHED
+from zoo.data.published import PUBLISHED
 from zoo.exporting.targets import TARGETS
 from zoo.verification import tolerances
 from zoo.verification.verify import LEVELS

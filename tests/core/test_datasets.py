@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from zoo import downloads
-from zoo.data import datasets
+from zoo.data import published
 from zoo.data.datasets import dataset
 from zoo.errors import InputError, UnknownNameError
 
@@ -174,8 +174,8 @@ def test_what_is_no_data_at_all():
 
 
 def test_fashion_mnist_is_read_where_debian_puts_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "DEBIAN", tmp_path)
-    monkeypatch.setattr(datasets, "_FASHION", {
+    monkeypatch.setattr(published, "DEBIAN", tmp_path)
+    monkeypatch.setattr(published, "_FASHION", {
         name: (md5, (header + count * (784 if "images" in name else 1)))
         for name, (md5, header, count) in {
             "train-images-idx3-ubyte": ("", 16, 20), "train-labels-idx1-ubyte": ("", 8, 20),

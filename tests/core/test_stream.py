@@ -14,8 +14,9 @@ from limits import HANG
 from PIL import Image
 
 from zoo.data.augmentation import AUGMENTATIONS, DRAWS
-from zoo.data.datasets import Part, dataset
+from zoo.data.datasets import dataset
 from zoo.data.images import USUAL, Transform, default
+from zoo.data.labeled import Part
 from zoo.data.stream import Stream
 from zoo.errors import InputError
 

@@ -7,7 +7,7 @@ from typing import Any
 from zoo import arguments
 from zoo.api.preprocessing import transform
 from zoo.data.augmentation import AUGMENTATIONS
-from zoo.data.datasets import Part
+from zoo.data.labeled import Part
 from zoo.data.stream import Stream
 from zoo.errors import UnknownNameError, suggestion
 

@@ -23,7 +23,8 @@ def data(source: str | None, output_format: Format) -> None:
     DATA is the name of a dataset, a folder of images by class, or an .npz file of arrays. A
     published dataset is downloaded when it is first needed.
     """
-    from zoo.data.datasets import PUBLISHED, dataset
+    from zoo.data.datasets import dataset
+    from zoo.data.published import PUBLISHED
     from zoo.views.tables import Column, Table
 
     if source is None:

@@ -20,8 +20,8 @@ import numpy as np
 
 from zoo import arguments
 from zoo.data.augmentation import AUGMENTATIONS, DRAWS, Augmentation
-from zoo.data.datasets import Part
 from zoo.data.images import Transform
+from zoo.data.labeled import Part
 from zoo.data.workers import filled
 from zoo.errors import InputError
 

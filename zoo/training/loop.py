@@ -15,7 +15,7 @@ from zoo import arguments
 from zoo.api.streams import stream
 from zoo.backend.base import Backend
 from zoo.backend.training import EMA, LossScale, Part, Plan
-from zoo.data.datasets import Dataset
+from zoo.data.labeled import Dataset
 from zoo.data.stream import Batch
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.graphs.graph import Graph

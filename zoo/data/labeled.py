@@ -1,0 +1,106 @@
+"""Labeled images, in a part to train on and one to validate with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import InputError, printable, shortened
+
+Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
+#: Images by number.
+Images = Sequence[Any] | Array
+
+#: What the two parts of a dataset may be called.
+TRAIN, VALIDATION = ("train", "training"), ("val", "validation", "valid", "test")
+#: The part of a dataset without parts that becomes its validation part.
+FRACTION = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The images of a dataset to train on, or those to validate with.
+
+    Attributes:
+        images: Images as :func:`zoo.preprocess` takes them: uint8 arrays, files, Pillow images.
+        labels: Class numbers, int64 [N].
+        names: A name of each image, for messages and digests; None where they have only numbers.
+    """
+
+    images: Images
+    labels: Array
+    names: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def name(self, index: int) -> str:
+        """Return how a message calls an image."""
+        return self.names[index] if self.names else f"image {index}"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the labels and of the images, or of the names of those in files."""
+        state = hashlib.sha256(np.ascontiguousarray(self.labels, "<i8").tobytes())
+        if isinstance(self.images, np.ndarray):
+            state.update(np.ascontiguousarray(self.images).data)
+        for name in self.names or ():
+            state.update(f"{name}\0".encode(errors="surrogateescape"))
+        return state.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labeled images in two parts.
+
+    Attributes:
+        name: What the dataset is called.
+        classes: The names of the classes, by number.
+        train: What to train on.
+        validation: What to evaluate with.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Part
+    validation: Part
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train):,} to train on, {len(self.validation):,} to validate with"
+        return f"<{self.name}: {sizes}, {len(self.classes)} classes>"
+
+
+def whole(name: str, classes: tuple[str, ...], train: Part, validation: Part) -> Dataset:
+    """Return a dataset whose labels have been checked.
+
+    Raises:
+        InputError: It has fewer than two classes, an empty part, or a label of no class.
+    """
+    if len(classes) < 2:
+        raise InputError(f"{shown(name)}: expected two classes or more, found {len(classes)}")
+    for kind, part in (("train", train), ("validation", validation)):
+        if not len(part):
+            raise InputError(f"{shown(name)}: the {kind} part has no images")
+        if int(part.labels.max()) >= len(classes) or int(part.labels.min()) < 0:
+            raise InputError(
+                f"{shown(name)}: a label of the {kind} part is not from 0 to {len(classes) - 1}"
+            )
+    return Dataset(name, classes, train, validation)
+
+
+def shown(path: str | Path) -> str:
+    """Return how a message calls a path."""
+    return shortened(printable(os.fspath(path)), 200)
+
+
+def is_validation(name: str) -> bool:
+    """Choose a tenth of the images by their names, which other images do not change."""
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "little") < FRACTION * 2**64
