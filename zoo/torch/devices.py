@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import distributed as dist
 from torch import nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 from zoo.backend import devices
@@ -70,12 +69,22 @@ def spawn(work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> P
     from torch import multiprocessing
 
     given = count, str(folder / "store"), work, arguments
-    return cast(Processes, multiprocessing.spawn(_work, given, count, join=False))
+    return _Started(multiprocessing.spawn(_work, given, count, join=False))
 
 
 def connected() -> AbstractContextManager[None]:
     """Report that another process is lost; see :func:`zoo.backend.devices.connected`."""
     return devices.connected(_LOST)
+
+
+class _Started:
+    """Processes that end by themselves if one of them fails, as they lose the connection."""
+
+    def __init__(self, context: Any) -> None:
+        self._context, self.processes = context, context.processes
+
+    def join(self, timeout: float | None = None) -> bool:
+        return cast(bool, self._context.join(timeout, grace_period=_GRACE))
 
 
 def parallel(model: nn.Module) -> DistributedDataParallel:
@@ -102,11 +111,11 @@ def synchronized(layer: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
     wide = x if x.dtype == torch.float64 else x.float()
     axes = [0, *range(2, x.dim())]
     count = torch.full_like(wide[0, :1].flatten()[:1], x.numel() // x.shape[1])
-    totals = all_reduce(torch.cat([wide.sum(axes), count]))
+    totals = _Sum.apply(torch.cat([wide.sum(axes), count]))
     count = totals[-1].detach()
     mean = totals[:-1] / count
     centered = wide - _by_channel(mean, wide)
-    variance = all_reduce(centered.square().sum(axes)) / count
+    variance = _Sum.apply(centered.square().sum(axes)) / count
     with torch.no_grad():
         layer.num_batches_tracked.add_(1)
         new = 1 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum
@@ -120,6 +129,22 @@ def synchronized(layer: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
     return out.to(x.dtype)
 
 
+class _Sum(torch.autograd.Function):
+    """Adds tensors over the processes, and their gradients, too."""
+
+    @staticmethod
+    def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return _Sum.forward(ctx, gradient)
+
+
+#: Seconds in which processes may end by themselves.
+_GRACE = 10.0
 _LAUNCHER = "torchrun --nproc-per-node {}"
 
 
