@@ -20,7 +20,7 @@ pytestmark = pytest.mark.frameworks
 TOLERANCE = 1e-10
 CASES = ["gradients", "own-statistics", "everything", "interrupted"]
 #: Frameworks that compute shares of different sizes.
-UNEVEN = ("torch", "paddle")
+UNEVEN = ("torch", "paddle", "keras")
 
 load = functools.partial(loading.load, double=True)
 

@@ -175,7 +175,8 @@ class Trainer(ABC):
 
     Attributes:
         backend: The backend.
-        model: The model, which is in training mode while it is trained.
+        model: The model, which is in training mode while it is trained. It may be a copy of the
+            one that was passed; see :meth:`close`.
         plan: How it is trained.
         group: The devices that it is trained on.
         steps: How many updates have been made, on which the corrections of Adam depend. Those that
@@ -226,6 +227,9 @@ class Trainer(ABC):
     def predict(self, x: Array) -> Any:
         """Run the model on this process's x, as the backend's ``predict``, on all its devices."""
         return self.backend.predict(self.model, x)
+
+    def close(self) -> None:  # noqa: B027  (most train the model itself)
+        """Give the model that was passed what has been trained, if that is a copy of it."""
 
     @abstractmethod
     def slot(self, slot: str, name: str) -> Any:

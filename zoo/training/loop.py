@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -88,7 +88,7 @@ class Loop:
         Raises:
             InputError, UnknownNameError, BackendError: The parts do not fit together.
         """
-        self.backend, self.model, self.recipe, self.group = backend, model, recipe, group
+        self.backend, self.recipe, self.group = backend, recipe, group
         self.folder, self.workers, self.callbacks = folder, workers, _functions(callbacks)
         self.graph = backend.known_graph(model)
         _check_classes(self.graph, data)
@@ -140,6 +140,7 @@ class Loop:
             *(() if group is ALONE else (group,)),  # which older packages do not know
         )
         digests = data.train.digest, data.validation.digest
+        self._given, self.model = model, self.trainer.model
         self.state = State(recipe.to_dict(), backend.description.name, digests)
         self.completed: list[Epoch] = []
         self._saved = -1  # the step of the last checkpoint
@@ -172,7 +173,7 @@ class Loop:
             TrainingError: The loss is not finite.
             InputError: An image or a file cannot be read or written.
         """
-        with Interruption() as interruption:
+        with Interruption() as interruption, closing(self.trainer):
             if self.folder is not None:
                 start = {"step": self.state.step, "backend": self.state.backend}
                 self.folder.write(start)
@@ -186,7 +187,7 @@ class Loop:
             for name, value in self.trainer.get_state().items()
             if name.startswith(f"{EMA}/")
         }
-        return Run(self.model, tuple(self.completed), stopped, self.state.step, averages)
+        return Run(self._given, tuple(self.completed), stopped, self.state.step, averages)
 
     def _steps(self, interruption: Interruption) -> str | None:
         """Make the steps that are left, and return why it ended before the last."""
