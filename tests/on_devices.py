@@ -36,13 +36,14 @@ layers:
   fc: {op: linear, out_features: $num_classes}
 """
 #: Images to train on and to validate with. The second number is odd, so shares differ.
-IMAGES = 48, 37
+IMAGES = 48, 69
 COMMON = {"batch_size": 16, "epochs": 1, "lr": 1.0, "dtype": "float64"}
 #: With plain SGD and a learning rate of 1, the change of a weight in a step is its gradient.
 ONE_STEP = {"batch_size": 48}
 CASES = {
     "gradients": ONE_STEP,
     "own-statistics": {**ONE_STEP, "sync_batch_norm": False},
+    "parts": {**ONE_STEP, "accumulate": 2},
     "uneven": {"batch_size": 15},
     "everything": {
         "epochs": 3,
@@ -56,9 +57,10 @@ CASES = {
         "schedule": "cosine",
         "warmup": 1,
         "augmentation": "pad-crop",
+        "keep": 9,
     },
     "interrupted": {"optimizer": "adam", "lr": 0.01, "epochs": 2},
-    "killed": {"epochs": 3, "lr": 0.1},
+    "killed": {"epochs": 3, "lr": 0.1, "checkpoint_every": 2},
 }
 #: Faults, which process 1 alone has.
 FAULTS = ("statistics", "last-batch")
@@ -134,7 +136,7 @@ def _break(backend, fault):
 
         def without_last(self, count):
             found = places(self, count)
-            # Only the last batch of an evaluation is smaller than a batch.
+            # Only the last batch of an evaluation is smaller than that of a step.
             return [part[:0] for part in found] if count < COMMON["batch_size"] else found
 
         Share.of_parts = without_last
@@ -158,12 +160,11 @@ if __name__ == "__main__":
 
     name, place, *chosen = sys.argv[1:]
     work = {"backend": name, "folder": place, "cases": chosen, "devices": 2}
-    import on_devices  # what launchers find by its name
+    import loading
+    import on_devices  # which launchers find by this name
 
-    if name == "flax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
+    loading.quick = True
+    loading.load(name, double=True)
     try:
         print(json.dumps(processes.run(name, 2, on_devices.run, work)))
     except ZooError as error:

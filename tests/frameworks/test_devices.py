@@ -2,8 +2,10 @@
 
 import functools
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import loading
@@ -11,14 +13,22 @@ import numpy as np
 import on_devices
 import pytest
 
+import zoo
+from zoo.backend import registry
+from zoo.backend.devices import Group
+from zoo.backend.training import Part, Plan
+from zoo.data.stream import Share
+from zoo.errors import BackendError, InputError, TrainingError
 from zoo.training import processes
+from zoo.training import recipe as recipes
 from zoo.training import state as states
+from zoo.training.loop import Loop
 from zoo.training.train import start
 
 pytestmark = pytest.mark.frameworks
 
 TOLERANCE = 1e-10
-CASES = ["gradients", "own-statistics", "everything", "interrupted"]
+CASES = ["gradients", "own-statistics", "everything"]
 #: Frameworks that compute shares of different sizes.
 UNEVEN = ("torch", "paddle", "keras")
 
@@ -50,9 +60,10 @@ def two(place):
 
     @functools.cache
     def run(backend):
-        faults = on_devices.FAULTS if backend == "torch" else ()
-        uneven = ["uneven"] if backend in UNEVEN else []
-        return on_two(backend, place, [*CASES, *uneven, *faults])
+        more = ["uneven"] if backend in UNEVEN else []
+        more += ["interrupted"] if registry.load(backend).processes(2) > 1 else []
+        more += on_devices.FAULTS if backend == "torch" else ()
+        return on_two(backend, place, [*CASES, *more])
 
     return run
 
@@ -113,7 +124,106 @@ def assert_same(found, expected):
                 assert left == right  # each image counted once
 
 
-@pytest.mark.parametrize("case", ["gradients", "everything"])
+@pytest.mark.parametrize("case", ["gradients", "everything", "uneven"])
 def test_two_devices_compute_what_one_does(case, backend, two, one, place):
+    if case == "uneven" and backend not in UNEVEN:
+        pytest.skip("it is refused; see the last test")
     assert two(backend)[case][1] == "finished"
     assert_same(place / f"{case}-{backend}", one(case))
+
+
+def test_statistics_of_each_device(backend, two, one, place):
+    """The gradients are those of a batch in two parts; statistics are the mean of the parts'."""
+    two(backend)
+    _, found = last(place / f"own-statistics-{backend}")
+    _, parts = last(one("parts"))
+    halves = [statistics_of_half(place, rank) for rank in range(2)]
+    expected = {
+        name: np.mean([half[name] for half in halves], 0) if "running" in name else value
+        for name, value in parts.items()
+    }
+    assert apart(found, expected) < TOLERANCE
+
+
+def statistics_of_half(place, rank):
+    recipe = on_devices.recipe(place, "own-statistics")
+    torch = load("torch")
+    model = zoo.build(recipe.model, "torch", dtype="float64", num_classes=10)
+    data = zoo.dataset(recipe.data).train
+    share = replace(zoo.stream(model, data, recipe.batch_size), share=Share(rank, 2))
+    x, labels, _ = share.batch(0)
+    torch.trainer(model, Plan(recipe.rule())).step([Part(x, labels, {})], 0.1)
+    return zoo.get_weights(model)
+
+
+#: Frameworks that a run on two devices begins in, and goes on in on one.
+DAILY = [("torch", "torch"), ("torch", "flax"), ("paddle", "torch")]
+NAMES = ("torch", "paddle", "keras", "flax")
+PAIRS = [(a, b) for a in NAMES for b in NAMES]
+
+
+@pytest.mark.parametrize(
+    "pair", [p if p in DAILY else pytest.param(p, marks=pytest.mark.slow) for p in PAIRS]
+)
+def test_a_run_on_two_devices_goes_on_on_one(pair, two, one, place, tmp_path):
+    first, second = pair
+    load(second)
+    two(first)
+    folder = shutil.copytree(place / f"everything-{first}", tmp_path / "run")
+    for path in sorted((folder / "checkpoints").iterdir())[2:]:
+        path.unlink()
+    state, _ = last(folder)
+    assert (state.step, state.backend) == (3, first)
+    zoo.resume(folder, backend=second)
+    assert_same(folder, one("everything"))
+
+
+@pytest.mark.parametrize("name", ["torch", pytest.param("paddle", marks=pytest.mark.slow)])
+def test_a_signal_ends_all_processes_with_one_checkpoint(name, two, place):
+    """It reaches process 1 alone."""
+    assert two(name)["interrupted"] == [2, "SIGTERM"]
+    folder = place / f"interrupted-{name}"
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == ["step-00000000.safetensors", "step-00000002.safetensors"]
+    assert last(folder)[0].step == 2
+
+
+@pytest.mark.parametrize("fault", on_devices.FAULTS)
+def test_a_seeded_fault_is_found(fault, two, one, place):
+    two("torch")
+    with pytest.raises(AssertionError):
+        assert_same(place / f"{fault}-torch", one("everything"))
+
+
+@pytest.mark.parametrize("name", ["torch", pytest.param("paddle", marks=pytest.mark.slow)])
+def test_a_process_that_dies_ends_the_run_and_loses_nothing(name, one, place):
+    with pytest.raises(TrainingError, match=r"device 1 was killed by SIGKILL.* resumed"):
+        on_two(name, place, ["killed"])
+    folder = place / f"killed-{name}"
+    assert last(folder)[0].step == 4
+    zoo.resume(folder, backend="torch")
+    assert_same(folder, one("killed"))
+
+
+@pytest.mark.parametrize("name", ["torch", "paddle"])
+def test_processes_cannot_be_made_of_this_one(name, place):
+    load(name)
+    model = zoo.build(place / "divided.yaml", name)
+    with pytest.raises(BackendError, match="nproc.per.node 2' and leave devices out"):
+        zoo.train(model, "digits", epochs=1, lr=0.1, devices=2)
+
+
+@pytest.mark.parametrize(
+    ("group", "settings", "error"),
+    [
+        (Group(size=2, devices=2), {"batch_size": 5, "accumulate": 3}, "at least 6, for 2 dev"),
+        (Group(devices=2, even=True), {"batch_size": 15}, "same number .* multiple of 2"),
+        (Group(devices=2, even=True), {"batch_size": 18, "accumulate": 2}, "multiple of 4"),
+    ],
+)
+def test_a_batch_has_an_example_for_each_device(group, settings, error, place):
+    torch = load("torch")
+    model = zoo.build(place / "divided.yaml", "torch")
+    recipe = recipes.of({**on_devices.recipe(place, "gradients").to_dict(), **settings})
+    with pytest.raises(InputError, match=error):
+        Loop(torch, model, zoo.dataset(recipe.data), recipe, group=group)

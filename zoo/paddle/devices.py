@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,10 +53,10 @@ def processes(number: int | None) -> int:
 
 def spawn(work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> Processes:
     """Start processes; see :meth:`zoo.backend.base.Backend.spawn`."""
-    logging.getLogger("paddle.distributed").setLevel(logging.WARNING)
     gpus = paddle.device.cuda.device_count() if paddle.is_compiled_with_cuda() else 0
     options = {} if gpus >= count else {"backend": "gloo"}
-    started = dist.spawn(_work, (count, work, arguments), nprocs=count, join=False, **options)
+    with _environment(count):
+        started = dist.spawn(work, arguments, nprocs=count, join=False, **options)
     return cast(Processes, started)
 
 
@@ -113,7 +115,26 @@ def _launched() -> bool:
     return int(os.environ.get("PADDLE_TRAINERS_NUM") or 1) > 1
 
 
-def _work(count: int, work: Work, arguments: tuple[Any, ...]) -> None:
-    """Connect a process that was started, and let it work."""
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // count))
-    work(*arguments)
+@contextmanager
+def _environment(count: int) -> Iterator[None]:
+    """Share the cores among the processes that are started, and leave out what Paddle logs of them.
+
+    They inherit the environment as it is meanwhile.
+    """
+    wanted = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // count)),
+        "GLOG_minloglevel": "2",
+        "PYTHONWARNINGS": "ignore:No ccache found",
+    }
+    new = {name: value for name, value in wanted.items() if name not in os.environ}
+    disabled = logging.root.manager.disable
+    os.environ.update(new)
+    logging.disable(logging.INFO)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        for name in new:
+            del os.environ[name]
