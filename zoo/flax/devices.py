@@ -73,7 +73,7 @@ def group(number: int | None) -> Group:
     elif number in (None, 1):
         return ALONE
     else:
-        found = own = _local(cast(int, number))
+        found = own = _local(number)
     return FlaxGroup(
         jax.process_index(),
         jax.process_count(),

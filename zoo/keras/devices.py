@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -76,6 +77,12 @@ class KerasGroup(Group):
         return np.concatenate([np.asarray(value) for value in own(values)])
 
 
+@cache
+def _totals(group: KerasGroup, shape: Any) -> Any:
+    """Return a compiled sum of vectors; TensorFlow would compile one at each call."""
+    return tf.function(group.total, autograph=False)
+
+
 def group(number: int | None) -> Group:
     """Return the devices of a run; see :meth:`zoo.backend.base.Backend.group`."""
     if "TF_CONFIG" in os.environ:
@@ -84,7 +91,7 @@ def group(number: int | None) -> Group:
     elif number in (None, 1):
         return ALONE
     else:
-        found = _local(cast(int, number))
+        found = _local(number)
         strategy, rank, size = tf.distribute.MirroredStrategy(found), 0, 1
     return KerasGroup(rank, size, strategy.num_replicas_in_sync, strategy=strategy)
 

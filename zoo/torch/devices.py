@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import distributed as dist
-from torch import nn
+from torch import multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from zoo.backend import devices
@@ -66,10 +66,8 @@ def processes(number: int | None) -> int:
 
 def spawn(work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> Processes:
     """Start processes; see :meth:`zoo.backend.base.Backend.spawn`."""
-    from torch import multiprocessing
-
     given = count, str(folder / "store"), work, arguments
-    return _Started(multiprocessing.spawn(_work, given, count, join=False))
+    return _Started(multiprocessing.spawn(_work, given, count, join=False))  # type: ignore[attr-defined, no-untyped-call]  # in PyTorch
 
 
 def connected() -> AbstractContextManager[None]:
@@ -92,7 +90,8 @@ def parallel(model: nn.Module) -> DistributedDataParallel:
     # A trainer synchronizes running statistics itself. The option has a new name since 2.13.
     options = inspect.signature(DistributedDataParallel).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in options else "broadcast_buffers"
-    return DistributedDataParallel(model, **{name: False})
+    settings: dict[str, Any] = {name: False}
+    return DistributedDataParallel(model, **settings)
 
 
 def synchronized(layer: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
@@ -111,11 +110,11 @@ def synchronized(layer: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
     wide = x if x.dtype == torch.float64 else x.float()
     axes = [0, *range(2, x.dim())]
     count = torch.full_like(wide[0, :1].flatten()[:1], x.numel() // x.shape[1])
-    totals = _Sum.apply(torch.cat([wide.sum(axes), count]))
+    totals = _total(torch.cat([wide.sum(axes), count]))
     count = totals[-1].detach()
     mean = totals[:-1] / count
     centered = wide - _by_channel(mean, wide)
-    variance = _Sum.apply(centered.square().sum(axes)) / count
+    variance = _total(centered.square().sum(axes)) / count
     with torch.no_grad():
         layer.num_batches_tracked.add_(1)
         new = 1 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum
@@ -141,6 +140,11 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         return _Sum.forward(ctx, gradient)
+
+
+def _total(value: torch.Tensor) -> torch.Tensor:
+    total: torch.Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]  # in PyTorch
+    return total
 
 
 #: Seconds in which processes may end by themselves.

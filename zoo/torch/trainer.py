@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import distributed as dist
 from torch import nn
@@ -132,10 +133,15 @@ class TorchTrainer(Trainer):
         dist.all_reduce(loss)
         if self.plan.sync_batch_norm or not self._norms:
             return
-        own = [b for layer in self._norms for b in (layer.running_mean, layer.running_var)]
+        own = [
+            cast(torch.Tensor, buffer)
+            for layer in self._norms
+            for buffer in (layer.running_mean, layer.running_var)
+        ]
         whole = torch.cat([buffer * share for buffer in own])
         dist.all_reduce(whole)
-        for buffer, value in zip(own, whole.split([len(buffer) for buffer in own]), strict=True):
+        ends = np.cumsum([len(buffer) for buffer in own])[:-1]
+        for buffer, value in zip(own, whole.tensor_split(ends.tolist()), strict=True):
             buffer.copy_(value)
 
     def _compute(

@@ -107,8 +107,8 @@ def _reason(started: Processes, folder: Path) -> TrainingError | ZooError | None
     found = [_read(folder / _name(started, i, "error")) for i in range(len(started.processes))]
     for error in found:
         if error is not None and error["message"] != LOST:
-            kind = getattr(errors, error["type"], TrainingError)
-            return kind(error["message"])  # type: ignore[no-any-return]
+            kind: type[ZooError] = getattr(errors, error["type"], TrainingError)
+            return kind(error["message"])
     codes = [process.exitcode or 0 for process in started.processes]
     # The launcher ends the others by SIGTERM.
     killed = [i for i, code in enumerate(codes) if code < 0]
