@@ -14,7 +14,6 @@ import on_devices
 import pytest
 
 import zoo
-from zoo.backend import registry
 from zoo.backend.devices import Group
 from zoo.backend.training import Part, Plan
 from zoo.data.stream import Share
@@ -61,7 +60,7 @@ def two(place):
     @functools.cache
     def run(backend):
         more = ["uneven"] if backend in UNEVEN else []
-        more += ["interrupted"] if registry.load(backend).processes(2) > 1 else []
+        more += ["interrupted"] if load(backend).processes(2) > 1 else []
         more += on_devices.FAULTS if backend == "torch" else ()
         return on_two(backend, place, [*CASES, *more])
 
