@@ -64,8 +64,8 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
     "--devices",
     metavar="N",
     type=click.IntRange(1, 1024),
-    help="Number of devices that share each batch.  [default: those that the framework's launcher "
-    "has started, or 1]",
+    help="Number of devices that share each batch; by default, those that the framework's launcher "
+    "has started, or 1.",
 )
 @click.option("--tensorboard", is_flag=True, help="Write events for TensorBoard, too.")
 @recipe_options
