@@ -38,10 +38,16 @@ class PaddleTrainer(Trainer):
         self._dropouts = {name: layers[name] for name in self.dropouts}
         fixed = {layers[name] for name in (*self.dropouts, *self.frozen_norms)}
         self._modes = [(each, each not in fixed) for each in model.sublayers(include_self=True)]
-        self._norms = [
-            layers[node.name]
+        norms = [
+            node.name
             for node in backend.known_graph(model).nodes
             if node.op == "batch_norm" and node.name not in self.frozen_norms
+        ]
+        self._norms = [layers[name] for name in norms]
+        self._statistics = [
+            values[f"{name}.{kind}"].handle
+            for name in norms
+            for kind in ("running_mean", "running_var")
         ]
         self._network: nn.Layer = self._distributed() if group.size > 1 else model
         self._values = values if plan.ema is not None else {}
@@ -129,7 +135,7 @@ class PaddleTrainer(Trainer):
         dist.all_reduce(loss)
         if self.plan.sync_batch_norm or not self._norms:
             return
-        own = [b for layer in self._norms for b in (layer._mean, layer._variance)]
+        own = self._statistics
         whole = paddle.concat([buffer * share for buffer in own])
         dist.all_reduce(whole)
         for buffer, value in zip(own, whole.split([b.shape[0] for b in own]), strict=True):

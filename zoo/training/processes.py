@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -93,6 +95,7 @@ class _Forwarding(Interruption):
 def _work(folder: str, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
     """Call the function in one of the processes, and write what comes of it."""
     place = Path(folder) / str(os.getpid())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         result = function(**arguments)
     except ZooError as error:
@@ -100,6 +103,14 @@ def _work(folder: str, function: Callable[..., Any], arguments: dict[str, Any]) 
         write_text(f"{place}.error", json.dumps(content))
         raise SystemExit(2) from None
     write_text(f"{place}.result", json.dumps(result))
+
+
+def _end_with_parent() -> None:
+    """Let the run end as on a signal if the process that started it was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _reason(started: Processes, folder: Path) -> TrainingError | ZooError | None:
@@ -110,9 +121,10 @@ def _reason(started: Processes, folder: Path) -> TrainingError | ZooError | None
             kind: type[ZooError] = getattr(errors, error["type"], TrainingError)
             return kind(error["message"])
     codes = [process.exitcode or 0 for process in started.processes]
-    # The launcher ends the others by SIGTERM.
+    # The launcher ends the others by SIGTERM, and Paddle aborts what has lost its connection.
+    late = (-signal.SIGABRT, -signal.SIGTERM)
     killed = [i for i, code in enumerate(codes) if code < 0]
-    first = [i for i in killed if codes[i] != -signal.SIGTERM] or killed
+    first = sorted(killed, key=lambda i: codes[i] in late)
     if first and all(code <= 0 or error for code, error in zip(codes, found, strict=True)):
         name = signal.Signals(-codes[first[0]]).name
         return _KilledError(
