@@ -261,7 +261,10 @@ class KerasTrainer(Trainer):
 def _on_devices(group: KerasGroup, backend: Any, model: keras.Model, plan: Plan) -> keras.Model:
     """Build a copy of a model whose variables are on all devices of a group."""
     if plan.compile:
-        raise BackendError("Keras does not compile a step of several devices; train without that")
+        raise BackendError(
+            "zoo's keras backend does not compile a step of several devices by XLA; train without "
+            "compiling"
+        )
     weights = backend.get_weights(model)
     dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
     with group.strategy.scope():

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from zoo.backend.devices import ALONE, Group
 from zoo.backend.outputs import mapped
 from zoo.backend.training import LossScale, Part, Plan, Trainer
+from zoo.errors import BackendError
 from zoo.torch import devices, optimizers
 from zoo.torch.parameters import by_canonical_name, tensors
 from zoo.torch.train import training
@@ -108,6 +109,11 @@ class TorchTrainer(Trainer):
             yield
 
     def _distributed(self) -> nn.Module:
+        if self.plan.compile:
+            raise BackendError(
+                "zoo's torch backend does not compile a step of several devices; train without "
+                "compiling"
+            )
         with self._training():  # it exchanges the gradients of what is not frozen now
             return devices.parallel(self.model)
 
