@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from zoo.data.augmentation import AUGMENTATIONS, DRAWS
 from zoo.data.datasets import dataset
 from zoo.data.images import USUAL, Transform, default
 from zoo.data.labeled import Part
-from zoo.data.stream import Stream
+from zoo.data.stream import Share, Stream
 from zoo.errors import InputError
 
 TRANSFORM = Transform((12, 10), 3, USUAL, "HWC")
@@ -48,6 +49,37 @@ def test_an_epoch_has_every_image_once_and_another_order_each_time(part):
     assert sorted(first) == sorted(second) == list(range(count))
     assert first != second
     assert [int(Stream(part, TRANSFORM, 1, seed=1).indices(i)[0]) for i in range(9)] != first[:9]
+
+
+@pytest.mark.parametrize("batch_size", [12, 13])
+def test_processes_share_the_batches_that_one_has(batch_size, part):
+    whole = Stream(part, TRANSFORM, batch_size, augmentation=AUGMENTATIONS["flip"])
+    shares = [replace(whole, share=Share(rank, 5)) for rank in range(5)]
+    expected = whole.batch(9)
+    batches = [next(share.batches(9, 11, workers=rank % 2)) for rank, share in enumerate(shares)]
+    assert np.array_equal(np.concatenate([batch.x for batch in batches]), expected.x)
+    assert np.concatenate([b.labels for b in batches]).tolist() == expected.labels.tolist()
+    sizes = [len(batch.labels) for batch in batches]
+    assert max(sizes) - min(sizes) == 1
+
+
+def test_processes_evaluate_each_image_once(part):
+    """The last batch is smaller than the number of processes, so some have nothing of it."""
+    whole = Stream(part, TRANSFORM, 803, shuffle=False)
+    shares = [replace(whole, share=Share(rank, 4)) for rank in range(4)]
+    seen = [int(i) for share in shares for n in range(whole.steps) for i in share.indices(n)]
+    assert sorted(seen) == list(range(len(part)))
+    assert [share.shape(2)[0] for share in shares] == [1, 0, 0, 0]
+    assert [len(batch.labels) for batch in shares[3].epoch(0, workers=1)] == [200, 200, 0]
+
+
+def test_a_share_of_parts_is_a_part_of_each(part):
+    """As devices share the parts in which a step computes a batch."""
+    parts = [Share(rank, 2, 2).of_parts(10) for rank in (0, 1)]
+    assert [[p.tolist() for p in own] for own in parts] == [
+        [[0, 1, 2], [5, 6, 7]],
+        [[3, 4], [8, 9]],
+    ]
 
 
 def test_evaluation_has_every_image_in_order(part):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from zoo.backend.description import Description
+from zoo.backend.devices import ALONE, Group, Processes, Work
 from zoo.backend.operations import Operations
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
@@ -278,9 +280,41 @@ class Backend(ABC):
             outputs, lambda logits, weight: self.cross_entropy(logits, labels, weight, smoothing)
         )
 
-    def trainer(self, model: Any, plan: Plan) -> Trainer:
+    def trainer(self, model: Any, plan: Plan, group: Group = ALONE) -> Trainer:
         """Return what trains a model that zoo built; see :mod:`zoo.backend.training`."""
         self.lacks("trains no models")
+
+    def group(self, devices: int | None = None) -> Group:
+        """Return the devices that models are trained on; see :mod:`zoo.backend.devices`.
+
+        Args:
+            devices: Their number; by default, those that the framework's launcher has started, or
+                one.
+
+        Raises:
+            BackendError: There are not as many, or they need a process each.
+        """
+        if devices not in (None, 1):
+            self.lacks("trains on one device")
+        return ALONE
+
+    def processes(self, devices: int | None) -> int:
+        """Return how many processes must be started to train on a number of devices.
+
+        It is 1 where this process can drive them all, or is itself one of those.
+        """
+        return 1
+
+    def spawn(self, work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> Processes:
+        """Start processes by the framework's own launcher, connected with each other.
+
+        Args:
+            work: A function of a module, which is called in each.
+            arguments: Its arguments, which can be pickled.
+            count: How many processes.
+            folder: A folder for what they need to find each other.
+        """
+        self.lacks("starts no processes")
 
     def frozen(self, model: Any) -> frozenset[str]:
         """Return the names of parameters that are not trained, by the framework's own switch."""

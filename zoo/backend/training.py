@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.parameters import Tensor
 from zoo.graphs.nodes import Parameter
 
@@ -100,6 +101,9 @@ class Plan:
             by the framework's own means while weights stay as they are. In ``float16`` the loss is
             scaled; see :class:`LossScale`.
         compile: Whether the step is compiled, where the framework also works without.
+        sync_batch_norm: Whether batch norms normalize by the statistics of the whole batch on
+            several devices. Otherwise each device uses those of its own examples, and the running
+            statistics are the mean over all devices.
     """
 
     rule: Rule
@@ -109,10 +113,11 @@ class Plan:
     ema: float | None = None
     precision: str = "full"
     compile: bool = False
+    sync_batch_norm: bool = True
 
 
 class Part(NamedTuple):
-    """Some examples of a batch.
+    """Some examples of a batch: those of this process.
 
     Attributes:
         x: Images in the framework's own layout, float32 [N, C, H, W] or [N, H, W, C].
@@ -170,8 +175,10 @@ class Trainer(ABC):
 
     Attributes:
         backend: The backend.
-        model: The model, which is in training mode while it is trained.
+        model: The model, which is in training mode while it is trained. It may be a copy of the
+            one that was passed; see :meth:`close`.
         plan: How it is trained.
+        group: The devices that it is trained on.
         steps: How many updates have been made, on which the corrections of Adam depend. Those that
             ``loss_scale`` made it skip do not count.
         loss_scale: What the loss is scaled by in float16; None in other precisions.
@@ -184,9 +191,10 @@ class Trainer(ABC):
 
     averages: Mapping[str, Any]
 
-    def __init__(self, backend: Any, model: Any, plan: Plan) -> None:
+    def __init__(self, backend: Any, model: Any, plan: Plan, group: Group = ALONE) -> None:
         graph = backend.known_graph(model)
         self.backend, self.model, self.plan, self.steps = backend, model, plan, 0
+        self.group = group
         self.loss_scale = LossScale() if plan.precision == "float16" else None
         self.trained = {
             p.name: p for p in graph.parameters if p.trainable and p.name not in plan.frozen
@@ -200,18 +208,28 @@ class Trainer(ABC):
         self.dropouts = tuple(n.name for n in graph.nodes if n.attributes.get("rate"))
 
     @abstractmethod
-    def step(self, parts: Sequence[Part], lr: float) -> Any:
+    def step(self, parts: Sequence[Part], lr: float, examples: int | None = None) -> Any:
         """Update the weights of the model once; not if the loss is not finite.
+
+        Loss and gradients are the means over the examples of all processes.
 
         Args:
             parts: The batch, in parts whose gradients are added up, each weighted by its share of
                 the examples.
             lr: The learning rate of this step.
+            examples: How many there are in all processes; those of the parts, if not given.
 
         Returns:
             The loss before the update, not scaled: a scalar that ``float`` reads, while the
-            framework may still be computing it.
+            framework may still be computing it. It is the same in all processes.
         """
+
+    def predict(self, x: Array) -> Any:
+        """Run the model on this process's x, as the backend's ``predict``, on all its devices."""
+        return self.backend.predict(self.model, x)
+
+    def close(self) -> None:  # noqa: B027  (most train the model itself)
+        """Give the model that was passed what has been trained, if that is a copy of it."""
 
     @abstractmethod
     def slot(self, slot: str, name: str) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,13 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
     show_default=True,
     help="Processes that prepare images.",
 )
+@click.option(
+    "--devices",
+    metavar="N",
+    type=click.IntRange(1, 1024),
+    help="Number of devices that share each batch; by default, those that the framework's launcher "
+    "has started, or 1.",
+)
 @click.option("--tensorboard", is_flag=True, help="Write events for TensorBoard, too.")
 @recipe_options
 @format_option(Format.TABLE, Format.JSON)
@@ -72,6 +80,7 @@ def train(
     recipe_file: Path | None,
     resume: Path | None,
     workers: int,
+    devices: int | None,
     tensorboard: bool,
     output_format: Format,
     **settings: Any,
@@ -83,52 +92,86 @@ def train(
     metrics and the checkpoints. Options that take weights, such as --weights, take a checkpoint,
     too.
     """
-    from zoo.training import train as training
+    from zoo.training import processes
+    from zoo.training.train import backend_of
 
     given = {
         name: value_of(name, value) for name, value in settings.items() if value not in (None, ())
     }
-    with Display() as display, ExitStack() as stack:
-        callbacks: list[Any] = [display]
-        place = resume or output
-        if tensorboard and place is not None:
-            from zoo.training.tensorboard import TensorBoard
-
-            callbacks.append(stack.enter_context(TensorBoard(place / "tensorboard")))
-        if resume is not None:
-            _check_resuming(model, output, recipe_file, given)
-            epochs = given.get("epochs")
-            run = training.resume(
-                resume,
-                backend=backend,
-                data=given.get("data"),
-                epochs=epochs if epochs is None else _count(epochs),
-                workers=workers,
-                callbacks=callbacks,
-            )
-            folder = resume
-        else:
-            recipe = _recipe(model, recipe_file, given)
-            if backend is None:
-                raise InputError("name the framework to train in: --backend")
-            if output is None:
-                raise InputError("name the folder of the run: --output")
-            run = training.start(recipe, backend, output, workers=workers, callbacks=callbacks)
-            folder = output
+    job: dict[str, Any] = {"workers": workers, "devices": devices, "tensorboard": tensorboard}
+    if resume is not None:
+        _check_resuming(model, output, recipe_file, given)
+        epochs = given.get("epochs")
+        backend = backend_of(resume) if backend is None else backend
+        folder = resume
+        job |= {"data": given.get("data"), "epochs": None if epochs is None else _count(epochs)}
+    else:
+        recipe = _recipe(model, recipe_file, given)
+        if backend is None:
+            raise InputError("name the framework to train in: --backend")
+        if output is None:
+            raise InputError("name the folder of the run: --output")
+        folder = output
+        job |= {"recipe": recipe.to_dict()}
+    job |= {"backend": backend, "folder": str(folder)}
+    run = processes.run(backend, devices, _train, job)
+    if not run["reports"]:
+        return
     page = _page(folder)
     if output_format is Format.JSON:
         print_json(
             {
                 "folder": str(folder),
-                "step": run.step,
-                "stopped": run.stopped,
+                "step": run["step"],
+                "stopped": run["stopped"],
                 "page": None if page is None else str(page),
             }
         )
     else:
         out.print(_summary(run, folder), soft_wrap=True, markup=False)
-    if run.stopped in signal.Signals.__members__:
+    if run["stopped"] in signal.Signals.__members__:
         click.get_current_context().exit(INTERRUPTED)
+
+
+def _train(
+    backend: str,
+    folder: str,
+    workers: int,
+    devices: int | None,
+    tensorboard: bool,
+    recipe: dict[str, Any] | None = None,
+    **resuming: Any,
+) -> dict[str, Any]:
+    """Train in this process, which may be one of several.
+
+    Returns:
+        What there is to report of the run, and whether this process does so.
+    """
+    from zoo.backend import registry
+    from zoo.training import recipe as recipes
+    from zoo.training import train as training
+
+    # It stays connected until all is written.
+    with closing(registry.load(backend).group(devices)) as group, ExitStack() as stack:
+        callbacks: list[Any] = []
+        if not group.rank:
+            callbacks.append(stack.enter_context(Display()))
+            if tensorboard:
+                from zoo.training.tensorboard import TensorBoard
+
+                callbacks.append(stack.enter_context(TensorBoard(Path(folder) / "tensorboard")))
+        more: Any = {"devices": devices, "workers": workers, "callbacks": callbacks}
+        if recipe is None:
+            run = training.resume(folder, backend=backend, **resuming, **more)
+        else:
+            run = training.start(recipes.of(recipe), backend, folder, **more)
+        best = max(run.epochs, key=lambda epoch: epoch.validation.top1, default=None)
+        return {
+            "reports": not group.rank,
+            "step": run.step,
+            "stopped": run.stopped,
+            "best": None if best is None else [best.epoch, best.validation.top1],
+        }
 
 
 def _recipe(model: str | None, file: Path | None, given: dict[str, Any]) -> Recipe:
@@ -178,14 +221,14 @@ def _count(value: Any) -> int:
     return value
 
 
-def _summary(run: Any, folder: Path) -> str:
-    if run.stopped in signal.Signals.__members__:
-        return f"stopped after step {run.step:,}; resume with: zoo train --resume {folder}"
-    best = max(run.epochs, key=lambda epoch: epoch.validation.top1, default=None)
-    reason = {"patience": "no better top-1 for --patience epochs; "}.get(run.stopped, "")
-    if best is None:
-        return f"{reason}{run.step:,} steps; {folder}"
+def _summary(run: Mapping[str, Any], folder: Path) -> str:
+    if run["stopped"] in signal.Signals.__members__:
+        return f"stopped after step {run['step']:,}; resume with: zoo train --resume {folder}"
+    reason = {"patience": "no better top-1 for --patience epochs; "}.get(run["stopped"], "")
+    if run["best"] is None:
+        return f"{reason}{run['step']:,} steps; {folder}"
+    epoch, top1 = run["best"]
     return (
-        f"{reason}{run.step:,} steps; best top-1 {best.validation.top1:.2%} "
-        f"(epoch {best.epoch}): {folder}/best.safetensors"
+        f"{reason}{run['step']:,} steps; best top-1 {top1:.2%} (epoch {epoch}): "
+        f"{folder}/best.safetensors"
     )

@@ -49,6 +49,38 @@ class Batch(NamedTuple):
         return state.hexdigest()
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes takes of every batch.
+
+    The shares of a batch are parts of it in order, whose sizes differ by one at most. If a step
+    computes a batch in parts, that is how each part is divided.
+
+    Attributes:
+        rank: The number of the process, from 0.
+        size: The number of processes.
+        parts: In how many parts a batch is computed.
+
+    Example:
+        >>> [Share(rank, 2).places(5).tolist() for rank in (0, 1)]
+        [[0, 1, 2], [3, 4]]
+    """
+
+    rank: int = 0
+    size: int = 1
+    parts: int = 1
+
+    def of_parts(self, count: int) -> list[Array]:
+        """Return the process's places in each part of a batch of a number of examples."""
+        places = np.arange(count, dtype=np.int64)
+        parts = np.array_split(places, min(self.parts, count)) if count else [places]
+        return [np.array_split(part, self.size)[self.rank] for part in parts]
+
+    def places(self, count: int) -> Array:
+        """Return the process's places in a batch of a number of examples, int64."""
+        return np.concatenate(self.of_parts(count))
+
+
 @dataclass(frozen=True, eq=False)
 class Stream:
     """Batches of a part of a dataset, numbered from 0 and without end.
@@ -63,6 +95,7 @@ class Stream:
             left out of an epoch; else they are a last, smaller batch.
         skip_damaged: Whether an image that cannot be read is replaced by the next one that can;
             otherwise it is an error.
+        share: The share of each batch that is made. The whole batch does not depend on it.
 
     Example:
         >>> from zoo.data.datasets import dataset
@@ -79,6 +112,7 @@ class Stream:
     augmentation: Augmentation = AUGMENTATIONS["none"]
     shuffle: bool = True
     skip_damaged: bool = False
+    share: Share = Share()
     _order: dict[int, Array] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -108,7 +142,8 @@ class Stream:
         """Return the numbers of the images of a batch, int64 [N]."""
         epoch, step = self.place(number)
         start = step * self.batch_size
-        return self._permutation(epoch)[start : start + self.batch_size]
+        whole = self._permutation(epoch)[start : start + self.batch_size]
+        return whole if self.share.size == 1 else whole[self.share.places(len(whole))]
 
     def batch(self, number: int) -> Batch:
         """Make a batch.

@@ -9,10 +9,12 @@ import jax
 from flax import nnx
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
 from zoo.flax import DESCRIPTION, files, model, modules, observe, optimizers, parameters, run, train
+from zoo.flax import devices as flax_devices
 from zoo.flax.operations import OPERATIONS
 from zoo.flax.trainer import FlaxTrainer
 from zoo.graphs.graph import Graph
@@ -77,8 +79,11 @@ class FlaxBackend(Backend):
     ) -> jax.Array:
         return train.cross_entropy(logits, labels, weight, smoothing)
 
-    def trainer(self, model: nnx.Module, plan: Plan) -> FlaxTrainer:
-        return FlaxTrainer(self, model, plan)
+    def trainer(self, model: nnx.Module, plan: Plan, group: Group = ALONE) -> FlaxTrainer:
+        return FlaxTrainer(self, model, plan, group)
+
+    def group(self, devices: int | None = None) -> Group:
+        return flax_devices.group(devices)
 
     def optimizer(self, model: nnx.Module, rule: Rule) -> nnx.Optimizer[Any]:
         parameters.tensors(model)  # so that a layer that was replaced is reported

@@ -19,6 +19,7 @@ from flax import nnx
 
 from zoo.backend.base import Array, Outputs
 from zoo.flax import _private
+from zoo.flax.devices import FlaxGroup, predicting
 from zoo.flax.parameters import find
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
@@ -29,9 +30,15 @@ _predicting: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
 _observing: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
 
 
-def predict(model: nnx.Module, x: Array) -> Outputs:
-    """Run the model on x [N, C, H, W], and return its result as NumPy arrays."""
-    result, _ = _forward(_predicting, model, ())(model, x)
+def predict(model: nnx.Module, x: Array, group: FlaxGroup | None = None) -> Outputs:
+    """Run the model on x [N, C, H, W], and return its result as NumPy arrays.
+
+    Args:
+        model: The model.
+        x: The images.
+        group: Whose devices of this process share x; None for the model's own.
+    """
+    result, _ = _forward(_predicting, model, ())(model, x, group)
     return _to_outputs(model, result)
 
 
@@ -90,11 +97,14 @@ class Forward:
             for part, before in zip((model, *self._parts), self._contents, strict=True)
         )
 
-    def __call__(self, model: nnx.Module, x: Array) -> tuple[Any, dict[str, jax.Array]]:
+    def __call__(
+        self, model: nnx.Module, x: Array, group: FlaxGroup | None = None
+    ) -> tuple[Any, dict[str, jax.Array]]:
         weights = (v.dtype for v in self._variables if isinstance(v, nnx.Param))
         dtype = next(weights, getattr(model, "_dtype", None))  # kept by a network without weights
         values = [_private.raw(variable) for variable in self._variables]
-        return self._compiled(values, np.asarray(x, dtype))
+        compiled = self._compiled if group is None else predicting(group, self._compiled)
+        return compiled(values, np.asarray(x, dtype))
 
 
 def _forward(

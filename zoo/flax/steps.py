@@ -19,6 +19,7 @@ from jax import lax
 from zoo.backend.outputs import mapped
 from zoo.backend.training import Plan
 from zoo.flax import _private, grouped, parameters
+from zoo.flax.devices import AXIS, DIVIDED, WHOLE
 
 #: Layers that compute in a dtype that is a setting of theirs.
 _LAYERS = (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.LayerNorm)
@@ -62,6 +63,7 @@ def split(
     frozen_norms: Sequence[str],
     precision: str,
     platform: str,
+    axis: str | None = None,
 ) -> tuple[Any, Any]:
     """Split a model in training mode into its structure and the shapes of its Variables.
 
@@ -71,6 +73,7 @@ def split(
         frozen_norms: Names of batch norms that use their running statistics.
         precision: See :class:`zoo.backend.training.Plan`.
         platform: Where the step is computed, such as ``cpu``.
+        axis: The axis of devices over which batch norms take the statistics of a batch.
     """
     training = nnx.merge(*nnx.split(model))  # shares the values, but not the settings
     training.train()
@@ -79,6 +82,8 @@ def split(
     for name in frozen_norms:
         parameters.find(training, name).use_running_average = True
     for _, module in nnx.iter_modules(training):
+        if axis is not None and isinstance(module, nnx.BatchNorm):
+            module.axis_name = axis
         if precision != "full" and isinstance(module, _LAYERS):
             module.dtype = jnp.dtype(precision)
         native = getattr(module, "conv_general_dilated", None) is lax.conv_general_dilated
@@ -141,6 +146,7 @@ class Step:
         loss: Loss,
         plan: Plan,
         dtype: Any,
+        mesh: Any = None,
     ) -> None:
         """Define the functions; each is compiled when it is first called.
 
@@ -152,7 +158,9 @@ class Step:
             loss: A function of the network's result and class numbers.
             plan: How the network is trained.
             dtype: The dtype of its weights.
+            mesh: The devices that share a batch; None for one.
         """
+        self._mesh = mesh
         self._network, self._names, self._transform = network, names, transform
         self._trees, self._loss, self._plan, self._dtype = trees, loss, plan, dtype
         self.whole = jax.jit(self._whole)
@@ -197,6 +205,23 @@ class Step:
         scale: jax.Array,
         share: Any,
     ) -> Any:
+        """Return the loss, the new running statistics and the gradients of a batch."""
+        given = weights, frozen, statistics, batch, scale, share
+        if self._mesh is None:
+            return self._of_device(*given)
+        specs = WHOLE, WHOLE, WHOLE, DIVIDED, WHOLE, WHOLE
+        on_all = jax.shard_map(self._of_device, mesh=self._mesh, in_specs=specs, out_specs=WHOLE)
+        return on_all(*given)
+
+    def _of_device(
+        self,
+        weights: Arrays,
+        frozen: Arrays,
+        statistics: Arrays,
+        batch: tuple[Any, Any, Any],
+        scale: jax.Array,
+        share: Any,
+    ) -> Any:
         x, labels, masks = batch
 
         def compute(weights: Arrays) -> Any:
@@ -205,9 +230,13 @@ class Step:
             )
             outputs = mapped(outputs, lambda output: output.astype(self._dtype))
             loss = self._loss(outputs, labels) * share
+            if self._mesh is not None:
+                loss = lax.pmean(loss, AXIS)  # whose gradients are those of the whole batch
             return loss * scale, (loss, updated)
 
         gradients, (loss, updated) = jax.grad(compute, has_aux=True)(weights)
+        if self._mesh is not None and not self._plan.sync_batch_norm:
+            updated = [lax.pmean(value, AXIS) for value in updated]
         return loss, updated, gradients
 
     def _update(
@@ -263,6 +292,7 @@ def compiled(
     loss: Loss,
     plan: Plan,
     dtype: Any,
+    mesh: Any = None,
 ) -> Step:
     """Return a step, an earlier one if it is the same but for values and the learning rate.
 
@@ -274,11 +304,12 @@ def compiled(
         loss: It follows from the graph, which is in the structure, and from the plan.
         plan: As there.
         dtype: As there.
+        mesh: As there.
     """
-    key = parts[0], names, trees, replace(plan, rule=replace(plan.rule, lr=0)), dtype
+    key = parts[0], names, trees, replace(plan, rule=replace(plan.rule, lr=0)), dtype, mesh
     step = _steps.pop(key, None)
     if step is None:
-        step = Step(Network(*parts, names), names, transform, trees, loss, plan, dtype)
+        step = Step(Network(*parts, names), names, transform, trees, loss, plan, dtype, mesh)
     _steps[key] = step
     if len(_steps) > _KEPT:
         del _steps[next(iter(_steps))]

@@ -10,9 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from zoo.backend.base import Array, Outputs
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.training import Part, Plan, Trainer
 from zoo.errors import BackendError
-from zoo.flax import _private, optimizers, parameters, steps
+from zoo.flax import _private, optimizers, parameters, run, steps
+from zoo.flax.devices import AXIS, Copies, FlaxGroup
 from zoo.flax.steps import Names, Values
 
 
@@ -27,9 +30,11 @@ class FlaxTrainer(Trainer):
 
     model: nnx.Module
 
-    def __init__(self, backend: Any, model: nnx.Module, plan: Plan) -> None:
+    def __init__(self, backend: Any, model: nnx.Module, plan: Plan, group: Group = ALONE) -> None:
         self._counts: list[nnx.Variable[Any]] = []  # set before there is an optimizer
-        super().__init__(backend, model, plan)
+        super().__init__(backend, model, plan, group)
+        self._group = group if isinstance(group, FlaxGroup) else None
+        self._copies = None if self._group is None else Copies(self._group)
         graph = backend.known_graph(model)
         if not self.trained:
             raise BackendError(
@@ -79,13 +84,21 @@ class FlaxTrainer(Trainer):
             return value
 
         self._step = steps.compiled(
-            steps.split(model, self.dropouts, self.frozen_norms, plan.precision, self._platform),
+            steps.split(
+                model,
+                self.dropouts,
+                self.frozen_norms,
+                plan.precision,
+                self._platform,
+                AXIS if self._group is not None and plan.sync_batch_norm else None,
+            ),
             names,
             self.optimizer.tx,
             (weights_tree, slots_tree),
             loss,  # not of the model, which would live as long as the compiled step
             plan,
             self._dtype,
+            None if self._group is None else self._group.mesh,
         )
 
     @property
@@ -98,22 +111,36 @@ class FlaxTrainer(Trainer):
         for count in self._counts:
             count.set_value(jnp.asarray(number, count[...].dtype))
 
-    def step(self, parts: Sequence[Part], lr: float) -> jax.Array:
+    def step(self, parts: Sequence[Part], lr: float, examples: int | None = None) -> jax.Array:
         scaling = self.loss_scale
         scale = np.asarray(1 if scaling is None else scaling.value, self._dtype)
         _private.set_raw(self._rate, np.asarray(lr, _private.raw(self._rate).dtype))
-        values = Values(*([_private.raw(v) for v in group] for group in self._variables))
-        frozen = [_private.raw(variable) for variable in self._frozen]
+        values = Values(*([self._value(v) for v in group] for group in self._variables))
+        frozen = [self._value(variable) for variable in self._frozen]
         if len(parts) == 1:
-            new, loss, finite = self._step.whole(values, frozen, tuple(parts[0]), scale)
+            new, loss, finite = self._step.whole(values, frozen, self._batch(parts[0]), scale)
         else:
             new, loss, finite = self._in_parts(parts, values, frozen, scale)
         for variables, results in zip(self._variables, new, strict=True):
             for variable, value in zip(variables, results, strict=True):
-                _private.set_raw(variable, value)
+                if self._copies is None:
+                    _private.set_raw(variable, value)
+                else:
+                    self._copies.set(variable, value)
         if scaling is not None and finite[0]:
             scaling.update(bool(finite[1]))
         return loss
+
+    def predict(self, x: Array) -> Outputs:
+        return run.predict(self.model, x, self._group)
+
+    def _value(self, variable: nnx.Variable[Any]) -> Any:
+        return _private.raw(variable) if self._copies is None else self._copies.get(variable)
+
+    def _batch(self, part: Part) -> Any:
+        return (
+            tuple(part) if self._group is None else jax.tree.map(self._group.divided, tuple(part))
+        )
 
     def slot(self, slot: str, name: str) -> nnx.Variable[Any]:
         return optimizers.slot(self.optimizer, slot, self._paths[name])
@@ -126,8 +153,9 @@ class FlaxTrainer(Trainer):
         statistics = values.statistics
         for part in parts:
             share = np.asarray(len(part.labels) / examples, self._dtype)
+            batch = self._batch(part)
             sums, statistics = self._step.accumulate(
-                sums, values.weights, frozen, statistics, tuple(part), scale, share
+                sums, values.weights, frozen, statistics, batch, scale, share
             )
         return self._step.update(values, frozen, statistics, *sums, scale)
 

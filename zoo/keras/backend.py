@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule, Trainer
@@ -77,16 +78,25 @@ class KerasBackend(Backend):
     ) -> Any:
         return train.cross_entropy(logits, labels, weight, smoothing)
 
-    def trainer(self, model: keras.Model, plan: Plan) -> Trainer:
+    def trainer(self, model: keras.Model, plan: Plan, group: Group = ALONE) -> Trainer:
+        self._require_tensorflow()
+        from zoo.keras.trainer import KerasTrainer  # other engines need no TensorFlow
+
+        return KerasTrainer(self, model, plan, group)
+
+    def group(self, devices: int | None = None) -> Group:
+        self._require_tensorflow()
+        from zoo.keras import devices as keras_devices
+
+        return keras_devices.group(devices)
+
+    def _require_tensorflow(self) -> None:
         if self.engine() != "tensorflow":
             raise BackendError(
                 f"zoo trains in Keras on TensorFlow, and Keras runs on {self.engine()} here: set "
                 "the environment variable KERAS_BACKEND=tensorflow before the first import of "
                 "keras, or train with Keras' own fit and zoo.optimizer"
             )
-        from zoo.keras.trainer import KerasTrainer  # other engines need no TensorFlow
-
-        return KerasTrainer(self, model, plan)
 
     def frozen(self, model: keras.Model) -> frozenset[str]:
         trained = {id(variable) for variable in model.trainable_variables}

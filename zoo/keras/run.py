@@ -27,7 +27,7 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     if not hasattr(model, "inputs"):  # a user's own class, or a layer
         result = model(any_input(model, x), training=False)
         return mapped(result, lambda value: _to_numpy(keras.ops.convert_to_numpy(value)))
-    return _to_outputs(model, model.predict_on_batch(to_input(model, x)))
+    return to_outputs(model, model.predict_on_batch(to_input(model, x)))
 
 
 def held(model: keras.Layer) -> keras.Model | None:
@@ -42,7 +42,7 @@ def forms(model: keras.Model) -> dict[str, Callable[[Array], Array | dict[str, A
     """Return the ways to run a model, by name: functions of x like :func:`predict`."""
     compiled = {"tensorflow": "tf.function", "jax": "jax.jit"}.get(keras.backend.backend())
     forms: dict[str, Callable[[Array], Array | dict[str, Array]]] = {
-        "eager": lambda x: _to_outputs(model, model(to_input(model, x), training=False)),
+        "eager": lambda x: to_outputs(model, model(to_input(model, x), training=False)),
     }
     return {**forms, compiled: lambda x: predict(model, x)} if compiled else forms
 
@@ -122,7 +122,7 @@ def to_input(model: keras.Model, x: Array) -> Array:
     return x
 
 
-def _to_outputs(model: keras.Model, result: Any) -> Array | dict[str, Array]:
+def to_outputs(model: keras.Model, result: Any) -> Array | dict[str, Array]:
     """Return a model's result as NumPy arrays, its outputs in the order of the spec."""
     if not isinstance(result, dict):
         (layout,) = layouts(model, model.outputs)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any, cast
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.outputs import mapped
 from zoo.backend.training import Array, Part, Plan, Trainer
-from zoo.keras import _private, parameters
+from zoo.errors import BackendError
+from zoo.keras import _private, parameters, run
+from zoo.keras.devices import KerasGroup
 from zoo.keras.optimizers import Written
 from zoo.keras.parameters import layer_name
 
@@ -26,10 +31,30 @@ class KerasTrainer(Trainer):
 
     model: keras.Model
 
-    def __init__(self, backend: Any, model: keras.Model, plan: Plan) -> None:
-        super().__init__(backend, model, plan)
-        own = parameters.tensors(model)
+    def __init__(self, backend: Any, model: keras.Model, plan: Plan, group: Group = ALONE) -> None:
+        self._group = group if isinstance(group, KerasGroup) else None
+        self._original = model
+        if self._group is not None:
+            model = _on_devices(self._group, backend, model, plan)
+        super().__init__(backend, model, plan, group)
         self._dtype = model.inputs[0].dtype
+        self._mixed = () if plan.precision == "full" else _in_mixed_precision(model)
+        with nullcontext() if self._group is None else self._group.strategy.scope():
+            self._make_variables()
+        self._norms = [
+            model.get_layer(layer_name(node.name))
+            for node in backend.known_graph(model).nodes
+            if node.op == "batch_norm" and node.name not in self.frozen_norms
+        ]
+        self._here = threading.local()  # a strategy traces the devices in threads
+        self._whole = self._compiled(self._differentiate_and_update)
+        self._part = self._compiled(self._gradients)
+        self._rest = self._compiled(self._update)
+        self._predict = self._compiled(self._predict_on_all)
+
+    def _make_variables(self) -> None:
+        model, plan = self.model, self.plan
+        own = parameters.tensors(model)
         self._trained = {name: own[name] for name in self.trained}
         self._places = {name: place for place, name in enumerate(self._trained)}
         self.optimizer = Written(plan.rule, dtype=self._dtype)
@@ -41,20 +66,17 @@ class KerasTrainer(Trainer):
             )
             for name, t in self._values.items()
         }
-        self._mixed = () if plan.precision == "full" else _in_mixed_precision(model)
-        self._whole = self._compiled(self._differentiate_and_update)
-        self._part = self._compiled(self._differentiate)
-        self._rest = self._compiled(self._update)
 
-    def step(self, parts: Sequence[Part], lr: float) -> tf.Tensor:
+    def step(self, parts: Sequence[Part], lr: float, examples: int | None = None) -> tf.Tensor:
         scale = None if self.loss_scale is None else self._number(self.loss_scale.value)
+        whole = examples or sum(len(part.labels) for part in parts)
         if len(parts) == 1:
-            loss, updated = self._whole(*self._given(parts[0]), scale, self._number(lr))
+            share = None if self._group is None else self._shares(parts[0], whole)
+            loss, updated = self._whole(*self._given(parts[0]), scale, self._number(lr), share)
         else:
-            examples = sum(len(part.labels) for part in parts)
             loss, gradients = self._number(0.0), None
             for part in parts:
-                share = self._number(len(part.labels) / examples)
+                share = self._shares(part, whole)
                 more, found = self._part(*self._given(part), scale, share)
                 loss += more
                 gradients = list(map(tf.add, gradients, found)) if gradients else found
@@ -63,6 +85,20 @@ class KerasTrainer(Trainer):
         if self.loss_scale is not None and tf.math.is_finite(loss):
             self.loss_scale.update(bool(updated))
         return loss
+
+    def predict(self, x: Array) -> Any:
+        if self._group is None:
+            return super().predict(x)
+        group, inputs = self._group, run.to_input(self.model, x)
+        # A device without images would compute with none.
+        full = np.concatenate([inputs, inputs[:1].repeat(max(0, group.local - len(x)), 0)])
+        results = self._predict(group.divided(self._tensor, full))
+        results = mapped(group.joined(results), lambda value: value[: len(x)])
+        return run.to_outputs(self.model, results)
+
+    def close(self) -> None:
+        if self._group is not None:
+            self.backend.set_weights(self._original, self.backend.get_weights(self.model))
 
     def slot(self, slot: str, name: str) -> keras.Variable:
         return self.optimizer.slots[slot][self._places[name]]
@@ -82,7 +118,16 @@ class KerasTrainer(Trainer):
     def _number(self, value: float) -> tf.Tensor:
         return tf.constant(value, self._dtype)
 
-    def _given(self, part: Part) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+    def _shares(self, part: Part, examples: int) -> Any:
+        """Return the share of a batch that a part is, or that each device has of it."""
+        if self._group is None:
+            return self._number(len(part.labels) / examples)
+        return self._group.divided(lambda labels: self._number(len(labels) / examples), part.labels)
+
+    def _given(self, part: Part) -> Any:
+        if self._group is not None:
+            x, masks = self._group.divided(self._tensor, (part.x, dict(part.masks)))
+            return x, self._group.divided(tf.convert_to_tensor, part.labels), masks
         masks = {name: self._tensor(mask) for name, mask in part.masks.items()}
         return self._tensor(part.x), tf.convert_to_tensor(part.labels), masks
 
@@ -96,8 +141,9 @@ class KerasTrainer(Trainer):
         masks: Mapping[str, tf.Tensor],
         scale: tf.Tensor | None,
         lr: tf.Tensor,
+        share: tf.Tensor | None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        loss, gradients = self._differentiate(x, labels, masks, scale)
+        loss, gradients = self._gradients(x, labels, masks, scale, share)
         return loss, self._update(loss, gradients, scale, lr)
 
     def _differentiate(
@@ -106,15 +152,15 @@ class KerasTrainer(Trainer):
         labels: tf.Tensor,
         masks: Mapping[str, tf.Tensor],
         scale: tf.Tensor | None,
-        share: tf.Tensor | None = None,
+        share: tf.Tensor | None,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Return the loss of a part of a batch, and its gradients times the scale."""
+        """Return the loss of a device's part of a batch, and its gradients times the scale."""
         variables = [tensor.handle.value for tensor in self._trained.values()]
         # Nothing is computed for layers before the first that is trained.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            with self._in_training(masks):
-                outputs = self.model(x, training=True)
+            self._here.masks = masks
+            outputs = self.model(x, training=True)
             outputs = mapped(outputs, lambda output: tf.cast(output, self._dtype))
             smoothing = self.plan.label_smoothing
             loss = self.backend.total_loss(self.model, outputs, labels, smoothing)
@@ -123,6 +169,29 @@ class KerasTrainer(Trainer):
         return loss, tape.gradient(
             scaled, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
+
+    def _gradients(
+        self, x: Any, labels: Any, masks: Any, scale: tf.Tensor | None, share: Any = None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Return the loss of a part of a batch, on all devices, and its gradients."""
+        given = x, labels, masks, scale, share
+        with self._in_training():
+            if self._group is None:
+                return self._differentiate(*given)
+            strategy = self._group.strategy
+            found = strategy.run(self._differentiate, given)
+        if not self.plan.sync_batch_norm:
+            own = [v for layer in self._norms for v in layer.non_trainable_variables]
+            weighted = strategy.run(lambda share: [v.value * share for v in own], (share,))
+            whole = self._group.total(share)
+            for variable, value in zip(own, self._group.total(weighted), strict=True):
+                variable.assign(value / whole)
+        total: tuple[tf.Tensor, list[tf.Tensor]] = self._group.total(found)
+        return total
+
+    def _predict_on_all(self, x: Any) -> Any:
+        assert self._group is not None
+        return self._group.strategy.run(lambda x: self.model(x, training=False), (x,))
 
     def _update(
         self,
@@ -157,13 +226,22 @@ class KerasTrainer(Trainer):
             value = self._values[name].handle.value
             average.assign(average.value * kept + value * (1 - kept))
 
+    def _dropping(self, name: str) -> Callable[..., tf.Tensor]:
+        """Return what a dropout does instead: it multiplies by a mask that is given."""
+
+        def call(inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
+            mask = self._here.masks.get(name)
+            return inputs if mask is None else inputs * tf.cast(mask, inputs.dtype)
+
+        return call
+
     @contextmanager
-    def _in_training(self, masks: Mapping[str, tf.Tensor]) -> Iterator[None]:
+    def _in_training(self) -> Iterator[None]:
         """Change the layers for a call, and change them back."""
         with ExitStack() as stack:
             for name in self.dropouts:
                 layer = self.model.get_layer(layer_name(name))
-                object.__setattr__(layer, "call", _dropping(masks.get(name)))
+                object.__setattr__(layer, "call", self._dropping(name))
                 stack.callback(object.__delattr__, layer, "call")
             for name in self.frozen_norms:
                 layer = self.model.get_layer(layer_name(name))
@@ -171,10 +249,28 @@ class KerasTrainer(Trainer):
                 for each in (*layer.variables, layer):
                     stack.callback(setattr, each, "trainable", each.trainable)
                 layer.trainable = False
+            for layer in self._norms if self._group and self.plan.sync_batch_norm else ():
+                stack.callback(setattr, layer, "synchronized", layer.synchronized)
+                layer.synchronized = True
             for layer in self._mixed:
                 stack.callback(setattr, layer, "dtype_policy", layer.dtype_policy)
                 layer.dtype_policy = keras.DTypePolicy(f"mixed_{self.plan.precision}")
             yield
+
+
+def _on_devices(group: KerasGroup, backend: Any, model: keras.Model, plan: Plan) -> keras.Model:
+    """Build a copy of a model whose variables are on all devices of a group."""
+    if plan.compile:
+        raise BackendError(
+            "zoo's keras backend does not compile a step of several devices by XLA; train without "
+            "compiling"
+        )
+    weights = backend.get_weights(model)
+    dtype = keras.backend.standardize_dtype(model.inputs[0].dtype)
+    with group.strategy.scope():
+        return backend.construct(
+            backend.known_graph(model), lambda parameter: weights[parameter.name], dtype, 0
+        )
 
 
 def _if(condition: tf.Tensor, act: Callable[[], None]) -> None:
@@ -185,15 +281,6 @@ def _if(condition: tf.Tensor, act: Callable[[], None]) -> None:
         return condition
 
     tf.cond(condition, then, lambda: condition)
-
-
-def _dropping(mask: tf.Tensor | None) -> Callable[..., tf.Tensor]:
-    """Return what a dropout does instead: it multiplies by a mask that is given."""
-
-    def call(inputs: tf.Tensor, training: Any = None) -> tf.Tensor:
-        return inputs if mask is None else inputs * tf.cast(mask, inputs.dtype)
-
-    return call
 
 
 def _in_mixed_precision(model: keras.Model) -> tuple[keras.Layer, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import zoo.paddle._loading  # isort: skip  # noqa: F401  before anything else imports paddle
@@ -10,11 +11,13 @@ import paddle
 from paddle import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.devices import ALONE, Group, Processes, Work
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
 from zoo.graphs.graph import Graph
 from zoo.paddle import DESCRIPTION, _private, files, model, optimizers, parameters, run, train
+from zoo.paddle import devices as paddle_devices
 from zoo.paddle.operations import OPERATIONS
 from zoo.paddle.trainer import PaddleTrainer
 
@@ -71,8 +74,17 @@ class PaddleBackend(Backend):
     ) -> paddle.Tensor:
         return train.cross_entropy(logits, labels, weight, smoothing)
 
-    def trainer(self, model: nn.Layer, plan: Plan) -> PaddleTrainer:
-        return PaddleTrainer(self, model, plan)
+    def trainer(self, model: nn.Layer, plan: Plan, group: Group = ALONE) -> PaddleTrainer:
+        return PaddleTrainer(self, model, plan, group)
+
+    def group(self, devices: int | None = None) -> Group:
+        return paddle_devices.group(devices)
+
+    def processes(self, devices: int | None) -> int:
+        return paddle_devices.processes(devices)
+
+    def spawn(self, work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> Processes:
+        return paddle_devices.spawn(work, arguments, count, folder)
 
     def frozen(self, model: nn.Layer) -> frozenset[str]:
         own = parameters.tensors(model)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import paddle
+from paddle import distributed as dist
 from paddle import nn
 
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.outputs import mapped
 from zoo.backend.training import LossScale, Part, Plan, Trainer
 from zoo.errors import BackendError
-from zoo.paddle import _private, optimizers
+from zoo.paddle import _private, devices, optimizers
 from zoo.paddle.run import named_modules
 
 
@@ -21,8 +24,8 @@ class PaddleTrainer(Trainer):
 
     model: nn.Layer
 
-    def __init__(self, backend: Any, model: nn.Layer, plan: Plan) -> None:
-        super().__init__(backend, model, plan)
+    def __init__(self, backend: Any, model: nn.Layer, plan: Plan, group: Group = ALONE) -> None:
+        super().__init__(backend, model, plan, group)
         values = backend.filled_tensors(model)
         self._trained = {name: values[name].handle for name in self.trained}
         example = _check(list(self._trained.values()), plan)
@@ -35,20 +38,40 @@ class PaddleTrainer(Trainer):
         self._dropouts = {name: layers[name] for name in self.dropouts}
         fixed = {layers[name] for name in (*self.dropouts, *self.frozen_norms)}
         self._modes = [(each, each not in fixed) for each in model.sublayers(include_self=True)]
+        norms = [
+            node.name
+            for node in backend.known_graph(model).nodes
+            if node.op == "batch_norm" and node.name not in self.frozen_norms
+        ]
+        self._norms = [layers[name] for name in norms]
+        self._statistics = [
+            values[f"{name}.{kind}"].handle
+            for name in norms
+            for kind in ("running_mean", "running_var")
+        ]
+        self._network: nn.Layer = self._distributed() if group.size > 1 else model
         self._values = values if plan.ema is not None else {}
         self.averages = {n: t.handle.detach().clone() for n, t in self._values.items()}
 
-    def step(self, parts: Sequence[Part], lr: float) -> paddle.Tensor:
+    def step(self, parts: Sequence[Part], lr: float, examples: int | None = None) -> paddle.Tensor:
+        if self.group.size == 1:
+            return self._step(parts, lr, sum(len(part.labels) for part in parts))
+        assert examples is not None
+        with devices.connected():
+            return self._step(parts, lr, examples)
+
+    def _step(self, parts: Sequence[Part], lr: float, examples: int) -> paddle.Tensor:
         self.optimizer.set_lr(float(lr))
         self._clear()
-        examples = sum(len(part.labels) for part in parts)
         total = paddle.zeros([], self._dtype)
         with self._training():
-            for part in parts:
-                loss = self._loss(part) * (len(part.labels) / examples)
-                scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
-                scaled.backward()
+            for number, part in enumerate(parts):
+                with self._exchanging(last=number == len(parts) - 1):
+                    loss = self._loss(part) * (len(part.labels) / examples)
+                    self._differentiate(loss)
                 total = total + loss.detach()
+        if self.group.size > 1:
+            self._join(total, sum(len(part.labels) for part in parts) / examples)
         if bool(total.isfinite()):
             self._update([p.grad for p in self._trained.values() if p.grad is not None])
         self._clear()  # what somebody else's backward pass would be added to
@@ -73,13 +96,50 @@ class PaddleTrainer(Trainer):
             layer.training = mode
         for parameter in self._frozen:
             parameter.stop_gradient = True
+        synchronized = self._norms if self.group.size > 1 and self.plan.sync_batch_norm else []
+        for layer in synchronized:
+            object.__setattr__(layer, "forward", partial(devices.synchronized, layer))
         try:
             yield
         finally:
+            for layer in synchronized:
+                object.__delattr__(layer, "forward")
             for parameter in self._frozen:
                 parameter.stop_gradient = False
             for layer, mode in changed:
                 layer.training = not mode
+
+    def _distributed(self) -> paddle.DataParallel:
+        with self._training():  # it exchanges the gradients of what is not frozen now
+            return paddle.DataParallel(self.model)
+
+    @contextmanager
+    def _exchanging(self, last: bool) -> Iterator[None]:
+        """Exchange gradients between processes, after the last part of a batch."""
+        if last or not isinstance(self._network, paddle.DataParallel):
+            yield
+            return
+        with self._network.no_sync():
+            yield
+
+    def _differentiate(self, loss: paddle.Tensor) -> None:
+        if self.loss_scale is not None:
+            loss = loss * self.loss_scale.value
+        if self.group.size > 1:
+            loss = loss * self.group.size  # gradients are averaged over the processes, not added
+        loss.backward()
+
+    @paddle.no_grad()
+    def _join(self, loss: paddle.Tensor, share: float) -> None:
+        """Add the loss over the processes, and average running statistics that are their own."""
+        dist.all_reduce(loss)
+        if self.plan.sync_batch_norm or not self._norms:
+            return
+        own = self._statistics
+        whole = paddle.concat([buffer * share for buffer in own])
+        dist.all_reduce(whole)
+        for buffer, value in zip(own, whole.split([b.shape[0] for b in own]), strict=True):
+            paddle.assign(value, buffer)
 
     def _loss(self, part: Part) -> paddle.Tensor:
         x, labels = self._to_tensor(part.x), paddle.to_tensor(part.labels, place=self._place)
@@ -97,9 +157,9 @@ class PaddleTrainer(Trainer):
 
     def _outputs(self, x: paddle.Tensor) -> Any:
         if self.plan.precision == "full":
-            return self.model(x)
+            return self._network(x)
         with paddle.amp.auto_cast(dtype=self.plan.precision):
-            outputs = self.model(x)
+            outputs = self._network(x)
         return mapped(outputs, lambda output: output.astype(self._dtype))
 
     def _to_tensor(self, array: Any) -> paddle.Tensor:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.backend.devices import ALONE, Group, Processes, Work
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
 from zoo.graphs.graph import Graph
 from zoo.torch import DESCRIPTION, files, model, optimizers, parameters, run, train
+from zoo.torch import devices as torch_devices
 from zoo.torch.operations import OPERATIONS
 from zoo.torch.trainer import TorchTrainer
 
@@ -76,8 +79,17 @@ class TorchBackend(Backend):
     ) -> torch.Tensor:
         return train.cross_entropy(logits, labels, weight, smoothing)
 
-    def trainer(self, model: nn.Module, plan: Plan) -> TorchTrainer:
-        return TorchTrainer(self, model, plan)
+    def trainer(self, model: nn.Module, plan: Plan, group: Group = ALONE) -> TorchTrainer:
+        return TorchTrainer(self, model, plan, group)
+
+    def group(self, devices: int | None = None) -> Group:
+        return torch_devices.group(devices)
+
+    def processes(self, devices: int | None) -> int:
+        return torch_devices.processes(devices)
+
+    def spawn(self, work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> Processes:
+        return torch_devices.spawn(work, arguments, count, folder)
 
     def frozen(self, model: nn.Module) -> frozenset[str]:
         own = parameters.by_canonical_name(model, dict(model.named_parameters()))

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
+import numpy as np
 import torch
+from torch import distributed as dist
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.outputs import mapped
 from zoo.backend.training import LossScale, Part, Plan, Trainer
-from zoo.torch import optimizers
+from zoo.errors import BackendError
+from zoo.torch import devices, optimizers
 from zoo.torch.parameters import by_canonical_name, tensors
 from zoo.torch.train import training
 
@@ -21,8 +27,8 @@ class TorchTrainer(Trainer):
 
     model: nn.Module
 
-    def __init__(self, backend: Any, model: nn.Module, plan: Plan) -> None:
-        super().__init__(backend, model, plan)
+    def __init__(self, backend: Any, model: nn.Module, plan: Plan, group: Group = ALONE) -> None:
+        super().__init__(backend, model, plan, group)
         own = by_canonical_name(model, dict(model.named_parameters()))
         self._trained = {name: own[name].handle for name in self.trained}
         self._frozen = [own[name].handle for name in own.keys() & plan.frozen]
@@ -33,26 +39,40 @@ class TorchTrainer(Trainer):
         self._device, self._dtype = example.device, example.dtype
         self._values = tensors(model) if plan.ema is not None else {}
         self.averages = {name: t.handle.clone() for name, t in self._values.items()}
+        self._norms = [
+            cast(nn.BatchNorm2d, model.get_submodule(node.name))
+            for node in backend.known_graph(model).nodes
+            if node.op == "batch_norm" and node.name not in self.frozen_norms
+        ]
+        self._network: nn.Module = self._distributed() if group.size > 1 else model
         self._loss = torch.compile(self._compute) if plan.compile else self._compute
 
-    def step(self, parts: Sequence[Part], lr: float) -> torch.Tensor:
+    def step(self, parts: Sequence[Part], lr: float, examples: int | None = None) -> torch.Tensor:
+        if self.group.size == 1:
+            return self._step(parts, lr, sum(len(part.labels) for part in parts))
+        assert examples is not None
+        with devices.connected():
+            return self._step(parts, lr, examples)
+
+    def _step(self, parts: Sequence[Part], lr: float, examples: int) -> torch.Tensor:
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad()
-        examples = sum(len(part.labels) for part in parts)
         total = torch.zeros((), dtype=self._dtype, device=self._device)
         with self._training():
-            for part in parts:
+            for number, part in enumerate(parts):
                 x = torch.from_numpy(part.x).to(self._device, self._dtype)
                 labels = torch.from_numpy(part.labels).to(self._device)
                 masks = {
                     name: torch.from_numpy(mask).to(self._device, self._dtype)
                     for name, mask in part.masks.items()
                 }
-                loss = self._loss(x, labels, masks) * (len(part.labels) / examples)
-                scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
-                torch.autograd.backward(scaled)
+                with self._exchanging(last=number == len(parts) - 1):
+                    loss = self._loss(x, labels, masks) * (len(part.labels) / examples)
+                    self._differentiate(loss)
                 total += loss.detach()
+        if self.group.size > 1:
+            self._join(total, sum(len(part.labels) for part in parts) / examples)
         if not total.isfinite():
             return total
         gradients = [p.grad for p in self._trained.values() if p.grad is not None]
@@ -79,10 +99,56 @@ class TorchTrainer(Trainer):
         with training(self.model), ExitStack() as stack:
             for name in (*self.frozen_norms, *self.dropouts):
                 self.model.get_submodule(name).eval()
+            for layer in self._norms if self.group.size > 1 else ():
+                if self.plan.sync_batch_norm:
+                    layer.forward = partial(devices.synchronized, layer)  # type: ignore[method-assign]
+                    stack.callback(delattr, layer, "forward")
             for parameter in self._frozen:
                 stack.callback(parameter.requires_grad_, parameter.requires_grad)
                 parameter.requires_grad_(False)
             yield
+
+    def _distributed(self) -> nn.Module:
+        if self.plan.compile:
+            raise BackendError(
+                "zoo's torch backend does not compile a step of several devices; train without "
+                "compiling"
+            )
+        with self._training():  # it exchanges the gradients of what is not frozen now
+            return devices.parallel(self.model)
+
+    @contextmanager
+    def _exchanging(self, last: bool) -> Iterator[None]:
+        """Exchange gradients between processes, after the last part of a batch."""
+        if last or not isinstance(self._network, DistributedDataParallel):
+            yield
+            return
+        with self._network.no_sync():
+            yield
+
+    def _differentiate(self, loss: torch.Tensor) -> None:
+        if self.loss_scale is not None:
+            loss = loss * self.loss_scale.value
+        if self.group.size > 1:
+            loss = loss * self.group.size  # gradients are averaged over the processes, not added
+        torch.autograd.backward(loss)
+
+    @torch.no_grad()
+    def _join(self, loss: torch.Tensor, share: float) -> None:
+        """Add the loss over the processes, and average running statistics that are their own."""
+        dist.all_reduce(loss)
+        if self.plan.sync_batch_norm or not self._norms:
+            return
+        own = [
+            cast(torch.Tensor, buffer)
+            for layer in self._norms
+            for buffer in (layer.running_mean, layer.running_var)
+        ]
+        whole = torch.cat([buffer * share for buffer in own])
+        dist.all_reduce(whole)
+        ends = np.cumsum([len(buffer) for buffer in own])[:-1]
+        for buffer, value in zip(own, whole.tensor_split(ends.tolist()), strict=True):
+            buffer.copy_(value)
 
     def _compute(
         self, x: torch.Tensor, labels: torch.Tensor, masks: Mapping[str, torch.Tensor]
@@ -94,7 +160,7 @@ class TorchTrainer(Trainer):
             if self.plan.precision != "full":
                 dtype = getattr(torch, self.plan.precision)
                 stack.enter_context(torch.autocast(self._device.type, dtype))
-            outputs = mapped(self.model(x), lambda output: output.to(self._dtype))
+            outputs = mapped(self._network(x), lambda output: output.to(self._dtype))
         loss: torch.Tensor = self.backend.total_loss(
             self.model, outputs, labels, self.plan.label_smoothing
         )

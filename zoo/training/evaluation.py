@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.backend.base import Backend
+from zoo.backend.devices import ALONE, Group
 from zoo.data.stream import Stream
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
@@ -35,40 +35,45 @@ class Evaluation:
 
 
 def evaluate(
-    backend: Backend,
-    model: Any,
+    predict: Callable[[Array], Any],
+    output: str,
     stream: Stream,
     num_classes: int,
     *,
+    group: Group = ALONE,
     workers: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Run a model on a stream once, in evaluation mode.
 
     Args:
-        backend: The model's backend.
-        model: The model.
-        stream: Images as [N, C, H, W], each once.
+        predict: Runs the model on images.
+        output: The name of the logits among its outputs, if there are several.
+        stream: Images as [N, C, H, W], each once: this process's share of them.
         num_classes: The number of classes.
+        group: The processes whose shares are all images.
         workers: Processes that prepare images.
         progress: Called with the number of batches that are done, and of all.
 
     Returns:
         The evaluation. Its numbers are computed in float64.
     """
-    name = backend.known_graph(model).outputs[0].name
     total, top5 = 0.0, 0
     right, count = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
     for done, batch in enumerate(stream.epoch(0, workers), 1):
-        outputs = backend.predict(model, batch.x)
-        logits = outputs[name] if isinstance(outputs, dict) else outputs
-        logits = np.asarray(logits, np.float64)
-        total += float(cross_entropy(logits, batch.labels).sum())
-        ranks = rank(logits, batch.labels)
-        top5 += int((ranks < 5).sum())
-        right += np.bincount(batch.labels[ranks == 0], minlength=num_classes)
-        count += np.bincount(batch.labels, minlength=num_classes)
+        if len(batch.labels):
+            outputs = predict(batch.x)
+            logits = outputs[output] if isinstance(outputs, dict) else outputs
+            logits = np.asarray(logits, np.float64)
+            total += float(cross_entropy(logits, batch.labels).sum())
+            ranks = rank(logits, batch.labels)
+            top5 += int((ranks < 5).sum())
+            right += np.bincount(batch.labels[ranks == 0], minlength=num_classes)
+            count += np.bincount(batch.labels, minlength=num_classes)
         progress(done, stream.steps)
+    sums = group.sum(np.array([total, top5, *right, *count], np.float64))
+    total, top5 = float(sums[0]), int(sums[1])
+    right, count = np.split(sums[2:].astype(np.int64), 2)
     images = int(count.sum())
     return Evaluation(
         images,

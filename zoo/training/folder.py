@@ -60,14 +60,17 @@ class Folder:
 
     @classmethod
     @contextmanager
-    def existing(cls, path: Path) -> Iterator[Folder]:
-        """Hold the folder of a run.
+    def existing(cls, path: Path, *, reading: bool = False) -> Iterator[Folder]:
+        """Hold the folder of a run, or only read what another process holds.
 
         Raises:
             InputError: There is no run.
         """
         if not os.path.isdir(path / CHECKPOINTS):
             raise InputError(f"{path}: not the folder of a training run: it has no {CHECKPOINTS}")
+        if reading:
+            yield cls(path)
+            return
         with cls(path)._held() as folder:
             yield folder
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,9 +14,10 @@ import numpy as np
 from zoo import arguments
 from zoo.api.streams import stream
 from zoo.backend.base import Backend
+from zoo.backend.devices import ALONE, Group
 from zoo.backend.training import EMA, LossScale, Part, Plan
 from zoo.data.labeled import Dataset
-from zoo.data.stream import Batch
+from zoo.data.stream import Batch, Share
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import channels_first
@@ -25,7 +26,7 @@ from zoo.training.evaluation import Evaluation, evaluate
 from zoo.training.events import Callback, Epoch, Evaluating, Event, Step
 from zoo.training.folder import Folder
 from zoo.training.freezing import frozen
-from zoo.training.interruption import Interruption
+from zoo.training.interruption import SIGNALS, Interruption
 from zoo.training.masks import Masks
 from zoo.training.recipe import Recipe
 from zoo.training.state import State
@@ -67,6 +68,7 @@ class Loop:
         data: Dataset,
         recipe: Recipe,
         *,
+        group: Group = ALONE,
         folder: Folder | None = None,
         workers: int = 0,
         callbacks: Iterable[Callback] = (),
@@ -78,6 +80,7 @@ class Loop:
             model: The model.
             data: The images.
             recipe: How to train.
+            group: The devices to train on.
             folder: Where to write metrics and checkpoints; None to write nothing.
             workers: Processes that prepare images.
             callbacks: Called with each event.
@@ -85,13 +88,14 @@ class Loop:
         Raises:
             InputError, UnknownNameError, BackendError: The parts do not fit together.
         """
-        self.backend, self.model, self.recipe = backend, model, recipe
+        self.backend, self.recipe, self.group = backend, recipe, group
         self.folder, self.workers, self.callbacks = folder, workers, _functions(callbacks)
         self.graph = backend.known_graph(model)
         _check_classes(self.graph, data)
+        _check_devices(backend, recipe, group)
         size = recipe.batch_size
         skip = recipe.skip_damaged
-        self.train = stream(
+        train = stream(
             model,
             data.train,
             size,
@@ -100,9 +104,16 @@ class Loop:
             skip_damaged=skip,
         )
         held_out = min(len(data.validation), max(size, _EVALUATED))
-        self.validation = stream(
+        validation = stream(
             model, data.validation, held_out, shuffle=False, layout="CHW", skip_damaged=skip
         )
+        share = Share(group.rank, group.size, recipe.accumulate)
+        self.train = replace(train, share=share)
+        self.validation = replace(validation, share=replace(share, parts=1))
+        places = share.of_parts(size)
+        ends = np.cumsum([len(part) for part in places]).tolist()
+        self._places = np.concatenate(places)  # of this process's examples in a batch
+        self._parts = [slice(end - len(part), end) for end, part in zip(ends, places, strict=True)]
         self.steps = recipe.epochs * self.train.steps
         self.rate = recipe.learning_rate(self.train.steps)
         self.masks = Masks(
@@ -124,9 +135,12 @@ class Loop:
                 ema=recipe.ema,
                 precision=recipe.precision,
                 compile=recipe.compile,
+                sync_batch_norm=recipe.sync_batch_norm,
             ),
+            *(() if group is ALONE else (group,)),  # which older packages do not know
         )
         digests = data.train.digest, data.validation.digest
+        self._given, self.model = model, self.trainer.model
         self.state = State(recipe.to_dict(), backend.description.name, digests)
         self.completed: list[Epoch] = []
         self._saved = -1  # the step of the last checkpoint
@@ -159,7 +173,7 @@ class Loop:
             TrainingError: The loss is not finite.
             InputError: An image or a file cannot be read or written.
         """
-        with Interruption() as interruption:
+        with Interruption() as interruption, closing(self.trainer):
             if self.folder is not None:
                 start = {"step": self.state.step, "backend": self.state.backend}
                 self.folder.write(start)
@@ -173,7 +187,7 @@ class Loop:
             for name, value in self.trainer.get_state().items()
             if name.startswith(f"{EMA}/")
         }
-        return Run(self.model, tuple(self.completed), stopped, self.state.step, averages)
+        return Run(self._given, tuple(self.completed), stopped, self.state.step, averages)
 
     def _steps(self, interruption: Interruption) -> str | None:
         """Make the steps that are left, and return why it ended before the last."""
@@ -190,10 +204,17 @@ class Loop:
                 self._clock = _Clock()
             elif self._is_due():
                 self._save()
-            stop = interruption.signal or ("callback" if self._asked_to_stop else stop)
+            stop = self._asked(interruption) or stop
             if stop and upcoming is not None:
                 return stop
         return None
+
+    def _asked(self, interruption: Interruption) -> str | None:
+        """Return what a signal or a callback asked for, in any of the processes."""
+        reasons = (*(signal.name for signal in SIGNALS), "callback")
+        here = [reason == interruption.signal for reason in reasons[:-1]]
+        asked = self.group.sum(np.array([*here, self._asked_to_stop], np.float64))
+        return next((name for name, count in zip(reasons, asked, strict=True) if count), None)
 
     def _is_due(self) -> bool:
         every = self.recipe.checkpoint_every
@@ -201,12 +222,14 @@ class Loop:
 
     def _update(self, batch: Batch, number: int) -> Any:
         """Update the weights, and return the loss that the framework may still be computing."""
-        count = len(batch.labels)
-        masks = self.masks.batch(number, count)
+        size = self.recipe.batch_size
+        masks = {name: m[self._places] for name, m in self.masks.batch(number, size).items()}
         parts = [
             Part(batch.x[p], batch.labels[p], {name: mask[p] for name, mask in masks.items()})
-            for p in _slices(count, self.recipe.accumulate)
+            for p in self._parts
         ]
+        if self.group.size > 1:
+            return self.trainer.step(parts, self.rate(number), size)
         return self.trainer.step(parts, self.rate(number))
 
     def _end_step(self, number: int, loss: float, batch: Batch) -> None:
@@ -215,7 +238,7 @@ class Loop:
             raise self._diverged(number, loss, batch)
         self.state.step = number + 1
         self.state.loss_sum += loss
-        self._clock.images += len(batch.labels)
+        self._clock.images += self.recipe.batch_size
         self._clock.damaged += len(batch.damaged)
         step = Step(
             number + 1,
@@ -252,7 +275,7 @@ class Loop:
             best,
             self._clock.seconds,
             rate,
-            self._clock.damaged,
+            int(self.group.sum(np.array([self._clock.damaged], np.float64))[0]),
         )
         self.state.loss_sum = 0.0
         self.completed.append(epoch)
@@ -266,10 +289,11 @@ class Loop:
 
     def _evaluate(self) -> Evaluation:
         return evaluate(
-            self.backend,
-            self.model,
+            self.trainer.predict,
+            self.graph.outputs[0].name,
             self.validation,
             self.graph.options["num_classes"],
+            group=self.group,
             workers=self.workers,
             progress=lambda done, total: self._report(Evaluating(done, total)),
         )
@@ -334,19 +358,6 @@ class _Clock:
         return self.images / max(self.seconds, 1e-9)
 
 
-def _slices(count: int, parts: int) -> Sequence[slice]:
-    """Divide examples into parts of almost the same size.
-
-    Example:
-        >>> _slices(5, 2)
-        [slice(0, 3, None), slice(3, 5, None)]
-    """
-    parts = min(parts, count)
-    sizes = [count // parts + (i < count % parts) for i in range(parts)]
-    ends = np.cumsum(sizes).tolist()
-    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
-
-
 def _functions(callbacks: Any) -> tuple[Callback, ...]:
     if not isinstance(callbacks, Iterable) or not all(map(callable, found := tuple(callbacks))):
         raise arguments.wrong("callbacks", "a list of functions of an event", callbacks)
@@ -359,6 +370,29 @@ def _check_classes(graph: Graph, data: Dataset) -> None:
         raise InputError(
             f"{data.name} has {wanted} classes and the model {has}; build it with "
             f"num_classes={wanted}, or call zoo.reset_head(model, {wanted})"
+        )
+
+
+def _check_devices(backend: Backend, recipe: Recipe, group: Group) -> None:
+    """Check that a batch can be divided among the devices.
+
+    Raises:
+        InputError: It cannot.
+    """
+    devices, title = group.devices, backend.description.title
+    parts = [recipe.batch_size]
+    if recipe.accumulate > 1:
+        parts = [len(part) for part in np.array_split(np.arange(parts[0]), recipe.accumulate)]
+    if min(parts) < devices:
+        raise InputError(
+            f"batch_size must be at least {recipe.accumulate * devices}, for {devices} devices and "
+            f"accumulate {recipe.accumulate}, got {recipe.batch_size}"
+        )
+    if group.even and any(part % devices for part in parts):
+        raise InputError(
+            f"{title} needs the same number of images on each device: batch_size must be a "
+            f"multiple of {recipe.accumulate * devices}, for {devices} devices and accumulate "
+            f"{recipe.accumulate}, got {recipe.batch_size}"
         )
 
 

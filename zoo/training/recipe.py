@@ -139,6 +139,11 @@ class Recipe(Record):
     precision = Field(
         one_of(*PRECISIONS), "full", doc="precision of most operations, but not of the weights"
     )
+    sync_batch_norm = Field(
+        PLAIN_BOOLEAN,
+        True,
+        doc="whether batch norms use the statistics of all devices, not of each its own",
+    )
     compile = Field(
         PLAIN_BOOLEAN,
         False,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
+
+import numpy as np
 
 from zoo import arguments
 from zoo.api import checkpoints
@@ -50,6 +53,7 @@ class Settings(TypedDict, total=False):
     ema: float | None
     freeze: Sequence[str]
     precision: str
+    sync_batch_norm: bool
     compile: bool
     patience: int | None
     checkpoint_every: int
@@ -63,6 +67,7 @@ def train(
     epochs: int,
     lr: float,
     output: Location | None = None,
+    devices: int | None = None,
     workers: int = 0,
     callbacks: Iterable[Callback] = (),
     **settings: Unpack[Settings],
@@ -80,6 +85,8 @@ def train(
         lr: Learning rate.
         output: A folder for the recipe, metrics and checkpoints, from which :func:`resume`
             continues; None to write nothing.
+        devices: The number of devices, which share each batch; by default, those that the
+            framework's launcher has started, such as ``torchrun``, or one.
         workers: Processes that prepare images ahead of time; with 0, this process prepares them.
         callbacks: Functions that are called with each step, evaluation and epoch; see
             ``zoo.training.events``. If one returns True, training ends.
@@ -120,8 +127,17 @@ def train(
             **{key: _plain(value) for key, value in settings.items()},
         }
     )
-    loop = Loop(backend, inner, found, recipe, workers=_workers(workers), callbacks=callbacks)
-    return _run(loop, output)
+    with closing(backend.group(_devices(devices))) as group:
+        loop = Loop(
+            backend,
+            inner,
+            found,
+            recipe,
+            group=group,
+            workers=_workers(workers),
+            callbacks=callbacks,
+        )
+        return _run(loop, output)
 
 
 def start(
@@ -129,30 +145,38 @@ def start(
     backend: str,
     output: Location | None = None,
     *,
+    devices: int | None = None,
     workers: int = 0,
     callbacks: Iterable[Callback] = (),
 ) -> Run:
     """Build the network of a recipe in a framework, and train it; see :func:`train`."""
-    found = dataset(recipe.data)
+    found, loaded = dataset(recipe.data), registry.load(backend)
     size = recipe.input_size
-    model = build(
-        recipe.model,
-        backend,
-        aux=recipe.aux,
-        num_classes=len(found.classes),
-        classes=found.classes,
-        in_channels=recipe.in_channels,
-        input_size=(size[0], size[1]) if isinstance(size, list) else size,
-        seed=recipe.seed,
-        init=recipe.init,
-        dtype=recipe.dtype,
-        weights=recipe.weights,
-        head=recipe.head,
-    )
-    loop = Loop(
-        registry.load(backend), model, found, recipe, workers=_workers(workers), callbacks=callbacks
-    )
-    return _run(loop, output)
+    with closing(loaded.group(_devices(devices))) as group:
+        model = build(
+            recipe.model,
+            backend,
+            aux=recipe.aux,
+            num_classes=len(found.classes),
+            classes=found.classes,
+            in_channels=recipe.in_channels,
+            input_size=(size[0], size[1]) if isinstance(size, list) else size,
+            seed=recipe.seed,
+            init=recipe.init,
+            dtype=recipe.dtype,
+            weights=recipe.weights,
+            head=recipe.head,
+        )
+        loop = Loop(
+            loaded,
+            model,
+            found,
+            recipe,
+            group=group,
+            workers=_workers(workers),
+            callbacks=callbacks,
+        )
+        return _run(loop, output)
 
 
 def resume(
@@ -161,6 +185,7 @@ def resume(
     backend: str | None = None,
     data: Any = None,
     epochs: int | None = None,
+    devices: int | None = None,
     workers: int = 0,
     callbacks: Iterable[Callback] = (),
 ) -> Run:
@@ -175,6 +200,7 @@ def resume(
         data: The images, if :func:`train` was not given the name or path of a dataset.
         epochs: The total number of epochs, if that has changed. Schedules that depend
             on the number of steps change with it.
+        devices: As for :func:`train`.
         workers: As for :func:`train`.
         callbacks: As for :func:`train`.
 
@@ -197,26 +223,28 @@ def resume(
         50
     """
     path = Path(arguments.path("folder", folder, "the path of a folder"))
-    with Folder.existing(path) as opened:
-        found = opened.checkpoints()
-        if not found:
-            raise InputError(f"{path}: the run has no checkpoint yet; start it again")
-        saved = states.read(found[-1])
+    name = backend_of(path) if backend is None else backend
+    loaded = registry.load(name)
+    with (
+        closing(loaded.group(_devices(devices))) as group,
+        Folder.existing(path, reading=group.rank > 0) as opened,
+    ):
+        saved = states.read(_last(opened))
         recipe = recipes.of(saved.state.recipe)
         _check_unchanged(opened, recipe)
         if epochs is not None:
             recipe = recipes.of({**recipe.to_dict(), "epochs": epochs})
-        name = saved.state.backend if backend is None else backend
         images = dataset(recipe.data if data is None else data)
         with saved.weights.verified():
             network = saved.weights.graph()
             model = checkpoints.build(network, saved.weights, name, dtype=recipe.dtype)
             loop = Loop(
-                registry.load(name),
+                loaded,
                 model,
                 images,
                 recipe,
-                folder=opened,
+                group=group,
+                folder=None if group.rank else opened,
                 workers=_workers(workers),
                 callbacks=callbacks,
             )
@@ -226,14 +254,34 @@ def resume(
                 f"{path}: the run is complete, with {recipe.epochs} epochs; to continue it, pass "
                 "more epochs"
             )
-        opened.forget(loop.state.step)
-        opened.write_recipe(recipe)
+        group.sum(np.zeros(1))  # until all processes have read the folder
+        if not group.rank:
+            opened.forget(loop.state.step)
+            opened.write_recipe(recipe)
         return loop.run()
+
+
+def backend_of(folder: Path) -> str:
+    """Return the framework that wrote the last checkpoint of a run.
+
+    Raises:
+        InputError: There is no run in the folder.
+        WeightsError: The checkpoint is damaged.
+    """
+    with Folder.existing(folder, reading=True) as opened:
+        return states.read(_last(opened)).state.backend
+
+
+def _last(folder: Folder) -> Path:
+    found = folder.checkpoints()
+    if not found:
+        raise InputError(f"{folder.path}: the run has no checkpoint yet; start it again")
+    return found[-1]
 
 
 def _run(loop: Loop, output: Location | None) -> Run:
     """Train from the beginning, and write to a new folder if one is given."""
-    if output is None:
+    if output is None or loop.group.rank:
         return loop.run()
     path = Path(arguments.path("output", output, "the path of a folder"))
     with Folder.new(path, loop.recipe) as folder:
@@ -265,6 +313,15 @@ def _workers(value: object) -> int:
     count = arguments.integer("workers", value)
     if not 0 <= count <= 256:
         raise arguments.wrong("workers", "an integer from 0 to 256", value)
+    return count
+
+
+def _devices(value: object) -> int | None:
+    if value is None:
+        return None
+    count = arguments.integer("devices", value)
+    if not 1 <= count <= 1024:
+        raise arguments.wrong("devices", "an integer from 1 to 1024", value)
     return count
 
 
