@@ -11,7 +11,19 @@ from flax import nnx
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
-from zoo.flax import DESCRIPTION, files, model, modules, observe, optimizers, parameters, run, train
+from zoo.backend.workloads import Workload
+from zoo.flax import (
+    DESCRIPTION,
+    files,
+    model,
+    modules,
+    observe,
+    optimizers,
+    parameters,
+    run,
+    train,
+    workloads,
+)
 from zoo.flax.operations import OPERATIONS
 from zoo.flax.trainer import FlaxTrainer
 from zoo.graphs.graph import Graph
@@ -78,6 +90,15 @@ class FlaxBackend(Backend):
 
     def trainer(self, model: nnx.Module, plan: Plan) -> FlaxTrainer:
         return FlaxTrainer(self, model, plan)
+
+    def workload(self, model: nnx.Module, work: str, mode: str, threads: int) -> Workload:
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: nnx.Module) -> None:
+        jax.block_until_ready(nnx.state(model))
+
+    def place(self, model: nnx.Module, device: str) -> nnx.Module:
+        return model  # JAX makes models on a GPU where it finds one
 
     def optimizer(self, model: nnx.Module, rule: Rule) -> nnx.Optimizer[Any]:
         parameters.tensors(model)  # so that a layer that was replaced is reported

@@ -11,6 +11,7 @@ import keras
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule, Trainer
+from zoo.backend.workloads import Workload
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
@@ -86,6 +87,20 @@ class KerasBackend(Backend):
         from zoo.keras.trainer import KerasTrainer  # other engines need no TensorFlow
 
         return KerasTrainer(self, model, plan)
+
+    def workload(self, model: keras.Model, work: str, mode: str, threads: int) -> Workload:
+        self.require_engine("tensorflow")
+        from zoo.keras import workloads  # other engines need no TensorFlow
+
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: keras.Model) -> None:
+        from zoo.keras import workloads
+
+        workloads.synchronize()
+
+    def place(self, model: keras.Model, device: str) -> keras.Model:
+        return model  # TensorFlow makes models on a GPU where it finds one
 
     def frozen(self, model: keras.Model) -> frozenset[str]:
         trained = {id(variable) for variable in model.trainable_variables}

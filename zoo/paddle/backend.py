@@ -12,8 +12,9 @@ from paddle import nn
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
+from zoo.backend.workloads import Workload
 from zoo.graphs.graph import Graph
-from zoo.paddle import DESCRIPTION, _private, files, model, parameters, run, train
+from zoo.paddle import DESCRIPTION, _private, files, model, parameters, run, train, workloads
 from zoo.paddle.operations import OPERATIONS
 from zoo.paddle.trainer import PaddleTrainer
 
@@ -72,6 +73,15 @@ class PaddleBackend(Backend):
 
     def trainer(self, model: nn.Layer, plan: Plan) -> PaddleTrainer:
         return PaddleTrainer(self, model, plan)
+
+    def workload(self, model: nn.Layer, work: str, mode: str, threads: int) -> Workload:
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: nn.Layer) -> None:
+        workloads.synchronize(model)
+
+    def place(self, model: nn.Layer, device: str) -> nn.Layer:
+        return model.to("gpu") if device == "cuda" else model
 
     def frozen(self, model: nn.Layer) -> frozenset[str]:
         own = parameters.tensors(model)

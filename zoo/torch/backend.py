@@ -11,8 +11,9 @@ from torch import nn
 from zoo.backend.base import Array, Backend, Initial, Outputs
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
+from zoo.backend.workloads import Workload
 from zoo.graphs.graph import Graph
-from zoo.torch import DESCRIPTION, files, model, parameters, run, train
+from zoo.torch import DESCRIPTION, files, model, parameters, run, train, workloads
 from zoo.torch.operations import OPERATIONS
 from zoo.torch.trainer import TorchTrainer
 
@@ -77,6 +78,15 @@ class TorchBackend(Backend):
 
     def trainer(self, model: nn.Module, plan: Plan) -> TorchTrainer:
         return TorchTrainer(self, model, plan)
+
+    def workload(self, model: nn.Module, work: str, mode: str, threads: int) -> Workload:
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: nn.Module) -> None:
+        workloads.synchronize(next(model.parameters()).device)
+
+    def place(self, model: nn.Module, device: str) -> nn.Module:
+        return model.to(device)
 
     def frozen(self, model: nn.Module) -> frozenset[str]:
         own = parameters.by_canonical_name(model, dict(model.named_parameters()))
