@@ -293,6 +293,10 @@ class Backend(ABC):
     def synchronize(self, model: Any) -> None:  # noqa: B027  (most have nothing to wait for)
         """Wait until everything that was begun with a model is done."""
 
+    def peak_memory(self) -> int | None:
+        """Return the most bytes on a GPU so far, as the framework counts them; None if unknown."""
+        return None
+
     def place(self, model: Any, device: str) -> Any:
         """Return a model on a device, ``cpu`` or ``cuda``, for ``zoo bench``."""
         if device != "cpu":

@@ -6,6 +6,7 @@ the framework has it before, and results are read afterwards.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,17 @@ class Workload(ABC):
             Of ``forward``, the outputs by name. Otherwise ``loss``, and the gradient of each
             parameter by its name.
         """
+
+    def prove(self, given: Any, scale: float) -> dict[str, Array]:
+        """Do the work once, and return its whole result, as :meth:`read` does.
+
+        Args:
+            given: What :meth:`place` returned.
+            scale: The largest gradient that is expected.
+        """
+        result = self.run(given)
+        self.wait(result)
+        return self.read(result)
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:
@@ -134,17 +146,32 @@ class Training(Workload):
         self.backend, self.trainer, self._facts = backend, trainer, facts
         self.weights = backend.get_weights(trainer.model)
         self.state = trainer.get_state()
-        self.lr, self.checking = self.LR, False
+        self.lr = self.LR
 
     def place(self, x: Array, labels: Array) -> Sequence[Part]:
         x = x.transpose(0, 2, 3, 1) if self.backend.channels_last else x
         return [Part(np.ascontiguousarray(x), labels, {})]
 
-    def check(self, lr: float | None) -> None:
-        """Start from the first weights again, with a learning rate; None for the timed one."""
+    def prove(self, given: Sequence[Part], scale: float) -> dict[str, Array]:
+        """Take a step from the first weights, large enough to read gradients from what it changes.
+
+        Afterwards the weights are the first ones again.
+        """
+        self.lr = 2.0 ** -round(math.log2(scale))
+        try:
+            self._begin()
+            found = super().prove(given, scale)
+            new = self.backend.get_weights(self.trainer.model)
+            for name in self.trainer.trained:
+                found[name] = (self.weights[name].astype(np.float64) - new[name]) / self.lr
+        finally:
+            self.lr = self.LR
+            self._begin()
+        return found
+
+    def _begin(self) -> None:
         self.backend.set_weights(self.trainer.model, self.weights)
         self.trainer.set_state(self.state, 0)
-        self.lr, self.checking = self.LR if lr is None else lr, lr is not None
 
     def run(self, given: Sequence[Part]) -> Any:
         return self.trainer.step(given, self.lr)
@@ -154,13 +181,7 @@ class Training(Workload):
         self.backend.synchronize(self.trainer.model)
 
     def read(self, result: Any) -> dict[str, Array]:
-        found = {LOSS: np.asarray(float(result))}
-        if self.checking:
-            new = self.backend.get_weights(self.trainer.model)
-            for name in self.trainer.trained:
-                before = self.weights[name].astype(np.float64)
-                found[name] = (before - new[name]) / self.lr
-        return found
+        return {LOSS: np.asarray(float(result))}
 
     def facts(self) -> dict[str, Any]:
         return dict(self._facts)

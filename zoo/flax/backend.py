@@ -97,6 +97,10 @@ class FlaxBackend(Backend):
     def synchronize(self, model: nnx.Module) -> None:
         jax.block_until_ready(nnx.state(model))
 
+    def peak_memory(self) -> int | None:
+        statistics = jax.local_devices()[0].memory_stats()  # None on a CPU
+        return statistics and statistics.get("peak_bytes_in_use")
+
     def place(self, model: nnx.Module, device: str) -> nnx.Module:
         return model  # JAX makes models on a GPU where it finds one
 

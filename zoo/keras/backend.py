@@ -99,6 +99,11 @@ class KerasBackend(Backend):
 
         workloads.synchronize()
 
+    def peak_memory(self) -> int | None:
+        from zoo.keras import workloads
+
+        return workloads.peak_memory()
+
     def place(self, model: keras.Model, device: str) -> keras.Model:
         return model  # TensorFlow makes models on a GPU where it finds one
 

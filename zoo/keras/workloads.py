@@ -32,6 +32,13 @@ def synchronize() -> None:
     tf.test.experimental.sync_devices()
 
 
+def peak_memory() -> int | None:
+    """Return the most bytes on the first GPU so far."""
+    if not tf.config.list_logical_devices("GPU"):
+        return None
+    return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+
+
 class _Forward(Workload):
     def __init__(self, backend: Any, model: keras.Model, mode: str) -> None:
         self.model, self.mode = model, mode

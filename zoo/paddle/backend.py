@@ -80,6 +80,10 @@ class PaddleBackend(Backend):
     def synchronize(self, model: nn.Layer) -> None:
         workloads.synchronize(model)
 
+    def peak_memory(self) -> int | None:
+        gpu = paddle.device.is_compiled_with_cuda()
+        return paddle.device.cuda.max_memory_allocated() if gpu else None
+
     def place(self, model: nn.Layer, device: str) -> nn.Layer:
         return model.to("gpu") if device == "cuda" else model
 

@@ -85,6 +85,9 @@ class TorchBackend(Backend):
     def synchronize(self, model: nn.Module) -> None:
         workloads.synchronize(next(model.parameters()).device)
 
+    def peak_memory(self) -> int | None:
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+
     def place(self, model: nn.Module, device: str) -> nn.Module:
         return model.to(device)
 

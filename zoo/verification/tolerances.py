@@ -16,6 +16,33 @@ TRAINING = {"float32": 1e-4, "float64": 1e-8}
 DERIVATIVE = 1e-6
 
 
+def forward(dtype: str, rounding: float | None = None) -> float:
+    """Return the largest error of a node in a forward pass.
+
+    Args:
+        dtype: What is computed in. For one without an entry in ``FORWARD``, such as ``bfloat16``,
+            the tolerance depends on the rounding error alone.
+        rounding: The largest error that NumPy makes on the network in that dtype, if known.
+
+    Example:
+        >>> forward("float32", 1e-5), forward("float32", 1e-7), forward("float64")
+        (4e-05, 1e-05, 1e-12)
+    """
+    return max(FORWARD.get(dtype, 0.0), ROUNDING_FACTOR * (rounding or 0.0))
+
+
+def gradients(dtype: str, rounding: float = 0.0) -> float:
+    """Return the largest difference of a gradient, relative to the largest of the model.
+
+    Args:
+        dtype: What is computed in.
+        rounding: The largest error that a framework makes on the network in that dtype, compared
+            with float64, if known. A rounding error that changes the sign of what a ReLU is given
+            changes gradients by far more than itself.
+    """
+    return max(GRADIENTS[dtype], ROUNDING_FACTOR * rounding)
+
+
 def table() -> list[tuple[str, str, float, str]]:
     """Return every tolerance, for a table.
 

@@ -94,9 +94,9 @@ def _compare_pair(
 ) -> TrainingPair:
     first, second = trained[a], trained[b]
     with _open(folder, a, "gradients") as arrays_a, _open(folder, b, "gradients") as arrays_b:
-        of_input = _differences(arrays_a, arrays_b, ["input"])[0].error
+        of_input = differences(arrays_a, arrays_b, ["input"])[0].error
         trainable = [name for name in order if name in arrays_a]
-        gradients, reported = _differences(arrays_a, arrays_b, trainable, _GRADIENTS)
+        gradients, reported = differences(arrays_a, arrays_b, trainable, _GRADIENTS)
     loss = _relative(first["loss"], second["loss"])
     final, losses, weights = {}, {}, {}
     errors = [
@@ -106,7 +106,7 @@ def _compare_pair(
     ]
     for rule in names:
         with _open(folder, a, rule) as arrays_a, _open(folder, b, rule) as arrays_b:
-            final[rule], reported = _differences(arrays_a, arrays_b, order, _TRAINING)
+            final[rule], reported = differences(arrays_a, arrays_b, order, _TRAINING)
         errors.append((f"{reported.node} after {rule}", reported.error, _TRAINING))
         loss_pairs = zip(first["losses"][rule], second["losses"][rule], strict=True)
         losses[rule] = tuple(_relative(p, q) for p, q in loss_pairs)
@@ -127,13 +127,19 @@ def _open(folder: Path, backend: str, kind: str) -> Any:
     return np.load(folder / f"{backend}.{kind}.npz", allow_pickle=False)
 
 
-def _differences(
+def differences(
     first: Mapping[str, Array],
     second: Mapping[str, Array],
     names: Sequence[str],
     allowed: float = float("inf"),
 ) -> tuple[Worst, Worst]:
     """Compare arrays by their largest difference, relative to the largest value of all of them.
+
+    Args:
+        first: Name -> array; the largest value is one of these.
+        second: The same names.
+        names: Which to compare.
+        allowed: The largest error that is not reported.
 
     Returns:
         The worst array, and the array to report: the first in the order of ``names`` whose error

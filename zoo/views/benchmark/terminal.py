@@ -1,0 +1,111 @@
+"""Shows a benchmark in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from zoo.benchmarking.against import Change
+from zoo.benchmarking.results import Results
+from zoo.views.benchmark import words
+
+
+def render(results: Results, changes: Sequence[Change] = (), others: Sequence[str] = ()) -> Group:
+    """Return tables of times, of what happens once, and of changes; then remarks.
+
+    Args:
+        results: What was measured.
+        changes: Compared with an earlier benchmark.
+        others: What differs from that besides times.
+    """
+    parts: list[Any] = [escape("; ".join(words.stated(results))), _times(results)]
+    if words.once(results):
+        parts += ["[italic]once in a process[/]", _once(results)]
+    if changes:
+        parts += ["[italic]compared with the earlier benchmark[/]", _changes(changes)]
+        parts += [f"- {escape(text)}" for text in others]
+    for row in words.rows(results):
+        for problem in row.measured.problems:
+            parts.append(f"[red]✗[/red] {escape(str(row.measured.cell))}: {escape(problem)}")
+    parts += [f"- {escape(text)}" for text in words.remarks(results)]
+    parts += [
+        f"- not available: {escape(cell)}: {escape(why)}" for cell, why in results.missing.items()
+    ]
+    return Group(*parts)
+
+
+def _times(results: Results) -> Table:
+    varied = words.varied(results)
+    table = _table([*varied, ""], ["time", "95 %", "p10 to p90", "ratio", "95 %", "peak"])
+    group = None
+    for row in words.rows(results):
+        m, time = row.measured, row.measured.time
+        cells = [str(getattr(m.cell, field)) for field in varied]
+        if group not in (None, m.cell.group):
+            table.add_section()
+        group = m.cell.group
+        if time is None:
+            text = "[red]FAIL[/red]" if row.failed else "not measured"
+            table.add_row(*cells, escape(m.cell.way), text, "", "", "", "", "")
+            continue
+        spread = f"{words.seconds(time.p10)} to {words.seconds(time.p90)}"
+        ratio = "1" if row.is_baseline else words.digits(row.ratio.value) if row.ratio else ""
+        bounds = "" if row.is_baseline else words.interval(row.ratio, unit=False)
+        memory = words.size(m.device_memory or m.memory())
+        mark = " !" if m.remarks else ""
+        table.add_row(
+            *cells,
+            escape(m.cell.way),
+            words.seconds(time.value) + mark,
+            words.interval(time),
+            spread,
+            ratio,
+            bounds,
+            memory,
+        )
+    return table
+
+
+def _once(results: Results) -> Table:
+    names = words.once(results)
+    varied = words.varied(results)
+    titles = {"first": "first call", "weights": "load of weights"}
+    table = _table([*varied, ""], [titles.get(name, name) for name in names])
+    for m in results.cells:
+        figures = [m.once(name) for name in names]
+        if any(figures):
+            cells = [str(getattr(m.cell, field)) for field in varied]
+            table.add_row(
+                *cells, escape(m.cell.way), *(words.seconds(f and f.value) for f in figures)
+            )
+    return table
+
+
+def _changes(changes: Sequence[Change]) -> Table:
+    table = _table(["cell"], ["before", "after", "ratio", "95 %", ""])
+    for change in changes:
+        color = {"faster": "green", "slower": "red"}.get(change.verdict)
+        verdict = f"[{color}]{change.verdict}[/]" if color else change.verdict
+        table.add_row(
+            escape(str(change.cell)),
+            words.seconds(change.before.value),
+            words.seconds(change.after.value),
+            words.digits(change.ratio.value),
+            words.interval(change.ratio, unit=False),
+            verdict,
+        )
+    return table
+
+
+def _table(left: Sequence[str], right: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    for heading in left:
+        table.add_column(heading, overflow="fold")
+    for heading in right:
+        table.add_column(heading, justify="right", overflow="fold")
+    return table
