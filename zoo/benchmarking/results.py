@@ -18,6 +18,7 @@ from zoo.benchmarking.statistics import Figure
 from zoo.errors import InputError
 
 FORMAT = 1
+INTERRUPTED = "interrupted: what had ended by then is kept"
 _MOST = 64 * 2**20  # bytes of a file of results
 
 
@@ -172,6 +173,11 @@ class Results:
     def passed(self) -> bool:
         """Whether every cell was held to the reference, and has a time."""
         return bool(self.cells) and all(each.time is not None for each in self.cells)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C ended it."""
+        return INTERRUPTED in self.notes
 
     @property
     def noisy(self) -> str:

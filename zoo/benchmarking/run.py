@@ -16,7 +16,7 @@ from zoo.backend import registry
 from zoo.benchmarking import machine, processes, reference, statistics
 from zoo.benchmarking.cells import Cell
 from zoo.benchmarking.harness import Limits
-from zoo.benchmarking.results import Measured, Results, Round
+from zoo.benchmarking.results import INTERRUPTED, Measured, Results, Round
 from zoo.errors import InputError, ZooError
 from zoo.files import scratch
 from zoo.graphs.graph import Graph
@@ -119,7 +119,7 @@ def run(
         with scratch(tempfile.gettempdir(), "zoo-bench-", mode=0o700) as folder:
             run.all(folder, measure, kept)
     except KeyboardInterrupt:
-        run.notes.append("interrupted: what had ended by then is kept")
+        run.notes.append(INTERRUPTED)
     return results()
 
 

@@ -11,7 +11,7 @@ from rich.console import Console, Group
 
 from zoo.benchmarking.against import Change
 from zoo.benchmarking.results import Results
-from zoo.views.benchmark import csv, page, terminal
+from zoo.views.benchmark import lines, page, terminal
 
 _WIDTH = 140  # columns, if there is no terminal
 _NOTEBOOK = '<pre style="overflow-x: auto; white-space: pre">{code}</pre>'
@@ -45,7 +45,7 @@ class Benchmark(Results):
 
     def to_csv(self) -> str:
         """Return a line of each cell, times in seconds and sizes in bytes."""
-        return csv.render(self)
+        return lines.render(self)
 
     def __rich__(self) -> Group:
         return terminal.render(self)

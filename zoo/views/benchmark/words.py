@@ -106,13 +106,8 @@ def stated(results: Results) -> list[str]:
     """Return what was the same for all cells, in words."""
     settings, machine = results.settings, results.machine
     first = results.cells[0].cell if results.cells else None
-    same = (
-        [f"{f} {getattr(first, f)}" for f in ("batch", "dtype", "device")]
-        if first is not None
-        else []
-    )
-    fields = {text.split()[0] for text in same} - set(varied(results))
-    parts = [text for text in same if text.split()[0] in fields]
+    names = [f for f in ("batch", "dtype", "device") if f not in varied(results)]
+    parts = [f"{name} {getattr(first, name)}" for name in names if first is not None]
     threads = settings.get("threads")
     parts.append(f"{threads} thread{'s' * (threads != 1)}")
     parts.append(f"TF32 {'on' if settings.get('tf32') else 'off'}")
