@@ -104,10 +104,8 @@ def bench(
     networks = _networks(models, input_size, choice)
     found, missing = choice.cells(networks)
     if not found:
-        reasons = list(dict.fromkeys(missing.values()))
-        raise InputError(
-            f"there is nothing to measure: {'; '.join(reasons) or 'no mode does that'}"
-        )
+        reasons = "; ".join(dict.fromkeys(missing.values())) or "no mode does that"
+        raise InputError(f"there is nothing to measure: {reasons}")
     request = Request(
         networks,
         found,
@@ -180,7 +178,6 @@ def _baseline(name: str | None, found: Sequence[Cell]) -> str | None:
     name = arguments.text("baseline", name)
     known = list(dict.fromkeys(n for cell in found for n in (cell.backend, cell.way)))
     if name not in known:
-        raise UnknownNameError(
-            f"no cell is {name!r:.60}, for a baseline. Known: {', '.join(known)}."
-        )
+        listed = ", ".join(known)
+        raise UnknownNameError(f"no cell is {name!r:.60}, for a baseline. Known: {listed}.")
     return name

@@ -79,6 +79,8 @@ def ratios(rows: Sequence[Row], title: str) -> str:
             if ratio and not row.is_baseline and ratio.low is not None and ratio.high is not None:
                 around = ([value - ratio.low], [ratio.high - value])
                 axes.errorbar(value, place, xerr=around, color=INK, capsize=3, linewidth=1)
+        values = [row.ratio.value for row in shown if row.ratio] or [1.0]
+        axes.set_xlim(0, 2.5 * max(1.0, *values))  # a wide interval is cut off, not the bars
         axes.axvline(1, color=INK, linewidth=1, linestyle=(0, (1, 2)))
         axes.set_yticks(range(len(shown)), [row.measured.cell.way for row in shown])
         axes.invert_yaxis()

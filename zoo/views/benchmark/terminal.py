@@ -53,7 +53,7 @@ def _times(results: Results) -> Table:
             text = "[red]FAIL[/red]" if row.failed else "not measured"
             table.add_row(*cells, escape(m.cell.way), text, "", "", "", "", "")
             continue
-        spread = f"{words.seconds(time.p10)} to {words.seconds(time.p90)}"
+        spread = words.span(time.p10 or 0, time.p90 or 0)
         ratio = "1" if row.is_baseline else words.digits(row.ratio.value) if row.ratio else ""
         bounds = "" if row.is_baseline else words.interval(row.ratio, unit=False)
         memory = words.size(m.device_memory or m.memory())
@@ -105,7 +105,7 @@ def _changes(changes: Sequence[Change]) -> Table:
 def _table(left: Sequence[str], right: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for heading in left:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=not heading)
     for heading in right:
         table.add_column(heading, justify="right", overflow="fold")
     return table

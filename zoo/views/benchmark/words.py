@@ -44,7 +44,7 @@ def seconds(value: float | None) -> str:
     """
     if value is None:
         return ""
-    unit, factor = ("s", 1.0) if value >= 1 else ("ms", 1e3) if value >= 1e-3 else ("µs", 1e6)
+    unit, factor = _unit(value)
     return f"{digits(value * factor)} {unit}"
 
 
@@ -59,7 +59,18 @@ def interval(figure: Figure | None, unit: bool = True) -> str:
         return ""
     if not unit:
         return f"{digits(figure.low)} to {digits(figure.high)}"
-    return f"{seconds(figure.low)} to {seconds(figure.high)}"
+    return span(figure.low, figure.high)
+
+
+def span(low: float, high: float) -> str:
+    """Write two times in the unit of the larger.
+
+    Example:
+        >>> span(0.0009, 0.0012), span(0.9, 1.1)
+        ('0.900 to 1.20 ms', '0.900 to 1.10 s')
+    """
+    unit, factor = _unit(high)
+    return f"{digits(low * factor)} to {digits(high * factor)} {unit}"
 
 
 def digits(value: float) -> str:
@@ -126,6 +137,10 @@ def remarks(results: Results) -> list[str]:
     found = [*results.notes, results.noisy]
     found += _grouped((str(m.cell), r) for m in results.cells for r in m.remarks)
     return [text for text in found if text]
+
+
+def _unit(value: float) -> tuple[str, float]:
+    return ("s", 1.0) if value >= 1 else ("ms", 1e3) if value >= 1e-3 else ("µs", 1e6)
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> list[str]:
