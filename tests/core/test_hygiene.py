@@ -143,6 +143,7 @@ FREE = [
     and path.relative_to(ROOT).as_posix()
     not in (
         *("exporting/export.py", "training/train.py", "training/tensorboard.py"),
+        "views/benchmark/bench.py",
         "views/curves/draw.py",
     )
     and path.parent.name != "testing"
