@@ -296,7 +296,7 @@ def test_rounds_are_in_random_order_which_is_recorded():
     found = run(request(rounds=8, seed=3), measure=measure)
     assert [r for r, _ in found.order] == sorted(r for r, _ in found.order)
     assert [found.cells[i].cell for _, i in found.order] == [cell for _, cell in made]
-    firsts = {number: index for number, index in reversed(found.order)}
+    firsts = dict(reversed(found.order))
     assert set(firsts.values()) == {0, 1}  # each of the two is first in some round
     again = run(request(rounds=8, seed=3), measure=fake({"eager": 2, "torch.compile": 1})[0])
     assert again.order == found.order

@@ -25,12 +25,12 @@ from zoo.verification.comparison import error
 #: Modes that compile for long; and one whose import forks, which JAX warns of.
 LONG = ("torch.compile", "XLA", "nnx.jit", "OpenVINO")
 #: Work that takes long without a compiler.
-SLOW = ("flax", "eager", "gradients")
+SLOW = ("flax", "eager")
 
 WAYS = [
     pytest.param(
         *(name, mode.name, work),
-        marks=[pytest.mark.slow] * (mode.name in LONG or (name, mode.name, work) == SLOW),
+        marks=[pytest.mark.slow] * (mode.name in LONG or (name, mode.name) == SLOW),
     )
     for name in ("onnx", "torch", "paddle", "keras", "flax")
     for mode in registry.resolve(name).modes

@@ -189,8 +189,8 @@ def _entries(backends: Sequence[str] | None) -> list[Description]:
         if not found:
             raise BackendError("no framework is installed: python -m pip install 'polyzoo[torch]'")
         return found
-    found = {registry.resolve(name).name: registry.resolve(name) for name in backends}
-    entries = list(found.values())
+    named = {registry.resolve(name).name: registry.resolve(name) for name in backends}
+    entries = list(named.values())
     for entry in entries:
         if not registry.is_installed(entry):
             install = f": python -m pip install '{entry.install}'" if entry.install else ""

@@ -77,7 +77,7 @@ def inputs(folder: Path, graph: Graph, batch: int) -> list[Input]:
     classes = graph.output_nodes[graph.outputs[0].name].shape[0]
     labels = np.arange(batch, dtype=np.int64) * 7 % classes
     rows = [_rows(batch, which) for which in (0, 1)]
-    found = [(np.ascontiguousarray(x[each]), labels) for each in rows]
+    found: list[Input] = [(np.ascontiguousarray(x[each]), labels) for each in rows]
     for number in range(_FRESH):
         found.append((found[0][0] * np.float32(0.9 - 0.1 * number), labels))
     return found
@@ -157,11 +157,12 @@ def write_gradients(folder: Path, backend: Any, batch: int, seed: int) -> None:
     error = 0.0
     for which, (x, labels) in enumerate(given):
         exact = _gradients(backend, models["float64"], x, labels)
-        np.savez(place / f"{which}.npz", **{n: v.astype(np.float32) for n, v in exact.items()})
+        rounded: dict[str, Any] = {n: v.astype(np.float32) for n, v in exact.items()}
+        np.savez(place / f"{which}.npz", **rounded)
         names = [name for name in exact if name != LOSS]
         for image in (x, (x * noise).astype(np.float32)):
-            rounded = _gradients(backend, models["float32"], image, labels)
-            error = max(error, differences(exact, rounded, names)[0].error)
+            single = _gradients(backend, models["float32"], image, labels)
+            error = max(error, differences(exact, single, names)[0].error)
     write_text(place / "rounding.json", json.dumps({"rounding": min(error, 1e308)}))
 
 

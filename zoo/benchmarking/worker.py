@@ -22,7 +22,7 @@ def main(job_file: str, answer_file: str) -> None:
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     os.sched_setaffinity(0, job["processors"])
     try:
-        answer = {"result": _gradients(job) if "batch" in job else _cell(job)}
+        answer: dict[str, Any] = {"result": _gradients(job) if "batch" in job else _cell(job)}
     except Exception as error:  # a framework may raise anything; report it
         traceback.print_exc()
         lines = [text for text in str(error).splitlines() if text.strip()] or [""]

@@ -40,7 +40,7 @@ def render(results: Results) -> str:
 
 def _figure(name: str, figure: Figure | None) -> dict[str, float | None]:
     return {
-        name: figure and figure.value,
-        f"{name}_low": figure and figure.low,
-        f"{name}_high": figure and figure.high,
+        name: figure.value if figure else None,
+        f"{name}_low": figure.low if figure else None,
+        f"{name}_high": figure.high if figure else None,
     }

@@ -81,7 +81,9 @@ def _once(results: Results) -> Table:
         if any(figures):
             cells = [str(getattr(m.cell, field)) for field in varied]
             table.add_row(
-                *cells, escape(m.cell.way), *(words.seconds(f and f.value) for f in figures)
+                *cells,
+                escape(m.cell.way),
+                *(words.seconds(f.value if f else None) for f in figures),
             )
     return table
 
