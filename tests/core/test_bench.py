@@ -14,6 +14,7 @@ import zoo
 from zoo.backend.description import Description, Mode
 from zoo.backend.workloads import Workload
 from zoo.benchmarking import cells, harness, machine, memory, reference, statistics
+from zoo.benchmarking import proof as proofs
 from zoo.benchmarking.against import compare, remarks
 from zoo.benchmarking.cells import Cell, choose
 from zoo.benchmarking.harness import Limits, measure
@@ -104,7 +105,13 @@ def measured(kind, cell=CELL, **facts):
     clock = Clock()
     given = inputs(cell.batch)
     return measure(
-        lambda: kind(clock, **facts), cell, given, Reference(given), threads=2, clock=clock
+        lambda: kind(clock, **facts),
+        cell,
+        given,
+        Reference(given),
+        threads=2,
+        limits=Limits(),
+        clock=clock,
     )
 
 
@@ -479,9 +486,9 @@ def test_threads_default_to_the_processors():
 def test_outputs_are_held_to_numpy_with_the_tolerance_of_the_verification(tmp_path):
     graph = zoo.graph("lenet5")
     reference.write(tmp_path, graph, ["float32", "bfloat16"], 0)
-    proof = reference.Outputs(tmp_path, "float32", 3)
+    proof = proofs.Outputs(tmp_path, "float32", 3)
     assert proof.allowed == tolerances.FORWARD["float32"]
-    (x, labels), (other, _), *fresh = reference.inputs(tmp_path, graph, 3)
+    (x, labels), (other, _), *fresh = proofs.inputs(tmp_path, graph, 3)
     assert x.shape == (3, *graph.input_shape) and np.array_equal(x[0], other[1])
     assert len(labels) == 3 and all(not np.array_equal(x, each) for each, _ in fresh)
     from safetensors.numpy import load_file
@@ -497,7 +504,7 @@ def test_outputs_are_held_to_numpy_with_the_tolerance_of_the_verification(tmp_pa
     assert not proof.compare({name: good[name] * (1 + 1e-4)}, 0).passed
     assert not proof.compare({}, 0).passed
     assert not proof.compare({name: good[name][:2]}, 0).passed
-    halves = reference.Outputs(tmp_path, "bfloat16", 3)
+    halves = proofs.Outputs(tmp_path, "bfloat16", 3)
     assert 1e-3 < halves.allowed < 0.2
 
 
@@ -509,6 +516,26 @@ def test_the_system_tells_the_memory_of_a_process():
     assert memory.peak() - before > 100 * 2**20
     del block
     assert memory.energy() is None or memory.energy() > 0
+
+
+def test_gradients_are_held_to_float64_and_rounding_alone_may_differ(tmp_path):
+    exact = {"loss": np.array(2.0), "fc.weight": np.linspace(-1, 1, 10)}
+    for which in (0, 1):
+        np.savez(tmp_path / f"gradients4.{which}.npz", **exact)
+    changed = {**exact, "fc.weight": exact["fc.weight"] + 1e-9}
+    assert proofs.Gradients(tmp_path, "float64", 4).compare(exact, 0).passed
+    assert not proofs.Gradients(tmp_path, "float64", 4).compare(changed, 0).passed
+    single = proofs.Gradients(tmp_path, "float32", 4)
+    assert single.scale == 1 and single.compare(changed, 1).passed
+    flipped = {**exact, "fc.weight": exact["fc.weight"] * 0.99}
+    assert single.compare(flipped, 0).passed
+    for wrong in (
+        {**exact, "fc.weight": exact["fc.weight"] * 0.9},
+        {**exact, "loss": np.array(2.001)},
+        {**exact, "loss": np.array(np.nan)},
+        {"loss": exact["loss"]},
+    ):
+        assert not single.compare(wrong, 0).passed
 
 
 def test_limits_bound_the_runs():

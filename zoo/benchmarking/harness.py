@@ -67,7 +67,7 @@ def measure(
     *,
     threads: int,
     number: int = 1,
-    limits: Limits | None = None,
+    limits: Limits | None,
     clock: Clock = time.perf_counter,
     base: int | None = None,
 ) -> Round:
@@ -83,7 +83,7 @@ def measure(
         proof: What the results of the two are held to.
         threads: How many are stated.
         number: Of the round.
-        limits: How long it is run.
+        limits: How long it is run; None to compare its results alone.
         clock: Returns seconds.
         base: Bytes that the process had after the import; by default, those that it has now.
 
@@ -91,7 +91,7 @@ def measure(
         The round, without times if the results differ from the reference or the audit found an
         unfairness.
     """
-    notes, limits = _Notes(), limits or Limits()
+    notes = _Notes()
     base = memory.resident() if base is None else base
 
     def phase(name: str) -> None:
@@ -116,7 +116,7 @@ def measure(
     notes.problems += audit.of_inputs(*found)
     notes.seconds["proof"] = clock() - start
     done = Round(number, facts=facts)
-    if notes.problems:
+    if notes.problems or limits is None:
         return _with(done, notes)
 
     memory.reset()

@@ -61,7 +61,7 @@ def measure(
     *,
     threads: int,
     seed: int,
-    limits: Mapping[str, float],
+    limits: Mapping[str, float] | None,
 ) -> Round:
     """Measure a cell in a new process.
 
@@ -71,7 +71,8 @@ def measure(
         number: Of the round.
         threads: How many it may have.
         seed: Random seed for initial weights.
-        limits: Fields of :class:`zoo.benchmarking.harness.Limits`.
+        limits: Fields of :class:`zoo.benchmarking.harness.Limits`; None to compare its results
+            alone.
 
     Returns:
         The round; with a problem if the process failed.
@@ -82,10 +83,11 @@ def measure(
         "number": number,
         "threads": threads,
         "seed": seed,
-        "limits": dict(limits),
+        "limits": limits and dict(limits),
     }
     start = time.perf_counter()
-    answer = _run(job, threads, environment(threads, cell.device))
+    double = FLOAT64 if cell.dtype == "float64" else {}
+    answer = _run(job, threads, {**environment(threads, cell.device), **double})
     elapsed = time.perf_counter() - start
     if "result" not in answer:
         return Round(number, seconds={"process": elapsed}, problems=(answer["failed"],))

@@ -47,10 +47,10 @@ class Round:
     """What one process measured of a cell.
 
     Attributes:
-        number: Of the round.
+        number: Of the round; 0 for the proof in float64, without times, of what differentiates.
         times: Seconds of each run; empty if the cell may not have any.
         seconds: Of ``import``, ``build``, ``weights`` and ``first``, which happen once; and of the
-            ``proof``, the ``warmup``, the ``timed`` runs and the whole ``process``.
+            imports of the ``harness`` itself, the ``proof``, the ``warmup``, the ``timed`` runs and the whole ``process``.
         peak: Bytes beyond the import, at most, during the same: ``build``, ``weights``, ``first``
             and ``run``; None where the system does not say.
         device_peak: Bytes on a GPU, at most, as the framework counts them.
@@ -101,6 +101,15 @@ class Measured:
             return {}
         return {each.number: each.times for each in self.rounds if each.times}
 
+    @property
+    def _timed(self) -> list[Round]:
+        return [each for each in self.rounds if each.number]
+
+    @property
+    def processes(self) -> int:
+        """How many processes have timed it."""
+        return len(self._timed)
+
     @cached_property
     def time(self) -> Figure | None:
         """Seconds of a run."""
@@ -110,14 +119,14 @@ class Measured:
         """Return the seconds of what happens once in a process, such as ``import``."""
         if self.problems:
             return None
-        found = {r.number: [r.seconds[what]] for r in self.rounds if r.seconds.get(what)}
+        found = {r.number: [r.seconds[what]] for r in self._timed if r.seconds.get(what)}
         return statistics.summarize(found) if found else None
 
     def memory(self, what: str = "run") -> int | None:
         """Return the median of the processes' peaks, in bytes."""
         if self.problems:
             return None
-        found = sorted(p for r in self.rounds if (p := r.peak.get(what)) is not None)
+        found = sorted(p for r in self._timed if (p := r.peak.get(what)) is not None)
         return found[len(found) // 2] if found else None
 
     @property
@@ -134,9 +143,9 @@ class Measured:
 
     @property
     def proof(self) -> Verdict | None:
-        """The worst comparison with the reference."""
+        """The comparison with the reference that is nearest to its tolerance, or beyond it."""
         found = [r.proof for r in self.rounds if r.proof is not None]
-        return max(found, key=lambda v: v.error if math.isfinite(v.error) else 1e308, default=None)
+        return max(found, key=lambda v: v.error / v.allowed, default=None)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import datetime
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,7 @@ class _Run:
         """Prepare, and measure round by round."""
         if measure is None:
             self._references(folder)
+            self._prove(folder)
             measure = self._in_process
         random = np.random.default_rng(self.request.seed)
         for number in range(1, MOST_ROUNDS + 1):
@@ -146,11 +147,30 @@ class _Run:
                     return
                 cell = self.request.cells[index]
                 self.progress(f"Round {number}, {place} of {len(waiting)}: {cell}")
-                # A folder of each network, as names may be paths.
-                where = folder / str(list(self.request.graphs).index(cell.model))
-                self.rounds[index].append(measure(cell, where, number))
+                self.rounds[index].append(measure(cell, self._folder(folder, cell), number))
                 self.order.append((number, index))
             kept()
+
+    def _prove(self, folder: Path) -> None:
+        """Hold the gradients of each cell to the reference in float64, as ``zoo verify`` does."""
+        trained = [i for i, cell in enumerate(self.request.cells) if cell.work != "forward"]
+        for place, index in enumerate(trained, 1):
+            if self._spent():
+                return
+            cell = self.request.cells[index]
+            self.progress(f"Proof in float64, {place} of {len(trained)}: {cell}")
+            done = processes.measure(
+                replace(cell, dtype="float64"),
+                self._folder(folder, cell),
+                0,
+                threads=self.request.threads,
+                seed=self.request.seed,
+                limits=None,
+            )
+            self.rounds[index].append(done)
+
+    def _folder(self, folder: Path, cell: Cell) -> Path:
+        return folder / str(list(self.request.graphs).index(cell.model))
 
     def _in_process(self, cell: Cell, folder: Path, number: int) -> Round:
         request = self.request

@@ -28,6 +28,9 @@ def main(job_file: str, answer_file: str) -> None:
         lines = [text for text in str(error).splitlines() if text.strip()] or [""]
         answer = {"failed": f"{type(error).__name__}: {lines[0].strip()[:300]}"}
     Path(answer_file).write_text(json.dumps(answer), encoding="utf-8")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # frameworks take long to end, and there is nothing left to do
 
 
 def _gradients(job: dict[str, Any]) -> dict[str, Any]:
@@ -48,18 +51,17 @@ def _cell(job: dict[str, Any]) -> dict[str, Any]:
 
     from safetensors.numpy import load_file
 
-    from zoo.benchmarking import harness, memory, reference
+    from zoo.benchmarking import harness, memory, proof
     from zoo.benchmarking.cells import Cell
     from zoo.verification.stages import build
 
     cell, folder = Cell(**job["cell"]), Path(job["folder"])
-    graph = reference.read_graph(folder)
-    given = reference.inputs(folder, graph, cell.batch)
-    proof: harness.Proof
-    if cell.work == "forward":
-        proof = reference.Outputs(folder, cell.dtype, cell.batch)
-    else:
-        graph, proof = graph.without_dropout(), reference.Gradients(folder, cell.batch)
+    seconds["harness"] = time.perf_counter() - start - seconds["import"]
+    graph = proof.read_graph(folder)
+    given = proof.inputs(folder, graph, cell.batch)
+    of_work = proof.Outputs if cell.work == "forward" else proof.Gradients
+    held_to: harness.Proof = of_work(folder, cell.dtype, cell.batch)
+    graph = graph if cell.work == "forward" else graph.without_dropout()
 
     memory.reset()
     base, peak = memory.resident(), {}
@@ -77,10 +79,10 @@ def _cell(job: dict[str, Any]) -> dict[str, Any]:
         lambda: backend.workload(model, cell.work, cell.mode, job["threads"]),
         cell,
         given,
-        proof,
+        held_to,
         threads=job["threads"],
         number=job["number"],
-        limits=harness.Limits(**job["limits"]),
+        limits=harness.Limits(**job["limits"]) if job["limits"] else None,
         base=base,
     )
     answer = asdict(done)

@@ -31,18 +31,6 @@ def forward(dtype: str, rounding: float | None = None) -> float:
     return max(FORWARD.get(dtype, 0.0), ROUNDING_FACTOR * (rounding or 0.0))
 
 
-def gradients(dtype: str, rounding: float = 0.0) -> float:
-    """Return the largest difference of a gradient, relative to the largest of the model.
-
-    Args:
-        dtype: What is computed in.
-        rounding: The largest error that a framework makes on the network in that dtype, compared
-            with float64, if known. A rounding error that changes the sign of what a ReLU is given
-            changes gradients by far more than itself.
-    """
-    return max(GRADIENTS[dtype], ROUNDING_FACTOR * rounding)
-
-
 def table() -> list[tuple[str, str, float, str]]:
     """Return every tolerance, for a table.
 

@@ -28,7 +28,7 @@ def render(results: Results) -> str:
             figure = m.once(what)
             line[f"{what}_seconds"] = figure and figure.value
         line |= {f"peak_{what}": m.memory(what) for what in ("build", "weights", "first", "run")}
-        line |= {"device_peak": m.device_memory, "joules": m.joules, "processes": len(m.rounds)}
+        line |= {"device_peak": m.device_memory, "joules": m.joules, "processes": m.processes}
         line |= {"error": m.proof and m.proof.error, "allowed": m.proof and m.proof.allowed}
         line |= {"problems": "; ".join(m.problems), "remarks": "; ".join(m.remarks)}
         if writer is None:

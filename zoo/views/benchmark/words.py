@@ -122,7 +122,7 @@ def stated(results: Results) -> list[str]:
     threads = settings.get("threads")
     parts.append(f"{threads} thread{'s' * (threads != 1)}")
     parts.append(f"TF32 {'on' if settings.get('tf32') else 'off'}")
-    counts = [len(m.rounds) for m in results.cells if m.rounds]
+    counts = [m.processes for m in results.cells if m.processes]
     if counts:
         least, most = min(counts), max(counts)
         number = f"{least}" if least == most else f"{least} to {most}"
