@@ -15,7 +15,7 @@ import pytest
 import zoo
 from zoo.backend import registry
 from zoo.backend.workloads import LOSS
-from zoo.benchmarking import audit, reference
+from zoo.benchmarking import audit, proof, reference
 from zoo.benchmarking.cells import Cell
 from zoo.benchmarking.results import Results
 from zoo.benchmarking.run import Request, run

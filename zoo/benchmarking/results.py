@@ -50,7 +50,8 @@ class Round:
         number: Of the round; 0 for the proof in float64, without times, of what differentiates.
         times: Seconds of each run; empty if the cell may not have any.
         seconds: Of ``import``, ``build``, ``weights`` and ``first``, which happen once; and of the
-            imports of the ``harness`` itself, the ``proof``, the ``warmup``, the ``timed`` runs and the whole ``process``.
+            imports of the ``harness`` itself, the ``proof``, the ``warmup``, the ``timed`` runs and
+            the whole ``process``.
         peak: Bytes beyond the import, at most, during the same: ``build``, ``weights``, ``first``
             and ``run``; None where the system does not say.
         device_peak: Bytes on a GPU, at most, as the framework counts them.
