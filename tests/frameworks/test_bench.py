@@ -11,16 +11,19 @@ import time
 
 import numpy as np
 import pytest
+from browsing import cells as shown
+from browsing import opened
 
 import zoo
 from zoo.backend import registry
 from zoo.backend.workloads import LOSS
 from zoo.benchmarking import audit, proof, reference
 from zoo.benchmarking.cells import Cell
-from zoo.benchmarking.results import Results
+from zoo.benchmarking.results import Measured, Results, Round
 from zoo.benchmarking.run import Request, run
 from zoo.verification import tolerances
 from zoo.verification.comparison import error
+from zoo.views.benchmark.report import Benchmark
 
 #: Modes that compile for long; and one whose import forks, which JAX warns of.
 LONG = ("torch.compile", "XLA", "nnx.jit", "OpenVINO")
@@ -177,3 +180,34 @@ def test_the_same_cell_twice_does_not_differ():
         ratio = found.ratio(found.cells[1])
         inside += ratio.low <= 1 <= ratio.high
     assert inside >= 38
+
+
+@pytest.mark.parametrize("width", [1400, 500])
+def test_a_page_in_a_browser(width, browser, tmp_path):
+    """Its table is sorted by a click, and it asks for nothing."""
+    times = {"eager": 0.002, "to_static": 0.0009, "other": None}
+    cells = [
+        Measured(
+            Cell("toy", "paddle", mode, "cpu", "float32", batch, "forward"),
+            tuple(
+                Round(number, (time * batch,) * 5, {"first": 1.0, "import": 2.0}, {"run": 2**20})
+                if time
+                else Round(number, problems=("results differ <b>",))
+                for number in (1, 2)
+            ),
+        )
+        for batch in (1, 4)
+        for mode, time in times.items()
+    ]
+    page = tmp_path / "bench.html"
+    page.write_text(Benchmark(tuple(cells), {}, {"threads": 1}).to_html(), encoding="utf-8")
+    opened(browser, page, width)
+    heading = browser.find_element("css selector", "#times thead th:nth-child(3) button")
+    heading.click()
+    order = [row[2] for row in shown(browser, "times")]
+    assert order == ["900 µs", "2.00 ms", "3.60 ms", "8.00 ms", "FAIL", "FAIL"]
+    heading.click()
+    assert [row[2] for row in shown(browser, "times")][:2] == ["8.00 ms", "3.60 ms"]
+    assert "results differ <b>" in browser.find_element("css selector", "body").text
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert browser.execute_script(wide) <= 0  # only tables scroll sideways

@@ -14,14 +14,14 @@ from zoo.verification.rendering.plotting import COLORS, INK, STYLE, STYLES, as_s
 from zoo.views.benchmark import words
 from zoo.views.benchmark.words import Row
 
-_HALF_WIDTH = (5.6, 3.4)  # inches, of the page
+_HALF_WIDTH = (5.6, 3.0)  # inches, of the page, without the legend
 _BAR = 0.32  # inches of a bar
 
 
 def over_batches(rows: Sequence[Row], title: str) -> str:
     """Plot time against batch, a line for each way to compute the same."""
     with rc_context(STYLE):
-        figure = Figure(_HALF_WIDTH, layout="constrained")
+        figure = Figure(_size(rows), layout="constrained")
         axes = figure.add_subplot()
         for number, way in enumerate(_ways(rows)):
             points = [
@@ -45,7 +45,7 @@ def over_batches(rows: Sequence[Row], title: str) -> str:
 def memory(rows: Sequence[Row], title: str) -> str:
     """Plot the peak of memory against time, a point for each cell."""
     with rc_context(STYLE):
-        figure = Figure(_HALF_WIDTH, layout="constrained")
+        figure = Figure(_size(rows), layout="constrained")
         axes = figure.add_subplot()
         for number, way in enumerate(_ways(rows)):
             points = [
@@ -106,6 +106,10 @@ def first_calls(results: Results) -> str:
         _in_seconds(axes.xaxis)
         axes.grid(True, axis="x")
         return as_svg(figure, "First calls")
+
+
+def _size(rows: Sequence[Row]) -> tuple[float, float]:
+    return _HALF_WIDTH[0], _HALF_WIDTH[1] + 0.1 * (len(_ways(rows)) + 1)
 
 
 def _ways(rows: Sequence[Row]) -> list[str]:
