@@ -43,7 +43,9 @@ def inputs(folder: Path, graph: Graph, batch: int) -> list[Input]:
     x = np.load(folder / "photographs.npy")
     classes = graph.output_nodes[graph.outputs[0].name].shape[0]
     labels = np.arange(batch, dtype=np.int64) * 7 % classes
-    found = [(np.ascontiguousarray(x[_rows(batch, which)]), labels) for which in (0, 1)]
+    found: list[Input] = [
+        (np.ascontiguousarray(x[_rows(batch, which)]), labels) for which in (0, 1)
+    ]
     for number in range(_FRESH):
         found.append((found[0][0] * np.float32(0.9 - 0.1 * number), labels))
     return found

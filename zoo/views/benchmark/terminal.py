@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Group
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
 from zoo.benchmarking.against import Change
 from zoo.benchmarking.results import Results
 from zoo.views.benchmark import words
+
+_WIDE = 110  # columns
 
 
 def render(results: Results, changes: Sequence[Change] = (), others: Sequence[str] = ()) -> Group:
@@ -23,7 +25,7 @@ def render(results: Results, changes: Sequence[Change] = (), others: Sequence[st
         changes: Compared with an earlier benchmark.
         others: What differs from that besides times.
     """
-    parts: list[Any] = [escape("; ".join(words.stated(results))), _times(results)]
+    parts: list[Any] = [escape("; ".join(words.stated(results))), _Times(results)]
     if words.once(results):
         parts += ["[italic]once in a process[/]", _once(results)]
     if changes:
@@ -39,9 +41,20 @@ def render(results: Results, changes: Sequence[Change] = (), others: Sequence[st
     return Group(*parts)
 
 
-def _times(results: Results) -> Table:
+class _Times:
+    """The table of times; in a narrow terminal, without single runs."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield _times(self.results, options.max_width >= _WIDE)
+
+
+def _times(results: Results, wide: bool) -> Table:
     varied = words.varied(results)
-    table = _table([*varied, ""], ["time", "95 %", "p10 to p90", "ratio", "95 %", "peak"])
+    spread = ["p10 to p90"] * wide
+    table = _table([*varied, ""], ["time", "95 %", *spread, "ratio", "95 %", "peak"])
     group = None
     for row in words.rows(results):
         m, time = row.measured, row.measured.time
@@ -51,22 +64,18 @@ def _times(results: Results) -> Table:
         group = m.cell.group
         if time is None:
             text = "[red]FAIL[/red]" if row.failed else "not measured"
-            table.add_row(*cells, escape(m.cell.way), text, "", "", "", "", "")
+            table.add_row(*cells, escape(m.cell.way), text)
             continue
-        spread = words.span(time.p10 or 0, time.p90 or 0)
         ratio = "1" if row.is_baseline else words.digits(row.ratio.value) if row.ratio else ""
-        bounds = "" if row.is_baseline else words.interval(row.ratio, unit=False)
-        memory = words.size(m.device_memory or m.memory())
-        mark = " !" if m.remarks else ""
         table.add_row(
             *cells,
             escape(m.cell.way),
-            words.seconds(time.value) + mark,
+            words.seconds(time.value) + " !" * bool(m.remarks),
             words.interval(time),
-            spread,
+            *[words.span(time.p10 or 0, time.p90 or 0)] * wide,
             ratio,
-            bounds,
-            memory,
+            "" if row.is_baseline else words.interval(row.ratio, unit=False),
+            words.size(m.device_memory or m.memory()),
         )
     return table
 
