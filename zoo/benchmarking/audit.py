@@ -88,10 +88,16 @@ def of_inputs(first: Mapping[str, Array], second: Mapping[str, Array]) -> list[s
     return ["cached outputs: two inputs give the same results"] if same else []
 
 
-def of_fresh_input(times: list[float], median: float) -> list[str]:
-    """Compare the times of inputs that were never seen before with those of the timed runs."""
-    if min(times) > max(_FRESH * median, median + _NOTICEABLE):
-        factor = min(times) / median
+def of_fresh_input(pairs: list[tuple[float, float]], median: float) -> list[str]:
+    """Compare the times of inputs that were never seen before with those of known ones.
+
+    Args:
+        pairs: Of a new input, and of a known one right after it, when the machine is as busy.
+        median: Of the timed runs.
+    """
+    least = max(_FRESH * median, median + _NOTICEABLE)
+    if all(new > max(least, _FRESH * known) for new, known in pairs):
+        factor = min(new for new, _ in pairs) / median
         return [f"cached outputs: a new input takes {factor:.0f} times as long as the timed ones"]
     return []
 

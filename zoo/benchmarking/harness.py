@@ -17,6 +17,8 @@ from zoo.benchmarking.cells import Cell
 from zoo.benchmarking.results import Round, Verdict
 from zoo.benchmarking.statistics import settled
 
+_TRIES = 5  # before a result is said not to be waited for
+
 Clock = Callable[[], float]
 Input = tuple[Array, Array]
 
@@ -222,7 +224,7 @@ def _audited(
 ) -> list[str]:
     """Look for results that were not waited for, or that were not computed."""
     reads: list[tuple[float, float]] = []
-    while len(reads) < 3 and (not reads or audit.of_reading(reads, median)):
+    while len(reads) < _TRIES and (not reads or audit.of_reading(reads, median)):
         result = work.run(places[len(reads) % 2])
         work.wait(result)
         start = clock()
@@ -231,15 +233,17 @@ def _audited(
         work.read(result)
         reads.append((between - start, clock() - between))
     problems = audit.of_reading(reads, median)
-    times: list[float] = []
+    pairs: list[tuple[float, float]] = []
     for each in fresh:
         place = work.place(*each)
         start = clock()
         work.wait(work.run(place))
-        times.append(clock() - start)
-        if not audit.of_fresh_input(times, median):
+        between = clock()
+        work.wait(work.run(places[0]))
+        pairs.append((between - start, clock() - between))
+        if not audit.of_fresh_input(pairs, median):
             break
-    return problems + (audit.of_fresh_input(times, median) if times else [])
+    return problems + (audit.of_fresh_input(pairs, median) if pairs else [])
 
 
 def _energy(cell: Cell) -> float | None:

@@ -24,7 +24,7 @@ from zoo.verification.comparison import differences, error, worst
 #: by far more than itself. So a cell is proven in float64, within the tolerance of ``zoo verify``;
 #: this is to notice if it then computes something else.
 ROUNDED = 0.05
-_FRESH = 3  # inputs that no run has seen
+_FRESH = 5  # inputs that no run has seen
 
 Input = tuple[Array, Array]
 
