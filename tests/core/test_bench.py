@@ -365,6 +365,17 @@ def test_json_comes_back(benchmark, tmp_path):
     assert len(lines) == 3 and lines[0].startswith("model,backend,mode")
 
 
+def test_figures_that_cannot_be_written_go_elsewhere(benchmark, tmp_path, capsys, monkeypatch):
+    from zoo.cli import bench
+
+    monkeypatch.setattr(bench.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
+    there, gone = tmp_path / "bench.csv", tmp_path / "gone" / "bench.html"
+    with pytest.raises(InputError, match="cannot be written"):
+        bench._write(benchmark, (gone, there), None, lambda: "page")
+    assert there.exists() and Results.read(tmp_path / "bench.json").cells == benchmark.cells
+    assert "bench.json" in capsys.readouterr().err.replace("\n", "")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
