@@ -137,8 +137,14 @@ def bench(
             command=shlex.join(["zoo", *sys.argv[1:]]),
             progress=show,
         )
-    changes = () if old is None else compare(found, old)
-    others = () if old is None else remarks(found, old)
+    changes: Any = ()
+    others: tuple[str, ...] = ()
+    if old is not None:
+        others = remarks(found, old)
+        try:
+            changes = compare(found, old)
+        except InputError as error:  # what was measured is shown all the same
+            err.print(escape(f"--against: {error}"), soft_wrap=True)
     if output_format is Format.JSON:
         print(found.to_json(), end="")
     elif output_format is Format.CSV:
