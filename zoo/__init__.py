@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 
 # Loaded on first use, so that `import zoo` is fast.
 _HOMES = {
+    "bench": "zoo.views.benchmark.bench",
     "build": "zoo.api.models",
     "convert": "zoo.api.conversion",
     "dataset": "zoo.data.datasets",
@@ -53,6 +54,7 @@ _HOMES = {
     "WeightsError": "zoo.errors",
     "ZooError": "zoo.errors",
     "Exported": "zoo.exporting.export",
+    "Benchmark": "zoo.views.benchmark.report",
     "Difference": "zoo.views.difference.diff",
     "Drawing": "zoo.views.drawing.draw",
     "Graph": "zoo.graphs.graph",
@@ -104,6 +106,8 @@ if TYPE_CHECKING:
     from zoo.training.train import resume as resume
     from zoo.training.train import train as train
     from zoo.verification.verify import verify as verify
+    from zoo.views.benchmark.bench import bench as bench
+    from zoo.views.benchmark.report import Benchmark as Benchmark
     from zoo.views.curves.draw import curves as curves
     from zoo.views.difference.diff import Difference as Difference
     from zoo.views.difference.diff import diff as diff

@@ -31,6 +31,7 @@ LEVELS = (
     ("training",),
     ("verification",),
     ("exporting",),
+    ("benchmarking",),
     ("views",),
     ("testing",),
     ("cli",),

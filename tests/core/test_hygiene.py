@@ -41,7 +41,13 @@ def imported(path: Path) -> set[str]:
 def test_a_backend_imports_its_own_framework_and_nothing_else_any(path):
     folder = path.relative_to(ROOT).parts[0]
     allowed = FRAMEWORKS.get(folder, set())
-    if folder == "keras" and path.stem in ("devices", "programs", "trainer", "_private"):
+    if folder == "keras" and path.stem in (
+        "devices",
+        "programs",
+        "trainer",
+        "workloads",
+        "_private",
+    ):
         allowed = {*allowed, "tensorflow"}  # which runs what Keras exports, and its steps
     assert imported(path) & ALL <= allowed
 
@@ -58,7 +64,7 @@ FILES = {
         "operations",
         "parameters",
     ),
-    *("optimizers", "programs", "run", "train", "trainer"),
+    *("optimizers", "programs", "run", "train", "trainer", "workloads"),
 }
 
 
@@ -154,6 +160,7 @@ FREE = [
     and path.relative_to(ROOT).as_posix()
     not in (
         *("exporting/export.py", "training/train.py", "training/tensorboard.py"),
+        "views/benchmark/bench.py",
         "views/curves/draw.py",
     )
     and path.parent.name != "testing"

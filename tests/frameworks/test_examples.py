@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
         *("zoo", "zoo.api.models", "zoo.api.preprocessing", "zoo.api.running", "zoo.api.storage"),
         *("zoo.api.conversion", "zoo.api.heads", "zoo.api.networks", "zoo.api.listing"),
         *("zoo.api.optimizers", "zoo.training.train", "zoo.training.tensorboard"),
+        "zoo.views.benchmark.bench",
         "zoo.views.curves.draw",
         *("zoo.exporting.export", "zoo.testing", "zoo.verification.verify"),
     ],

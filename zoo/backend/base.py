@@ -16,6 +16,7 @@ from zoo.backend.operations import Operations
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule, Trainer
+from zoo.backend.workloads import Predicting, Workload
 from zoo.errors import BackendError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph, graph_of
@@ -315,6 +316,32 @@ class Backend(ABC):
             folder: A folder for what they need to find each other.
         """
         self.lacks("starts no processes")
+
+    def workload(self, model: Any, work: str, mode: str, threads: int) -> Workload:
+        """Return work of a model that zoo built, for ``zoo bench`` to time.
+
+        Args:
+            model: The model, which is used for nothing else.
+            work: ``forward``, ``gradients`` of the training loss, or ``train``, a step of training.
+            mode: One of the description's.
+            threads: How many threads it may use, where the framework did not learn that before.
+        """
+        if (work, mode) != ("forward", "eager"):
+            self.lacks(f"has no {work} in mode {mode!r} to time")
+        return Predicting(self, model)
+
+    def synchronize(self, model: Any) -> None:  # noqa: B027  (most have nothing to wait for)
+        """Wait until everything that was begun with a model is done."""
+
+    def peak_memory(self) -> int | None:
+        """Return the most bytes on a GPU so far, as the framework counts them; None if unknown."""
+        return None
+
+    def place(self, model: Any, device: str) -> Any:
+        """Return a model on a device, ``cpu`` or ``cuda``, for ``zoo bench``."""
+        if device != "cpu":
+            self.lacks(f"does not move models to {device}")
+        return model
 
     def frozen(self, model: Any) -> frozenset[str]:
         """Return the names of parameters that are not trained, by the framework's own switch."""

@@ -11,6 +11,25 @@ LEVELS = ("forward", "gradients", "training", "full")
 
 
 @dataclass(frozen=True)
+class Mode:
+    """A way in which a backend executes a model, for ``zoo bench``.
+
+    Attributes:
+        name: What users of the framework call it, such as ``eager`` or ``torch.compile``.
+        works: What it does in this way: ``forward``, ``gradients`` and ``train``.
+        dtypes: The dtypes of models that it takes.
+        devices: The devices that it runs on.
+        needs: Module that it needs beside the backend's -> what pip installs it with.
+    """
+
+    name: str
+    works: tuple[str, ...] = ("forward",)
+    dtypes: tuple[str, ...] = ("float32",)
+    devices: tuple[str, ...] = ("cpu",)
+    needs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Description:
     """A backend's entry in the table of backends.
 
@@ -41,6 +60,8 @@ class Description:
         precision_limits: dtype -> why networks do not run in it.
         optimizer_notes: Rule -> how the framework's own optimizer differs from it.
         engines: Additional engine that it runs on -> the environment variables that select it.
+        modes: The ways in which ``zoo bench`` executes its models; see
+            :meth:`zoo.backend.base.Backend.workload`.
     """
 
     name: str
@@ -64,6 +85,7 @@ class Description:
     precision_limits: Mapping[str, str] = field(default_factory=dict)
     optimizer_notes: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    modes: tuple[Mode, ...] = (Mode("eager"),)
 
     def __post_init__(self) -> None:
         """Check what is read before the framework is imported.

@@ -30,6 +30,10 @@ COMMANDS = {
         "zoo.cli.verify:verify",
         "Verify that the frameworks compute the same values at every node.",
     ),
+    "bench": (
+        "zoo.cli.bench:bench",
+        "Time models in the frameworks, each held to the reference before it has a time.",
+    ),
     "predict": ("zoo.cli.predict:predict", "Classify a photograph."),
     "export": (
         "zoo.cli.export:export",

@@ -1,6 +1,6 @@
 """The Flax backend: graphs as ``flax.nnx.Module``, NHWC."""
 
-from zoo.backend.description import Description
+from zoo.backend.description import Description, Mode
 from zoo.backend.parameters import Parameters, Slot, convention
 
 #: operation -> canonical name -> Flax's own name and axes
@@ -17,6 +17,8 @@ PARAMETERS = Parameters(
         },
     },
 )
+
+_DTYPES = ("float32", "bfloat16")
 
 DESCRIPTION = Description(
     name="flax",
@@ -40,4 +42,9 @@ DESCRIPTION = Description(
     convention=convention(PARAMETERS, "HWC", ["*.rngs.*"]),
     formats=("msgpack", "safetensors", "pdparams"),  # the last for any pickle of arrays
     level="full",
+    modes=(
+        Mode("eager", ("forward", "gradients"), _DTYPES, ("cpu", "cuda")),
+        Mode("nnx.jit", ("forward", "gradients"), _DTYPES, ("cpu", "cuda")),
+        Mode("jax.jit", ("forward", "gradients", "train"), _DTYPES, ("cpu", "cuda")),
+    ),
 )

@@ -13,7 +13,19 @@ from zoo.backend.devices import ALONE, Group
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
-from zoo.flax import DESCRIPTION, files, model, modules, observe, optimizers, parameters, run, train
+from zoo.backend.workloads import Workload
+from zoo.flax import (
+    DESCRIPTION,
+    files,
+    model,
+    modules,
+    observe,
+    optimizers,
+    parameters,
+    run,
+    train,
+    workloads,
+)
 from zoo.flax import devices as flax_devices
 from zoo.flax.operations import OPERATIONS
 from zoo.flax.trainer import FlaxTrainer
@@ -84,6 +96,19 @@ class FlaxBackend(Backend):
 
     def group(self, devices: int | None = None) -> Group:
         return flax_devices.group(devices)
+
+    def workload(self, model: nnx.Module, work: str, mode: str, threads: int) -> Workload:
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: nnx.Module) -> None:
+        jax.block_until_ready(nnx.state(model))
+
+    def peak_memory(self) -> int | None:
+        statistics = jax.local_devices()[0].memory_stats()  # None on a CPU
+        return statistics and statistics.get("peak_bytes_in_use")
+
+    def place(self, model: nnx.Module, device: str) -> nnx.Module:
+        return model  # JAX makes models on a GPU where it finds one
 
     def optimizer(self, model: nnx.Module, rule: Rule) -> nnx.Optimizer[Any]:
         parameters.tensors(model)  # so that a layer that was replaced is reported

@@ -1,6 +1,6 @@
 """The Keras 3 backend: graphs as functional ``keras.Model``, NHWC, on the engine Keras runs on."""
 
-from zoo.backend.description import Description
+from zoo.backend.description import Description, Mode
 from zoo.backend.parameters import Parameters, Slot, convention
 
 #: operation -> canonical name -> Keras' own name and axes
@@ -20,6 +20,8 @@ PARAMETERS = Parameters(
         },
     },
 )
+
+_DTYPES = ("float32", "bfloat16")
 
 DESCRIPTION = Description(
     name="keras",
@@ -42,6 +44,11 @@ DESCRIPTION = Description(
     convention=convention(PARAMETERS, "HWC", ["*seed_generator_state"], numbered=True),
     formats=("h5",),
     level="full",
+    modes=(
+        Mode("eager", ("forward", "gradients"), _DTYPES, ("cpu", "cuda")),
+        Mode("tf.function", ("forward", "gradients", "train"), _DTYPES, ("cpu", "cuda")),
+        Mode("XLA", ("forward", "gradients", "train"), _DTYPES, ("cpu", "cuda")),
+    ),
     limits={"conv": "yes, except for a stride and a dilation above 1 without a common divisor"},
     optimizer_notes={
         "SGD": ("decouples weight decay from the momentum, and keeps the learning rate in float32"),

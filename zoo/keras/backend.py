@@ -13,6 +13,7 @@ from zoo.backend.devices import ALONE, Group
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule, Trainer
+from zoo.backend.workloads import Workload
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
@@ -97,6 +98,25 @@ class KerasBackend(Backend):
                 "the environment variable KERAS_BACKEND=tensorflow before the first import of "
                 "keras, or train with Keras' own fit and zoo.optimizer"
             )
+
+    def workload(self, model: keras.Model, work: str, mode: str, threads: int) -> Workload:
+        self.require_engine("tensorflow")
+        from zoo.keras import workloads  # other engines need no TensorFlow
+
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: keras.Model) -> None:
+        from zoo.keras import workloads
+
+        workloads.synchronize()
+
+    def peak_memory(self) -> int | None:
+        from zoo.keras import workloads
+
+        return workloads.peak_memory()
+
+    def place(self, model: keras.Model, device: str) -> keras.Model:
+        return model  # TensorFlow makes models on a GPU where it finds one
 
     def frozen(self, model: keras.Model) -> frozenset[str]:
         trained = {id(variable) for variable in model.trainable_variables}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from zoo.backend.description import Description
+from zoo.backend.description import Description, Mode
 from zoo.backend.parameters import Array, Parameters, convention
 from zoo.graphs.graph import Graph
 
@@ -27,6 +27,10 @@ DESCRIPTION = Description(
     convention=convention(PARAMETERS, "CHW"),
     formats=("onnx",),
     holds_network=True,
+    modes=(
+        Mode("ONNX Runtime"),
+        Mode("OpenVINO", needs={"openvino": "polyzoo[openvino]"}),
+    ),
 )
 
 

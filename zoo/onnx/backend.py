@@ -11,8 +11,9 @@ from onnx import helper, numpy_helper
 
 from zoo.backend.base import Array, Backend, Initial
 from zoo.backend.parameters import Tensor
+from zoo.backend.workloads import Workload
 from zoo.graphs.graph import Graph
-from zoo.onnx import DESCRIPTION, files, run
+from zoo.onnx import DESCRIPTION, files, run, workloads
 from zoo.onnx import model as building
 from zoo.onnx.operations import OPERATIONS
 from zoo.weights import onnx_file
@@ -66,6 +67,11 @@ class OnnxBackend(Backend):
     ) -> tuple[Any, dict[str, list[Array]]]:
         requested = list(names)
         return run.observe(model, x, requested, self.graph_of(model) if requested else None)
+
+    def workload(self, model: onnx.ModelProto, work: str, mode: str, threads: int) -> Workload:
+        if work != "forward":
+            self.lacks(f"has no {work} to time")
+        return workloads.make(self, model, mode, threads)
 
     def own_weights(self, model: onnx.ModelProto) -> dict[str, Array]:
         return {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}

@@ -1,6 +1,6 @@
 """The PaddlePaddle backend: graphs as ``paddle.nn.Layer``, NCHW."""
 
-from zoo.backend.description import Description
+from zoo.backend.description import Description, Mode
 from zoo.backend.parameters import Parameters, Slot, convention
 
 #: operation -> canonical name -> Paddle's own name and axes
@@ -36,6 +36,10 @@ DESCRIPTION = Description(
     convention=convention(PARAMETERS, "CHW"),
     formats=("pdparams", "safetensors"),
     level="full",
+    modes=(
+        Mode("eager", ("forward", "gradients", "train"), devices=("cpu", "cuda")),
+        Mode("to_static", ("forward", "gradients"), devices=("cpu", "cuda")),
+    ),
     precision_limits={
         dtype: f"PaddlePaddle has no {dtype} convolution kernel on the CPU"
         for dtype in ("bfloat16", "float16")

@@ -15,8 +15,19 @@ from zoo.backend.devices import ALONE, Group, Processes, Work
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
+from zoo.backend.workloads import Workload
 from zoo.graphs.graph import Graph
-from zoo.paddle import DESCRIPTION, _private, files, model, optimizers, parameters, run, train
+from zoo.paddle import (
+    DESCRIPTION,
+    _private,
+    files,
+    model,
+    optimizers,
+    parameters,
+    run,
+    train,
+    workloads,
+)
 from zoo.paddle import devices as paddle_devices
 from zoo.paddle.operations import OPERATIONS
 from zoo.paddle.trainer import PaddleTrainer
@@ -85,6 +96,19 @@ class PaddleBackend(Backend):
 
     def spawn(self, work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> Processes:
         return paddle_devices.spawn(work, arguments, count, folder)
+
+    def workload(self, model: nn.Layer, work: str, mode: str, threads: int) -> Workload:
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: nn.Layer) -> None:
+        workloads.synchronize(model)
+
+    def peak_memory(self) -> int | None:
+        gpu = paddle.device.is_compiled_with_cuda()
+        return paddle.device.cuda.max_memory_allocated() if gpu else None
+
+    def place(self, model: nn.Layer, device: str) -> nn.Layer:
+        return model.to("gpu") if device == "cuda" else model
 
     def frozen(self, model: nn.Layer) -> frozenset[str]:
         own = parameters.tensors(model)

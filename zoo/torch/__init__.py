@@ -1,6 +1,6 @@
 """The PyTorch backend: graphs as ``torch.nn.Module``, NCHW."""
 
-from zoo.backend.description import Description
+from zoo.backend.description import Description, Mode
 from zoo.backend.parameters import Parameters, convention
 
 #: operation -> canonical name -> PyTorch's own name and axes: all are the canonical ones
@@ -13,6 +13,8 @@ _SHARDED = (
 )
 _CHECKPOINTING = "torch.distributed.algorithms._checkpoint.checkpoint_wrapper"
 _COMPILED = "it is a compiled program; pass the model that it was made from"
+
+_DTYPES = ("float32", "bfloat16")
 
 DESCRIPTION = Description(
     name="torch",
@@ -43,4 +45,8 @@ DESCRIPTION = Description(
     convention=convention(PARAMETERS, "CHW", ["*.num_batches_tracked"]),
     formats=("pth", "safetensors"),
     level="full",
+    modes=tuple(
+        Mode(name, ("forward", "gradients", "train"), _DTYPES, ("cpu", "cuda"))
+        for name in ("eager", "torch.compile")
+    ),
 )

@@ -14,8 +14,9 @@ from zoo.backend.devices import ALONE, Group, Processes, Work
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule
+from zoo.backend.workloads import Workload
 from zoo.graphs.graph import Graph
-from zoo.torch import DESCRIPTION, files, model, optimizers, parameters, run, train
+from zoo.torch import DESCRIPTION, files, model, optimizers, parameters, run, train, workloads
 from zoo.torch import devices as torch_devices
 from zoo.torch.operations import OPERATIONS
 from zoo.torch.trainer import TorchTrainer
@@ -90,6 +91,18 @@ class TorchBackend(Backend):
 
     def spawn(self, work: Work, arguments: tuple[Any, ...], count: int, folder: Path) -> Processes:
         return torch_devices.spawn(work, arguments, count, folder)
+
+    def workload(self, model: nn.Module, work: str, mode: str, threads: int) -> Workload:
+        return workloads.make(self, model, work, mode)
+
+    def synchronize(self, model: nn.Module) -> None:
+        workloads.synchronize(next(model.parameters()).device)
+
+    def peak_memory(self) -> int | None:
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
+
+    def place(self, model: nn.Module, device: str) -> nn.Module:
+        return model.to(device)
 
     def frozen(self, model: nn.Module) -> frozenset[str]:
         own = parameters.by_canonical_name(model, dict(model.named_parameters()))

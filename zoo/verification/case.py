@@ -85,16 +85,15 @@ class Case:
     @property
     def tolerance(self) -> float:
         """The largest error allowed at any node; in float32 it depends on the network."""
-        minimum = tolerances.FORWARD[self.dtype]
         if self._rounding_error is None:
-            return minimum
+            return tolerances.forward(self.dtype)
         rounding_error = self._rounding_error.result()
         if not math.isfinite(rounding_error):
             raise InputError(
                 f"{self.graph.name}: its values overflow float32, even in NumPy; verify it in "
                 "float64 (--dtype float64)"
             )
-        return max(minimum, tolerances.ROUNDING_FACTOR * rounding_error)
+        return tolerances.forward(self.dtype, rounding_error)
 
     def run(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,38 @@ def worst(errors: Mapping[str, float]) -> Worst:
     """
     node = max(errors, key=lambda name: errors[name])
     return readable(Worst(errors[node], node))
+
+
+def differences(
+    first: Mapping[str, Array],
+    second: Mapping[str, Array],
+    names: Sequence[str],
+    allowed: float = float("inf"),
+) -> tuple[Worst, Worst]:
+    """Compare arrays by their largest difference, relative to the largest value of all of them.
+
+    Args:
+        first: Name -> array; the largest value is one of these.
+        second: The same names.
+        names: Which to compare.
+        allowed: The largest error that is not reported.
+
+    Returns:
+        The worst array, and the array to report: the first in the order of ``names`` whose error
+        exceeds ``allowed``, or else the worst.
+    """
+    largest = max(float(np.abs(first[name]).max()) for name in names) or 1.0
+    errors = {name: _difference(first[name], second[name]) / largest for name in names}
+    worst_name = max(errors, key=lambda name: errors[name])
+    worst = Worst(errors[worst_name], worst_name)
+    return worst, next((Worst(e, n) for n, e in errors.items() if not e <= allowed), worst)
+
+
+def _difference(a: Array, b: Array) -> float:
+    if a.shape != b.shape:
+        return float("inf")
+    difference = float(np.abs(a - b).max())
+    return difference if difference == difference else float("inf")
 
 
 def readable(result: Worst) -> Worst:

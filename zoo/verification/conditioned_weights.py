@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ml_dtypes import bfloat16
 
 from zoo import ops
 from zoo.graphs.graph import Graph
@@ -50,15 +51,43 @@ def conditioned(graph: Graph, x: Array, seed: int = 0) -> tuple[dict[str, Array]
 
 
 def rounding(
-    graph: Graph, x: Array, weights: Mapping[str, Array], reference: Mapping[str, Array]
+    graph: Graph,
+    x: Array,
+    weights: Mapping[str, Array],
+    reference: Mapping[str, Array],
+    dtype: str = "float32",
 ) -> float:
     """Return the largest error of any node when NumPy computes the graph in float32.
 
-    This is the rounding error inherent to the network; no framework can do much better.
+    This is the rounding error inherent to the network; no framework can do much better. In
+    bfloat16, weights and the values of nodes are in it, and sums are computed in float32, as
+    kernels do.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # the caller checks that it is finite
+        if dtype == "bfloat16":
+            return _rounding_of_halves(graph, x, weights, reference)
         steps = ops.steps(graph, x, weights, np.float32)
         return max(error(value, reference[name]) for name, value in steps)
+
+
+def _rounding_of_halves(
+    graph: Graph, x: Array, weights: Mapping[str, Array], reference: Mapping[str, Array]
+) -> float:
+    def rounded(value: Array) -> Array:
+        return value.astype(bfloat16).astype(np.float32)
+
+    layers = opened(graph, {node.op for node in graph.nodes if not node.parameters})
+    values, largest = {"input": rounded(x)}, 0.0
+    for node in layers.nodes:
+        parameters = {
+            p.name.removeprefix(f"{node.name}."): rounded(weights[p.name]) for p in node.parameters
+        }
+        inputs = [values[name] for name in node.inputs]
+        values[node.name] = rounded(ops.OPS[node.op].meaning(node, inputs, parameters))
+    for node in graph.nodes:
+        value = values[layers.node(node.name).name]
+        largest = max(largest, error(value, reference[node.name]))
+    return largest
 
 
 class _Weights:

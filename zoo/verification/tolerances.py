@@ -16,6 +16,21 @@ TRAINING = {"float32": 1e-4, "float64": 1e-8}
 DERIVATIVE = 1e-6
 
 
+def forward(dtype: str, rounding: float | None = None) -> float:
+    """Return the largest error of a node in a forward pass.
+
+    Args:
+        dtype: What is computed in. For one without an entry in ``FORWARD``, such as ``bfloat16``,
+            the tolerance depends on the rounding error alone.
+        rounding: The largest error that NumPy makes on the network in that dtype, if known.
+
+    Example:
+        >>> forward("float32", 1e-5), forward("float32", 1e-7), forward("float64")
+        (4e-05, 1e-05, 1e-12)
+    """
+    return max(FORWARD.get(dtype, 0.0), ROUNDING_FACTOR * (rounding or 0.0))
+
+
 def table() -> list[tuple[str, str, float, str]]:
     """Return every tolerance, for a table.
 

@@ -19,7 +19,7 @@ from zoo.graphs.graph import Graph
 from zoo.training import rules
 from zoo.verification import tolerances
 from zoo.verification.case import Outcome
-from zoo.verification.comparison import Array, Worst
+from zoo.verification.comparison import differences
 from zoo.verification.context import FLOAT64, Context
 from zoo.verification.results import Training, TrainingPair
 from zoo.verification.stages import write_job
@@ -94,9 +94,9 @@ def _compare_pair(
 ) -> TrainingPair:
     first, second = trained[a], trained[b]
     with _open(folder, a, "gradients") as arrays_a, _open(folder, b, "gradients") as arrays_b:
-        of_input = _differences(arrays_a, arrays_b, ["input"])[0].error
+        of_input = differences(arrays_a, arrays_b, ["input"])[0].error
         trainable = [name for name in order if name in arrays_a]
-        gradients, reported = _differences(arrays_a, arrays_b, trainable, _GRADIENTS)
+        gradients, reported = differences(arrays_a, arrays_b, trainable, _GRADIENTS)
     loss = _relative(first["loss"], second["loss"])
     final, losses, weights = {}, {}, {}
     errors = [
@@ -106,7 +106,7 @@ def _compare_pair(
     ]
     for rule in names:
         with _open(folder, a, rule) as arrays_a, _open(folder, b, rule) as arrays_b:
-            final[rule], reported = _differences(arrays_a, arrays_b, order, _TRAINING)
+            final[rule], reported = differences(arrays_a, arrays_b, order, _TRAINING)
         errors.append((f"{reported.node} after {rule}", reported.error, _TRAINING))
         loss_pairs = zip(first["losses"][rule], second["losses"][rule], strict=True)
         losses[rule] = tuple(_relative(p, q) for p, q in loss_pairs)
@@ -125,32 +125,6 @@ def _compare_pair(
 
 def _open(folder: Path, backend: str, kind: str) -> Any:
     return np.load(folder / f"{backend}.{kind}.npz", allow_pickle=False)
-
-
-def _differences(
-    first: Mapping[str, Array],
-    second: Mapping[str, Array],
-    names: Sequence[str],
-    allowed: float = float("inf"),
-) -> tuple[Worst, Worst]:
-    """Compare arrays by their largest difference, relative to the largest value of all of them.
-
-    Returns:
-        The worst array, and the array to report: the first in the order of ``names`` whose error
-        exceeds ``allowed``, or else the worst.
-    """
-    largest = max(float(np.abs(first[name]).max()) for name in names) or 1.0
-    errors = {name: _difference(first[name], second[name]) / largest for name in names}
-    worst_name = max(errors, key=lambda name: errors[name])
-    worst = Worst(errors[worst_name], worst_name)
-    return worst, next((Worst(e, n) for n, e in errors.items() if not e <= allowed), worst)
-
-
-def _difference(a: Array, b: Array) -> float:
-    if a.shape != b.shape:
-        return float("inf")
-    difference = float(np.abs(a - b).max())
-    return difference if difference == difference else float("inf")
 
 
 def _relative(a: float, b: float) -> float:

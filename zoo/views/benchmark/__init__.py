@@ -1,0 +1,1 @@
+"""Benchmarks as tables and as a page."""
