@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 DRAWS = 1000
+#: Two processes say next to nothing of how far a third would be: of what is a millisecond in both,
+#: the interval would reach from nanoseconds to days.
+LEAST = 3
 #: Student's t for 97.5 %, by degrees of freedom from 1 on; that of many is 1.96.
 _T = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
@@ -32,7 +35,7 @@ class Figure:
 
     Attributes:
         value: The figure.
-        low, high: Its 95 % interval; None if there is only one process.
+        low, high: Its 95 % interval; None with fewer than three processes.
         p10, p90: Of all times; None for a ratio.
         rounds: How many processes it is from.
     """
@@ -158,7 +161,7 @@ def _interval(value: float, drawn: np.ndarray, count: int) -> tuple[float | None
     Source: Hesterberg, What Teachers Should Know About the Bootstrap, section 4.3,
     https://doi.org/10.1080/00031305.2015.1089789
     """
-    if count < 2:
+    if count < LEAST:
         return None, None
     t = _T[count - 2] if count - 2 < len(_T) else _NORMAL
     factor = t / _NORMAL * (count / (count - 1)) ** 0.5
