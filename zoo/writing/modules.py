@@ -1,0 +1,376 @@
+"""Writes the classes of frameworks whose models are modules with attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zoo.writing import snippets
+from zoo.writing.dialect import Dialect
+from zoo.writing.docstrings import docstring
+from zoo.writing.folding import Text
+from zoo.writing.layout import INDENT, Bracket, Choice, Expression, call, collection, lines, text
+from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.statements import Statements
+
+
+class ModuleWriter:
+    """Writes the classes of one file.
+
+    Args:
+        dialect: The framework.
+        pieces: What to write; the last one is the network.
+    """
+
+    def __init__(self, dialect: Dialect, pieces: Sequence[Piece]) -> None:
+        self.dialect, self.pieces = dialect, pieces
+        self.snippets = snippets.of_backend(dialect.backend)
+        self.needed: dict[str, None] = {}
+        self.constants: dict[str, list[str]] = {}
+        self.tables: dict[str, dict[str, list[Any]]] = {}
+        self.chains = False
+
+    def name(self, piece: Piece) -> str:
+        """Return what a piece is called in the file."""
+        return piece.name
+
+    def classes(self) -> list[str]:
+        """Return the text of each class, after that of what the framework lacks."""
+        written = [self.piece(piece, piece is self.pieces[-1]) for piece in self.pieces]
+        return [*self.lacking(), *written]
+
+    def lacking(self) -> list[str]:
+        """Return the text of what the framework lacks."""
+        order = dict.fromkeys(n for name in self.needed for n in self.snippets.closure(name))
+        names = [name for name in self.snippets.definitions if name in order]
+        chosen = self.dialect.classes
+        own = [chosen[name] for name in self.needed if name in chosen]
+        if self.chains:
+            own.append(self.dialect.chain)
+        return [*own, *(self.snippets.text(name) for name in names if name not in chosen)]
+
+    def table_lines(self) -> list[str]:
+        """Return the constants of the file."""
+        for name, rows in self.tables.items():
+            items = tuple(
+                (f'"{row}": ', collection(map(self.value, cells))) for row, cells in rows.items()
+            )
+            self.constants[name] = exploded(f"{name} = ", Bracket("", items, "{}"))
+        return [line for found in self.constants.values() for line in found]
+
+    def piece(self, piece: Piece, is_network: bool) -> str:
+        """Return the text of a class."""
+        self.flags: dict[str, str] = {}
+        self.is_network = is_network
+        self.keys = {member.key for member in piece.members}
+        making = self.making(piece)
+        statements = Statements(piece, self.apply, self.condition, self.loop)
+        computing = statements.write()
+        flags = [f"self.{flag} = {value}" for flag, value in self.flags.items()]
+        parameters = ["self"]
+        for name, default in piece.parameters.items():
+            parameters.append(name if default is ... else f"{name}={self.value(default)}")
+        parameters += self.more_parameters()
+        space = " " * INDENT
+        local = [f"{name} = {value}" for name, value in piece.local.items()]
+        kept = [line for line in local if not self._is_flag(line, flags)]
+        flags = [self._merged(flag, piece) for flag in flags]
+        base = self.dialect.base
+        body = [
+            f"class {piece.name}({base}):",
+            *docstring(piece, self.dialect, is_network),
+            "",
+            *lines("def ", call("__init__", parameters), ":", INDENT),
+            *self.first_lines(),
+            *(2 * space + line for line in (*kept, *flags)),
+            *making,
+            "",
+            f"{space}def {self.dialect.method}(self, x):",
+            *computing,
+        ]
+        return "\n".join(body)
+
+    def more_parameters(self) -> list[str]:
+        """Return the parameters that every class has in addition."""
+        return []
+
+    def first_lines(self) -> list[str]:
+        """Return the first lines of ``__init__``."""
+        return [" " * 2 * INDENT + "super().__init__()"]
+
+    def _is_flag(self, line: str, flags: Sequence[str]) -> bool:
+        name = line.partition(" = ")[0]
+        return False if name else False
+
+    def _merged(self, flag: str, piece: Piece) -> str:
+        return flag
+
+    # Making members
+
+    def making(self, piece: Piece) -> list[str]:
+        """Return the lines that make the members."""
+        found: list[str] = []
+        heads = {key for key in piece.outputs.values() if key != piece.output}
+        for member in piece.members:
+            if self.inline(member):
+                continue
+            if member.loop:
+                found += self.loop_making(member)
+            elif member.key in heads:
+                flag = self.flag(member)
+                opening = " " * 2 * INDENT + f"if {member.condition}:"
+                if opening not in found:
+                    found.append(opening)
+                layer = self.layer(member.layer)
+                found += lines(f"self.{member.key} = ", layer, "", 3 * INDENT)
+                assert flag
+            else:
+                value = self.layer(member.layer, member)
+                if member.condition and self.has_identity(member):
+                    value = Choice(value, member.condition, self.dialect.identity)
+                elif member.condition:
+                    value = Choice(value, member.condition, "None")
+                found += lines(f"self.{member.key} = ", value, "", 2 * INDENT)
+        return found
+
+    def loop_making(self, member: Member) -> list[str]:
+        loop, space = member.loop, " " * 2 * INDENT
+        assert loop
+        found = []
+        if loop.channels and self.value(loop.start) != loop.channels:
+            found.append(f"{space}{loop.channels} = {self.value(loop.start)}")
+        count = f"self.{self.count(member)}"
+        number = "i" if loop.first == 0 else f"i + {loop.first}"
+        if loop.variables:
+            rows = self.rows(member)
+            found.append(f"{space}{count} = len({rows})")
+            names = ", ".join(loop.variables)
+            names = f"({names})" if len(loop.variables) > 1 else names
+            found.append(f"{space}for i, {names} in enumerate({rows}):")
+        else:
+            found.append(f"{space}{count} = {self.value(loop.count)}")
+            found.append(f"{space}for i in range({self.value(loop.count)}):")
+        name = f'f"{loop.prefix}{{{number}}}"'
+        made = self.layer(member.layer, member)
+        found += lines("", call("setattr", ["self", name, made]), "", 3 * INDENT)
+        if loop.channels and loop.following is not None:
+            following = self.value(loop.following)
+            if following != loop.channels:
+                found.append(f"{' ' * 3 * INDENT}{loop.channels} = {following}")
+        return found
+
+    def rows(self, member: Member) -> str:
+        """Return what a loop takes its values from; a constant becomes one of the file."""
+        loop = member.loop
+        assert loop
+        if isinstance(loop.rows, Text):
+            return str(loop.rows)
+        name = f"{member.key}s".upper()
+        items = [
+            collection(map(self.value, row)) if isinstance(row, tuple) else self.value(row)
+            for row in loop.rows
+        ]
+        self.constants[name] = exploded(f"{name} = ", collection(items, "[]"))
+        return name
+
+    def count(self, member: Member) -> str:
+        """Return the attribute for the number of repetitions."""
+        return f"num_{member.key}s"
+
+    def layer(self, layer: Layer, member: Member | None = None) -> Expression:
+        """Return the expression that makes a layer."""
+        if isinstance(layer, Made):
+            return self.made(self.dialect.native(layer))
+        if isinstance(layer, Either):
+            first, second = self.layer(layer.first), self.layer(layer.second)
+            return Choice(first, layer.condition, second)
+        if isinstance(layer, Chain):
+            self.chains = True
+            pairs = [(inner.key, self.layer(inner.layer, inner)) for inner in layer.members]
+            return call("Sequential", pairs)
+        return self.used(layer, member)
+
+    def used(self, layer: Used, member: Member | None) -> Expression:
+        """Return the use of another piece."""
+        arguments: list[Any] = []
+        skipped = False
+        values = list(layer.arguments.items())
+        table = self.table(layer, member)
+        if table:
+            values = [item for item in values if item[0] not in table]
+        for name, value in values:
+            default = layer.piece.parameters[name]
+            if default is not ... and not isinstance(value, Text) and _equal(value, default):
+                skipped = True
+                continue
+            shown = self.value(value)
+            by_name = skipped or default is not ...
+            arguments.append((name, shown) if by_name else shown)
+        if table and member:
+            arguments.append(f'*{member.table.upper()}["{member.key}"]')
+        arguments += self.more_arguments()
+        return call(str(layer.name or layer.piece.name), arguments)
+
+    def more_arguments(self) -> list[Any]:
+        """Return the arguments that the use of every class has in addition."""
+        return []
+
+    def table(self, layer: Used, member: Member | None) -> list[str]:
+        """Return the parameters that come from a table of the spec, which the file has, too."""
+        if not (member and member.table and self.is_network) or member.loop:
+            return []
+        names = [name for name in layer.arguments if name != layer.piece.channels]
+        required = all(layer.piece.parameters[name] is ... for name in names)
+        constant = not any(isinstance(layer.arguments[name], Text) for name in names)
+        if len(names) < 3 or not required or not constant:
+            return []
+        name = member.table.upper()
+        heading = f"# The arguments of {layer.piece.name}: {', '.join(names)}."
+        self.constants.setdefault(f"{name} heading", [heading])
+        cells = [layer.arguments[n] for n in names]
+        self.tables.setdefault(name, {})[member.key] = cells
+        return names
+
+    def made(self, made: Made) -> Expression:
+        """Return a call that makes a layer of the framework."""
+        target = self.target(made)
+        defaults = self.dialect.defaults.get(made.target, {})
+        positional = self.dialect.positional.get(made.target, 1)
+        arguments: list[Any] = []
+        skipped = False
+        for number, (name, value) in enumerate(made.arguments.items()):
+            constant = not isinstance(value, Text)
+            if name in defaults and constant and _equal(value, defaults[name]):
+                skipped = True
+                continue
+            by_name = skipped or number >= positional and value != name
+            arguments.append((name, self.value(value)) if by_name else self.value(value))
+        arguments += self.made_arguments(made)
+        return call(target, arguments)
+
+    def made_arguments(self, made: Made) -> list[Any]:
+        """Return further arguments of a call that makes a layer."""
+        return []
+
+    def target(self, made: Made) -> str:
+        package, _, name = made.target.rpartition(".")
+        if package == f"zoo.{self.dialect.backend}.modules":
+            self.needed[name] = None
+            return name
+        return f"{self.dialect.prefixes[package]}{name}"
+
+    def value(self, value: Any) -> str:
+        """Return the text of a constant or an expression."""
+        return shown(value)
+
+    # Computing
+
+    def inline(self, member: Member) -> str | None:
+        """Return the expression of a member that is computed in place, without an attribute."""
+        layer = member.layer
+        if not isinstance(layer, Made) or member.loop:
+            return None
+        if member.op in self.dialect.operators:
+            return f" {self.dialect.operators[member.op]} ".join(["{}"] * len(member.sources))
+        made = self.dialect.native(layer)
+        package, _, name = made.target.rpartition(".")
+        if package != f"zoo.{self.dialect.backend}.modules" or name in self.dialect.classes:
+            return None
+        return self.snippets.inlined(name, made.arguments, self.dialect.method)
+
+    def has_identity(self, member: Member) -> bool:
+        """Tell whether a layer that is left out can be replaced by one that changes nothing."""
+        return len(member.sources) == 1 and not self.inline(member)
+
+    def flag(self, member: Member) -> str:
+        """Return the attribute that tells whether there is a member."""
+        condition = str(member.condition)
+        name = condition if condition.isidentifier() else f"has_{member.key}"
+        if name in self.keys:
+            name = f"has_{member.key}"
+        self.flags.setdefault(name, condition)
+        return name
+
+    def condition(self, member: Member) -> str:
+        if member.condition is None:
+            return ""
+        heads = member.key in self.heads_of_network
+        if self.has_identity(member) and not heads:
+            return ""
+        return f"self.{self.flag(member)}"
+
+    @property
+    def heads_of_network(self) -> set[str]:
+        network = self.pieces[-1]
+        if not self.is_network:
+            return set()
+        return {key for key in network.outputs.values() if key != network.output}
+
+    def loop(self, member: Member) -> list[str]:
+        return [f"for i in range(self.{self.count(member)}):"]
+
+    def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
+        """Return the expression that applies a member."""
+        if template := self.inline(member):
+            return filled(template, inputs)
+        if member.loop:
+            loop = member.loop
+            number = "i" if loop.first == 0 else f"i + {loop.first}"
+            return call(f'getattr(self, f"{loop.prefix}{{{number}}}")', inputs)
+        return call(f"self.{member.key}", inputs)
+
+
+def filled(template: str, inputs: Sequence[Expression]) -> Expression:
+    """Return an expression with its inputs in place."""
+    if "{}" in template:
+        parts = [text(value) for value in inputs]
+        operator = template[2:-2].split("{}")[0].strip() if len(inputs) > 1 else ""
+        if operator == "*":
+            parts = [f"({part})" if re.search(r" [+-] ", _outside(part)) else part for part in parts]
+        return template.format(*parts)
+    match = re.fullmatch(r"([\w.]+)\((.*?)\binputs\b(.*)\)", template)
+    if match:  # a call whose first argument is the tuple of inputs
+        rest = [part for part in match[3].split(", ") if part]
+        return call(match[1], [collection(inputs), *rest])
+    (value,) = inputs
+    inner = text(value)
+    if not re.fullmatch(r"[\w.\[\]\"()*, ]+", inner) or " " in _outside(inner):
+        inner = f"({inner})"
+    return re.sub(r"\binput\b", lambda match: inner, template)
+
+
+def _outside(expression: str) -> str:
+    """Return an expression without what is in brackets."""
+    while (shorter := re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", expression)) != expression:
+        expression = shorter
+    return expression
+
+
+def exploded(prefix: str, bracket: Bracket) -> list[str]:
+    """Return a collection with a line for each item."""
+    opening, closing = bracket.brackets
+    body = [
+        line for item, value in bracket.items for line in lines(item, value, ",", INDENT)
+    ]
+    return [f"{prefix}{opening}", *body, closing]
+
+
+def shown(value: Any) -> str:
+    """Return a constant or an expression as Python's text, with double quotes."""
+    if isinstance(value, Text):
+        return str(value)
+    if isinstance(value, tuple | list):
+        inner = ", ".join(map(shown, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, float) and value == int(value) and abs(value) < 1e6:
+        return repr(value)
+    return repr(value)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and one == other or (
+        not isinstance(one, bool) and not isinstance(other, bool) and one == other
+    )
