@@ -12,7 +12,7 @@ from torch.nn import functional as F
 class PaddedConv2d(nn.Conv2d):
     """A convolution whose padding differs between its sides."""
 
-    def __init__(self, *arguments: Any, edges: tuple[int, int, int, int], **options: Any) -> None:
+    def __init__(self, *arguments: Any, edges: tuple[int, ...], **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.edges = edges  # left, right, top, bottom: the order of F.pad
 
@@ -209,10 +209,16 @@ class Multiply(nn.Module):
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm of a vector's features, or of the channels at each position of a map."""
+    """Layer norm of a vector's features, or of a map's channels at each position."""
 
     def __init__(
-        self, num_features: int, eps: float, scale: bool, shift: bool, is_map: bool, **factory: Any
+        self,
+        num_features: int,
+        eps: float,
+        scale: bool,
+        shift: bool,
+        is_map: bool,
+        **factory: Any,
     ) -> None:
         super().__init__(num_features, eps, bias=shift, **factory)
         self.is_map = is_map
@@ -231,7 +237,12 @@ class Affine(nn.Module):
     bias: nn.Parameter | None
 
     def __init__(
-        self, num_features: int, shift: bool, scale_init: float, axes: int, **factory: Any
+        self,
+        num_features: int,
+        shift: bool,
+        scale_init: float,
+        axes: int,
+        **factory: Any,
     ) -> None:
         super().__init__()
         self.num_features = num_features

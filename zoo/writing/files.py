@@ -23,9 +23,7 @@ BACKENDS = ("torch", "paddle", "keras", "flax")
 def write(graph: Graph, backend: str) -> str:
     """Return the source code of a network for one of zoo's backends."""
     dialect: Dialect = importlib.import_module(f"zoo.writing.{backend}").DIALECT
-    unifier = Unifier(
-        Collection(graph), dialect.describe, dialect.fields, dialect.pairs
-    )
+    unifier = Unifier(Collection(graph), dialect.describe, dialect.fields, dialect.pairs)
     pieces = unifier.pieces
     pieces[-1].about = returned(graph, pieces[-1], dialect)
     writer = _writer(dialect, pieces)
@@ -65,7 +63,13 @@ def _imports(dialect: Dialect, used: set[str]) -> str:
 
 
 def _is_standard(line: str) -> bool:
-    return line.split()[1].split(".")[0] in ("collections", "typing", "functools", "dataclasses", "math")
+    return line.split()[1].split(".")[0] in (
+        "collections",
+        "typing",
+        "functools",
+        "dataclasses",
+        "math",
+    )
 
 
 def _docstring(graph: Graph, dialect: Dialect, network: Piece) -> list[str]:

@@ -93,7 +93,11 @@ def lines(prefix: str, expression: Expression, suffix: str = "", indent: int = 0
             for item_prefix, item in expression.items
             for line in lines(item_prefix, item, ",", indent + INDENT)
         ]
-    return [f"{space}{prefix}{text(expression.before)}{opening}", *body, f"{space}{closing}{suffix}"]
+    return [
+        f"{space}{prefix}{text(expression.before)}{opening}",
+        *body,
+        f"{space}{closing}{suffix}",
+    ]
 
 
 def _choice(prefix: str, choice: Choice, suffix: str, indent: int) -> list[str]:
@@ -112,7 +116,7 @@ def _choice(prefix: str, choice: Choice, suffix: str, indent: int) -> list[str]:
 
 def paragraph(sentences: Sequence[str], indent: int, first: str = "", last: str = "") -> list[str]:
     """Wrap words to lines; the first and last line have room for what surrounds them."""
-    width, space = LINE - indent, " " * indent
+    width, space = LINE - indent - len(last), " " * indent
     found, line = [], first
     for word in " ".join(sentences).split():
         joint = "" if line in ("", first) else " "
@@ -120,7 +124,6 @@ def paragraph(sentences: Sequence[str], indent: int, first: str = "", last: str 
             found.append(space + line)
             line, joint = "", ""
         line += joint + word
-    if len(line) + len(last) > width:
-        found.append(space + line)
-        line = ""
+    if last and found:
+        return [*found, space + line, space + last]
     return [*found, (space + line + last).rstrip()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from zoo.writing import snippets
@@ -12,6 +12,7 @@ from zoo.writing.docstrings import docstring
 from zoo.writing.folding import Text
 from zoo.writing.layout import INDENT, Bracket, Choice, Expression, call, collection, lines, text
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.scope import ABSENT
 from zoo.writing.statements import Statements
 
 
@@ -67,15 +68,18 @@ class ModuleWriter:
         making = self.making(piece)
         statements = Statements(piece, self.apply, self.condition, self.loop)
         computing = statements.write()
-        flags = [f"self.{flag} = {value}" for flag, value in self.flags.items()]
         parameters = ["self"]
         for name, default in piece.parameters.items():
-            parameters.append(name if default is ... else f"{name}={self.value(default)}")
+            parameters.append(name if default is ... else f"{name}={text(self.value(default))}")
         parameters += self.more_parameters()
         space = " " * INDENT
         local = [f"{name} = {value}" for name, value in piece.local.items()]
-        kept = [line for line in local if not self._is_flag(line, flags)]
-        flags = [self._merged(flag, piece) for flag in flags]
+        merged = [n for n in piece.local if self.flags.get(n) == n and not _reads(making, n)]
+        kept = [line for line in local if line.partition(" = ")[0] not in merged]
+        flags = [
+            f"self.{flag} = {piece.local[flag] if flag in merged else value}"
+            for flag, value in self.flags.items()
+        ]
         base = self.dialect.base
         body = [
             f"class {piece.name}({base}):",
@@ -98,13 +102,6 @@ class ModuleWriter:
     def first_lines(self) -> list[str]:
         """Return the first lines of ``__init__``."""
         return [" " * 2 * INDENT + "super().__init__()"]
-
-    def _is_flag(self, line: str, flags: Sequence[str]) -> bool:
-        name = line.partition(" = ")[0]
-        return False if name else False
-
-    def _merged(self, flag: str, piece: Piece) -> str:
-        return flag
 
     # Making members
 
@@ -139,7 +136,7 @@ class ModuleWriter:
         assert loop
         found = []
         if loop.channels and self.value(loop.start) != loop.channels:
-            found.append(f"{space}{loop.channels} = {self.value(loop.start)}")
+            found.append(f"{space}{loop.channels} = {text(self.value(loop.start))}")
         count = f"self.{self.count(member)}"
         number = "i" if loop.first == 0 else f"i + {loop.first}"
         if loop.variables:
@@ -149,13 +146,13 @@ class ModuleWriter:
             names = f"({names})" if len(loop.variables) > 1 else names
             found.append(f"{space}for i, {names} in enumerate({rows}):")
         else:
-            found.append(f"{space}{count} = {self.value(loop.count)}")
-            found.append(f"{space}for i in range({self.value(loop.count)}):")
+            found.append(f"{space}{count} = {text(self.value(loop.count))}")
+            found.append(f"{space}for i in range({text(self.value(loop.count))}):")
         name = f'f"{loop.prefix}{{{number}}}"'
         made = self.layer(member.layer, member)
         found += lines("", call("setattr", ["self", name, made]), "", 3 * INDENT)
         if loop.channels and loop.following is not None:
-            following = self.value(loop.following)
+            following = text(self.value(loop.following))
             if following != loop.channels:
                 found.append(f"{' ' * 3 * INDENT}{loop.channels} = {following}")
         return found
@@ -206,6 +203,7 @@ class ModuleWriter:
                 continue
             shown = self.value(value)
             by_name = skipped or default is not ...
+            skipped = skipped or by_name
             arguments.append((name, shown) if by_name else shown)
         if table and member:
             arguments.append(f'*{member.table.upper()}["{member.key}"]')
@@ -244,7 +242,8 @@ class ModuleWriter:
             if name in defaults and constant and _equal(value, defaults[name]):
                 skipped = True
                 continue
-            by_name = skipped or number >= positional and value != name
+            by_name = skipped or (number >= positional and value != name)
+            skipped = skipped or by_name
             arguments.append((name, self.value(value)) if by_name else self.value(value))
         arguments += self.made_arguments(made)
         return call(target, arguments)
@@ -260,8 +259,8 @@ class ModuleWriter:
             return name
         return f"{self.dialect.prefixes[package]}{name}"
 
-    def value(self, value: Any) -> str:
-        """Return the text of a constant or an expression."""
+    def value(self, value: Any) -> Expression:
+        """Return a constant or an expression as Python writes it."""
         return shown(value)
 
     # Computing
@@ -321,13 +320,19 @@ class ModuleWriter:
         return call(f"self.{member.key}", inputs)
 
 
+def _reads(code: Sequence[str], name: str) -> bool:
+    return any(re.search(rf"(?<![\w.]){name}\b", line) for line in code)
+
+
 def filled(template: str, inputs: Sequence[Expression]) -> Expression:
     """Return an expression with its inputs in place."""
     if "{}" in template:
         parts = [text(value) for value in inputs]
         operator = template[2:-2].split("{}")[0].strip() if len(inputs) > 1 else ""
         if operator == "*":
-            parts = [f"({part})" if re.search(r" [+-] ", _outside(part)) else part for part in parts]
+            parts = [
+                f"({part})" if re.search(r" [+-] ", _outside(part)) else part for part in parts
+            ]
         return template.format(*parts)
     match = re.fullmatch(r"([\w.]+)\((.*?)\binputs\b(.*)\)", template)
     if match:  # a call whose first argument is the tuple of inputs
@@ -350,27 +355,24 @@ def _outside(expression: str) -> str:
 def exploded(prefix: str, bracket: Bracket) -> list[str]:
     """Return a collection with a line for each item."""
     opening, closing = bracket.brackets
-    body = [
-        line for item, value in bracket.items for line in lines(item, value, ",", INDENT)
-    ]
+    body = [line for item, value in bracket.items for line in lines(item, value, ",", INDENT)]
     return [f"{prefix}{opening}", *body, closing]
 
 
-def shown(value: Any) -> str:
-    """Return a constant or an expression as Python's text, with double quotes."""
+def shown(value: Any) -> Expression:
+    """Return a constant or an expression as Python writes it, with double quotes."""
     if isinstance(value, Text):
         return str(value)
     if isinstance(value, tuple | list):
-        inner = ", ".join(map(shown, value))
-        return f"({inner},)" if len(value) == 1 else f"({inner})"
+        return collection(map(shown, value))
     if isinstance(value, str):
         return f'"{value}"'
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e6:
-        return repr(value)
-    return repr(value)
+    return "None" if value is ABSENT else repr(value)
 
 
 def _equal(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and one == other or (
-        not isinstance(one, bool) and not isinstance(other, bool) and one == other
+    return (
+        (type(one) is type(other)
+        and one == other)
+        or (not isinstance(one, bool) and not isinstance(other, bool) and one == other)
     )

@@ -87,6 +87,7 @@ class Scope:
         self.extra: dict[str, Column] = {}
         self.used: dict[str, None] = {}
         self.aliases: dict[str, Any] = {}
+        self.candidates: list[Text] = []  # what layers before return
         for name, value in names[0].items():
             if name not in (*parameters, "input", "index", "item"):
                 column = [frozen(row.get(name)) for row in names]
@@ -147,19 +148,20 @@ class Scope:
                 return self.channels
         return Text(name) if name in self.columns else None
 
-    def express(self, column: Column, stated: Any = None, name: str = "") -> Any:
+    def express(self, column: Column, stated: Any = None, name: str = "", key: str = "") -> Any:
         """Return a constant or a ``Text`` that has the values of a column.
 
         Args:
             column: The value in each instance, or ``ABSENT``.
             stated: What the spec states for it, if that is known.
             name: The name of a new parameter, if nothing else has these values.
+            key: The layer that it is for, which precedes the name if that is taken.
         """
         if is_constant(column):
             return representative(column)
         found = self.find(column, stated)
         if found is None:
-            found = self.new(name, column)
+            found = self.new(name, column, key)
         return self.use(found)
 
     def use(self, found: Any) -> Any:
@@ -187,6 +189,9 @@ class Scope:
                 return Text(name)
             if same([squeezed(value) for value in values], column):
                 return Text(name)
+        for candidate in reversed(self.candidates):
+            if self._holds(candidate, column):
+                return candidate
         for name, values in available.items():
             for index in range(_length(values)):
                 if same([_item(value, index) for value in values], column):
@@ -218,13 +223,16 @@ class Scope:
                         return Text(f"{name} != {value!r}")
         return None
 
-    def new(self, name: str, column: Column) -> Text:
+    def new(self, name: str, column: Column, key: str = "") -> Text:
         """Add a parameter that the spec does not have."""
         if name in self.constants or name in self.aliases or name in self.local:
             self.constants.pop(name, None)
         unique, number = name, 2
         while unique in self.columns or unique in self.extra:
-            unique, number = f"{name}{number}", number + 1
+            unique, number = (
+                f"{key}_{name}" if key and number == 2 else f"{name}{number}",
+                number + 1,
+            )
         self.extra[unique] = column
         return Text(unique)
 

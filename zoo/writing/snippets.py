@@ -53,7 +53,7 @@ class Snippets:
             return None
         methods = {n.name: n for n in definition.body if isinstance(n, ast.FunctionDef)}
         computing = methods.get(method)
-        if computing is None or definition.bases and not _is_plain(definition.bases[0]):
+        if computing is None or (definition.bases and not _is_plain(definition.bases[0])):
             return None
         body = [n for n in computing.body if not isinstance(n, ast.Expr)]
         if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
@@ -117,7 +117,7 @@ class _Inliner(ast.NodeTransformer):
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         self.arguments = arguments
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id == "self":
             if node.attr in self.arguments:
                 return ast.parse(repr(self.arguments[node.attr]), mode="eval").body

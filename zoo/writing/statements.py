@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from zoo.writing.layout import INDENT, LINE, Bracket, Expression, lines, text
 from zoo.writing.pieces import Member, Piece
@@ -123,16 +123,21 @@ class Statements:
     def _may_nest(self, member: Member) -> bool:
         return len(self.readers[member.key]) == 1 and not member.loop
 
-    def _target(self, key: str, number: int) -> str:
+    def _target(self, key: str, number: int, kept: Collection[str] = ()) -> str:
         """Return a variable for a value: one whose own value is read no more, if possible."""
-        live: set[str] = set()
-        for other, variables in self.variables.items():
-            if other != key and any(reader > number for reader in self._readers(other)):
-                live |= variables
+        live = self._live(key, number, kept)
         is_network = bool(self.piece.outputs)
         if len(self.readers[key]) > 1 and is_network and key.isidentifier():
             return key
         return next(name for name in ("x", "y", key, f"{key}_") if name not in live)
+
+    def _live(self, key: str, number: int, kept: Collection[str]) -> set[str]:
+        """Return the variables that are read after a member, and some others."""
+        live: set[str] = set(kept)
+        for other, variables in self.variables.items():
+            if other != key and any(reader > number for reader in self._readers(other)):
+                live |= variables
+        return live
 
     def _readers(self, key: str) -> list[int]:
         """Return the numbers of the members that compute with a value, nested ones included."""
@@ -145,16 +150,19 @@ class Statements:
                     found += self._readers(name)
         return found
 
-    def _assign(self, key: str, number: int, value: Expression, extra: int = 0) -> str:
-        target = self._target(key, number)
+    def _assign(self, key: str, number: int, value: Expression, kept: Collection[str] = ()) -> str:
+        target = self._target(key, number, kept)
+        if value in ("x", "y") and value not in self._live(key, number, kept):
+            target = str(value)
         if value != target:
-            self._add(f"{target} = ", value, extra)
+            self._add(f"{target} = ", value)
         self.values[key], self.variables[key] = target, {target}
         return target
 
     def _conditional(self, number: int, member: Member, condition: str) -> None:
         first, *rest = (self.values[source] for source in member.sources)
-        target = self._assign(member.key, number, first)
+        kept = set().union(*(self.variables[source] for source in member.sources[1:]))
+        target = self._assign(member.key, number, first, kept)
         value = self.apply(member, [target, *rest])
         opening = f"if {condition}:"
         previous = [line for line in self.lines if not line.startswith(" " * (self.indent + 4))]

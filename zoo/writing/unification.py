@@ -17,7 +17,6 @@ from zoo.writing.scope import (
     ABSENT,
     Column,
     Scope,
-    equal,
     frozen,
     is_constant,
     representative,
@@ -79,7 +78,7 @@ class Unifier:
     def piece(self, kind: str) -> Piece:
         """Return the piece of a block of the spec."""
         if kind not in self.made:
-            definition = self.collection.document["blocks"][kind]
+            definition = self.collection.document["blocks"][kind.partition(":")[0]]
             piece = Piece(kind, camel_case(kind), str(definition.get("about") or ""))
             self.made[kind] = piece
             parameters = definition.get("parameters", {})
@@ -111,7 +110,7 @@ class Unifier:
             if name not in scope.used or name in scope.local:
                 continue
             default = frozen(scope.defaults.get(name))
-            if default is None or isinstance(default, str) and "$" in default:
+            if default is None or (isinstance(default, str) and "$" in default):
                 required[name] = ...
             else:
                 optional[name] = default
@@ -146,7 +145,20 @@ class Unifier:
             previous = stands_for[key]
             if member:
                 members.append(member)
+                self.remember(member, rows, scope)
         return tuple(members)
+
+    def remember(self, member: Member, rows: Sequence[Instance | None], scope: Scope) -> None:
+        """Remember what a member returns, for what reads it."""
+        layer = member.layer
+        if member.loop or not isinstance(layer, Made | Used):
+            return
+        children = [ABSENT if row is None else row.child(member.key) for row in rows]
+        shapes = [c.shape[0] if c is not ABSENT and c is not None else ABSENT for c in children]
+        for name, value in layer.arguments.items():
+            if name.startswith("out_") and isinstance(value, Text) and not value.isidentifier():
+                if value not in scope.candidates and scope._holds(value, shapes):
+                    scope.candidates.append(value)
 
     def sources(
         self,
@@ -217,7 +229,7 @@ class Unifier:
         first = representative(children)
         if isinstance(first, Node):
             calls = [c if c is ABSENT else self.describe(c) for c in children]
-            return self.call(calls, layer, scope)
+            return self.call(calls, layer, scope, key)
         numbers = [ABSENT if row is None else row.number for row in rows]
         kinds = [
             c if c is ABSENT else self.collection.kind(n, c)
@@ -225,16 +237,21 @@ class Unifier:
         ]
         if representative(kinds) is None:
             return self.group(piece, key, layer, rows, children, scope)
-        return self.use(kinds, numbers, children, layer, scope)
+        return self.use(kinds, numbers, children, layer, scope, key)
 
-    def call(self, calls: Column, layer: Definition, scope: Scope) -> Made | Either:
+    def call(self, calls: Column, layer: Definition, scope: Scope, key: str = "") -> Made | Either:
         """Unify the calls that make one layer."""
         targets = list(dict.fromkeys(c.target for c in calls if c is not ABSENT))
         if len(targets) == 2:
             choice = [c if c is ABSENT else c.target == targets[0] for c in calls]
             condition = scope.express(choice, None, f"is_{snake_case(targets[0])}")
             branches = [
-                self.call([c if c is not ABSENT and c.target == t else ABSENT for c in calls], layer, scope)
+                self.call(
+                    [c if c is not ABSENT and c.target == t else ABSENT for c in calls],
+                    layer,
+                    scope,
+                    key,
+                )
                 for t in targets
             ]
             return Either(condition, *branches)
@@ -245,26 +262,32 @@ class Unifier:
         for name in names:
             field = self.fields.get(name, name)
             column = [c if c is ABSENT else self.value(c.arguments[name]) for c in calls]
-            arguments[name] = self.expressed(column, layer.get(field), name, scope)
+            arguments[name] = self.expressed(column, layer.get(field), name, scope, key)
         return Made(targets[0], arguments)
 
     def value(self, value: Any) -> Any:
         return frozen(value) if self.pairs else squeezed(value)
 
-    def expressed(self, column: Column, stated: Any, name: str, scope: Scope) -> Any:
+    def expressed(self, column: Column, stated: Any, name: str, scope: Scope, key: str) -> Any:
         """Express a column; of a framework that takes pairs alone, also from single numbers."""
         if not self.pairs or is_constant(column):
-            return scope.express(column, stated, name)
+            return scope.express(column, stated, name, key)
         numbers = [squeezed(value) for value in column]
         if same(numbers, column) or not all(type(n) is int or n is ABSENT for n in numbers):
-            return scope.express(column, stated, name)
+            return scope.express(column, stated, name, key)
         found = scope.use(scope.find(numbers, stated))
         if found is None:
-            return scope.express(column, None, name)
+            return scope.express(column, None, name, key)
         return Text(f"({found}, {found})")
 
     def use(
-        self, kinds: Column, numbers: Column, children: Column, layer: Definition, scope: Scope
+        self,
+        kinds: Column,
+        numbers: Column,
+        children: Column,
+        layer: Definition,
+        scope: Scope,
+        key: str,
     ) -> Used:
         """Unify the uses of one block, or of several blocks with the same parameters."""
         names = list(dict.fromkeys(kind for kind in kinds if kind is not ABSENT))
@@ -280,7 +303,7 @@ class Unifier:
                 raise BackendError(f"{' and '.join(names)} take other arguments")
             column = [b if b is ABSENT else b[name] for b in bindings]
             stated = layer.get(name) if name not in _OTHERS else None
-            arguments[name] = scope.express(column, stated, name)
+            arguments[name] = scope.express(column, stated, name, key)
         chosen = None
         if len(pieces) > 1:
             column = [k if k is ABSENT else Text(self.piece(k).name) for k in kinds]
@@ -308,7 +331,11 @@ class Unifier:
             return Chain(self.members(piece, definition, inner, scope))
         kind = f"{piece.kind}_{key}"
         new = Piece(kind, camel_case(kind))
-        parameters = self.collection.document["blocks"].get(piece.kind, {}).get("parameters", {})
+        parameters = (
+            self.collection.document["blocks"]
+            .get(piece.kind.partition(":")[0], {})
+            .get("parameters", {})
+        )
         self.parametrize(new, dict.fromkeys(parameters), definition, present)
         numbers = [ABSENT if row is None else row.number for row in inner]
         bindings = [
@@ -341,7 +368,7 @@ class Unifier:
         flat = [child for names in found for _, child in names]
         owners = [row for row, n in zip(rows, counts, strict=True) for _ in range(n)]
         made = self.layer(piece, key, layer, owners, flat, inner)
-        inner.finish(flat, made, key)
+        inner.finish(flat, key)
         count = None
         if not inner.variables:
             stated = layer["repeat"] if isinstance(layer["repeat"], str) else None
@@ -359,7 +386,7 @@ class Unifier:
             "i" in inner.used,
         )
         op = flat[0].op if isinstance(flat[0], Node) else ""
-        return Member(key, op, _replaced(made, inner), sources, None, loop)
+        return Member(key, op, made, sources, None, loop)
 
 
 class _LoopScope(Scope):
@@ -385,6 +412,7 @@ class _LoopScope(Scope):
         }
         self.columns["i"] = self.index
         self.aliases["index"] = Text("i")
+        self.candidates = list(outer.candidates)
         self.table: dict[str, Column] = {}
         self.variables: tuple[str, ...] = ()
         self.rows: Any = None
@@ -411,28 +439,19 @@ class _LoopScope(Scope):
                     self.outer.use(Text(name))
         return found
 
-    def express(self, column: Column, stated: Any = None, name: str = "") -> Any:
+    def express(self, column: Column, stated: Any = None, name: str = "", key: str = "") -> Any:
         if is_constant(column):
             return representative(column)
-        if name in ("in_channels", "in_features", "num_features") and not self.running:
-            if name != "num_features":
-                self.running, self.reads = name, column
-                return Text(name)
+        if name in ("in_channels", "in_features") and not self.running:
+            self.running, self.reads = name, column
+            self.columns = {**self.columns, name: column}
+            return Text(name)
         found = self.find(column, stated)
         if found is not None:
             return self.use(found)
         collapsed = self._collapsed(column)
         if collapsed is not None:
-            return self.outer.express(collapsed, None, name)
-        first = [v if i == 0 else ABSENT for v, i in zip(column, self.index, strict=True)]
-        rest = [ABSENT if i == 0 else v for v, i in zip(column, self.index, strict=True)]
-        if is_constant(rest) and not is_constant(first) or is_constant(rest) and is_constant(first):
-            if not self.variables and isinstance(representative(rest), int | str):
-                one = representative(first) if is_constant(first) else self.find(first)
-                if one is not None and max(self.counts) > 1:
-                    self.used["i"] = None
-                    self.use(one)
-                    return Text(f"{one!s} if i == 0 else {representative(rest)!r}")
+            return self.outer.express(collapsed, None, name, key)
         unique, number = name, 2
         while unique in self.columns:
             unique, number = f"{name}{number}", number + 1
@@ -451,8 +470,10 @@ class _LoopScope(Scope):
             collapsed.append(representative(part) if n else ABSENT)
         return collapsed
 
-    def finish(self, children: Sequence[Node | Block], made: Layer, key: str) -> None:
-        """Find the list that the repetitions take their values from, and the running channels."""
+    def finish(self, children: Sequence[Node | Block], key: str) -> None:
+        """Find the running channels, and the list that the repetitions take values from."""
+        if self.running:
+            self._run(children)
         if self.table:
             self.variables = tuple(self.table)
             columns = list(self.table.values())
@@ -461,37 +482,31 @@ class _LoopScope(Scope):
                 part = [column[start : start + n] for column in columns]
                 start += n
                 tables.append(tuple(part[0] if len(part) == 1 else zip(*part, strict=True)))
-            self.rows = self.outer.express(tables, self._list(tables), f"{key}s")
-        if self.running:
-            channels = [child.shape[0] for child in children]
-            starts, at = [], 0
-            for n in self.counts:
-                starts.append(self.reads[at] if n else ABSENT)
-                at += n
-            self.columns = {self.running: self.reads, **self.columns}
-            following = [
-                channels[i] if i + 1 < len(channels) and self.index[i + 1] else ABSENT
-                for i in range(len(channels))
-            ]
-            if all(value is ABSENT for value in following):
-                following = []
+            stated = self.repeat if isinstance(self.repeat, str) else None
+            self.rows = self.outer.express(tables, stated, f"{key}s")
+
+    def _run(self, children: Sequence[Node | Block]) -> None:
+        """Express what each repetition reads by what the one before it returns."""
+        channels = [child.shape[0] for child in children]
+        following = [
+            channels[i] if i + 1 < len(channels) and self.index[i + 1] else ABSENT
+            for i in range(len(channels))
+        ]
+        if any(value is not ABSENT for value in following):
             self.columns.pop("i")
-            self.following = Scope.find(self, following) if following else None
-            if following and is_constant(following):
-                self.following = representative(following)
-            if following and self.following is None:
-                self.following = None
-                raise BackendError(f"the channels that the layers {key} read have no simple rule")
-            self.use(self.following)
-            self.start = self.outer.express(starts, None, self.running)
+            constant = is_constant(following)
+            found = representative(following) if constant else self.find(following)
             self.columns["i"] = self.index
-
-    def _list(self, tables: Column) -> Any:
-        return self.repeat if isinstance(self.repeat, str) else None
-
-
-def _replaced(made: Layer, scope: _LoopScope) -> Layer:
-    return made
+            if found is None:
+                self.table = {self.running: self.reads, **self.table}
+                self.running = ""
+                return
+            self.following = self.use(found)
+        starts, at = [], 0
+        for n in self.counts:
+            starts.append(self.reads[at] if n else ABSENT)
+            at += n
+        self.start = self.outer.express(starts, None, self.running)
 
 
 def _numbering(found: Sequence[Sequence[tuple[str, Any]]], key: str) -> tuple[str, int]:
@@ -520,7 +535,7 @@ def _layers_of(rows: Sequence[Instance | None]) -> dict[str, dict[str, Any]]:
 
 def camel_case(name: str) -> str:
     """Return a name of the spec as that of a class."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    return "".join(part[:1].upper() + part[1:] for part in re.split("[_:]", name))
 
 
 def snake_case(target: str) -> str:
