@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from zoo.graphs.graph import Graph
 from zoo.writing.dialect import Dialect
 from zoo.writing.layout import INDENT, paragraph
-from zoo.writing.pieces import Chain, Member, Piece
+from zoo.writing.pieces import Chain, Member, Piece, Used
 
 _WORDS = {
     "conv": "convolution",
@@ -33,6 +35,9 @@ def _summary(piece: Piece) -> str:
     """Say what a block consists of, where its spec does not."""
     names = list(dict.fromkeys(_name(member) for member in piece.members))
     names = [name for name in names if name]
+    if len(piece.members) == 1 and isinstance(piece.members[0].layer, Used):
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", piece.members[0].layer.piece.name)
+        return f"{name.capitalize()} blocks, one after the other."
     if not names or len(names) > 6:
         return f"The block {piece.kind}."
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -60,7 +60,11 @@ def fold(expression: str, resolve: Resolve, constants: Mapping[str, Any]) -> Any
         folded = _Folder(resolve, constants).fold(ast.parse(plain, mode="eval").body)
     except (_Unknown, SyntaxError):
         return None
-    return _value(folded) if _is_constant(folded) else Text(ast.unparse(folded))
+    return (
+        _value(folded)
+        if _is_constant(folded)
+        else Text(re.sub(r"\((not \w+)\)", r"\1", ast.unparse(folded)))
+    )
 
 
 class _Folder:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from zoo.writing import snippets
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
 from zoo.writing.folding import Text
-from zoo.writing.layout import INDENT, Bracket, Choice, Expression, call, collection, lines, text
-from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.layout import (
+    INDENT,
+    LINE,
+    Bracket,
+    Choice,
+    Expression,
+    call,
+    collection,
+    lines,
+    text,
+)
+from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Used
 from zoo.writing.scope import ABSENT
 from zoo.writing.statements import Statements
 
@@ -31,6 +42,7 @@ class ModuleWriter:
         self.constants: dict[str, list[str]] = {}
         self.tables: dict[str, dict[str, list[Any]]] = {}
         self.chains = False
+        self.late: list[str] = []
 
     def name(self, piece: Piece) -> str:
         """Return what a piece is called in the file."""
@@ -81,7 +93,9 @@ class ModuleWriter:
             for flag, value in self.flags.items()
         ]
         base = self.dialect.base
+        late = [*self.late, "", ""] if self.late else []
         body = [
+            *late,
             f"class {piece.name}({base}):",
             *docstring(piece, self.dialect, is_network),
             "",
@@ -135,26 +149,34 @@ class ModuleWriter:
         loop, space = member.loop, " " * 2 * INDENT
         assert loop
         found = []
-        if loop.channels and self.value(loop.start) != loop.channels:
-            found.append(f"{space}{loop.channels} = {text(self.value(loop.start))}")
+        if loop.channels and (start := text(self.value(loop.start))) != loop.channels:
+            found.append(f"{space}{loop.channels} = {start}")
         count = f"self.{self.count(member)}"
-        number = "i" if loop.first == 0 else f"i + {loop.first}"
+        layer, following = member.layer, loop.following
         if loop.variables:
             rows = self.rows(member)
             found.append(f"{space}{count} = len({rows})")
             names = ", ".join(loop.variables)
             names = f"({names})" if len(loop.variables) > 1 else names
-            found.append(f"{space}for i, {names} in enumerate({rows}):")
+            opening = f"{space}for i, {names} in enumerate({rows}):"
+            if len(opening) > LINE:
+                items = {name: Text(f"row[{n}]") for n, name in enumerate(loop.variables)}
+                layer, following = replaced(layer, items), replaced_value(following, items)
+                opening = f"{space}for i, row in enumerate({rows}):"
+            found.append(opening)
         else:
-            found.append(f"{space}{count} = {text(self.value(loop.count))}")
-            found.append(f"{space}for i in range({text(self.value(loop.count))}):")
-        name = f'f"{loop.prefix}{{{number}}}"'
-        made = self.layer(member.layer, member)
+            depth = text(self.value(loop.count))
+            found += [f"{space}{count} = {depth}", f"{space}for i in range({depth}):"]
+        made = self.layer(layer, member)
+        name = numbered(loop)
         found += lines("", call("setattr", ["self", name, made]), "", 3 * INDENT)
-        if loop.channels and loop.following is not None:
-            following = text(self.value(loop.following))
-            if following != loop.channels:
-                found.append(f"{' ' * 3 * INDENT}{loop.channels} = {following}")
+        if loop.channels and following is not None:
+            after = text(self.value(following))
+            if after.startswith(f"{loop.channels} + "):
+                after = f"+= {after.removeprefix(f'{loop.channels} + ')}"
+                found.append(f"{' ' * 3 * INDENT}{loop.channels} {after}")
+            elif after != loop.channels:
+                found.append(f"{' ' * 3 * INDENT}{loop.channels} = {after}")
         return found
 
     def rows(self, member: Member) -> str:
@@ -164,11 +186,13 @@ class ModuleWriter:
         if isinstance(loop.rows, Text):
             return str(loop.rows)
         name = f"{member.key}s".upper()
-        items = [
-            collection(map(self.value, row)) if isinstance(row, tuple) else self.value(row)
-            for row in loop.rows
-        ]
-        self.constants[name] = exploded(f"{name} = ", collection(items, "[]"))
+        found = exploded(f"{name} = ", collection(map(self.value, loop.rows), "[]"))
+        if any(
+            isinstance(cell, Text) for row in loop.rows if isinstance(row, tuple) for cell in row
+        ):
+            self.late += found  # it names classes
+        else:
+            self.constants[name] = found
         return name
 
     def count(self, member: Member) -> str:
@@ -205,6 +229,13 @@ class ModuleWriter:
             by_name = skipped or default is not ...
             skipped = skipped or by_name
             arguments.append((name, shown) if by_name else shown)
+        rows = (
+            [Text(f"row[{n}]") for n in range(len(member.loop.variables))]
+            if member and member.loop
+            else []
+        )
+        if rows and arguments[-len(rows) :] == rows:
+            arguments[-len(rows) :] = ["*row"]
         if table and member:
             arguments.append(f'*{member.table.upper()}["{member.key}"]')
         arguments += self.more_arguments()
@@ -314,10 +345,37 @@ class ModuleWriter:
         if template := self.inline(member):
             return filled(template, inputs)
         if member.loop:
-            loop = member.loop
-            number = "i" if loop.first == 0 else f"i + {loop.first}"
-            return call(f'getattr(self, f"{loop.prefix}{{{number}}}")', inputs)
+            return call(f"getattr(self, {numbered(member.loop)})", inputs)
         return call(f"self.{member.key}", inputs)
+
+
+def numbered(loop: Loop) -> str:
+    """Return the expression for the name of one repetition."""
+    number = "i" if loop.first == 0 else f"i + {loop.first}"
+    return f'f"{loop.prefix}{{{number}}}"'
+
+
+def replaced_value(value: Any, items: Mapping[str, Text]) -> Any:
+    """Return a value in which names stand for others."""
+    if isinstance(value, tuple):
+        return tuple(replaced_value(item, items) for item in value)
+    if not isinstance(value, Text):
+        return value
+    return Text(re.sub(r"(?<![\w.])[A-Za-z_]\w*", lambda m: items.get(m[0], m[0]), value))
+
+
+def replaced(layer: Layer, items: Mapping[str, Text]) -> Layer:
+    """Return a layer in whose arguments names stand for others."""
+    if isinstance(layer, Chain):
+        members = [replace(m, layer=replaced(m.layer, items)) for m in layer.members]
+        return Chain(tuple(members))
+    if isinstance(layer, Either):
+        condition = replaced_value(layer.condition, items)
+        return Either(condition, replaced(layer.first, items), replaced(layer.second, items))
+    arguments = {k: replaced_value(v, items) for k, v in layer.arguments.items()}
+    if isinstance(layer, Used):
+        return replace(layer, arguments=arguments, name=replaced_value(layer.name, items))
+    return replace(layer, arguments=arguments)
 
 
 def _reads(code: Sequence[str], name: str) -> bool:
@@ -371,8 +429,6 @@ def shown(value: Any) -> Expression:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    return (
-        (type(one) is type(other)
-        and one == other)
-        or (not isinstance(one, bool) and not isinstance(other, bool) and one == other)
+    return (type(one) is type(other) and one == other) or (
+        not isinstance(one, bool) and not isinstance(other, bool) and one == other
     )

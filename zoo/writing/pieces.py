@@ -115,6 +115,7 @@ class Piece:
         output: The name of the member whose value it returns.
         outputs: For the network with auxiliary heads, the member of each output.
         channels: The name of the parameter for the channels that it reads, if it has one.
+        is_network: Whether it is the whole network.
         bindings: For each instance, the values of the parameters.
     """
 
@@ -127,4 +128,5 @@ class Piece:
     output: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
     channels: str = ""
+    is_network: bool = False
     bindings: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)

@@ -103,6 +103,7 @@ class Scope:
                 self.constants[name] = names[0][name]
             else:
                 self._add(name, column)
+        self.initial = dict(self.columns)
 
     def _add(self, name: str, column: Column) -> None:
         """Add a parameter; one that always has its default is derived from the others."""
@@ -160,9 +161,26 @@ class Scope:
         if is_constant(column):
             return representative(column)
         found = self.find(column, stated)
+        if found is None and (items := self._items(column)):
+            return items
         if found is None:
             found = self.new(name, column, key)
         return self.use(found)
+
+    def _items(self, column: Column) -> tuple[Any, ...] | None:
+        """Return the items of a column of tuples, each expressed by itself."""
+        present = [value for value in column if value is not ABSENT]
+        if not all(isinstance(value, tuple) for value in present):
+            return None
+        if len({len(value) for value in present}) != 1:
+            return None
+        found = []
+        for index in range(len(present[0])):
+            part = [value if value is ABSENT else value[index] for value in column]
+            found.append(representative(part) if is_constant(part) else self.find(part))
+        if any(item is None for item in found):
+            return None
+        return tuple(map(self.use, found))
 
     def use(self, found: Any) -> Any:
         """Note which names an expression reads."""
@@ -227,6 +245,9 @@ class Scope:
         """Add a parameter that the spec does not have."""
         if name in self.constants or name in self.aliases or name in self.local:
             self.constants.pop(name, None)
+        if name in self.columns and name in self.defaults and name not in self.used:
+            self.columns.pop(name)  # what the spec calls so is not used
+            self.initial.pop(name, None)
         unique, number = name, 2
         while unique in self.columns or unique in self.extra:
             unique, number = (

@@ -12,6 +12,7 @@ from zoo.graphs.blocks import Block
 from zoo.graphs.nodes import Node
 from zoo.writing.collection import Collection, Instance
 from zoo.writing.folding import Text
+from zoo.writing.hoisting import hoist
 from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Used
 from zoo.writing.scope import (
     ABSENT,
@@ -63,6 +64,7 @@ class Unifier:
         defaults = {name: graph.options[name] for name in ("num_classes", "aux")}
         scope = Scope([row.names for row in rows], [], defaults)
         root = Piece(graph.name, network_name(graph.about.get("title"), graph.name))
+        root.is_network = True
         root.about = str(graph.about.get("about") or "")
         root.outputs = {}
         layers = collection.document.get("layers", {}) or _layers_of(rows)
@@ -98,11 +100,10 @@ class Unifier:
     def fill(
         self, piece: Piece, layers: Definition, rows: Sequence[Instance], scope: Scope
     ) -> None:
-        piece.members = self.members(piece, layers, rows, scope)
-        output = representative([row.block.output for row in rows])
-        piece.output = self._key(output, layers, rows)
+        piece.members, last = self.members(piece, layers, rows, scope)
+        piece.output = self._key(rows[0].block.output, layers, rows) if piece.is_network else last
         piece.local = {name: scope.local[name] for name in scope.local if name in scope.used}
-        columns = {**scope.columns, **scope.extra}
+        columns = {**scope.initial, **scope.extra}
         if piece.channels in columns:  # the channels that it reads come first
             columns = {piece.channels: columns[piece.channels], **columns}
         required, optional = {}, {}
@@ -119,6 +120,7 @@ class Unifier:
             piece.bindings[row.number, row.block.name] = {
                 name: columns[name][number] for name in piece.parameters
             }
+        hoist(piece)
         self.pieces.append(piece)
 
     # Members
@@ -129,8 +131,12 @@ class Unifier:
         layers: Definition,
         rows: Sequence[Instance | None],
         scope: Scope,
-    ) -> tuple[Member, ...]:
-        """Unify layers of the spec in all instances; ABSENT rows have no such block."""
+    ) -> tuple[tuple[Member, ...], str]:
+        """Unify layers of the spec in all instances, of which some may not have the block.
+
+        Returns:
+            The members, and the name of the one whose value the block returns.
+        """
         members: list[Member] = []
         stands_for = {"input": "input"}
         previous = "input"
@@ -146,7 +152,7 @@ class Unifier:
             if member:
                 members.append(member)
                 self.remember(member, rows, scope)
-        return tuple(members)
+        return tuple(members), previous
 
     def remember(self, member: Member, rows: Sequence[Instance | None], scope: Scope) -> None:
         """Remember what a member returns, for what reads it."""
@@ -328,7 +334,7 @@ class Unifier:
         keys = {tuple(step.name for step in row.block.steps) for row in present}
         chained = all(row.block.is_chain for row in present) and len(keys) == 1
         if chained and not any(item.get("repeat") for item in definition.values()):
-            return Chain(self.members(piece, definition, inner, scope))
+            return Chain(self.members(piece, definition, inner, scope)[0])
         kind = f"{piece.kind}_{key}"
         new = Piece(kind, camel_case(kind))
         parameters = (
@@ -454,7 +460,8 @@ class _LoopScope(Scope):
             return self.outer.express(collapsed, None, name, key)
         unique, number = name, 2
         while unique in self.columns:
-            unique, number = f"{name}{number}", number + 1
+            unique = f"{key}_{name}" if number == 2 else f"{name}{number}"
+            number += 1
         self.table[unique] = column
         self.columns[unique] = column
         return Text(unique)
@@ -488,6 +495,23 @@ class _LoopScope(Scope):
     def _run(self, children: Sequence[Node | Block]) -> None:
         """Express what each repetition reads by what the one before it returns."""
         channels = [child.shape[0] for child in children]
+        self.columns.pop("i")
+        found = representative(channels) if is_constant(channels) else self.find(channels)
+        self.columns["i"] = self.index
+        starts, at = [], 0
+        for n in self.counts:
+            starts.append(self.reads[at] if n else ABSENT)
+            at += n
+        if found is not None and max(self.counts) > 1:
+            self.following = self.use(found)
+            self.start = self.outer.express(starts, None, self.running)
+            if self.running in self.outer.columns:  # which the loop changes
+                before, ends, at = self.outer.columns[self.running], [], 0
+                for n, value in zip(self.counts, before, strict=True):
+                    at += n
+                    ends.append(channels[at - 1] if n else value)
+                self.outer.columns[self.running] = ends
+            return
         following = [
             channels[i] if i + 1 < len(channels) and self.index[i + 1] else ABSENT
             for i in range(len(channels))
@@ -502,10 +526,7 @@ class _LoopScope(Scope):
                 self.running = ""
                 return
             self.following = self.use(found)
-        starts, at = [], 0
-        for n in self.counts:
-            starts.append(self.reads[at] if n else ABSENT)
-            at += n
+            self.outer.columns.pop(self.running, None)
         self.start = self.outer.express(starts, None, self.running)
 
 
