@@ -32,6 +32,7 @@ LEVELS = (
     ("verification",),
     ("exporting",),
     ("views",),
+    ("writing",),
     ("testing",),
     ("cli",),
     ("__main__",),

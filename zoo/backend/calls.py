@@ -32,9 +32,10 @@ class Call:
         """Make the call.
 
         Args:
-            context: Arguments that do not belong to the description, such as a dtype.
+            context: Arguments that do not belong to the description, such as a dtype; they replace
+                those of the same name.
         """
-        return located(self.target)(**self.arguments, **context)
+        return located(self.target)(**{**self.arguments, **context})
 
 
 def call(target: str, **arguments: Any) -> Call:

@@ -41,7 +41,7 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
 
 class PaddedAvgPool2d(nn.AvgPool2d):
-    """An average pool with any padding, which divides each window by the values that count.
+    """An average pool with any padding: the mean of the values that count.
 
     Args:
         kernel_size: Height and width.
@@ -66,7 +66,8 @@ class PaddedAvgPool2d(nn.AvgPool2d):
         if self.counted is None:
             return mean
         ones = F.pad(torch.ones_like(input[:1, :1]), self.counted, value=1.0)
-        beyond = [edge - part for edge, part in zip(self.edges, self.counted, strict=True)]
+        edges = zip(self.edges, self.counted, strict=True)
+        beyond = [edge - part for edge, part in edges]
         return mean / super().forward(F.pad(ones, beyond))
 
     def extra_repr(self) -> str:

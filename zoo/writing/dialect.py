@@ -30,7 +30,7 @@ class Dialect:
         main: The lines of ``main``, for the name of the network.
         operators: Operation -> the operator that computes it.
         pairs: Whether layers take pairs, rather than one number.
-        classes: Name -> the text of a class that files may need, instead of that in modules.
+        instead: A module with classes that files have instead of those in the backend's modules.
         images: The shape of images, for a docstring.
     """
 
@@ -49,5 +49,5 @@ class Dialect:
     main: Callable[[str], list[str]]
     operators: Mapping[str, str] = field(default_factory=lambda: {"add": "+", "multiply": "*"})
     pairs: bool = False
-    classes: Mapping[str, str] = field(default_factory=dict)
+    instead: str = ""
     images: Callable[[Any], str] = lambda shape: f"[N, {', '.join(map(str, shape))}]"

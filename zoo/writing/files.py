@@ -76,9 +76,8 @@ def _docstring(graph: Graph, dialect: Dialect, network: Piece) -> list[str]:
     paper = graph.about.get("paper") or {}
     title = graph.about.get("title") or graph.name
     name = f" ({graph.name})" if graph.name != graph.about.get("family") else ""
-    lines = [f'"""{title}{name} in {TITLES[dialect.backend]}.']
-    if about := graph.about.get("about"):
-        lines += ["", *paragraph([str(about)], 0)]
+    about = str(graph.about.get("about") or "")
+    lines = paragraph([f"{title}{name} in {TITLES[dialect.backend]}. {about}".strip()], 0, '"""')
     if paper:
         authors = str(paper["authors"]).split(", ")
         by = f"{authors[0]} et al." if len(authors) > MOST_AUTHORS else ", ".join(authors)

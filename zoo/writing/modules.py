@@ -37,7 +37,7 @@ class ModuleWriter:
 
     def __init__(self, dialect: Dialect, pieces: Sequence[Piece]) -> None:
         self.dialect, self.pieces = dialect, pieces
-        self.snippets = snippets.of_backend(dialect.backend)
+        self.snippets = snippets.of_backend(dialect.backend, dialect.instead)
         self.needed: dict[str, None] = {}
         self.constants: dict[str, list[str]] = {}
         self.tables: dict[str, dict[str, list[Any]]] = {}
@@ -55,13 +55,9 @@ class ModuleWriter:
 
     def lacking(self) -> list[str]:
         """Return the text of what the framework lacks."""
-        order = dict.fromkeys(n for name in self.needed for n in self.snippets.closure(name))
-        names = [name for name in self.snippets.definitions if name in order]
-        chosen = self.dialect.classes
-        own = [chosen[name] for name in self.needed if name in chosen]
-        if self.chains:
-            own.append(self.dialect.chain)
-        return [*own, *(self.snippets.text(name) for name in names if name not in chosen)]
+        order = {n for name in self.needed for n in self.snippets.closure(name)}
+        own = [self.dialect.chain] if self.chains else []
+        return [*own, *(self.snippets.text(n) for n in self.snippets.definitions if n in order)]
 
     def table_lines(self) -> list[str]:
         """Return the constants of the file."""
@@ -305,7 +301,7 @@ class ModuleWriter:
             return f" {self.dialect.operators[member.op]} ".join(["{}"] * len(member.sources))
         made = self.dialect.native(layer)
         package, _, name = made.target.rpartition(".")
-        if package != f"zoo.{self.dialect.backend}.modules" or name in self.dialect.classes:
+        if package != f"zoo.{self.dialect.backend}.modules":
             return None
         return self.snippets.inlined(name, made.arguments, self.dialect.method)
 

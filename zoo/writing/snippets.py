@@ -22,20 +22,21 @@ _LEFT_OUT = ("extra_repr",)
 
 
 class Snippets:
-    """The classes and functions of a file.
+    """The classes and functions of a module.
 
     Args:
-        path: The file.
+        text: The module.
+        instead: Definitions that take the place of those of the same name.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.lines = path.read_text(encoding="utf-8").splitlines()
-        self.tree = ast.parse("\n".join(self.lines))
-        self.definitions: dict[str, Definition] = {
-            node.name: node
-            for node in self.tree.body
-            if isinstance(node, ast.ClassDef | ast.FunctionDef)
-        }
+    def __init__(self, text: str, instead: str = "") -> None:
+        self.definitions: dict[str, Definition] = {}
+        self.lines: dict[str, list[str]] = {}
+        for module in (text, instead):
+            for node in ast.parse(module).body:
+                if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                    self.definitions[node.name] = node
+                    self.lines[node.name] = module.splitlines()
 
     def inlined(self, name: str, arguments: Mapping[str, Any], method: str) -> str | None:
         """Return what a class computes as one expression; None if that takes more.
@@ -53,14 +54,17 @@ class Snippets:
             return None
         methods = {n.name: n for n in definition.body if isinstance(n, ast.FunctionDef)}
         computing = methods.get(method)
-        if computing is None or (definition.bases and not _is_plain(definition.bases[0])):
+        if computing is None or (not all(map(_is_plain, definition.bases))):
             return None
         body = [n for n in computing.body if not isinstance(n, ast.Expr)]
         if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
             return None
         if any(isinstance(value, Text) for value in arguments.values()):
             return None
-        expression = _Inliner(arguments).visit(ast.parse(ast.unparse(body[0].value), mode="eval"))
+        names = {a.arg: "input" for a in computing.args.args if a.arg != "self"}
+        if computing.args.vararg:
+            names[computing.args.vararg.arg] = "inputs"
+        expression = _Inliner(arguments, names).visit(ast.parse(ast.unparse(body[0].value), mode="eval"))
         text = ast.unparse(expression).replace("'", '"')
         return None if "self" in names_in(text) else text
 
@@ -96,16 +100,17 @@ class Snippets:
                 dropped |= set(range(node.lineno - 2, end))  # and the empty line before it
         kept = [
             line
-            for number, line in enumerate(self.lines[start : definition.end_lineno], start)
+            for number, line in enumerate(self.lines[name][start : definition.end_lineno], start)
             if number not in dropped
         ]
         return "\n".join(kept)
 
 
 @functools.cache
-def of_backend(backend: str) -> Snippets:
-    """Return the definitions of a backend's ``modules.py``."""
-    return Snippets(Path(zoo.__file__).parent / backend / "modules.py")
+def of_backend(backend: str, instead: str) -> Snippets:
+    """Return the definitions of a backend's ``modules.py``, and those that replace some."""
+    path = Path(zoo.__file__).parent / backend / "modules.py"
+    return Snippets(path.read_text(encoding="utf-8"), instead)
 
 
 def _is_plain(base: ast.expr) -> bool:
@@ -114,8 +119,11 @@ def _is_plain(base: ast.expr) -> bool:
 
 
 class _Inliner(ast.NodeTransformer):
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
-        self.arguments = arguments
+    def __init__(self, arguments: Mapping[str, Any], names: Mapping[str, str]) -> None:
+        self.arguments, self.names = arguments, names
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+        return ast.Name(self.names.get(node.id, node.id), node.ctx)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         if isinstance(node.value, ast.Name) and node.value.id == "self":
