@@ -56,7 +56,11 @@ def _writer(dialect: Dialect, pieces: Sequence[Piece]) -> Any:
 
 
 def _imports(dialect: Dialect, used: set[str]) -> str:
-    lines = [line for name, line in dialect.imports.items() if name in used]
+    lines: list[str] = []
+    for names, line in dialect.imports.items():
+        module = line.split()[1]
+        if set(names.split()) <= used and not any(f"from {module} " in other for other in lines):
+            lines.append(line)
     standard = [line for line in lines if _is_standard(line)]
     others = [line for line in lines if not _is_standard(line)]
     return "\n\n".join("\n".join(group) for group in (standard, others) if group)

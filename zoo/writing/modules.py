@@ -74,7 +74,7 @@ class ModuleWriter:
         self.is_network = is_network
         self.keys = {member.key for member in piece.members}
         making = self.making(piece)
-        statements = Statements(piece, self.apply, self.condition, self.loop)
+        statements = Statements(piece, self.apply, self.condition, self.loop, self.repeats)
         computing = statements.write()
         parameters = ["self"]
         for name, default in piece.parameters.items():
@@ -305,6 +305,10 @@ class ModuleWriter:
             return None
         return self.snippets.inlined(name, made.arguments, self.dialect.method)
 
+    def repeats(self, member: Member) -> bool:
+        """Tell whether the expression of a member has its input more than once."""
+        return len(re.findall(r"\binput\b", self.inline(member) or "")) > 1
+
     def has_identity(self, member: Member) -> bool:
         """Tell whether a layer that is left out can be replaced by one that changes nothing."""
         return len(member.sources) == 1 and not self.inline(member)
@@ -394,7 +398,7 @@ def filled(template: str, inputs: Sequence[Expression]) -> Expression:
         return call(match[1], [collection(inputs), *rest])
     (value,) = inputs
     inner = text(value)
-    if not re.fullmatch(r"[\w.\[\]\"()*, ]+", inner) or " " in _outside(inner):
+    if " " in _outside(inner):
         inner = f"({inner})"
     return re.sub(r"\binput\b", lambda match: inner, template)
 

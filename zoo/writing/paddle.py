@@ -150,7 +150,9 @@ def native(made: Made) -> Made:
     if made.target == f"{_OWN}Dropout":
         return replace(made, target="paddle.nn.Dropout")
     if made.target == f"{_OWN}AvgPool2D":  # whose divisor is that of the whole window
-        return replace(made, arguments={k: v for k, v in made.arguments.items() if k != "exclusive"})
+        return replace(
+            made, arguments={k: v for k, v in made.arguments.items() if k != "exclusive"}
+        )
     return made
 
 

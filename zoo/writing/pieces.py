@@ -116,6 +116,7 @@ class Piece:
         outputs: For the network with auxiliary heads, the member of each output.
         channels: The name of the parameter for the channels that it reads, if it has one.
         is_network: Whether it is the whole network.
+        input_shape: For the whole network, the height, width and channels of its input.
         bindings: For each instance, the values of the parameters.
     """
 
@@ -129,4 +130,5 @@ class Piece:
     outputs: Mapping[str, str] = field(default_factory=dict)
     channels: str = ""
     is_network: bool = False
+    input_shape: tuple[int, ...] = ()
     bindings: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)

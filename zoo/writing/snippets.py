@@ -64,7 +64,9 @@ class Snippets:
         names = {a.arg: "input" for a in computing.args.args if a.arg != "self"}
         if computing.args.vararg:
             names[computing.args.vararg.arg] = "inputs"
-        expression = _Inliner(arguments, names).visit(ast.parse(ast.unparse(body[0].value), mode="eval"))
+        expression = _Inliner(arguments, names).visit(
+            ast.parse(ast.unparse(body[0].value), mode="eval")
+        )
         text = ast.unparse(expression).replace("'", '"')
         return None if "self" in names_in(text) else text
 

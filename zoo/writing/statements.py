@@ -23,7 +23,7 @@ class Statements:
         condition: Returns the text of a member's condition, or an empty string if the member is
             applied in any case.
         loop: Returns the first line of a member's loop.
-        after: Returns the lines that follow the statement in a member's loop.
+        repeats: Tells whether a member has its input more than once.
         nests: Whether calls are nested.
         indent: Number of spaces before each statement.
     """
@@ -34,12 +34,12 @@ class Statements:
         apply: Apply,
         condition: Callable[[Member], str],
         loop: Callable[[Member], list[str]],
-        after: Callable[[Member], list[str]] = lambda member: [],
+        repeats: Callable[[Member], bool] = lambda member: False,
         nests: bool = True,
         indent: int = 2 * INDENT,
     ) -> None:
         self.piece, self.apply, self.condition, self.loop = piece, apply, condition, loop
-        self.after, self.nests, self.indent = after, nests, indent
+        self.repeats, self.nests, self.indent = repeats, nests, indent
         self.lines: list[str] = []
         heads = {key for key in piece.outputs.values() if key != piece.output}
         self.heads = [m for m in piece.members if m.key in heads]
@@ -83,6 +83,9 @@ class Statements:
         if condition := self.condition(member):
             self._conditional(number, member, condition)
             return
+        if self.repeats(member) and not _is_variable(self.values[member.sources[0]]):
+            self._assign(member.sources[0], number, self.values[member.sources[0]])
+            reads = self.variables[member.sources[0]]
         value = self.apply(member, [self.values[source] for source in member.sources])
         if isinstance(value, Bracket) and len(member.sources) > 1 and not self._fits(number, value):
             self._name(number, member)  # rather than a call over many lines
@@ -129,6 +132,9 @@ class Statements:
         is_network = bool(self.piece.outputs)
         if len(self.readers[key]) > 1 and is_network and key.isidentifier():
             return key
+        later = [reader for reader in self.readers[key] if number < reader < len(self.members)]
+        if any(len(self.members[reader].sources) > 2 for reader in later) and key not in live:
+            return key  # one of several branches
         return next(name for name in ("x", "y", key, f"{key}_") if name not in live)
 
     def _live(self, key: str, number: int, kept: Collection[str]) -> set[str]:
@@ -176,8 +182,6 @@ class Statements:
         for line in opening:
             self._line(line)
         self._add(f"{target} = ", self.apply(member, [target]), INDENT)
-        for line in self.after(member):
-            self._line(line, INDENT)
 
     def _outputs(self, output: Expression) -> None:
         named = {}

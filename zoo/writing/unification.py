@@ -65,6 +65,8 @@ class Unifier:
         scope = Scope([row.names for row in rows], [], defaults)
         root = Piece(graph.name, network_name(graph.about.get("title"), graph.name))
         root.is_network = True
+        channels, height, width = graph.input_shape
+        root.input_shape = (height, width, channels)
         root.about = str(graph.about.get("about") or "")
         root.outputs = {}
         layers = collection.document.get("layers", {}) or _layers_of(rows)
