@@ -80,14 +80,15 @@ class Collection:
         blocks, instances = self.document["blocks"], self.uses[kind]
         for name in blocks[kind].get("parameters", {}):
             values = {str(row.names[name]) for row in instances}
-            if len(values) > 1 and values <= set(blocks):
-                if any(blocks[value].get("parameters") for value in values):
-                    del self.uses[kind]
-                    for row in instances:
-                        part = f"{kind}:{row.names[name]}"
-                        self.uses.setdefault(part, []).append(row)
-                        self.kinds[row.number, row.block.name] = part
-                    return
+            if len(values) < 2 or not values <= set(blocks):
+                continue
+            if any(blocks[value].get("parameters") for value in values):
+                del self.uses[kind]
+                for row in instances:
+                    part = f"{kind}:{row.names[name]}"
+                    self.uses.setdefault(part, []).append(row)
+                    self.kinds[row.number, row.block.name] = part
+                return
 
     def kind(self, number: int, block: Block) -> str | None:
         """Return the name of a block in the spec; None for a group.

@@ -19,7 +19,7 @@ _OWN = "zoo.flax.modules."
 DEFAULTS: dict[str, dict[str, Any]] = {
     "flax.nnx.Conv": {
         "strides": 1,
-        "padding": 0,
+        "padding": "SAME",
         "kernel_dilation": 1,
         "feature_group_count": 1,
         "use_bias": True,

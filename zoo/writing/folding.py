@@ -35,7 +35,7 @@ class Text(str):
     """Python's text of an expression, as opposed to a constant string."""
 
 
-class _Unknown(Exception):
+class _UnknownError(Exception):
     pass
 
 
@@ -58,7 +58,7 @@ def fold(expression: str, resolve: Resolve, constants: Mapping[str, Any]) -> Any
     plain = re.sub(r"\b(true|false)\b", lambda match: _WORDS[match[1]], plain)
     try:
         folded = _Folder(resolve, constants).fold(ast.parse(plain, mode="eval").body)
-    except (_Unknown, SyntaxError):
+    except (_UnknownError, SyntaxError):
         return None
     return (
         _value(folded)
@@ -100,12 +100,12 @@ class _Folder:
             return self.item(node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return self.call(node.func.id, [self.fold(argument) for argument in node.args])
-        raise _Unknown
+        raise _UnknownError
 
     def name(self, name: str) -> ast.expr:
         value = self.constants[name] if name in self.constants else self.resolve(name)
         if value is None:
-            raise _Unknown
+            raise _UnknownError
         return ast.parse(value, mode="eval").body if isinstance(value, Text) else _constant(value)
 
     def operation(self, node: ast.BinOp) -> ast.expr:
@@ -114,13 +114,13 @@ class _Folder:
             a, b = _value(left), _value(right)
             if isinstance(node.op, ast.Div):
                 if a % b:
-                    raise _Unknown
+                    raise _UnknownError
                 return _constant(int(a // b))
             return _constant(_OPERATORS[type(node.op)](a, b))
         if isinstance(node.op, ast.Div):  # whose integers are floats in Python
             if _is_constant(right) and _value(right) == 1:
                 return left
-            raise _Unknown
+            raise _UnknownError
         if isinstance(node.op, ast.Mult | ast.FloorDiv) and _is(right, 1):
             return left
         if isinstance(node.op, ast.Mult) and _is(left, 1):
@@ -153,17 +153,17 @@ class _Folder:
     def item(self, node: ast.Subscript) -> ast.expr:
         value = self.fold(node.value)
         if isinstance(node.slice, ast.Slice):
-            raise _Unknown
+            raise _UnknownError
         index = self.fold(node.slice)
         if _is_constant(value) and _is_constant(index):
             return _constant(_value(value)[_value(index)])
         if _is_constant(value):
-            raise _Unknown
+            raise _UnknownError
         return ast.Subscript(value, index, ast.Load())
 
     def call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
         if name not in _FUNCTIONS:
-            raise _Unknown
+            raise _UnknownError
         if all(map(_is_constant, arguments)):
             return _constant(_FUNCTIONS[name](*map(_value, arguments)))
         return ast.Call(ast.Name(name), arguments, [])
@@ -202,6 +202,6 @@ def value_of(text: Text, values: Mapping[str, Any]) -> Any:
     """
     try:
         node = _Folder(lambda name: None, values).fold(ast.parse(text, mode="eval").body)
-    except (_Unknown, SyntaxError):
+    except (_UnknownError, SyntaxError):
         return None
     return _value(node) if _is_constant(node) else None

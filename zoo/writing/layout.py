@@ -81,8 +81,10 @@ def lines(prefix: str, expression: Expression, suffix: str = "", indent: int = 0
     if isinstance(expression, Choice):
         return _choice(prefix, expression, suffix, indent)
     if isinstance(expression.before, Bracket):
-        trailer = text(Bracket("", expression.items, expression.brackets)).replace(",)", ")")
-        return lines(prefix, expression.before, trailer + suffix, indent)
+        head = f"{space}{prefix}{text(expression.before)}{expression.brackets[0]}"
+        if len(head) > LINE:
+            inner = ", ".join(item_prefix + text(item) for item_prefix, item in expression.items)
+            return lines(prefix, expression.before, f"({inner}){suffix}", indent)
     opening, closing = expression.brackets
     inner = space + " " * INDENT + ", ".join(p + text(i) for p, i in expression.items)
     if expression.is_call and len(inner) <= LINE:

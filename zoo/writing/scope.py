@@ -114,7 +114,7 @@ class Scope:
             if twin is not None:
                 self.aliases[name] = Text(twin)
                 return
-            if isinstance(folded, Text) and self._holds(folded, column):
+            if isinstance(folded, Text) and self.holds(folded, column):
                 if folded.isidentifier():
                     self.aliases[name] = folded
                 else:
@@ -123,7 +123,7 @@ class Scope:
                 return
         self.columns[name] = column
 
-    def _holds(self, text: Text, column: Column) -> bool:
+    def holds(self, text: Text, column: Column) -> bool:
         """Tell whether Python's text of an expression has the values of a column."""
         columns = {**self.columns, **self.extra}
         names = set(names_in(text)) & set(columns)
@@ -199,7 +199,7 @@ class Scope:
         """Return an expression for a column that varies; None if there is none."""
         if isinstance(stated, str) and "$" in stated and self._gives_squeezed(stated, column):
             folded = fold(stated, self.resolve, self.constants)
-            if isinstance(folded, Text) and self._holds(folded, column):
+            if isinstance(folded, Text) and self.holds(folded, column):
                 return folded
         available = {**self.columns, **self.extra}
         for name, values in available.items():
@@ -208,7 +208,7 @@ class Scope:
             if same([squeezed(value) for value in values], column):
                 return Text(name)
         for candidate in reversed(self.candidates):
-            if self._holds(candidate, column):
+            if self.holds(candidate, column):
                 return candidate
         for name, values in available.items():
             for index in range(_length(values)):
@@ -228,9 +228,9 @@ class Scope:
 
     def _condition(self, column: Column, available: Mapping[str, Column]) -> Any:
         for name, values in available.items():
-            if all(type(value) is bool or value is ABSENT for value in values):
-                if same([v if v is ABSENT else not v for v in values], column):
-                    return Text(f"not {name}")
+            is_boolean = all(type(value) is bool or value is ABSENT for value in values)
+            if is_boolean and same([v if v is ABSENT else not v for v in values], column):
+                return Text(f"not {name}")
         for name, values in available.items():
             kinds = {type(v) for v in values if v is not ABSENT}
             if kinds == {int} or kinds == {str}:

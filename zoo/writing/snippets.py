@@ -124,11 +124,10 @@ class _Inliner(ast.NodeTransformer):
     def __init__(self, arguments: Mapping[str, Any], names: Mapping[str, str]) -> None:
         self.arguments, self.names = arguments, names
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Name(self.names.get(node.id, node.id), node.ctx)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        if isinstance(node.value, ast.Name) and node.value.id == "self":
-            if node.attr in self.arguments:
-                return ast.parse(repr(self.arguments[node.attr]), mode="eval").body
+        if ast.unparse(node.value) == "self" and node.attr in self.arguments:
+            return ast.parse(repr(self.arguments[node.attr]), mode="eval").body
         return self.generic_visit(node)

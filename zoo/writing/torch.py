@@ -43,6 +43,7 @@ class Sequential(nn.Sequential):
 
 
 def main(network: str) -> list[str]:
+    """Return the lines of ``main``."""
     return [
         f"model = {network}()",
         'print(f"{sum(p.numel() for p in model.parameters()):,} parameters")',

@@ -163,10 +163,12 @@ class Unifier:
             return
         children = [ABSENT if row is None else row.child(member.key) for row in rows]
         shapes = [c.shape[0] if c is not ABSENT and c is not None else ABSENT for c in children]
+        known = scope.candidates
         for name, value in layer.arguments.items():
-            if name.startswith("out_") and isinstance(value, Text) and not value.isidentifier():
-                if value not in scope.candidates and scope._holds(value, shapes):
-                    scope.candidates.append(value)
+            if not name.startswith("out_") or not isinstance(value, Text) or value in known:
+                continue
+            if not value.isidentifier() and scope.holds(value, shapes):
+                known.append(value)
 
     def sources(
         self,
