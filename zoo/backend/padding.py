@@ -32,5 +32,5 @@ def _is_same(attrs: Any, axis: int) -> bool:
         "stated" not in attrs or end > attrs["stated"][ends][1]
     )
     if (stride == 1 and begin + end == extent - 1) or ends_with_window:
-        return begin == (begin + end) // 2 and 0 < extent - begin - end <= stride
+        return bool(begin == (begin + end) // 2 and 0 < extent - begin - end <= stride)
     return False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +34,7 @@ def write(graph: Graph, backend: str) -> str:
     code = "\n\n\n".join([*classes, "\n".join(main), 'if __name__ == "__main__":\n    main()'])
     constants = "\n".join(tables)
     head = "\n".join(_docstring(graph, dialect, network))
-    used = set(re.findall(r"\w+", code))
+    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
     imports = _imports(dialect, used)
     start = f"{head}\n\n{imports}\n"
     start += f"\n{constants}\n" if constants else ""

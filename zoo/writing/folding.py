@@ -9,7 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _WORDS = {"true": "True", "false": "False"}
-_FUNCTIONS = {"min": min, "max": max, "abs": abs, "int": int, "len": len, "sum": sum}
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "int": int,
+    "len": len,
+    "sum": sum,
+}
 _OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -60,11 +67,7 @@ def fold(expression: str, resolve: Resolve, constants: Mapping[str, Any]) -> Any
         folded = _Folder(resolve, constants).fold(ast.parse(plain, mode="eval").body)
     except (_UnknownError, SyntaxError):
         return None
-    return (
-        _value(folded)
-        if _is_constant(folded)
-        else Text(re.sub(r"\((not \w+)\)", r"\1", ast.unparse(folded)))
-    )
+    return _value(folded) if _is_constant(folded) else _text(folded)
 
 
 class _Folder:
@@ -167,6 +170,11 @@ class _Folder:
         if all(map(_is_constant, arguments)):
             return _constant(_FUNCTIONS[name](*map(_value, arguments)))
         return ast.Call(ast.Name(name), arguments, [])
+
+
+def _text(node: ast.expr) -> Text:
+    plain = ast.unparse(node).replace("'", '"')
+    return Text(re.sub(r"\((not \w+)\)", r"\1", plain))
 
 
 def _constant(value: Any) -> ast.expr:

@@ -9,8 +9,9 @@ from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
 from zoo.writing.folding import Text
 from zoo.writing.layout import INDENT, LINE, Expression, call, collection, lines, text
-from zoo.writing.modules import ModuleWriter, _reads, replaced
+from zoo.writing.modules import ModuleWriter, _reads, replaced, replaced_value, shown
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
 from zoo.writing.unification import snake_case
 
@@ -81,6 +82,10 @@ class FunctionWriter(ModuleWriter):
 
     inside = ""
 
+    def value(self, value: Any) -> Expression:
+        names = {piece.name: Text(self.name(piece)) for piece in self.pieces[:-1]}
+        return shown(replaced_value(value, names))
+
     def condition(self, member: Member) -> str:
         return str(member.condition) if member.condition else ""
 
@@ -90,10 +95,24 @@ class FunctionWriter(ModuleWriter):
         if not loop.variables:
             return [f"for i in range({text(self.value(loop.count))}):"]
         rows = self.rows(member)
-        names = ", ".join(loop.variables)
+        read = self.read(member.layer)
+        names = ", ".join(name if name in read else f"_{name}" for name in loop.variables)
         names = f"({names})" if len(loop.variables) > 1 else names
         opening = f"for i, {names} in enumerate({rows}):"
         return [opening if len(opening) + INDENT <= LINE else f"for i, row in enumerate({rows}):"]
+
+    def read(self, layer: Layer) -> set[str]:
+        """Return the names that the arguments of a layer read."""
+        if isinstance(layer, Chain):
+            return set().union(*(self.read(member.layer) for member in layer.members))
+        if isinstance(layer, Either):
+            names = set(names_in(layer.condition))
+            return names | self.read(layer.first) | self.read(layer.second)
+        kept = self.kept(layer.piece) if isinstance(layer, Used) else set(layer.arguments)
+        values = [value for name, value in layer.arguments.items() if name in kept]
+        if isinstance(layer, Used) and layer.name:
+            values.append(layer.name)
+        return {n for value in values if isinstance(value, Text) for n in names_in(value)}
 
     def looped(self, member: Member) -> Layer:
         """Return the layer of a loop, whose long rows have no names for their items."""
@@ -177,6 +196,7 @@ class _FunctionStatements(Statements):
             piece, lambda m, i: "", writer.condition, writer.loop, nests=False, indent=INDENT
         )
         self.writer = writer
+        self.reserved = {writer.name(piece) for piece in writer.pieces}
 
     def _member(self, number: int, member: Member) -> None:
         condition = self.condition(member)

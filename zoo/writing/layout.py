@@ -85,7 +85,7 @@ def lines(prefix: str, expression: Expression, suffix: str = "", indent: int = 0
         if len(head) > LINE:
             inner = ", ".join(item_prefix + text(item) for item_prefix, item in expression.items)
             return lines(prefix, expression.before, f"({inner}){suffix}", indent)
-    opening, closing = expression.brackets
+    opening, closing = expression.brackets[0], expression.brackets[1]
     inner = space + " " * INDENT + ", ".join(p + text(i) for p, i in expression.items)
     if expression.is_call and len(inner) <= LINE:
         body = [inner]

@@ -20,6 +20,7 @@ from zoo.writing.layout import (
     call,
     collection,
     lines,
+    paragraph,
     text,
 )
 from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Used
@@ -251,8 +252,11 @@ class ModuleWriter:
         if len(names) < 3 or not required or not constant:
             return []
         name = member.table.upper()
-        heading = f"# The arguments of {layer.piece.name}: {', '.join(names)}."
-        self.constants.setdefault(f"{name} heading", [heading])
+        heading = f"The arguments of {self.name(layer.piece)}: {', '.join(names)}."
+        comment = [f"# {line}" for line in paragraph([heading], len("# "))]
+        self.constants.setdefault(
+            f"{name} heading", [line.replace("#   ", "# ") for line in comment]
+        )
         cells = [layer.arguments[n] for n in names]
         self.tables.setdefault(name, {})[member.key] = cells
         return names
@@ -412,7 +416,7 @@ def _outside(expression: str) -> str:
 
 def exploded(prefix: str, bracket: Bracket) -> list[str]:
     """Return a collection with a line for each item."""
-    opening, closing = bracket.brackets
+    opening, closing = bracket.brackets[0], bracket.brackets[1]
     body = [line for item, value in bracket.items for line in lines(item, value, ",", INDENT)]
     return [f"{prefix}{opening}", *body, closing]
 

@@ -92,9 +92,23 @@ class AdaptiveAvgPool2D(nn.AdaptiveAvgPool2D):
             size = x.shape[axis]
             starts = [i * size // count for i in range(count)]
             ends = [-(-(i + 1) * size // count) for i in range(count)]
-            parts = [x.slice([axis], [a], [b]) for a, b in zip(starts, ends, strict=True)]
+            windows = zip(starts, ends, strict=True)
+            parts = [x.slice([axis], [a], [b]) for a, b in windows]
             x = paddle.stack([part.mean(axis) for part in parts], axis)
         return x
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm of channels, without Paddle's rounding of constants to float32."""
+
+    def forward(self, x):
+        last = x if x.ndim == 2 else x.transpose([0, 2, 3, 1])
+        mean = last.mean(-1, keepdim=True)
+        variance = (last - mean).square().mean(-1, keepdim=True)
+        out = (last - mean) * (variance + self._epsilon).rsqrt()
+        out = out if self.weight is None else out * self.weight
+        out = out if self.bias is None else out + self.bias
+        return out if x.ndim == 2 else out.transpose([0, 3, 1, 2])
 
 
 class GlobalAvgPool2D(nn.Layer):

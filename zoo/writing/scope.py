@@ -235,10 +235,11 @@ class Scope:
             kinds = {type(v) for v in values if v is not ABSENT}
             if kinds == {int} or kinds == {str}:
                 for value in dict.fromkeys(v for v in values if v is not ABSENT):
+                    shown = f'"{value}"' if isinstance(value, str) else value
                     if same([v == value for v in values], column):
-                        return Text(f"{name} == {value!r}")
+                        return Text(f"{name} == {shown}")
                     if same([v != value for v in values], column):
-                        return Text(f"{name} != {value!r}")
+                        return Text(f"{name} != {shown}")
         return None
 
     def new(self, name: str, column: Column, key: str = "") -> Text:

@@ -41,6 +41,7 @@ class Statements:
         self.piece, self.apply, self.condition, self.loop = piece, apply, condition, loop
         self.repeats, self.nests, self.indent = repeats, nests, indent
         self.lines: list[str] = []
+        self.reserved: set[str] = set()  # names of functions
         heads = {key for key in piece.outputs.values() if key != piece.output}
         self.heads = [m for m in piece.members if m.key in heads]
         self.members = [m for m in piece.members if m.key not in heads]
@@ -130,12 +131,13 @@ class Statements:
         """Return a variable for a value: one whose own value is read no more, if possible."""
         live = self._live(key, number, kept)
         is_network = bool(self.piece.outputs)
-        if len(self.readers[key]) > 1 and is_network and key.isidentifier():
+        taken = live | self.reserved
+        if len(self.readers[key]) > 1 and is_network and key not in self.reserved:
             return key
         later = [reader for reader in self.readers[key] if number < reader < len(self.members)]
-        if any(len(self.members[reader].sources) > 2 for reader in later) and key not in live:
+        if any(len(self.members[reader].sources) > 2 for reader in later) and key not in taken:
             return key  # one of several branches
-        return next(name for name in ("x", "y", key, f"{key}_") if name not in live)
+        return next(name for name in ("x", "y", key, f"{key}_", "z") if name not in taken)
 
     def _live(self, key: str, number: int, kept: Collection[str]) -> set[str]:
         """Return the variables that are read after a member, and some others."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zoo.backend.calls import Call
+from zoo.graphs.nodes import Node
 from zoo.torch.operations import OPERATIONS
 from zoo.writing.dialect import Dialect
 from zoo.writing.pieces import Made
@@ -18,8 +20,32 @@ DEFAULTS = {
     "torch.nn.MaxPool2d": {"padding": 0, "ceil_mode": False},
     "torch.nn.AvgPool2d": {"padding": 0, "count_include_pad": True},
     "torch.nn.LocalResponseNorm": {"alpha": 1e-4, "beta": 0.75, "k": 1.0},
+    f"{_OWN}BatchNorm": {"scale": True, "shift": True},
     f"{_OWN}PaddedConv2d": {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True},
 }
+
+
+INSTEAD = '''
+class BatchNorm(nn.BatchNorm2d):
+    """Batch norm that may lack a scale or a shift."""
+
+    def __init__(self, num_features, eps, momentum, scale=True, shift=True):
+        super().__init__(num_features, eps, momentum)
+        if not scale:
+            self.register_parameter("weight", None)
+        if not shift:
+            self.register_parameter("bias", None)
+'''
+
+
+def describe(node: Node) -> Call:
+    """Return the call that makes a layer."""
+    found: Call = OPERATIONS[node.op](node)
+    if node.op == "batch_norm" and len(node.shape) == 1:  # of vectors
+        settings = dict(found.arguments)
+        if settings.pop("scale") and settings.pop("shift"):
+            return Call("torch.nn.BatchNorm1d", settings)
+    return found
 
 
 def native(made: Made) -> Made:
@@ -62,7 +88,7 @@ DIALECT = Dialect(
     prefixes={"torch.nn": "nn."},
     base="nn.Module",
     method="forward",
-    describe=lambda node: OPERATIONS[node.op](node),
+    describe=describe,
     fields={"num_features": "", "p": "rate"},
     positional={
         "torch.nn.Conv2d": 3,
@@ -74,4 +100,5 @@ DIALECT = Dialect(
     chain=CHAIN,
     identity="nn.Identity()",
     main=main,
+    instead=INSTEAD,
 )
