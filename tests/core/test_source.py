@@ -74,9 +74,13 @@ def test_the_four_files_have_the_same_blocks_in_the_same_order(written, name, bl
         assert found[-1] == "main"
 
 
-@pytest.mark.parametrize("backend", ["torch", "keras", "flax"])
+#: Lines of GoogLeNet; those of Paddle and Flax include layers that these frameworks lack.
+LINES = {"torch": 150, "paddle": 170, "keras": 150, "flax": 180}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_googlenet_is_short(written, backend):
-    assert len(written["googlenet", backend].splitlines()) <= 150
+    assert len(written["googlenet", backend].splitlines()) < LINES[backend]
 
 
 def test_blocks_have_parameters_and_the_table_is_a_table(written):

@@ -338,13 +338,13 @@ def _means(
     stride: Sequence[int],
     padding: Sequence[int],
 ) -> paddle.Tensor:
-    """Return the mean of each window, including its padding: top, bottom, left, right."""
+    """Return the mean of each window with its padding: top, bottom, left, right."""
     top, bottom, left, right = padding
     if x.dtype != paddle.float64:
         if (top, left) == (bottom, right):
             return F.avg_pool2d(x, kernel, stride, (top, left), exclusive=False)
         return F.avg_pool2d(F.pad(x, [left, right, top, bottom]), kernel, stride)
-    # The native gradient divides by a float32, so the values of a window are added one by one.
+    # The native gradient divides by a float32, so the values of a window are added.
     x = F.pad(x, [left, right, top, bottom])
     height, width = [(x.shape[2 + i] - kernel[i]) // stride[i] for i in (0, 1)]
     total = None
@@ -356,5 +356,5 @@ def _means(
 
 
 def constant(value: float, tensor: paddle.Tensor) -> paddle.Tensor:
-    """Return a number in a tensor's dtype, to which compiled functions do not round it."""
+    """Return a number in a tensor's dtype; compiled functions round it otherwise."""
     return paddle.full([], value, tensor.dtype)

@@ -173,7 +173,8 @@ def _child(step: Step, factory: Factory) -> nn.Module:
     child = step.child
     if isinstance(child, Block):
         return Stack(child, factory)
-    layer: Call | nn.Module = OPERATIONS[child.op](child, factory)
-    if isinstance(layer, Call):
-        layer = layer.made(**factory) if child.parameters else layer.made()
+    found = OPERATIONS[child.op](child, factory)
+    if isinstance(found, Call):
+        found = found.made(**factory) if child.parameters else found.made()
+    layer: nn.Module = found
     return layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,13 +68,7 @@ def _imports(dialect: Dialect, used: set[str]) -> str:
 
 
 def _is_standard(line: str) -> bool:
-    return line.split()[1].split(".")[0] in (
-        "collections",
-        "typing",
-        "functools",
-        "dataclasses",
-        "math",
-    )
+    return line.split()[1].split(".")[0] in sys.stdlib_module_names
 
 
 def _docstring(graph: Graph, dialect: Dialect, network: Piece) -> list[str]:
@@ -87,7 +82,7 @@ def _docstring(graph: Graph, dialect: Dialect, network: Piece) -> list[str]:
         by = f"{authors[0]} et al." if len(authors) > MOST_AUTHORS else ", ".join(authors)
         lines += ["", *paragraph([f"{paper['title']}. {by}, {paper['year']}."], 0)]
         lines.append(str(paper["url"]))
-    return [*lines, '"""']
+    return [*lines, '"""'] if len(lines) > 1 else [f'{lines[0]}"""']
 
 
 TITLES = {"torch": "PyTorch", "paddle": "PaddlePaddle", "keras": "Keras 3", "flax": "Flax NNX"}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from zoo.backend.calls import Call, call
+from zoo.backend.padding import padding
 from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
 from zoo.ops import OPS
 from zoo.writing.dialect import Dialect
+from zoo.writing.folding import Text
 from zoo.writing.layout import Expression
 from zoo.writing.layout import call as written_call
 from zoo.writing.modules import ModuleWriter
-from zoo.writing.pieces import Made
+from zoo.writing.pieces import Made, Member
 
 _OWN = "zoo.flax.modules."
 
@@ -194,27 +197,27 @@ def _stochastic_depth(node: Node) -> Call:
 
 def _max_pool(node: Node) -> Call:
     attrs = node.attributes
+    edges, mode = padding(node)
     return call(
         "flax.nnx.max_pool",
         window_shape=attrs["kernel_size"],
         strides=attrs["stride"],
-        padding=_pairs(attrs["padding"]),
+        padding="SAME" if mode == "same" else _pairs(edges),
     )
 
 
 def _avg_pool(node: Node) -> Call:
     attrs = node.attributes
     windows = {"window_shape": attrs["kernel_size"], "strides": attrs["stride"]}
-    padding, counted = attrs["padding"], attrs["counted"]
+    edges, counted = attrs["padding"], attrs["counted"]
     if counted is None or counted == (0, 0, 0, 0):
-        counts = counted is None or not any(padding)
-        padding = _pairs(padding)
-        return call("flax.nnx.avg_pool", **windows, padding=padding, count_include_pad=counts)
+        counts, pairs = counted is None or not any(edges), _pairs(edges)
+        return call("flax.nnx.avg_pool", **windows, padding=pairs, count_include_pad=counts)
     return call(
         f"{_OWN}AvgPool",
         kernel_size=attrs["kernel_size"],
         stride=attrs["stride"],
-        padding=((padding[0], padding[1]), (padding[2], padding[3])),
+        padding=((edges[0], edges[1]), (edges[2], edges[3])),
         counted=((counted[0], counted[1]), (counted[2], counted[3])),
     )
 
@@ -236,9 +239,9 @@ def _number(pair: tuple[int, int]) -> int | tuple[int, int]:
     return pair[0] if pair[0] == pair[1] else pair
 
 
-def _pairs(padding: tuple[int, int, int, int]) -> Any:
+def _pairs(edges: tuple[int, ...]) -> Any:
     """Return padding as one number, if it is the same on all sides, or as a pair for each axis."""
-    top, bottom, left, right = padding
+    top, bottom, left, right = edges
     return top if top == bottom == left == right else ((top, bottom), (left, right))
 
 
@@ -258,18 +261,43 @@ class FlaxWriter(ModuleWriter):
         package, _, name = made.target.rpartition(".")
         return [("rngs", "rngs")] if package == "flax.nnx" and name[0].isupper() else []
 
-    def made(self, made: Made) -> Expression:
-        name = made.target.rpartition(".")[2]
-        if name[0].isupper():
-            return super().made(made)
-        target, defaults = self.target(made), DEFAULTS.get(made.target, {})
-        settings = []
+    def is_function(self, member: Member) -> bool:
+        """Tell whether a member is a function that is called where its value is needed."""
+        layer = member.layer
+        if not isinstance(layer, Made) or member.condition or member.loop:
+            return False
+        varies = any(isinstance(value, Text) for value in layer.arguments.values())
+        return layer.target.rpartition(".")[2][0].islower() and not varies
+
+    def inline(self, member: Member) -> str | None:
+        return "a function" if self.is_function(member) else super().inline(member)
+
+    def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
+        if not self.is_function(member):
+            return super().apply(member, inputs)
+        assert isinstance(member.layer, Made)
+        target, settings = self.target(member.layer), self.settings(member.layer)
+        windows = 2 if target.endswith("pool") else 0  # which are given by position
+        shown = [("" if n < windows else k, v) for n, (k, v) in enumerate(settings)]
+        return written_call(target, [*inputs, *shown])
+
+    def settings(self, made: Made) -> list[tuple[str, Expression]]:
+        """Return the arguments of a function that are not its defaults."""
+        defaults = DEFAULTS.get(made.target, {})
+        found = []
         for key, value in made.arguments.items():
             if key in defaults and value == defaults[key] and type(value) is type(defaults[key]):
                 continue
             if key == "padding" and type(value) is int:
                 value = ((value, value), (value, value))
-            settings.append((key, self.value(value)))
+            found.append((key, self.value(value)))
+        return found
+
+    def made(self, made: Made) -> Expression:
+        name = made.target.rpartition(".")[2]
+        if name[0].isupper():
+            return super().made(made)
+        target, settings = self.target(made), self.settings(made)
         return written_call("partial", [target, *settings]) if settings else target
 
 

@@ -8,12 +8,11 @@ from typing import Any
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
 from zoo.writing.folding import Text
-from zoo.writing.layout import INDENT, LINE, Expression, call, collection, lines, text
+from zoo.writing.layout import INDENT, LINE, Bracket, Expression, call, collection, lines, text
 from zoo.writing.modules import ModuleWriter, _reads, replaced, replaced_value, shown
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
 from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
-from zoo.writing.unification import snake_case
 
 _FUNCTIONS = "zoo.keras.functions"
 
@@ -133,32 +132,28 @@ class FunctionWriter(ModuleWriter):
         order = {n for name in self.needed for n in self.snippets.closure(name)}
         return [self.snippets.text(n) for n in self.snippets.definitions if n in order]
 
-    def applied(self, layer: Layer, path: str, inputs: Sequence[Expression]) -> Expression:
+    def applied(self, layer: Made | Used, path: str, inputs: Sequence[Expression]) -> Expression:
         """Return a layer applied to its inputs."""
         if isinstance(layer, Used):
             use = self.used(layer, self.member)
+            assert isinstance(use, Bracket)
             arguments = [(n.rstrip("="), v) if n else v for n, v in use.items]
-            arguments = [*inputs, *arguments, ("name", path)]
-            return call(self.function(layer), arguments)
-        assert isinstance(layer, Made)
+            return call(self.function(layer), [*inputs, *arguments, ("name", path)])
         made = Made(layer.target, {k: v for k, v in layer.arguments.items() if k != "edges"})
         if made.target.startswith(_FUNCTIONS):
             settings = [(k, self.value(v)) for k, v in layer.arguments.items()]
             return call(self.target(made), [*inputs, *settings])
         expression = self.made(made)
+        assert isinstance(expression, Bracket)
+        items = list(expression.items)
         if made.target.endswith("EinsumDense"):
-            value = made.arguments["kernel_initializer"]
-            first, second, *rest = expression.items
-            rest = [i for i in rest if i[0] != "kernel_initializer="]
-            start = (
-                "kernel_initializer=",
-                f"keras.initializers.Constant({text(self.value(value))})",
-            )
-            size = ("", f"({text(second[1])},)")
-            expression = type(expression)(expression.before, (first, size, *rest, start))
-        expression = type(expression)(expression.before, (*expression.items, ("name=", path)))
+            start = text(self.value(made.arguments["kernel_initializer"]))
+            items = [item for item in items if item[0] != "kernel_initializer="]
+            items[1] = ("", f"({text(items[1][1])},)")
+            items.append(("kernel_initializer=", f"keras.initializers.Constant({start})"))
+        named = Bracket(expression.before, (*items, ("name=", path)))
         joined = made.target.rpartition(".")[2] in ("Add", "Multiply", "Concatenate")
-        return call(expression, [collection(inputs, "[]")] if joined else inputs)
+        return call(named, [collection(inputs, "[]")] if joined else inputs)
 
     def function(self, layer: Used) -> str:
         """Return the name of the function of a block."""
@@ -196,7 +191,7 @@ class _FunctionStatements(Statements):
             piece, lambda m, i: "", writer.condition, writer.loop, nests=False, indent=INDENT
         )
         self.writer = writer
-        self.reserved = {writer.name(piece) for piece in writer.pieces}
+        self.reserved = writer.reserved
 
     def _member(self, number: int, member: Member) -> None:
         condition = self.condition(member)
@@ -216,8 +211,7 @@ class _FunctionStatements(Statements):
                 self._line(opening)
             self._statements(member, member.layer, [target, *inputs[1:]], target, INDENT)
             return
-        kept: set[str] = set()
-        target = self._target(member.key, number, kept)
+        target = self._target(member.key, number)
         self._statements(member, member.layer, inputs, target, 0)
         self.values[member.key], self.variables[member.key] = target, {target}
 
@@ -246,7 +240,7 @@ class _FunctionStatements(Statements):
             return
         path = writer.path(member)
         edges = layer.arguments.get("edges", 0) if isinstance(layer, Made) else 0
-        if edges != 0 and not layer.target.startswith(_FUNCTIONS):
+        if edges != 0 and isinstance(layer, Made) and not layer.target.startswith(_FUNCTIONS):
             pad_path = path.removesuffix('"') + '.pad"'
             padding = call("layers.ZeroPadding2D", [writer.value(edges), ("name", pad_path)])
             if isinstance(edges, Text):
@@ -308,6 +302,3 @@ class _FunctionStatements(Statements):
                 self.lines[last] = f"{' ' * self.indent}return {rest}"
                 return
         self._line(f"return {output}")
-
-
-__all__ = ["FunctionWriter", "snake_case"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from zoo.backend.calls import Call, call
@@ -241,7 +242,7 @@ def _avg_pool(node: Node) -> Call:
     return call(f"{_FUNCTIONS}avg_pool", **windows, edges=edges, counted=counted)
 
 
-_DESCRIPTIONS = {
+_DESCRIPTIONS: dict[str, Callable[[Node], Call]] = {
     "conv": _conv,
     "linear": _linear,
     "batch_norm": _batch_norm,

@@ -54,6 +54,12 @@ class ModuleWriter:
         written = [self.piece(piece, piece is self.pieces[-1]) for piece in self.pieces]
         return [*self.lacking(), *written]
 
+    @property
+    def reserved(self) -> set[str]:
+        """Names that no variable of a function may have: those of functions and of modules."""
+        imported = {name for names in self.dialect.imports for name in names.split()}
+        return {*self.snippets.definitions, *imported, *map(self.name, self.pieces)}
+
     def lacking(self) -> list[str]:
         """Return the text of what the framework lacks."""
         order = {n for name in self.needed for n in self.snippets.closure(name)}
@@ -76,6 +82,7 @@ class ModuleWriter:
         self.keys = {member.key for member in piece.members}
         making = self.making(piece)
         statements = Statements(piece, self.apply, self.condition, self.loop, self.repeats)
+        statements.reserved = self.reserved
         computing = statements.write()
         parameters = ["self"]
         for name, default in piece.parameters.items():
@@ -91,15 +98,15 @@ class ModuleWriter:
         ]
         base = self.dialect.base
         late = [*self.late, "", ""] if self.late else []
+        settings = [2 * space + line for line in (*kept, *flags)]
+        initializing = [*self.first_lines(), *settings, *making]
         body = [
             *late,
             f"class {piece.name}({base}):",
             *docstring(piece, self.dialect, is_network),
             "",
             *lines("def ", call("__init__", parameters), ":", INDENT),
-            *self.first_lines(),
-            *(2 * space + line for line in (*kept, *flags)),
-            *making,
+            *(initializing or [2 * space + "pass"]),
             "",
             f"{space}def {self.dialect.method}(self, x):",
             *computing,

@@ -149,7 +149,7 @@ class HardSigmoid(nn.Layer):
 
 def describe(node: Node) -> Call:
     """Return the call that makes a layer; padding is given as short as Paddle takes it."""
-    found = OPERATIONS[node.op](node)
+    found: Call = OPERATIONS[node.op](node)
     padding = found.arguments.get("padding")
     if isinstance(padding, list):
         top, bottom, left, right = padding

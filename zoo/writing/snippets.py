@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,18 +78,19 @@ class Snippets:
             if name in found or name not in self.definitions:
                 return
             found.add(name)
-            for node in ast.walk(self._kept(self.definitions[name])):
-                if isinstance(node, ast.Name):
-                    visit(node.id)
+            for part in self._kept(self.definitions[name]):
+                for node in ast.walk(part):
+                    if isinstance(node, ast.Name):
+                        visit(node.id)
 
         visit(name)
         return [name for name in self.definitions if name in found]
 
-    def _kept(self, definition: Definition) -> ast.AST:
-        if not isinstance(definition, ast.ClassDef):
-            return definition
-        body = [n for n in definition.body if getattr(n, "name", "") not in _LEFT_OUT]
-        return ast.Module([*definition.decorator_list, *definition.bases, *body], [])
+    def _kept(self, definition: Definition) -> Iterator[ast.AST]:
+        """Yield the parts of a definition that are written."""
+        yield from definition.decorator_list
+        yield from getattr(definition, "bases", [])
+        yield from (n for n in definition.body if getattr(n, "name", "") not in _LEFT_OUT)
 
     def text(self, name: str) -> str:
         """Return the text of a definition."""

@@ -85,10 +85,10 @@ class Statements:
             self._conditional(number, member, condition)
             return
         if self.repeats(member) and not _is_variable(self.values[member.sources[0]]):
-            self._assign(member.sources[0], number, self.values[member.sources[0]])
+            self._assign(member.sources[0], number - 1, self.values[member.sources[0]])
             reads = self.variables[member.sources[0]]
         value = self.apply(member, [self.values[source] for source in member.sources])
-        if isinstance(value, Bracket) and len(member.sources) > 1 and not self._fits(number, value):
+        if isinstance(value, Bracket) and not self._fits(value):
             self._name(number, member)  # rather than a call over many lines
             value = self.apply(member, [self.values[source] for source in member.sources])
             reads = set().union(*(self.variables[source] for source in member.sources))
@@ -97,13 +97,17 @@ class Statements:
             return
         self._assign(key, number, value)
 
-    def _fits(self, number: int, value: Expression) -> bool:
+    def _fits(self, value: Expression) -> bool:
         return len(text(value)) + self.indent + len("return ") <= LINE
 
     def _name(self, number: int, member: Member) -> None:
-        """Assign the inputs of a member to variables of their own names."""
+        """Assign the inputs of a member to variables."""
         for source in dict.fromkeys(member.sources):
-            if not _is_variable(self.values[source]):
+            if _is_variable(self.values[source]):
+                continue
+            if len(member.sources) == 1:
+                self._assign(source, number - 1, self.values[source])
+            else:
                 self._add(f"{source} = ", self.values[source])
                 self.values[source], self.variables[source] = source, {source}
 

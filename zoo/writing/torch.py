@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from zoo.backend.calls import Call
 from zoo.graphs.nodes import Node
@@ -12,7 +13,7 @@ from zoo.writing.pieces import Made
 
 _OWN = "zoo.torch.modules."
 
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "torch.nn.Conv2d": {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True},
     "torch.nn.Linear": {"bias": True},
     "torch.nn.BatchNorm1d": {"eps": 1e-5, "momentum": 0.1},
