@@ -60,8 +60,8 @@ def source(
 
     Example:
         >>> import zoo
-        >>> print(zoo.source("vgg16", "torch").splitlines()[0])
-        \"\"\"VGG (vgg16) in PyTorch.
+        >>> [line for line in zoo.source("vgg16", "torch").splitlines() if "class" in line]
+        ['class Conv(nn.Module):', 'class Stage(nn.Module):', 'class VGG(nn.Module):']
     """
     graph = graph_to_show("source", model, options)
     name = registry.resolve(backend).name
