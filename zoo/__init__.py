@@ -41,6 +41,7 @@ _HOMES = {
     "schedule": "zoo.training.schedules",
     "set_optimizer_state": "zoo.api.optimizers",
     "set_weights": "zoo.api.models",
+    "source": "zoo.writing.source",
     "stream": "zoo.api.streams",
     "summary": "zoo.views.summary.summary",
     "train": "zoo.training.train",
@@ -60,6 +61,7 @@ _HOMES = {
     "Graph": "zoo.graphs.graph",
     "Node": "zoo.graphs.nodes",
     "Parameter": "zoo.graphs.nodes",
+    "Source": "zoo.writing.source",
     "Summary": "zoo.views.summary.summary",
 }
 
@@ -115,6 +117,8 @@ if TYPE_CHECKING:
     from zoo.views.drawing.draw import draw as draw
     from zoo.views.summary.summary import Summary as Summary
     from zoo.views.summary.summary import summary as summary
+    from zoo.writing.source import Source as Source
+    from zoo.writing.source import source as source
 
 
 def __getattr__(name: str) -> Any:

@@ -33,6 +33,7 @@ LEVELS = (
     ("exporting",),
     ("benchmarking",),
     ("views",),
+    ("writing",),
     ("testing",),
     ("cli",),
     ("__main__",),

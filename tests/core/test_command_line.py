@@ -83,6 +83,7 @@ def test_every_option_has_help_and_every_argument_a_name():
         ("zoo verify vgg16 --level g", ["gradients"]),
         ("zoo verify vgg16 --dtype ", ["float32", "float64"]),
         ("zoo predict a.jpg --backend f", ["flax"]),
+        ("zoo source vgg16 --backend ", ["torch", "paddle", "keras", "flax"]),
         ("zoo predict a.jpg --weights torch", ["torchvision"]),
         ("zoo convert paddlec", ["paddleclas"]),
         ("zoo list --format m", ["markdown"]),

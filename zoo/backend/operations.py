@@ -1,4 +1,4 @@
-"""The table of a backend's operations: functions that build the framework's layer of a node."""
+"""The table of a backend's operations: functions of a node that describe or build its layer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from zoo.backend.calls import Call
 from zoo.errors import BackendError
 from zoo.ops import OPS
 
@@ -20,10 +21,15 @@ class Operations(dict[str, Builder]):
     the operation. An operation of another package comes with its own function: see
     ``implementations`` of :class:`zoo.ops.base.Op`.
 
+    A function may return a :class:`zoo.backend.calls.Call` instead of a layer, so that the layer
+    can also be written as source code. Where a place is listed instead of a class, a call of it is
+    returned, whose arguments have the names of the fields.
+
     Args:
         backend: The backend's name.
         title: The framework's name, for messages.
-        layers: Operation -> its layer's class, or a function that returns the layer.
+        layers: Operation -> its layer's class, a function that returns the layer, or the place of
+            either, as ``package.module.name``.
 
     Example:
         >>> operations = Operations("mine", "My framework", scale=lambda factor: f"x {factor}")
@@ -34,7 +40,7 @@ class Operations(dict[str, Builder]):
         ['conv', 'scale']
     """
 
-    def __init__(self, backend: str, title: str, **layers: Callable[..., Any]) -> None:
+    def __init__(self, backend: str, title: str, **layers: Callable[..., Any] | str) -> None:
         super().__init__({op: of_fields(op, layer) for op, layer in layers.items()})
         self.backend, self.title = backend, title
 
@@ -74,14 +80,17 @@ def _implementations(op: Any) -> Mapping[str, str]:
     return OPS[op].implementations if op in OPS else {}
 
 
-def of_fields(op: str, layer: Callable[..., Any]) -> Builder:
+def of_fields(op: str, layer: Callable[..., Any] | str) -> Builder:
     """Return a function that builds a layer from an operation's own fields, in order.
 
     Args:
         op: The operation.
-        layer: The layer's class, or a function that returns the layer.
+        layer: The layer's class, a function that returns the layer, or the place of either.
     """
     names = tuple(OPS[op].own_fields())
+    if isinstance(layer, str):
+        place = layer
+        return lambda node, *context: Call(place, {name: node.attributes[name] for name in names})
 
     def build(node: Any, *context: Any) -> Any:
         return layer(*(node.attributes[name] for name in names))

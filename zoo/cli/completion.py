@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
 BACKENDS = ("torch", "paddle", "keras", "flax", "onnx")
+WRITTEN = ("torch", "paddle", "keras", "flax")
 LEVELS = ("forward", "gradients", "training", "full")
 DTYPES = ("float32", "float64")
 DATASETS = ("digits", "fashion-mnist", "cifar10")
@@ -119,6 +120,11 @@ def backends(incomplete: str) -> list[str]:
     used = preceding.split(",")
     remaining = [name for name in _backends() if name not in used]
     return [preceding + comma + name for name in _matching(remaining, last)]
+
+
+def written_backends(incomplete: str) -> list[str]:
+    """Complete the name of a backend that source code can be written for."""
+    return _matching(WRITTEN, incomplete)
 
 
 def levels(incomplete: str) -> list[str]:

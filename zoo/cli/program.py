@@ -26,6 +26,10 @@ COMMANDS = {
     ),
     "draw": ("zoo.cli.draw:draw", "Draw a model as SVG: its blocks and the shapes between them."),
     "diff": ("zoo.cli.diff:diff", "Compare two models node by node."),
+    "source": (
+        "zoo.cli.source:source",
+        "Write a model as source code of a framework, which does not need zoo.",
+    ),
     "verify": (
         "zoo.cli.verify:verify",
         "Verify that the frameworks compute the same values at every node.",

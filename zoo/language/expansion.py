@@ -19,6 +19,7 @@ from zoo.language.nodes import Value
 from zoo.language.repetition import repetitions
 from zoo.language.schema import Group, Rows, Spec, Use
 from zoo.language.scope import Scope
+from zoo.language.trace import Trace
 from zoo.ops import Op
 from zoo.ops.expressions import Budget, is_expression
 from zoo.ops.fields import Layer
@@ -39,6 +40,7 @@ def expand(
     chosen: options.Chosen,
     budget: Budget | None = None,
     base: Graph | None = None,
+    trace: Trace | None = None,
 ) -> Graph:
     """Expand a spec.
 
@@ -50,6 +52,7 @@ def expand(
         budget: The work that is left, if it is shared with other expansions.
         base: The network whose published figures this one inherits for the parts that compute the
             same. By default, they are in the document.
+        trace: Records where in the spec each block and layer comes from.
 
     Raises:
         SpecError: The spec is wrong, or does not fit this input.
@@ -63,7 +66,7 @@ def expand(
         "in_channels": chosen.in_channels or defaults.in_channels,
         "input_size": chosen.input_size or options.size(defaults.input_size),
     }
-    graph = _Expander(model, spec, document, values, budget or Budget()).graph(base)
+    graph = _Expander(model, spec, document, values, budget or Budget(), trace).graph(base)
     if chosen.classes and len(chosen.classes) == values["num_classes"]:
         options_ = {**values, "classes": chosen.classes}
         graph = replace(graph, options=options_, classes=chosen.classes)
@@ -80,8 +83,10 @@ class _Expander:
         document: Mapping,
         options: AnyMapping[str, Any],
         budget: Budget,
+        trace: Trace | None,
     ) -> None:
         self.model, self.spec, self.document, self.options = model, spec, document, options
+        self.trace = trace
         self.published: dict[str, dict[str, Any]] = {}
         self.count = 0
         self.expanded: dict[tuple[Any, ...], tuple[Block, int]] = {}
@@ -101,6 +106,8 @@ class _Expander:
                 setting_scope.fail(f"a setting cannot be called {key!r}: the name is reserved")
             names[key] = setting_scope.compute(value)
         self.global_names = names
+        if self.trace is not None:
+            self.trace.names = names
         for kind, figure in spec.published.items():
             figure_scope = self.scope(("published", kind), names)
             self.record_figure("", kind, figure, figure_scope)
@@ -193,6 +200,8 @@ class _Expander:
                     inner.fail(f"the name {name!r} is already taken in this block")
                 if problem := problem_with(name):
                     inner.fail(problem)
+                if self.trace is not None and layer.repeat is not None:
+                    self.trace.repeated[inner.path] = key
                 sources = self.sources(name, layer, values, latest, inner, layers)
                 inner = scope.inner(name, key, {**names, "input": _parts(sources[0].shape)})
                 latest = self.layer(name, layer, sources, inner, steps)
@@ -297,7 +306,9 @@ class _Expander:
         # Unlike equality, repr distinguishes 1 from 1.0 and true.
         values = repr([scope.names[name] for name in parameters])
         key = kind, scope.blocks, values, source.shape, source.layout
-        if key in self.expanded:
+        if self.trace is not None:  # which copies would not be recorded in
+            self.trace.uses[scope.path] = kind, {name: scope.names[name] for name in parameters}
+        elif key in self.expanded:
             block, count = self.expanded[key]
             scope.spend(WORK_OF_COPY * count)
             self.count_layers(count, scope)

@@ -15,7 +15,12 @@ from zoo.language import catalog, options
 from zoo.language.document import Mapping
 from zoo.language.expansion import INHERITED, expand
 from zoo.language.shipped import shipped
+from zoo.language.trace import Trace
 from zoo.language.validation import validate
+from zoo.ops.expressions import MAX_WORK, Budget
+
+#: Units of the budget where no block is copied from an equal one.
+WORK_WITHOUT_COPIES = 4 * MAX_WORK
 
 
 def graph(
@@ -122,6 +127,29 @@ def with_options(graph: Graph, **changes: Any) -> Graph:
     document: Any = graph.document  # annotated as a general mapping
     chosen = options.Chosen(**{**graph.options, **changes})
     return replace(graph_of_document(graph.name, document, chosen), origin=graph.origin)
+
+
+def traced(graph: Graph, **changes: Any) -> tuple[Graph, Trace]:
+    """Make the graph of the same spec again, with some options changed, and trace its parts.
+
+    Args:
+        graph: The network.
+        changes: As for :func:`with_options`.
+
+    Raises:
+        SpecError, InputError: As :func:`graph` does.
+
+    Example:
+        >>> import zoo
+        >>> _, trace = traced(zoo.graph("resnet18"))
+        >>> trace.uses["layer2.block1.conv1"][1]["stride"]
+        2
+    """
+    trace, stated = Trace(), Mapping({k: v for k, v in graph.document.items() if k != INHERITED})
+    chosen, budget = options.Chosen(**{**graph.options, **changes}), Budget(WORK_WITHOUT_COPIES)
+    document: Any = graph.document  # annotated as a general mapping
+    again = expand(graph.name, validate(stated), document, chosen, budget, trace=trace)
+    return again, trace
 
 
 @functools.lru_cache(maxsize=64)

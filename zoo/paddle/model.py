@@ -4,19 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import paddle
 from paddle import nn
 
 from zoo.backend.base import Initial
+from zoo.backend.calls import Call
 from zoo.backend.extraction import Plan, extract
 from zoo.errors import BackendError
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.language import sizes
 from zoo.paddle import _private, parameters
-from zoo.paddle.operations import OPERATIONS, Factory
+from zoo.paddle.operations import OPERATIONS
+
+
+class Factory(NamedTuple):
+    """What every layer is made with.
+
+    Attributes:
+        dtype: The name of the dtype.
+        attr: Settings of every parameter; None for Paddle's own, which initialize it.
+    """
+
+    dtype: str
+    attr: paddle.ParamAttr | None = None
+
+    def made(self, call: Call) -> nn.Layer:
+        """Make a layer; False stands for the settings of a parameter that it lacks."""
+        settings = {
+            name: self.attr
+            for name in ("weight_attr", "bias_attr")
+            if call.arguments.get(name, self.attr) is not False
+        }
+        return call.made(**settings)
 
 
 def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Layer:
@@ -167,4 +189,7 @@ def _child(step: Step, factory: Factory) -> nn.Layer:
     child = step.child
     if isinstance(child, Block):
         return Stack(child, factory)
-    return OPERATIONS[child.op](child, factory)
+    layer = OPERATIONS[child.op](child, factory)
+    if isinstance(layer, Call):
+        layer = factory.made(layer) if child.parameters else layer.made()
+    return layer

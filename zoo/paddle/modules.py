@@ -111,7 +111,7 @@ class AdaptiveAvgPool2D(nn.AdaptiveAvgPool2D):
 
 
 class PaddedAvgPool2D(nn.AvgPool2D):
-    """An average pool with any padding, which divides each window by the values that count.
+    """An average pool with any padding: the mean of the values that count.
 
     Args:
         kernel_size: Height and width.
@@ -137,7 +137,8 @@ class PaddedAvgPool2D(nn.AvgPool2D):
         top, bottom, left, right = self.counted
         ones = paddle.ones_like(input[:1, :1])
         ones = nn.functional.pad(ones, [left, right, top, bottom], value=1.0)
-        beyond = [self.edges[i] - self.counted[i] for i in range(4)]  # jit.save has no strict zip
+        # jit.save has no strict zip.
+        beyond = [self.edges[i] - self.counted[i] for i in range(4)]
         return mean / _means(ones, self.ksize, self.stride, beyond)
 
     def extra_repr(self) -> str:
@@ -216,14 +217,21 @@ class Affine(nn.Layer):
     def __init__(
         self,
         num_features: int,
-        shift: bool,
         scale_init: float,
-        attr: paddle.ParamAttr | None = None,
+        weight_attr: paddle.ParamAttr | None = None,
+        bias_attr: paddle.ParamAttr | bool | None = None,
     ) -> None:
         super().__init__()
         start = nn.initializer.Constant(scale_init)
-        self.weight = self.create_parameter([num_features], attr, default_initializer=start)
-        self.bias = self.create_parameter([num_features], attr, is_bias=True) if shift else None
+        shape = [num_features]
+        self.weight = self.create_parameter(
+            shape,
+            weight_attr,
+            default_initializer=start,
+        )
+        self.bias = None
+        if bias_attr is not False:
+            self.bias = self.create_parameter(shape, bias_attr, is_bias=True)
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         shape = [1, -1, *(1 for _ in input.shape[2:])]
@@ -272,7 +280,8 @@ class Select(nn.Layer):
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:
         # Not a buffer, which would become a float if the model is cast.
-        return paddle.index_select(input, paddle.to_tensor(self.channels, "int64"), axis=1)
+        index = paddle.to_tensor(self.channels, "int64")
+        return paddle.index_select(input, index, axis=1)
 
     def extra_repr(self) -> str:
         return f"{list(self.channels)}"
@@ -329,13 +338,13 @@ def _means(
     stride: Sequence[int],
     padding: Sequence[int],
 ) -> paddle.Tensor:
-    """Return the mean of each window, including its padding: top, bottom, left, right."""
+    """Return the mean of each window with its padding: top, bottom, left, right."""
     top, bottom, left, right = padding
     if x.dtype != paddle.float64:
         if (top, left) == (bottom, right):
             return F.avg_pool2d(x, kernel, stride, (top, left), exclusive=False)
         return F.avg_pool2d(F.pad(x, [left, right, top, bottom]), kernel, stride)
-    # The native gradient divides by a float32, so the values of a window are added one by one.
+    # The native gradient divides by a float32, so the values of a window are added.
     x = F.pad(x, [left, right, top, bottom])
     height, width = [(x.shape[2 + i] - kernel[i]) // stride[i] for i in (0, 1)]
     total = None
@@ -347,5 +356,5 @@ def _means(
 
 
 def constant(value: float, tensor: paddle.Tensor) -> paddle.Tensor:
-    """Return a number in a tensor's dtype; compiled functions round Python's numbers to float32."""
+    """Return a number in a tensor's dtype; compiled functions round it otherwise."""
     return paddle.full([], value, tensor.dtype)

@@ -1,137 +1,133 @@
-"""Builds the PaddlePaddle layer of each operation."""
+"""Describes the PaddlePaddle layer of each operation; Paddle itself is not imported here."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any
 
-import paddle
-from paddle import nn
-
+from zoo.backend.calls import Call, call
 from zoo.backend.operations import Operations
 from zoo.graphs.nodes import Node
-from zoo.paddle import modules
 
-
-class Factory(NamedTuple):
-    """What every layer is made with.
-
-    Attributes:
-        dtype: The name of the dtype.
-        attr: Settings of every parameter; None for Paddle's own, which initialize it.
-    """
-
-    dtype: str
-    attr: paddle.ParamAttr | None = None
-
-    def given(self, condition: bool) -> paddle.ParamAttr | bool | None:
-        """Return the settings of a parameter that a layer has only under a condition."""
-        return self.attr if condition else False
-
-
-#: operation -> function of a node and the factory
+#: operation -> function of a node; the builder adds the attributes of parameters
 OPERATIONS = Operations(
     "paddle",
     "PaddlePaddle",
-    relu=nn.ReLU,
-    relu6=nn.ReLU6,
-    sigmoid=nn.Sigmoid,
-    tanh=nn.Tanh,
-    hard_sigmoid=modules.HardSigmoid,
-    hard_swish=nn.Hardswish,
-    silu=nn.Silu,
-    gelu=nn.GELU,
-    softmax=lambda: nn.Softmax(1),
-    lrn=modules.LocalResponseNorm,
-    dropout=modules.Dropout,
-    stochastic_depth=modules.StochasticDepth,
-    global_avg_pool=lambda: modules.GlobalAvgPool2D(1),
-    scale=modules.Scale,
-    flatten=nn.Flatten,
-    concat=modules.Concat,
-    add=modules.Add,
-    multiply=modules.Multiply,
-    slice=modules.Slice,
-    select=modules.Select,
-    channel_shuffle=modules.ChannelShuffle,
-    pad=modules.Pad,
-    pad_channels=modules.PadChannels,
+    relu="paddle.nn.ReLU",
+    relu6="paddle.nn.ReLU6",
+    sigmoid="paddle.nn.Sigmoid",
+    tanh="paddle.nn.Tanh",
+    hard_sigmoid="zoo.paddle.modules.HardSigmoid",
+    hard_swish="paddle.nn.Hardswish",
+    silu="paddle.nn.Silu",
+    gelu="paddle.nn.GELU",
+    softmax=lambda: call("paddle.nn.Softmax", axis=1),
+    lrn="zoo.paddle.modules.LocalResponseNorm",
+    dropout=lambda rate: call("zoo.paddle.modules.Dropout", p=rate),
+    stochastic_depth="zoo.paddle.modules.StochasticDepth",
+    global_avg_pool=lambda: call("zoo.paddle.modules.GlobalAvgPool2D", output_size=1),
+    adaptive_avg_pool="zoo.paddle.modules.AdaptiveAvgPool2D",
+    scale="zoo.paddle.modules.Scale",
+    flatten="paddle.nn.Flatten",
+    concat="zoo.paddle.modules.Concat",
+    add="zoo.paddle.modules.Add",
+    multiply="zoo.paddle.modules.Multiply",
+    slice="zoo.paddle.modules.Slice",
+    select="zoo.paddle.modules.Select",
+    channel_shuffle="zoo.paddle.modules.ChannelShuffle",
+    pad="zoo.paddle.modules.Pad",
+    pad_channels="zoo.paddle.modules.PadChannels",
 )
 
 
 @OPERATIONS.register
-def conv(node: Node, factory: Factory) -> nn.Layer:
+def conv(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    return nn.Conv2D(
-        attrs["in_channels"],
-        attrs["out_channels"],
-        attrs["kernel_size"],
-        attrs["stride"],
-        _padding(node),
+    return call(
+        "paddle.nn.Conv2D",
+        in_channels=attrs["in_channels"],
+        out_channels=attrs["out_channels"],
+        kernel_size=attrs["kernel_size"],
+        stride=attrs["stride"],
+        padding=_padding(node),
         dilation=attrs["dilation"],
         groups=attrs["groups"],
-        weight_attr=factory.attr,
-        bias_attr=factory.given(attrs["bias"]),
+        bias_attr=_given(attrs["bias"]),
     )
 
 
 @OPERATIONS.register
-def linear(node: Node, factory: Factory) -> nn.Layer:
+def linear(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    bias = factory.given(attrs["bias"])
-    return nn.Linear(attrs["in_features"], attrs["out_features"], factory.attr, bias)
-
-
-@OPERATIONS.register
-def batch_norm(node: Node, factory: Factory) -> nn.Layer:
-    attrs = node.attributes
-    return modules.BatchNorm(
-        attrs["num_features"],
-        1 - attrs["momentum"],  # Paddle's is the weight of the old value
-        attrs["eps"],
-        weight_attr=factory.given(attrs["scale"]),
-        bias_attr=factory.given(attrs["shift"]),
+    return call(
+        "paddle.nn.Linear",
+        in_features=attrs["in_features"],
+        out_features=attrs["out_features"],
+        bias_attr=_given(attrs["bias"]),
     )
 
 
 @OPERATIONS.register
-def layer_norm(node: Node, factory: Factory) -> nn.Layer:
+def batch_norm(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    return modules.LayerNorm(
-        attrs["num_features"],
-        attrs["eps"],
-        weight_attr=factory.given(attrs["scale"]),
-        bias_attr=factory.given(attrs["shift"]),
+    return call(
+        "zoo.paddle.modules.BatchNorm",
+        num_features=attrs["num_features"],
+        momentum=1 - attrs["momentum"],  # Paddle's is the weight of the old value
+        epsilon=attrs["eps"],
+        weight_attr=_given(attrs["scale"]),
+        bias_attr=_given(attrs["shift"]),
     )
 
 
 @OPERATIONS.register
-def affine(node: Node, factory: Factory) -> nn.Layer:
+def layer_norm(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"], factory.attr)
+    return call(
+        "zoo.paddle.modules.LayerNorm",
+        normalized_shape=attrs["num_features"],
+        epsilon=attrs["eps"],
+        weight_attr=_given(attrs["scale"]),
+        bias_attr=_given(attrs["shift"]),
+    )
 
 
 @OPERATIONS.register
-def adaptive_avg_pool(node: Node, factory: Factory) -> nn.Layer:
-    return modules.AdaptiveAvgPool2D(node.attributes["output_size"])
+def affine(node: Node, *context: Any) -> Call:
+    attrs = node.attributes
+    return call(
+        "zoo.paddle.modules.Affine",
+        num_features=attrs["num_features"],
+        scale_init=attrs["scale_init"],
+        bias_attr=_given(attrs["shift"]),
+    )
 
 
 @OPERATIONS.register
-def max_pool(node: Node, factory: Factory) -> nn.Layer:
+def max_pool(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    return nn.MaxPool2D(attrs["kernel_size"], attrs["stride"], _padding(node))
+    return call(
+        "paddle.nn.MaxPool2D",
+        kernel_size=attrs["kernel_size"],
+        stride=attrs["stride"],
+        padding=_padding(node),
+    )
 
 
 @OPERATIONS.register
-def avg_pool(node: Node, factory: Factory) -> nn.Layer:
+def avg_pool(node: Node, *context: Any) -> Call:
     attrs = node.attributes
+    windows = {"kernel_size": attrs["kernel_size"], "stride": attrs["stride"]}
     top, bottom, left, right = attrs["padding"]
     if attrs["counted"] is None and (top, left) == (bottom, right):
-        return modules.AvgPool2D(
-            attrs["kernel_size"], attrs["stride"], (top, left), exclusive=False
-        )
-    return modules.PaddedAvgPool2D(
-        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counted"]
-    )
+        padding = (top, left)
+        return call("zoo.paddle.modules.AvgPool2D", **windows, padding=padding, exclusive=False)
+    padding, counted = attrs["padding"], attrs["counted"]
+    return call("zoo.paddle.modules.PaddedAvgPool2D", **windows, padding=padding, counted=counted)
+
+
+def _given(condition: bool) -> bool | None:
+    """Return the attributes of a parameter: Paddle's own, or False for a layer without it."""
+    return None if condition else False
 
 
 def _padding(node: Node) -> list[int]:

@@ -10,13 +10,17 @@ from torch import fx, nn
 from torch.overrides import TorchFunctionMode
 
 from zoo.backend.base import Initial
+from zoo.backend.calls import Call
 from zoo.backend.extraction import Plan, extract
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.language import sizes
 from zoo.torch import _private
-from zoo.torch.operations import OPERATIONS, Factory
+from zoo.torch.operations import OPERATIONS
 from zoo.torch.parameters import fill
+
+#: Arguments of every layer with parameters: ``device`` and ``dtype``.
+Factory = dict[str, Any]
 
 
 def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.Module:
@@ -169,5 +173,8 @@ def _child(step: Step, factory: Factory) -> nn.Module:
     child = step.child
     if isinstance(child, Block):
         return Stack(child, factory)
-    layer: nn.Module = OPERATIONS[child.op](child, factory)
+    found = OPERATIONS[child.op](child, factory)
+    if isinstance(found, Call):
+        found = found.made(**factory) if child.parameters else found.made()
+    layer: nn.Module = found
     return layer

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 class PaddedConv2d(nn.Conv2d):
     """A convolution whose padding differs between its sides."""
 
-    edges: tuple[int, int, int, int]  # left, right, top, bottom: the order of F.pad
+    def __init__(self, *arguments: Any, edges: tuple[int, ...], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.edges = edges  # left, right, top, bottom: the order of F.pad
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return super().forward(F.pad(input, self.edges))
@@ -39,7 +41,7 @@ class PaddedMaxPool2d(nn.MaxPool2d):
 
 
 class PaddedAvgPool2d(nn.AvgPool2d):
-    """An average pool with any padding, which divides each window by the values that count.
+    """An average pool with any padding: the mean of the values that count.
 
     Args:
         kernel_size: Height and width.
@@ -64,7 +66,8 @@ class PaddedAvgPool2d(nn.AvgPool2d):
         if self.counted is None:
             return mean
         ones = F.pad(torch.ones_like(input[:1, :1]), self.counted, value=1.0)
-        beyond = [edge - part for edge, part in zip(self.edges, self.counted, strict=True)]
+        edges = zip(self.edges, self.counted, strict=True)
+        beyond = [edge - part for edge, part in edges]
         return mean / super().forward(F.pad(ones, beyond))
 
     def extra_repr(self) -> str:
@@ -79,6 +82,21 @@ def _edges(padding: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
 
 class BatchNorm(nn.BatchNorm2d):
     """Batch norm of maps or vectors that adds the biased batch variance to its running variance."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        momentum: float,
+        scale: bool = True,
+        shift: bool = True,
+        **factory: Any,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, **factory)
+        if not scale:
+            self.register_parameter("weight", None)
+        if not shift:
+            self.register_parameter("bias", None)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not (self.training and self.track_running_stats):
@@ -192,9 +210,21 @@ class Multiply(nn.Module):
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer norm of a vector's features, or of the channels at each position of a map."""
+    """Layer norm of a vector's features, or of a map's channels at each position."""
 
-    is_map = True
+    def __init__(
+        self,
+        num_features: int,
+        eps: float,
+        scale: bool,
+        shift: bool,
+        is_map: bool,
+        **factory: Any,
+    ) -> None:
+        super().__init__(num_features, eps, bias=shift, **factory)
+        self.is_map = is_map
+        if not scale:
+            self.register_parameter("weight", None)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         if not self.is_map:
@@ -208,7 +238,12 @@ class Affine(nn.Module):
     bias: nn.Parameter | None
 
     def __init__(
-        self, num_features: int, shift: bool, scale_init: float, axes: int, factory: dict[str, Any]
+        self,
+        num_features: int,
+        shift: bool,
+        scale_init: float,
+        axes: int,
+        **factory: Any,
     ) -> None:
         super().__init__()
         self.num_features = num_features

@@ -1,131 +1,140 @@
-"""Builds the PyTorch layer of each operation, with parameters that are not filled yet."""
+"""Describes the PyTorch layer of each operation; PyTorch itself is not imported here."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
-
+from zoo.backend.calls import Call, call
 from zoo.backend.operations import Operations
 from zoo.graphs.nodes import Node
-from zoo.torch import modules
 
-#: Arguments of every layer with parameters: ``device`` and ``dtype``.
-Factory = dict[str, Any]
-
-#: operation -> function of a node and the factory
+#: operation -> function of a node; the builder adds ``device`` and ``dtype``
 OPERATIONS = Operations(
     "torch",
     "PyTorch",
-    relu=nn.ReLU,
-    relu6=nn.ReLU6,
-    sigmoid=nn.Sigmoid,
-    tanh=nn.Tanh,
-    hard_sigmoid=nn.Hardsigmoid,
-    hard_swish=nn.Hardswish,
-    silu=nn.SiLU,
-    gelu=nn.GELU,
-    softmax=lambda: nn.Softmax(1),
-    lrn=modules.LocalResponseNorm,
-    dropout=nn.Dropout,
-    global_avg_pool=lambda: nn.AdaptiveAvgPool2d(1),
-    adaptive_avg_pool=nn.AdaptiveAvgPool2d,
-    scale=modules.Scale,
-    flatten=nn.Flatten,
-    concat=modules.Concat,
-    add=modules.Add,
-    multiply=modules.Multiply,
-    slice=modules.Slice,
-    select=modules.Select,
-    channel_shuffle=modules.ChannelShuffle,
-    pad=modules.Pad,
-    pad_channels=modules.PadChannels,
+    relu="torch.nn.ReLU",
+    relu6="torch.nn.ReLU6",
+    sigmoid="torch.nn.Sigmoid",
+    tanh="torch.nn.Tanh",
+    hard_sigmoid="torch.nn.Hardsigmoid",
+    hard_swish="torch.nn.Hardswish",
+    silu="torch.nn.SiLU",
+    gelu="torch.nn.GELU",
+    softmax=lambda: call("torch.nn.Softmax", dim=1),
+    lrn="zoo.torch.modules.LocalResponseNorm",
+    dropout=lambda rate: call("torch.nn.Dropout", p=rate),
+    global_avg_pool=lambda: call("torch.nn.AdaptiveAvgPool2d", output_size=1),
+    adaptive_avg_pool="torch.nn.AdaptiveAvgPool2d",
+    scale="zoo.torch.modules.Scale",
+    flatten="torch.nn.Flatten",
+    concat="zoo.torch.modules.Concat",
+    add="zoo.torch.modules.Add",
+    multiply="zoo.torch.modules.Multiply",
+    slice="zoo.torch.modules.Slice",
+    select="zoo.torch.modules.Select",
+    channel_shuffle="zoo.torch.modules.ChannelShuffle",
+    pad="zoo.torch.modules.Pad",
+    pad_channels="zoo.torch.modules.PadChannels",
 )
 
 
 @OPERATIONS.register
-def conv(node: Node, factory: Factory) -> nn.Module:
+def conv(node: Node, *context: Any) -> Call:
     attrs = node.attributes
     top, bottom, left, right = attrs["padding"]
     symmetric = top == bottom and left == right
-    layer = (nn.Conv2d if symmetric else modules.PaddedConv2d)(
-        attrs["in_channels"],
-        attrs["out_channels"],
-        attrs["kernel_size"],
-        attrs["stride"],
-        (top, left) if symmetric else 0,
-        attrs["dilation"],
-        attrs["groups"],
-        attrs["bias"],
-        **factory,
+    edges = {} if symmetric else {"edges": (left, right, top, bottom)}
+    return call(
+        "torch.nn.Conv2d" if symmetric else "zoo.torch.modules.PaddedConv2d",
+        in_channels=attrs["in_channels"],
+        out_channels=attrs["out_channels"],
+        kernel_size=attrs["kernel_size"],
+        stride=attrs["stride"],
+        padding=(top, left) if symmetric else 0,
+        dilation=attrs["dilation"],
+        groups=attrs["groups"],
+        bias=attrs["bias"],
+        **edges,
     )
-    if isinstance(layer, modules.PaddedConv2d):
-        layer.edges = (left, right, top, bottom)
-    return layer
 
 
 @OPERATIONS.register
-def linear(node: Node, factory: Factory) -> nn.Module:
+def linear(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    return nn.Linear(attrs["in_features"], attrs["out_features"], attrs["bias"], **factory)
+    return call(
+        "torch.nn.Linear",
+        in_features=attrs["in_features"],
+        out_features=attrs["out_features"],
+        bias=attrs["bias"],
+    )
 
 
 @OPERATIONS.register
-def batch_norm(node: Node, factory: Factory) -> nn.Module:
+def batch_norm(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    layer = modules.BatchNorm(attrs["num_features"], attrs["eps"], attrs["momentum"], **factory)
-    if not attrs["scale"]:
-        layer.register_parameter("weight", None)
-    if not attrs["shift"]:
-        layer.register_parameter("bias", None)
-    return layer
+    return call(
+        "zoo.torch.modules.BatchNorm",
+        num_features=attrs["num_features"],
+        eps=attrs["eps"],
+        momentum=attrs["momentum"],
+        scale=attrs["scale"],
+        shift=attrs["shift"],
+    )
 
 
 @OPERATIONS.register
-def layer_norm(node: Node, factory: Factory) -> nn.Module:
+def layer_norm(node: Node, *context: Any) -> Call:
     attrs = node.attributes
-    layer = modules.LayerNorm(attrs["num_features"], attrs["eps"], bias=attrs["shift"], **factory)
-    if not attrs["scale"]:
-        layer.register_parameter("weight", None)
-    layer.is_map = len(node.shape) == 3
-    return layer
+    return call(
+        "zoo.torch.modules.LayerNorm",
+        num_features=attrs["num_features"],
+        eps=attrs["eps"],
+        scale=attrs["scale"],
+        shift=attrs["shift"],
+        is_map=len(node.shape) == 3,
+    )
 
 
 @OPERATIONS.register
-def stochastic_depth(node: Node, factory: Factory) -> nn.Module:
-    return modules.StochasticDepth(node.attributes["rate"], len(node.shape))
-
-
-@OPERATIONS.register
-def affine(node: Node, factory: Factory) -> nn.Module:
-    attrs = node.attributes
+def stochastic_depth(node: Node, *context: Any) -> Call:
     axes = len(node.shape)
-    return modules.Affine(attrs["num_features"], attrs["shift"], attrs["scale_init"], axes, factory)
+    return call("zoo.torch.modules.StochasticDepth", rate=node.attributes["rate"], axes=axes)
 
 
 @OPERATIONS.register
-def max_pool(node: Node, factory: Factory) -> nn.Module:
+def affine(node: Node, *context: Any) -> Call:
     attrs = node.attributes
+    return call(
+        "zoo.torch.modules.Affine",
+        num_features=attrs["num_features"],
+        shift=attrs["shift"],
+        scale_init=attrs["scale_init"],
+        axes=len(node.shape),
+    )
+
+
+@OPERATIONS.register
+def max_pool(node: Node, *context: Any) -> Call:
+    attrs = node.attributes
+    windows = {"kernel_size": attrs["kernel_size"], "stride": attrs["stride"]}
     if attrs["symmetric"]:
         height, width, ceil_mode = attrs["symmetric"]
-        return nn.MaxPool2d(
-            attrs["kernel_size"], attrs["stride"], (height, width), ceil_mode=ceil_mode
-        )
-    return modules.PaddedMaxPool2d(attrs["kernel_size"], attrs["stride"], attrs["padding"])
+        padding = (height, width)
+        return call("torch.nn.MaxPool2d", **windows, padding=padding, ceil_mode=ceil_mode)
+    return call("zoo.torch.modules.PaddedMaxPool2d", **windows, padding=attrs["padding"])
 
 
 @OPERATIONS.register
-def avg_pool(node: Node, factory: Factory) -> nn.Module:
+def avg_pool(node: Node, *context: Any) -> Call:
     attrs = node.attributes
+    windows = {"kernel_size": attrs["kernel_size"], "stride": attrs["stride"]}
     top, bottom, left, right = attrs["padding"]
     height, width = attrs["kernel_size"]
     # PyTorch's own layer refuses more than half a kernel.
     native = (top, left) == (bottom, right) and top <= height // 2 and left <= width // 2
     if native and attrs["counted"] in (None, (0, 0, 0, 0)):
         counts = attrs["counted"] is None
-        return nn.AvgPool2d(
-            attrs["kernel_size"], attrs["stride"], (top, left), count_include_pad=counts
-        )
-    return modules.PaddedAvgPool2d(
-        attrs["kernel_size"], attrs["stride"], attrs["padding"], attrs["counted"]
-    )
+        padding = (top, left)
+        return call("torch.nn.AvgPool2d", **windows, padding=padding, count_include_pad=counts)
+    padding, counted = attrs["padding"], attrs["counted"]
+    return call("zoo.torch.modules.PaddedAvgPool2d", **windows, padding=padding, counted=counted)

@@ -1,0 +1,163 @@
+"""Runs written source files in a process that has no zoo, and gives what they compute."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from limits import HANG
+
+#: Refuses zoo, runs a file, fills its network, and saves outputs, gradients and the file of weights.
+_COMMON = """
+import sys, runpy
+import numpy as np
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "zoo":
+            raise ImportError("there is no zoo here")
+
+sys.meta_path.insert(0, Refusing())
+folder, path, network, aux = sys.argv[1:]
+given = dict(np.load(f"{folder}/native.npz"))
+x = np.load(f"{folder}/x.npy")
+options = {"aux": True} if aux == "aux" else {}
+"""
+
+_ENDS = """
+outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
+np.savez(f"{folder}/outputs.npz", **{k: np.asarray(to_numpy(v)) for k, v in outputs.items()})
+np.savez(f"{folder}/gradients.npz", **gradients)
+assert "zoo" not in sys.modules
+print(count)
+"""
+
+_TORCH = """
+import torch
+torch.set_default_dtype(torch.float64)
+model = runpy.run_path(path)[network](**options)
+model.load_state_dict({k: torch.tensor(v) for k, v in given.items()})
+model.eval()
+for module in model.modules():  # a batch without dropout
+    if isinstance(module, torch.nn.Dropout):
+        module.p = 0.0
+outputs = model(torch.tensor(x))
+total = sum((v * v).sum() for v in (outputs.values() if options else [outputs]))
+total.backward()
+gradients = {k: p.grad.numpy() for k, p in model.named_parameters()}
+torch.save(model.state_dict(), f"{folder}/saved.pth")
+to_numpy = lambda v: v.detach().numpy()
+count = sum(p.numel() for p in model.parameters())
+"""
+
+_PADDLE = """
+import paddle
+paddle.set_default_dtype("float64")
+model = runpy.run_path(path)[network](**options)
+missing = model.set_state_dict({k: paddle.to_tensor(v) for k, v in given.items()})
+assert missing == ([], []), missing
+model.eval()
+outputs = model(paddle.to_tensor(x))
+total = sum((v * v).sum() for v in (outputs.values() if options else [outputs]))
+total.backward()
+gradients = {k: p.grad.numpy() for k, p in model.named_parameters() if not p.stop_gradient}
+paddle.save(model.state_dict(), f"{folder}/saved.pdparams")
+to_numpy = lambda v: v.numpy()
+count = sum(int(np.prod(p.shape)) for p in model.parameters() if not p.stop_gradient)
+"""
+
+_KERAS = """
+import keras
+import tensorflow as tf
+keras.config.set_floatx("float64")
+keras.config.set_dtype_policy("float64")
+model = runpy.run_path(path)[network](**options)
+names = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights
+         if "seed" not in w.path}
+assert set(names) == set(given), set(names) ^ set(given)
+for name, weight in names.items():
+    weight.assign(given[name])
+with tf.GradientTape() as tape:
+    outputs = model(x.transpose(0, 2, 3, 1), training=False)
+    total = sum(tf.reduce_sum(v * v) for v in (outputs.values() if options else [outputs]))
+trained = {k: w.value for k, w in names.items() if w.trainable}
+found = tape.gradient(total, list(trained.values()))
+gradients = {k.replace("/", "|"): g.numpy() for k, g in zip(trained, found)}
+model.save_weights(f"{folder}/saved.weights.h5")
+model.save(f"{folder}/saved.keras")
+to_numpy = lambda v: v.numpy()
+count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+"""
+
+_FLAX = """
+import jax
+jax.config.update("jax_enable_x64", True)
+from flax import nnx
+model = runpy.run_path(path)[network](**options, rngs=nnx.Rngs(0))
+state = nnx.state(model, (nnx.Param, nnx.BatchStat))
+flat = dict(nnx.to_flat_state(state))
+names = {"/".join(map(str, path)): variable for path, variable in flat.items()}
+assert set(names) == set(given), set(names) ^ set(given)
+for name, variable in names.items():
+    variable.set_value(jax.numpy.asarray(given[name]))
+nnx.update(model, state)
+model.eval()
+def loss(model):
+    outputs = model(x.transpose(0, 2, 3, 1))
+    values = outputs.values() if options else [outputs]
+    return sum((v * v).sum() for v in values), outputs
+found, outputs = nnx.jit(nnx.grad(loss, has_aux=True))(model)
+gradients = {"|".join(map(str, p)): np.asarray(v[...]) for p, v in nnx.to_flat_state(found)}
+to_numpy = np.asarray
+count = sum(v.size for v in jax.tree.leaves(nnx.state(model, nnx.Param)))
+"""
+
+_PROGRAMS = {"torch": _TORCH, "paddle": _PADDLE, "keras": _KERAS, "flax": _FLAX}
+
+
+def run(folder: Path, source: Path, network: str, backend: str, aux: bool) -> int:
+    """Run a source file; return the number of its parameters.
+
+    ``folder`` has native.npz (weights by the framework's own names) and x.npy; afterwards it has
+    outputs.npz, gradients.npz and, but for Flax, saved weights.
+    """
+    program = folder / "program.py"
+    program.write_text(_COMMON + _PROGRAMS[backend] + _ENDS)
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [sys.executable, "program.py", str(folder), str(source), network, "aux" if aux else "-"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return int(done.stdout.split()[-1])
+
+
+def native(model, backend: str) -> dict[str, np.ndarray]:
+    """Return the weights of a model that zoo built, by the framework's own names."""
+    if backend in ("torch", "paddle"):
+        return {name: value.numpy() for name, value in model.state_dict().items()}
+    if backend == "keras":
+        return {
+            f"{layer.name}/{weight.name}": weight.numpy()
+            for layer in model.layers
+            for weight in layer.weights
+            if "seed" not in weight.path
+        }
+    from flax import nnx
+
+    flat = nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    return {"/".join(map(str, path)): np.asarray(variable[...]) for path, variable in flat}
+
+
+def network_name(text: str) -> str:
+    """Return the name of the class or function of the network: the one that main calls."""
+    line = next(line for line in text.splitlines() if line.startswith("    model = "))
+    return line.removeprefix("    model = ").partition("(")[0]

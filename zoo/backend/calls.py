@@ -1,0 +1,50 @@
+"""Descriptions of layers: what is called in a framework, and with which arguments.
+
+A builder makes the layer that a description states. The writer of source code prints it, without
+importing the framework.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The call of a class or function.
+
+    Attributes:
+        target: Where it is, as ``package.module.name``.
+        arguments: Its arguments by name, in its own order: plain data, or other calls.
+
+    Example:
+        >>> call("fractions.Fraction", numerator=1, denominator=2).made()
+        Fraction(1, 2)
+    """
+
+    target: str
+    arguments: dict[str, Any]
+
+    def made(self, **context: Any) -> Any:
+        """Make the call.
+
+        Args:
+            context: Arguments that do not belong to the description, such as a dtype; they replace
+                those of the same name.
+        """
+        return located(self.target)(**{**self.arguments, **context})
+
+
+def call(target: str, **arguments: Any) -> Call:
+    """Describe a call; see :class:`Call`."""
+    return Call(target, arguments)
+
+
+@functools.cache
+def located(target: str) -> Any:
+    """Import what a description names."""
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)

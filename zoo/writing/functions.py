@@ -1,0 +1,304 @@
+"""Writes the functions of Keras' functional API: one for each block, which apply named layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.writing.dialect import Dialect
+from zoo.writing.docstrings import docstring
+from zoo.writing.folding import Text
+from zoo.writing.layout import INDENT, LINE, Bracket, Expression, call, collection, lines, text
+from zoo.writing.modules import ModuleWriter, _reads, replaced, replaced_value, shown
+from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.scope import names_in
+from zoo.writing.statements import Statements
+
+_FUNCTIONS = "zoo.keras.functions"
+
+
+class FunctionWriter(ModuleWriter):
+    """Writes the functions of one file."""
+
+    def __init__(self, dialect: Dialect, pieces: Sequence[Piece]) -> None:
+        super().__init__(dialect, pieces)
+        self.signatures: dict[str, set[str]] = {}
+
+    def name(self, piece: Piece) -> str:
+        """Return what a piece is called in the file."""
+        return piece.kind if piece.is_network else piece.kind.replace(":", "_")
+
+    def piece(self, piece: Piece, is_network: bool) -> str:
+        """Return the text of a function."""
+        self.is_network, self.current = is_network, piece
+        statements = _FunctionStatements(self, piece)
+        if is_network:
+            statements.values["input"] = "x"
+        body = statements.write()
+        parameters = [] if is_network else ["x"]
+        names = piece.parameters
+        code = [*body, *(f"{value}" for value in piece.local.values())]
+        for name, default in names.items():
+            if name == piece.channels or not _reads(code, name):
+                continue
+            parameters.append(name if default is ... else f"{name}={text(self.value(default))}")
+        if not is_network:
+            parameters += ["*", "name"]
+        space = " " * INDENT
+        late = [*self.late, "", ""] if self.late else []
+        first = [f"{space}{name} = {value}" for name, value in piece.local.items()]
+        first = [line for line in first if _reads(body, line.split()[0])]
+        if piece.channels and _reads([*first, *body], piece.channels):
+            first.insert(0, f"{space}{piece.channels} = x.shape[-1]")
+        if is_network:
+            first.insert(0, f"{space}inputs = x = keras.Input({self.shape})")
+        return "\n".join(
+            [
+                *late,
+                *lines("def ", call(self.name(piece), parameters), ":"),
+                *docstring(piece, self.dialect, is_network),
+                *first,
+                *body,
+            ]
+        )
+
+    @property
+    def shape(self) -> str:
+        """The shape of the network's input."""
+        piece = self.pieces[-1]
+        height, width, channels = piece.input_shape
+        return f"({height}, {width}, {channels})"
+
+    def path(self, member: Member) -> str:
+        """Return the expression for the name of a layer."""
+        prefix = "" if self.is_network else "{name}."
+        name = f"{prefix}{self.inside}{member.key}"
+        if member.loop:
+            loop = member.loop
+            number = "{i}" if loop.first == 0 else f"{{i + {loop.first}}}"
+            name = f"{prefix}{self.inside}{loop.prefix}{number}"
+        return f'f"{name}"' if "{" in name else f'"{name}"'
+
+    inside = ""
+
+    def value(self, value: Any) -> Expression:
+        names = {piece.name: Text(self.name(piece)) for piece in self.pieces[:-1]}
+        return shown(replaced_value(value, names))
+
+    def condition(self, member: Member) -> str:
+        return str(member.condition) if member.condition else ""
+
+    def loop(self, member: Member) -> list[str]:
+        loop = member.loop
+        assert loop
+        if not loop.variables:
+            return [f"for i in range({text(self.value(loop.count))}):"]
+        rows = self.rows(member)
+        read = self.read(member.layer)
+        names = ", ".join(name if name in read else f"_{name}" for name in loop.variables)
+        names = f"({names})" if len(loop.variables) > 1 else names
+        opening = f"for i, {names} in enumerate({rows}):"
+        return [opening if len(opening) + INDENT <= LINE else f"for i, row in enumerate({rows}):"]
+
+    def read(self, layer: Layer) -> set[str]:
+        """Return the names that the arguments of a layer read."""
+        if isinstance(layer, Chain):
+            return set().union(*(self.read(member.layer) for member in layer.members))
+        if isinstance(layer, Either):
+            names = set(names_in(layer.condition))
+            return names | self.read(layer.first) | self.read(layer.second)
+        kept = self.kept(layer.piece) if isinstance(layer, Used) else set(layer.arguments)
+        values = [value for name, value in layer.arguments.items() if name in kept]
+        if isinstance(layer, Used) and layer.name:
+            values.append(layer.name)
+        return {n for value in values if isinstance(value, Text) for n in names_in(value)}
+
+    def looped(self, member: Member) -> Layer:
+        """Return the layer of a loop, whose long rows have no names for their items."""
+        loop = member.loop
+        if loop and loop.variables and " row in " in self.loop(member)[0]:
+            items = {name: Text(f"row[{n}]") for n, name in enumerate(loop.variables)}
+            return replaced(member.layer, items)
+        return member.layer
+
+    def target(self, made: Made) -> str:
+        package, _, name = made.target.rpartition(".")
+        if package == _FUNCTIONS:
+            self.needed[name] = None
+            return name
+        return super().target(made)
+
+    def lacking(self) -> list[str]:
+        order = {n for name in self.needed for n in self.snippets.closure(name)}
+        return [self.snippets.text(n) for n in self.snippets.definitions if n in order]
+
+    def applied(self, layer: Made | Used, path: str, inputs: Sequence[Expression]) -> Expression:
+        """Return a layer applied to its inputs."""
+        if isinstance(layer, Used):
+            use = self.used(layer, self.member)
+            assert isinstance(use, Bracket)
+            arguments = [(n.rstrip("="), v) if n else v for n, v in use.items]
+            return call(self.function(layer), [*inputs, *arguments, ("name", path)])
+        made = Made(layer.target, {k: v for k, v in layer.arguments.items() if k != "edges"})
+        if made.target.startswith(_FUNCTIONS):
+            settings = [(k, self.value(v)) for k, v in layer.arguments.items()]
+            return call(self.target(made), [*inputs, *settings])
+        expression = self.made(made)
+        assert isinstance(expression, Bracket)
+        items = list(expression.items)
+        if made.target.endswith("EinsumDense"):
+            start = text(self.value(made.arguments["kernel_initializer"]))
+            items = [item for item in items if item[0] != "kernel_initializer="]
+            items[1] = ("", f"({text(items[1][1])},)")
+            items.append(("kernel_initializer=", f"keras.initializers.Constant({start})"))
+        named = Bracket(expression.before, (*items, ("name=", path)))
+        joined = made.target.rpartition(".")[2] in ("Add", "Multiply", "Concatenate")
+        return call(named, [collection(inputs, "[]")] if joined else inputs)
+
+    def function(self, layer: Used) -> str:
+        """Return the name of the function of a block."""
+        return str(layer.name) if layer.name else self.name(layer.piece)
+
+    def used(self, layer: Used, member: Member | None) -> Any:
+        piece = layer.piece
+        kept = {n: v for n, v in layer.arguments.items() if n in self.kept(piece)}
+        return super().used(Used(piece, kept, layer.name), member)
+
+    def kept(self, piece: Piece) -> set[str]:
+        """Return the parameters that the function of a block has."""
+        if piece.kind not in self.signatures:
+            writer = _quiet(self)
+            found = writer.piece(piece, False)
+            head = found[found.index("def ") : found.index('"""')]
+            self.signatures[piece.kind] = {n for n in piece.parameters if _reads([head], n)}
+        return self.signatures[piece.kind]
+
+    member: Member | None = None
+
+
+def _quiet(writer: FunctionWriter) -> FunctionWriter:
+    """Return a writer whose notes are not kept."""
+    other = FunctionWriter(writer.dialect, writer.pieces)
+    other.signatures = writer.signatures
+    return other
+
+
+class _FunctionStatements(Statements):
+    """Statements that apply layers at once, as the functional API does."""
+
+    def __init__(self, writer: FunctionWriter, piece: Piece) -> None:
+        super().__init__(
+            piece, lambda m, i: "", writer.condition, writer.loop, nests=False, indent=INDENT
+        )
+        self.writer = writer
+        self.reserved = writer.reserved
+
+    def _member(self, number: int, member: Member) -> None:
+        condition = self.condition(member)
+        inputs = [self.values[source] for source in member.sources]
+        if member.loop:
+            target = self._assign(member.key, number, inputs[0])
+            for line in self.writer.loop(member):
+                self._line(line)
+            self._statements(member, self.writer.looped(member), [target], target, INDENT)
+            return
+        if condition:
+            kept = set().union(*(self.variables[source] for source in member.sources[1:]))
+            target = self._assign(member.key, number, inputs[0], kept)
+            opening = f"if {condition}:"
+            shallow = [n for n in self.lines if not n.startswith(" " * (self.indent + INDENT))]
+            if not (shallow and shallow[-1].strip() == opening):
+                self._line(opening)
+            self._statements(member, member.layer, [target, *inputs[1:]], target, INDENT)
+            return
+        target = self._target(member.key, number)
+        self._statements(member, member.layer, inputs, target, 0)
+        self.values[member.key], self.variables[member.key] = target, {target}
+
+    def _statements(
+        self,
+        member: Member,
+        layer: Layer,
+        inputs: Sequence[Expression],
+        target: str,
+        extra: int,
+    ) -> None:
+        """Write the statements that apply one layer."""
+        writer = self.writer
+        if isinstance(layer, Chain):
+            outer, writer.inside = writer.inside, f"{writer.inside}{member.key}."
+            for inner in layer.members:
+                self._statements(inner, inner.layer, inputs, target, extra)
+                inputs = [target]
+            writer.inside = outer
+            return
+        if isinstance(layer, Either):
+            self._line(f"if {layer.condition}:", extra)
+            self._statements(member, layer.first, inputs, target, extra + INDENT)
+            self._line("else:", extra)
+            self._statements(member, layer.second, inputs, target, extra + INDENT)
+            return
+        path = writer.path(member)
+        edges = layer.arguments.get("edges", 0) if isinstance(layer, Made) else 0
+        if edges != 0 and isinstance(layer, Made) and not layer.target.startswith(_FUNCTIONS):
+            pad_path = path.removesuffix('"') + '.pad"'
+            padding = call("layers.ZeroPadding2D", [writer.value(edges), ("name", pad_path)])
+            if isinstance(edges, Text):
+                if inputs[0] != target:
+                    self._line(f"{target} = {text(inputs[0])}", extra)
+                self._line(f"if {edges}:", extra)
+                self._add(f"{target} = ", call(padding, [target]), extra + INDENT)
+            else:
+                self._add(f"{target} = ", call(padding, inputs), extra)
+            inputs = [target]
+        writer.member = member
+        self._add(f"{target} = ", writer.applied(layer, path, inputs), extra)
+
+    def write(self) -> list[str]:
+        for number, member in enumerate(self.members):
+            self._member(number, member)
+        output = self.values[self.piece.output]
+        if not self.writer.is_network:
+            self._returned(output)
+            return self.lines
+        name = f'name="{self.piece.kind}"'
+        if not self.heads:
+            self._line(f"return keras.Model(inputs, {output}, {name})")
+            return self.lines
+        first = next(n for n, key in self.piece.outputs.items() if key == self.piece.output)
+        self._line("if not aux:")
+        self._line(f"return keras.Model(inputs, {output}, {name})", INDENT)
+        items = [f'"{first}": {output}']
+        for head in self.heads:
+            named = next(n for n, key in self.piece.outputs.items() if key == head.key)
+            inputs = [self.values[source] for source in head.sources]
+            self._statements(head, head.layer, inputs, named, 0)
+            items.append(f'"{named}": {named}')
+        self._line(f"outputs = {{{', '.join(items)}}}")
+        self._line(f"return keras.Model(inputs, outputs, {name})")
+        return self.lines
+
+    def _returned(self, output: Expression) -> None:
+        """Return the value of the last statement, without a variable if that is possible."""
+        start = f"{' ' * self.indent}{output} = "
+        last = max(
+            (
+                n
+                for n, line in enumerate(self.lines)
+                if line.startswith(" " * self.indent + str(output))
+            ),
+            default=None,
+        )
+        closed = last is not None and all(
+            line.startswith(" " * (self.indent + 1)) or line.strip().startswith(")")
+            for line in self.lines[last + 1 :]
+        )
+        statement = last is not None and not any(
+            line.strip().startswith(("if ", "for ", "else")) for line in self.lines[last:]
+        )
+        if last is not None and closed and statement and self.lines[last].startswith(start):
+            rest = self.lines[last].removeprefix(start)
+            if len(f"{' ' * self.indent}return {rest}") <= LINE:
+                self.lines[last] = f"{' ' * self.indent}return {rest}"
+                return
+        self._line(f"return {output}")

@@ -1,0 +1,445 @@
+"""Writes the classes of frameworks whose models are modules with attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from zoo.writing import snippets
+from zoo.writing.dialect import Dialect
+from zoo.writing.docstrings import docstring
+from zoo.writing.folding import Text
+from zoo.writing.layout import (
+    INDENT,
+    LINE,
+    Bracket,
+    Choice,
+    Expression,
+    call,
+    collection,
+    lines,
+    paragraph,
+    text,
+)
+from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Used
+from zoo.writing.scope import ABSENT
+from zoo.writing.statements import Statements
+
+
+class ModuleWriter:
+    """Writes the classes of one file.
+
+    Args:
+        dialect: The framework.
+        pieces: What to write; the last one is the network.
+    """
+
+    def __init__(self, dialect: Dialect, pieces: Sequence[Piece]) -> None:
+        self.dialect, self.pieces = dialect, pieces
+        self.snippets = snippets.of_backend(dialect.backend, dialect.instead)
+        self.needed: dict[str, None] = {}
+        self.constants: dict[str, list[str]] = {}
+        self.tables: dict[str, dict[str, list[Any]]] = {}
+        self.chains = False
+        self.late: list[str] = []
+
+    def name(self, piece: Piece) -> str:
+        """Return what a piece is called in the file."""
+        return piece.name
+
+    def classes(self) -> list[str]:
+        """Return the text of each class, after that of what the framework lacks."""
+        written = [self.piece(piece, piece is self.pieces[-1]) for piece in self.pieces]
+        return [*self.lacking(), *written]
+
+    @property
+    def reserved(self) -> set[str]:
+        """Names that no variable of a function may have: those of functions and of modules."""
+        imported = {name for names in self.dialect.imports for name in names.split()}
+        return {*self.snippets.definitions, *imported, *map(self.name, self.pieces)}
+
+    def lacking(self) -> list[str]:
+        """Return the text of what the framework lacks."""
+        order = {n for name in self.needed for n in self.snippets.closure(name)}
+        own = [self.dialect.chain] if self.chains else []
+        return [*own, *(self.snippets.text(n) for n in self.snippets.definitions if n in order)]
+
+    def table_lines(self) -> list[str]:
+        """Return the constants of the file."""
+        for name, rows in self.tables.items():
+            items = tuple(
+                (f'"{row}": ', collection(map(self.value, cells))) for row, cells in rows.items()
+            )
+            self.constants[name] = exploded(f"{name} = ", Bracket("", items, "{}"))
+        return [line for found in self.constants.values() for line in found]
+
+    def piece(self, piece: Piece, is_network: bool) -> str:
+        """Return the text of a class."""
+        self.flags: dict[str, str] = {}
+        self.is_network = is_network
+        self.keys = {member.key for member in piece.members}
+        making = self.making(piece)
+        statements = Statements(piece, self.apply, self.condition, self.loop, self.repeats)
+        statements.reserved = self.reserved
+        computing = statements.write()
+        parameters = ["self"]
+        for name, default in piece.parameters.items():
+            parameters.append(name if default is ... else f"{name}={text(self.value(default))}")
+        parameters += self.more_parameters()
+        space = " " * INDENT
+        local = [f"{name} = {value}" for name, value in piece.local.items()]
+        merged = [n for n in piece.local if self.flags.get(n) == n and not _reads(making, n)]
+        kept = [line for line in local if line.partition(" = ")[0] not in merged]
+        flags = [
+            f"self.{flag} = {piece.local[flag] if flag in merged else value}"
+            for flag, value in self.flags.items()
+        ]
+        base = self.dialect.base
+        late = [*self.late, "", ""] if self.late else []
+        settings = [2 * space + line for line in (*kept, *flags)]
+        initializing = [*self.first_lines(), *settings, *making]
+        body = [
+            *late,
+            f"class {piece.name}({base}):",
+            *docstring(piece, self.dialect, is_network),
+            "",
+            *lines("def ", call("__init__", parameters), ":", INDENT),
+            *(initializing or [2 * space + "pass"]),
+            "",
+            f"{space}def {self.dialect.method}(self, x):",
+            *computing,
+        ]
+        return "\n".join(body)
+
+    def more_parameters(self) -> list[str]:
+        """Return the parameters that every class has in addition."""
+        return []
+
+    def first_lines(self) -> list[str]:
+        """Return the first lines of ``__init__``."""
+        return [" " * 2 * INDENT + "super().__init__()"]
+
+    # Making members
+
+    def making(self, piece: Piece) -> list[str]:
+        """Return the lines that make the members."""
+        found: list[str] = []
+        heads = {key for key in piece.outputs.values() if key != piece.output}
+        for member in piece.members:
+            if self.inline(member):
+                continue
+            if member.loop:
+                found += self.loop_making(member)
+            elif member.key in heads:
+                flag = self.flag(member)
+                opening = " " * 2 * INDENT + f"if {member.condition}:"
+                if opening not in found:
+                    found.append(opening)
+                layer = self.layer(member.layer)
+                found += lines(f"self.{member.key} = ", layer, "", 3 * INDENT)
+                assert flag
+            else:
+                value = self.layer(member.layer, member)
+                if member.condition and self.has_identity(member):
+                    value = Choice(value, member.condition, self.dialect.identity)
+                elif member.condition:
+                    value = Choice(value, member.condition, "None")
+                found += lines(f"self.{member.key} = ", value, "", 2 * INDENT)
+        return found
+
+    def loop_making(self, member: Member) -> list[str]:
+        loop, space = member.loop, " " * 2 * INDENT
+        assert loop
+        found = []
+        if loop.channels and (start := text(self.value(loop.start))) != loop.channels:
+            found.append(f"{space}{loop.channels} = {start}")
+        count = f"self.{self.count(member)}"
+        layer, following = member.layer, loop.following
+        if loop.variables:
+            rows = self.rows(member)
+            found.append(f"{space}{count} = len({rows})")
+            names = ", ".join(loop.variables)
+            names = f"({names})" if len(loop.variables) > 1 else names
+            opening = f"{space}for i, {names} in enumerate({rows}):"
+            if len(opening) > LINE:
+                items = {name: Text(f"row[{n}]") for n, name in enumerate(loop.variables)}
+                layer, following = replaced(layer, items), replaced_value(following, items)
+                opening = f"{space}for i, row in enumerate({rows}):"
+            found.append(opening)
+        else:
+            depth = text(self.value(loop.count))
+            found += [f"{space}{count} = {depth}", f"{space}for i in range({depth}):"]
+        made = self.layer(layer, member)
+        name = numbered(loop)
+        found += lines("", call("setattr", ["self", name, made]), "", 3 * INDENT)
+        if loop.channels and following is not None:
+            after = text(self.value(following))
+            if after.startswith(f"{loop.channels} + "):
+                after = f"+= {after.removeprefix(f'{loop.channels} + ')}"
+                found.append(f"{' ' * 3 * INDENT}{loop.channels} {after}")
+            elif after != loop.channels:
+                found.append(f"{' ' * 3 * INDENT}{loop.channels} = {after}")
+        return found
+
+    def rows(self, member: Member) -> str:
+        """Return what a loop takes its values from; a constant becomes one of the file."""
+        loop = member.loop
+        assert loop
+        if isinstance(loop.rows, Text):
+            return str(loop.rows)
+        name = f"{member.key}s".upper()
+        found = exploded(f"{name} = ", collection(map(self.value, loop.rows), "[]"))
+        if any(
+            isinstance(cell, Text) for row in loop.rows if isinstance(row, tuple) for cell in row
+        ):
+            self.late += found  # it names classes
+        else:
+            self.constants[name] = found
+        return name
+
+    def count(self, member: Member) -> str:
+        """Return the attribute for the number of repetitions."""
+        return f"num_{member.key}s"
+
+    def layer(self, layer: Layer, member: Member | None = None) -> Expression:
+        """Return the expression that makes a layer."""
+        if isinstance(layer, Made):
+            return self.made(self.dialect.native(layer))
+        if isinstance(layer, Either):
+            first, second = self.layer(layer.first), self.layer(layer.second)
+            return Choice(first, layer.condition, second)
+        if isinstance(layer, Chain):
+            self.chains = True
+            pairs = [(inner.key, self.layer(inner.layer, inner)) for inner in layer.members]
+            return call("Sequential", pairs)
+        return self.used(layer, member)
+
+    def used(self, layer: Used, member: Member | None) -> Expression:
+        """Return the use of another piece."""
+        arguments: list[Any] = []
+        skipped = False
+        values = list(layer.arguments.items())
+        table = self.table(layer, member)
+        if table:
+            values = [item for item in values if item[0] not in table]
+        for name, value in values:
+            default = layer.piece.parameters[name]
+            if default is not ... and not isinstance(value, Text) and _equal(value, default):
+                skipped = True
+                continue
+            shown = self.value(value)
+            by_name = skipped or default is not ...
+            skipped = skipped or by_name
+            arguments.append((name, shown) if by_name else shown)
+        rows = (
+            [Text(f"row[{n}]") for n in range(len(member.loop.variables))]
+            if member and member.loop
+            else []
+        )
+        if rows and arguments[-len(rows) :] == rows:
+            arguments[-len(rows) :] = ["*row"]
+        if table and member:
+            arguments.append(f'*{member.table.upper()}["{member.key}"]')
+        arguments += self.more_arguments()
+        return call(str(layer.name or layer.piece.name), arguments)
+
+    def more_arguments(self) -> list[Any]:
+        """Return the arguments that the use of every class has in addition."""
+        return []
+
+    def table(self, layer: Used, member: Member | None) -> list[str]:
+        """Return the parameters that come from a table of the spec, which the file has, too."""
+        if not (member and member.table and self.is_network) or member.loop:
+            return []
+        names = [name for name in layer.arguments if name != layer.piece.channels]
+        required = all(layer.piece.parameters[name] is ... for name in names)
+        constant = not any(isinstance(layer.arguments[name], Text) for name in names)
+        if len(names) < 3 or not required or not constant:
+            return []
+        name = member.table.upper()
+        heading = f"The arguments of {self.name(layer.piece)}: {', '.join(names)}."
+        comment = [f"# {line}" for line in paragraph([heading], len("# "))]
+        self.constants.setdefault(
+            f"{name} heading", [line.replace("#   ", "# ") for line in comment]
+        )
+        cells = [layer.arguments[n] for n in names]
+        self.tables.setdefault(name, {})[member.key] = cells
+        return names
+
+    def made(self, made: Made) -> Expression:
+        """Return a call that makes a layer of the framework."""
+        target = self.target(made)
+        defaults = self.dialect.defaults.get(made.target, {})
+        positional = self.dialect.positional.get(made.target, 1)
+        arguments: list[Any] = []
+        skipped = False
+        for number, (name, value) in enumerate(made.arguments.items()):
+            constant = not isinstance(value, Text)
+            if name in defaults and constant and _equal(value, defaults[name]):
+                skipped = True
+                continue
+            by_name = skipped or (number >= positional and value != name)
+            skipped = skipped or by_name
+            arguments.append((name, self.value(value)) if by_name else self.value(value))
+        arguments += self.made_arguments(made)
+        return call(target, arguments)
+
+    def made_arguments(self, made: Made) -> list[Any]:
+        """Return further arguments of a call that makes a layer."""
+        return []
+
+    def target(self, made: Made) -> str:
+        package, _, name = made.target.rpartition(".")
+        if package == f"zoo.{self.dialect.backend}.modules":
+            self.needed[name] = None
+            return name
+        return f"{self.dialect.prefixes[package]}{name}"
+
+    def value(self, value: Any) -> Expression:
+        """Return a constant or an expression as Python writes it."""
+        return shown(value)
+
+    # Computing
+
+    def inline(self, member: Member) -> str | None:
+        """Return the expression of a member that is computed in place, without an attribute."""
+        layer = member.layer
+        if not isinstance(layer, Made) or member.loop:
+            return None
+        if member.op in self.dialect.operators:
+            return f" {self.dialect.operators[member.op]} ".join(["{}"] * len(member.sources))
+        made = self.dialect.native(layer)
+        package, _, name = made.target.rpartition(".")
+        if package != f"zoo.{self.dialect.backend}.modules":
+            return None
+        return self.snippets.inlined(name, made.arguments, self.dialect.method)
+
+    def repeats(self, member: Member) -> bool:
+        """Tell whether the expression of a member has its input more than once."""
+        return len(re.findall(r"\binput\b", self.inline(member) or "")) > 1
+
+    def has_identity(self, member: Member) -> bool:
+        """Tell whether a layer that is left out can be replaced by one that changes nothing."""
+        return len(member.sources) == 1 and not self.inline(member)
+
+    def flag(self, member: Member) -> str:
+        """Return the attribute that tells whether there is a member."""
+        condition = str(member.condition)
+        name = condition if condition.isidentifier() else f"has_{member.key}"
+        if name in self.keys:
+            name = f"has_{member.key}"
+        self.flags.setdefault(name, condition)
+        return name
+
+    def condition(self, member: Member) -> str:
+        if member.condition is None:
+            return ""
+        heads = member.key in self.heads_of_network
+        if self.has_identity(member) and not heads:
+            return ""
+        return f"self.{self.flag(member)}"
+
+    @property
+    def heads_of_network(self) -> set[str]:
+        network = self.pieces[-1]
+        if not self.is_network:
+            return set()
+        return {key for key in network.outputs.values() if key != network.output}
+
+    def loop(self, member: Member) -> list[str]:
+        return [f"for i in range(self.{self.count(member)}):"]
+
+    def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
+        """Return the expression that applies a member."""
+        if template := self.inline(member):
+            return filled(template, inputs)
+        if member.loop:
+            return call(f"getattr(self, {numbered(member.loop)})", inputs)
+        return call(f"self.{member.key}", inputs)
+
+
+def numbered(loop: Loop) -> str:
+    """Return the expression for the name of one repetition."""
+    number = "i" if loop.first == 0 else f"i + {loop.first}"
+    return f'f"{loop.prefix}{{{number}}}"'
+
+
+def replaced_value(value: Any, items: Mapping[str, Text]) -> Any:
+    """Return a value in which names stand for others."""
+    if isinstance(value, tuple):
+        return tuple(replaced_value(item, items) for item in value)
+    if not isinstance(value, Text):
+        return value
+    return Text(re.sub(r"(?<![\w.])[A-Za-z_]\w*", lambda m: items.get(m[0], m[0]), value))
+
+
+def replaced(layer: Layer, items: Mapping[str, Text]) -> Layer:
+    """Return a layer in whose arguments names stand for others."""
+    if isinstance(layer, Chain):
+        members = [replace(m, layer=replaced(m.layer, items)) for m in layer.members]
+        return Chain(tuple(members))
+    if isinstance(layer, Either):
+        condition = replaced_value(layer.condition, items)
+        return Either(condition, replaced(layer.first, items), replaced(layer.second, items))
+    arguments = {k: replaced_value(v, items) for k, v in layer.arguments.items()}
+    if isinstance(layer, Used):
+        return replace(layer, arguments=arguments, name=replaced_value(layer.name, items))
+    return replace(layer, arguments=arguments)
+
+
+def _reads(code: Sequence[str], name: str) -> bool:
+    return any(re.search(rf"(?<![\w.]){name}\b", line) for line in code)
+
+
+def filled(template: str, inputs: Sequence[Expression]) -> Expression:
+    """Return an expression with its inputs in place."""
+    if "{}" in template:
+        parts = [text(value) for value in inputs]
+        operator = template[2:-2].split("{}")[0].strip() if len(inputs) > 1 else ""
+        if operator == "*":
+            parts = [
+                f"({part})" if re.search(r" [+-] ", _outside(part)) else part for part in parts
+            ]
+        return template.format(*parts)
+    match = re.fullmatch(r"([\w.]+)\((.*?)\binputs\b(.*)\)", template)
+    if match:  # a call whose first argument is the tuple of inputs
+        rest = [part for part in match[3].split(", ") if part]
+        return call(match[1], [collection(inputs), *rest])
+    (value,) = inputs
+    inner = text(value)
+    if " " in _outside(inner):
+        inner = f"({inner})"
+    return re.sub(r"\binput\b", lambda match: inner, template)
+
+
+def _outside(expression: str) -> str:
+    """Return an expression without what is in brackets."""
+    while (shorter := re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", expression)) != expression:
+        expression = shorter
+    return expression
+
+
+def exploded(prefix: str, bracket: Bracket) -> list[str]:
+    """Return a collection with a line for each item."""
+    opening, closing = bracket.brackets[0], bracket.brackets[1]
+    body = [line for item, value in bracket.items for line in lines(item, value, ",", INDENT)]
+    return [f"{prefix}{opening}", *body, closing]
+
+
+def shown(value: Any) -> Expression:
+    """Return a constant or an expression as Python writes it, with double quotes."""
+    if isinstance(value, Text):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return collection(map(shown, value))
+    if isinstance(value, str):
+        return f'"{value}"'
+    return "None" if value is ABSENT else repr(value)
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return (type(one) is type(other) and one == other) or (
+        not isinstance(one, bool) and not isinstance(other, bool) and one == other
+    )
