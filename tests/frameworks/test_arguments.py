@@ -41,12 +41,14 @@ def calls(tmp_path_factory):
     x = np.random.default_rng(0).random((2, 1, 32, 32)).astype(np.float32)
     digits = zoo.dataset("digits").train
     few = {"images": np.stack([digits.images[i] for i in range(40)]), "labels": digits.labels[:40]}
+    adam = zoo.optimizer(model, "adam", 0.1)
     once = {"epochs": 1, "lr": 0.1, "batch_size": 20}
     run = folder / "run"
     zoo.train(zoo.build("lenet5", "torch"), few, output=run, **once)
     # Without a file there is no photograph, so that verify checks its arguments and ends.
     no_photograph = {"backends": "torch", "image": folder / "none.jpg"}
     return {
+        "bench": (zoo.bench, {"models": "lenet5", "backends": "onnx", "budget": 1e-9}),
         "build": (zoo.build, {"name": "lenet5", "backend": "torch"}),
         "build, pretrained": (
             zoo.build,
@@ -62,6 +64,7 @@ def calls(tmp_path_factory):
         "export": (zoo.export, {"model": model, "path": folder / "w.onnx", "check": False}),
         "extractor": (zoo.extractor, {"model": model, "nodes": graph.nodes[0].name}),
         "features": (zoo.features, {"model": model, "x": x, "nodes": graph.nodes[0].name}),
+        "get_optimizer_state": (zoo.get_optimizer_state, {"model": model, "optimizer": adam}),
         "get_weights": (zoo.get_weights, {"model": model}),
         "graph": (zoo.graph, {"name": "lenet5"}),
         "Graph.node": (graph.node, {"path": graph.nodes[0].name}),
@@ -85,7 +88,12 @@ def calls(tmp_path_factory):
         "resume": (zoo.resume, {"folder": run, "data": few}),
         "save": (zoo.save, {"model": model, "path": folder / "saved.safetensors"}),
         "schedule": (zoo.schedule, {"name": "step", "lr": 0.1, "milestones": [1, 2]}),
+        "set_optimizer_state": (
+            zoo.set_optimizer_state,
+            {"model": model, "optimizer": adam, "state": zoo.get_optimizer_state(model, adam)},
+        ),
         "set_weights": (zoo.set_weights, {"model": model, "weights": zoo.get_weights(model)}),
+        "source": (zoo.source, {"model": "lenet5", "backend": "torch", "aux": False}),
         "stream": (
             zoo.stream,
             {"model": model, "part": zoo.dataset("digits").train, "batch_size": 8},

@@ -68,6 +68,10 @@ def test_paddle():
     assert private.children(layer) == dict(layer.named_children())
     names = [name for name, _ in private.parameters(layer[0])]
     assert sorted(names) == ["_mean", "_variance", "bias", "weight"]
+    norm = nn.BatchNorm2D(3, momentum=0.7, epsilon=0.1)
+    parts = private.batch_norm(norm)
+    assert (parts.momentum, parts.epsilon) == (0.7, 0.1)
+    assert (parts.mean.numpy() == 0).all() and (parts.variance.numpy() == 1).all()
     lazy = nn.Linear(2, 3)
     assert private.has_value(lazy.weight)
     with paddle.LazyGuard():

@@ -124,7 +124,7 @@ def get_optimizer_state(model: Any, optimizer: Any) -> dict[str, Array]:
         >>> model = zoo.build("lenet5", "torch")
         >>> optimizer = zoo.optimizer(model, "adam", 1e-3)
         >>> state = zoo.get_optimizer_state(model, optimizer)
-        >>> state["moment1/conv1.weight"].shape, state["steps"]
+        >>> state["moment1/c1.conv.weight"].shape, state["steps"]
         ((6, 1, 5, 5), array(0))
     """
     backend, inner, _ = find_built(model)
@@ -152,6 +152,8 @@ def set_optimizer_state(model: Any, optimizer: Any, state: Mapping[str, Any]) ->
         >>> zoo.set_optimizer_state(model, adam, zoo.get_optimizer_state(model, adam))
     """
     backend, inner, _ = find_built(model)
+    if not isinstance(state, Mapping):
+        raise arguments.wrong("state", "a mapping of names to arrays", state)
     kept, tensors = _state(backend, inner, optimizer)
     expected = {name: tensor.canonical_shape for name, tensor in tensors.items()}
     if kept.steps is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo import arguments
 from zoo.backend import registry
 from zoo.backend.description import Description, Mode
 from zoo.backend.workloads import WORKS
@@ -151,7 +152,9 @@ def choose(
         raise BackendError("there is no GPU of NVIDIA's on this machine; leave out device 'cuda'")
     for batch in batches:
         if type(batch) is not int or not 1 <= batch <= 2**16:
-            raise InputError(f"batch must be an integer from 1 to 65536, got {batch!r:.60}")
+            raise InputError(
+                f"batch must be an integer from 1 to 65536, got {arguments.shown(batch)}"
+            )
     for name, values in (("dtype", dtypes), ("batch", batches), ("what", what)):
         if not values:
             raise InputError(f"{name}: name at least one")
@@ -178,7 +181,7 @@ def threads_of(given: int | None) -> int:
     if type(given) is not int or not 1 <= given <= available:
         raise InputError(
             f"threads must be an integer from 1 to {available}, the number of processors that "
-            f"this process may use, got {given!r:.60}"
+            f"this process may use, got {arguments.shown(given)}"
         )
     return given
 

@@ -136,7 +136,7 @@ class _Run:
             self._references(folder)
             self._prove(folder)
             measure = self._in_process
-        random = np.random.default_rng(self.request.seed)
+        random = np.random.default_rng(self.request.seed % 2**64)
         for number in range(1, MOST_ROUNDS + 1):
             waiting = self._waiting(number)
             if not waiting:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import paddle
 from paddle import nn
@@ -89,6 +89,20 @@ def start_optimizer(optimizer: paddle.optimizer.Optimizer, trained: list[paddle.
 def kept(optimizer: paddle.optimizer.Optimizer, name: str) -> dict[str, paddle.Tensor]:
     """Return what an optimizer keeps under a name: name of a parameter -> tensor."""
     return optimizer._accumulators[name]
+
+
+class BatchNorm(NamedTuple):
+    """What a batch norm has besides its weight and bias; the momentum is that of the old value."""
+
+    mean: paddle.Tensor
+    variance: paddle.Tensor
+    momentum: float
+    epsilon: float
+
+
+def batch_norm(layer: nn.Layer) -> BatchNorm:
+    """Return the running statistics and the settings of a batch norm."""
+    return BatchNorm(layer._mean, layer._variance, layer._momentum, layer._epsilon)
 
 
 def updated(optimizer: paddle.optimizer.Optimizer) -> list[paddle.Tensor]:

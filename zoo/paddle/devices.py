@@ -18,6 +18,7 @@ from paddle.autograd import PyLayer
 
 from zoo.backend import devices
 from zoo.backend.devices import ALONE, Array, Group, Processes, Work, check_size, refuse
+from zoo.paddle import _private
 from zoo.paddle.modules import constant
 
 #: What is in the errors of the libraries that connect processes.
@@ -84,10 +85,11 @@ def synchronized(layer: nn.BatchNorm2D, x: paddle.Tensor) -> paddle.Tensor:
     centered = wide - mean.reshape(shape)
     variance = _Sum.apply(centered.square().sum(axes)) / count
     with paddle.no_grad():
-        kept = constant(layer._momentum, wide)
-        for running, value in ((layer._mean, mean), (layer._variance, variance)):
+        parts = _private.batch_norm(layer)
+        kept = constant(parts.momentum, wide)
+        for running, value in ((parts.mean, mean), (parts.variance, variance)):
             paddle.assign(kept * running + (1 - kept) * value, running)
-    scale = (variance + constant(layer._epsilon, wide)).rsqrt()
+    scale = (variance + constant(parts.epsilon, wide)).rsqrt()
     if layer.weight is not None:
         scale = scale * layer.weight.astype(wide.dtype)
     out = centered * scale.reshape(shape)

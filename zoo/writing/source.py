@@ -60,7 +60,8 @@ def source(
 
     Example:
         >>> import zoo
-        >>> [line for line in zoo.source("vgg16", "torch").splitlines() if "class" in line]
+        >>> lines = zoo.source("vgg16", "torch").splitlines()
+        >>> [line for line in lines if line.startswith("class")]
         ['class Conv(nn.Module):', 'class Stage(nn.Module):', 'class VGG(nn.Module):']
     """
     graph = graph_to_show("source", model, options)
