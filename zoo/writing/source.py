@@ -60,7 +60,8 @@ def source(
 
     Example:
         >>> import zoo
-        >>> [line for line in zoo.source("vgg16", "torch").splitlines() if "class" in line]
+        >>> text = zoo.source("vgg16", "torch")
+        >>> [line for line in text.splitlines() if line.startswith("class")]
         ['class Conv(nn.Module):', 'class Stage(nn.Module):', 'class VGG(nn.Module):']
     """
     graph = graph_to_show("source", model, options)
