@@ -127,7 +127,8 @@ class PaddedAvgPool2D(nn.AvgPool2D):
         padding: tuple[int, int, int, int],
         counted: tuple[int, int, int, int] | None,
     ) -> None:
-        super().__init__(kernel_size, stride)
+        sizes = [[n, n] if isinstance(n, int) else n for n in (kernel_size, stride)]
+        super().__init__(*sizes)
         self.edges, self.counted = padding, counted
 
     def forward(self, input: paddle.Tensor) -> paddle.Tensor:

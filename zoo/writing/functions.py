@@ -200,6 +200,9 @@ class _FunctionStatements(Statements):
             target = self._assign(member.key, number, inputs[0])
             for line in self.writer.loop(member):
                 self._line(line)
+            channels = member.loop.channels
+            if channels and channels in self.writer.read(self.writer.looped(member)):
+                self._line(f"{channels} = {target}.shape[-1]", INDENT)
             self._statements(member, self.writer.looped(member), [target], target, INDENT)
             return
         if condition:

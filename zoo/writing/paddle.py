@@ -121,6 +121,10 @@ class GlobalAvgPool2D(nn.Layer):
 class Scale(nn.Layer):
     """Multiplies by a constant."""
 
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
     def forward(self, input):
         return input * self.factor
 

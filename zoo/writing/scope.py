@@ -34,6 +34,11 @@ def same(one: Column, other: Column) -> bool:
     return all(map(equal, one, other))
 
 
+def covers(one: Column, other: Column) -> bool:
+    """Tell whether a column has a value wherever another one has."""
+    return not any(a is ABSENT and b is not ABSENT for a, b in zip(one, other, strict=True))
+
+
 def is_constant(column: Column) -> bool:
     """Tell whether a column has one value."""
     return same(column, [representative(column)] * len(column))
@@ -203,16 +208,19 @@ class Scope:
                 return folded
         available = {**self.columns, **self.extra}
         for name, values in available.items():
-            if same(values, column):
-                return Text(name)
-            if same([squeezed(value) for value in values], column):
-                return Text(name)
+            if same(values, column) or same([squeezed(value) for value in values], column):
+                if covers(values, column):
+                    return Text(name)
+                if name in self.extra:  # made for instances of which this layer has others
+                    pairs = zip(values, column, strict=True)
+                    self.extra[name] = [b if a is ABSENT else a for a, b in pairs]
+                    return Text(name)
         for candidate in reversed(self.candidates):
             if self.holds(candidate, column):
                 return candidate
         for name, values in available.items():
             for index in range(_length(values)):
-                if same([_item(value, index) for value in values], column):
+                if covers(values, column) and same([_item(v, index) for v in values], column):
                     return Text(f"{name}[{index}]")
         if all(type(value) is bool or value is ABSENT for value in column):
             return self._condition(column, available)

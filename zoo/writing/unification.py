@@ -494,7 +494,7 @@ class _LoopScope(Scope):
                 start += n
                 tables.append(tuple(part[0] if len(part) == 1 else zip(*part, strict=True)))
             stated = self.repeat if isinstance(self.repeat, str) else None
-            self.rows = self.outer.express(tables, stated, f"{key}s")
+            self.rows = self.outer.express(tables, stated, "rows")
 
     def _run(self, children: Sequence[Node | Block]) -> None:
         """Express what each repetition reads by what the one before it returns."""
