@@ -11,6 +11,7 @@ import textwrap
 import loading
 import numpy as np
 import pytest
+from ends import apart, final
 
 import zoo
 from zoo.backend import registry
@@ -76,14 +77,6 @@ def stop(event):
     return isinstance(event, Step) and event.step == STOP
 
 
-def final(folder):
-    """All that there is at the end of a run."""
-    last = sorted((folder / "checkpoints").iterdir())[-1]
-    saved = states.read(last)
-    arrays = {**saved.weights.arrays, **saved.slots}
-    return saved.state.step, {name: stored.read() for name, stored in arrays.items()}
-
-
 def losses(folder):
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [line["loss"] for line in lines if "loss" in line]
@@ -112,19 +105,6 @@ def copied(folder, tmp_path):
     import shutil
 
     return shutil.copytree(folder, tmp_path / "copy")
-
-
-def apart(found, expected):
-    """The largest difference, over the largest value of arrays of its kind."""
-    assert found.keys() == expected.keys()
-    largest = {}
-    for name, value in expected.items():
-        kind = name.rpartition("/")[0]
-        largest[kind] = max(largest.get(kind, 0), np.abs(value).max())
-    return max(
-        np.abs(found[name] - value).max() / largest[name.rpartition("/")[0]]
-        for name, value in expected.items()
-    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])

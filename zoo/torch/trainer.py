@@ -101,7 +101,7 @@ class TorchTrainer(Trainer):
                 self.model.get_submodule(name).eval()
             for layer in self._norms if self.group.size > 1 else ():
                 if self.plan.sync_batch_norm:
-                    layer.forward = partial(devices.synchronized, layer)  # type: ignore[method-assign]
+                    layer.forward = partial(devices.synchronized, layer)  # type: ignore[method-assign]  # until the step ends
                     stack.callback(delattr, layer, "forward")
             for parameter in self._frozen:
                 stack.callback(parameter.requires_grad_, parameter.requires_grad)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from rich.console import Console, Group
+from rich.console import Group
 
 from zoo.verification.rendering import page, terminal
+from zoo.verification.rendering.display import ShownByRich
 from zoo.verification.results import Results
-
-_WIDTH = 120  # columns, if there is no terminal
-_NOTEBOOK = '<pre style="overflow-x: auto; white-space: pre">{code}</pre>'
 
 
 @dataclass(frozen=True, repr=False)
-class Report(Results):
+class Report(ShownByRich, Results):
     """The results of a verification, with their renderings.
 
     ``print(report)`` and a REPL show tables, a notebook shows them in color, and
     :meth:`to_html` returns a page with plots. The fields are those of
     :class:`zoo.verification.results.Results`.
     """
+
+    columns: ClassVar[int] = 120
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Report:
@@ -47,16 +46,3 @@ class Report(Results):
 
     def __rich__(self) -> Group:
         return terminal.render(self)
-
-    def __str__(self) -> str:
-        console = Console(width=_WIDTH, no_color=True, highlight=False, emoji=False)
-        with console.capture() as capture:
-            console.print(self)
-        return capture.get().rstrip()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        console = Console(width=_WIDTH, record=True, file=io.StringIO(), highlight=False)
-        console.print(self)
-        return console.export_html(inline_styles=True, code_format=_NOTEBOOK)

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import ClassVar, Self
 
-from rich.console import Console, Group
+from rich.console import Group
 
 from zoo.benchmarking.against import Change
 from zoo.benchmarking.results import Results
+from zoo.verification.rendering.display import ShownByRich
 from zoo.views.benchmark import lines, page, terminal
-
-_WIDTH = 140  # columns, if there is no terminal
-_NOTEBOOK = '<pre style="overflow-x: auto; white-space: pre">{code}</pre>'
 
 
 @dataclass(frozen=True, repr=False)
-class Benchmark(Results):
+class Benchmark(ShownByRich, Results):
     """The results of a benchmark, with their renderings.
 
     ``print(benchmark)`` and a REPL show tables, a notebook shows them in color, and
     :meth:`to_html` returns a page with plots. The fields are those of
     :class:`zoo.benchmarking.results.Results`.
     """
+
+    columns: ClassVar[int] = 140
 
     @classmethod
     def of(cls, results: Results) -> Self:
@@ -49,16 +48,3 @@ class Benchmark(Results):
 
     def __rich__(self) -> Group:
         return terminal.render(self)
-
-    def __str__(self) -> str:
-        console = Console(width=_WIDTH, no_color=True, highlight=False, emoji=False)
-        with console.capture() as capture:
-            console.print(self)
-        return capture.get().rstrip()
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        console = Console(width=_WIDTH, record=True, file=io.StringIO(), highlight=False)
-        console.print(self)
-        return console.export_html(inline_styles=True, code_format=_NOTEBOOK)
