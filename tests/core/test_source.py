@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import shutil
 import subprocess
 import sys
 
@@ -103,7 +102,6 @@ def test_a_projection_exists_under_the_condition_of_the_spec(written):
     assert "stride != 1 or in_channels != 4 * channels" in written["resnet50", "torch"]
 
 
-@pytest.mark.skipif(not shutil.which("ruff"), reason="ruff is not installed")
 def test_files_are_formatted_and_clean(written, tmp_path, spec_file):
     texts = dict(written)
     everything = spec_file(LAYERS)
@@ -114,7 +112,16 @@ def test_files_are_formatted_and_clean(written, tmp_path, spec_file):
     rules = "E,F,W,I,UP,B,SIM,C4"
     for command in (["format", "--check"], ["check", "--select", rules]):
         done = subprocess.run(
-            ["ruff", *command, "--isolated", "--target-version", "py311", str(tmp_path)],
+            [
+                sys.executable,
+                "-m",
+                "ruff",
+                *command,
+                "--isolated",
+                "--target-version",
+                "py311",
+                tmp_path,
+            ],
             capture_output=True,
             text=True,
             timeout=HANG,
