@@ -1,0 +1,1 @@
+"""Independent jobs: in processes of this machine, or wherever an executor runs them."""
