@@ -93,6 +93,7 @@ def calls(tmp_path_factory):
             {"model": model, "optimizer": adam, "state": zoo.get_optimizer_state(model, adam)},
         ),
         "set_weights": (zoo.set_weights, {"model": model, "weights": zoo.get_weights(model)}),
+        "sources": (zoo.sources, {"model": "lenet5", "aux": False}),
         "source": (zoo.source, {"model": "lenet5", "backend": "torch", "aux": False}),
         "stream": (
             zoo.stream,

@@ -8,7 +8,17 @@ from typing import Any
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
 from zoo.writing.folding import Text
-from zoo.writing.layout import INDENT, LINE, Bracket, Expression, call, collection, lines, text
+from zoo.writing.layout import (
+    INDENT,
+    LINE,
+    Bracket,
+    Expression,
+    call,
+    collection,
+    lines,
+    text,
+    width,
+)
 from zoo.writing.modules import ModuleWriter, _reads, replaced, replaced_value, shown
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
 from zoo.writing.scope import names_in
@@ -78,8 +88,6 @@ class FunctionWriter(ModuleWriter):
             number = "{i}" if loop.first == 0 else f"{{i + {loop.first}}}"
             name = f"{prefix}{self.inside}{loop.prefix}{number}"
         return f'f"{name}"' if "{" in name else f'"{name}"'
-
-    inside = ""
 
     def value(self, value: Any) -> Expression:
         names = {piece.name: Text(self.name(piece)) for piece in self.pieces[:-1]}
@@ -242,6 +250,7 @@ class _FunctionStatements(Statements):
             self._statements(member, layer.second, inputs, target, extra + INDENT)
             return
         path = writer.path(member)
+        start, end = writer.mark(member.key)
         edges = layer.arguments.get("edges", 0) if isinstance(layer, Made) else 0
         if edges != 0 and isinstance(layer, Made) and not layer.target.startswith(_FUNCTIONS):
             pad_path = path.removesuffix('"') + '.pad"'
@@ -250,12 +259,12 @@ class _FunctionStatements(Statements):
                 if inputs[0] != target:
                     self._line(f"{target} = {text(inputs[0])}", extra)
                 self._line(f"if {edges}:", extra)
-                self._add(f"{target} = ", call(padding, [target]), extra + INDENT)
+                self._add(f"{target} = {start}", call(padding, [target]), extra + INDENT, end)
             else:
-                self._add(f"{target} = ", call(padding, inputs), extra)
+                self._add(f"{target} = {start}", call(padding, inputs), extra, end)
             inputs = [target]
         writer.member = member
-        self._add(f"{target} = ", writer.applied(layer, path, inputs), extra)
+        self._add(f"{target} = {start}", writer.applied(layer, path, inputs), extra, end)
 
     def write(self) -> list[str]:
         for number, member in enumerate(self.members):
@@ -301,7 +310,7 @@ class _FunctionStatements(Statements):
         )
         if last is not None and closed and statement and self.lines[last].startswith(start):
             rest = self.lines[last].removeprefix(start)
-            if len(f"{' ' * self.indent}return {rest}") <= LINE:
+            if width(f"{' ' * self.indent}return {rest}") <= LINE:
                 self.lines[last] = f"{' ' * self.indent}return {rest}"
                 return
         self._line(f"return {output}")

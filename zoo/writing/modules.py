@@ -23,6 +23,7 @@ from zoo.writing.layout import (
     paragraph,
     text,
 )
+from zoo.writing.marks import Marks
 from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Used
 from zoo.writing.scope import ABSENT
 from zoo.writing.statements import Statements
@@ -43,7 +44,11 @@ class ModuleWriter:
         self.constants: dict[str, list[str]] = {}
         self.tables: dict[str, dict[str, list[Any]]] = {}
         self.chains = False
+        self.marks = Marks()
         self.late: list[str] = []
+
+    #: Names of the groups that the current member is in, each with a dot.
+    inside = ""
 
     def name(self, piece: Piece) -> str:
         """Return what a piece is called in the file."""
@@ -78,10 +83,10 @@ class ModuleWriter:
     def piece(self, piece: Piece, is_network: bool) -> str:
         """Return the text of a class."""
         self.flags: dict[str, str] = {}
-        self.is_network = is_network
+        self.is_network, self.current = is_network, piece
         self.keys = {member.key for member in piece.members}
         making = self.making(piece)
-        statements = Statements(piece, self.apply, self.condition, self.loop, self.repeats)
+        statements = Statements(piece, self.marked, self.condition, self.loop, self.repeats)
         statements.reserved = self.reserved
         computing = statements.write()
         parameters = ["self"]
@@ -113,6 +118,10 @@ class ModuleWriter:
         ]
         return "\n".join(body)
 
+    def mark(self, key: str) -> tuple[str, str]:
+        """Return what precedes and follows the text of a layer of the current piece."""
+        return self.marks.pair(self.current.place(f"{self.inside}{key}"))
+
     def more_parameters(self) -> list[str]:
         """Return the parameters that every class has in addition."""
         return []
@@ -130,6 +139,7 @@ class ModuleWriter:
         for member in piece.members:
             if self.inline(member):
                 continue
+            start, end = self.mark(member.key)
             if member.loop:
                 found += self.loop_making(member)
             elif member.key in heads:
@@ -138,7 +148,7 @@ class ModuleWriter:
                 if opening not in found:
                     found.append(opening)
                 layer = self.layer(member.layer)
-                found += lines(f"self.{member.key} = ", layer, "", 3 * INDENT)
+                found += lines(f"{start}self.{member.key} = ", layer, end, 3 * INDENT)
                 assert flag
             else:
                 value = self.layer(member.layer, member)
@@ -146,7 +156,7 @@ class ModuleWriter:
                     value = Choice(value, member.condition, self.dialect.identity)
                 elif member.condition:
                     value = Choice(value, member.condition, "None")
-                found += lines(f"self.{member.key} = ", value, "", 2 * INDENT)
+                found += lines(f"{start}self.{member.key} = ", value, end, 2 * INDENT)
         return found
 
     def loop_making(self, member: Member) -> list[str]:
@@ -173,7 +183,8 @@ class ModuleWriter:
             found += [f"{space}{count} = {depth}", f"{space}for i in range({depth}):"]
         made = self.layer(layer, member)
         name = numbered(loop)
-        found += lines("", call("setattr", ["self", name, made]), "", 3 * INDENT)
+        start, end = self.mark(member.key)
+        found += lines(start, call("setattr", ["self", name, made]), end, 3 * INDENT)
         if loop.channels and following is not None:
             after = text(self.value(following))
             if after.startswith(f"{loop.channels} + "):
@@ -212,9 +223,18 @@ class ModuleWriter:
             return Choice(first, layer.condition, second)
         if isinstance(layer, Chain):
             self.chains = True
-            pairs = [(inner.key, self.layer(inner.layer, inner)) for inner in layer.members]
+            outer, self.inside = self.inside, f"{self.inside}{member.key}." if member else ""
+            pairs = [self.link(inner) for inner in layer.members]
+            self.inside = outer
             return call("Sequential", pairs)
         return self.used(layer, member)
+
+    def link(self, member: Member) -> tuple[str, Expression]:
+        """Return the name and the expression of a layer among several."""
+        place = self.current.place(f"{self.inside}{member.key}")
+        start, end = self.marks.pair(place)
+        made = self.marks.around(place, self.layer(member.layer, member))
+        return f"{start}{member.key}{end}", made
 
     def used(self, layer: Used, member: Member | None) -> Expression:
         """Return the use of another piece."""
@@ -350,6 +370,10 @@ class ModuleWriter:
 
     def loop(self, member: Member) -> list[str]:
         return [f"for i in range(self.{self.count(member)}):"]
+
+    def marked(self, member: Member, inputs: Sequence[Expression]) -> Expression:
+        """Return the expression that applies a member, marked."""
+        return self.marks.around(self.current.place(member.key), self.apply(member, inputs))
 
     def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
         """Return the expression that applies a member."""

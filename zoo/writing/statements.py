@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from zoo.writing.layout import INDENT, LINE, Bracket, Expression, lines, text
+from zoo.writing.layout import INDENT, LINE, Bracket, Expression, lines, text, width
 from zoo.writing.pieces import Member, Piece
 
 #: The longest expression that is nested in another one, and the deepest.
@@ -69,8 +69,8 @@ class Statements:
             self._add("return ", output)
         return self.lines
 
-    def _add(self, prefix: str, value: Expression, extra: int = 0) -> None:
-        self.lines += lines(prefix, value, "", self.indent + extra)
+    def _add(self, prefix: str, value: Expression, extra: int = 0, suffix: str = "") -> None:
+        self.lines += lines(prefix, value, suffix, self.indent + extra)
 
     def _line(self, line: str, extra: int = 0) -> None:
         self.lines.append(" " * (self.indent + extra) + line)
@@ -98,7 +98,7 @@ class Statements:
         self._assign(key, number, value)
 
     def _fits(self, value: Expression) -> bool:
-        return len(text(value)) + self.indent + len("return ") <= LINE
+        return width(text(value)) + self.indent + len("return ") <= LINE
 
     def _name(self, number: int, member: Member) -> None:
         """Assign the inputs of a member to variables."""
@@ -126,7 +126,7 @@ class Statements:
         between = self.members[number + 1 : readers[0]]
         if any(not self._may_nest(other) for other in between):
             return False
-        return len(text(value)) <= NESTED and depth(value) < DEPTH
+        return width(text(value)) <= NESTED and depth(value) < DEPTH
 
     def _may_nest(self, member: Member) -> bool:
         return len(self.readers[member.key]) == 1 and not member.loop

@@ -340,7 +340,7 @@ class Unifier:
         if chained and not any(item.get("repeat") for item in definition.values()):
             return Chain(self.members(piece, definition, inner, scope)[0])
         kind = f"{piece.kind}_{key}"
-        new = Piece(kind, camel_case(kind))
+        new = Piece(kind, camel_case(kind), group=piece.place(key))
         parameters = (
             self.collection.document["blocks"]
             .get(piece.kind.partition(":")[0], {})
