@@ -59,6 +59,10 @@ def calls(tmp_path_factory):
         "dataset": (zoo.dataset, {"source": "digits"}),
         "diff": (zoo.diff, {"old": "lenet5", "new": graph}),
         "diff, names": (zoo.diff, {"old": "lenet5", "new": "lenet5_modern", "aux": False}),
+        "diff, page": (
+            zoo.diff,
+            {"old": "lenet5", "new": "lenet5_modern", "path": folder / "d.html", "depth": 2},
+        ),
         "draw": (zoo.draw, {"model": "lenet5", "aux": False}),
         "Drawing.save": (zoo.draw("lenet5").save, {"path": folder / "lenet5.svg"}),
         "export": (zoo.export, {"model": model, "path": folder / "w.onnx", "check": False}),
