@@ -86,7 +86,9 @@ class ModuleWriter:
         self.is_network, self.current = is_network, piece
         self.keys = {member.key for member in piece.members}
         making = self.making(piece)
-        statements = Statements(piece, self.marked, self.condition, self.loop, self.repeats)
+        statements = Statements(
+            self.computed(piece), self.marked, self.condition, self.loop, self.repeats
+        )
         statements.reserved = self.reserved
         computing = statements.write()
         parameters = ["self"]
@@ -222,10 +224,13 @@ class ModuleWriter:
             first, second = self.layer(layer.first), self.layer(layer.second)
             return Choice(first, layer.condition, second)
         if isinstance(layer, Chain):
-            self.chains = True
             outer, self.inside = self.inside, f"{self.inside}{member.key}." if member else ""
             pairs = [self.link(inner) for inner in layer.members]
             self.inside = outer
+            if not self.dialect.chain:  # the framework's own takes names
+                named = [collection([f'"{name}"', made]) for name, made in pairs]
+                return call("nn.Sequential", named)
+            self.chains = True
             return call("Sequential", pairs)
         return self.used(layer, member)
 
@@ -371,9 +376,17 @@ class ModuleWriter:
     def loop(self, member: Member) -> list[str]:
         return [f"for i in range(self.{self.count(member)}):"]
 
+    def computed(self, piece: Piece) -> Piece:
+        """Return a piece with the members that its method applies."""
+        return piece
+
+    def path(self, member: Member) -> str:
+        """Return the attribute that has a member, with a dot before that of a layer in a group."""
+        return member.key
+
     def marked(self, member: Member, inputs: Sequence[Expression]) -> Expression:
         """Return the expression that applies a member, marked."""
-        return self.marks.around(self.current.place(member.key), self.apply(member, inputs))
+        return self.marks.around(self.current.place(self.path(member)), self.apply(member, inputs))
 
     def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
         """Return the expression that applies a member."""
@@ -381,7 +394,7 @@ class ModuleWriter:
             return filled(template, inputs)
         if member.loop:
             return call(f"getattr(self, {numbered(member.loop)})", inputs)
-        return call(f"self.{member.key}", inputs)
+        return call(f"self.{self.path(member)}", inputs)
 
 
 def numbered(loop: Loop) -> str:

@@ -88,13 +88,14 @@ class Statements:
             self._assign(member.sources[0], number - 1, self.values[member.sources[0]])
             reads = self.variables[member.sources[0]]
         value = self.apply(member, [self.values[source] for source in member.sources])
-        if isinstance(value, Bracket) and not self._fits(value):
+        if not self._fits(value) and (isinstance(value, Bracket) or len(member.sources) > 1):
             self._name(number, member)  # rather than a call over many lines
             value = self.apply(member, [self.values[source] for source in member.sources])
             reads = set().union(*(self.variables[source] for source in member.sources))
         if self._is_nested(member, number, value):
             self.values[key], self.variables[key] = value, reads
             return
+        self._name_earlier(key)
         self._assign(key, number, value)
 
     def _fits(self, value: Expression) -> bool:
@@ -110,6 +111,16 @@ class Statements:
             else:
                 self._add(f"{source} = ", self.values[source])
                 self.values[source], self.variables[source] = source, {source}
+
+    def _name_earlier(self, key: str) -> None:
+        """Assign the earlier ones of several branches to variables, so that they stay in order."""
+        for reader in self.readers[key]:
+            if reader < len(self.members) and len(self.members[reader].sources) > 2:
+                sources = self.members[reader].sources
+                for source in dict.fromkeys(sources[: sources.index(key)]):
+                    if source in self.values and not _is_variable(self.values[source]):
+                        self._add(f"{source} = ", self.values[source])
+                        self.values[source], self.variables[source] = source, {source}
 
     def _is_nested(self, member: Member, number: int, value: Expression) -> bool:
         readers = self.readers[member.key]
