@@ -50,7 +50,7 @@ def _writer(dialect: Dialect, pieces: Sequence[Piece]) -> ModuleWriter:
 
         return FunctionWriter(dialect, pieces)
     if dialect.backend == "flax":
-        from zoo.writing.flax import FlaxWriter
+        from zoo.writing.flax_modules import FlaxWriter
 
         return FlaxWriter(dialect, pieces)
     return ModuleWriter(dialect, pieces)

@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
+from zoo.writing.expressions import reads, replaced, replaced_value, shown
 from zoo.writing.folding import Text
 from zoo.writing.layout import (
     INDENT,
@@ -19,7 +20,7 @@ from zoo.writing.layout import (
     text,
     width,
 )
-from zoo.writing.modules import ModuleWriter, _reads, replaced, replaced_value, shown
+from zoo.writing.modules import ModuleWriter
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
 from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
@@ -49,7 +50,7 @@ class FunctionWriter(ModuleWriter):
         names = piece.parameters
         code = [*body, *(f"{value}" for value in piece.local.values())]
         for name, default in names.items():
-            if name == piece.channels or not _reads(code, name):
+            if name == piece.channels or not reads(code, name):
                 continue
             parameters.append(name if default is ... else f"{name}={text(self.value(default))}")
         if not is_network:
@@ -57,8 +58,8 @@ class FunctionWriter(ModuleWriter):
         space = " " * INDENT
         late = [*self.late, "", ""] if self.late else []
         first = [f"{space}{name} = {value}" for name, value in piece.local.items()]
-        first = [line for line in first if _reads(body, line.split()[0])]
-        if piece.channels and _reads([*first, *body], piece.channels):
+        first = [line for line in first if reads(body, line.split()[0])]
+        if piece.channels and reads([*first, *body], piece.channels):
             first.insert(0, f"{space}{piece.channels} = x.shape[-1]")
         if is_network:
             first.insert(0, f"{space}inputs = x = keras.Input({self.shape})")
@@ -178,7 +179,7 @@ class FunctionWriter(ModuleWriter):
             writer = _quiet(self)
             found = writer.piece(piece, False)
             head = found[found.index("def ") : found.index('"""')]
-            self.signatures[piece.kind] = {n for n in piece.parameters if _reads([head], n)}
+            self.signatures[piece.kind] = {n for n in piece.parameters if reads([head], n)}
         return self.signatures[piece.kind]
 
     member: Member | None = None
