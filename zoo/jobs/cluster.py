@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
 from zoo import arguments
-from zoo.errors import BackendError, listed
+from zoo.errors import BackendError
 from zoo.jobs.process import packed
 from zoo.jobs.remote import describe, work
 from zoo.jobs.versions import differences, versions
@@ -65,7 +65,13 @@ def at(
 
 
 class Cluster(Executor):
-    """An executor of Dask that runs each job in a process; see :func:`at`."""
+    """An executor of Dask that runs each job in a process; see :func:`at`.
+
+    Attributes:
+        is_remote: Whether the jobs may run on other machines.
+    """
+
+    is_remote = True
 
     def __init__(
         self,
@@ -90,6 +96,11 @@ class Cluster(Executor):
     ) -> Future[Result]:
         """Run a function of a module in a process of a worker."""
         return self._executor.submit(work, packed(fn, args, kwargs), *self._settings)
+
+    @property
+    def capacity(self) -> int:
+        """How many jobs run at the same time: the threads of all workers."""
+        return sum(self.client.nthreads().values())
 
     def check(self) -> None:
         """Check that waiting for jobs has any prospect.
@@ -152,7 +163,8 @@ def _check_workers(
         if not isinstance(there, dict) or differences(expected, there)
     }
     if wrong:
-        found = listed(f"{worker} has {what}" for worker, what in wrong.items())
+        found = "; ".join(f"{worker} has {what}" for worker, what in sorted(wrong.items())[:3])
+        found += f"; and so on, {len(wrong)} workers" * (len(wrong) > 3)
         raise BackendError(
             f"{found}; every worker needs the same zoo and the same packages as this machine"
         )

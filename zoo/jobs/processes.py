@@ -62,7 +62,14 @@ def local(
 
 
 class Processes(Executor):
-    """An executor that runs each job in a process; see :func:`local`."""
+    """An executor that runs each job in a process; see :func:`local`.
+
+    Attributes:
+        capacity: How many jobs run at the same time, at most.
+        is_remote: Whether the jobs may run on other machines.
+    """
+
+    is_remote = False
 
     def __init__(
         self,
@@ -71,6 +78,7 @@ class Processes(Executor):
         environment: Mapping[str, str],
         fresh: bool,
     ) -> None:
+        self.capacity = processes
         self._memory, self._environment, self._fresh = memory, environment, fresh
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="zoo-jobs")
         self._changed = threading.Condition()
