@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -31,7 +31,7 @@ def run(
     executor: Executor,
     *,
     retries: int = 1,
-) -> Iterator[tuple[int, Result | Exception]]:
+) -> Generator[tuple[int, Result | Exception], None, None]:
     """Run a function for each job, and yield each result once, in the order of completion.
 
     A job whose process died is run again. A job that raised an exception is not, because it would

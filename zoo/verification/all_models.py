@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from pathlib import Path
@@ -122,7 +122,9 @@ def _announce(
     progress(f"{count} {noun}{part} to verify{many}: about {clock}")
 
 
-def _here(tasks: Sequence[Task], clock: cost.Clock, progress: Progress) -> Iterator[_Found]:
+def _here(
+    tasks: Sequence[Task], clock: cost.Clock, progress: Progress
+) -> Generator[_Found, None, None]:
     with Workers(keep=True) as workers:
         for number, task in enumerate(tasks, 1):
             left = f", {clock} left" if len(tasks) > 1 else ""
@@ -130,7 +132,7 @@ def _here(tasks: Sequence[Task], clock: cost.Clock, progress: Progress) -> Itera
             yield task.model, *verified(task, workers, _prefixed(prefix, progress))
 
 
-def _jobs(tasks: Sequence[Task], executor: Executor) -> Iterator[_Found]:
+def _jobs(tasks: Sequence[Task], executor: Executor) -> Generator[_Found, None, None]:
     with closing(jobs.run(job, tasks, executor)) as results:
         for index, result in results:
             task = tasks[index]

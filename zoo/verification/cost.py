@@ -118,7 +118,7 @@ def between(least: float, most: float) -> str:
 
     Example:
         >>> between(50, 130), between(4000, 11000), between(3500, 3590)
-        ('50 s to 2 min', '1 h to 3 h', '60 min')
+        ('50 s to 2 min', '65 min to 3 h', '60 min')
     """
     words = _rounded(least), _rounded(most)
     return words[0] if words[0] == words[1] else " to ".join(words)
