@@ -24,8 +24,8 @@ from zoo.cli.common import (
     unmatched,
 )
 from zoo.cli.progress import progress
-from zoo.cli.status import INTERRUPTED
-from zoo.cli.terminal import check_writable, err, escape, fail, out, print_json
+from zoo.cli.status import advise
+from zoo.cli.terminal import check_writable, escape, fail, out, print_json
 from zoo.errors import InputError
 from zoo.files import write_text
 
@@ -269,6 +269,8 @@ def _verify_all(
         fail(unmatched(pattern or "*"))
     if folder and folder.suffix in (".json", ".html"):
         raise InputError(f"--output: expected a folder for several reports, got {folder.name!r}")
+    if folder:
+        advise("run the same command to resume")
     reports = []
     with progress() as show, executor(where["count"], where["scheduler"], settings) as chosen:
         results = verify_all(
@@ -280,16 +282,12 @@ def _verify_all(
             command=" ".join(["zoo", *sys.argv[1:]]),
             progress=show,
         )
-        try:
-            for report, cached in results:
-                reports.append(report)
-                if not as_json:
-                    out.print(verdict(report) + ", from an earlier run" * cached, soft_wrap=True)
-                    for problem in report.problems:
-                        out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
-        except KeyboardInterrupt:
-            err.print("interrupted" + "; run the same command to resume" * bool(folder))
-            context.exit(INTERRUPTED)
+        for report, cached in results:
+            reports.append(report)
+            if not as_json:
+                out.print(verdict(report) + ", from an earlier run" * cached, soft_wrap=True)
+                for problem in report.problems:
+                    out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
     passed = sum(report.passed for report in reports)
     if as_json:
         print_json([report.to_dict() for report in reports])
