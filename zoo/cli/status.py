@@ -1,4 +1,4 @@
-"""How commands end that are ended from outside: the exit status, as a shell reports it, and a line."""
+"""How commands end that are ended from outside: the exit status, and what they print."""
 
 CLOSED_PIPE = 141  # 128 + SIGPIPE
 INTERRUPTED = 130  # 128 + SIGINT
