@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import linecache
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,7 +76,7 @@ class Lesson:
         exec(compile(SETUP.read_text("utf-8"), str(SETUP), "exec"), names)
         parts = []
         for number, cell in enumerate(self.code, 1):
-            text = _run(cell.source, f"{self.name}.md, cell {number}", names)
+            text = _run(cell.source, f"<{self.name}.md cell {number}>", names)
             if varies(cell):
                 text = "(varies)\n"
             if text:
@@ -104,6 +105,8 @@ def description(cell: Any) -> str:
 
 def _run(source: str, where: str, names: dict[str, Any]) -> str:
     """Run a cell as a notebook does: the value of a last expression is printed."""
+    lines = source.splitlines(keepends=True)
+    linecache.cache[where] = (len(source), None, lines, where)  # for compilers that read functions
     tree = ast.parse(source, where)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     out = io.StringIO()
