@@ -21,7 +21,7 @@ import jupytext
 
 FOLDER = Path(__file__).parent
 OUTPUTS = FOLDER / "outputs"
-SETUP = FOLDER / "setup.py"
+SETUP = FOLDER / "preparations.py"
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _run(source: str, where: str, names: dict[str, Any]) -> str:
 
 # What is printed.
 
-NUMBER = re.compile(r"(?<![\w.])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
+NUMBER = re.compile(r"(?<![\w.-])[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 ROUNDING = 1e-15
 
 

@@ -11,8 +11,8 @@ With ``--record``, it writes what the cells print to ``outputs/NAME.txt`` instea
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client import KernelManager
+from lesson import FOLDER, OUTPUTS, SETUP, Lesson, differences, lessons, varies
 from nbclient import NotebookClient
-from nbclient.util import run_sync
-
-from lesson import FOLDER, OUTPUTS, SETUP, Lesson, lessons, varies
 
 BUILD = FOLDER.parent.parent / "build" / "lessons"
 INSTALL = "%pip install -q 'polyzoo[all]'"
@@ -36,36 +35,52 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="lessons; all by default")
     parser.add_argument("--record", action="store_true", help="write what the cells print")
     parser.add_argument("--output", type=Path, default=BUILD, help="the folder of the notebooks")
+    parser.add_argument("--downloads", action="store_true", help="also run those for readers")
     given = parser.parse_args()
     chosen = [Lesson(name) for name in given.names] or lessons()
     if given.record:
         record(chosen)
-    else:
-        write(chosen, given.output)
+    elif wrong := write(chosen, given.output, given.downloads):
+        sys.exit("\n".join(wrong))
 
 
 def record(chosen: Iterable[Lesson]) -> None:
     """Write what the cells of lessons print."""
-    with tempfile.TemporaryDirectory() as scratch, _folder(scratch):
+    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
         for lesson in chosen:
             (OUTPUTS / f"{lesson.name}.txt").write_text(lesson.run(), "utf-8")
             print(f"outputs/{lesson.name}.txt")
 
 
-def write(chosen: Iterable[Lesson], folder: Path) -> None:
+def write(chosen: Iterable[Lesson], folder: Path, downloads: bool = False) -> list[str]:
     """Write lessons as notebooks, run and not run, and the table of contents.
 
     Args:
         chosen: The lessons.
         folder: Where to; it gets a folder ``download`` for notebooks that have not been run.
+        downloads: Whether to run these, too, without their first cell.
+
+    Returns:
+        A line for each line that a lesson prints, and that was not recorded so.
     """
+    wrong = []
     (folder / "download").mkdir(parents=True, exist_ok=True)
-    shutil.copy(FOLDER / "index.md", folder / "index.md")
+    contents = (FOLDER / "index.md").read_text("utf-8").replace(".md)", ".ipynb)")
+    (folder / "index.md").write_text(contents, "utf-8")
     with tempfile.TemporaryDirectory() as scratch, Kernel(scratch) as kernel:
         for lesson in chosen:
             nbformat.write(downloadable(lesson), folder / "download" / f"{lesson.name}.ipynb")
-            nbformat.write(kernel.run(for_site(lesson)), folder / f"{lesson.name}.ipynb")
+            done = [kernel.run(for_site(lesson))]
+            nbformat.write(done[0], folder / f"{lesson.name}.ipynb")
+            if downloads:
+                notebook = downloadable(lesson)
+                notebook.cells = [cell for cell in notebook.cells if cell.source != INSTALL]
+                done.append(kernel.run(notebook))
+            for notebook in done:
+                lines = differences(_printed(notebook, lesson), lesson.recorded)
+                wrong += [f"{lesson.name}: {line}" for line in lines]
             print(folder / f"{lesson.name}.ipynb")
+    return wrong
 
 
 def for_site(lesson: Lesson) -> Any:
@@ -74,8 +89,8 @@ def for_site(lesson: Lesson) -> Any:
     first = nbformat.v4.new_code_cell(f"{SETUP.read_text('utf-8')}\n{SVG}")
     first.metadata["tags"] = ["remove-cell"]
     notebook.cells.insert(0, first)
-    link = f"[Download this page as a notebook](download/{lesson.name}.ipynb)"
-    notebook.cells[1].source += f"\n\n{{download}}`Download this lesson as a notebook <download/{lesson.name}.ipynb>`"
+    link = f"{{download}}`Download this lesson as a notebook <download/{lesson.name}.ipynb>`"
+    notebook.cells[1].source += f"\n\n{link}"
     return notebook
 
 
@@ -107,6 +122,18 @@ def _notebook(lesson: Lesson) -> Any:
     return notebook
 
 
+def _printed(notebook: Any, lesson: Lesson) -> str:
+    """Return what the cells of a notebook printed, in the form in which it is recorded."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    parts = []
+    for number, cell in enumerate(code[-len(lesson.code) :], 1):
+        texts = [out.get("text", "") for out in cell.outputs]
+        texts += [o.data["text/plain"] for o in cell.outputs if o.output_type == "execute_result"]
+        if text := "(varies)" if varies(lesson.code[number - 1]) else "".join(texts):
+            parts.append(f"[{number}]\n{text.rstrip()}\n")
+    return "".join(parts)
+
+
 class Kernel:
     """A process that runs one notebook after another, each with fresh names."""
 
@@ -116,8 +143,6 @@ class Kernel:
         self._manager: Any = None
 
     def __enter__(self) -> Kernel:
-        from jupyter_client import KernelManager
-
         self._manager = KernelManager(kernel_name="python3")
         self._manager.start_kernel(cwd=self._folder)
         return self

@@ -17,9 +17,9 @@ keras.config.set_dtype_policy("float32")
 torch.manual_seed(0), paddle.seed(0), keras.utils.set_random_seed(0)
 np.set_printoptions(precision=4, suppress=True)
 
-BLUE, ORANGE, GREEN, PINK, GRAY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#7a7a7a"
+BLUE, ORANGE, GREEN, PINK, GRAY = "#2b83c6", "#d55e00", "#009e73", "#cc79a7", "#7a7a7a"
 COLORS = {"PyTorch": ORANGE, "PaddlePaddle": BLUE, "Keras": PINK, "Flax": GREEN}
-plt.rcParams.update(plt.rcParamsDefault)
+plt.rcdefaults()
 plt.rcParams.update(  # gray on nothing can be read on white and on black
     {key: GRAY for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
     | {"figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none"}
