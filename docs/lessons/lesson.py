@@ -77,10 +77,8 @@ class Lesson:
         parts = []
         for number, cell in enumerate(self.code, 1):
             text = _run(cell.source, f"<{self.name}.md cell {number}>", names)
-            if varies(cell):
-                text = "(varies)\n"
-            if text:
-                parts.append(f"[{number}]\n{text}")
+            if text := "(varies)" if varies(cell) else text.rstrip():
+                parts.append(f"[{number}]\n{text}\n")
         return "".join(parts)
 
 
@@ -168,10 +166,11 @@ def value(text: str) -> float:
 
 # What is said.
 
-#: Parts of the prose whose numbers state no result.
+#: Parts of the prose whose numbers state no result: code, targets of links and formulas; papers,
+#: years and sizes of kernels; numbers of sections and versions.
 APART = re.compile(
-    r"```.*?```|`[^`]*`|\]\([^)]*\)|<!--.*?-->|<[^>]*>|\$[^$]*\$"  # code, targets of links, formulas
-    r"|arXiv:\S+|\b(?:19|20)\d\d\b|\b[1-9]\d?x[1-9]\d?\b(?!x)"  # papers, years, sizes of kernels
+    r"```.*?```|`[^`]*`|\]\([^)]*\)|<!--.*?-->|<[^>]*>|\$[^$]*\$"
+    r"|arXiv:\S+|\b(?:19|20)\d\d\b|\b[1-9]\d?x[1-9]\d?\b(?!x)"
     r"|\b(?:sections?|tables?|figures?|algorithms?|versions?|Keras|TensorFlow|Inception) \d[\d.]*",
     re.DOTALL | re.IGNORECASE,
 )

@@ -1,4 +1,4 @@
-# The same for every lesson: frameworks in an order that works, float64 in JAX, and the pictures.
+# Frameworks in an order that works, float64 in JAX, seeds, and how pictures look.
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -20,9 +20,10 @@ np.set_printoptions(precision=4, suppress=True)
 BLUE, ORANGE, GREEN, PINK, GRAY = "#2b83c6", "#d55e00", "#009e73", "#cc79a7", "#7a7a7a"
 COLORS = {"PyTorch": ORANGE, "PaddlePaddle": BLUE, "Keras": PINK, "Flax": GREEN}
 plt.rcdefaults()
-plt.rcParams.update(  # gray on nothing can be read on white and on black
-    {key: GRAY for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")}
-    | {"figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none"}
-    | {"figure.figsize": (6, 2.4), "font.size": 10, "legend.frameon": False, "svg.hashsalt": "zoo"}
-    | {"axes.spines.top": False, "axes.spines.right": False, "figure.constrained_layout.use": True}
-)
+texts = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+plt.rcParams.update(dict.fromkeys(texts, GRAY))  # gray on nothing: readable on white and on black
+backgrounds = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+plt.rcParams.update(dict.fromkeys(backgrounds, "none"))
+plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+plt.rcParams.update({"figure.figsize": (6, 2.4), "figure.constrained_layout.use": True})
+plt.rcParams.update({"font.size": 10, "svg.hashsalt": "zoo"})

@@ -1,5 +1,6 @@
 """What lessons say is what they print; whether they print it is for the frameworks' tests."""
 
+import itertools
 import re
 
 import nbformat
@@ -95,7 +96,7 @@ def test_headings_descend_one_level_at_a_time(page):
     levels = [len(marks) for marks in re.findall(r"^(#+) ", page.prose, re.MULTILINE)]
     assert levels.count(1) == 1
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_the_table_of_contents_lists_every_lesson_once_in_order():
