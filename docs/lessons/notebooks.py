@@ -14,6 +14,7 @@ INSTALL = "%pip install -q 'polyzoo[all]'"
 SVG = '%config InlineBackend.figure_formats = ["svg"]'
 PROMPTS = {"hide-input": "Show the code of the picture", "hide-cell": "Show a solution"}
 
+BACKENDS = {"PyTorch": "torch", "PaddlePaddle": "paddle"}
 FRAMEWORK = re.compile(r"### ([A-Z].*)\n*")
 
 
@@ -81,7 +82,7 @@ def with_tabs(notebook: Any) -> Any:
             tabs.append(_tab(found[1], cell.source[found.end() :].strip(), rest.pop(0)))
             continue
         if tabs:
-            lines = (":::::{tab-set}\n:sync-group: framework", *tabs, ":::::")
+            lines = ("`````{tab-set}\n:sync-group: framework", *tabs, "`````")
             cells.append(nbformat.v4.new_markdown_cell("\n\n".join(lines)))
             tabs = []
         cells.append(cell)
@@ -93,11 +94,12 @@ def with_tabs(notebook: Any) -> Any:
 
 
 def _tab(title: str, text: str, code: Any) -> str:
-    lines = [f"::::{{tab-item}} {title}\n:sync: {title.split()[0].lower()}", text]
+    name = title.split()[0]
+    lines = [f"````{{tab-item}} {title}\n:sync: {BACKENDS.get(name, name.lower())}", text]
     lines.append(f"```python\n{code.source}\n```")
     if output := "".join(out.get("text", "") for out in code.outputs).rstrip():
         lines.append(f"```text\n{output}\n```")
-    return "\n\n".join(filter(None, (*lines, "::::")))
+    return "\n\n".join(filter(None, (*lines, "````")))
 
 
 def _split_at_frameworks(cells: Iterable[Any]) -> list[Any]:

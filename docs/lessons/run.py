@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -93,7 +94,9 @@ class Kernel:
         self._manager: Any = KernelManager(kernel_name="python3")
 
     def __enter__(self) -> Kernel:
-        self._manager.start_kernel(cwd=self._folder)
+        # Frameworks with threads of their own would wait for each other.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self._manager.start_kernel(cwd=self._folder, env=environment)
         return self
 
     def __exit__(self, *exception: object) -> None:
