@@ -7,6 +7,8 @@ import nbformat
 import pytest
 from course import FOLDER, LESSONS, NAMES, lesson
 
+from zoo.writing import notes
+
 every_lesson = pytest.mark.parametrize("page", LESSONS, ids=NAMES)
 
 
@@ -97,6 +99,12 @@ def test_headings_descend_one_level_at_a_time(page):
     assert levels.count(1) == 1
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_a_topic_belongs_to_one_lesson():
+    topics = [topic for page in LESSONS for topic in page.topics]
+    assert len(topics) == len(set(topics))
+    assert {note.topic for note in notes.NOTES} <= set(topics), "a page of sources links to it"
 
 
 def test_the_table_of_contents_lists_every_lesson_once_in_order():
