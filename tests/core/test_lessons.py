@@ -2,12 +2,18 @@
 
 import itertools
 import re
+import tomllib
 
 import nbformat
 import pytest
-from course import FOLDER, LESSONS, NAMES, lesson
+from course import FOLDER, LESSONS, NAMES, lesson, notebooks
 
 from zoo.writing import notes
+
+FRAMEWORKS = ("torch", "paddle", "keras", "flax")
+DISTRIBUTION = tomllib.loads((FOLDER.parents[1] / "pyproject.toml").read_text("utf-8"))["project"][
+    "name"
+]
 
 every_lesson = pytest.mark.parametrize("page", LESSONS, ids=NAMES)
 
@@ -99,6 +105,33 @@ def test_headings_descend_one_level_at_a_time(page):
     assert levels.count(1) == 1
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+@every_lesson
+def test_the_site_has_what_belongs_to_a_framework_in_tabs(page):
+    notebook = notebooks.with_tabs(notebooks.for_site(page))
+    (tabs,) = (cell.source for cell in notebook.cells if "{tab-set}" in cell.source)
+    assert set(re.findall(r"^:sync: (\w+)", tabs, re.MULTILINE)) >= set(FRAMEWORKS)
+    cells = [cell for cell in page.code if cell.source in tabs]
+    assert len(cells) == tabs.count("{tab-item}")
+    shown = [cell.source for cell in notebook.cells if cell.cell_type == "code"][1:]
+    assert shown == [cell.source for cell in page.code if cell not in cells]
+    assert "tags" in notebook.cells[0].metadata  # the preparations, which are not shown
+    assert not any(cell.source.startswith("### ") for cell in notebook.cells)
+
+
+@every_lesson
+def test_a_downloaded_notebook_installs_what_it_needs_and_hides_the_solution(page):
+    first, prepare, *cells = (
+        cell for cell in notebooks.downloadable(page).cells if cell.cell_type == "code"
+    )
+    assert first.source == f"%pip install -q '{DISTRIBUTION}[all]'"
+    assert prepare.metadata["cellView"] == "form"
+    assert [cell.source.removeprefix("# @title Picture\n") for cell in cells[:-1]] == [
+        cell.source for cell in page.code[:-1]
+    ]
+    assert cells[-1].source == f"# @title Solution\n{page.code[-1].source}"
+    assert cells[-1].metadata["cellView"] == "form"
 
 
 def test_a_topic_belongs_to_one_lesson():
