@@ -11,17 +11,21 @@ import ast
 import contextlib
 import io
 import linecache
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jupytext
 
 FOLDER = Path(__file__).parent
 OUTPUTS = FOLDER / "outputs"
 SETUP = FOLDER / "preparations.py"
+#: What tables that are printed as text see of the terminal.
+ENVIRONMENT = {"COLUMNS": "110"}
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def _run(source: str, where: str, names: dict[str, Any]) -> str:
     tree = ast.parse(source, where)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     out = io.StringIO()
-    with contextlib.redirect_stdout(out):
+    with contextlib.redirect_stdout(out), mock.patch.dict(os.environ, ENVIRONMENT):
         exec(compile(tree, where, "exec"), names)
         if last is not None:
             value = eval(compile(ast.Expression(last.value), where, "eval"), names)

@@ -21,7 +21,7 @@ from typing import Any
 
 import nbformat
 from jupyter_client import KernelManager
-from lesson import FOLDER, OUTPUTS, Lesson, differences, lessons
+from lesson import ENVIRONMENT, FOLDER, OUTPUTS, Lesson, differences, lessons
 from nbclient import NotebookClient
 from notebooks import INSTALL, downloadable, for_site, printed, with_tabs
 
@@ -95,7 +95,7 @@ class Kernel:
 
     def __enter__(self) -> Kernel:
         # Frameworks with threads of their own would wait for each other.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": "1"}
         self._manager.start_kernel(cwd=self._folder, env=environment)
         return self
 
