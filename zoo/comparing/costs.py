@@ -44,11 +44,10 @@ def costs(runs: Iterable[Trained], backends: Sequence[str] = ()) -> list[Cost]:
 
     Example:
         >>> from zoo.comparing.results import Condition
-        >>> def run(seed, deterministic):
-        ...     condition = Condition(
-        ...         "lenet5", "digits", {}, frozenset(), seed, seed, deterministic=deterministic)
-        ...     return Trained(condition, "torch", {}, 0.9, 1.0, seconds=3.0 if deterministic else 2.0)
-        >>> round(costs(run(s, d) for s in range(3) for d in (True, False))[0].ratio, 9)
+        >>> def run(seed, kind):
+        ...     condition = Condition("lenet5", "digits", {}, frozenset(), seed, seed, 0, kind)
+        ...     return Trained(condition, "torch", {}, 0.9, 1.0, seconds=3.0 if kind else 2.0)
+        >>> round(costs(run(seed, kind) for seed in range(3) for kind in (True, False))[0].ratio, 9)
         1.5
     """
     found = []

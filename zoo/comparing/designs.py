@@ -106,7 +106,7 @@ class Design:
     def aliases(self) -> dict[Group, tuple[Alias, ...]]:
         """Return the interactions of two and three groups that are in the effect of each."""
         if self.is_full or not self.separates:
-            return {group: () for group in self.groups}
+            return dict.fromkeys(self.groups, ())
         matrix = self.matrix(self.rows)
         found: dict[Group, list[Alias]] = {group: [] for group in self.groups}
         inverse = np.linalg.pinv(matrix)

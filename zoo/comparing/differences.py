@@ -95,8 +95,12 @@ class Difference:
 
     @property
     def equivalent(self) -> bool:
-        """Whether TOST shows the mean difference to be within the margin."""
-        return self.equivalence_p is not None and self.equivalence_p < LEVEL
+        """Whether TOST and the interval show the mean difference to be within the margin."""
+        f = self.figure
+        if f is None or f.low is None or f.high is None or self.margin is None:
+            return False
+        within = -self.margin < f.low and f.high < self.margin
+        return within and self.equivalence_p is not None and self.equivalence_p < LEVEL
 
 
 def differences(

@@ -248,11 +248,7 @@ def _explanation(
             alias for m in members for g, of in m.aliases.items() if set(g) <= set(switches)
             for alias in of
         )  # fmt: skip
-        inert = tuple(
-            name
-            for name in (a, b)
-            if name and not any(set(g) & set(switches) for g in known[name].groups)
-        )
+        inert = tuple(name for name in (a, b) if name and not _has(known[name], switches))
         effects.append(Effect(switches, summarize(shares), None, None, tuple(aliases), inert))
     return Explanation(
         place,
@@ -275,6 +271,10 @@ def _less(a: float, b: float) -> float:
 
 def _sum(parts: _Parts, seeds: Seeds, switches: Group) -> float:
     return sum(v for g, v in parts.effects[seeds].items() if set(g) <= set(switches))
+
+
+def _has(parts: _Parts, switches: Group) -> bool:
+    return any(set(group) & set(switches) for group in parts.groups)
 
 
 def _merged(partitions: Sequence[Sequence[Group]], order: Sequence[str]) -> list[Group]:
