@@ -58,9 +58,7 @@ def simulated(
     same in all backends; ``noise`` is that of each run.
     """
     effects, values = effects or {}, VALUES if values is None else values
-    pairs = (
-        itertools.product(range(seeds), repeat=2) if crossed else zip(range(seeds), range(seeds))
-    )
+    pairs = [(w, o) for w in range(seeds) for o in range(seeds) if crossed or w == o]
     by_weights = random.normal(0, deviations[0], seeds)
     by_order = random.normal(0, deviations[1], seeds)
     by_class = random.normal(0, 0.05, classes)

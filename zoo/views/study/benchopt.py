@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.comparing.pairing import status
+from zoo.comparing.pairing import Runs, status
 from zoo.comparing.results import Trained
 from zoo.errors import BackendError, InputError
-from zoo.files import replacing
+from zoo.files import replacing, write_text
 from zoo.views.study import words
+from zoo.views.study.lines import table
 
 
 def rows(runs: Iterable[Trained]) -> list[dict[str, Any]]:
@@ -25,19 +26,15 @@ def rows(runs: Iterable[Trained]) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     repetitions: dict[tuple[str, ...], int] = {}
-    for run in runs:
-        if status(run) == "stopped":
-            continue
+    listed = [run for run in runs if status(run) != "stopped"]
+    groups = {(g.model, g.data): g for g in Runs.split(listed)}
+    for run in listed:
         c = run.condition
+        native = sorted(groups[c.model, c.data].levels(run))
+        solver = {"native": "+".join(native) or "none", "deterministic": c.deterministic}
         names = (
             c.model + _parameters(c.grid),
-            words.title(run.backend)
-            + _parameters(
-                {
-                    "native": "+".join(sorted(c.native)) or "none",
-                    "deterministic": c.deterministic,
-                }
-            ),
+            words.title(run.backend) + _parameters(solver),
             c.data,
         )
         number = repetitions[names] = repetitions.get(names, -1) + 1
@@ -62,27 +59,30 @@ def rows(runs: Iterable[Trained]) -> list[dict[str, Any]]:
 
 
 def write(runs: Iterable[Trained], path: str | os.PathLike[str]) -> None:
-    """Write the lines as a Parquet file.
+    """Write the lines as a Parquet file, or as CSV.
 
     Args:
         runs: All of a study.
-        path: The file, whose name ends in ``.parquet``.
+        path: The file, whose name ends in ``.parquet`` or ``.csv``.
 
     Raises:
         InputError: No run has a result, or the file cannot be written.
         BackendError: pyarrow is not installed.
     """
+    listed = rows(runs)
+    if not listed:
+        raise InputError(f"{Path(path).name}: no run of the study has a result to write")
+    if Path(path).suffix == ".csv":
+        write_text(path, table(listed))
+        return
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise BackendError(
-            "Parquet files need pyarrow: python -m pip install 'pyarrow>=15' "
-            f"(could not import {error.name!r})"
+            "Parquet files need pyarrow: python -m pip install 'pyarrow>=15' (could not import "
+            f"{error.name!r}); a name in .benchopt.csv gives a file that benchopt reads, too"
         ) from error
-    listed = rows(runs)
-    if not listed:
-        raise InputError(f"{Path(path).name}: no run of the study has a result to write")
     names = dict.fromkeys(name for row in listed for name in row)
     columns = {name: [row.get(name) for row in listed] for name in names}
     for values in columns.values():

@@ -44,6 +44,30 @@ def answers(study: Study) -> dict[str, list[str]]:
     return found
 
 
+def headline(study: Study) -> str:
+    """Count the pairs whose native runs differ, and those whose aligned runs do not."""
+    shown = [d for d in summary(study.differences) if d.measure == "top1"]
+    arms = {arm: [d for d in shown if d.arm == arm and d.figure] for arm in (NATIVE, ALIGNED)}
+    parts = []
+    for arm, found in arms.items():
+        if not found:
+            continue
+        differ = sum(d.differs for d in found)
+        equal = sum(d.equivalent and not d.differs for d in found)
+        margins = {d.margin for d in found if d.margin is not None}
+        within = f" within ±{margins.pop():g}" if len(margins) == 1 else ""
+        undecided = len(found) - differ - equal
+        said = [_some(differ, "differs", "differ") + " in top-1"]
+        said += [_some(equal, "is", "are") + f" equivalent{within}"] * bool(equal)
+        said += [_some(undecided, "shows", "show") + " neither with these seeds"] * bool(undecided)
+        parts.append(f"Of {words.count(len(found), 'pair')} of {arm} runs, {words.listed(said)}.")
+    return " ".join(parts)
+
+
+def _some(count: int, one: str, several: str) -> str:
+    return f"{count or 'none'} {one if count < 2 else several}"
+
+
 def failures(study: Study) -> list[str]:
     """Return a sentence for each arm and backend with runs that are not compared."""
     seen: dict[tuple[str, str, Place], str] = {}

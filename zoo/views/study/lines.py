@@ -19,7 +19,7 @@ from zoo.comparing.variance import Variance
 
 def runs(trained: Iterable[Trained]) -> str:
     """Return the text of a CSV file with a line of each run; what is not known is empty."""
-    return _text([_run(run) for run in trained])
+    return table([_run(run) for run in trained])
 
 
 def estimates(
@@ -31,10 +31,10 @@ def estimates(
     """Return the text of a CSV file with a line of each estimate.
 
     The column ``estimate`` says what it is of: a ``difference`` of two backends, that of a
-    ``class``, the ``gap`` of native runs with the ``share`` of each switch, what is left as ``aligned`` and
-    ``residual``; a ``variance``, or the ``cost`` of determinism, which is a ratio.
+    ``class``, the ``gap`` of native runs with the ``share`` of each switch, what is left as
+    ``aligned`` and ``residual``; a ``variance``, or the ``cost`` of determinism, which is a ratio.
     """
-    return _text([
+    return table([
         *(line for d in differences for line in _difference(d)),
         *(line for e in explanations for line in _explanation(e)),
         *(line for v in variances for line in _variance(v)),
@@ -142,7 +142,8 @@ def _cost(c: Cost) -> dict[str, Any]:
     return {**line, "value": c.ratio, "low": c.low, "high": c.high, "seeds": c.seeds}
 
 
-def _text(rows: Sequence[Mapping[str, Any]]) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the text of a CSV file with all columns that any row has."""
     file = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(file, columns, lineterminator="\n")

@@ -137,7 +137,8 @@ def _determinism(runs: Sequence[Trained]) -> str:
         return "The frameworks were not asked for deterministic kernels."
     return (
         "The frameworks were asked for deterministic kernels, but for "
-        f"{kinds.count(False):,} runs, which serve to estimate the noise of kernels and the cost of determinism."
+        f"{kinds.count(False):,} runs, which serve to estimate the noise of kernels "
+        "and the cost of determinism."
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zoo
+from zoo.comparing.differences import Difference
 from zoo.comparing.pairing import ALIGNED, MEASURES, NATIVE, Runs, status
 from zoo.verification.rendering.page import environment, missing
 from zoo.views import benchmark
@@ -53,10 +54,12 @@ def page(study: Study) -> str:
             title=_title(study),
             recipe=settings.recipe(study.study),
             versions=versions,
+            headline=contents.headline(study),
             answers=contents.answers(study),
             failures=contents.failures(study),
             limits=words.limits(study.differences, study.effects),
-            differences=study.differences,
+            differences=sorted(study.differences, key=_order),
+            varied=_varied(study),
             explained=contents.summary(study.effects),
             pictures=_grouped(study.figures),
             stopped=[run for run in study.runs if status(run) == "stopped"],
@@ -117,6 +120,20 @@ def figures(study: Study) -> dict[str, str]:
             if len(labels) <= 30:
                 found[_name("classes", place)] = plots.classes(chosen, labels, place)
     return found
+
+
+def _order(difference: Difference) -> tuple[int, bool]:
+    """Show top-1 before the loss, and native runs before aligned ones."""
+    return MEASURES.index(difference.measure), difference.arm != NATIVE
+
+
+def _varied(study: Study) -> dict[str, bool]:
+    """Return which columns of places say anything."""
+    conditions = [run.condition for run in study.runs]
+    return {
+        "place": len({(c.model, c.data) for c in conditions}) > 1,
+        "grid": any(d.place.grid for d in study.differences),
+    }
 
 
 def _of(group: Runs, found: Any) -> list[Any]:

@@ -57,6 +57,7 @@ def differences(found: Sequence[Difference], title: str) -> str:
         axes.set_yticks(range(len(rows)), names, fontsize=8 if many else 9)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set(xlabel=f"difference in {words.MEASURES[found[0].measure]}", title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.grid(True, axis="x")
         figure.legend(loc="outside lower center", ncols=3, fontsize=9)
         return as_svg(figure, f"Differences: {title}")
@@ -96,7 +97,7 @@ def variances(found: Sequence[Variance], title: str) -> str:
     with rc_context(STYLE):
         figure = Canvas((_HALF, 1.3 + _ROW * 1.2 * len(names)), layout="constrained")
         axes = figure.add_subplot()
-        for v in found:
+        for v in sorted(found, key=lambda v: v.arm != NATIVE):
             color, _, shift = _ARMS[v.arm]
             places = [names.index(c.name) + 1.3 * shift for c in v.components]
             values = [c.variance**0.5 for c in v.components]
@@ -109,6 +110,7 @@ def variances(found: Sequence[Variance], title: str) -> str:
         axes.invert_yaxis()
         measure = words.MEASURES[found[0].measure]
         axes.set(xlabel=f"standard deviation of {measure}", title=title)
+        axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.grid(True, axis="x")
         figure.legend(loc="outside lower center", ncols=2, fontsize=9)
         return as_svg(figure, f"Sources of variance: {title}")

@@ -186,7 +186,7 @@ class Study(ShownByRich):
                 - ``.csv``: a line of each run, with ``effects.csv``, a line of each estimate,
                   beside it;
                 - ``.json``: everything;
-                - ``.parquet``: the results as benchopt reads them.
+                - ``.parquet`` or ``.benchopt.csv``: the results as benchopt reads them.
 
         Returns:
             The files that were written.
@@ -199,7 +199,7 @@ class Study(ShownByRich):
         if place.suffix not in _SUFFIXES:
             raise InputError(f"path: expected a name in {', '.join(_SUFFIXES)}, got {place.name!r}")
         texts: dict[Path, str] = {}
-        if place.suffix == ".parquet":
+        if place.suffix == ".parquet" or place.name.endswith(".benchopt.csv"):
             benchopt.write(self.runs, place)
             return [place]
         if place.suffix == ".json":

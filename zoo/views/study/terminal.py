@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def render(study: Study) -> Group:
     """Return the answers, tables of what they rest on, and what the seeds cannot show."""
-    parts: list[Any] = []
+    parts: list[Any] = [f"[bold]{escape(contents.headline(study))}[/]", ""]
     for place, sentences in contents.answers(study).items():
-        parts.append(f"[bold]{escape(place)}[/]")
+        parts.append(escape(f"{place}:"))
         parts += [f"- {escape(text)}" for text in sentences]
     parts += [f"[red]✗[/red] {escape(text)}" for text in contents.failures(study)]
     parts.append("")

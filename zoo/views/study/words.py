@@ -35,6 +35,16 @@ def interval(figure: Figure | None, signed: bool = False) -> str:
     return f"{number(figure.low, signed)} to {number(figure.high, signed)}"
 
 
+def percent(share: float | None) -> str:
+    """Write a share in percent.
+
+    Example:
+        >>> percent(0.926), percent(-0.02), percent(None)
+        ('93 %', '−2 %', '')
+    """
+    return "" if share is None else f"{100 * share:.0f} %".replace("-", "−")
+
+
 def p(value: float | None) -> str:
     """Write a p.
 
@@ -111,7 +121,7 @@ def because(explanation: Explanation) -> str:
     if effect is None:
         return "No switch is distinguishable from the seeds as the reason."
     share = explanation.fraction(effect)
-    whole = f", {100 * share:.0f} % of the gap" if share is not None and 0 < share <= 1.5 else ""
+    whole = f", {percent(share)} of the gap" if share is not None and 0 < share <= 1.5 else ""
     return (
         f"The largest contributor is {switch(effect)}: {number(effect.figure.mean, True)}{whole} "
         f"(95 % interval {interval(effect.figure, True)}{_aliased(effect)})."
