@@ -46,7 +46,8 @@ def bca(values: Array, confidence: float = 0.95, seed: int = 0) -> tuple[float, 
     acceleration = (z**3).sum() / (6 * (z**2).sum() ** 1.5)
     ends = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
     levels = ndtr(bias + ends / (1 - acceleration * ends))
-    low, high = (mean + spread * np.interp(levels, np.cumsum(shares) - shares / 2, means)).tolist()
+    places = np.interp(levels, np.cumsum(shares) - shares / 2, means)
+    low, high = np.clip(mean + spread * places, x.min(), x.max()).tolist()
     return low, high
 
 
