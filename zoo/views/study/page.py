@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import zoo
 from zoo.comparing.differences import Difference
-from zoo.comparing.pairing import ALIGNED, MEASURES, NATIVE, Runs, status
+from zoo.comparing.pairing import MEASURES, NATIVE, Runs, status
 from zoo.verification.rendering.page import environment, missing
 from zoo.views import benchmark
 from zoo.views.study import contents, settings, words
@@ -99,8 +99,8 @@ def figures(study: Study) -> dict[str, str]:
                 if shown:
                     found[_name("shares", place, measure)] = plots.shares(shown, place)
         for point in group.points[:_MOST_CURVES]:
-            mine = [run for run in study.runs if _at(run, group, point) and run.losses]
-            drawn = [(run, arm) for run in mine for arm in _arms(group, run)]
+            mine = [run for run in study.runs if run.losses and _at(run, group, point)]
+            drawn = [(run, arm) for run in mine for arm in group.arms(run)]
             if drawn:
                 place = words.where(_place(group, point))
                 found[_name("curves", place)] = plots.curves(*zip(*drawn, strict=True), place)
@@ -146,16 +146,8 @@ def _place(group: Runs, point: Mapping[str, Any]) -> Any:
 
 def _at(run: Any, group: Runs, point: Mapping[str, Any]) -> bool:
     c = run.condition
-    return (c.model, c.data) == (group.model, group.data) and dict(c.grid) == dict(point)
-
-
-def _arms(group: Runs, run: Any) -> list[str]:
-    """Return the arms of a run; it can be of both, where no switch makes a difference."""
-    if run.condition.deterministic != group.is_deterministic:
-        return []
-    levels, native = group.levels(run), group.native(run.backend, run.condition.grid)
-    of_native = [NATIVE] * (levels == native and group.has_native)
-    return of_native + [ALIGNED] * (not levels)
+    same = (c.model, c.data, dict(c.grid)) == (group.model, group.data, dict(point))
+    return same and c.deterministic == group.is_deterministic
 
 
 def _title(study: Study) -> str:
