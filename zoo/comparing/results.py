@@ -50,6 +50,7 @@ class Trained:
         seconds: Of the training, without the framework's import.
         stopped: ``finished``, or why it has no result: for example, the loss was not finite.
         versions: Package -> version.
+        history: Top-1 and loss of the validation images after each epoch.
     """
 
     condition: Condition
@@ -63,3 +64,4 @@ class Trained:
     seconds: float | None = None
     stopped: str = "finished"
     versions: Mapping[str, str] = field(default_factory=dict)
+    history: tuple[tuple[float, float], ...] = ()

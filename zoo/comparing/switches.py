@@ -372,14 +372,16 @@ class Order(Switch):
     def native(self, case: Case, backend: Description) -> str:
         return backend.name
 
-    def apply(self, setup: Setup, value: str | int, backend: str) -> Setup:
-        if value == "shared":
+    def apply(self, setup: Setup, value: str | int | None, backend: str) -> Setup:
+        if value in (None, "shared"):
             return setup
         text = f"{setup.recipe.seed}|{value}".encode()
         seed = int.from_bytes(hashlib.sha256(text).digest()[:6], "little")
         return setup.with_recipe(seed=seed)
 
 
+#: Alone in depending on the seed.
+ORDER = Order()
 #: Name -> switch, in the order in which they are applied: what decides about decay comes before it.
 SWITCHES: Mapping[str, Switch] = {
     switch.name: switch
@@ -398,7 +400,7 @@ SWITCHES: Mapping[str, Switch] = {
         Decay(),
         Resize(),
         ChannelOrder(),
-        Order(),
+        ORDER,
     )
 }
 
@@ -445,19 +447,18 @@ def values(
     return found
 
 
-def applied(case: Case, chosen: Mapping[str, Any], backend: str, seed: int) -> Setup:
-    """Return how a run computes.
+def applied(case: Case, chosen: Mapping[str, Any], backend: str) -> Setup:
+    """Return how a run computes, with the seed of the recipe.
 
     Args:
         case: The network, its data and the recipe.
         chosen: Switch -> value.
         backend: The name of the framework.
-        seed: Random seed of the order.
 
     Raises:
         InputError: The framework cannot take a value.
     """
-    setup = Setup(case.graph, case.recipe, case.recipe.init).with_recipe(seed=seed)
+    setup = Setup(case.graph, case.recipe, case.recipe.init)
     aligned = {name: SWITCHES[name].aligned(case) for name in chosen}
     for name, switch in SWITCHES.items():
         # Decay depends on the optimizer, whatever its own value.
