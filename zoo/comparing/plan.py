@@ -55,6 +55,7 @@ class Comparison:
         grid: The combination.
         relevant: The switches that can matter.
         factors: Those that differ between frameworks.
+        images: How many images there are to train on.
         runs: The runs.
     """
 
@@ -62,6 +63,7 @@ class Comparison:
     grid: Mapping[str, Any]
     relevant: tuple[str, ...]
     factors: tuple[str, ...]
+    images: int
     runs: tuple[Planned, ...] = field(repr=False)
 
 
@@ -164,7 +166,7 @@ def _comparison(
         )
         for entry in entries
     )
-    return Comparison(case, cell, tuple(relevant), tuple(factors), runs)
+    return Comparison(case, cell, tuple(relevant), tuple(factors), len(data.train), runs)
 
 
 class _Context:

@@ -37,7 +37,7 @@ def train_one(job: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TrainingError: The process failed.
     """
-    return _run(job, environment(job))
+    return _run(job, environment(job, job.get("cache")))
 
 
 def prove_one(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,11 +46,17 @@ def prove_one(job: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         TrainingError: The process failed.
     """
-    return _run(job, {**environment(job["jobs"][0]), **FLOAT64})
+    return _run(job, {**environment(job["jobs"][0], job.get("cache")), **FLOAT64})
 
 
-def environment(job: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables that a process is started with."""
+def environment(job: Mapping[str, Any], cache: str | None = None) -> dict[str, str]:
+    """Return the variables that a process is started with.
+
+    Args:
+        job: What it is told.
+        cache: A folder in which runs of a study find what others have compiled, which is the same
+            program.
+    """
     threads = job["threads"]
     found = processes.environment(threads, "cpu")
     found["NPROC"] = str(threads)  # of XLA on a CPU
@@ -58,6 +64,10 @@ def environment(job: Mapping[str, Any]) -> dict[str, str]:
         for name, value in registry.resolve(job["backend"]).determinism.items():
             before = os.environ.get(name, "") if name.endswith("FLAGS") else ""
             found[name] = f"{before} {value}".strip()
+    if cache is not None and os.path.isdir(cache):
+        found["JAX_COMPILATION_CACHE_DIR"] = cache
+        found["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        found["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     return found
 
 

@@ -65,3 +65,25 @@ class Trained:
     stopped: str = "finished"
     versions: Mapping[str, str] = field(default_factory=dict)
     history: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """That the frameworks train alike: a comparison of their first steps in float64.
+
+    Attributes:
+        model: The network.
+        data: The dataset.
+        grid: The fields of the recipe that the study varies.
+        backends: The frameworks.
+        steps: How many steps were made.
+        error: The largest difference of a weight or a running statistic after any of them, relative
+            to the largest of them.
+    """
+
+    model: str
+    data: str
+    grid: Mapping[str, Any]
+    backends: tuple[str, ...]
+    steps: int
+    error: float

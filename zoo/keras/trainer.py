@@ -46,6 +46,7 @@ class KerasTrainer(Trainer):
             for node in backend.known_graph(model).nodes
             if node.op == "batch_norm" and node.name not in self.frozen_norms
         ]
+        self._grouped = [] if tf.config.list_logical_devices("GPU") else _grouped(model)
         self._here = threading.local()  # a strategy traces the devices in threads
         self._whole = self._compiled(self._differentiate_and_update)
         self._part = self._compiled(self._gradients)
@@ -260,6 +261,9 @@ class KerasTrainer(Trainer):
                 layer = self.model.get_layer(layer_name(name))
                 object.__setattr__(layer, "call", self._dropping(name))
                 stack.callback(object.__delattr__, layer, "call")
+            for layer in self._grouped:
+                object.__setattr__(layer, "convolution_op", partial(_by_groups, layer))
+                stack.callback(object.__delattr__, layer, "convolution_op")
             for name in self.frozen_norms:
                 layer = self.model.get_layer(layer_name(name))
                 # Undone in the reverse order: the layer's own sets those of its variables.
@@ -298,6 +302,34 @@ def _if(condition: tf.Tensor, act: Callable[[], None]) -> None:
         return condition
 
     tf.cond(condition, then, lambda: condition)
+
+
+def _grouped(model: keras.Model) -> list[keras.Layer]:
+    """Return the grouped convolutions of a model.
+
+    On a CPU TensorFlow has none, so that Keras compiles them by XLA, which computes their gradients
+    with plain loops.
+    """
+    return [e for e in model.layers if isinstance(e, keras.layers.Conv2D) and e.groups > 1]
+
+
+def _by_groups(layer: keras.Layer, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Compute a grouped convolution as one for each group."""
+    parts = zip(
+        tf.split(inputs, layer.groups, axis=-1), tf.split(kernel, layer.groups, axis=-1), strict=True
+    )
+    outputs = [
+        keras.ops.conv(
+            part,
+            weights,
+            strides=list(layer.strides),
+            padding=layer.padding,
+            dilation_rate=layer.dilation_rate,
+            data_format=layer.data_format,
+        )
+        for part, weights in parts
+    ]
+    return tf.concat(outputs, axis=-1)
 
 
 def _in_mixed_precision(model: keras.Model) -> tuple[keras.Layer, ...]:
