@@ -49,7 +49,6 @@ def conditions(
     grid: Mapping[str, Any],
     *,
     seeds: Sequence[int],
-    relevant: Sequence[str],
     factors: Sequence[str],
     explain: bool,
     crossed: bool,
@@ -62,13 +61,12 @@ def conditions(
         data: The dataset.
         grid: Fields of the recipe that the study varies, with the values that they have here.
         seeds: Random seeds.
-        relevant: The switches that are native in a native run.
-        factors: Those of them that differ between backends.
-        explain: Whether there are runs with some of the factors native.
+        factors: The switches that are native in a native run.
+        explain: Whether there are runs with some of them native.
         crossed: Whether aligned and native runs combine all seeds of weights and orders.
         repeats: How often aligned runs are repeated without asking for deterministic kernels.
     """
-    none, every = frozenset[str](), frozenset(relevant)
+    none, every = frozenset[str](), frozenset(factors)
     whole = [none, every] if every else [none]
     pairs = [(w, o) for w in seeds for o in seeds] if crossed else [(s, s) for s in seeds]
     # Seed by seed: a study that is interrupted has whole conditions of the first seeds.

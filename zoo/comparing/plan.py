@@ -54,7 +54,7 @@ class Comparison:
         case: The network, the data and the recipe.
         grid: The combination.
         relevant: The switches that can matter.
-        factors: Those that differ between frameworks.
+        factors: Those whose native value differs from the aligned one in a framework.
         images: How many images there are to train on.
         runs: The runs.
     """
@@ -147,7 +147,8 @@ def _comparison(
         switches.values(case, relevant, frozenset(relevant), e, study.native.get(e.name, {}))
         for e in entries
     ]
-    factors = [n for n in relevant if len({json.dumps(each[n]) for each in by_backend}) > 1]
+    aligned = switches.values(case, relevant, frozenset(), entries[0], {})
+    factors = [n for n in relevant if any(each[n] != aligned[n] for each in by_backend)]
     if study.explain and len(factors) > design.MOST:
         raise InputError(f"switches: at most {design.MOST} can be explained, got {len(factors)}")
     context = _Context(study, case, source, data)
@@ -158,7 +159,6 @@ def _comparison(
             source,
             cell,
             seeds=study.seeds,
-            relevant=relevant,
             factors=factors,
             explain=study.explain,
             crossed=study.crossed,

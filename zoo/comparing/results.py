@@ -45,6 +45,7 @@ class Trained:
         top1: The share of the validation images that it classifies correctly, from 0 to 1.
         loss: Their mean cross-entropy.
         classes: Top-1 of the images of each class; None for a class without images.
+        images: How many validation images each class has; empty if that is unknown.
         losses: The training loss of each step.
         digests: The sha256 of each batch, of the first steps.
         seconds: Of the training, without the framework's import.
@@ -64,6 +65,7 @@ class Trained:
     seconds: float | None = None
     stopped: str = "finished"
     versions: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[int, ...] = ()
     history: tuple[tuple[float, float], ...] = ()
 
 

@@ -40,7 +40,8 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
         InputError: The images are others than when the study was planned, or the run was ended.
     """
     backend = _backend(job)
-    loop = _loop(backend, job, _data(job))
+    data = _data(job)
+    loop = _loop(backend, job, data)
     start, stopped = time.perf_counter(), "finished"
     try:
         run = loop.run()
@@ -53,6 +54,7 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
         "top1": last and last.top1,
         "loss": last and last.loss,
         "classes": last.classes if last else (),
+        "images": np.bincount(data.validation.labels, minlength=len(data.classes)).tolist(),
         "losses": loop.losses,
         "digests": loop.digests,
         "seconds": time.perf_counter() - start,
