@@ -1,0 +1,90 @@
+"""What all renderings of a study show, in the same order and the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from zoo.comparing.differences import Difference
+from zoo.comparing.effects import Explanation
+from zoo.comparing.pairing import ALIGNED, NATIVE, Place
+from zoo.views.study import words
+
+if TYPE_CHECKING:
+    from zoo.views.study.report import Study
+
+
+class _Placed(Protocol):
+    @property
+    def place(self) -> Place: ...
+
+
+_Of = TypeVar("_Of", bound=_Placed)
+
+
+def summary(found: Sequence[_Of]) -> list[_Of]:
+    """Return what is of all points of a grid together; of a network without them, all."""
+    whole = {(f.place.model, f.place.data) for f in found if f.place.grid is None}
+    return [f for f in found if f.place.grid is None or (f.place.model, f.place.data) not in whole]
+
+
+def answers(study: Study) -> dict[str, list[str]]:
+    """Return, of each network and dataset, a sentence for each pair, and what explains it."""
+    found: dict[str, list[str]] = {}
+    for (native, aligned), explanation in _pairs(study):
+        either = native or aligned
+        assert either is not None, "a pair has one of them"
+        where = words.where(either.place)
+        if either.place.grid is None:
+            where += ", mean over the grid"
+        text = words.answer(native, aligned)
+        if explanation is not None and native is not None and native.differs:
+            text += " " + words.because(explanation)
+        found.setdefault(where, []).append(text)
+    return found
+
+
+def headline(study: Study) -> str:
+    """Count the pairs whose native runs differ, and those whose aligned runs do not."""
+    shown = [d for d in summary(study.differences) if d.measure == "top1"]
+    arms = {arm: [d for d in shown if d.arm == arm and d.figure] for arm in (NATIVE, ALIGNED)}
+    parts = []
+    for arm, found in arms.items():
+        if not found:
+            continue
+        differ = sum(d.differs for d in found)
+        equal = sum(d.equivalent and not d.differs for d in found)
+        margins = {d.margin for d in found if d.margin is not None}
+        within = f" within ±{margins.pop():g}" if len(margins) == 1 else ""
+        undecided = len(found) - differ - equal
+        said = [_some(differ, "differs", "differ") + " in top-1"]
+        said += [_some(equal, "is", "are") + f" equivalent{within}"] * bool(equal)
+        said += [_some(undecided, "shows", "show") + " neither with these seeds"] * bool(undecided)
+        parts.append(f"Of {words.count(len(found), 'pair')} of {arm} runs, {words.listed(said)}.")
+    return " ".join(parts)
+
+
+def _some(count: int, one: str, several: str) -> str:
+    return f"{count or 'none'} {one if count < 2 else several}"
+
+
+def failures(study: Study) -> list[str]:
+    """Return a sentence for each arm and backend with runs that are not compared."""
+    seen: dict[tuple[str, str, Place], str] = {}
+    for d in summary(study.differences):
+        for tally in d.tallies:
+            key = f"{d.place.model}|{d.place.data}|{d.arm}|{tally.backend}"
+            for text in words.failures([(d.arm, tally)]):
+                seen.setdefault((key, "", d.place), f"{words.where(d.place)}: {text}")
+    return list(dict.fromkeys(seen.values()))
+
+
+def _pairs(
+    study: Study,
+) -> list[tuple[tuple[Difference | None, Difference | None], Explanation | None]]:
+    of: dict[tuple[str, ...], dict[str, Difference]] = {}
+    for d in summary(study.differences):
+        if d.measure == "top1":
+            of.setdefault((str(d.place), d.a, d.b), {})[d.arm] = d
+    why = {(str(e.place), e.a, e.b): e for e in study.effects if e.measure == "top1"}
+    return [((arms.get(NATIVE), arms.get(ALIGNED)), why.get(key)) for key, arms in of.items()]

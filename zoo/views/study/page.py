@@ -1,0 +1,191 @@
+"""Renders a study as a self-contained HTML page, which loads nothing from a network.
+
+Its tables are sorted by a script of a few lines. The page's policy allows that script alone, by its
+hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zoo
+from zoo.comparing.differences import Difference
+from zoo.comparing.pairing import ALIGNED, MEASURES, NATIVE, Runs, status
+from zoo.verification.rendering.page import environment, missing
+from zoo.views import benchmark
+from zoo.views.study import contents, settings, words
+
+if TYPE_CHECKING:
+    from zoo.views.study.report import Study
+
+_SCRIPT = Path(benchmark.__file__).parent / "templates" / "sorting.js"
+#: Of grids, more points than this have no curves of their own on the page.
+_MOST_CURVES = 12
+
+
+def check() -> None:
+    """Check that a page can be made; called before a long study rather than after it.
+
+    Raises:
+        BackendError: Jinja or Matplotlib is not installed.
+    """
+    _plots()
+    _environment()
+
+
+def page(study: Study) -> str:
+    """Make the page of a study.
+
+    Raises:
+        BackendError: Jinja or Matplotlib is not installed.
+    """
+    script = _SCRIPT.read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    versions = settings.versions(study.study, study.runs)
+    template = _environment().get_template("study.html.jinja")
+    return str(
+        template.render(
+            study=study,
+            title=_title(study),
+            recipe=settings.recipe(study.study),
+            versions=versions,
+            headline=contents.headline(study),
+            answers=contents.answers(study),
+            failures=contents.failures(study),
+            limits=words.limits(study.differences, study.effects),
+            differences=sorted(study.differences, key=_order),
+            varied=_varied(study),
+            explained=contents.summary(study.effects),
+            pictures=_grouped(study.figures),
+            stopped=[run for run in study.runs if status(run) == "stopped"],
+            words=words,
+            script=script,
+            digest=digest,
+            version=zoo.__version__,
+        )
+    )
+
+
+def figures(study: Study) -> dict[str, str]:
+    """Make the figures of a study as SVG text.
+
+    Returns:
+        The name of a figure, which begins with its kind -> the text.
+
+    Raises:
+        BackendError: Jinja or Matplotlib is not installed.
+    """
+    plots = _plots()
+    found: dict[str, str] = {}
+    names = settings.names(study.study, "backends"), settings.names(study.study, "switches")
+    for group in Runs.split(study.runs, *names):
+        where = f"{group.model}, {group.data}"
+        of = _of(group, study.differences)
+        for measure in MEASURES:
+            listed = [d for d in of if d.measure == measure and d.figure is not None]
+            if listed:
+                found[_name("differences", where, measure)] = plots.differences(listed, where)
+        explained = [e for e in contents.summary(_of(group, study.effects)) if e.b]
+        for place in dict.fromkeys(words.where(e.place) for e in explained):
+            for measure in MEASURES:
+                shown = [
+                    e for e in explained if (words.where(e.place), e.measure) == (place, measure)
+                ]
+                if shown:
+                    found[_name("shares", place, measure)] = plots.shares(shown, place)
+        for point in group.points[:_MOST_CURVES]:
+            mine = [run for run in study.runs if _at(run, group, point) and run.losses]
+            drawn = [(run, arm) for run in mine for arm in _arms(group, run)]
+            if drawn:
+                place = words.where(_place(group, point))
+                found[_name("curves", place)] = plots.curves(*zip(*drawn, strict=True), place)
+        for measure in MEASURES:
+            by_place: dict[str, list[Any]] = {}
+            for v in _of(group, study.variance):
+                if v.measure == measure:
+                    by_place.setdefault(words.where(v.place), []).append(v)
+            for place, several in by_place.items():
+                found[_name("variance", place, measure)] = plots.variances(several, place)
+        by_class = [
+            d for d in contents.summary(of) if d.classes and d.arm == NATIVE and any(d.classes)
+        ]
+        for place in dict.fromkeys(words.where(d.place) for d in by_class):
+            chosen = [d for d in by_class if words.where(d.place) == place]
+            labels = [str(number) for number in range(len(chosen[0].classes))]
+            if len(labels) <= 30:
+                found[_name("classes", place)] = plots.classes(chosen, labels, place)
+    return found
+
+
+def _order(difference: Difference) -> tuple[int, bool]:
+    """Show top-1 before the loss, and native runs before aligned ones."""
+    return MEASURES.index(difference.measure), difference.arm != NATIVE
+
+
+def _varied(study: Study) -> dict[str, bool]:
+    """Return which columns of places say anything."""
+    conditions = [run.condition for run in study.runs]
+    return {
+        "place": len({(c.model, c.data) for c in conditions}) > 1,
+        "grid": any(d.place.grid for d in study.differences),
+    }
+
+
+def _of(group: Runs, found: Any) -> list[Any]:
+    return [f for f in found if (f.place.model, f.place.data) == (group.model, group.data)]
+
+
+def _place(group: Runs, point: Mapping[str, Any]) -> Any:
+    return next(p for p in group.places() if p.grid == point)
+
+
+def _at(run: Any, group: Runs, point: Mapping[str, Any]) -> bool:
+    c = run.condition
+    return (c.model, c.data) == (group.model, group.data) and dict(c.grid) == dict(point)
+
+
+def _arms(group: Runs, run: Any) -> list[str]:
+    """Return the arms of a run; it can be of both, where no switch makes a difference."""
+    if run.condition.deterministic != group.is_deterministic:
+        return []
+    levels, native = group.levels(run), group.native(run.backend, run.condition.grid)
+    of_native = [NATIVE] * (levels == native and group.has_native)
+    return of_native + [ALIGNED] * (not levels)
+
+
+def _title(study: Study) -> str:
+    name = study.study.get("name")
+    if name:
+        return str(name)
+    conditions = [run.condition for run in study.runs]
+    models = list(dict.fromkeys(c.model for c in conditions))
+    data = list(dict.fromkeys(c.data for c in conditions))
+    return f"{words.listed(models)} on {words.listed(data)}"
+
+
+def _name(*parts: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", " ".join(parts)).strip("-")
+
+
+def _grouped(found: Mapping[str, str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, svg in found.items():
+        groups.setdefault(name.partition("-")[0], []).append(svg)
+    return groups
+
+
+def _environment() -> Any:
+    return environment("zoo.views.study", "zoo.verification.rendering")
+
+
+def _plots() -> Any:
+    try:
+        from zoo.views.study import plots
+    except ImportError as error:
+        raise missing(error) from error
+    return plots
