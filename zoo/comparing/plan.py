@@ -13,7 +13,7 @@ from typing import Any
 from zoo.api.preprocessing import recipe_of
 from zoo.backend import registry
 from zoo.backend.description import Description
-from zoo.comparing import design, examples, switches
+from zoo.comparing import conditions, examples, switches
 from zoo.comparing.results import Condition
 from zoo.comparing.setup import Case, Setup
 from zoo.comparing.study import StudyFile
@@ -149,12 +149,12 @@ def _comparison(
     ]
     aligned = switches.values(case, relevant, frozenset(), entries[0], {})
     factors = [n for n in relevant if any(each[n] != aligned[n] for each in by_backend)]
-    if study.explain and len(factors) > design.MOST:
-        raise InputError(f"switches: at most {design.MOST} can be explained, got {len(factors)}")
+    if study.explain and len(factors) > conditions.MOST:
+        raise InputError(f"switches: at most {conditions.MOST} can be explained, got {len(factors)}")
     context = _Context(study, case, source, data)
     runs = tuple(
         context.run(condition, entry, relevant)
-        for condition in design.conditions(
+        for condition in conditions.all_of(
             graph.name,
             source,
             cell,

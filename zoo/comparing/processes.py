@@ -23,6 +23,8 @@ from zoo.verification.context import FLOAT64
 #: The processes that run now, of all threads.
 _running: set[subprocess.Popen[bytes]] = set()
 _lock = threading.Lock()
+#: Set when a study has ended, and its threads must not start others.
+_ended = threading.Event()
 
 
 def train_one(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,9 +73,15 @@ def environment(job: Mapping[str, Any], cache: str | None = None) -> dict[str, s
     return found
 
 
+def begin() -> None:
+    """Let processes be started, after :func:`end_all`."""
+    _ended.clear()
+
+
 def end_all() -> None:
-    """End all processes that run now."""
+    """End all processes that run now, and start no others."""
     with _lock:
+        _ended.set()
         for process in _running:
             _kill(process)
 
@@ -86,17 +94,19 @@ def _run(job: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]
         question, answer, log = place / "job.json", place / "answer.json", place / "log.txt"
         question.write_text(json.dumps(job), encoding="utf-8")
         with log.open("wb") as output:
-            # -P: files in the temporary folder must not shadow modules of a framework.
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "zoo.comparing.worker", question, answer],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **variables, "PYTHONPATH": python_path},
-                cwd=place,
-                start_new_session=True,  # Ctrl-C reaches this process alone, which ends the other
-            )
             with _lock:
+                if _ended.is_set():
+                    raise TrainingError("the study has ended")
+                # -P: files in the temporary folder must not shadow modules of a framework.
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "zoo.comparing.worker", question, answer],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, **variables, "PYTHONPATH": python_path},
+                    cwd=place,
+                    start_new_session=True,  # Ctrl-C reaches this process, which ends the other
+                )
                 _running.add(process)
             try:
                 process.wait()

@@ -125,6 +125,7 @@ def run(
         side_by_side = plan.capacity(comparisons, study)
         cache = stack.enter_context(scratch(tempfile.gettempdir(), "zoo-compare-", mode=0o700))
         if executor is None:
+            processes.begin()
             executor = local(side_by_side)
             stack.callback(executor.shutdown, cancel_futures=True)
             stack.callback(processes.end_all)  # first, so that no thread is waited for

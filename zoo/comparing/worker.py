@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 
 def main(job_file: str, answer_file: str) -> None:
     """Do a job."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     job = json.loads(Path(job_file).read_text(encoding="utf-8"))
     try:
         from zoo.comparing import training
@@ -33,6 +36,13 @@ def main(job_file: str, answer_file: str) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # frameworks take long to end, and there is nothing left to do
+
+
+def _end_with_parent(parent: int) -> None:
+    """End if the process that waits for the answer was killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 if __name__ == "__main__":

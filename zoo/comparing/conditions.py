@@ -43,7 +43,7 @@ def levels(factors: Sequence[str]) -> list[frozenset[str]]:
     return sorted(found, key=lambda each: (len(each), [f not in each for f in factors]))
 
 
-def conditions(
+def all_of(
     model: str,
     data: str,
     grid: Mapping[str, Any],
