@@ -150,7 +150,9 @@ def _comparison(
     aligned = switches.values(case, relevant, frozenset(), entries[0], {})
     factors = [n for n in relevant if any(each[n] != aligned[n] for each in by_backend)]
     if study.explain and len(factors) > conditions.MOST:
-        raise InputError(f"switches: at most {conditions.MOST} can be explained, got {len(factors)}")
+        raise InputError(
+            f"switches: at most {conditions.MOST} can be explained, got {len(factors)}"
+        )
     context = _Context(study, case, source, data)
     runs = tuple(
         context.run(condition, entry, relevant)

@@ -118,20 +118,18 @@ def run(
     """
     with ExitStack() as stack:
         stack.enter_context(_interruptible())
+        comparisons = plan.planned(study)
+        side_by_side = plan.capacity(comparisons, study)
         folder = None
         if output is not None:
             folder = stack.enter_context(Folder.opened(output, study))
-        comparisons = plan.planned(study)
-        side_by_side = plan.capacity(comparisons, study)
         cache = stack.enter_context(scratch(tempfile.gettempdir(), "zoo-compare-", mode=0o700))
         if executor is None:
             processes.begin()
             executor = local(side_by_side)
             stack.callback(executor.shutdown, cancel_futures=True)
             stack.callback(processes.end_all)  # first, so that no thread is waited for
-        proofs = prove(
-            comparisons, study.proof_steps, executor, folder, progress, cache=str(cache)
-        )
+        proofs = prove(comparisons, study.proof_steps, executor, folder, progress, cache=str(cache))
         runs = list(plan.unique(comparisons))
         kept = folder.runs(runs) if folder is not None else {}
         waiting = [run for run in runs if run.key not in kept]
@@ -144,9 +142,7 @@ def run(
             kept[ended.run.key] = ended.result
             progress(replace(ended, done=len(kept), total=len(runs)))
     found = tuple(
-        replace(
-            kept[run.key], condition=run.condition, backend=run.backend, values=run.values
-        )
+        replace(kept[run.key], condition=run.condition, backend=run.backend, values=run.values)
         for comparison in comparisons
         for run in comparison.runs
     )

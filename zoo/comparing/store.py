@@ -123,7 +123,7 @@ class Folder:
             before, now = getattr(old, name), getattr(study, name)
             if before != now and not _extends(name, before, now):
                 raise InputError(
-                    f"{self.path}: this folder has another study, whose {name} is "
+                    f"{self.path}: this folder has another study, with {name} "
                     f"{quoted(before, 60)}, not {quoted(now, 60)}; choose another folder"
                 )
 

@@ -51,7 +51,9 @@ class _Several(Kind[list[Any]]):
         self.kind = kind
 
     def read(self, value: Any) -> list[Any]:
-        found = ListOf(self.kind).read(value) if isinstance(value, list) else [self.kind.read(value)]
+        found = (
+            ListOf(self.kind).read(value) if isinstance(value, list) else [self.kind.read(value)]
+        )
         if not found:
             raise Mismatch("expected at least one, got none")
         for i, item in enumerate(found):
@@ -110,7 +112,9 @@ class StudyFile(Record):
         doc="backend: switch: what one's own code has there, instead of the framework's default",
     )
     explain = Field(
-        PLAIN_BOOLEAN, False, doc="whether runs with some switches native show what each contributes"
+        PLAIN_BOOLEAN,
+        False,
+        doc="whether runs with some switches native show what each contributes",
     )
     crossed = Field(
         PLAIN_BOOLEAN,
@@ -198,7 +202,9 @@ class StudyFile(Record):
         for name, values in self.grid.items():
             _check_known("field of a recipe", name, RECIPE, "grid")
             if name in self.recipe:
-                raise Mismatch(f"{name} is stated for all runs, too; leave one out", MISSING, "grid")
+                raise Mismatch(
+                    f"{name} is stated for all runs, too; leave one out", MISSING, "grid"
+                )
             for i, value in enumerate(values):
                 try:
                     Recipe.fields[name].kind.read(value)

@@ -316,7 +316,9 @@ def _grouped(model: keras.Model) -> list[keras.Layer]:
 def _by_groups(layer: keras.Layer, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Compute a grouped convolution as one for each group."""
     parts = zip(
-        tf.split(inputs, layer.groups, axis=-1), tf.split(kernel, layer.groups, axis=-1), strict=True
+        tf.split(inputs, layer.groups, axis=-1),
+        tf.split(kernel, layer.groups, axis=-1),
+        strict=True,
     )
     outputs = [
         keras.ops.conv(

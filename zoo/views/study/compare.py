@@ -12,7 +12,7 @@ from zoo.comparing import record
 from zoo.comparing import study as studies
 from zoo.comparing.run import Done
 from zoo.comparing.run import run as run_study
-from zoo.comparing.study import StudyFile
+from zoo.comparing.study import RECIPE, StudyFile
 from zoo.views.study.report import Study
 
 Location = str | os.PathLike[str]
@@ -97,21 +97,17 @@ def report(done: Done) -> Study:
 def settings_of(done: Done) -> dict[str, Any]:
     """Return what was asked, with the names of all frameworks and switches."""
     study: StudyFile = done.study
+    own = {name: getattr(study, name) for name in study.fields if name not in RECIPE}
     switches = [name for comparison in done.comparisons for name in comparison.factors]
     return {
-        **study.to_dict(),
-        **{name: None for name in study.fields if name not in study.__dict__},
-        **{name: getattr(study, name) for name in _SHOWN},
+        **own,
+        "batch_size": done.comparisons[0].case.recipe.batch_size,
+        "optimizer": done.comparisons[0].case.recipe.optimizer,
+        **study.recipe,
+        **dict.fromkeys(study.grid),  # each of which has several values
         "backends": [entry.name for entry in study.entries],
         "switches": list(dict.fromkeys(switches)),
     }
-
-
-#: Fields that a report states, whether they were given or not.
-_SHOWN = (
-    "format", "models", "data", "seeds", "grid", "native", "explain", "crossed", "repeats", "margin",
-    "proof_steps", "threads", "batch_size", "optimizer",
-)  # fmt: skip
 
 
 def repeat(
