@@ -11,8 +11,7 @@ from math import factorial
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtrit
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -39,15 +38,15 @@ def bca(values: Array, confidence: float = 0.95, seed: int = 0) -> tuple[float, 
     mean, spread = float(x.mean()), float(np.ptp(x))
     if spread <= 1e-12 * abs(mean):  # equal but for rounding
         return mean, mean
-    means, shares = _means(x, seed)
-    same = np.abs(means - mean) <= 1e-12 * spread
-    below = float(shares[(means < mean) & ~same].sum() + shares[same].sum() / 2)
+    z = (x - mean) / spread
+    means, shares = _means(z, seed)
+    below = float(shares[means < 0].sum() + shares[means == 0].sum() / 2)
     bias = ndtri(below)
-    apart = x - mean  # the jackknife's differences of a mean, up to a factor that cancels
-    acceleration = (apart**3).sum() / (6 * (apart**2).sum() ** 1.5)
+    # The jackknife's differences of a mean are those from it, up to a factor that cancels.
+    acceleration = (z**3).sum() / (6 * (z**2).sum() ** 1.5)
     ends = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
     levels = ndtr(bias + ends / (1 - acceleration * ends))
-    low, high = np.interp(levels, np.cumsum(shares) - shares / 2, means).tolist()
+    low, high = (mean + spread * np.interp(levels, np.cumsum(shares) - shares / 2, means)).tolist()
     return low, high
 
 
@@ -68,20 +67,20 @@ def widened(confidence: float, count: int) -> float:
         >>> round(widened(0.95, 10), 3), round(widened(0.95, 1000), 3)
         (0.983, 0.95)
     """
-    wide = (count / (count - 1)) ** 0.5 * student.ppf((1 + confidence) / 2, count - 1)
+    wide = (count / (count - 1)) ** 0.5 * stdtrit(count - 1, (1 + confidence) / 2)
     return float(1 - 2 * ndtr(-wide))
 
 
-def _means(x: Array, seed: int) -> tuple[Array, Array]:
-    """Return the means of draws, in order, and the probability of each."""
-    if len(x) <= MOST_COUNTED:
-        counts, shares = _ways(len(x))
-        means = counts @ x / len(x)
+def _means(z: Array, seed: int) -> tuple[Array, Array]:
+    """Return the different means of draws, in order, and the probability of each."""
+    if len(z) <= MOST_COUNTED:
+        counts, shares = _ways(len(z))
+        drawn = counts @ z / len(z)
     else:
-        drawn = np.random.default_rng(seed).integers(len(x), size=(DRAWS, len(x)))
-        means, shares = x[drawn].mean(axis=1), np.full(DRAWS, 1 / DRAWS)
-    order = np.argsort(means, kind="stable")
-    return means[order], shares[order]
+        places = np.random.default_rng(seed).integers(len(z), size=(DRAWS, len(z)))
+        drawn, shares = z[places].mean(axis=1), np.full(DRAWS, 1 / DRAWS)
+    means, which = np.unique(drawn.round(12), return_inverse=True)  # equal but for rounding
+    return means, np.bincount(which, shares)
 
 
 @lru_cache

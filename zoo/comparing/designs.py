@@ -68,7 +68,7 @@ class Design:
     @property
     def is_full(self) -> bool:
         """Whether all combinations have been run."""
-        return len(self.rows) == 2 ** len(self.groups)
+        return len(self.rows) == 1 << len(self.groups)
 
     @property
     def separates(self) -> bool:

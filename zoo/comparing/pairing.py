@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from zoo.comparing.results import Trained
 from zoo.errors import InputError
@@ -69,7 +69,7 @@ def status(run: Trained) -> str:
     total = sum(run.images)
     if total:
         right = round(run.top1 * total)
-        guessed = binom.sf(right - 1, total, max(run.images) / total)
+        guessed = bdtrc(right - 1, total, max(run.images) / total) if right else 1.0
         return "learned" if guessed < CHANCE_LEVEL else "chance"
     classes = sum(each is not None for each in run.classes)
     return "chance" if classes and run.top1 <= 1 / classes else "learned"
@@ -216,7 +216,7 @@ def value(runs: Sequence[Trained], measure: str, learned: bool = True) -> float 
     kinds = {status(run) for run in runs}
     if not runs or "stopped" in kinds or (learned and "chance" in kinds):
         return None
-    return sum(getattr(run, measure) for run in runs) / len(runs)
+    return float(sum(getattr(run, measure) for run in runs)) / len(runs)
 
 
 def independent(seeds: Iterable[Seeds]) -> list[Seeds]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
+from scipy.special import stdtr, stdtrit
 
 from zoo.comparing.bootstrap import bca, widened
 
@@ -147,7 +148,7 @@ def equivalence(values: Sequence[float] | Array, margin: float) -> float | None:
     beyond = abs(mean) - margin
     if error == 0:
         return float(beyond >= 0)
-    return float(stats.t.cdf(beyond / error, len(x) - 1))
+    return float(stdtr(len(x) - 1, beyond / error))
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
@@ -219,7 +220,7 @@ def _interval(x: Array) -> tuple[float | None, float | None, str]:
         return None, None, ""
     if len(x) >= LEAST_BOOTSTRAP:
         return *bca(x, widened(CONFIDENCE, len(x))), "BCa"
-    wide = stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1) * x.std(ddof=1) / len(x) ** 0.5
+    wide = stdtrit(len(x) - 1, (1 + CONFIDENCE) / 2) * x.std(ddof=1) / len(x) ** 0.5
     return float(x.mean() - wide), float(x.mean() + wide), "t"
 
 
@@ -229,4 +230,4 @@ def _t_p(x: Array) -> float | None:
     error = float(x.std(ddof=1)) / len(x) ** 0.5
     if error == 0:
         return float(x.mean() == 0)
-    return float(2 * stats.t.sf(abs(float(x.mean())) / error, len(x) - 1))
+    return float(2 * stdtr(len(x) - 1, -abs(float(x.mean())) / error))

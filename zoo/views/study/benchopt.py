@@ -18,6 +18,9 @@ from zoo.files import replacing, write_text
 from zoo.views.study import words
 from zoo.views.study.lines import table
 
+#: The settings of plots, none of which differs from the default; benchopt adds to them.
+_METADATA = {"_meta_json": "{}"}
+
 
 def rows(runs: Iterable[Trained]) -> list[dict[str, Any]]:
     """Return a line of each run that has a result, with the columns that benchopt reads.
@@ -91,7 +94,7 @@ def write(runs: Iterable[Trained], path: str | os.PathLike[str]) -> None:
             values[:] = [None if v is None else float(v) if plain else str(v) for v in values]
     try:
         with replacing(path) as part:
-            parquet.write_table(pyarrow.table(columns), str(part))
+            parquet.write_table(pyarrow.table(columns, metadata=_METADATA), str(part))
     except (OSError, pyarrow.ArrowException) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{os.fspath(path)}: cannot be written: {reason}") from None

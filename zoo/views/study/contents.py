@@ -82,7 +82,7 @@ def failures(study: Study) -> list[str]:
 def _pairs(
     study: Study,
 ) -> list[tuple[tuple[Difference | None, Difference | None], Explanation | None]]:
-    of: dict[tuple[str, ...], dict[str, Difference]] = {}
+    of: dict[tuple[str, str, str], dict[str, Difference]] = {}
     for d in summary(study.differences):
         if d.measure == "top1":
             of.setdefault((str(d.place), d.a, d.b), {})[d.arm] = d

@@ -9,16 +9,12 @@ from typing import Any
 
 from zoo.comparing.results import Trained
 from zoo.errors import InputError
+from zoo.training.recipe import Recipe
 
-#: What a study states besides the recipe that its runs share.
-OWN = frozenset(
-    (
-        "format", "name", "models", "data", "backends", "seeds", "grid", "switches", "native",
-        "explain", "crossed", "repeats", "margin", "proof", "proof_steps", "train_images",
-        "validation_images", "threads", "recipe", "versions", "machine", "command", "begun",
-        "seconds", "notes", "titles",
-    )
-)  # fmt: skip
+#: Fields of the recipe that a paper states in any case; others only where they are not the default.
+STATED = ("optimizer", "lr", "epochs", "batch_size")
+#: Fields that a study has in its own form.
+_NOT_RECIPE = ("format", "model", "data", "seed")
 
 
 def plain(study: Any) -> dict[str, Any]:
@@ -52,11 +48,21 @@ def plain(study: Any) -> dict[str, Any]:
 
 
 def recipe(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of the recipe that all runs share, without those that are not set."""
-    found = settings.get("recipe")
-    if not isinstance(found, Mapping):
-        found = {name: value for name, value in settings.items() if name not in OWN}
-    return {name: value for name, value in found.items() if value is not None}
+    """Return the fields of the recipe that all runs share, without what has its default.
+
+    Example:
+        >>> recipe({"models": ["lenet5"], "epochs": 2, "lr": 0.1, "nesterov": False, "ema": 0.9})
+        {'lr': 0.1, 'epochs': 2, 'ema': 0.9}
+    """
+    given = {**settings, **(settings.get("recipe") or {})}
+    found = {}
+    for name in (*STATED, *(name for name in Recipe.fields if name not in STATED)):
+        value = given.get(name)
+        if name in _NOT_RECIPE or value is None:
+            continue
+        if name in STATED or value != Recipe.fields[name].default:
+            found[name] = value
+    return found
 
 
 def names(settings: Mapping[str, Any], field: str) -> list[str]:

@@ -73,6 +73,17 @@ def switch(effect: Effect) -> str:
     return " + ".join(name.replace("_", " ") for name in effect.switches)
 
 
+def aliases(effect: Effect) -> str:
+    """Write the interactions that are not told apart from an effect: all, if they are few."""
+    texts = [str(alias).replace("_", " ") for alias in effect.aliases]
+    if len(texts) <= 2:
+        return listed(texts, "or")
+    pairs = sum(len(alias.switches) == 2 for alias in effect.aliases)
+    kinds = [count(pairs, "interaction") + " of two"] * bool(pairs)
+    kinds += [f"{len(texts) - pairs} of three"] * (len(texts) > pairs and bool(pairs))
+    return listed(kinds) if pairs else count(len(texts), "interaction") + " of three switches"
+
+
 def listed(words: Sequence[str], last: str = "and") -> str:
     """Join words.
 
@@ -259,11 +270,7 @@ def _is(value: float | None) -> str:
 
 
 def _aliased(effect: Effect) -> str:
-    if not effect.aliases:
-        return ""
-    known = listed([str(a).replace("_", " ") for a in effect.aliases[:3]], "or")
-    more = f" or {len(effect.aliases) - 3} others" if len(effect.aliases) > 3 else ""
-    return f"; not told apart from {known}{more}"
+    return f"; not told apart from {aliases(effect)}" if effect.aliases else ""
 
 
 def _top1(differences: Iterable[Difference]) -> list[Figure]:
