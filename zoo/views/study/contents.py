@@ -70,12 +70,12 @@ def _some(count: int, one: str, several: str) -> str:
 
 def failures(study: Study) -> list[str]:
     """Return a sentence for each arm and backend with runs that are not compared."""
-    seen: dict[tuple[str, str, Place], str] = {}
+    seen: dict[tuple[str, str], str] = {}
     for d in summary(study.differences):
         for tally in d.tallies:
             key = f"{d.place.model}|{d.place.data}|{d.arm}|{tally.backend}"
             for text in words.failures([(d.arm, tally)]):
-                seen.setdefault((key, "", d.place), f"{words.where(d.place)}: {text}")
+                seen.setdefault((key, str(d.place)), f"{words.where(d.place)}: {text}")
     return list(dict.fromkeys(seen.values()))
 
 
