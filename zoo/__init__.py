@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "bench": "zoo.views.benchmark.bench",
     "build": "zoo.api.models",
+    "compare": "zoo.views.study.compare",
     "convert": "zoo.api.conversion",
     "dataset": "zoo.data.datasets",
     "export": "zoo.exporting.export",
@@ -62,6 +63,7 @@ _HOMES = {
     "Node": "zoo.graphs.nodes",
     "Parameter": "zoo.graphs.nodes",
     "Source": "zoo.writing.source",
+    "Study": "zoo.views.study.report",
     "Summary": "zoo.views.summary.summary",
 }
 
@@ -115,6 +117,8 @@ if TYPE_CHECKING:
     from zoo.views.difference.diff import diff as diff
     from zoo.views.drawing.draw import Drawing as Drawing
     from zoo.views.drawing.draw import draw as draw
+    from zoo.views.study.compare import compare as compare
+    from zoo.views.study.report import Study as Study
     from zoo.views.summary.summary import Summary as Summary
     from zoo.views.summary.summary import summary as summary
     from zoo.writing.source import Source as Source
