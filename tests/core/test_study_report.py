@@ -281,6 +281,43 @@ def test_the_page(study, browser, tmp_path):
         assert browser.execute_script(wide) <= 0  # only tables scroll sideways
 
 
+def test_the_page_of_a_grid_has_its_points(tmp_path):
+    grid = tuple({"lr": lr, "eps": eps} for lr in (0.1, 0.01) for eps in (1e-3, 1e-7))
+    runs = simulated(
+        seeded(2), values={}, design=[frozenset()], backends=("torch", "keras"), seeds=3, grid=grid
+    )
+    study = Study({"models": ["resnet20"], "lr": None, "margin": {"top1": 0.01, "loss": 0.1}}, runs)
+    assert "We varied lr from 0.1 and 0.01 and eps from 0.001 and 1e-07" in study.methods
+    assert "a margin of ±0.01 in top-1 and ±0.1 in loss" in study.methods
+    page = study.to_html()
+    whole, points = (
+        re.search(rf'<table id="{name}".*?</table>', page, re.S)[0]
+        for name in ("differences", "points")
+    )
+    assert whole.count("all, mean") == 2 and points.count("eps 0.001") == 4
+    assert "mean over the grid" in page and "points-resnet20-fashion-mnist-top1" in study.figures
+
+
+def test_a_shared_run_counts_once(study):
+    """PyTorch's own momentum is the aligned one, so that some conditions are the same run."""
+    first = study.runs[0]
+    condition = replace(first.condition, native=frozenset({"bn_momentum"}))
+    again = Study(SETTINGS, [*study.runs, replace(first, condition=condition)])
+    assert first.backend == "torch" and len(again.runs) == len(study.runs) + 1
+    assert again.methods == study.methods and again.to_csv() == study.to_csv()
+    assert again.differences == study.differences
+
+
+def test_the_proof_is_told(small):
+    proofs = [
+        {"model": "m", "steps": 10, "error": 3e-13},
+        {"model": "n", "steps": 10, "error": 1e-14},
+    ]
+    text = "differed by at most 3.0e-13, relative to the largest, in the first 10 steps"
+    assert text in Study({"proofs": proofs}, small.runs).methods
+    assert "float64" not in Study({"proofs": []}, small.runs).methods
+
+
 def test_names_from_files_are_escaped(small):
     runs = [
         replace(run, condition=replace(run.condition, model="<b>x</b>"), losses=())

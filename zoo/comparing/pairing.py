@@ -174,6 +174,10 @@ class Runs:
         cell = self._found.get((backend, _text(point), levels, deterministic), {})
         return {seeds: [r for _, r in sorted(by.items())] for seeds, by in cell.items()}
 
+    def unique(self) -> list[Trained]:
+        """Return the runs, each once: of those that are the same, the first."""
+        return [run for of in self._found.values() for by in of.values() for run in by.values()]
+
     @cached_property
     def is_deterministic(self) -> bool:
         """Whether any run was asked to be deterministic; then only those are compared."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from zoo.comparing.differences import Difference, Tally
 from zoo.comparing.effects import Explanation
-from zoo.comparing.pairing import ALIGNED, NATIVE, Place, Runs, status
-from zoo.comparing.results import Trained
-from zoo.views.study import settings, words
+from zoo.comparing.pairing import ALIGNED, NATIVE, Place, status
+from zoo.views.study import words
 
 if TYPE_CHECKING:
     from zoo.views.study.report import Study
@@ -71,23 +70,17 @@ def _some(count: int, one: str, several: str) -> str:
 
 def failures(study: Study) -> list[str]:
     """Return a sentence for each arm and backend with runs that are not compared."""
-    groups = Runs.split(study.runs, settings.names(study.study, "backends"))
+    places = {(run.condition.model, run.condition.data) for run in study.trained}
     kinds: dict[tuple[str, str, str], list[str]] = {}
-    for group in groups:
-        where = f"{group.model}, {group.data}: " * (len(groups) > 1)
-        mine = [r for r in study.runs if _is_of(r, group)]
-        for run in mine:
-            for arm in group.arms(run) or ["partly native"]:
-                kinds.setdefault((where, arm, run.backend), []).append(status(run))
+    for run, arms in zip(study.trained, study.arms, strict=True):
+        where = f"{run.condition.model}, {run.condition.data}: " * (len(places) > 1)
+        for arm in arms or ("partly native",):
+            kinds.setdefault((where, arm, run.backend), []).append(status(run))
     found = []
     for (where, arm, backend), each in kinds.items():
         tally = Tally(backend, len(each), each.count("stopped"), each.count("chance"))
         found += [where + text for text in words.failures([(arm, tally)])]
     return found
-
-
-def _is_of(run: Trained, group: Runs) -> bool:
-    return (run.condition.model, run.condition.data) == (group.model, group.data)
 
 
 def _pairs(

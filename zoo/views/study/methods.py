@@ -37,6 +37,7 @@ def paragraph(
         _seeds(runs),
         _recipe(settings, runs),
         _arms(runs, differences),
+        *proofs(settings),
         _determinism(runs),
         _designs(explanations),
         _intervals(differences, explanations),
@@ -47,6 +48,25 @@ def paragraph(
         _versions(settings, runs),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def proofs(settings: Mapping[str, Any]) -> list[str]:
+    """Say how far apart the first steps of aligned training were, if that was measured.
+
+    Example:
+        >>> proofs({"proofs": [{"steps": 10, "error": 2e-13}]})
+        ['In float64, the weights and running statistics of aligned training differed by at most \
+2.0e-13, relative to the largest, in the first 10 steps.']
+    """
+    listed = [p for p in settings.get("proofs") or () if p.get("steps")]
+    if not listed:
+        return []
+    worst = max(float(p["error"]) for p in listed)
+    steps = min(int(p["steps"]) for p in listed)
+    return [
+        "In float64, the weights and running statistics of aligned training differed by at most "
+        f"{worst:.1e}, relative to the largest, in the first {words.count(steps, 'step')}."
+    ]
 
 
 def _trained(runs: Sequence[Trained]) -> str:

@@ -18,6 +18,7 @@ from zoo.comparing import costs, differences, effects, variance
 from zoo.comparing.costs import Cost
 from zoo.comparing.differences import Difference
 from zoo.comparing.effects import Explanation
+from zoo.comparing.pairing import Runs
 from zoo.comparing.results import Trained
 from zoo.comparing.variance import Variance
 from zoo.errors import InputError
@@ -58,6 +59,12 @@ class Study(ShownByRich):
             raise arguments.wrong("runs", "at least one run that has ended", self.runs)
 
     @cached_property
+    def trained(self) -> tuple[Trained, ...]:
+        """The runs, each once; ``runs`` has one for each condition that it is of."""
+        groups = Runs.split(self.runs, self._names("backends"))
+        return tuple(run for group in groups for run in group.unique())
+
+    @cached_property
     def differences(self) -> tuple[Difference, ...]:
         """Each two backends, aligned and native, in top-1 and in loss."""
         margins = settings.margins(self.study)
@@ -80,6 +87,14 @@ class Study(ShownByRich):
         return tuple(costs.costs(self.runs, self._names("backends")))
 
     @cached_property
+    def arms(self) -> tuple[tuple[str, ...], ...]:
+        """The arms of each of the ``trained``: ``native``, ``aligned``, both or none."""
+        groups = {(g.model, g.data): g for g in Runs.split(self.runs, self._names("backends"))}
+        return tuple(
+            tuple(groups[run.condition.model, run.condition.data].arms(run)) for run in self.trained
+        )
+
+    @cached_property
     def figures(self) -> Mapping[str, str]:
         """The plots of the page: name -> SVG text.
 
@@ -92,7 +107,7 @@ class Study(ShownByRich):
     def methods(self) -> str:
         """A paragraph on methods, for a paper: what was done, and no more."""
         return methods.paragraph(
-            self.study, self.runs, self.differences, self.effects, self.variance
+            self.study, self.trained, self.differences, self.effects, self.variance
         )
 
     def text(self) -> str:
@@ -109,7 +124,7 @@ class Study(ShownByRich):
 
     def to_csv(self) -> str:
         """Return a line of each run."""
-        return lines.runs(self.runs)
+        return lines.runs(self.trained, self.arms)
 
     def effects_csv(self) -> str:
         """Return a line of each estimate: differences, shares, variances and costs."""
@@ -200,7 +215,7 @@ class Study(ShownByRich):
             raise InputError(f"path: expected a name in {', '.join(_SUFFIXES)}, got {place.name!r}")
         texts: dict[Path, str] = {}
         if place.suffix == ".parquet" or place.name.endswith(".benchopt.csv"):
-            benchopt.write(self.runs, place)
+            benchopt.write(self.trained, place)
             return [place]
         if place.suffix == ".json":
             texts[place] = self.to_json()
