@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zoo
 from zoo.comparing.differences import Difference
@@ -19,9 +19,7 @@ from zoo.comparing.pairing import MEASURES, NATIVE, Runs, status
 from zoo.verification.rendering.page import environment, missing
 from zoo.views import benchmark
 from zoo.views.study import contents, methods, settings, words
-
-if TYPE_CHECKING:
-    from zoo.views.study.report import Study
+from zoo.views.study.evaluation import Evaluation
 
 _SCRIPT = Path(benchmark.__file__).parent / "templates" / "sorting.js"
 #: Of a grid, more points than this have no curves and variances of their own on the page.
@@ -38,8 +36,12 @@ def check() -> None:
     _environment()
 
 
-def page(study: Study) -> str:
+def page(study: Evaluation, pictures: Mapping[str, str]) -> str:
     """Make the page of a study.
+
+    Args:
+        study: What it says.
+        pictures: Its figures.
 
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
@@ -62,7 +64,7 @@ def page(study: Study) -> str:
             tables=_tables(study),
             varied=_varied(study),
             explained=contents.summary(study.effects),
-            pictures=_grouped(study.figures),
+            pictures=_grouped(pictures),
             stopped=[run for run in study.trained if status(run) == "stopped"],
             words=words,
             script=script,
@@ -72,7 +74,7 @@ def page(study: Study) -> str:
     )
 
 
-def figures(study: Study) -> dict[str, str]:
+def figures(study: Evaluation) -> dict[str, str]:
     """Make the figures of a study as SVG text.
 
     Returns:
@@ -130,7 +132,7 @@ def figures(study: Study) -> dict[str, str]:
     return found
 
 
-def _tables(study: Study) -> list[tuple[str, list[Difference]]]:
+def _tables(study: Evaluation) -> list[tuple[str, list[Difference]]]:
     """Return the differences, and apart from them those at the points of a grid."""
 
     def order(difference: Difference) -> tuple[int, bool]:
@@ -142,7 +144,7 @@ def _tables(study: Study) -> list[tuple[str, list[Difference]]]:
     return [(name, rows) for name, rows in found if rows]
 
 
-def _varied(study: Study) -> dict[str, bool]:
+def _varied(study: Evaluation) -> dict[str, bool]:
     """Return which columns of places say anything."""
     conditions = [run.condition for run in study.runs]
     return {
@@ -164,7 +166,7 @@ def _at(run: Any, group: Runs, point: Mapping[str, Any]) -> bool:
     return dict(c.grid) == dict(point) and c.deterministic == group.is_deterministic
 
 
-def _title(study: Study) -> str:
+def _title(study: Evaluation) -> str:
     name = study.study.get("name")
     if name:
         return str(name)
