@@ -91,9 +91,7 @@ def _recipe_options(command: Any) -> Any:
 )
 @_recipe_options
 @format_option(Format.TABLE, Format.JSON, Format.CSV)
-@click.pass_context
 def compare(
-    context: click.Context,
     models: tuple[str, ...],
     file: Path | None,
     output: Path | None,
@@ -113,6 +111,7 @@ def compare(
     they are the same is proven first. Native runs have the defaults of each framework. The folder
     gets every run, a page (index.html), tables (runs.csv) and a file to repeat it from (run.json).
     """
+    context = click.get_current_context()
     if output is None:
         raise InputError("name the folder of the study: --output")
     given: dict[str, Any] = {

@@ -70,4 +70,4 @@ def _seconds(comparison: Comparison, images: int) -> float:
     # A backward pass takes about twice as long as a forward pass.
     work = 3 * comparison.case.graph.macs * images * recipe.epochs / (_SPEED * threads)
     steps = images * recipe.epochs / recipe.batch_size
-    return _START + work + steps * _STEP + images * recipe.epochs * _IMAGE
+    return float(_START + work + steps * _STEP + images * recipe.epochs * _IMAGE)

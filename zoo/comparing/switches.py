@@ -42,11 +42,15 @@ class Switch(ABC):
         name: What a study calls it.
         title: What it is, for a table.
         kind: The values that a study may give it.
+        said: What it is aligned to, for a table.
+        own: What it is native to, for a table, if descriptions of backends have no value.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     kind: ClassVar[Kind[Any]]
+    said: ClassVar[str] = "as the spec states"
+    own: ClassVar[str] = "own"
 
     @abstractmethod
     def irrelevance(self, case: Case) -> str:
@@ -70,6 +74,7 @@ class InitialWeights(Switch):
 
     name = "initial_weights"
     title = "initial weights: zoo's arrays, the same in all, or those of the framework's layers"
+    said = "He uniform, or the recipe's `init`"
     kind = TEXT
 
     def irrelevance(self, case: Case) -> str:
@@ -157,6 +162,7 @@ class BatchNormVariance(Switch):
 
     name = "batch_norm_variance"
     title = "batch norm: the variance of a batch in the running one"
+    said = "biased"
     kind = one_of("biased", "unbiased")
 
     def irrelevance(self, case: Case) -> str:
@@ -224,6 +230,7 @@ class Optimizer(Switch):
 
     name = "optimizer"
     title = "optimizer: zoo's written rule, or the framework's own where that differs"
+    said = "written"
     kind = one_of("written", "framework")
 
     def irrelevance(self, case: Case) -> str:
@@ -242,6 +249,7 @@ class Optimizer(Switch):
 class OfOptimizer(Switch):
     """A field of the recipe that some optimizers have."""
 
+    said = "as the recipe"
     field: ClassVar[str]
     optimizers: ClassVar[tuple[str, ...]]
     kind = Scalar(
@@ -295,6 +303,7 @@ class Decay(Switch):
 
     name = "decay"
     title = "weight decay: added to the gradient, or apart from it"
+    said = "coupled"
     kind = one_of("coupled", "decoupled")
 
     def irrelevance(self, case: Case) -> str:
@@ -355,6 +364,7 @@ class Order(Switch):
 
     name = "order"
     title = "order of the images, augmentation and dropout: the same, or one of each framework"
+    said = "shared"
     kind = Scalar(
         "'shared', a word, or an integer",
         lambda v: isinstance(v, str | int) and not isinstance(v, bool),

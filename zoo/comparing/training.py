@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -44,12 +45,16 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
     loop = _loop(backend, job, data)
     start, stopped = time.perf_counter(), "finished"
     try:
-        run = loop.run()
+        with np.errstate(all="ignore"):  # of a run that diverges in its last steps
+            run = loop.run()
         if run.stopped != "finished":
             raise InputError(f"the run was ended by {run.stopped}")
     except TrainingError as error:
         stopped = str(error)
-    last = loop.completed[-1].validation if loop.completed and stopped == "finished" else None
+    evaluated = [each.validation for each in loop.completed if math.isfinite(each.validation.loss)]
+    if stopped == "finished" and len(evaluated) < len(loop.completed):
+        stopped = "the validation loss is nan"
+    last = evaluated[-1] if stopped == "finished" else None
     return {
         "top1": last and last.top1,
         "loss": last and last.loss,
@@ -59,7 +64,7 @@ def train(job: Mapping[str, Any]) -> dict[str, Any]:
         "digests": loop.digests,
         "seconds": time.perf_counter() - start,
         "stopped": stopped,
-        "history": [(each.validation.top1, each.validation.loss) for each in loop.completed],
+        "history": [(each.top1, each.loss) for each in evaluated],
     }
 
 
