@@ -129,8 +129,12 @@ def _arms(runs: Sequence[Trained], differences: Sequence[Difference]) -> str:
             f"{text}{'; the hashes of their first batches were equal' if same else ''}."
         )  # fmt: skip
     if NATIVE in arms:
-        switches = list(dict.fromkeys(name for run in runs for name in run.values))
-        named = words.listed([name.replace("_", " ") for name in switches])
+        values: dict[str, set[str]] = {}
+        for run in runs:
+            for name, value in run.values.items():
+                values.setdefault(name, set()).add(str(value))
+        switches = [name.replace("_", " ") for name, found in values.items() if len(found) > 1]
+        named = words.listed(switches)
         parts.append(f"In native runs, each framework had its own default of {named}.")
     return " ".join(parts)
 
