@@ -100,6 +100,15 @@ def test_few_seeds_say_what_they_cannot(small):
     assert "Fewer than three seeds give no interval and no test" in " ".join(two.text().split())
 
 
+def test_equal_runs_are_said_to_be_equal(small):
+    runs = [replace(run, top1=0.9 + run.condition.weights_seed / 100) for run in small.runs]
+    study = Study({"margin": 0.01}, runs)
+    text = " ".join(study.text().split())
+    assert "none differs in top-1 and 1 is the same in all runs" in text
+    assert "Aligned PyTorch and Keras 3 runs have the same top-1 with each of 3 seeds." in text
+    assert "equivalent" not in text
+
+
 def test_the_methods_are_what_was_done(study, small):
     """And what was not done is not in them."""
     whole = study.methods

@@ -110,6 +110,14 @@ def test_the_detectable_difference_is_that_of_gpower():
     assert statistics.detectable(2.0, 8) == pytest.approx(2 * statistics.detectable(1.0, 8))
 
 
+def test_values_that_do_not_vary_show_nothing():
+    """Top-1 of few images is a coarse measure: three equal differences are no proof of any."""
+    figure = statistics.summarize([0.01] * 3)
+    assert figure.low is figure.high is figure.t_p is None and figure.flip_p == 0.25
+    assert statistics.equivalence([0.0] * 3, 0.01) is None
+    assert statistics.summarize([0.0] * 3).is_nothing and not figure.is_nothing
+
+
 def test_holm_is_that_of_r():
     """``p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.05), "holm")``."""
     found = statistics.holm([0.01, 0.02, 0.03, 0.04, 0.05])

@@ -38,14 +38,16 @@ class Figure:
     Attributes:
         mean: The mean.
         median: The median.
-        low, high: The 95 % interval of the mean; None with fewer than three seeds.
+        low, high: The 95 % interval of the mean; None with fewer than three seeds, and of values
+            that are all equal, which say nothing of how others would vary.
         method: How the interval was computed: ``BCa``, ``t`` (Student's) or nothing.
         seeds: How many seeds.
         deviation: The standard deviation over the seeds; None of one seed.
         flip_p: Two-sided p of the sign-flip test that the mean is 0.
         flip_least: The smallest p that the test can give with so many seeds.
         exact: Whether all signs were tried, rather than random ones.
-        t_p: Two-sided p of the paired t test; None with fewer than three seeds.
+        t_p: Two-sided p of the paired t test; None with fewer than three seeds, and of values that
+            are all equal, except if they are 0.
         detectable: The smallest true mean that the t test would find in 80 % of such studies.
     """
 
@@ -61,6 +63,11 @@ class Figure:
     exact: bool
     t_p: float | None
     detectable: float | None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all values are 0."""
+        return self.mean == 0 and not self.deviation
 
     @property
     def excludes_zero(self) -> bool:
@@ -133,7 +140,7 @@ def equivalence(values: Sequence[float] | Array, margin: float) -> float | None:
         margin: The largest mean, to both sides, that counts as equivalent.
 
     Returns:
-        The larger of the two; None with fewer than three seeds.
+        The larger of the two; None with fewer than three seeds, and of values that are all equal.
 
     Source: Schuirmann 1987, https://doi.org/10.1007/BF01068419
 
@@ -146,8 +153,8 @@ def equivalence(values: Sequence[float] | Array, margin: float) -> float | None:
         return None
     mean, error = float(x.mean()), float(x.std(ddof=1)) / len(x) ** 0.5
     beyond = abs(mean) - margin
-    if error == 0:
-        return float(beyond >= 0)
+    if _is_constant(x):
+        return None
     return float(stdtr(len(x) - 1, beyond / error))
 
 
@@ -216,7 +223,7 @@ _EFFECTS: dict[int, float] = {}
 
 
 def _interval(x: Array) -> tuple[float | None, float | None, str]:
-    if len(x) < LEAST:
+    if len(x) < LEAST or _is_constant(x):
         return None, None, ""
     if len(x) >= LEAST_BOOTSTRAP:
         return *bca(x, widened(CONFIDENCE, len(x))), "BCa"
@@ -227,7 +234,12 @@ def _interval(x: Array) -> tuple[float | None, float | None, str]:
 def _t_p(x: Array) -> float | None:
     if len(x) < LEAST:
         return None
+    if _is_constant(x):
+        return None if x.any() else 1.0
     error = float(x.std(ddof=1)) / len(x) ** 0.5
-    if error == 0:
-        return float(x.mean() == 0)
     return float(2 * stdtr(len(x) - 1, -abs(float(x.mean())) / error))
+
+
+def _is_constant(x: Array) -> bool:
+    """Whether values are equal but for rounding."""
+    return bool(np.ptp(x) <= 1e-12 * np.abs(x).max())

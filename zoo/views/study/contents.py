@@ -54,8 +54,10 @@ def headline(study: Evaluation) -> str:
         equal = sum(d.equivalent and not d.differs for d in found)
         margins = {d.margin for d in found if d.margin is not None}
         within = f" within ±{margins.pop():g}" if len(margins) == 1 else ""
-        undecided = len(found) - differ - equal
+        same = sum(d.figure.is_nothing for d in found if d.figure)
+        undecided = len(found) - differ - equal - same
         said = [_some(differ, "differs", "differ") + " in top-1"]
+        said += [_some(same, "is", "are") + " the same in all runs"] * bool(same)
         said += [_some(equal, "is", "are") + f" equivalent{within}"] * bool(equal)
         said += [_some(undecided, "shows", "show") + " neither with these seeds"] * bool(undecided)
         parts.append(f"Of {words.count(len(found), 'pair')} of {arm} runs, {words.listed(said)}.")

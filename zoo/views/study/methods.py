@@ -10,7 +10,7 @@ from zoo.comparing.effects import Explanation
 from zoo.comparing.pairing import ALIGNED, NATIVE, status
 from zoo.comparing.results import Trained
 from zoo.comparing.statistics import Figure
-from zoo.comparing.variance import Variance
+from zoo.comparing.variance import KERNELS, Variance
 from zoo.views.study import settings as reading
 from zoo.views.study import words
 
@@ -38,7 +38,7 @@ def paragraph(
         _recipe(settings, runs),
         _arms(runs, differences),
         *proofs(settings),
-        _determinism(runs),
+        _determinism(runs, variances),
         _designs(explanations),
         _intervals(differences, explanations),
         _tests(differences, explanations),
@@ -153,16 +153,18 @@ def _same_batches(runs: Sequence[Trained]) -> bool:
     return bool(several) and all(len(found[key]) == 1 for key in found)
 
 
-def _determinism(runs: Sequence[Trained]) -> str:
+def _determinism(runs: Sequence[Trained], variances: Sequence[Variance]) -> str:
     kinds = [run.condition.deterministic for run in runs]
     if all(kinds):
         return "The frameworks were asked for deterministic kernels."
     if not any(kinds):
         return "The frameworks were not asked for deterministic kernels."
+    noise = any(c.name == KERNELS for v in variances for c in v.components)
+    purposes = ["the noise of kernels"] * noise + ["the cost of determinism"]
     return (
         "The frameworks were asked for deterministic kernels, but for "
-        f"{kinds.count(False):,} runs, which serve to estimate the noise of kernels "
-        "and the cost of determinism."
+        f"{kinds.count(False):,} runs, from which {words.listed(purposes)} "
+        f"{'is' if len(purposes) == 1 else 'are'} estimated."
     )
 
 
@@ -202,10 +204,10 @@ def _tests(differences: Sequence[Difference], explanations: Sequence[Explanation
     flip = "exact " if flips == {True} else "Monte Carlo " if flips == {False} else ""
     over = ["pairs of frameworks"] * (len({(d.a, d.b) for d in differences}) > 1)
     over += ["switches"] * bool(explanations)
-    holm = f" adjusted by Holm's method over the {words.listed(over)} of a table" if over else ""
+    holm = f", adjusted by Holm's method over the {words.listed(over)} of a table" if over else ""
     return (
         "We call a difference distinguishable from the seeds if its interval excludes 0, and the "
-        f"p of the paired t test,{holm}{',' * bool(holm)} is below 0.05; we also report the p of "
+        f"p of the paired t test{holm}{',' * bool(holm)} is below 0.05; we also report the p of "
         f"{'an' if flip == 'exact ' else 'a'} {flip}sign-flip test."
     )
 

@@ -8,7 +8,7 @@ from zoo.backend import registry
 from zoo.comparing.differences import Difference, Tally
 from zoo.comparing.effects import Effect, Explanation
 from zoo.comparing.pairing import Place
-from zoo.comparing.statistics import LEVEL, Figure
+from zoo.comparing.statistics import LEAST, LEAST_BOOTSTRAP, LEVEL, Figure
 
 MEASURES = {"top1": "top-1", "loss": "loss"}
 
@@ -145,6 +145,8 @@ def verdict(difference: Difference) -> str:
         return "no runs to compare"
     if difference.differs:
         return "differs, within the margin" if difference.equivalent else "differs"
+    if difference.figure.is_nothing:
+        return "the same in all runs"
     return "equivalent" if difference.equivalent else "not distinguishable"
 
 
@@ -176,9 +178,9 @@ def limits(differences: Sequence[Difference], explanations: Sequence[Explanation
         + (f", or {p(min(1.0, tests * least.flip_least))} adjusted for {tests} pairs" * (tests > 1))
         + ("; so it cannot reach 0.05." if tests * least.flip_least > LEVEL else ".")
     ]
-    if least.low is None:
+    if least.seeds < LEAST:
         found.append("Fewer than three seeds give no interval and no test: these are only numbers.")
-    elif least.method == "t":
+    elif least.seeds < LEAST_BOOTSTRAP:
         found.append(
             f"A bootstrap interval lies within the values, and {count(least.seeds, 'value')} "
             f"enclose the true mean at most {100 - 100 * 2.0 ** (1 - least.seeds):.0f} % of the "
@@ -215,6 +217,8 @@ def _of_native(d: Difference) -> str:
             f"Native {pair} runs differ by {size} in {what} ({_facts(d)}), {higher} being higher"
             f"{within}."
         )
+    if d.figure.is_nothing:
+        return f"Native {pair} runs have the same {what} with each of {_seeds(d)}."
     if d.equivalent:
         return f"Native {pair} runs are equivalent in {what} {_within(d)}."
     return f"Native {pair} runs {_nothing(d)} in {what}: {_mean(d)} ({_facts(d)})."
@@ -227,6 +231,8 @@ def _of_aligned(d: Difference, native: Difference | None) -> str:
         subject = f"Aligned {title(d.a)} and {title(d.b)} runs"
     if d.figure is None:
         return f"{subject} cannot be compared: no pair of them has learned."
+    if d.figure.is_nothing:
+        return f"{subject} have the same {MEASURES[d.measure]} with each of {_seeds(d)}."
     if d.differs and d.equivalent:
         return f"{subject} differ, but are equivalent {_within(d)}."
     if d.differs:
@@ -261,9 +267,12 @@ def _failed(d: Difference) -> list[str]:
 
 
 def _facts(d: Difference) -> str:
-    seeds = count(d.figure.seeds if d.figure is not None else 0, "seed")
     around = interval(d.figure, True)
-    return f"95 % interval {around}; {seeds}" if around else seeds
+    return f"95 % interval {around}; {_seeds(d)}" if around else _seeds(d)
+
+
+def _seeds(d: Difference) -> str:
+    return count(d.figure.seeds if d.figure is not None else 0, "seed")
 
 
 def _is(value: float | None) -> str:
