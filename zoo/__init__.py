@@ -43,6 +43,7 @@ _HOMES = {
     "set_optimizer_state": "zoo.api.optimizers",
     "set_weights": "zoo.api.models",
     "source": "zoo.writing.source",
+    "sources": "zoo.writing.sources",
     "stream": "zoo.api.streams",
     "summary": "zoo.views.summary.summary",
     "train": "zoo.training.train",
@@ -63,6 +64,7 @@ _HOMES = {
     "Node": "zoo.graphs.nodes",
     "Parameter": "zoo.graphs.nodes",
     "Source": "zoo.writing.source",
+    "Sources": "zoo.writing.sources",
     "Study": "zoo.views.study.report",
     "Summary": "zoo.views.summary.summary",
 }
@@ -123,6 +125,8 @@ if TYPE_CHECKING:
     from zoo.views.summary.summary import summary as summary
     from zoo.writing.source import Source as Source
     from zoo.writing.source import source as source
+    from zoo.writing.sources import Sources as Sources
+    from zoo.writing.sources import sources as sources
 
 
 def __getattr__(name: str) -> Any:

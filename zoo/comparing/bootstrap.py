@@ -32,7 +32,7 @@ def bca(values: Array, confidence: float = 0.95, seed: int = 0) -> tuple[float, 
     Example:
         >>> low, high = bca(np.array([1.0, 2.0, 4.0, 7.0, 1.0, 3.0]))
         >>> round(low, 2), round(high, 2)
-        (1.67, 5.17)
+        (1.69, 5.21)
     """
     x = np.asarray(values, np.float64)
     mean, spread = float(x.mean()), float(np.ptp(x))
@@ -46,7 +46,8 @@ def bca(values: Array, confidence: float = 0.95, seed: int = 0) -> tuple[float, 
     acceleration = (z**3).sum() / (6 * (z**2).sum() ** 1.5)
     ends = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
     levels = ndtr(bias + ends / (1 - acceleration * ends))
-    low, high = (mean + spread * np.interp(levels, np.cumsum(shares) - shares / 2, means)).tolist()
+    places = np.interp(levels, np.cumsum(shares) - shares / 2, means)
+    low, high = np.clip(mean + spread * places, x.min(), x.max()).tolist()
     return low, high
 
 

@@ -141,6 +141,12 @@ class Runs:
         """Return the levels of the runs of an arm, ``aligned`` or ``native``."""
         return frozenset() if name == ALIGNED else self.native(backend, point)
 
+    def arms(self, run: Trained) -> list[str]:
+        """Return the arms of a run: none, one, or both where no switch makes a difference."""
+        levels = self.levels(run)
+        native = self.has_native and levels == self.native(run.backend, run.condition.grid)
+        return [NATIVE] * native + [ALIGNED] * (not levels)
+
     def rows(self, backend: str, point: Mapping[str, Any]) -> list[Levels]:
         """Return the combinations of switches that a backend has runs of."""
         kinds = dict.fromkeys(
@@ -167,6 +173,10 @@ class Runs:
             deterministic = self.is_deterministic
         cell = self._found.get((backend, _text(point), levels, deterministic), {})
         return {seeds: [r for _, r in sorted(by.items())] for seeds, by in cell.items()}
+
+    def unique(self) -> list[Trained]:
+        """Return the runs, each once: of those that are the same, the first."""
+        return [run for of in self._found.values() for by in of.values() for run in by.values()]
 
     @cached_property
     def is_deterministic(self) -> bool:

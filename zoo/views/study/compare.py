@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from zoo import arguments
+from zoo.benchmarking import machine
 from zoo.comparing import record
 from zoo.comparing import study as studies
 from zoo.comparing.run import Done
@@ -107,6 +109,8 @@ def settings_of(done: Done) -> dict[str, Any]:
         **dict.fromkeys(study.grid),  # each of which has several values
         "backends": [entry.name for entry in study.entries],
         "switches": list(dict.fromkeys(switches)),
+        "proofs": [asdict(proof) for proof in done.proofs],
+        "machine": machine.describe(),
     }
 
 

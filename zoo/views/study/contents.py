@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from zoo.comparing.differences import Difference
+from zoo.comparing.differences import Difference, Tally
 from zoo.comparing.effects import Explanation
-from zoo.comparing.pairing import ALIGNED, NATIVE, Place
+from zoo.comparing.pairing import ALIGNED, NATIVE, Place, status
 from zoo.views.study import words
-
-if TYPE_CHECKING:
-    from zoo.views.study.report import Study
+from zoo.views.study.evaluation import Evaluation
 
 
 class _Placed(Protocol):
@@ -28,7 +26,7 @@ def summary(found: Sequence[_Of]) -> list[_Of]:
     return [f for f in found if f.place.grid is None or (f.place.model, f.place.data) not in whole]
 
 
-def answers(study: Study) -> dict[str, list[str]]:
+def answers(study: Evaluation) -> dict[str, list[str]]:
     """Return, of each network and dataset, a sentence for each pair, and what explains it."""
     found: dict[str, list[str]] = {}
     for (native, aligned), explanation in _pairs(study):
@@ -44,7 +42,7 @@ def answers(study: Study) -> dict[str, list[str]]:
     return found
 
 
-def headline(study: Study) -> str:
+def headline(study: Evaluation) -> str:
     """Count the pairs whose native runs differ, and those whose aligned runs do not."""
     shown = [d for d in summary(study.differences) if d.measure == "top1"]
     arms = {arm: [d for d in shown if d.arm == arm and d.figure] for arm in (NATIVE, ALIGNED)}
@@ -68,19 +66,23 @@ def _some(count: int, one: str, several: str) -> str:
     return f"{count or 'none'} {one if count < 2 else several}"
 
 
-def failures(study: Study) -> list[str]:
+def failures(study: Evaluation) -> list[str]:
     """Return a sentence for each arm and backend with runs that are not compared."""
-    seen: dict[tuple[str, str], str] = {}
-    for d in summary(study.differences):
-        for tally in d.tallies:
-            key = f"{d.place.model}|{d.place.data}|{d.arm}|{tally.backend}"
-            for text in words.failures([(d.arm, tally)]):
-                seen.setdefault((key, str(d.place)), f"{words.where(d.place)}: {text}")
-    return list(dict.fromkeys(seen.values()))
+    places = {(run.condition.model, run.condition.data) for run in study.trained}
+    kinds: dict[tuple[str, str, str], list[str]] = {}
+    for run, arms in zip(study.trained, study.arms, strict=True):
+        where = f"{run.condition.model}, {run.condition.data}: " * (len(places) > 1)
+        for arm in arms or ("partly native",):
+            kinds.setdefault((where, arm, run.backend), []).append(status(run))
+    found = []
+    for (where, arm, backend), each in kinds.items():
+        tally = Tally(backend, len(each), each.count("stopped"), each.count("chance"))
+        found += [where + text for text in words.failures([(arm, tally)])]
+    return found
 
 
 def _pairs(
-    study: Study,
+    study: Evaluation,
 ) -> list[tuple[tuple[Difference | None, Difference | None], Explanation | None]]:
     of: dict[tuple[str, str, str], dict[str, Difference]] = {}
     for d in summary(study.differences):

@@ -17,9 +17,14 @@ from zoo.comparing.statistics import Figure
 from zoo.comparing.variance import Variance
 
 
-def runs(trained: Iterable[Trained]) -> str:
-    """Return the text of a CSV file with a line of each run; what is not known is empty."""
-    return table([_run(run) for run in trained])
+def runs(trained: Iterable[Trained], arms: Iterable[Sequence[str]]) -> str:
+    """Return the text of a CSV file with a line of each run; what is not known is empty.
+
+    Args:
+        trained: The runs.
+        arms: Of each, the arms: one, none, or both where they are the same run.
+    """
+    return table([_run(run, of) for run, of in zip(trained, arms, strict=True)])
 
 
 def estimates(
@@ -47,12 +52,13 @@ def point(grid: Mapping[str, Any] | None) -> str:
     return json.dumps(dict(grid), sort_keys=True) if grid else ""
 
 
-def _run(run: Trained) -> dict[str, Any]:
+def _run(run: Trained, arms: Sequence[str]) -> dict[str, Any]:
     c = run.condition
     line = {
         "model": c.model,
         "data": c.data,
         "backend": run.backend,
+        "arm": " and ".join(arms),
         "native": " ".join(sorted(c.native)),
         "weights_seed": c.weights_seed,
         "order_seed": c.order_seed,

@@ -37,6 +37,7 @@ def paragraph(
         _seeds(runs),
         _recipe(settings, runs),
         _arms(runs, differences),
+        *proofs(settings),
         _determinism(runs),
         _designs(explanations),
         _intervals(differences, explanations),
@@ -47,6 +48,25 @@ def paragraph(
         _versions(settings, runs),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def proofs(settings: Mapping[str, Any]) -> list[str]:
+    """Say how far apart the first steps of aligned training were, if that was measured.
+
+    Example:
+        >>> proofs({"proofs": [{"steps": 10, "error": 2e-13}]})
+        ['In float64, the weights and running statistics of aligned training differed by at most \
+2.0e-13, relative to the largest, in the first 10 steps.']
+    """
+    listed = [p for p in settings.get("proofs") or () if p.get("steps")]
+    if not listed:
+        return []
+    worst = max(float(p["error"]) for p in listed)
+    steps = min(int(p["steps"]) for p in listed)
+    return [
+        "In float64, the weights and running statistics of aligned training differed by at most "
+        f"{worst:.1e}, relative to the largest, in the first {words.count(steps, 'step')}."
+    ]
 
 
 def _trained(runs: Sequence[Trained]) -> str:
@@ -109,8 +129,12 @@ def _arms(runs: Sequence[Trained], differences: Sequence[Difference]) -> str:
             f"{text}{'; the hashes of their first batches were equal' if same else ''}."
         )  # fmt: skip
     if NATIVE in arms:
-        switches = list(dict.fromkeys(name for run in runs for name in run.values))
-        named = words.listed([name.replace("_", " ") for name in switches])
+        values: dict[str, set[str]] = {}
+        for run in runs:
+            for name, value in run.values.items():
+                values.setdefault(name, set()).add(str(value))
+        switches = [name.replace("_", " ") for name, found in values.items() if len(found) > 1]
+        named = words.listed(switches)
         parts.append(f"In native runs, each framework had its own default of {named}.")
     return " ".join(parts)
 

@@ -11,21 +11,19 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import zoo
 from zoo.comparing.differences import Difference
-from zoo.comparing.pairing import ALIGNED, MEASURES, NATIVE, Runs, status
+from zoo.comparing.pairing import MEASURES, NATIVE, Runs, status
 from zoo.verification.rendering.page import environment, missing
 from zoo.views import benchmark
-from zoo.views.study import contents, settings, words
-
-if TYPE_CHECKING:
-    from zoo.views.study.report import Study
+from zoo.views.study import contents, methods, settings, words
+from zoo.views.study.evaluation import Evaluation
 
 _SCRIPT = Path(benchmark.__file__).parent / "templates" / "sorting.js"
-#: Of grids, more points than this have no curves of their own on the page.
-_MOST_CURVES = 12
+#: Of a grid, more points than this have no curves and variances of their own on the page.
+_MOST_POINTS = 6
 
 
 def check() -> None:
@@ -38,8 +36,12 @@ def check() -> None:
     _environment()
 
 
-def page(study: Study) -> str:
+def page(study: Evaluation, pictures: Mapping[str, str]) -> str:
     """Make the page of a study.
+
+    Args:
+        study: What it says.
+        pictures: Its figures.
 
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
@@ -56,13 +58,14 @@ def page(study: Study) -> str:
             versions=versions,
             headline=contents.headline(study),
             answers=contents.answers(study),
+            proofs=methods.proofs(study.study),
             failures=contents.failures(study),
             limits=words.limits(study.differences, study.effects),
-            differences=sorted(study.differences, key=_order),
+            tables=_tables(study),
             varied=_varied(study),
             explained=contents.summary(study.effects),
-            pictures=_grouped(study.figures),
-            stopped=[run for run in study.runs if status(run) == "stopped"],
+            pictures=_grouped(pictures),
+            stopped=[run for run in study.trained if status(run) == "stopped"],
             words=words,
             script=script,
             digest=digest,
@@ -71,7 +74,7 @@ def page(study: Study) -> str:
     )
 
 
-def figures(study: Study) -> dict[str, str]:
+def figures(study: Evaluation) -> dict[str, str]:
     """Make the figures of a study as SVG text.
 
     Returns:
@@ -89,7 +92,10 @@ def figures(study: Study) -> dict[str, str]:
         for measure in MEASURES:
             listed = [d for d in of if d.measure == measure and d.figure is not None]
             if listed:
-                found[_name("differences", where, measure)] = plots.differences(listed, where)
+                drawn = contents.summary(listed)
+                found[_name("differences", where, measure)] = plots.differences(drawn, where)
+            if len(group.points) > 1 and listed:
+                found[_name("points", where, measure)] = plots.points(listed, where)
         explained = [e for e in contents.summary(_of(group, study.effects)) if e.b]
         for place in dict.fromkeys(words.where(e.place) for e in explained):
             for measure in MEASURES:
@@ -98,18 +104,22 @@ def figures(study: Study) -> dict[str, str]:
                 ]
                 if shown:
                     found[_name("shares", place, measure)] = plots.shares(shown, place)
-        for point in group.points[:_MOST_CURVES]:
-            mine = [run for run in study.runs if _at(run, group, point) and run.losses]
-            drawn = [(run, arm) for run in mine for arm in _arms(group, run)]
-            if drawn:
+        for point in group.points[:_MOST_POINTS]:
+            both = [
+                (run, arm)
+                for run in group.unique()
+                if run.losses and _at(run, group, point)
+                for arm in group.arms(run)
+            ]
+            if both:
                 place = words.where(_place(group, point))
-                found[_name("curves", place)] = plots.curves(*zip(*drawn, strict=True), place)
+                found[_name("curves", place)] = plots.curves(*zip(*both, strict=True), place)
         for measure in MEASURES:
             by_place: dict[str, list[Any]] = {}
             for v in _of(group, study.variance):
                 if v.measure == measure:
                     by_place.setdefault(words.where(v.place), []).append(v)
-            for place, several in by_place.items():
+            for place, several in list(by_place.items())[:_MOST_POINTS]:
                 found[_name("variance", place, measure)] = plots.variances(several, place)
         by_class = [
             d for d in contents.summary(of) if d.classes and d.arm == NATIVE and any(d.classes)
@@ -122,12 +132,19 @@ def figures(study: Study) -> dict[str, str]:
     return found
 
 
-def _order(difference: Difference) -> tuple[int, bool]:
-    """Show top-1 before the loss, and native runs before aligned ones."""
-    return MEASURES.index(difference.measure), difference.arm != NATIVE
+def _tables(study: Evaluation) -> list[tuple[str, list[Difference]]]:
+    """Return the differences, and apart from them those at the points of a grid."""
+
+    def order(difference: Difference) -> tuple[int, bool]:
+        return MEASURES.index(difference.measure), difference.arm != NATIVE
+
+    whole = contents.summary(study.differences)
+    points = [d for d in study.differences if d not in whole]
+    found = [("differences", sorted(whole, key=order)), ("points", sorted(points, key=order))]
+    return [(name, rows) for name, rows in found if rows]
 
 
-def _varied(study: Study) -> dict[str, bool]:
+def _varied(study: Evaluation) -> dict[str, bool]:
     """Return which columns of places say anything."""
     conditions = [run.condition for run in study.runs]
     return {
@@ -146,19 +163,10 @@ def _place(group: Runs, point: Mapping[str, Any]) -> Any:
 
 def _at(run: Any, group: Runs, point: Mapping[str, Any]) -> bool:
     c = run.condition
-    return (c.model, c.data) == (group.model, group.data) and dict(c.grid) == dict(point)
+    return dict(c.grid) == dict(point) and c.deterministic == group.is_deterministic
 
 
-def _arms(group: Runs, run: Any) -> list[str]:
-    """Return the arms of a run; it can be of both, where no switch makes a difference."""
-    if run.condition.deterministic != group.is_deterministic:
-        return []
-    levels, native = group.levels(run), group.native(run.backend, run.condition.grid)
-    of_native = [NATIVE] * (levels == native and group.has_native)
-    return of_native + [ALIGNED] * (not levels)
-
-
-def _title(study: Study) -> str:
+def _title(study: Evaluation) -> str:
     name = study.study.get("name")
     if name:
         return str(name)

@@ -29,38 +29,40 @@ def differences(found: Sequence[Difference], title: str) -> str:
     """Plot each pair's difference with its interval, native above aligned.
 
     Args:
-        found: Of one measure.
+        found: Of one measure and one place.
         title: Above the plot.
     """
-    rows = list(dict.fromkeys((d.place.model, d.place.data, _grid(d), d.a, d.b) for d in found))
-    many = len({row[:3] for row in rows}) > 1
+    rows = [f"{words.title(d.a)} − {words.title(d.b)}" for d in found]
+    names = list(dict.fromkeys(rows))
     with rc_context(STYLE):
-        figure = Canvas((_HALF, 1.3 + _ROW * 1.3 * len(rows)), layout="constrained")
+        figure = Canvas((_HALF, 1.3 + _ROW * 1.3 * len(names)), layout="constrained")
         axes = figure.add_subplot()
-        margins = {d.margin for d in found if d.margin is not None}
-        if len(margins) == 1:
-            margin = margins.pop()
-            axes.axvspan(-margin, margin, color=INK, alpha=0.08, linewidth=0, label="margin")
-        axes.axvline(0, color=INK, linewidth=1)
-        for arm, (color, marker, shift) in _ARMS.items():
-            label: str | None = arm
-            for d in found:
-                if d.arm != arm or d.figure is None:
-                    continue
-                place = rows.index((d.place.model, d.place.data, _grid(d), d.a, d.b)) + shift
-                _point(axes, d.figure, place, color, marker, label)
-                label = None
-        names = [
-            f"{words.title(a)} − {words.title(b)}" + (f"\n{', '.join(where)}" if many else "")
-            for *where, a, b in ((m, g, a, b) if g else (m, a, b) for m, _, g, a, b in rows)
-        ]
-        axes.set_yticks(range(len(rows)), names, fontsize=8 if many else 9)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        _intervals(axes, found, [names.index(row) for row in rows])
+        _rows(axes, names)
         axes.set(xlabel=f"difference in {words.MEASURES[found[0].measure]}", title=title)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-        axes.grid(True, axis="x")
         figure.legend(loc="outside lower center", ncols=3, fontsize=9)
         return as_svg(figure, f"Differences: {title}")
+
+
+def points(found: Sequence[Difference], title: str) -> str:
+    """Plot the differences at each point of a grid, with a panel for each pair.
+
+    Args:
+        found: Of one measure, network and dataset.
+        title: Above the plot.
+    """
+    pairs = list(dict.fromkeys((d.a, d.b) for d in found))
+    names = list(dict.fromkeys(_grid(d) for d in found))
+    with rc_context(STYLE):
+        figure, panels = _panels(len(pairs), len(names))
+        for axes, pair in zip(panels, pairs, strict=True):
+            mine = [d for d in found if (d.a, d.b) == pair]
+            _intervals(axes, mine, [names.index(_grid(d)) for d in mine])
+            axes.set_title(f"{words.title(pair[0])} − {words.title(pair[1])}", fontsize=9)
+        _rows(panels[0], names)
+        figure.suptitle(title)
+        figure.supxlabel(f"difference in {words.MEASURES[found[0].measure]}", fontsize=10)
+        return as_svg(figure, f"Differences by point of the grid: {title}")
 
 
 def shares(found: Sequence[Explanation], title: str) -> str:
@@ -74,18 +76,11 @@ def shares(found: Sequence[Explanation], title: str) -> str:
     for x in (x for e in found for x in e.effects):
         largest[words.switch(x)] = max(largest.get(words.switch(x), 0), abs(x.figure.mean))
     names = ["native gap", *sorted(largest, key=lambda n: -largest[n]), "residual", "aligned gap"]
-    columns = min(3, len(found))
-    rows = -(-len(found) // columns)
     with rc_context(STYLE):
-        size = (3.2 * columns + 1.9, (0.9 + 0.28 * len(names)) * rows + 0.7)
-        figure = Canvas(size, layout="constrained")
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axes, e in zip(grid.flat, found, strict=False):
+        figure, panels = _panels(len(found), len(names))
+        for axes, e in zip(panels, found, strict=True):
             _shares(axes, e, names)
-        for axes in grid.flat[len(found) :]:
-            axes.set_visible(False)
-        grid[0, 0].set_yticks(range(len(names)), names, fontsize=9)
-        grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
+        _rows(panels[0], names)
         figure.suptitle(title)
         figure.supxlabel(f"difference in {words.MEASURES[found[0].measure]}", fontsize=10)
         return as_svg(figure, f"Shares of switches: {title}")
@@ -179,6 +174,40 @@ def classes(found: Sequence[Difference], names: Sequence[str], title: str) -> st
         return as_svg(figure, f"Differences by class: {title}")
 
 
+def _panels(count: int, rows: int) -> tuple[Any, list[Any]]:
+    """Return a figure with panels that share their axes, three beside each other."""
+    columns = min(3, count)
+    lines = -(-count // columns)
+    size = (3.2 * columns + 1.9, (0.9 + 0.28 * rows) * lines + 0.7)
+    figure = Canvas(size, layout="constrained")
+    grid = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.set_visible(False)
+    return figure, list(grid.flat[:count])
+
+
+def _rows(axes: Any, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def _intervals(axes: Any, found: Sequence[Difference], places: Sequence[int]) -> None:
+    """Draw differences with their intervals, native above aligned, and the margin as a band."""
+    margins = {d.margin for d in found if d.margin is not None}
+    if len(margins) == 1:
+        margin = margins.pop()
+        axes.axvspan(-margin, margin, color=INK, alpha=0.08, linewidth=0, label="margin")
+    axes.axvline(0, color=INK, linewidth=1)
+    for arm, (color, marker, shift) in _ARMS.items():
+        label: str | None = arm
+        for d, place in zip(found, places, strict=True):
+            if d.arm == arm and d.figure is not None:
+                _point(axes, d.figure, place + shift, color, marker, label)
+                label = None
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.grid(True, axis="x")
+
+
 def _shares(axes: Any, e: Explanation, names: Sequence[str]) -> None:
     bars = [("native gap", e.gap, INK), ("residual", e.residual, COLORS[1])]
     bars += [
@@ -221,4 +250,6 @@ def _curve(axes: Any, losses: Sequence[Sequence[float]], name: str, color: str, 
 
 
 def _grid(d: Difference) -> str:
-    return ", ".join(f"{k} {v}" for k, v in (d.place.grid or {}).items())
+    if d.place.grid is None:
+        return "mean"
+    return ", ".join(f"{k} {v}" for k, v in d.place.grid.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,16 +14,12 @@ from typing import Any, ClassVar, Self
 from rich.console import Group
 
 from zoo import arguments
-from zoo.comparing import costs, differences, effects, variance
-from zoo.comparing.costs import Cost
-from zoo.comparing.differences import Difference
-from zoo.comparing.effects import Explanation
 from zoo.comparing.results import Trained
-from zoo.comparing.variance import Variance
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.verification.rendering.display import ShownByRich
-from zoo.views.study import benchopt, lines, methods, page, settings, terminal
+from zoo.views.study import benchopt, lines, page, terminal
+from zoo.views.study.evaluation import Evaluation
 
 FORMAT = 1
 EFFECTS = "effects.csv"
@@ -32,52 +28,15 @@ _SUFFIXES = (".html", ".csv", ".json", ".parquet")
 
 
 @dataclass(frozen=True, repr=False)
-class Study(ShownByRich):
-    """What was trained, and what makes the results differ.
+class Study(ShownByRich, Evaluation):
+    """What was trained, and what makes the results differ, with their renderings.
 
     ``print(study)`` and a REPL show tables, a notebook shows them in color, and :meth:`write` makes
-    a page with plots, and files for other programs.
-
-    Attributes:
-        study: The settings, as plain data; given as a mapping or as an object with attributes.
-        runs: The runs that have ended.
-
-    Raises:
-        InputError: There are no runs, or they cannot be of one study.
+    a page with plots, and files for other programs. The fields are those of
+    :class:`zoo.views.study.evaluation.Evaluation`.
     """
 
-    study: Any
-    runs: Sequence[Trained]
-
     columns: ClassVar[int] = 140
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "study", settings.plain(self.study))
-        object.__setattr__(self, "runs", tuple(self.runs))
-        if not self.runs or not all(isinstance(run, Trained) for run in self.runs):
-            raise arguments.wrong("runs", "at least one run that has ended", self.runs)
-
-    @cached_property
-    def differences(self) -> tuple[Difference, ...]:
-        """Each two backends, aligned and native, in top-1 and in loss."""
-        margins = settings.margins(self.study)
-        return tuple(differences.differences(self.runs, margins, self._names("backends")))
-
-    @cached_property
-    def effects(self) -> tuple[Explanation, ...]:
-        """The share of each switch in the gaps between native runs; empty without such runs."""
-        names = self._names("backends"), self._names("switches")
-        return tuple(effects.explain(self.runs, *names))
-
-    @cached_property
-    def variance(self) -> tuple[Variance, ...]:
-        """What the spread of runs is due to."""
-        return tuple(variance.variance(self.runs, self._names("backends")))
-
-    @cached_property
-    def costs(self) -> tuple[Cost, ...]:
-        """What deterministic kernels cost; empty unless there are runs with and without them."""
-        return tuple(costs.costs(self.runs, self._names("backends")))
 
     @cached_property
     def figures(self) -> Mapping[str, str]:
@@ -87,13 +46,6 @@ class Study(ShownByRich):
             BackendError: Jinja or Matplotlib is not installed.
         """
         return page.figures(self)
-
-    @property
-    def methods(self) -> str:
-        """A paragraph on methods, for a paper: what was done, and no more."""
-        return methods.paragraph(
-            self.study, self.runs, self.differences, self.effects, self.variance
-        )
 
     def text(self) -> str:
         """Return the tables as text."""
@@ -105,11 +57,11 @@ class Study(ShownByRich):
         Raises:
             BackendError: Jinja or Matplotlib is not installed.
         """
-        return page.page(self)
+        return page.page(self, self.figures)
 
     def to_csv(self) -> str:
         """Return a line of each run."""
-        return lines.runs(self.runs)
+        return lines.runs(self.trained, self.arms)
 
     def effects_csv(self) -> str:
         """Return a line of each estimate: differences, shares, variances and costs."""
@@ -200,7 +152,7 @@ class Study(ShownByRich):
             raise InputError(f"path: expected a name in {', '.join(_SUFFIXES)}, got {place.name!r}")
         texts: dict[Path, str] = {}
         if place.suffix == ".parquet" or place.name.endswith(".benchopt.csv"):
-            benchopt.write(self.runs, place)
+            benchopt.write(self.trained, place)
             return [place]
         if place.suffix == ".json":
             texts[place] = self.to_json()
@@ -222,9 +174,6 @@ class Study(ShownByRich):
 
     def __rich__(self) -> Group:
         return terminal.render(self)
-
-    def _names(self, field: str) -> list[str]:
-        return settings.names(self.study, field)
 
 
 def _make(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.console import Group
@@ -14,12 +14,10 @@ from zoo.comparing.differences import Difference
 from zoo.comparing.effects import Explanation
 from zoo.comparing.variance import Variance
 from zoo.views.study import contents, words
-
-if TYPE_CHECKING:
-    from zoo.views.study.report import Study
+from zoo.views.study.evaluation import Evaluation
 
 
-def render(study: Study) -> Group:
+def render(study: Evaluation) -> Group:
     """Return the answers, tables of what they rest on, and what the seeds cannot show."""
     parts: list[Any] = [f"[bold]{escape(contents.headline(study))}[/]", ""]
     for place, sentences in contents.answers(study).items():
@@ -106,7 +104,7 @@ def _variance(variances: Sequence[Variance]) -> Table:
     return table
 
 
-def _costs(study: Study) -> Table:
+def _costs(study: Evaluation) -> Table:
     table = _table(["", "backend"], ["deterministic", "not", "ratio", "95 %"])
     for c in study.costs:
         ends = "" if c.low is None or c.high is None else f"{c.low:.2f} to {c.high:.2f}"

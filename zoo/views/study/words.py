@@ -207,7 +207,9 @@ def _of_native(d: Difference) -> str:
         return f"Native {pair} runs cannot be compared: no pair of them has learned."
     if d.differs:
         higher = title(d.a if d.figure.mean > 0 else d.b)
-        within = f"; that is within ±{d.margin:g} (TOST p {_is(d.equivalence_p)})" * d.equivalent
+        within = ""
+        if d.equivalent:
+            within = f"; that is within ±{d.margin:g} (TOST p {_is(d.equivalence_p)})"
         size = number(abs(d.figure.mean))
         return (
             f"Native {pair} runs differ by {size} in {what} ({_facts(d)}), {higher} being higher"
