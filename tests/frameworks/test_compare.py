@@ -17,8 +17,9 @@ from loading import load
 import zoo
 from zoo.backend import registry
 from zoo.backend.training import Part, Plan, Rule
-from zoo.comparing import effects, plan, processes, proof, run, training
+from zoo.comparing import effects, plan, processes, proof, run, switches, training
 from zoo.comparing import study as studies
+from zoo.data.images import scaled
 
 pytestmark = pytest.mark.frameworks
 
@@ -231,6 +232,23 @@ def test_grouped_convolutions_train_as_in_pytorch(spec_file):
         trainer.step([Part(given, np.arange(4) % 3, {})], 0.1)
         found.append(loaded.get_weights(model)["conv.weight"])
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+
+
+# Images
+
+
+@pytest.mark.parametrize("size", [(14, 11), (32, 40)])
+def test_images_without_antialias_are_resized_as_by_tensorflow(size):
+    """To half a level, because the result is rounded."""
+    load("keras")
+    import tensorflow as tf
+    from PIL import Image
+
+    image = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
+    expected = tf.image.resize(image.astype(np.float32), size, "bilinear", antialias=False)
+    fields = switches.RESIZING["bilinear"]
+    found = np.asarray(scaled(Image.fromarray(image), size[::-1], fields))
+    assert np.abs(found - expected.numpy()).max() <= 0.51
 
 
 # What runs are

@@ -54,7 +54,7 @@ def duration(seconds: float) -> str:
     """Return a time in words.
 
     Example:
-        >>> [duration(s) for s in (20, 150, 8000, 200_000)]
+        >>> [duration(s) for s in (20, 160, 8000, 200_000)]
         ['less than a minute', '3 minutes', '2.2 hours', '2.3 days']
     """
     if seconds < 55:

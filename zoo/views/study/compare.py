@@ -148,7 +148,9 @@ def _texts(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with lists in place of other sequences."""
+    """Return a value with lists in place of other sequences, and with Python's integers."""
+    if not isinstance(value, bool) and (number := arguments.as_integer(value)) is not None:
+        return number
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple | range | set | frozenset) else value
