@@ -116,10 +116,11 @@ def explain(
         ...     on = {"momentum": momentum, "eps": eps}
         ...     native = frozenset(name for name in on if on[name])
         ...     condition = Condition("lenet5", "digits", {}, native, seed, seed)
-        ...     return Trained(condition, "keras", on, 0.9 - 0.1 * momentum + 0.01 * seed, 1.0)
+        ...     top1 = 0.9 - (0.1 - 0.01 * seed) * momentum
+        ...     return Trained(condition, "keras", on, top1, 1.0)
         >>> found = explain(run(m, e, s) for m in (0, 1) for e in (0, 1) for s in (1, 2, 3))
         >>> found[0].largest.name, round(found[0].largest.figure.mean, 3)
-        ('momentum', -0.1)
+        ('momentum', -0.08)
     """
     found = []
     for group in Runs.split(runs, backends, switches):
