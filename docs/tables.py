@@ -1,6 +1,6 @@
 """Writes the generated tables of the documentation: python docs/tables.py [--check].
 
-They are between markers in README.md and spec/README.md.
+They are between markers in README.md, spec/README.md and docs/comparing.md.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import zoo
 from zoo import ops
 from zoo.backend import registry
+from zoo.comparing.switches import SWITCHES
 from zoo.exporting.targets import TARGETS
 from zoo.ops.grammar import Field
 from zoo.weights import sources
@@ -151,6 +152,29 @@ def exports() -> str:
     return "\n".join(lines)
 
 
+def switches() -> str:
+    """Every switch of ``zoo compare`` with its value in each framework."""
+    titles = [TITLES[name] for name in FRAMEWORKS]
+    lines = [f"| switch | what it is | aligned | {' | '.join(titles)} |", "|---" * 7 + "|"]
+    for name, switch in SWITCHES.items():
+        values = [registry.resolve(f).defaults.get(name, switch.own) for f in FRAMEWORKS]
+        cells = [f"`{name}`", switch.title, switch.said, *map(_default, values)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _default(value: Any) -> str:
+    """A default, or those of several optimizers, grouped by their values."""
+    if not isinstance(value, dict):
+        return str(value).replace("e-0", "e-")
+    groups: dict[str, list[str]] = {}
+    for optimizer, each in value.items():
+        groups.setdefault(_default(each), []).append(optimizer)
+    if len(groups) == 1:
+        return next(iter(groups))
+    return "; ".join(f"{text} ({', '.join(names)})" for text, names in groups.items())
+
+
 #: File -> its tables: marker -> what makes the text between.
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {
@@ -161,6 +185,7 @@ TABLES: dict[Path, dict[str, Callable[[], str]]] = {
         "exports": exports,
     },
     LANGUAGE: {"operations": language},
+    README.parent / "docs" / "comparing.md": {"switches": switches},
 }
 
 

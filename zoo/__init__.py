@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "bench": "zoo.views.benchmark.bench",
     "build": "zoo.api.models",
+    "compare": "zoo.views.study.compare",
     "convert": "zoo.api.conversion",
     "dataset": "zoo.data.datasets",
     "export": "zoo.exporting.export",
@@ -64,6 +65,7 @@ _HOMES = {
     "Parameter": "zoo.graphs.nodes",
     "Source": "zoo.writing.source",
     "Sources": "zoo.writing.sources",
+    "Study": "zoo.views.study.report",
     "Summary": "zoo.views.summary.summary",
 }
 
@@ -117,6 +119,8 @@ if TYPE_CHECKING:
     from zoo.views.difference.diff import diff as diff
     from zoo.views.drawing.draw import Drawing as Drawing
     from zoo.views.drawing.draw import draw as draw
+    from zoo.views.study.compare import compare as compare
+    from zoo.views.study.report import Study as Study
     from zoo.views.summary.summary import Summary as Summary
     from zoo.views.summary.summary import summary as summary
     from zoo.writing.source import Source as Source

@@ -54,6 +54,11 @@ def calls(tmp_path_factory):
             zoo.build,
             {"name": "lenet5", "backend": "torch", "weights": file, "head": "new"},
         ),
+        # Without data nothing is trained: compare checks its arguments and ends.
+        "compare": (
+            zoo.compare,
+            {"models": "lenet5", "data": "none", "seeds": 1, "epochs": 1, "lr": 0.1, "grid": {}},
+        ),
         "convert": (zoo.convert, {"model": model, "backend": "torch"}),
         "curves": (zoo.curves, {"runs": run}),
         "dataset": (zoo.dataset, {"source": "digits"}),

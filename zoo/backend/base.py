@@ -333,6 +333,12 @@ class Backend(ABC):
     def synchronize(self, model: Any) -> None:  # noqa: B027  (most have nothing to wait for)
         """Wait until everything that was begun with a model is done."""
 
+    def determine(self) -> None:  # noqa: B027  (some need no more than environment variables)
+        """Ask for deterministic kernels in this process, for good.
+
+        It has the environment variables of the description's ``determinism``.
+        """
+
     def peak_memory(self) -> int | None:
         """Return the most bytes on a GPU so far, as the framework counts them; None if unknown."""
         return None

@@ -62,6 +62,11 @@ class Description:
         engines: Additional engine that it runs on -> the environment variables that select it.
         modes: The ways in which ``zoo bench`` executes its models; see
             :meth:`zoo.backend.base.Backend.workload`.
+        defaults: Switch of ``zoo compare`` -> what the framework does if its users do not say
+            otherwise; see :mod:`zoo.comparing.switches`. Where that depends on the optimizer, a
+            mapping of optimizers.
+        determinism: Environment variables that ask for deterministic kernels, which must be set
+            before the framework is imported; see :meth:`zoo.backend.base.Backend.determine`.
     """
 
     name: str
@@ -86,6 +91,8 @@ class Description:
     optimizer_notes: Mapping[str, str] = field(default_factory=dict)
     engines: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     modes: tuple[Mode, ...] = (Mode("eager"),)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    determinism: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check what is read before the framework is imported.

@@ -104,6 +104,11 @@ class Plan:
         sync_batch_norm: Whether batch norms normalize by the statistics of the whole batch on
             several devices. Otherwise each device uses those of its own examples, and the running
             statistics are the mean over all devices.
+        native: Whether the framework's own optimizer of the rule's name takes the place of the
+            written rule, to study how they differ. It has the rule's settings but its decay.
+        decoupled: How weights decay apart from the optimizer, which then has no decay: they are
+            multiplied by 1 - lr weight_decay (True), or their product with the weight decay is
+            added to the gradients (False). None if the optimizer does what the rule says.
     """
 
     rule: Rule
@@ -114,6 +119,37 @@ class Plan:
     precision: str = "full"
     compile: bool = False
     sync_batch_norm: bool = True
+    native: bool = False
+    decoupled: bool | None = None
+
+    @property
+    def optimized(self) -> Rule:
+        """The rule without what is done apart from the optimizer.
+
+        Example:
+            >>> Plan(Rule("sgd", 0.1, weight_decay=0.01), decoupled=True).optimized.weight_decay
+            0.0
+        """
+        apart = self.native or self.decoupled is not None
+        return replace(self.rule, weight_decay=0.0) if apart else self.rule
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the framework's own optimizer, those that are off left out.
+
+        Example:
+            >>> Plan(Rule("sgd", 0.1, momentum=0.9), native=True).settings
+            {'momentum': 0.9}
+        """
+        rule = self.rule
+        given = {name: getattr(rule, name) for name in RULES[rule.name]}
+        off = {name for name in ("momentum", "nesterov") if not given.get(name, True)}
+        decay = {"weight_decay": 0.0} if rule.name == "adamw" else {}
+        return {name: value for name, value in given.items() if name not in off} | decay
+
+    def apart(self, parameter: Any) -> float:
+        """Return the weight decay of a parameter apart from the optimizer."""
+        return 0.0 if self.decoupled is None else self.rule.decay_of(parameter)
 
 
 class Part(NamedTuple):
@@ -243,11 +279,15 @@ class Trainer(ABC):
         """
 
     def state(self) -> Mapping[str, Tensor]:
-        """Return slots and moving averages by name, such as ``momentum/conv1.weight``."""
+        """Return slots and moving averages by name, such as ``momentum/conv1.weight``.
+
+        What a native optimizer keeps has no canonical form, and is left out.
+        """
         tensors = self.backend.tensors(self.model)
         slots = {
             f"{slot}/{name}": replace(tensors[name], handle=self.slot(slot, name))
             for slot in self.plan.rule.slots
+            if not self.plan.native
             for name in self.trained
         }
         averages = {

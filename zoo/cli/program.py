@@ -38,6 +38,10 @@ COMMANDS = {
         "zoo.cli.bench:bench",
         "Time models in the frameworks, each held to the reference before it has a time.",
     ),
+    "compare": (
+        "zoo.cli.compare:compare",
+        "Train networks in several frameworks, and find out what makes the results differ.",
+    ),
     "predict": ("zoo.cli.predict:predict", "Classify a photograph."),
     "export": (
         "zoo.cli.export:export",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,17 @@ _ELSEWHERE = frozenset(("format", "model"))  # no options
 _METAVARS = {"number": "NUMBER", "integer": "N"}
 
 
-def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add an option for each field of a recipe, without a default: None is not given."""
+def recipe_options(
+    command: Callable[..., Any], without: Collection[str] = ()
+) -> Callable[..., Any]:
+    """Add an option for each field of a recipe, without a default: None is not given.
+
+    Args:
+        command: The command.
+        without: Fields that it has no options for.
+    """
     for name, field in reversed(list(FIELDS.items())):
-        if name not in _ELSEWHERE:
+        if name not in _ELSEWHERE and name not in without:
             command = _option(name, field)(command)
     return command
 

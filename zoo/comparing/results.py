@@ -45,11 +45,13 @@ class Trained:
         top1: The share of the validation images that it classifies correctly, from 0 to 1.
         loss: Their mean cross-entropy.
         classes: Top-1 of the images of each class; None for a class without images.
+        images: How many validation images each class has; empty if that is unknown.
         losses: The training loss of each step.
         digests: The sha256 of each batch, of the first steps.
         seconds: Of the training, without the framework's import.
         stopped: ``finished``, or why it has no result: for example, the loss was not finite.
         versions: Package -> version.
+        history: Top-1 and loss of the validation images after each epoch.
     """
 
     condition: Condition
@@ -63,3 +65,27 @@ class Trained:
     seconds: float | None = None
     stopped: str = "finished"
     versions: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[int, ...] = ()
+    history: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """That the frameworks train alike: a comparison of their first steps in float64.
+
+    Attributes:
+        model: The network.
+        data: The dataset.
+        grid: The fields of the recipe that the study varies.
+        backends: The frameworks.
+        steps: How many steps were made.
+        error: The largest difference of a weight or a running statistic after any of them, relative
+            to the largest of them.
+    """
+
+    model: str
+    data: str
+    grid: Mapping[str, Any]
+    backends: tuple[str, ...]
+    steps: int
+    error: float

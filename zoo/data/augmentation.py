@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.data.images import Transform, resized_and_cropped
+from zoo.data.images import Transform, resized_and_cropped, scaled
 from zoo.data.reading import read
 
 if TYPE_CHECKING:
@@ -60,14 +60,13 @@ class Augmentation:
             >>> AUGMENTATIONS["pad-crop"].apply(default(), transform, [0.5] * DRAWS).shape
             (3, 32, 32)
         """
-        from PIL import Image, ImageOps
+        from PIL import ImageOps
 
         photograph = read(image, transform.mode)
         height, width = transform.size
         if self.area:
-            method = Image.Resampling[transform.recipe["interpolation"].upper()]
             box = self._part(photograph.size, draws)
-            result = photograph.resize((width, height), method, box)
+            result = scaled(photograph, (width, height), transform.recipe, box)
         else:
             result = resized_and_cropped(photograph, transform.size, transform.recipe)
         if self.pad:

@@ -136,8 +136,6 @@ def resized_and_cropped(
     The sizes are computed as in ``Resize`` and ``CenterCrop`` of torchvision and paddle.vision: the
     longer side is rounded down, and the corner of the crop is rounded to the nearest pixel.
     """
-    from PIL import Image
-
     crop = recipe["crop"]
     shown, whole = crop if isinstance(crop, list | tuple) else (crop, 1)
     height, width = size
@@ -152,7 +150,47 @@ def resized_and_cropped(
         raise InputError(
             f"an image of {photograph.width}x{photograph.height} pixels is too narrow to crop"
         )
-    method = Image.Resampling[recipe["interpolation"].upper()]
-    resized = photograph.resize((resized_width, resized_height), method)
+    resized = scaled(photograph, (resized_width, resized_height), recipe)
     top, left = round((resized_height - height) / 2), round((resized_width - width) / 2)
     return resized.crop((left, top, left + width, top + height))
+
+
+def scaled(
+    photograph: Image.Image,
+    size: tuple[int, int],
+    recipe: Mapping[str, Any],
+    box: tuple[int, int, int, int] | None = None,
+) -> Image.Image:
+    """Resize a photograph, or a part of it.
+
+    Args:
+        photograph: The photograph.
+        size: Width and height of the result.
+        recipe: A spec's ``preprocessing``. ``antialias`` is not a field of specs: where it is
+            False, a pixel depends on its nearest neighbors alone, as in OpenCV and TensorFlow.
+        box: Left, top, right and bottom of the part.
+
+    Example:
+        >>> from PIL import Image
+        >>> photograph = Image.fromarray(np.array([[0, 0, 0, 80, 0, 0]], np.uint8))
+        >>> for antialias in (True, False):
+        ...     recipe = {"interpolation": "bilinear", "antialias": antialias}
+        ...     np.asarray(scaled(photograph, (2, 1), recipe))[0].tolist()
+        [10, 20]
+        [0, 0]
+    """
+    from PIL import Image
+
+    method = Image.Resampling[recipe["interpolation"].upper()]
+    if recipe.get("antialias", True):
+        return photograph.resize(size, method, box)
+    left, top, right, bottom = box or (0, 0, *photograph.size)
+    part = photograph.crop((left, top, right, bottom))  # whose edges are not mixed with the rest
+    steps = (part.width / size[0], part.height / size[1])
+    matrix = (steps[0], 0, 0, 0, steps[1], 0)
+    bands = [  # of floats, because Pillow would cut off their fractions
+        np.asarray(band.convert("F").transform(size, Image.Transform.AFFINE, matrix, method))
+        for band in part.split()
+    ]
+    whole = [Image.fromarray(np.rint(band.clip(0, 255)).astype(np.uint8)) for band in bands]
+    return Image.merge(part.mode, whole)

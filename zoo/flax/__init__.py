@@ -25,7 +25,7 @@ DESCRIPTION = Description(
     title="Flax NNX",
     implementation="zoo.flax.backend:FlaxBackend",
     framework="flax",
-    packages=("flax", "jax"),
+    packages=("flax", "jax", "optax"),
     aliases=("jax", "nnx"),
     requires=("jax", "jaxlib"),
     install="polyzoo[flax]",
@@ -47,4 +47,27 @@ DESCRIPTION = Description(
         Mode("nnx.jit", ("forward", "gradients"), _DTYPES, ("cpu", "cuda")),
         Mode("jax.jit", ("forward", "gradients", "train"), _DTYPES, ("cpu", "cuda")),
     ),
+    defaults={
+        "batch_norm_momentum": 0.01,  # flax.nnx.BatchNorm: 0.99 is the weight of the old value
+        "batch_norm_eps": 1e-5,  # flax.nnx.BatchNorm
+        "batch_norm_variance": "biased",  # flax.nnx.BatchNorm
+        "layer_norm_eps": 1e-6,  # flax.nnx.LayerNorm
+        "padding": "same",  # flax.nnx.Conv: padding="SAME"
+        "average_padding": "counted",  # flax.nnx.avg_pool: count_include_pad=True
+        "resize": "bilinear-antialias",  # jax.image.resize: antialias=True
+        "channel_order": "rgb",
+        # Optax corrects Adam's moments in float32, and its RMSprop adds epsilon inside the root.
+        "optimizer": {
+            "sgd": "written",
+            "adam": "framework",
+            "adamw": "framework",
+            "rmsprop": "framework",
+        },
+        "optimizer_eps": dict.fromkeys(("adam", "adamw", "rmsprop"), 1e-8),  # optax
+        "optimizer_alpha": {"rmsprop": 0.9},  # optax.rmsprop: decay
+        "weight_decay": {"adamw": 1e-4},  # optax.adamw
+        # Optax leaves it to its users; Flax's example of ImageNet adds it to the loss.
+        "decay": "coupled",
+    },
+    determinism={"XLA_FLAGS": "--xla_gpu_deterministic_ops=true"},
 )

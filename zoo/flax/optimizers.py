@@ -32,7 +32,9 @@ _WORDS = {
 }
 
 
-def make(model: nnx.Module, rule: Rule, wrt: Any = nnx.Param) -> nnx.Optimizer[Any]:
+def make(
+    model: nnx.Module, rule: Rule, wrt: Any = nnx.Param, own: Mapping[str, Any] | None = None
+) -> nnx.Optimizer[Any]:
     """Make an optimizer.
 
     Its learning rate is ``optimizer.opt_state.hyperparams["learning_rate"]``, a Variable in the
@@ -42,9 +44,14 @@ def make(model: nnx.Module, rule: Rule, wrt: Any = nnx.Param) -> nnx.Optimizer[A
         model: The model.
         rule: What it computes.
         wrt: The filter of Flax for the Variables that are trained.
+        own: Settings of Optax's own optimizer, to have that in place of what computes the rule.
     """
+    options = in_own_words(own or {}, _WORDS[rule.name], "Optax", rule.name)
 
     def transform(learning_rate: Any) -> optax.GradientTransformation:
+        if own is not None:
+            named: optax.GradientTransformation = getattr(optax, rule.name)
+            return named(learning_rate, **options)
         return optax.chain(*_pieces(rule), optax.scale_by_learning_rate(learning_rate))
 
     # Other settings stay numbers of Python: 1 - beta would be inexact if beta had 32 bits.

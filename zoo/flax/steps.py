@@ -257,8 +257,10 @@ class Step:
         if self._plan.clip_norm is not None:
             gradients = _clipped(gradients, self._plan.clip_norm)
         weights_tree, slots_tree = self._trees
-        weights = weights_tree.unflatten(values.weights)
         count, state = slots_tree.unflatten(values.slots)
+        rate = state.hyperparams["learning_rate"]
+        decayed, gradients = self._decayed(values.weights, gradients, rate)
+        weights = weights_tree.unflatten(decayed)
         updates, state = self._transform.update(weights_tree.unflatten(gradients), state, weights)
         weights = optax.apply_updates(weights, updates)
         weights = _where(good, jax.tree.leaves(weights), values.weights)
@@ -270,6 +272,17 @@ class Step:
         averages = _where(finite, averages, values.averages)
         new = Values(weights, statistics, slots, averages)
         return new, loss, (finite, good)
+
+    def _decayed(self, weights: Arrays, gradients: Arrays, rate: Any) -> tuple[Arrays, Arrays]:
+        """Let weights decay apart from the optimizer, and return them and the gradients."""
+        plan, decays = self._plan, [self._plan.apart(weight) for weight in weights]
+        if not any(decays):
+            return weights, gradients
+        pairs = list(zip(weights, decays, strict=True))
+        if plan.decoupled:
+            return [weight * (1 - rate * decay) for weight, decay in pairs], gradients
+        added = zip(gradients, pairs, strict=True)
+        return weights, [gradient + decay * weight for gradient, (weight, decay) in added]
 
     def _average(
         self, kept: float, weights: Arrays, frozen: Arrays, statistics: Arrays, averages: Arrays

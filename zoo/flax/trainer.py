@@ -46,7 +46,8 @@ class FlaxTrainer(Trainer):
         wrt = nnx.All(
             nnx.Param, nnx.filterlib.PathIn(*(self._paths[name] for name in self.trained))
         )
-        self.optimizer = optimizers.make(model, plan.rule, wrt)
+        own = plan.settings if plan.native else None
+        self.optimizer = optimizers.make(model, plan.optimized, wrt, own)
         self._counts = list(optimizers.counts(self.optimizer))
         self._rate = optimizers.rate(self.optimizer)
         averaged = variables if plan.ema is not None else {}
@@ -56,11 +57,11 @@ class FlaxTrainer(Trainer):
         slots, slots_tree = jax.tree.flatten(
             (self.optimizer.step, self.optimizer.opt_state), is_leaf=_is_variable
         )
-        own = {p.name for p in graph.parameters if p.trainable}
+        trainable = {p.name for p in graph.parameters if p.trainable}
         names = Names(
             order,
-            tuple(name for name in variables if name in own and name not in self.trained),
-            tuple(name for name in variables if name not in own),
+            tuple(name for name in variables if name in trainable and name not in self.trained),
+            tuple(name for name in variables if name not in trainable),
             tuple(self.averages),
         )
         self._variables = Values(

@@ -59,4 +59,20 @@ DESCRIPTION = Description(
         ),
     },
     engines={name: {"KERAS_BACKEND": name} for name in ("jax", "torch")},
+    defaults={
+        "batch_norm_momentum": 0.01,  # keras.layers.BatchNormalization: 0.99 is that of the old
+        "batch_norm_eps": 1e-3,  # keras.layers.BatchNormalization
+        "batch_norm_variance": "biased",  # keras.layers.BatchNormalization: moving_var
+        "layer_norm_eps": 1e-3,  # keras.layers.LayerNormalization
+        "padding": "same",  # its layers have only "valid" and "same"
+        "average_padding": "not counted",  # keras.layers.AveragePooling2D
+        "resize": "bilinear",  # keras.layers.Resizing: antialias=False
+        "channel_order": "rgb",  # keras.utils.load_img
+        "optimizer": dict.fromkeys(("sgd", "adam", "adamw", "rmsprop"), "framework"),
+        "optimizer_eps": dict.fromkeys(("adam", "adamw", "rmsprop"), 1e-7),  # keras.optimizers
+        "optimizer_alpha": {"rmsprop": 0.9},  # keras.optimizers.RMSprop: rho
+        "weight_decay": {"adamw": 4e-3},  # keras.optimizers.AdamW
+        "decay": "decoupled",  # weight_decay of keras.optimizers.Optimizer
+    },
+    determinism={"TF_DETERMINISTIC_OPS": "1", "TF_CUDNN_DETERMINISTIC": "1"},
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -109,6 +110,11 @@ class KerasBackend(Backend):
         from zoo.keras import workloads
 
         workloads.synchronize()
+
+    def determine(self) -> None:
+        self.require_engine("tensorflow")
+        tf = importlib.import_module("tensorflow")
+        tf.config.experimental.enable_op_determinism()
 
     def peak_memory(self) -> int | None:
         from zoo.keras import workloads

@@ -16,7 +16,7 @@ from zoo.backend.devices import ALONE, Group
 from zoo.backend.outputs import mapped
 from zoo.backend.training import Array, Part, Plan, Trainer
 from zoo.errors import BackendError
-from zoo.keras import _private, parameters, run
+from zoo.keras import _private, optimizers, parameters, run
 from zoo.keras.devices import KerasGroup
 from zoo.keras.optimizers import Written
 from zoo.keras.parameters import layer_name
@@ -46,6 +46,7 @@ class KerasTrainer(Trainer):
             for node in backend.known_graph(model).nodes
             if node.op == "batch_norm" and node.name not in self.frozen_norms
         ]
+        self._grouped = [] if tf.config.list_logical_devices("GPU") else _grouped(model)
         self._here = threading.local()  # a strategy traces the devices in threads
         self._whole = self._compiled(self._differentiate_and_update)
         self._part = self._compiled(self._gradients)
@@ -57,7 +58,12 @@ class KerasTrainer(Trainer):
         own = parameters.tensors(model)
         self._trained = {name: own[name] for name in self.trained}
         self._places = {name: place for place, name in enumerate(self._trained)}
-        self.optimizer = Written(plan.rule, dtype=self._dtype)
+        rule = plan.optimized
+        self.optimizer = (
+            optimizers.native(rule.name, rule.lr, plan.settings)
+            if plan.native
+            else Written(rule, dtype=self._dtype)
+        )
         self.optimizer.build([tensor.handle for tensor in self._trained.values()])
         self._values = own if plan.ema is not None else {}
         self.averages = {
@@ -101,7 +107,7 @@ class KerasTrainer(Trainer):
             self.backend.set_weights(self._original, self.backend.get_weights(self.model))
 
     def slot(self, slot: str, name: str) -> keras.Variable:
-        return self.optimizer.slots[slot][self._places[name]]
+        return cast(Written, self.optimizer).slots[slot][self._places[name]]
 
     def set_state(self, arrays: Mapping[str, Array], steps: int) -> None:
         super().set_state(arrays, steps)
@@ -207,7 +213,7 @@ class KerasTrainer(Trainer):
             each = [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]
             updated = tf.reduce_all([finite, *each])
         self.optimizer.learning_rate = lr
-        _if(updated, lambda: self.optimizer.apply(self._clipped(gradients)))
+        _if(updated, lambda: self.optimizer.apply(self._decayed(self._clipped(gradients), lr)))
         if self.plan.ema is not None:
             _if(finite, self._average)
         return updated
@@ -219,6 +225,18 @@ class KerasTrainer(Trainer):
             self._number(1.0), self.plan.clip_norm / tf.linalg.global_norm(gradients)
         )
         return [gradient * factor for gradient in gradients]
+
+    def _decayed(self, gradients: list[tf.Tensor], lr: tf.Tensor) -> list[tf.Tensor]:
+        """Let weights decay apart from the optimizer, and return what it is to apply."""
+        found = []
+        for tensor, gradient in zip(self._trained.values(), gradients, strict=True):
+            decay = self.plan.apart(tensor.handle)
+            if decay and self.plan.decoupled:
+                tensor.handle.assign(tensor.handle.value * (1 - lr * decay))
+            elif decay:
+                gradient = gradient + tensor.handle.value * decay
+            found.append(gradient)
+        return found
 
     def _average(self) -> None:
         kept = self.plan.ema or 0.0
@@ -243,6 +261,9 @@ class KerasTrainer(Trainer):
                 layer = self.model.get_layer(layer_name(name))
                 object.__setattr__(layer, "call", self._dropping(name))
                 stack.callback(object.__delattr__, layer, "call")
+            for layer in self._grouped:
+                object.__setattr__(layer, "convolution_op", partial(_by_groups, layer))
+                stack.callback(object.__delattr__, layer, "convolution_op")
             for name in self.frozen_norms:
                 layer = self.model.get_layer(layer_name(name))
                 # Undone in the reverse order: the layer's own sets those of its variables.
@@ -281,6 +302,36 @@ def _if(condition: tf.Tensor, act: Callable[[], None]) -> None:
         return condition
 
     tf.cond(condition, then, lambda: condition)
+
+
+def _grouped(model: keras.Model) -> list[keras.Layer]:
+    """Return the grouped convolutions of a model.
+
+    On a CPU TensorFlow has none, so that Keras compiles them by XLA, which computes their gradients
+    with plain loops.
+    """
+    return [e for e in model.layers if isinstance(e, keras.layers.Conv2D) and e.groups > 1]
+
+
+def _by_groups(layer: keras.Layer, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Compute a grouped convolution as one for each group."""
+    parts = zip(
+        tf.split(inputs, layer.groups, axis=-1),
+        tf.split(kernel, layer.groups, axis=-1),
+        strict=True,
+    )
+    outputs = [
+        keras.ops.conv(
+            part,
+            weights,
+            strides=list(layer.strides),
+            padding=layer.padding,
+            dilation_rate=layer.dilation_rate,
+            data_format=layer.data_format,
+        )
+        for part, weights in parts
+    ]
+    return tf.concat(outputs, axis=-1)
 
 
 def _in_mixed_precision(model: keras.Model) -> tuple[keras.Layer, ...]:

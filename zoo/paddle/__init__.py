@@ -45,4 +45,26 @@ DESCRIPTION = Description(
         for dtype in ("bfloat16", "float16")
     },
     optimizer_notes={"SGD": "keeps momentum and weight decay in float32"},
+    defaults={
+        "batch_norm_momentum": 0.1,  # paddle.nn.BatchNorm2D: 0.9 is the weight of the old value
+        "batch_norm_eps": 1e-5,  # paddle.nn.BatchNorm2D
+        "batch_norm_variance": "biased",  # measured; the documentation does not say
+        "layer_norm_eps": 1e-5,  # paddle.nn.LayerNorm
+        "padding": "stated",  # paddle.nn.Conv2D: padding=0, and numbers in paddle.vision.models
+        "average_padding": "not counted",  # paddle.nn.AvgPool2D: exclusive=True
+        "resize": "bilinear-antialias",  # paddle.vision.transforms.Resize, of PIL images
+        "channel_order": "rgb",  # paddle.vision: the image backend is PIL
+        # zoo trains with Paddle's own where they compute the written rule in float32.
+        "optimizer": {
+            "sgd": "written",
+            "adam": "written",
+            "adamw": "written",
+            "rmsprop": "framework",
+        },
+        "optimizer_eps": {"adam": 1e-8, "adamw": 1e-8, "rmsprop": 1e-6},  # paddle.optimizer
+        "optimizer_alpha": {"rmsprop": 0.95},  # paddle.optimizer.RMSProp: rho
+        "weight_decay": {"adamw": 1e-2},  # paddle.optimizer.AdamW
+        "decay": "coupled",  # weight_decay of paddle.optimizer: a float is L2Decay
+    },
+    determinism={"FLAGS_cudnn_deterministic": "1", "FLAGS_cpu_deterministic": "1"},
 )

@@ -31,8 +31,12 @@ class PaddleTrainer(Trainer):
         example = _check(list(self._trained.values()), plan)
         frozen = (values[name].handle for name in values.keys() & plan.frozen)
         self._frozen = [parameter for parameter in frozen if not parameter.stop_gradient]
-        decays = {name: plan.rule.decay_of(p) for name, p in self.trained.items()}
-        self.optimizer = optimizers.make(self._trained, plan.rule, decays)
+        rule = plan.optimized
+        if plan.native:
+            self.optimizer = optimizers.native(self._trained, rule.name, rule.lr, plan.settings)
+        else:
+            decays = {name: rule.decay_of(p) for name, p in self.trained.items()}
+            self.optimizer = optimizers.make(self._trained, rule, decays)
         self._place, self._dtype = example.place, example.dtype
         layers = named_modules(model)
         self._dropouts = {name: layers[name] for name in self.dropouts}
@@ -73,7 +77,7 @@ class PaddleTrainer(Trainer):
         if self.group.size > 1:
             self._join(total, sum(len(part.labels) for part in parts) / examples)
         if bool(total.isfinite()):
-            self._update([p.grad for p in self._trained.values() if p.grad is not None])
+            self._update([p.grad for p in self._trained.values() if p.grad is not None], float(lr))
         self._clear()  # what somebody else's backward pass would be added to
         return total
 
@@ -166,10 +170,11 @@ class PaddleTrainer(Trainer):
         return paddle.to_tensor(array, place=self._place).astype(self._dtype)
 
     @paddle.no_grad()
-    def _update(self, gradients: list[paddle.Tensor]) -> None:
+    def _update(self, gradients: list[paddle.Tensor], lr: float) -> None:
         if self.loss_scale is None or self._unscale(gradients, self.loss_scale):
             if self.plan.clip_norm is not None:
                 _clip(gradients, self.plan.clip_norm)
+            self._decay(lr)
             self.optimizer.step()
             self.steps += 1
         if self.plan.ema is not None:
@@ -177,6 +182,15 @@ class PaddleTrainer(Trainer):
                 new = (1 - self.plan.ema) * self._values[name].handle
                 average.scale_(self.plan.ema)
                 average.add_(new)
+
+    def _decay(self, lr: float) -> None:
+        """Let weights decay apart from the optimizer."""
+        for parameter in self._trained.values():
+            decay = self.plan.apart(parameter)
+            if decay and self.plan.decoupled:
+                parameter.scale_(1 - lr * decay)
+            elif decay and parameter.grad is not None:
+                parameter.grad.add_(decay * parameter)
 
     @staticmethod
     def _unscale(gradients: list[paddle.Tensor], scale: LossScale) -> bool:

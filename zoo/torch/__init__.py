@@ -49,4 +49,21 @@ DESCRIPTION = Description(
         Mode(name, ("forward", "gradients", "train"), _DTYPES, ("cpu", "cuda"))
         for name in ("eager", "torch.compile")
     ),
+    defaults={
+        "batch_norm_momentum": 0.1,  # torch.nn.BatchNorm2d: the weight of the new value
+        "batch_norm_eps": 1e-5,  # torch.nn.BatchNorm2d
+        "batch_norm_variance": "unbiased",  # documented there, for running_var alone
+        "layer_norm_eps": 1e-5,  # torch.nn.LayerNorm
+        "padding": "stated",  # torch.nn.Conv2d has no "same" with a stride
+        "average_padding": "counted",  # torch.nn.AvgPool2d: count_include_pad=True
+        "resize": "bilinear-antialias",  # torchvision.transforms.Resize: antialias=True
+        "channel_order": "rgb",  # PIL
+        # zoo trains with torch.optim itself, whose optimizers compute the written rules.
+        "optimizer": dict.fromkeys(("sgd", "adam", "adamw", "rmsprop"), "written"),
+        "optimizer_eps": dict.fromkeys(("adam", "adamw", "rmsprop"), 1e-8),  # torch.optim
+        "optimizer_alpha": {"rmsprop": 0.99},  # torch.optim.RMSprop
+        "weight_decay": {"adamw": 1e-2},  # torch.optim.AdamW
+        "decay": "coupled",  # weight_decay of torch.optim.SGD, Adam and RMSprop
+    },
+    determinism={"CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
 )

@@ -98,6 +98,9 @@ class TorchBackend(Backend):
     def synchronize(self, model: nn.Module) -> None:
         workloads.synchronize(next(model.parameters()).device)
 
+    def determine(self) -> None:
+        torch.use_deterministic_algorithms(True)
+
     def peak_memory(self) -> int | None:
         return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
 

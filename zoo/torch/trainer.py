@@ -32,8 +32,12 @@ class TorchTrainer(Trainer):
         own = by_canonical_name(model, dict(model.named_parameters()))
         self._trained = {name: own[name].handle for name in self.trained}
         self._frozen = [own[name].handle for name in own.keys() & plan.frozen]
-        decays = {name: plan.rule.decay_of(p) for name, p in self.trained.items()}
-        self.optimizer = optimizers.make(self._trained, plan.rule, decays)
+        rule = plan.optimized
+        if plan.native:
+            self.optimizer = optimizers.native(self._trained, rule.name, rule.lr, plan.settings)
+        else:
+            decays = {name: rule.decay_of(p) for name, p in self.trained.items()}
+            self.optimizer = optimizers.make(self._trained, rule, decays)
         optimizers.start(self.optimizer, plan.rule, 0)
         example = next(model.parameters())
         self._device, self._dtype = example.device, example.dtype
@@ -79,6 +83,7 @@ class TorchTrainer(Trainer):
         if self.loss_scale is None or self._unscale(gradients, self.loss_scale):
             if self.plan.clip_norm is not None:
                 _clip(gradients, self.plan.clip_norm)
+            self._decay(lr)
             self.optimizer.step()
             self.steps += 1
         if self.plan.ema is not None:
@@ -174,6 +179,16 @@ class TorchTrainer(Trainer):
         finite = all(bool(gradient.isfinite().all()) for gradient in gradients)
         scale.update(finite)
         return finite
+
+    @torch.no_grad()
+    def _decay(self, lr: float) -> None:
+        """Let weights decay apart from the optimizer."""
+        for parameter in self._trained.values():
+            decay = self.plan.apart(parameter)
+            if decay and self.plan.decoupled:
+                parameter.mul_(1 - lr * decay)
+            elif decay and parameter.grad is not None:
+                parameter.grad.add_(parameter, alpha=decay)
 
     @torch.no_grad()
     def _average(self, kept: float) -> None:

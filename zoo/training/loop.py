@@ -73,6 +73,7 @@ class Loop:
         folder: Folder | None = None,
         workers: int = 0,
         callbacks: Iterable[Callback] = (),
+        more: Mapping[str, Any] = {},
     ) -> None:
         """Prepare everything that can fail, before the first step.
 
@@ -85,6 +86,7 @@ class Loop:
             folder: Where to write metrics and checkpoints; None to write nothing.
             workers: Processes that prepare images.
             callbacks: Called with each event.
+            more: Fields of the plan that are not in recipes, for ``zoo compare``.
 
         Raises:
             InputError, UnknownNameError, BackendError: The parts do not fit together.
@@ -137,6 +139,7 @@ class Loop:
                 precision=recipe.precision,
                 compile=recipe.compile,
                 sync_batch_norm=recipe.sync_batch_norm,
+                **more,
             ),
             *(() if group is ALONE else (group,)),  # which older packages do not know
         )
@@ -185,9 +188,10 @@ class Loop:
                 self._save()
             if self.folder is not None:
                 self.folder.settle()
+        state = self.trainer.get_state() if self.trainer.averages else {}
         averages = {
             name.removeprefix(f"{EMA}/"): value
-            for name, value in self.trainer.get_state().items()
+            for name, value in state.items()
             if name.startswith(f"{EMA}/")
         }
         return Run(self._given, tuple(self.completed), stopped, self.state.step, averages)

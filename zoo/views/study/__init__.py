@@ -1,0 +1,1 @@
+"""Studies as tables, as a page, and as files for other programs."""
