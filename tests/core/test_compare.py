@@ -15,6 +15,7 @@ from zoo.comparing import study as studies
 from zoo.comparing.run import Ended, Started, run
 from zoo.comparing.setup import Case
 from zoo.errors import BackendError, InputError, SpecError, UnknownNameError, ZooError
+from zoo.jobs import JobDiedError
 from zoo.training import recipe as recipes
 
 SMALL = {"models": "lenet5", "data": "digits", "seeds": 2, "epochs": 1, "lr": 0.1}
@@ -399,13 +400,14 @@ def test_a_process_that_fails_is_tried_again_and_not_kept(tmp_path, monkeypatch,
     def fail(job):
         calls.append(job)
         if job["backend"] == "keras":
-            raise zoo.TrainingError("the process was killed by signal 9")
+            raise JobDiedError("the process was killed by signal 9")
         return {"top1": 0.5, "loss": 1.0}
 
     monkeypatch.setattr(processes, "train_one", fail)
     done = go(path, seeds=1)
     assert [run.backend for run in done.failed] == ["keras", "keras"]
-    assert done.failed[0].stopped == "failed: the process was killed by signal 9"
+    assert done.failed[0].stopped.startswith("failed: ")
+    assert done.failed[0].stopped.endswith("the process was killed by signal 9")
     assert len(calls) == 10 and len(list((path / "runs").iterdir())) == 6
 
 

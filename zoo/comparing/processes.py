@@ -18,6 +18,7 @@ from zoo.backend import registry
 from zoo.benchmarking import processes
 from zoo.errors import TrainingError
 from zoo.files import scratch
+from zoo.jobs import JobDiedError
 from zoo.verification.context import FLOAT64
 
 #: The processes that run now, of all threads.
@@ -37,7 +38,8 @@ def train_one(job: Mapping[str, Any]) -> dict[str, Any]:
         What :func:`zoo.comparing.training.train` returns.
 
     Raises:
-        TrainingError: The process failed.
+        TrainingError: The framework raised an error.
+        JobDiedError: The process ended without an answer.
     """
     return _run(job, environment(job, job.get("cache")))
 
@@ -46,7 +48,8 @@ def prove_one(job: Mapping[str, Any]) -> dict[str, Any]:
     """Make the first steps in float64 in a new process; see :func:`zoo.comparing.training.prove`.
 
     Raises:
-        TrainingError: The process failed.
+        TrainingError: The framework raised an error.
+        JobDiedError: The process ended without an answer.
     """
     return _run(job, {**environment(job["jobs"][0], job.get("cache")), **FLOAT64})
 
@@ -118,7 +121,7 @@ def _run(job: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]
         try:
             found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            found = {"failed": _reason(process.returncode, log)}
+            raise JobDiedError(_reason(process.returncode, log)) from None
     if "failed" in found:
         raise TrainingError(found["failed"])
     result: dict[str, Any] = found["result"]

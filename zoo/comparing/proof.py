@@ -13,13 +13,13 @@ import numpy as np
 
 from zoo.backend import registry
 from zoo.comparing import processes
-from zoo.comparing.local import run
 from zoo.comparing.plan import Comparison, Job, Planned, digest
 from zoo.comparing.results import Proof
 from zoo.comparing.store import Folder
 from zoo.errors import TrainingError
 from zoo.files import scratch
 from zoo.graphs.graph import Graph
+from zoo.jobs import run
 from zoo.verification import tolerances
 from zoo.verification.comparison import differences, error
 

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,14 +17,13 @@ from pydantic import TypeAdapter
 
 from zoo.comparing import plan, processes
 from zoo.comparing.estimate import Estimate
-from zoo.comparing.local import local
-from zoo.comparing.local import run as run_jobs
 from zoo.comparing.plan import Comparison, Planned
 from zoo.comparing.proof import prove
 from zoo.comparing.results import Proof, Trained
 from zoo.comparing.store import Folder
 from zoo.comparing.study import StudyFile
 from zoo.files import scratch
+from zoo.jobs import run as run_jobs
 
 _TRAINED = TypeAdapter(Trained)
 
@@ -126,7 +125,8 @@ def run(
         cache = stack.enter_context(scratch(tempfile.gettempdir(), "zoo-compare-", mode=0o700))
         if executor is None:
             processes.begin()
-            executor = local(side_by_side)
+            # Each job starts a process of its own, with variables that its framework needs.
+            executor = ThreadPoolExecutor(side_by_side, thread_name_prefix="zoo-compare")
             stack.callback(executor.shutdown, cancel_futures=True)
             stack.callback(processes.end_all)  # first, so that no thread is waited for
         proofs = prove(comparisons, study.proof_steps, executor, folder, progress, cache=str(cache))
