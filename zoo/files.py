@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from zoo.errors import InputError
@@ -24,6 +24,9 @@ try:
     import fcntl
 except ImportError:  # on Windows nothing is locked, so nothing that is left behind is removed
     fcntl = None  # type: ignore[assignment]
+
+#: Calls a function at some time.
+Caller = Callable[[Callable[[], None]], None]
 
 _LOCK = "zoo.lock"
 _ATTEMPTS = 100
@@ -196,7 +199,7 @@ def _open_locked(path: Path, *, wait: bool = False, create: bool = True) -> int 
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], later: Caller | None = None) -> Iterator[Path]:
     """Yield a temporary path to write to, which replaces ``path`` when the block ends.
 
     The old file stays intact until then, and also if the block raises or the process is killed.
@@ -205,6 +208,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Args:
         path: The file to replace or create; its folder must exist.
+        later: Is given the function that waits until the disk has the new file, and replaces the
+            old one; by default, it is called when the block ends.
 
     Yields:
         A new, empty file with the same suffix, on the same file system. If the process is killed,
@@ -227,15 +232,26 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.exists() and not target.is_file():
         yield target
         return
-    with scratch(target.parent, ".zoo-writing-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch(target.parent, ".zoo-writing-"))
         part = folder / f"part{target.suffix.lower()}"
         part.touch(exist_ok=False)
         mode = (target if target.exists() else part).stat().st_mode
         yield part
-        part.chmod(mode)  # libraries may have changed the mode
-        with part.open("rb") as written:
-            os.fsync(written.fileno())  # a power failure must not leave an empty file
-        part.replace(target)
+        kept = stack.pop_all()
+
+    def put() -> None:
+        with kept:
+            part.chmod(mode)  # libraries may have changed the mode
+            with part.open("rb") as written:
+                os.fsync(written.fileno())  # a power failure must not leave an empty file
+            part.replace(target)
+
+    (later or _now)(put)
+
+
+def _now(function: Callable[[], None]) -> None:
+    function()
 
 
 def resolved(path: str | os.PathLike[str]) -> Path:

@@ -557,3 +557,14 @@ def test_limits_bound_the_runs():
         lambda: Honest(clock), CELL, given, Reference(given), threads=2, limits=limits, clock=clock
     )
     assert len(found.times) == 4
+
+
+def test_two_benchmarks_on_one_machine_are_refused(monkeypatch):
+    from zoo.benchmarking import alone
+
+    monkeypatch.setattr(alone, "_ADDRESS", "\0zoo.benchmarking.test")
+    second = alone.alone()
+    with alone.alone(), pytest.raises(InputError, match="another benchmark is running"):
+        second.__enter__()
+    with alone.alone():  # it is free again
+        pass

@@ -46,7 +46,7 @@ def test_side_by_side_ends_what_runs_if_one_raises():
 
 
 def test_processes_at_the_same_time_only_where_memory_allows(monkeypatch):
-    monkeypatch.setattr(workers, "_cores", lambda: 4)
+    monkeypatch.setattr(workers, "processors", lambda: 4)
     for gibibytes, count in ((0.3, 1), (4, 1), (7, 2), (100, 4)):
         monkeypatch.setattr(workers, "available", lambda g=gibibytes: int(g * 2**30))
         assert workers.Workers().capacity(2**30) == count

@@ -1,7 +1,9 @@
 """What trains without a framework: recipes, schedules, masks, folders and checkpoints."""
 
+import errno
 import json
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +202,24 @@ def test_a_folder_is_held_by_one_and_keeps_what_it_should(tmp_path):
         Folder.existing(tmp_path),
     ):
         pass
+
+
+def test_what_the_disk_refuses_in_the_background_is_one_error(tmp_path):
+    def refuse():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    called = []
+    with Folder.new(tmp_path / "run", recipes.of(LEAST)) as folder:
+        folder.checkpoint(0)
+        folder.later(lambda: called.append(1))
+        folder.later(refuse)
+        folder.later(lambda: called.append(2))
+        with pytest.raises(InputError, match="run: cannot be written to: No space left on device"):
+            folder.settle()
+        assert called == [1, 2]
+        folder.settle()
+    with pytest.raises(InputError, match="No space left"), Folder.existing(folder.path) as folder:
+        folder.later(refuse)  # a run that ends waits, too
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from limits import HANG
 from verifying import InThisProcess
 
 import zoo
+from zoo.errors import InputError
 from zoo.verification import all_models, memory, tolerances
 
 
@@ -34,6 +35,7 @@ def test_many_models_resume_after_an_interruption(here, browser, tmp_path):
         "index.html",
         "lenet5.html",
         "lenet5.json",
+        "settings.json",
     ]
     found = list(all_models.verify_all(models, tmp_path, **options))
     assert [(r.model, known) for r, known in found] == [("lenet5", True), ("lenet5_paddle", False)]
@@ -43,12 +45,12 @@ def test_many_models_resume_after_an_interruption(here, browser, tmp_path):
     assert [row[0] for row in cells(browser, "models")] == models
     browser.find_element("link text", "lenet5_paddle").click()
     assert browser.title == "lenet5_paddle: PASS"
-    # Another level or a damaged file is no reason to trust what was found.
+    # A damaged file is no reason to trust what was found.
     (tmp_path / "lenet5.json").write_text('{"key": 1, ')
     again = all_models.verify_all(models, tmp_path, **options)
-    assert [(r.model, known) for r, known in again] == [("lenet5", False), ("lenet5_paddle", True)]
-    other = all_models.verify_all(["lenet5"], tmp_path, **{**options, "seed": 1})
-    assert [known for _, known in other] == [False]
+    assert [(r.model, known) for r, known in again] == [("lenet5_paddle", True), ("lenet5", False)]
+    with pytest.raises(InputError, match=r"other settings \(seed 0 instead of 1\)"):
+        next(all_models.verify_all(["lenet5"], tmp_path, **{**options, "seed": 1}))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
@@ -110,6 +112,8 @@ def test_a_float32_weight_is_half_as_large():
         ([], "which model?"),
         (["vgg9", "--output", "x.txt"], "--output: expected a name in .json or .html"),
         (["--all", "--aux"], "--aux is for one model"),
+        (["lenet5", "--jobs", "2"], "--jobs is for several models"),
+        (["--all", "--shard", "17/16"], "--shard: expected a part such as 3/16, got '17/16'"),
         (["--all", "nothing*"], "no model matches 'nothing*'"),
         (["--all", "--output", "file"], "cannot be created"),
     ],

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from zoo.benchmarking import audit, proof, reference
 from zoo.benchmarking.cells import Cell
 from zoo.benchmarking.results import Measured, Results, Round
 from zoo.benchmarking.run import Request, run
+from zoo.files import taking_turns
 from zoo.verification import tolerances
 from zoo.verification.comparison import error
 from zoo.views.benchmark.report import Benchmark
@@ -111,6 +114,14 @@ def test_models_left_in_training_mode_are_named():
     assert [problem.partition(":")[0] for problem in problems] == ["train mode"]
 
 
+@pytest.fixture
+def turn():
+    """A benchmark that is refused because of another test would be no failure."""
+    with taking_turns(Path(tempfile.gettempdir()) / "zoo-tests-bench.lock"):
+        yield
+
+
+@pytest.mark.usefixtures("turn")
 def test_processes_measure_a_cell(tmp_path):
     """In new processes, with the threads that are stated; the command writes all files."""
     pytest.importorskip("onnxruntime")
@@ -131,6 +142,7 @@ def test_processes_measure_a_cell(tmp_path):
     assert page.with_suffix(".csv").read_text().count("\n") == 2
 
 
+@pytest.mark.usefixtures("turn")
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished(tmp_path):
     pytest.importorskip("onnxruntime")
@@ -154,6 +166,7 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     assert 1 <= len(data["cells"][0]["rounds"]) < 99
 
 
+@pytest.mark.usefixtures("turn")
 @pytest.mark.slow
 def test_gradients_are_held_to_float64_of_a_framework(tmp_path):
     """The whole way: a reference by one process, and a step of training by another."""
@@ -168,6 +181,7 @@ def test_gradients_are_held_to_float64_of_a_framework(tmp_path):
     assert all(m.proof.error <= m.proof.allowed for m in found.cells)
 
 
+@pytest.mark.usefixtures("turn")
 @pytest.mark.slow
 def test_the_same_cell_twice_does_not_differ():
     """A/A: 1 is in the interval of the ratio in 38 of 40 repeats."""

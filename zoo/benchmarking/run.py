@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.backend import registry
 from zoo.benchmarking import machine, processes, reference, statistics
+from zoo.benchmarking.alone import alone
 from zoo.benchmarking.cells import Cell
 from zoo.benchmarking.harness import Limits
 from zoo.benchmarking.results import INTERRUPTED, Measured, Results, Round
@@ -84,6 +85,9 @@ def run(
 
     Returns:
         The results; after Ctrl-C, those of the processes that had ended, and a note.
+
+    Raises:
+        InputError: Another benchmark runs on this machine.
     """
     begun, start = datetime.datetime.now(datetime.UTC), time.monotonic()
     run = _Run(request, progress, start)
@@ -131,11 +135,16 @@ class _Run:
         self.notes: list[str] = []
 
     def all(self, folder: Path, measure: Measure | None, kept: Callable[[], None]) -> None:
-        """Prepare, and measure round by round."""
+        """Prepare, and measure round by round, while no other benchmark runs on this machine."""
         if measure is None:
-            self._references(folder)
-            self._prove(folder)
-            measure = self._in_process
+            with alone():
+                self._references(folder)
+                self._prove(folder)
+                self._rounds(folder, self._in_process, kept)
+        else:
+            self._rounds(folder, measure, kept)
+
+    def _rounds(self, folder: Path, measure: Measure, kept: Callable[[], None]) -> None:
         random = np.random.default_rng(self.request.seed % 2**64)
         for number in range(1, MOST_ROUNDS + 1):
             waiting = self._waiting(number)

@@ -35,6 +35,11 @@ weights_option = click.option(
     "them, the model is untrained.",
     shell_complete=completion.sources_or_files,
 )
+scheduler_option = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Scheduler of Dask whose workers do the work, such as tcp://127.0.0.1:8786.",
+)
 entry_option = click.option(
     "--entry",
     metavar="KEY",

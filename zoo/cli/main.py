@@ -9,7 +9,7 @@ import os
 import sys
 from types import FrameType
 
-from zoo.cli.status import INTERRUPTED
+from zoo.cli.status import INTERRUPTED, interrupted
 
 try:
     import signal
@@ -47,7 +47,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     while caller:
         if caller.f_code.co_filename == _IMPORT:
             prefix = _END_OF_SPINNER if os.isatty(2) else b""
-            os.write(2, prefix + b"interrupted\n")
+            os.write(2, prefix + f"{interrupted()}\n".encode())
             os._exit(INTERRUPTED)
         caller = caller.f_back
     raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import zoo
 from zoo.cli import completion
 from zoo.cli.common import MODEL_HELP, SETTINGS
 from zoo.cli.lazy import LazyCommand
-from zoo.cli.status import INTERRUPTED
+from zoo.cli.status import INTERRUPTED, interrupted
 from zoo.cli.terminal import err
 
 #: Name -> location of the command, and the first sentence of its help.
@@ -72,7 +72,7 @@ class _InOrder(click.Group):
         try:
             return super().invoke(context)
         except KeyboardInterrupt:  # of which click itself prints an empty line
-            err.print("interrupted")
+            err.print(interrupted())
             context.exit(INTERRUPTED)
 
 

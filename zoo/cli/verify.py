@@ -18,13 +18,14 @@ from zoo.cli.common import (
     aux_option,
     format_option,
     options,
+    scheduler_option,
     seed_option,
     size_options,
     unmatched,
 )
 from zoo.cli.progress import progress
-from zoo.cli.status import INTERRUPTED
-from zoo.cli.terminal import check_writable, err, escape, fail, out, print_json
+from zoo.cli.status import advise
+from zoo.cli.terminal import check_writable, escape, fail, out, print_json
 from zoo.errors import InputError
 from zoo.files import write_text
 
@@ -92,6 +93,20 @@ from zoo.files import write_text
     shell_complete=completion.completing(completion.levels),
 )
 @click.option(
+    "--shard",
+    metavar="N/COUNT",
+    help="With --all or a pattern: verify only this part of the models, such as 3/16. All parts "
+    "take about the same time.",
+)
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="With --all or a pattern: how many models to verify at the same time, if they fit into "
+    "memory; by default, one after another.",
+)
+@scheduler_option
+@click.option(
     "--image",
     metavar="FILE",
     type=click.Path(path_type=Path),
@@ -122,6 +137,9 @@ def verify(
     backends: str | None,
     dtype: str,
     level: str,
+    shard: str | None,
+    jobs: int | None,
+    scheduler: str | None,
     image: Path | None,
     seed: int,
     output_format: Format,
@@ -147,6 +165,7 @@ def verify(
     if against:
         settings = {"--all": every, "--backends": backends, "--level": level != "forward"}
         settings |= {"--dtype": dtype != "float32", "--seed": seed}
+        settings |= {"--shard": shard, "--jobs": jobs, "--scheduler": scheduler}
         _check_file(model, settings)
         _check_output(save, ".json")
         with progress() as show:
@@ -179,8 +198,12 @@ def verify(
             raise InputError(
                 f"{given[0]} is for one model; several are verified as their specs define them"
             )
-        _verify_all(context, model, save, as_json, settings)
+        where = {"shard": _shard(shard), "count": jobs, "scheduler": scheduler}
+        _verify_all(context, model, save, as_json, settings, where)
         return
+    for_several = {"--shard": shard, "--jobs": jobs, "--scheduler": scheduler}
+    if given := [option for option, value in for_several.items() if value is not None]:
+        raise InputError(f"{given[0]} is for several models: add --all, or give a pattern")
     if model is None:
         known = "a name from 'zoo list', a pattern such as 'vgg*', a YAML file, or --all"
         raise InputError(f"which model? Give {known}.")
@@ -220,14 +243,25 @@ def _show(context: click.Context, report: Any, as_json: bool, save: Path | None)
         context.exit(1)
 
 
+def _shard(text: str | None) -> tuple[int, int] | None:
+    from zoo.verification.cost import parsed
+
+    found = None if text is None else parsed(text)
+    if text is not None and found is None:
+        raise InputError(f"--shard: expected a part such as 3/16, got {text!r:.100}")
+    return found
+
+
 def _verify_all(
     context: click.Context,
     pattern: str | None,
     folder: Path | None,
     as_json: bool,
     settings: dict[str, Any],
+    where: dict[str, Any],
 ) -> None:
     from zoo.verification.all_models import verify_all
+    from zoo.verification.executors import executor
     from zoo.verification.rendering.terminal import verdict
 
     names = zoo.list_models(pattern)
@@ -235,25 +269,25 @@ def _verify_all(
         fail(unmatched(pattern or "*"))
     if folder and folder.suffix in (".json", ".html"):
         raise InputError(f"--output: expected a folder for several reports, got {folder.name!r}")
+    if folder:
+        advise("run the same command to resume")
     reports = []
-    with progress() as show:
+    with progress() as show, executor(where["count"], where["scheduler"], settings) as chosen:
         results = verify_all(
             names,
             folder,
             **settings,
+            shard=where["shard"],
+            executor=chosen,
             command=" ".join(["zoo", *sys.argv[1:]]),
             progress=show,
         )
-        try:
-            for report, cached in results:
-                reports.append(report)
-                if not as_json:
-                    out.print(verdict(report) + ", from an earlier run" * cached, soft_wrap=True)
-                    for problem in report.problems:
-                        out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
-        except KeyboardInterrupt:
-            err.print("interrupted" + "; run the same command to resume" * bool(folder))
-            context.exit(INTERRUPTED)
+        for report, cached in results:
+            reports.append(report)
+            if not as_json:
+                out.print(verdict(report) + ", from an earlier run" * cached, soft_wrap=True)
+                for problem in report.problems:
+                    out.print(f"  [red]✗[/red] {escape(problem)}", soft_wrap=True)
     passed = sum(report.passed for report in reports)
     if as_json:
         print_json([report.to_dict() for report in reports])

@@ -6,7 +6,8 @@
     best.safetensors                   the checkpoint of the best epoch
 
 Only one process at a time works in it. A process that is killed leaves it whole: checkpoints are
-written atomically, and lines of metrics behind the last checkpoint are removed on resuming.
+written atomically, and lines of metrics behind the last checkpoint are removed on resuming. While
+the disk takes a checkpoint, training goes on.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import IO, Any
 
 from zoo.errors import InputError
 from zoo.files import held, replacing, write_text
+from zoo.training.later import Later
 from zoo.training.recipe import Recipe
 
 RECIPE, METRICS = "recipe.yaml", "metrics.jsonl"
@@ -34,6 +36,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.later = Later()
         self._metrics: IO[str] | None = None
 
     @classmethod
@@ -84,6 +87,7 @@ class Folder:
             try:
                 yield self
             finally:
+                self.settle()
                 if self._metrics is not None:
                     with self._writing():
                         self._metrics.close()
@@ -96,6 +100,15 @@ class Folder:
         except OSError as error:
             reason = error.strerror or error
             raise InputError(f"{self.path}: cannot be written to: {reason}") from None
+
+    def settle(self) -> None:
+        """Wait until the disk has all checkpoints.
+
+        Raises:
+            InputError: One cannot be written.
+        """
+        with self._writing():
+            self.later.wait()
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write the recipe, or what it has become."""
@@ -119,13 +132,12 @@ class Folder:
 
     def remove_old(self, keep: int) -> None:
         """Remove all checkpoints but the last few."""
-        with self._writing():
-            for path in self.checkpoints()[:-keep]:
-                path.unlink(missing_ok=True)
+        for path in self.checkpoints()[:-keep]:
+            path.unlink(missing_ok=True)
 
     def keep_best(self, checkpoint: Path) -> None:
         """Keep a checkpoint as the best."""
-        with self._writing(), replacing(self.path / BEST) as part:
+        with replacing(self.path / BEST) as part:
             part.unlink()
             try:
                 os.link(checkpoint, part)  # no copy: neither is ever written to

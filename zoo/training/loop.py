@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -182,6 +183,8 @@ class Loop:
             stopped = self._steps(interruption) or "finished"
             if self._saved != self.state.step:
                 self._save()
+            if self.folder is not None:
+                self.folder.settle()
         averages = {
             name.removeprefix(f"{EMA}/"): value
             for name, value in self.trainer.get_state().items()
@@ -313,6 +316,7 @@ class Loop:
     def _save(self, best: bool = False) -> None:
         if self.folder is None:
             return
+        self.folder.settle()
         self.folder.flush()
         self.state.updates = self.trainer.steps
         scale = self.trainer.loss_scale
@@ -320,10 +324,11 @@ class Loop:
         path = self.folder.checkpoint(self.state.step)
         weights = self.backend.get_weights(self.model, copy=False)
         slots = self.trainer.get_state(copy=False)
-        states.write(path, self.graph, weights, slots, self.state)
+        later, keep = self.folder.later, self.recipe.keep
+        states.write(path, self.graph, weights, slots, self.state, later)
         if best:
-            self.folder.keep_best(path)
-        self.folder.remove_old(self.recipe.keep)
+            later(partial(self.folder.keep_best, path))
+        later(partial(self.folder.remove_old, keep))
         self._saved = self.state.step
 
     def _report(self, event: Event) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import WeightsError
+from zoo.files import Caller
 from zoo.graphs.graph import Graph
 from zoo.weights import zoo_file
 from zoo.weights.checkpoint import Checkpoint
@@ -78,14 +79,23 @@ def write(
     weights: Mapping[str, Array],
     slots: Mapping[str, Array],
     state: State,
+    later: Caller | None = None,
 ) -> None:
     """Write a checkpoint; an older one of the same name stays whole until it is complete.
+
+    Args:
+        path: The file.
+        graph: The network.
+        weights: Canonical name -> weight.
+        slots: Names such as ``momentum/conv1.weight`` -> state of the optimizer.
+        state: The state of the run.
+        later: As for :func:`zoo.files.replacing`.
 
     Raises:
         InputError: It cannot be written.
     """
     texts = dataclasses.asdict(state)
-    zoo_file.write(path, graph, {**weights, **slots}, json.dumps(texts))
+    zoo_file.write(path, graph, {**weights, **slots}, json.dumps(texts), later)
 
 
 def read(path: Path) -> Saved:

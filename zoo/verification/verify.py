@@ -115,9 +115,7 @@ def verify(
         "seed": seed,
         "image": image,
     }
-    _check_known("dtype", dtype, tolerances.FORWARD)
-    _check_known("level", level, LEVELS)
-    requested = _requested(backends, level)
+    chosen = requested(backends, dtype, level)
     options = {key: given[key] for key in ("aux", "num_classes", "in_channels", "input_size")}
     single = dtype == "float32" and level == "forward"  # gradients and training are in float64
     graph, notes = fit_to_memory(graphs.graph(name, **options), itemsize=4 if single else 8)
@@ -136,13 +134,13 @@ def verify(
     with ExitStack() as stack:
         path = stack.enter_context(scratch(tempfile.gettempdir(), "zoo-verify-", mode=0o700))
         processes = workers or stack.enter_context(Workers(keep=level != "forward"))
-        context = Context(path, graph, requested, seed, processes, progress)
+        context = Context(path, graph, chosen, seed, processes, progress)
         context.start(Case.environment(dtype, processes))
         progress("Computing the NumPy reference in float64")
         case = Case.prepare(path / "forward", graph, x, dtype, seed, counterpart)
-        outcomes = context.for_each_backend(lambda b: case.run(processes, b, requested[b]))
+        outcomes = context.for_each_backend(lambda b: case.run(processes, b, chosen[b]))
         progress("Comparing every node")
-        compared = {b: requested[b] for b, o in outcomes.items() if isinstance(o, dict)}
+        compared = {b: chosen[b] for b, o in outcomes.items() if isinstance(o, dict)}
         pairs = case.pairs(list(compared))
         results = tuple(judge(case, b, o, backends is not None) for b, o in outcomes.items())
         trained: Training | None = None
@@ -176,15 +174,30 @@ def verify(
     )
 
 
-def _requested(backends: Sequence[str] | None, level: str) -> dict[str, str]:
-    """Backend -> the name by which the caller requested it."""
+def requested(backends: Sequence[str] | None, dtype: str, level: str) -> dict[str, str]:
+    """Check what is common to the verifications of many models.
+
+    Args:
+        backends: As for :func:`verify`.
+        dtype: As for :func:`verify`.
+        level: As for :func:`verify`.
+
+    Returns:
+        Backend -> the name by which the caller requested it.
+
+    Raises:
+        UnknownNameError: There is no such backend, dtype or level.
+        InputError: The level needs two backends, and there are fewer.
+    """
+    _check_known("dtype", dtype, tolerances.FORWARD)
+    _check_known("level", level, LEVELS)
     names = list(registry.table()) if backends is None else backends
-    requested = {registry.resolve(name).name: name for name in names}
-    if not requested:
+    found = {registry.resolve(name).name: name for name in names}
+    if not found:
         raise InputError("backends: name at least one, or leave it out for all backends")
     if level != "forward":
-        _check_two(requested, level)
-    return requested
+        _check_two(found, level)
+    return found
 
 
 def _check_two(requested: Iterable[str], level: str) -> None:

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from zoo.backend import registry
 from zoo.backend.description import Description
+from zoo.jobs.machine import processors
 from zoo.verification.memory import available
 
 TIMEOUT = 1800  # seconds per job
@@ -36,9 +37,11 @@ class Workers:
         keep: Whether a process is reused for further jobs, which saves importing its framework each
             time; otherwise it ends after one job. A process that uses more than a quarter of the
             free memory after a job is ended in any case.
+        processors: How many jobs may run at the same time, at most; all processors if not given.
     """
 
     keep: bool = False
+    processors: int | None = None
     _running: dict[_Key, _Worker] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
@@ -61,7 +64,7 @@ class Workers:
             needed: Bytes that one job needs, in addition to its framework.
         """
         limit = int(0.6 * available()) // (needed + FRAMEWORK)
-        return max(1, min(_cores(), limit))
+        return max(1, min(self.processors or processors(), limit))
 
     def start(self, entry: Description, environment: Mapping[str, str] | None = None) -> None:
         """Start a backend's process, so that it imports its framework before the first job."""
@@ -185,10 +188,3 @@ def _start(backend: str, environment: Mapping[str, str]) -> _Worker:
         cwd=tempfile.gettempdir(),
     )
     return _Worker(process, errors)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1

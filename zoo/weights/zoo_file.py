@@ -24,7 +24,7 @@ import xxhash
 
 from zoo import arguments
 from zoo.errors import InputError, WeightsError, listed
-from zoo.files import replacing
+from zoo.files import Caller, replacing
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
 from zoo.weights import metadata
@@ -48,6 +48,7 @@ def write(
     graph: Graph,
     arrays: Mapping[str, Array],
     training: str | None = None,
+    later: Caller | None = None,
 ) -> None:
     """Write a network's weights. An older file stays intact until the new one is complete.
 
@@ -57,6 +58,7 @@ def write(
         arrays: Canonical name -> array in the canonical layout; and if the file is a checkpoint of
             a training run, names such as ``momentum/conv1.weight`` for what belongs to a weight.
         training: What such a file says of the run.
+        later: As for :func:`zoo.files.replacing`.
 
     Raises:
         InputError: The path cannot be written to.
@@ -69,7 +71,7 @@ def write(
         texts[TRAINING] = training
     header, contents = _encoded(arrays, texts)
     try:
-        with replacing(path) as part, part.open("wb") as file:
+        with replacing(path, later) as part, part.open("wb") as file:
             file.write(len(header).to_bytes(8, "little") + header)
             for array in contents:
                 file.write(array)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.errors import BackendError
@@ -78,12 +79,19 @@ def page(report: Results) -> str:
     )
 
 
-def index(reports: Sequence[Results], command: str) -> str:
-    """Make the page that links to the pages of many models.
+def index(
+    reports: Sequence[Results],
+    command: str,
+    settings: Mapping[str, Any] | None = None,
+    missing: Sequence[str] = (),
+) -> str:
+    """Make the page that links to the pages of many models, and lists what was found.
 
     Args:
         reports: The results of each model.
         command: The command line to show.
+        settings: What all reports have in common: ``level``, ``dtype``, ``seed`` and ``versions``.
+        missing: The models that there is no report of yet.
 
     Returns:
         HTML, which expects each model's ``MODEL.html`` in the same folder.
@@ -95,9 +103,42 @@ def index(reports: Sequence[Results], command: str) -> str:
         reports=reports,
         backends=backends,
         command=command,
+        settings=settings or {},
+        missing=missing,
         gradients=bool(trained),
         rules=list(dict.fromkeys(rule for t in trained if t.steps for rule in t.rates)),
+        failed=[report for report in reports if not report.passed],
+        limits=_limits(reports),
+        repeated=repeated,
     )
+
+
+def repeated(report: Results) -> str:
+    """Return the command line that repeats a verification."""
+    if report.command:
+        return report.command
+    options = {"--dtype": report.dtype, "--level": report.level, "--seed": str(report.seed)}
+    usual = {"--dtype": "float32", "--level": "forward", "--seed": "0"}
+    words = ["zoo", "verify", report.model, *["--aux"] * bool(report.options["aux"])]
+    for option, value in options.items():
+        words += [option, value] if value != usual[option] else []
+    return shlex.join(words)
+
+
+def _limits(reports: Sequence[Results]) -> list[tuple[str, list[str]]]:
+    """Group what was left out or done otherwise: what, and the models it is said of."""
+    found: dict[str, dict[str, None]] = {}
+    for report in reports:
+        for note in report.notes:
+            found.setdefault(note, {})[report.model] = None
+        for r in report.results:
+            if r.status == "missing":
+                found.setdefault(f"{r.title} is not installed", {})[report.model] = None
+        for check in report.checks:
+            if check.passed and check.limit:
+                what = f"{check.backend}, {check.what}: {check.limit}"
+                found.setdefault(what, {})[report.model] = None
+    return [(what, list(models)) for what, models in found.items()]
 
 
 def _summary(report: Results) -> str:
