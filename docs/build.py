@@ -1,0 +1,54 @@
+"""Builds the site of the documentation: python docs/build.py [--output FOLDER] [--reports FOLDER].
+
+Pages are the Markdown files of the repository and what docs/pages generates. The result is a folder
+of static files, by default build/site, which needs no server and loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from pages import cards, commands, operations, parts, reference, staging
+from sphinx.cmd.build import build_main
+from tables import graph_of
+
+import zoo
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    """Write the pages, run Sphinx, and return its exit status."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "site")
+    parser.add_argument("--reports", type=Path, help="a folder of zoo verify --all --output")
+    arguments = parser.parse_args()
+    output = arguments.output.resolve()
+    pages = output.with_name(f"{output.name}-pages")
+    write(pages, arguments.reports)
+    shutil.rmtree(output, ignore_errors=True)
+    doctrees = output.with_name(f"{output.name}-doctrees")
+    options = ["-b", "html", "-j", "auto", "-W", "--keep-going", "-q", "-d", str(doctrees)]
+    return build_main([*options, "-c", str(ROOT / "docs"), str(pages), str(output)])
+
+
+def write(target: Path, reports: Path | None) -> None:
+    """Write every page, written and generated, to a folder."""
+    graphs = {name: graph_of(name) for name in zoo.list_models()}
+    files = staging.written()
+    for file, page in files.items():
+        text = staging.relinked((ROOT / file).read_text(), file, files, target)
+        staging.put(target / page, parts.completed(text, graphs))
+    cards.write(graphs, target, reports)
+    staging.put(target / "operations.md", operations.page())
+    staging.put(target / "commands.md", commands.page())
+    for file, text in reference.pages().items():
+        staging.put(target / file, text)
+    staging.remove_others(target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The settings of Sphinx. docs/build.py writes the pages that it reads, and starts it."""
+
+from __future__ import annotations
+
+import zoo
+
+project = "zoo"
+author = "The zoo contributors"
+copyright = "the zoo contributors"
+release = zoo.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "myst_nb",
+    "sphinx_design",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["files/**"]
+html_title = "zoo"
+html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["zoo.css"]
+html_js_files = ["zoo.js"]
+html_show_sourcelink = False
+html_copy_source = False
+html_show_sphinx = False
+html_use_index = False
+html_theme_options = {
+    "light_css_variables": {
+        "color-brand-primary": "#4f3d97",
+        "color-brand-content": "#4f3d97",
+        "color-brand-visited": "#4f3d97",
+    },
+    "dark_css_variables": {
+        "color-brand-primary": "#b3a3ef",
+        "color-brand-content": "#b3a3ef",
+        "color-brand-visited": "#b3a3ef",
+    },
+}
+pygments_style = "a11y-high-contrast-light"
+pygments_dark_style = "a11y-high-contrast-dark"
+
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
+myst_heading_anchors = 4
+nb_execution_mode = "off"  # the lessons are run by docs/lessons/run.py
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+napoleon_custom_sections = ["Source"]
+
+nitpicky = True
+# The types in signatures: those of other projects, and those that this site does not describe.
+nitpick_ignore_regex = [(r"py:(class|obj|data|exc|mod)", r".*")]
+
+# Only what is typed after a prompt is copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True

@@ -1,0 +1,205 @@
+"""A card for each model, and a page for each family."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import zoo
+from pages import accuracy
+from pages.staging import put
+from pages.tabs import tabs
+from zoo.data.images import USUAL
+from zoo.views.shapes import height_width_channels
+from zoo.weights import sources
+
+#: What each backend returns.
+CLASSES = {
+    "torch": "a torch.nn.Module",
+    "paddle": "a paddle.nn.Layer",
+    "keras": "a keras.Model",
+    "flax": "a flax.nnx.Module",
+    "onnx": "an onnx.ModelProto",
+}
+
+
+def write(graphs: Mapping[str, zoo.Graph], target: Path, reports: Path | None) -> None:
+    """Write the pages of all families and models, with their drawings.
+
+    Args:
+        graphs: Every model's graph, family by family.
+        target: The folder of the pages.
+        reports: The folder of ``zoo verify --all --output``, if the models were verified.
+    """
+    families: dict[str, list[zoo.Graph]] = {}
+    for graph in graphs.values():
+        families.setdefault(graph.about["family"], []).append(graph)
+        put(target / f"models/{graph.name}.svg", zoo.draw(graph).svg)
+        put(target / f"models/{graph.name}.md", card(graph, reports))
+    for name, members in families.items():
+        put(target / f"families/{name}.md", _family(members))
+    index = "".join(f"families/{name}\n" for name in families)
+    put(target / "families.txt", index)
+
+
+def card(graph: zoo.Graph, reports: Path | None) -> str:
+    """Return the page of a model."""
+    about = graph.about
+    parts = [
+        "---\norphan: true\n---",
+        f"# {graph.name}",
+        f"A model of the family [{about['title']}](../families/{about['family']}.md). "
+        f"{about['about'] or ''}".strip(),
+        _counts(graph),
+        _built(graph),
+        "## Drawing",
+        f"```{{image}} {graph.name}.svg\n:class: drawing\n:alt: {_alt(graph)}\n```",
+        f"`zoo.draw({graph.name!r}, depth=3)` opens the blocks.",
+        "## Layers",
+        _layers(graph),
+        "## Published weights",
+        _weights(graph),
+        "## Paper",
+        _paper(about["paper"]),
+        "## Verification",
+        _verified(graph.name, reports),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _alt(graph: zoo.Graph) -> str:
+    steps = ", ".join(step.name for step in graph.root.steps)
+    return f"{graph.name} from its input to its logits: {steps}"
+
+
+def _counts(graph: zoo.Graph) -> str:
+    facts = {
+        "input": height_width_channels(graph.input_shape),
+        "classes": f"{graph.output_nodes[graph.outputs[0].name].shape[0]:,}",
+        "parameters": f"{graph.num_parameters:,}",
+        "multiply-accumulates": f"{graph.macs:,}",
+        "operations": f"{len(graph.nodes):,}",
+    }
+    if graph.omitted:
+        facts["auxiliary heads"] = f"{', '.join(graph.omitted)}; build them with `aux=True`"
+    rows = (f"| {name} | {value} |" for name, value in facts.items())
+    return "\n".join(["| | |", "|---|---|", *rows])
+
+
+def _built(graph: zoo.Graph) -> str:
+    code = {
+        name: f'import zoo\n\nmodel = zoo.build("{graph.name}", "{name}")  # {what}\n'
+        for name, what in CLASSES.items()
+    }
+    return tabs({name: f"```python\n{text}```" for name, text in code.items()})
+
+
+def _layers(graph: zoo.Graph) -> str:
+    return f"```{{raw}} html\n{zoo.summary(graph).to_html()}\n```"
+
+
+def _weights(graph: zoo.Graph) -> str:
+    rows = list(_files(graph))
+    if not rows:
+        return "zoo knows no published weights of this network."
+    shown = "| `weights=` | file | how zoo gets it | license | input and preprocessing |"
+    table = [shown, "|---|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    known = accuracy.of(graph)
+    if known:
+        table += ["", *accuracy.table(known)]
+    return "\n".join(table)
+
+
+def _files(graph: zoo.Graph) -> Iterator[list[str]]:
+    for source in sources.sources().values():
+        network = source.networks.get(graph.name)
+        if network is None:
+            continue
+        title = f"[{source.title}]({source.url})"
+        license = network.license or source.license
+        recipe = {**USUAL, **graph.preprocessing, **network.preprocessing}
+        usual = _preprocessing(graph.input_shape[1:], recipe)
+        if not network.published:
+            ends = " or ".join(f"`.{suffix}`" for suffix in source.formats)
+            yield [f"a file of {title}", ends, "pass its path", license, usual]
+        for i, file in enumerate(network.published):
+            tag = f":{file.tag}" if file.tag and i else ""
+            size = (file.input_size,) * 2 if file.input_size else graph.input_shape[1:]
+            yield [
+                f'`"{source.name}{tag}"`' if file.downloaded else f"a file of {title}",
+                f"[{file.name}]({file.url})",
+                "downloads it, and checks its hash" if file.downloaded else "pass its path",
+                file.license or license,
+                _preprocessing(size, {**recipe, **(file.preprocessing or {})}),
+            ]
+
+
+def _preprocessing(size: Sequence[int], recipe: Mapping[str, Any]) -> str:
+    height, width = size
+    parts = [f"{height}x{width}", f"{recipe['interpolation']}"]
+    crop = recipe["crop"]
+    if crop != 1:
+        parts.append(
+            f"crop {crop:g}" if isinstance(crop, int | float) else "crop %s of %s" % tuple(crop)
+        )
+    if not recipe["keep_aspect"]:
+        parts.append("stretched")
+    parts.append(f"{recipe['channels'].upper()}, 0 to {recipe['range']:g}")
+    for key in ("mean", "std"):
+        parts.append(f"{key} {', '.join(f'{value:g}' for value in recipe[key])}")
+    return "; ".join(parts)
+
+
+def _paper(paper: Mapping[str, Any]) -> str:
+    if not paper:
+        return "There is no paper about this network."
+    title = paper["title"]
+    head = f"[{title}]({paper['url']})" if paper.get("url") else f"*{title}*"
+    about = [str(paper[key]) for key in ("authors", "venue", "year") if paper.get(key)]
+    if len(about) > 1 and about[-1] in about[-2]:  # "CVPR 2015"
+        about.pop()
+    return f"{head}. {', '.join(about)}."
+
+
+def _verified(name: str, reports: Path | None) -> str:
+    """Describe the result of a verification that a folder of reports holds."""
+    command = f"```\nzoo verify {name}\n```"
+    file = reports / f"{name}.json" if reports else None
+    if file is None or not file.is_file():
+        return f"To verify that this network is the same in all installed frameworks:\n\n{command}"
+    result = json.loads(file.read_text())["report"]
+    verdict = "PASS" if result["passed"] else "FAIL"
+    names = ", ".join(result["backends"])
+    return f"**{verdict}**: {names}, {result['dtype']}, level {result['level']}.\n\n{command}"
+
+
+def _family(members: Sequence[zoo.Graph]) -> str:
+    """Return the page of a family: its paper, and its models side by side."""
+    about = members[0].about
+    rows = [
+        f"| [`{g.name}`](../models/{g.name}.md) | {g.num_parameters:,} | {g.macs:,} | "
+        f"{height_width_channels(g.input_shape)} | {', '.join(_publishers(g.name)) or 'none'} | "
+        f"{html.escape(g.about['about'] or '', quote=False)} |"
+        for g in members
+    ]
+    head = "| model | parameters | MACs | input | weights | about |\n|---|--:|--:|--:|---|---|"
+    return (
+        "\n\n".join(
+            [f"# {about['title']}", _paper(about["paper"]), "\n".join([head, *rows]), _spec(about)]
+        )
+        + "\n"
+    )
+
+
+def _publishers(name: str) -> list[str]:
+    return [source.name for source in sources.sources().values() if name in source.networks]
+
+
+def _spec(about: Mapping[str, Any]) -> str:
+    return (
+        "The columns count the trainable parameters, and the multiply-accumulates (MACs) of one "
+        "image. `zoo diff` shows how two of these models differ."
+    )

@@ -1,0 +1,78 @@
+"""The reference of the operations, from their registry and from the backends' descriptions."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from pages.tabs import TITLES
+from zoo import ops
+from zoo.backend import registry
+from zoo.ops.composite import Composite
+from zoo.ops.grammar import Field
+
+_INTRODUCTION = """\
+# Operations
+
+Every operation of [the spec language](language.md), by family. The **shape rule** computes the shape of the output, and puts
+everything that a builder needs into the attributes of the node. The **definition** is what every framework must compute in
+evaluation mode, within 1e-12 in float64. Both are the code that zoo runs.
+"""
+
+
+def page() -> str:
+    """Return the page of all operations."""
+    parts = [_INTRODUCTION]
+    for family, names in itertools.groupby(ops.OPS, key=lambda name: ops.OPS[name].family):
+        parts.append(f"## {family.capitalize()}\n")
+        parts += ["\n".join(_operation(name, ops.OPS[name])) for name in names]
+    return "\n".join(parts)
+
+
+def _operation(name: str, op: type[ops.Op]) -> Iterator[str]:
+    yield f"### `{name}`\n"
+    yield _prose(op.__doc__ or "") + "\n"
+    if fields := op.own_fields():
+        yield "| field | default | meaning |\n|---|---|---|"
+        for field in fields.values():
+            yield f"| `{field.key}` | {_default(field)} | {field.doc.replace('|', chr(92) + '|')} |"
+        yield ""
+    if op.words:
+        yield f"Also called {', '.join(f'`{word}`' for word in op.words)}.\n"
+    limits = {TITLES[b]: registry.resolve(b).limits.get(name) for b in TITLES}
+    refused = [
+        f"{title} ({limit.removeprefix('yes, ')})" for title, limit in limits.items() if limit
+    ]
+    yield (
+        f"Supported by {', '.join(refused or ['all frameworks and ONNX'])}.\n"
+        if not refused
+        else (
+            f"Supported by {', '.join(t for t, limit in limits.items() if not limit)}; and by {', '.join(refused)}.\n"
+        )
+    )
+    yield from _code("Shape rule", op.infer)
+    if not issubclass(op, Composite):
+        yield from _code("Definition", op.meaning)
+
+
+def _default(field: Field[Any]) -> str:
+    if field.required:
+        return "required"
+    if field.default is None:
+        return ""
+    return f"`{json.dumps(field.default).replace('e-0', 'e-')}`"
+
+
+def _prose(text: str) -> str:
+    """Return a docstring as Markdown."""
+    return inspect.cleandoc(text).replace("``", "`")
+
+
+def _code(title: str, function: Any) -> Iterator[str]:
+    yield f":::{{dropdown}} {title}\n```python"
+    yield textwrap.dedent(inspect.getsource(function)).rstrip()
+    yield "```\n:::\n"

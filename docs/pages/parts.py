@@ -1,0 +1,70 @@
+"""What is generated inside written pages: links in tables, and the parts that a marker names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+
+import tables
+
+from pages import excerpts, verdict
+from pages.staging import ROOT
+from pages.tabs import tabs
+
+
+def completed(text: str, models: Collection[str]) -> str:
+    """Return a page with its generated parts.
+
+    ``<!-- insert: NAME -->`` is replaced by a part. In the tables of models, names become links.
+
+    Args:
+        text: A written page.
+        models: The names of all models.
+    """
+    for marker in ("models", "largest"):
+        text = re.sub(
+            rf"(?<=<!-- {marker} -->\n).*?(?=<!-- /{marker} -->)",
+            lambda match: _linked(match[0], models),
+            text,
+            flags=re.DOTALL,
+        )
+    return re.sub(r"<!-- insert: (\w+) -->", lambda match: PARTS[match[1]](), text)
+
+
+def _linked(table: str, models: Collection[str]) -> str:
+    def link(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"[`{name}`](models/{name}.md)" if name in models else match[0]
+
+    return re.sub(r"`(\w+)`", link, table)
+
+
+def _excerpt() -> str:
+    return f"```yaml\n{excerpts.spec()}```"
+
+
+def _sources() -> str:
+    return tabs({b: f"```python\n{code}```" for b, code in excerpts.sources().items()})
+
+
+def _backend() -> str:
+    files = (
+        ROOT / f"examples/numpy_backend/zoo_numpy/{name}.py" for name in ("__init__", "backend")
+    )
+    return "\n\n".join(f"```python\n{file.read_text()}```" for file in files)
+
+
+def _comparing() -> str:
+    """The page of comparisons in the navigation, if there is one."""
+    return "comparing" if (ROOT / "docs" / "comparing.md").is_file() else ""
+
+
+#: The name in a marker -> what makes the Markdown.
+PARTS: dict[str, Callable[[], str]] = {
+    "backend": _backend,
+    "comparing": _comparing,
+    "excerpt": _excerpt,
+    "tolerances": tables.allowed,
+    "sources": _sources,
+    "verdict": verdict.short,
+}
