@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pages import cards, commands, operations, parts, reference, staging
+from pages import cards, commands, lessons, operations, parts, reference, staging
 from sphinx.cmd.build import build_main
 from tables import graph_of
 
@@ -25,23 +25,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "site")
     parser.add_argument("--reports", type=Path, help="a folder of zoo verify --all --output")
+    parser.add_argument("--no-run", action="store_true", help="show lessons without their outputs")
     arguments = parser.parse_args()
+    notebooks = None if arguments.no_run else lessons.executed()
     output = arguments.output.resolve()
     pages = output.with_name(f"{output.name}-pages")
-    write(pages, arguments.reports)
+    write(pages, arguments.reports, notebooks)
     shutil.rmtree(output, ignore_errors=True)
     doctrees = output.with_name(f"{output.name}-doctrees")
     options = ["-b", "html", "-j", "auto", "-W", "--keep-going", "-q", "-d", str(doctrees)]
     return build_main([*options, "-c", str(ROOT / "docs"), str(pages), str(output)])
 
 
-def write(target: Path, reports: Path | None) -> None:
+def write(target: Path, reports: Path | None, notebooks: Path | None) -> None:
     """Write every page, written and generated, to a folder."""
     graphs = {name: graph_of(name) for name in zoo.list_models()}
     files = staging.written()
     for file, page in files.items():
         text = staging.relinked((ROOT / file).read_text(), file, files, target)
         staging.put(target / page, parts.completed(text, graphs))
+    if notebooks:
+        lessons.put(notebooks, target)
     cards.write(graphs, target, reports)
     staging.put(target / "operations.md", operations.page())
     staging.put(target / "commands.md", commands.page())

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
+from sphinx.application import Sphinx
+
 import zoo
 
 project = "zoo"
@@ -16,7 +21,7 @@ extensions = [
     "sphinx_design",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["files/**"]
+exclude_patterns = ["files/**", "lessons/download/**"]
 html_title = "zoo"
 html_theme = "furo"
 html_static_path = ["static"]
@@ -57,8 +62,34 @@ napoleon_custom_sections = ["Source"]
 
 nitpicky = True
 # The types in signatures: those of other projects, and those that this site does not describe.
-nitpick_ignore_regex = [(r"py:(class|obj|data|exc|mod)", r".*")]
+nitpick_ignore_regex = [(r"py:(attr|class|data|exc|mod|obj)", r".*")]
 
 # Only what is typed after a prompt is copied.
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+#: Folders of pages that the navigation does not list; it looks the same on all of them.
+_UNLISTED = ("models/",)
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what is done for each page."""
+    app.connect("html-page-context", _share_navigation, priority=100)  # before the theme
+
+
+def _share_navigation(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Make the navigation of unlisted pages once, which takes a third of a build otherwise."""
+    folder = next(filter(name.startswith, _UNLISTED), None)
+    if folder:
+        context["toctree"] = functools.partial(_navigation, folder, context["toctree"])
+
+
+_made: dict[str, str] = {}
+
+
+def _navigation(folder: str, make: Any, **options: Any) -> str:
+    if folder not in _made:
+        _made[folder] = make(**options)
+    return _made[folder]

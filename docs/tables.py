@@ -166,12 +166,13 @@ def numbers() -> str:
     """What zoo ships, in a few rows."""
     graphs = [graph_of(name) for name in zoo.list_models()]
     titles = list(dict.fromkeys(graph.about["title"] for graph in graphs))
-    published = [n for source in sources.sources().values() for n in source.networks.values()]
+    publishers = sources.sources().values()
+    published = sum(len(source.networks) for source in publishers)
     rows = {
         f"{len(titles)} families, {len(graphs)} models": ", ".join(titles),
         f"{len(ops.OPS)} operations": "each within 1e-12 of its definition in NumPy, in float64",
-        f"{len(sources.sources())} sources of weights": f"{len(published)} published networks, from "
-        + ", ".join(source.title for source in sources.sources().values()),
+        f"{len(publishers)} sources of weights": f"{published} published networks, from "
+        + ", ".join(source.title for source in publishers),
         f"{len(TARGETS)} kinds of export": ", ".join(target.title for target in TARGETS),
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())])

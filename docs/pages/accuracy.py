@@ -46,13 +46,10 @@ def of(graph: zoo.Graph) -> list[tuple[str, Stated]]:
 
 def table(rows: list[tuple[str, Stated]]) -> list[str]:
     """Return the lines of a table."""
-    lines = [
-        "| accuracy on ImageNet | input | top-1 | top-5 | stated in |",
-        "|---|--:|--:|--:|---|",
-    ]
+    lines = ["| accuracy on ImageNet | input | top-1 | top-5 | stated in |"]
+    lines.append("|---|--:|--:|--:|---|")
     for name, row in rows:
-        where = row.stated_in.removeprefix("https://")
-        lines.append(
-            f"| `{name}` | {row.input_size} | {row.top1} | {row.top5} | [{where}]({row.stated_in}) |"
-        )
+        where = f"[{row.stated_in.removeprefix('https://')}]({row.stated_in})"
+        cells = [f"`{name}`", row.input_size, row.top1, row.top5, where]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines

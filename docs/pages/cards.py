@@ -141,10 +141,10 @@ def _preprocessing(size: Sequence[int], recipe: Mapping[str, Any]) -> str:
     height, width = size
     parts = [f"{height}x{width}", f"{recipe['interpolation']}"]
     crop = recipe["crop"]
-    if crop != 1:
-        parts.append(
-            f"crop {crop:g}" if isinstance(crop, int | float) else "crop %s of %s" % tuple(crop)
-        )
+    if not isinstance(crop, int | float):
+        parts.append(f"crop {crop[0]} of {crop[1]}")
+    elif crop != 1:
+        parts.append(f"crop {crop:g}")
     if not recipe["keep_aspect"]:
         parts.append("stretched")
     parts.append(f"{recipe['channels'].upper()}, 0 to {recipe['range']:g}")

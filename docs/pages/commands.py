@@ -14,10 +14,10 @@ from zoo.cli.program import COMMANDS
 _INTRODUCTION = """\
 # Command line
 
-`zoo` is the command, and `python -m zoo` does the same. `zoo COMMAND --help` shows what this page says. The exit status is 0 for
-success, 1 if a comparison failed, 2 for a user error, 130 after Ctrl-C, and 141 if the reader of the output closed it.
-`zoo --show-completion bash` prints a script with which your shell completes commands, models and backends; `zsh` and `fish`
-work, too.
+`zoo` is the command, and `python -m zoo` does the same. `zoo COMMAND --help` shows what this page
+says. The exit status is 0 for success, 1 if a comparison failed, 2 for a user error, 130 after
+Ctrl-C, and 141 if the reader of the output closed it. `zoo --show-completion bash` prints a script
+with which your shell completes commands, models and backends; `zsh` and `fish` work, too.
 """
 
 

@@ -18,9 +18,10 @@ from zoo.ops.grammar import Field
 _INTRODUCTION = """\
 # Operations
 
-Every operation of [the spec language](language.md), by family. The **shape rule** computes the shape of the output, and puts
-everything that a builder needs into the attributes of the node. The **definition** is what every framework must compute in
-evaluation mode, within 1e-12 in float64. Both are the code that zoo runs.
+Every operation of [the spec language](language.md), by family. The **shape rule** computes the
+shape of the output, and puts everything that a builder needs into the attributes of the node. The
+**definition** is what every framework must compute in evaluation mode, within 1e-12 in float64.
+Both are the code that zoo runs.
 """
 
 
@@ -43,20 +44,18 @@ def _operation(name: str, op: type[ops.Op]) -> Iterator[str]:
         yield ""
     if op.words:
         yield f"Also called {', '.join(f'`{word}`' for word in op.words)}.\n"
-    limits = {TITLES[b]: registry.resolve(b).limits.get(name) for b in TITLES}
-    refused = [
-        f"{title} ({limit.removeprefix('yes, ')})" for title, limit in limits.items() if limit
-    ]
-    yield (
-        f"Supported by {', '.join(refused or ['all frameworks and ONNX'])}.\n"
-        if not refused
-        else (
-            f"Supported by {', '.join(t for t, limit in limits.items() if not limit)}; and by {', '.join(refused)}.\n"
-        )
-    )
+    yield f"{_support(name)}\n"
     yield from _code("Shape rule", op.infer)
     if not issubclass(op, Composite):
         yield from _code("Definition", op.meaning)
+
+
+def _support(name: str) -> str:
+    limits = {title: registry.resolve(b).limits.get(name) for b, title in TITLES.items()}
+    limited = [f"{title}: {limit}" for title, limit in limits.items() if limit]
+    if not limited:
+        return "Supported by all frameworks and ONNX."
+    return f"Supported by all frameworks and ONNX. In {'; in '.join(limited)}."
 
 
 def _default(field: Field[Any]) -> str:

@@ -26,8 +26,37 @@ TOPICS = {
     ),
 }
 
+#: File -> its title, and what it documents outside of ``zoo`` itself: directive, name, options.
+OTHERS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "testing": (
+        "Testing",
+        (
+            ("autofunction", "zoo.testing.assert_same"),
+            ("automodule", "zoo.testing.conformance"),
+        ),
+    ),
+    "backends": (
+        "Backends and operations",
+        (
+            ("autoclass", "zoo.backend.base.Backend"),
+            ("autoclass", "zoo.backend.description.Description"),
+            ("autoclass", "zoo.backend.description.Mode"),
+            ("autoclass", "zoo.ops.base.Op"),
+            ("autoclass", "zoo.ops.base.Inferred"),
+            ("autoclass", "zoo.ops.composite.Composite"),
+            ("autofunction", "zoo.ops.registry.operation"),
+            ("autofunction", "zoo.onnx.build"),
+        ),
+    ),
+    "runs": (
+        "Update rules and events",
+        (("automodule", "zoo.training.rules"), ("automodule", "zoo.training.events")),
+    ),
+}
+
 _INTRODUCTION = """\
-The functions of ``import zoo``. Importing it imports no framework. Everything here is public, as :doc:`policy` defines it.
+The functions of ``import zoo``. Importing it imports no framework. What is public, and how long it
+stays, is said in :doc:`Versions and compatibility </policy>`.
 """
 
 
@@ -40,7 +69,9 @@ def pages() -> dict[str, str]:
     listed = {name for names in TOPICS.values() for name in names}
     if missing := set(zoo.__all__) - listed - {"__version__"}:
         raise LookupError(f"docs/pages/reference.py has no topic for {', '.join(sorted(missing))}")
-    return {"api/index.rst": _index(), **{f"api/{_file(t)}.rst": _topic(t) for t in TOPICS}}
+    topics = {f"api/{_file(topic)}.rst": _topic(topic) for topic in TOPICS}
+    others = {f"api/{name}.rst": _modules(name, *OTHERS[name]) for name in OTHERS}
+    return {"api/index.rst": _index(), **topics, **others}
 
 
 def _file(topic: str) -> str:
@@ -49,12 +80,13 @@ def _file(topic: str) -> str:
 
 def _index() -> str:
     parts = [_title("Python"), _INTRODUCTION, ".. toctree::\n   :hidden:\n"]
-    parts += [f"   {_file(topic)}" for topic in TOPICS] + ["   testing", "   backends", ""]
+    parts += [f"   {name}" for name in (*map(_file, TOPICS), *OTHERS)] + [""]
     for topic, names in TOPICS.items():
         parts += [f":doc:`{topic} <{_file(topic)}>`", ""]
         parts += [f"   {', '.join(f':py:obj:`~zoo.{name}`' for name in names)}", ""]
-    parts += [":doc:`Testing <testing>`", "", "   :py:obj:`zoo.testing.assert_same`", ""]
-    parts += [":doc:`Backends <backends>`", "", "   :py:obj:`zoo.backend.base.Backend`", ""]
+    for name, (title, documented) in OTHERS.items():
+        shown = ", ".join(f":py:obj:`~{each}`" for _, each in documented)
+        parts += [f":doc:`{title} <{name}>`", "", f"   {shown}", ""]
     return "\n".join(parts)
 
 
@@ -62,15 +94,21 @@ def _topic(topic: str) -> str:
     parts = [_title(topic)]
     for name in TOPICS[topic]:
         value = getattr(zoo, name)
-        kind = (
-            ("exception" if issubclass(value, Exception) else "class")
-            if isinstance(value, type)
-            else "function"
-        )
+        kind = "function"
+        if isinstance(value, type):
+            kind = "exception" if issubclass(value, Exception) else "class"
         parts += [f".. auto{kind}:: zoo.{name}"]
         if kind != "function":
             parts += ["   :members:"]
         parts += [""]
+    return "\n".join(parts)
+
+
+def _modules(name: str, title: str, documented: tuple[tuple[str, str], ...]) -> str:
+    parts = [_title(title)]
+    for directive, each in documented:
+        options = "" if directive == "autofunction" else "   :members:\n"
+        parts += [f".. {directive}:: {each}\n{options}"]
     return "\n".join(parts)
 
 
