@@ -25,6 +25,7 @@ exclude_patterns = ["files/**", "lessons/download/**"]
 html_title = "zoo"
 html_theme = "furo"
 html_static_path = ["static"]
+html_favicon = "static/zoo.svg"
 html_css_files = ["zoo.css"]
 html_js_files = ["zoo.js"]
 html_show_sourcelink = False
@@ -75,6 +76,7 @@ _UNLISTED = ("models/",)
 def setup(app: Sphinx) -> None:
     """Connect what is done for each page."""
     app.connect("html-page-context", _share_navigation, priority=100)  # before the theme
+    app.connect("html-page-context", _state_levels, priority=900)
 
 
 def _share_navigation(
@@ -84,6 +86,15 @@ def _share_navigation(
     folder = next(filter(name.startswith, _UNLISTED), None)
     if folder:
         context["toctree"] = functools.partial(_navigation, folder, context["toctree"])
+
+
+def _state_levels(
+    app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Give the captions of the navigation a level, without which they are no headings."""
+    tree = context.get("furo_navigation_tree", "")
+    stated = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    context["furo_navigation_tree"] = stated
 
 
 _made: dict[str, str] = {}

@@ -57,7 +57,7 @@ def card(graph: zoo.Graph, reports: Path | None) -> str:
         _built(graph),
         "## Drawing",
         f"```{{image}} {graph.name}.svg\n:class: drawing\n:alt: {_alt(graph)}\n```",
-        f"`zoo.draw({graph.name!r}, depth=3)` opens the blocks.",
+        f'`zoo.draw("{graph.name}", depth=3)` opens the blocks.',
         "## Layers",
         _layers(graph),
         "## Published weights",
@@ -86,7 +86,7 @@ def _counts(graph: zoo.Graph) -> str:
     if graph.omitted:
         facts["auxiliary heads"] = f"{', '.join(graph.omitted)}; build them with `aux=True`"
     rows = (f"| {name} | {value} |" for name, value in facts.items())
-    return "\n".join(["| | |", "|---|---|", *rows])
+    return "\n".join(["| property | value |", "|---|---|", *rows])
 
 
 def _built(graph: zoo.Graph) -> str:

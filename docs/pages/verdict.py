@@ -16,5 +16,8 @@ def shown() -> str:
 
 
 def short() -> str:
-    """Return it as Markdown."""
-    return f"```text\n{shown()}```"
+    """Return what it printed as Markdown, without the command and the names of nodes."""
+    lines = shown().splitlines()[1:]
+    kept = [line.partition("  fire")[0].removesuffix("  name") for line in lines if line != "..."]
+    kept[-1] = kept[-1].partition(", tolerance")[0]
+    return "\n".join(["```text", *(line.rstrip() for line in kept), "```"])
