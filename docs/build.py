@@ -44,6 +44,8 @@ def write(target: Path, reports: Path | None, notebooks: Path | None) -> None:
     for file, page in files.items():
         text = staging.relinked((ROOT / file).read_text(), file, files, target)
         staging.put(target / page, parts.completed(text, graphs))
+    if "docs/lessons/index.md" not in files:
+        staging.put(target / "lessons" / "index.md", "# Lessons\n\nThere are no lessons yet.\n")
     if notebooks:
         lessons.put(notebooks, target)
     cards.write(graphs, target, reports)
