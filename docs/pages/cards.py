@@ -105,15 +105,25 @@ def _weights(graph: zoo.Graph) -> str:
     rows = list(_files(graph))
     if not rows:
         return "zoo knows no published weights of this network."
-    shown = "| `weights=` | file | how zoo gets it | license | input and preprocessing |"
-    table = [shown, "|---|---|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
-    known = accuracy.of(graph)
-    if known:
-        table += ["", *accuracy.table(known)]
-    return "\n".join(table)
+    head = ["`weights=`", "file", "license", "preprocessing"]
+    if any(row[4] for row in rows):
+        head += ["top-1", "top-5"]
+    table = [f"| {' | '.join(head)} |", "|---" * 4 + "|--:" * (len(head) - 4) + "|"]
+    table += [f"| {' | '.join(row[: len(head)])} |" for row in rows]
+    notes = [
+        "zoo downloads a file with a name under `weights=`, and checks its hash. For any other, pass "
+        "the path of the file."
+    ]
+    if len(head) > 4:
+        notes.append(
+            "The accuracy, in percent of ImageNet's validation images, is what the linked page of "
+            "the publisher states."
+        )
+    return "\n\n".join(["\n".join(table), " ".join(notes)])
 
 
 def _files(graph: zoo.Graph) -> Iterator[list[str]]:
+    """Each file as the cells of a row."""
     for source in sources.sources().values():
         network = source.networks.get(graph.name)
         if network is None:
@@ -121,25 +131,27 @@ def _files(graph: zoo.Graph) -> Iterator[list[str]]:
         title = f"[{source.title}]({source.url})"
         license = network.license or source.license
         recipe = {**USUAL, **graph.preprocessing, **network.preprocessing}
-        usual = _preprocessing(graph.input_shape[1:], recipe)
+        size = graph.input_shape[1:]
         if not network.published:
             ends = " or ".join(f"`.{suffix}`" for suffix in source.formats)
-            yield [f"a file of {title}", ends, "pass its path", license, usual]
+            yield ["a path", f"{ends} of {title}", license, _preprocessing(size, recipe), "", ""]
         for i, file in enumerate(network.published):
             tag = f":{file.tag}" if file.tag and i else ""
-            size = (file.input_size,) * 2 if file.input_size else graph.input_shape[1:]
+            of_file = (file.input_size,) * 2 if file.input_size else size
+            stated = accuracy.stated().get((source.name, file.url))
+            figures = [f"[{stated.top1}]({stated.stated_in})", stated.top5] if stated else ["", ""]
             yield [
-                f'`"{source.name}{tag}"`' if file.downloaded else f"a file of {title}",
-                f"[{file.name}]({file.url})",
-                "downloads it, and checks its hash" if file.downloaded else "pass its path",
+                f'`"{source.name}{tag}"`' if file.downloaded else "a path",
+                f"[{file.name}]({file.url}) of {title}",
                 file.license or license,
-                _preprocessing(size, {**recipe, **(file.preprocessing or {})}),
+                _preprocessing(of_file, {**recipe, **(file.preprocessing or {})}),
+                *figures,
             ]
 
 
 def _preprocessing(size: Sequence[int], recipe: Mapping[str, Any]) -> str:
     height, width = size
-    parts = [f"{height}x{width}", f"{recipe['interpolation']}"]
+    parts = [f"{height}x{width}", recipe["interpolation"]]
     crop = recipe["crop"]
     if not isinstance(crop, int | float):
         parts.append(f"crop {crop[0]} of {crop[1]}")
@@ -147,10 +159,14 @@ def _preprocessing(size: Sequence[int], recipe: Mapping[str, Any]) -> str:
         parts.append(f"crop {crop:g}")
     if not recipe["keep_aspect"]:
         parts.append("stretched")
-    parts.append(f"{recipe['channels'].upper()}, 0 to {recipe['range']:g}")
-    for key in ("mean", "std"):
-        parts.append(f"{key} {', '.join(f'{value:g}' for value in recipe[key])}")
-    return "; ".join(parts)
+    if recipe["channels"] != "rgb":
+        parts.append("BGR")
+    if all(recipe[key] == USUAL[key] for key in ("range", "mean", "std")):
+        parts.append("ImageNet's mean and deviation")
+    else:
+        parts.append(f"0 to {recipe['range']:g}")
+        parts += [f"{key} {', '.join(f'{v:g}' for v in recipe[key])}" for key in ("mean", "std")]
+    return ", ".join(parts)
 
 
 def _paper(paper: Mapping[str, Any]) -> str:

@@ -37,10 +37,13 @@ def page() -> str:
 def _operation(name: str, op: type[ops.Op]) -> Iterator[str]:
     yield f"### `{name}`\n"
     yield _prose(op.__doc__ or "") + "\n"
-    if fields := op.own_fields():
-        yield "| field | default | meaning |\n|---|---|---|"
-        for field in fields.values():
-            yield f"| `{field.key}` | {_default(field)} | {field.doc.replace('|', chr(92) + '|')} |"
+    if fields := op.own_fields().values():
+        explained = any(field.doc for field in fields)
+        yield "| field | default | meaning |" if explained else "| field | default |"
+        yield "|---|---|---|" if explained else "|---|---|"
+        for field in fields:
+            meaning = f" {field.doc} |" if explained else ""
+            yield f"| `{field.key}` | {_default(field)} |{meaning}"
         yield ""
     if op.words:
         yield f"Also called {', '.join(f'`{word}`' for word in op.words)}.\n"

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 import tables
 
+import zoo
 from pages import excerpts, verdict
 from pages.staging import ROOT
 from pages.tabs import tabs
 
 
-def completed(text: str, models: Collection[str]) -> str:
+def completed(text: str, models: Mapping[str, zoo.Graph]) -> str:
     """Return a page with its generated parts.
 
-    ``<!-- insert: NAME -->`` is replaced by a part. In the tables of models, names become links.
+    ``<!-- insert: NAME -->`` is replaced by a part. In the tables of models, the names
+    of families and models become links.
 
     Args:
         text: A written page.
-        models: The names of all models.
+        models: Every model's graph.
     """
     for marker in ("models", "largest"):
         text = re.sub(
@@ -31,11 +33,19 @@ def completed(text: str, models: Collection[str]) -> str:
     return re.sub(r"<!-- insert: (\w+) -->", lambda match: PARTS[match[1]](), text)
 
 
-def _linked(table: str, models: Collection[str]) -> str:
+def _linked(table: str, models: Mapping[str, zoo.Graph]) -> str:
     def link(match: re.Match[str]) -> str:
         name = match[1]
         return f"[`{name}`](models/{name}.md)" if name in models else match[0]
 
+    families = {graph.about["title"]: graph.about["family"] for graph in models.values()}
+    for title, family in families.items():
+        table = re.sub(
+            rf"^\| (?:\[{re.escape(title)}\]\([^)]*\)|{re.escape(title)})(?=,| \|)",
+            f"| [{title}](families/{family}.md)",
+            table,
+            flags=re.MULTILINE,
+        )
     return re.sub(r"`(\w+)`", link, table)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: File of the repository -> its page, for those that are not in docs.
+#: File of the repository -> its page, for those with another name than in docs.
 ELSEWHERE = {
+    "docs/README.md": "documentation.md",
     "spec/README.md": "language.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -34,8 +35,6 @@ FOLDERS = {
 }
 #: Where downloads lie among the pages.
 FILES = "files"
-#: Pages of the repository's docs that are about the documentation itself.
-LEFT_OUT = {"docs/README.md"}
 
 #: Code, and directives that contain no links; those that do are fenced with colons.
 _CODE = re.compile(r"^( *)(`{3,}).*?^\1\2 *$", re.DOTALL | re.MULTILINE)
@@ -48,7 +47,7 @@ def written() -> dict[str, str]:
         path.relative_to(ROOT).as_posix(): path.relative_to(ROOT / "docs").as_posix()
         for path in sorted((ROOT / "docs").rglob("*.md"))
     }
-    return {**{k: v for k, v in docs.items() if k not in LEFT_OUT}, **ELSEWHERE}
+    return {**docs, **ELSEWHERE}
 
 
 class LinkError(Exception):
