@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pages import cards, commands, lessons, operations, parts, reference, staging
+from pages import cards, commands, lessons, operations, parts, reference, sides, staging
 from sphinx.cmd.build import build_main
 from tables import graph_of
 
@@ -34,6 +34,7 @@ def main() -> int:
     shutil.rmtree(output, ignore_errors=True)
     doctrees = output.with_name(f"{output.name}-doctrees")
     options = ["-b", "html", "-j", "auto", "-W", "--keep-going", "-q", "-d", str(doctrees)]
+    options += ["-D", f"html_extra_path={pages / sides.EXTRA}"]
     return build_main([*options, "-c", str(ROOT / "docs"), str(pages), str(output)])
 
 
@@ -49,6 +50,7 @@ def write(target: Path, reports: Path | None, notebooks: Path | None) -> None:
     if notebooks:
         lessons.put(notebooks, target)
     cards.write(graphs, target, reports)
+    sides.write(graphs, target)
     staging.put(target / "operations.md", operations.page())
     staging.put(target / "commands.md", commands.page())
     for file, text in reference.pages().items():

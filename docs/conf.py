@@ -21,7 +21,7 @@ extensions = [
     "sphinx_design",
     "sphinx_copybutton",
 ]
-exclude_patterns = ["files/**", "lessons/download/**"]
+exclude_patterns = ["extra/**", "files/**", "lessons/download/**"]
 html_title = "zoo"
 html_theme = "furo"
 html_static_path = ["static"]

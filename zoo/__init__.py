@@ -42,6 +42,7 @@ _HOMES = {
     "set_optimizer_state": "zoo.api.optimizers",
     "set_weights": "zoo.api.models",
     "source": "zoo.writing.source",
+    "sources": "zoo.writing.sources",
     "stream": "zoo.api.streams",
     "summary": "zoo.views.summary.summary",
     "train": "zoo.training.train",
@@ -62,6 +63,7 @@ _HOMES = {
     "Node": "zoo.graphs.nodes",
     "Parameter": "zoo.graphs.nodes",
     "Source": "zoo.writing.source",
+    "Sources": "zoo.writing.sources",
     "Summary": "zoo.views.summary.summary",
 }
 
@@ -119,6 +121,8 @@ if TYPE_CHECKING:
     from zoo.views.summary.summary import summary as summary
     from zoo.writing.source import Source as Source
     from zoo.writing.source import source as source
+    from zoo.writing.sources import Sources as Sources
+    from zoo.writing.sources import sources as sources
 
 
 def __getattr__(name: str) -> Any:

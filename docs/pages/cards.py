@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import zoo
-from pages import accuracy
+from pages import accuracy, sides
 from pages.staging import put
 from pages.tabs import tabs
 from zoo.data.images import USUAL
@@ -55,6 +55,7 @@ def card(graph: zoo.Graph, reports: Path | None) -> str:
         f"{about['about'] or ''}".strip(),
         _counts(graph),
         _built(graph),
+        *([sides.link(graph.name, "../")] if graph.name in sides.MODELS else []),
         "## Drawing",
         f"```{{image}} {graph.name}.svg\n:class: drawing\n:alt: {_alt(graph)}\n```",
         f'`zoo.draw("{graph.name}", depth=3)` opens the blocks.',
@@ -111,8 +112,8 @@ def _weights(graph: zoo.Graph) -> str:
     table = [f"| {' | '.join(head)} |", "|---" * 4 + "|--:" * (len(head) - 4) + "|"]
     table += [f"| {' | '.join(row[: len(head)])} |" for row in rows]
     notes = [
-        "zoo downloads a file with a name under `weights=`, and checks its hash. For any other, pass "
-        "the path of the file."
+        "zoo downloads a file with a name under `weights=`, and checks its hash. For any other, "
+        "pass the path of the file."
     ]
     if len(head) > 4:
         notes.append(

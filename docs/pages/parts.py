@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import tables
 
 import zoo
-from pages import excerpts, verdict
+from pages import excerpts, sides, verdict
 from pages.staging import ROOT
 from pages.tabs import tabs
 
@@ -75,6 +75,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "comparing": _comparing,
     "excerpt": _excerpt,
     "tolerances": tables.allowed,
+    "side": lambda: sides.link(excerpts.MODEL, ""),
     "sources": _sources,
     "verdict": verdict.short,
 }

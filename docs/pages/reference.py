@@ -6,7 +6,16 @@ import zoo
 
 #: Topic -> the names of ``zoo`` that belong to it.
 TOPICS = {
-    "Networks": ("graph", "graph_of", "list_models", "summary", "diff", "draw", "source"),
+    "Networks": (
+        "graph",
+        "graph_of",
+        "list_models",
+        "summary",
+        "diff",
+        "draw",
+        "source",
+        "sources",
+    ),
     "Models": ("build", "convert", "load", "save", "export", "reset_head", "list_backends"),
     "Weights": ("get_weights", "set_weights"),
     "Running": ("predict", "features", "extractor", "loss"),
@@ -17,7 +26,7 @@ TOPICS = {
     ),
     "Verifying and timing": ("verify", "bench"),
     "Classes": (
-        *("Graph", "Node", "Parameter", "Summary", "Difference", "Drawing", "Source"),
+        *("Graph", "Node", "Parameter", "Summary", "Difference", "Drawing", "Source", "Sources"),
         *("Exported", "Benchmark"),
     ),
     "Errors": (

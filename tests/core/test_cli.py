@@ -92,6 +92,27 @@ def test_every_command_has_one_option_for_its_format(name):
     assert options["--json"].hidden  # the older spelling
 
 
+def test_source_as_a_page(tmp_path):
+    done = command("source", "lenet5", "--html", tmp_path / "page.html")
+    assert done.returncode == 0
+    assert done.stdout == f"lenet5 written to {tmp_path / 'page.html'}\n"
+    assert "class LeNet5(nn.Module)" not in done.stdout
+    assert "LeNet5" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name a framework with --backend, or a page with --html"),
+        (("--output", "x.py", "--html", "x.html"), "--output is for one framework"),
+    ],
+)
+def test_source_of_no_framework(arguments, message):
+    done = command("source", "lenet5", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
 def test_summary_shows_the_paper_beside_what_is_computed():
     done = command("summary", "googlenet")
     assert done.returncode == 0

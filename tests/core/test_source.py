@@ -73,8 +73,8 @@ def test_the_four_files_have_the_same_blocks_in_the_same_order(written, name, bl
         assert found[-1] == "main"
 
 
-#: Lines of GoogLeNet; those of Paddle and Flax include layers that these frameworks lack.
-LINES = {"torch": 150, "paddle": 170, "keras": 150, "flax": 180}
+#: Lines of GoogLeNet; those of Paddle include layers that do not round constants to float32.
+LINES = {"torch": 150, "paddle": 165, "keras": 150, "flax": 150}
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -59,6 +59,10 @@ def calls(tmp_path_factory):
         "dataset": (zoo.dataset, {"source": "digits"}),
         "diff": (zoo.diff, {"old": "lenet5", "new": graph}),
         "diff, names": (zoo.diff, {"old": "lenet5", "new": "lenet5_modern", "aux": False}),
+        "diff, page": (
+            zoo.diff,
+            {"old": "lenet5", "new": "lenet5_modern", "path": folder / "d.html", "depth": 2},
+        ),
         "draw": (zoo.draw, {"model": "lenet5", "aux": False}),
         "Drawing.save": (zoo.draw("lenet5").save, {"path": folder / "lenet5.svg"}),
         "export": (zoo.export, {"model": model, "path": folder / "w.onnx", "check": False}),
@@ -93,6 +97,7 @@ def calls(tmp_path_factory):
             {"model": model, "optimizer": adam, "state": zoo.get_optimizer_state(model, adam)},
         ),
         "set_weights": (zoo.set_weights, {"model": model, "weights": zoo.get_weights(model)}),
+        "sources": (zoo.sources, {"model": "lenet5", "aux": False}),
         "source": (zoo.source, {"model": "lenet5", "backend": "torch", "aux": False}),
         "stream": (
             zoo.stream,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 import zoo
@@ -15,7 +17,7 @@ from zoo.cli.common import (
     options,
     size_options,
 )
-from zoo.cli.terminal import out, print_json
+from zoo.cli.terminal import check_writable, out, print_json
 
 _MODELS = completion.models_or_files
 
@@ -26,6 +28,21 @@ _MODELS = completion.models_or_files
 @aux_option
 @size_options
 @click.option("--all", "every", is_flag=True, help="List every change, without grouping.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Page to write, with both drawings side by side.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many levels of blocks the drawings of the page show.",
+)
 @format_option()
 @click.pass_context
 def diff(
@@ -37,11 +54,15 @@ def diff(
     in_channels: int | None,
     input_size: str | None,
     every: bool,
+    page: Path | None,
+    depth: int,
     output_format: Format,
 ) -> None:
     """Compare two models node by node. The exit status is 1 if they differ."""
     arguments = options(aux, num_classes, in_channels, input_size)
-    difference = zoo.diff(old, new, every=every, **arguments)
+    if page:
+        check_writable(page)
+    difference = zoo.diff(old, new, page, every=every, depth=depth, **arguments)
     match output_format:
         case Format.JSON:
             print_json(difference.to_dict())

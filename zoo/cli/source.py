@@ -23,7 +23,6 @@ from zoo.cli.terminal import check_writable, escape, out
 @model_argument
 @click.option(
     "--backend",
-    required=True,
     metavar="NAME",
     help="Framework of the source code: torch, paddle, keras or flax.",
     shell_complete=completion.completing(completion.written_backends),
@@ -35,21 +34,38 @@ from zoo.cli.terminal import check_writable, escape, out
     metavar="FILE.py",
     help="File to write; standard output if not given.",
 )
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Page to write, with the spec and all frameworks side by side.",
+)
 @aux_option
 @size_options
 def source(
     model: str,
-    backend: str,
+    backend: str | None,
     output: Path | None,
+    page: Path | None,
     aux: bool,
     num_classes: int | None,
     in_channels: int | None,
     input_size: str | None,
 ) -> None:
     """Write a model as source code of a framework, which does not need zoo."""
-    if output:
-        check_writable(output)
+    if backend is None and page is None:
+        raise click.UsageError("name a framework with --backend, or a page with --html")
+    if backend is None and output:
+        raise click.UsageError("--output is for one framework; name it with --backend")
+    for file in filter(None, (output, page)):
+        check_writable(file)
     settings = options(aux, num_classes, in_channels, input_size)
+    if page:
+        zoo.sources(model, page, **settings)
+        out.print(escape(f"{model} written to {page}"), soft_wrap=True)
+    if backend is None:
+        return
     text = zoo.source(model, backend, output, **settings)
     if output:
         out.print(escape(f"{model} written to {output}"), soft_wrap=True)

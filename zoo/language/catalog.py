@@ -37,6 +37,20 @@ def files_read(path: Path) -> list[Path]:
     return [path, *files_read(next(filter(Path.is_file, candidates)))]
 
 
+def files_of(name: str) -> list[Path]:
+    """Return the files that the spec of a model is in; none if there is no such model.
+
+    Args:
+        name: As for :func:`load`.
+
+    Example:
+        >>> [file.name for file in files_of("vgg16")]
+        ['vgg.yaml']
+    """
+    path = _split(name)[0] if _is_path(name) else shipped().get(name)
+    return files_read(path) if path is not None and path.is_file() else []
+
+
 def load(name: str) -> tuple[str, Spec, Mapping]:
     """Load a model: the spec of its family, with the changes of the model applied.
 

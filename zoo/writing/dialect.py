@@ -25,7 +25,8 @@ class Dialect:
         positional: Target -> how many of its arguments are given by position; 1 if not listed.
         defaults: Target -> its defaults.
         native: Returns the framework's own call for one of zoo's, where it computes the same.
-        chain: The text of the class ``Sequential``, which applies layers one after the other.
+        chain: The text of the class ``Sequential``, which applies layers one after the other;
+            empty if the framework's own gives them names.
         identity: A layer that returns what it reads.
         main: The lines of ``main``, for the name of the network.
         operators: Operation -> the operator that computes it.

@@ -6,14 +6,16 @@ import ast
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
+from zoo.language.places import Span
 from zoo.writing.collection import Collection
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import returned
 from zoo.writing.layout import paragraph
+from zoo.writing.marks import plain
+from zoo.writing.modules import ModuleWriter
 from zoo.writing.pieces import Piece
 from zoo.writing.unification import Unifier
 
@@ -21,8 +23,8 @@ MOST_AUTHORS = 4
 BACKENDS = ("torch", "paddle", "keras", "flax")
 
 
-def write(graph: Graph, backend: str) -> str:
-    """Return the source code of a network for one of zoo's backends."""
+def write(graph: Graph, backend: str) -> tuple[str, list[Span]]:
+    """Return the source code of a network for one of zoo's backends, and whose each part is."""
     dialect: Dialect = importlib.import_module(f"zoo.writing.{backend}").DIALECT
     unifier = Unifier(Collection(graph), dialect.describe, dialect.fields, dialect.pairs)
     pieces = unifier.pieces
@@ -35,24 +37,22 @@ def write(graph: Graph, backend: str) -> str:
     code = "\n\n\n".join([*classes, "\n".join(main), 'if __name__ == "__main__":\n    main()'])
     constants = "\n".join(tables)
     head = "\n".join(_docstring(graph, dialect, network))
-    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    used = {node.id for node in ast.walk(ast.parse(plain(code))) if isinstance(node, ast.Name)}
     imports = _imports(dialect, used)
     start = f"{head}\n\n{imports}\n"
     start += f"\n{constants}\n" if constants else ""
-    return f"{start}\n\n{code}\n"
+    return writer.marks.spans(f"{start}\n\n{code}\n")
 
 
-def _writer(dialect: Dialect, pieces: Sequence[Piece]) -> Any:
+def _writer(dialect: Dialect, pieces: Sequence[Piece]) -> ModuleWriter:
     if dialect.backend == "keras":
         from zoo.writing.functions import FunctionWriter
 
         return FunctionWriter(dialect, pieces)
     if dialect.backend == "flax":
-        from zoo.writing.flax import FlaxWriter
+        from zoo.writing.flax_modules import FlaxWriter
 
         return FlaxWriter(dialect, pieces)
-    from zoo.writing.modules import ModuleWriter
-
     return ModuleWriter(dialect, pieces)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from zoo.backend.calls import Call, call
@@ -11,11 +10,6 @@ from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
 from zoo.ops import OPS
 from zoo.writing.dialect import Dialect
-from zoo.writing.folding import Text
-from zoo.writing.layout import Expression
-from zoo.writing.layout import call as written_call
-from zoo.writing.modules import ModuleWriter
-from zoo.writing.pieces import Made, Member
 
 _OWN = "zoo.flax.modules."
 
@@ -243,62 +237,6 @@ def _pairs(edges: tuple[int, ...]) -> Any:
     """Return padding as one number, if it is the same on all sides, or as a pair for each axis."""
     top, bottom, left, right = edges
     return top if top == bottom == left == right else ((top, bottom), (left, right))
-
-
-class FlaxWriter(ModuleWriter):
-    """Writes classes whose layers take random numbers, or are functions with settings."""
-
-    def first_lines(self) -> list[str]:
-        return []
-
-    def more_parameters(self) -> list[str]:
-        return ["*", "rngs"]
-
-    def more_arguments(self) -> list[Any]:
-        return [("rngs", "rngs")]
-
-    def made_arguments(self, made: Made) -> list[Any]:
-        package, _, name = made.target.rpartition(".")
-        return [("rngs", "rngs")] if package == "flax.nnx" and name[0].isupper() else []
-
-    def is_function(self, member: Member) -> bool:
-        """Tell whether a member is a function that is called where its value is needed."""
-        layer = member.layer
-        if not isinstance(layer, Made) or member.condition or member.loop:
-            return False
-        varies = any(isinstance(value, Text) for value in layer.arguments.values())
-        return layer.target.rpartition(".")[2][0].islower() and not varies
-
-    def inline(self, member: Member) -> str | None:
-        return "a function" if self.is_function(member) else super().inline(member)
-
-    def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
-        if not self.is_function(member):
-            return super().apply(member, inputs)
-        assert isinstance(member.layer, Made)
-        target, settings = self.target(member.layer), self.settings(member.layer)
-        windows = 2 if target.endswith("pool") else 0  # which are given by position
-        shown = [("" if n < windows else k, v) for n, (k, v) in enumerate(settings)]
-        return written_call(target, [*inputs, *shown])
-
-    def settings(self, made: Made) -> list[tuple[str, Expression]]:
-        """Return the arguments of a function that are not its defaults."""
-        defaults = DEFAULTS.get(made.target, {})
-        found = []
-        for key, value in made.arguments.items():
-            if key in defaults and value == defaults[key] and type(value) is type(defaults[key]):
-                continue
-            if key == "padding" and type(value) is int:
-                value = ((value, value), (value, value))
-            found.append((key, self.value(value)))
-        return found
-
-    def made(self, made: Made) -> Expression:
-        name = made.target.rpartition(".")[2]
-        if name[0].isupper():
-            return super().made(made)
-        target, settings = self.target(made), self.settings(made)
-        return written_call("partial", [target, *settings]) if settings else target
 
 
 def main(network: str) -> list[str]:

@@ -7,9 +7,20 @@ from typing import Any
 
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
+from zoo.writing.expressions import reads, replaced, replaced_value, shown
 from zoo.writing.folding import Text
-from zoo.writing.layout import INDENT, LINE, Bracket, Expression, call, collection, lines, text
-from zoo.writing.modules import ModuleWriter, _reads, replaced, replaced_value, shown
+from zoo.writing.layout import (
+    INDENT,
+    LINE,
+    Bracket,
+    Expression,
+    call,
+    collection,
+    lines,
+    text,
+    width,
+)
+from zoo.writing.modules import ModuleWriter
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
 from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
@@ -39,7 +50,7 @@ class FunctionWriter(ModuleWriter):
         names = piece.parameters
         code = [*body, *(f"{value}" for value in piece.local.values())]
         for name, default in names.items():
-            if name == piece.channels or not _reads(code, name):
+            if name == piece.channels or not reads(code, name):
                 continue
             parameters.append(name if default is ... else f"{name}={text(self.value(default))}")
         if not is_network:
@@ -47,8 +58,8 @@ class FunctionWriter(ModuleWriter):
         space = " " * INDENT
         late = [*self.late, "", ""] if self.late else []
         first = [f"{space}{name} = {value}" for name, value in piece.local.items()]
-        first = [line for line in first if _reads(body, line.split()[0])]
-        if piece.channels and _reads([*first, *body], piece.channels):
+        first = [line for line in first if reads(body, line.split()[0])]
+        if piece.channels and reads([*first, *body], piece.channels):
             first.insert(0, f"{space}{piece.channels} = x.shape[-1]")
         if is_network:
             first.insert(0, f"{space}inputs = x = keras.Input({self.shape})")
@@ -78,8 +89,6 @@ class FunctionWriter(ModuleWriter):
             number = "{i}" if loop.first == 0 else f"{{i + {loop.first}}}"
             name = f"{prefix}{self.inside}{loop.prefix}{number}"
         return f'f"{name}"' if "{" in name else f'"{name}"'
-
-    inside = ""
 
     def value(self, value: Any) -> Expression:
         names = {piece.name: Text(self.name(piece)) for piece in self.pieces[:-1]}
@@ -170,7 +179,7 @@ class FunctionWriter(ModuleWriter):
             writer = _quiet(self)
             found = writer.piece(piece, False)
             head = found[found.index("def ") : found.index('"""')]
-            self.signatures[piece.kind] = {n for n in piece.parameters if _reads([head], n)}
+            self.signatures[piece.kind] = {n for n in piece.parameters if reads([head], n)}
         return self.signatures[piece.kind]
 
     member: Member | None = None
@@ -242,6 +251,7 @@ class _FunctionStatements(Statements):
             self._statements(member, layer.second, inputs, target, extra + INDENT)
             return
         path = writer.path(member)
+        start, end = writer.mark(member.key)
         edges = layer.arguments.get("edges", 0) if isinstance(layer, Made) else 0
         if edges != 0 and isinstance(layer, Made) and not layer.target.startswith(_FUNCTIONS):
             pad_path = path.removesuffix('"') + '.pad"'
@@ -250,12 +260,12 @@ class _FunctionStatements(Statements):
                 if inputs[0] != target:
                     self._line(f"{target} = {text(inputs[0])}", extra)
                 self._line(f"if {edges}:", extra)
-                self._add(f"{target} = ", call(padding, [target]), extra + INDENT)
+                self._add(f"{target} = {start}", call(padding, [target]), extra + INDENT, end)
             else:
-                self._add(f"{target} = ", call(padding, inputs), extra)
+                self._add(f"{target} = {start}", call(padding, inputs), extra, end)
             inputs = [target]
         writer.member = member
-        self._add(f"{target} = ", writer.applied(layer, path, inputs), extra)
+        self._add(f"{target} = {start}", writer.applied(layer, path, inputs), extra, end)
 
     def write(self) -> list[str]:
         for number, member in enumerate(self.members):
@@ -301,7 +311,7 @@ class _FunctionStatements(Statements):
         )
         if last is not None and closed and statement and self.lines[last].startswith(start):
             rest = self.lines[last].removeprefix(start)
-            if len(f"{' ' * self.indent}return {rest}") <= LINE:
+            if width(f"{' ' * self.indent}return {rest}") <= LINE:
                 self.lines[last] = f"{' ' * self.indent}return {rest}"
                 return
         self._line(f"return {output}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 LINE = 88  # ruff's default
 INDENT = 4
+
+#: What marks a part of a text; see ``zoo.writing.marks``.
+START, END = "\ue000", "\ue001"
+MARKS = re.compile(f"{START}.|{END}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ def text(expression: Expression) -> str:
     return f"{text(expression.before)}{expression.brackets[0]}{inner}{expression.brackets[1]}"
 
 
+def width(text: str) -> int:
+    """Return the length of a text without marks."""
+    return len(MARKS.sub("", text)) if START in text or END in text else len(text)
+
+
 def lines(prefix: str, expression: Expression, suffix: str = "", indent: int = 0) -> list[str]:
     """Return the lines of an expression between a prefix and a suffix.
 
@@ -76,18 +86,18 @@ def lines(prefix: str, expression: Expression, suffix: str = "", indent: int = 0
     """
     space = " " * indent
     line = f"{space}{prefix}{text(expression)}{suffix}"
-    if len(line) <= LINE or isinstance(expression, str):
+    if width(line) <= LINE or isinstance(expression, str):
         return [line]
     if isinstance(expression, Choice):
         return _choice(prefix, expression, suffix, indent)
     if isinstance(expression.before, Bracket):
         head = f"{space}{prefix}{text(expression.before)}{expression.brackets[0]}"
-        if len(head) > LINE:
+        if width(head) > LINE:
             inner = ", ".join(item_prefix + text(item) for item_prefix, item in expression.items)
             return lines(prefix, expression.before, f"({inner}){suffix}", indent)
     opening, closing = expression.brackets[0], expression.brackets[1]
     inner = space + " " * INDENT + ", ".join(p + text(i) for p, i in expression.items)
-    if expression.is_call and len(inner) <= LINE:
+    if expression.is_call and width(inner) <= LINE:
         body = [inner]
     else:
         body = [
@@ -105,7 +115,7 @@ def lines(prefix: str, expression: Expression, suffix: str = "", indent: int = 0
 def _choice(prefix: str, choice: Choice, suffix: str, indent: int) -> list[str]:
     space, inner = " " * indent, indent + INDENT
     whole = " " * inner + text(choice)
-    if len(whole) <= LINE:
+    if width(whole) <= LINE:
         body = [whole]
     else:
         body = [

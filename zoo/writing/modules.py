@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from zoo.writing import snippets
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
+from zoo.writing.expressions import (
+    exploded,
+    filled,
+    numbered,
+    reads,
+    replaced,
+    replaced_value,
+    same_constant,
+    shown,
+)
 from zoo.writing.folding import Text
 from zoo.writing.layout import (
     INDENT,
@@ -23,8 +32,8 @@ from zoo.writing.layout import (
     paragraph,
     text,
 )
-from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Used
-from zoo.writing.scope import ABSENT
+from zoo.writing.marks import Marks
+from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
 from zoo.writing.statements import Statements
 
 
@@ -43,7 +52,11 @@ class ModuleWriter:
         self.constants: dict[str, list[str]] = {}
         self.tables: dict[str, dict[str, list[Any]]] = {}
         self.chains = False
+        self.marks = Marks()
         self.late: list[str] = []
+
+    #: Names of the groups that the current member is in, each with a dot.
+    inside = ""
 
     def name(self, piece: Piece) -> str:
         """Return what a piece is called in the file."""
@@ -78,10 +91,12 @@ class ModuleWriter:
     def piece(self, piece: Piece, is_network: bool) -> str:
         """Return the text of a class."""
         self.flags: dict[str, str] = {}
-        self.is_network = is_network
+        self.is_network, self.current = is_network, piece
         self.keys = {member.key for member in piece.members}
         making = self.making(piece)
-        statements = Statements(piece, self.apply, self.condition, self.loop, self.repeats)
+        statements = Statements(
+            self.computed(piece), self.marked, self.condition, self.loop, self.repeats
+        )
         statements.reserved = self.reserved
         computing = statements.write()
         parameters = ["self"]
@@ -90,7 +105,7 @@ class ModuleWriter:
         parameters += self.more_parameters()
         space = " " * INDENT
         local = [f"{name} = {value}" for name, value in piece.local.items()]
-        merged = [n for n in piece.local if self.flags.get(n) == n and not _reads(making, n)]
+        merged = [n for n in piece.local if self.flags.get(n) == n and not reads(making, n)]
         kept = [line for line in local if line.partition(" = ")[0] not in merged]
         flags = [
             f"self.{flag} = {piece.local[flag] if flag in merged else value}"
@@ -113,6 +128,10 @@ class ModuleWriter:
         ]
         return "\n".join(body)
 
+    def mark(self, key: str) -> tuple[str, str]:
+        """Return what precedes and follows the text of a layer of the current piece."""
+        return self.marks.pair(self.current.place(f"{self.inside}{key}"))
+
     def more_parameters(self) -> list[str]:
         """Return the parameters that every class has in addition."""
         return []
@@ -130,6 +149,7 @@ class ModuleWriter:
         for member in piece.members:
             if self.inline(member):
                 continue
+            start, end = self.mark(member.key)
             if member.loop:
                 found += self.loop_making(member)
             elif member.key in heads:
@@ -138,7 +158,7 @@ class ModuleWriter:
                 if opening not in found:
                     found.append(opening)
                 layer = self.layer(member.layer)
-                found += lines(f"self.{member.key} = ", layer, "", 3 * INDENT)
+                found += lines(f"{start}self.{member.key} = ", layer, end, 3 * INDENT)
                 assert flag
             else:
                 value = self.layer(member.layer, member)
@@ -146,7 +166,7 @@ class ModuleWriter:
                     value = Choice(value, member.condition, self.dialect.identity)
                 elif member.condition:
                     value = Choice(value, member.condition, "None")
-                found += lines(f"self.{member.key} = ", value, "", 2 * INDENT)
+                found += lines(f"{start}self.{member.key} = ", value, end, 2 * INDENT)
         return found
 
     def loop_making(self, member: Member) -> list[str]:
@@ -173,7 +193,8 @@ class ModuleWriter:
             found += [f"{space}{count} = {depth}", f"{space}for i in range({depth}):"]
         made = self.layer(layer, member)
         name = numbered(loop)
-        found += lines("", call("setattr", ["self", name, made]), "", 3 * INDENT)
+        start, end = self.mark(member.key)
+        found += lines(start, call("setattr", ["self", name, made]), end, 3 * INDENT)
         if loop.channels and following is not None:
             after = text(self.value(following))
             if after.startswith(f"{loop.channels} + "):
@@ -211,10 +232,22 @@ class ModuleWriter:
             first, second = self.layer(layer.first), self.layer(layer.second)
             return Choice(first, layer.condition, second)
         if isinstance(layer, Chain):
+            outer, self.inside = self.inside, f"{self.inside}{member.key}." if member else ""
+            pairs = [self.link(inner) for inner in layer.members]
+            self.inside = outer
+            if not self.dialect.chain:  # the framework's own takes names
+                named = [collection([f'"{name}"', made]) for name, made in pairs]
+                return call("nn.Sequential", named)
             self.chains = True
-            pairs = [(inner.key, self.layer(inner.layer, inner)) for inner in layer.members]
             return call("Sequential", pairs)
         return self.used(layer, member)
+
+    def link(self, member: Member) -> tuple[str, Expression]:
+        """Return the name and the expression of a layer among several."""
+        place = self.current.place(f"{self.inside}{member.key}")
+        start, end = self.marks.pair(place)
+        made = self.marks.around(place, self.layer(member.layer, member))
+        return f"{start}{member.key}{end}", made
 
     def used(self, layer: Used, member: Member | None) -> Expression:
         """Return the use of another piece."""
@@ -226,7 +259,7 @@ class ModuleWriter:
             values = [item for item in values if item[0] not in table]
         for name, value in values:
             default = layer.piece.parameters[name]
-            if default is not ... and not isinstance(value, Text) and _equal(value, default):
+            if default is not ... and not isinstance(value, Text) and same_constant(value, default):
                 skipped = True
                 continue
             shown = self.value(value)
@@ -277,7 +310,7 @@ class ModuleWriter:
         skipped = False
         for number, (name, value) in enumerate(made.arguments.items()):
             constant = not isinstance(value, Text)
-            if name in defaults and constant and _equal(value, defaults[name]):
+            if name in defaults and constant and same_constant(value, defaults[name]):
                 skipped = True
                 continue
             by_name = skipped or (number >= positional and value != name)
@@ -351,95 +384,22 @@ class ModuleWriter:
     def loop(self, member: Member) -> list[str]:
         return [f"for i in range(self.{self.count(member)}):"]
 
+    def computed(self, piece: Piece) -> Piece:
+        """Return a piece with the members that its method applies."""
+        return piece
+
+    def path(self, member: Member) -> str:
+        """Return the attribute that has a member, with a dot before that of a layer in a group."""
+        return member.key
+
+    def marked(self, member: Member, inputs: Sequence[Expression]) -> Expression:
+        """Return the expression that applies a member, marked."""
+        return self.marks.around(self.current.place(self.path(member)), self.apply(member, inputs))
+
     def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
         """Return the expression that applies a member."""
         if template := self.inline(member):
             return filled(template, inputs)
         if member.loop:
             return call(f"getattr(self, {numbered(member.loop)})", inputs)
-        return call(f"self.{member.key}", inputs)
-
-
-def numbered(loop: Loop) -> str:
-    """Return the expression for the name of one repetition."""
-    number = "i" if loop.first == 0 else f"i + {loop.first}"
-    return f'f"{loop.prefix}{{{number}}}"'
-
-
-def replaced_value(value: Any, items: Mapping[str, Text]) -> Any:
-    """Return a value in which names stand for others."""
-    if isinstance(value, tuple):
-        return tuple(replaced_value(item, items) for item in value)
-    if not isinstance(value, Text):
-        return value
-    return Text(re.sub(r"(?<![\w.])[A-Za-z_]\w*", lambda m: items.get(m[0], m[0]), value))
-
-
-def replaced(layer: Layer, items: Mapping[str, Text]) -> Layer:
-    """Return a layer in whose arguments names stand for others."""
-    if isinstance(layer, Chain):
-        members = [replace(m, layer=replaced(m.layer, items)) for m in layer.members]
-        return Chain(tuple(members))
-    if isinstance(layer, Either):
-        condition = replaced_value(layer.condition, items)
-        return Either(condition, replaced(layer.first, items), replaced(layer.second, items))
-    arguments = {k: replaced_value(v, items) for k, v in layer.arguments.items()}
-    if isinstance(layer, Used):
-        return replace(layer, arguments=arguments, name=replaced_value(layer.name, items))
-    return replace(layer, arguments=arguments)
-
-
-def _reads(code: Sequence[str], name: str) -> bool:
-    return any(re.search(rf"(?<![\w.]){name}\b", line) for line in code)
-
-
-def filled(template: str, inputs: Sequence[Expression]) -> Expression:
-    """Return an expression with its inputs in place."""
-    if "{}" in template:
-        parts = [text(value) for value in inputs]
-        operator = template[2:-2].split("{}")[0].strip() if len(inputs) > 1 else ""
-        if operator == "*":
-            parts = [
-                f"({part})" if re.search(r" [+-] ", _outside(part)) else part for part in parts
-            ]
-        return template.format(*parts)
-    match = re.fullmatch(r"([\w.]+)\((.*?)\binputs\b(.*)\)", template)
-    if match:  # a call whose first argument is the tuple of inputs
-        rest = [part for part in match[3].split(", ") if part]
-        return call(match[1], [collection(inputs), *rest])
-    (value,) = inputs
-    inner = text(value)
-    if " " in _outside(inner):
-        inner = f"({inner})"
-    return re.sub(r"\binput\b", lambda match: inner, template)
-
-
-def _outside(expression: str) -> str:
-    """Return an expression without what is in brackets."""
-    while (shorter := re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", expression)) != expression:
-        expression = shorter
-    return expression
-
-
-def exploded(prefix: str, bracket: Bracket) -> list[str]:
-    """Return a collection with a line for each item."""
-    opening, closing = bracket.brackets[0], bracket.brackets[1]
-    body = [line for item, value in bracket.items for line in lines(item, value, ",", INDENT)]
-    return [f"{prefix}{opening}", *body, closing]
-
-
-def shown(value: Any) -> Expression:
-    """Return a constant or an expression as Python writes it, with double quotes."""
-    if isinstance(value, Text):
-        return str(value)
-    if isinstance(value, tuple | list):
-        return collection(map(shown, value))
-    if isinstance(value, str):
-        return f'"{value}"'
-    return "None" if value is ABSENT else repr(value)
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return (type(one) is type(other) and one == other) or (
-        not isinstance(one, bool) and not isinstance(other, bool) and one == other
-    )
+        return call(f"self.{self.path(member)}", inputs)

@@ -35,13 +35,6 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     f"{_OWN}LocalResponseNorm": {"alpha": 1e-4, "beta": 0.75, "k": 1.0},
 }
 
-CHAIN = '''\
-class Sequential(nn.Sequential):
-    """Layers with names, one after the other."""
-
-    def __init__(self, **layers):
-        super().__init__(*layers.items())'''
-
 #: Shorter forms of zoo's own layers, of any dtype. Paddle's own layers round constants to float32.
 INSTEAD = '''
 class LocalResponseNorm(nn.LocalResponseNorm):
@@ -200,7 +193,7 @@ DIALECT = Dialect(
     positional={"paddle.nn.Conv2D": 3, "paddle.nn.Linear": 2},
     defaults=DEFAULTS,
     native=native,
-    chain=CHAIN,
+    chain="",
     identity="nn.Identity()",
     main=main,
     instead=INSTEAD,

@@ -118,6 +118,7 @@ class Piece:
         is_network: Whether it is the whole network.
         input_shape: For the whole network, the height, width and channels of its input.
         bindings: For each instance, the values of the parameters.
+        group: For a group of layers that became a piece of its own, its place in the spec.
     """
 
     kind: str
@@ -132,3 +133,10 @@ class Piece:
     is_network: bool = False
     input_shape: tuple[int, ...] = ()
     bindings: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
+    group: str = ""
+
+    def place(self, key: str) -> str:
+        """Return where the spec has a layer: the block, a slash, and names within it."""
+        if self.group:
+            return f"{self.group}.{key}"
+        return f"{'' if self.is_network else self.kind.partition(':')[0]}/{key}"

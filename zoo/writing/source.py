@@ -70,7 +70,7 @@ def source(
         raise BackendError(
             f"no source code can be written for the backend {name}; choose {', '.join(BACKENDS)}"
         )
-    text = Source(write(graph, name))
+    text = Source(write(graph, name)[0])
     if path is not None:
         text.save(path)
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from zoo.writing.layout import INDENT, LINE, Bracket, Expression, lines, text
+from zoo.writing.layout import INDENT, LINE, Bracket, Expression, lines, text, width
 from zoo.writing.pieces import Member, Piece
 
 #: The longest expression that is nested in another one, and the deepest.
@@ -69,8 +69,8 @@ class Statements:
             self._add("return ", output)
         return self.lines
 
-    def _add(self, prefix: str, value: Expression, extra: int = 0) -> None:
-        self.lines += lines(prefix, value, "", self.indent + extra)
+    def _add(self, prefix: str, value: Expression, extra: int = 0, suffix: str = "") -> None:
+        self.lines += lines(prefix, value, suffix, self.indent + extra)
 
     def _line(self, line: str, extra: int = 0) -> None:
         self.lines.append(" " * (self.indent + extra) + line)
@@ -88,17 +88,18 @@ class Statements:
             self._assign(member.sources[0], number - 1, self.values[member.sources[0]])
             reads = self.variables[member.sources[0]]
         value = self.apply(member, [self.values[source] for source in member.sources])
-        if isinstance(value, Bracket) and not self._fits(value):
+        if not self._fits(value) and (isinstance(value, Bracket) or len(member.sources) > 1):
             self._name(number, member)  # rather than a call over many lines
             value = self.apply(member, [self.values[source] for source in member.sources])
             reads = set().union(*(self.variables[source] for source in member.sources))
         if self._is_nested(member, number, value):
             self.values[key], self.variables[key] = value, reads
             return
+        self._name_earlier(key)
         self._assign(key, number, value)
 
     def _fits(self, value: Expression) -> bool:
-        return len(text(value)) + self.indent + len("return ") <= LINE
+        return width(text(value)) + self.indent + len("return ") <= LINE
 
     def _name(self, number: int, member: Member) -> None:
         """Assign the inputs of a member to variables."""
@@ -110,6 +111,16 @@ class Statements:
             else:
                 self._add(f"{source} = ", self.values[source])
                 self.values[source], self.variables[source] = source, {source}
+
+    def _name_earlier(self, key: str) -> None:
+        """Assign the earlier ones of several branches to variables, so that they stay in order."""
+        for reader in self.readers[key]:
+            if reader < len(self.members) and len(self.members[reader].sources) > 2:
+                sources = self.members[reader].sources
+                for source in dict.fromkeys(sources[: sources.index(key)]):
+                    if source in self.values and not _is_variable(self.values[source]):
+                        self._add(f"{source} = ", self.values[source])
+                        self.values[source], self.variables[source] = source, {source}
 
     def _is_nested(self, member: Member, number: int, value: Expression) -> bool:
         readers = self.readers[member.key]
@@ -126,7 +137,7 @@ class Statements:
         between = self.members[number + 1 : readers[0]]
         if any(not self._may_nest(other) for other in between):
             return False
-        return len(text(value)) <= NESTED and depth(value) < DEPTH
+        return width(text(value)) <= NESTED and depth(value) < DEPTH
 
     def _may_nest(self, member: Member) -> bool:
         return len(self.readers[member.key]) == 1 and not member.loop

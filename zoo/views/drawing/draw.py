@@ -80,6 +80,9 @@ class Drawing:
     def _repr_svg_(self) -> str:
         return self.svg
 
+    def _repr_html_(self) -> str:  # as an image, it would be cut off at the edge of a notebook
+        return f"<div>{self.svg}</div>"
+
     def __str__(self) -> str:
         return self.svg
 

@@ -1,4 +1,8 @@
-"""The style of a picture: colors by family, for light and dark pages, and fonts."""
+"""The style of a picture: colors by family, for light and dark pages, and fonts.
+
+Elements state the colors of a light page as attributes, which every program that shows SVG
+understands. Browsers also read the style sheet, which replaces them on a dark page.
+"""
 
 from __future__ import annotations
 
@@ -35,27 +39,71 @@ def slug(family: str) -> str:
     return family.replace(" ", "-")
 
 
+def root() -> dict[str, str]:
+    """Return the attributes of the whole picture, which all text inherits."""
+    return {"font-family": _FONTS, "font-size": f"{TEXT:g}px"}
+
+
+def text(kind: str) -> dict[str, str]:
+    """Return the attributes of a text: a ``heading``, ``title``, ``note``, ``words`` or ``shape``.
+
+    Example:
+        >>> text("note")
+        {'fill': '#59636e'}
+    """
+    _, ink, pale, _ = _PAGE[0]
+    fonts = {
+        "heading": {"font-size": "18px", "font-weight": "600"},
+        "title": {"font-size": f"{TITLE:g}px", "font-weight": "600"},
+    }
+    return {"fill": pale if kind in ("note", "shape") else ink, **fonts.get(kind, {})}
+
+
+def paper() -> dict[str, str]:
+    """Return the attributes of what all else is drawn on."""
+    return {"fill": _PAGE[0][0]}
+
+
+def line() -> dict[str, str]:
+    """Return the attributes of a line."""
+    return {"fill": "none", "stroke": _PAGE[0][3], "stroke-width": "1.4"}
+
+
+def arrow() -> dict[str, str]:
+    """Return the attributes of the tip of a line."""
+    return {"fill": _PAGE[0][3]}
+
+
+def frame() -> dict[str, str]:
+    """Return the attributes of a frame, on any page."""
+    return {"fill": "#808080", "fill-opacity": "0.07", "stroke": "#8c959f"}
+
+
+def box(family: str) -> dict[str, str]:
+    """Return the attributes of a box.
+
+    Example:
+        >>> box("dense")
+        {'fill': '#fadadd', 'stroke': '#b8434e'}
+    """
+    fill, edge, _, _ = _COLORS[tuple(FAMILIES).index(family)]
+    return {"fill": fill, "stroke": edge}
+
+
 def sheet() -> str:
     """Return the style sheet. It does not affect the rest of a page that contains the picture."""
-    light = [(a, b) for a, b, _, _ in _COLORS]
-    dark = [(a, b) for _, _, a, b in _COLORS]
     return "\n".join(
         [
-            f".zoo-drawing text {{ font-family: {_FONTS}; font-size: {TEXT}px }}",
-            f".zoo-drawing .title {{ font-size: {TITLE}px; font-weight: 600 }}",
-            ".zoo-drawing .heading { font-size: 18px; font-weight: 600 }",
-            ".zoo-drawing .line { fill: none; stroke-width: 1.4 }",
-            ".zoo-drawing .frame > rect { fill: #808080; fill-opacity: 0.07; stroke: #8c959f }",
-            *_rules(_PAGE[0], light),
+            "@media all { .zoo-drawing { max-width: 100%; height: auto } }",
             "@media (prefers-color-scheme: dark) {",
-            *_rules(_PAGE[1], dark),
+            *_dark(),
             "}",
         ]
     )
 
 
-def _rules(page: tuple[str, ...], colors: list[tuple[str, str]]) -> list[str]:
-    paper, ink, pale, stroke = page
+def _dark() -> list[str]:
+    paper, ink, pale, stroke = _PAGE[1]
     rules = [
         f".zoo-drawing .paper {{ fill: {paper} }}",
         f".zoo-drawing text {{ fill: {ink} }}",
@@ -63,6 +111,6 @@ def _rules(page: tuple[str, ...], colors: list[tuple[str, str]]) -> list[str]:
         f".zoo-drawing .line {{ stroke: {stroke} }}",
         f".zoo-drawing .arrow {{ fill: {stroke} }}",
     ]
-    for family, (fill, edge) in zip(FAMILIES, colors, strict=True):
+    for family, (_, _, fill, edge) in zip(FAMILIES, _COLORS, strict=True):
         rules.append(f".zoo-drawing .{slug(family)} > rect {{ fill: {fill}; stroke: {edge} }}")
     return rules

@@ -38,8 +38,8 @@ def write(place: Place, heading: str, facts: str, about: str) -> str:
         "xmlns": "http://www.w3.org/2000/svg",
         "viewBox": f"0 0 {size['width']} {size['height']}",
         **size,
-        "style": "max-width: 100%; height: auto",
         "class": "zoo-drawing",
+        **style.root(),
         "role": "img",
         "aria-label": printable(heading),
     }
@@ -47,7 +47,7 @@ def write(place: Place, heading: str, facts: str, about: str) -> str:
     ET.SubElement(root, "title").text = printable(heading)
     ET.SubElement(root, "desc").text = printable(about)
     ET.SubElement(root, "style").text = style.sheet()
-    ET.SubElement(root, "rect", {"class": "paper", **size})
+    ET.SubElement(root, "rect", {"class": "paper", **size, **style.paper()})
     _text(root, "heading", _MARGIN, _MARGIN + 16, heading)
     _text(root, "note", _MARGIN, _MARGIN + 36, facts)
     legend = ET.SubElement(root, "g", {"class": "legend", "transform": _translation(_MARGIN, 70)})
@@ -86,7 +86,7 @@ def _frame(parent: ET.Element, place: Place, frame: Frame, x: float, y: float) -
     x, y = x + place.x, y + place.y
     group = ET.SubElement(parent, "g", {"class": "frame", "data-name": frame.name})
     ET.SubElement(group, "title").text = printable(frame.tooltip)
-    _rectangle(group, place, x, y, 8)
+    _rectangle(group, place, x, y, 8, style.frame())
     _text(group, "title", x - place.left + 8, y + 15, frame.title)
     _draw(group, place, x, y)
 
@@ -95,7 +95,8 @@ def _box(parent: ET.Element, place: Place, box: Box, x: float, y: float) -> None
     classes = f"box {style.slug(box.family)}"
     group = ET.SubElement(parent, "g", {"class": classes, "data-name": box.name})
     ET.SubElement(group, "title").text = printable(box.tooltip)
-    _rectangle(group, place, x, y, 13 if box.family == "input and output" else 5)
+    corner = 13 if box.family == "input and output" else 5
+    _rectangle(group, place, x, y, corner, style.box(box.family))
     _text(group, "title", x, y + (17 if box.label else 17.5), box.title, "middle")
     if box.label:
         _text(group, "words", x, y + 32, box.label, "middle")
@@ -103,7 +104,9 @@ def _box(parent: ET.Element, place: Place, box: Box, x: float, y: float) -> None
         _text(group, "shape", x + 6, y + place.height + 13, box.shape)
 
 
-def _rectangle(parent: ET.Element, place: Place, x: float, y: float, corner: float) -> None:
+def _rectangle(
+    parent: ET.Element, place: Place, x: float, y: float, corner: float, look: dict[str, str]
+) -> None:
     sizes = {
         "x": x - place.left,
         "y": y,
@@ -111,17 +114,17 @@ def _rectangle(parent: ET.Element, place: Place, x: float, y: float, corner: flo
         "height": place.height,
         "rx": corner,
     }
-    ET.SubElement(parent, "rect", {key: _number(value) for key, value in sizes.items()})
+    ET.SubElement(parent, "rect", {**{k: _number(v) for k, v in sizes.items()}, **look})
 
 
 def _line(parent: ET.Element, line: Line, target: str, x: float, y: float) -> None:
     points = list(_corners([(a + x, b + y) for a, b in line.points]))
     data = {"data-from": line.source, "data-to": target}
-    ET.SubElement(parent, "path", {"class": "line", **data, "d": _rounded(points)})
+    ET.SubElement(parent, "path", {"class": "line", **data, "d": _rounded(points), **style.line()})
     if line.arrow:
         x, y = points[-1]
         tip = f"M{_number(x)} {_number(y)}l{-_HEAD * 0.8} {-_HEAD * 1.6}h{_HEAD * 1.6}z"
-        ET.SubElement(parent, "path", {"class": "arrow", "d": tip})
+        ET.SubElement(parent, "path", {"class": "arrow", "d": tip, **style.arrow()})
 
 
 def _corners(points: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
@@ -160,7 +163,8 @@ def _legend(place: Place, room: float) -> tuple[list[ET.Element], float]:
         if x and x + width > room:
             x, y = 0, y + _ROW
         key = ET.Element("g", {"class": style.slug(family)})
-        ET.SubElement(key, "rect", x=_number(x), y=_number(y), width="12", height="12", rx="3")
+        sizes = {"x": _number(x), "y": _number(y), "width": "12", "height": "12", "rx": "3"}
+        ET.SubElement(key, "rect", {**sizes, **style.box(family)})
         _text(key, "note", x + 18, y + 10, family)
         keys.append(key)
         x += width
@@ -178,6 +182,7 @@ def _text(
     parent: ET.Element, kind: str, x: float, y: float, text: str, anchor: str = "start"
 ) -> None:
     attributes = {"class": kind, "x": _number(x), "y": _number(y), "text-anchor": anchor}
+    attributes |= style.text(kind)
     ET.SubElement(parent, "text", attributes).text = printable(
         shortened(text) if kind != "note" else text
     )

@@ -1,0 +1,23 @@
+"""Names of classes and variables, from those of a spec."""
+
+from __future__ import annotations
+
+import re
+
+
+def camel_case(name: str) -> str:
+    """Return a name of the spec as that of a class."""
+    return "".join(part[:1].upper() + part[1:] for part in re.split("[_:]", name))
+
+
+def snake_case(target: str) -> str:
+    """Return the name of a class as that of a variable."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", target.rpartition(".")[2]).lower()
+
+
+def network_name(title: str | None, name: str) -> str:
+    """Return the name of a network as that of a class."""
+    words = re.findall(r"[A-Za-z0-9]+", title or "")
+    if words and words[0][0].isalpha():
+        return "".join(word[:1].upper() + word[1:] for word in words)
+    return camel_case(re.sub(r"\W", "_", name))
