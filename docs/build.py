@@ -42,13 +42,15 @@ def write(target: Path, reports: Path | None, notebooks: Path | None) -> None:
     """Write every page, written and generated, to a folder."""
     graphs = {name: graph_of(name) for name in zoo.list_models()}
     files = staging.written()
+    if notebooks:
+        files |= lessons.pages(notebooks)
+        lessons.put(notebooks, files, target)
     for file, page in files.items():
-        text = staging.relinked((ROOT / file).read_text(), file, files, target)
-        staging.put(target / page, parts.completed(text, graphs))
+        if page.endswith(".md"):
+            text = staging.relinked((ROOT / file).read_text(), file, files, target)
+            staging.put(target / page, parts.completed(text, graphs))
     if "docs/lessons/index.md" not in files:
         staging.put(target / "lessons" / "index.md", "# Lessons\n\nThere are no lessons yet.\n")
-    if notebooks:
-        lessons.put(notebooks, target)
     cards.write(graphs, target, reports)
     sides.write(graphs, target)
     staging.put(target / "operations.md", operations.page())

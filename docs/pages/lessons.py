@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from pages import staging
@@ -31,14 +33,27 @@ def executed() -> Path | None:
     return NOTEBOOKS
 
 
-def put(notebooks: Path, target: Path) -> None:
-    """Put the executed lessons in the place of those that are only written.
+def pages(notebooks: Path) -> dict[str, str]:
+    """Return the file of a lesson -> its page, which is a notebook."""
+    return {
+        f"docs/lessons/{path.stem}.md": f"lessons/{path.name}" for path in notebooks.glob("*.ipynb")
+    }
+
+
+def put(notebooks: Path, files: Mapping[str, str], target: Path) -> None:
+    """Put the executed lessons among the pages, and those for readers beside them.
 
     Args:
         notebooks: The folder of the executed lessons, with a folder of those for readers.
+        files: File of the repository -> page, for the links in lessons.
         target: The folder of the pages.
     """
-    for path in [*notebooks.glob("*.ipynb"), *notebooks.glob("download/*.ipynb")]:
-        staging.put(target / "lessons" / path.relative_to(notebooks), path.read_bytes())
-        if path.parent == notebooks:
-            staging.drop(target / "lessons" / f"{path.stem}.md")
+    for file, page in pages(notebooks).items():
+        notebook = json.loads((notebooks / Path(page).name).read_text())
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                text = "".join(cell["source"])
+                cell["source"] = staging.relinked(text, file, files, target)
+        staging.put(target / page, json.dumps(notebook))
+    for path in notebooks.glob("download/*.ipynb"):
+        staging.put(target / "lessons" / "download" / path.name, path.read_bytes())

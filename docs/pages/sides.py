@@ -1,4 +1,4 @@
-"""Pages that show a network's spec and its four sources side by side, as zoo.sources writes them."""
+"""Pages with a network's spec and its four sources side by side, as zoo.sources writes them."""
 
 from __future__ import annotations
 

@@ -109,11 +109,6 @@ def put(path: Path, content: str | bytes) -> None:
     _kept.add(os.path.realpath(path))
 
 
-def drop(path: Path) -> None:
-    """Take a file out of the pages again."""
-    _kept.discard(os.path.realpath(path))
-
-
 _kept: set[str] = set()
 
 
