@@ -117,8 +117,8 @@ def _weights(graph: zoo.Graph) -> str:
     ]
     if len(head) > 4:
         notes.append(
-            "The accuracy, in percent of ImageNet's validation images, is what the linked page of "
-            "the publisher states."
+            "The accuracy, in percent of ImageNet's validation images, is what the publisher "
+            "states on the page that is linked, if it does."
         )
     return "\n\n".join(["\n".join(table), " ".join(notes)])
 
@@ -187,10 +187,29 @@ def _verified(name: str, reports: Path | None) -> str:
     file = reports / f"{name}.json" if reports else None
     if file is None or not file.is_file():
         return f"To verify that this network is the same in all installed frameworks:\n\n{command}"
-    result = json.loads(file.read_text())["report"]
-    verdict = "PASS" if result["passed"] else "FAIL"
-    names = ", ".join(result["backends"])
-    return f"**{verdict}**: {names}, {result['dtype']}, level {result['level']}.\n\n{command}"
+    report = json.loads(file.read_text())
+    verdict = "PASS" if report["passed"] else "FAIL"
+    rows = [
+        f"| {each['title']} | {', '.join(map(' '.join, each['versions'].items()))} | "
+        f"{_error(each['worst'])} |"
+        for each in report["results"]
+        if each["status"] == "compared"
+    ]
+    head = "| framework | versions | largest error |\n|---|---|---|"
+    parts = [
+        f"**{verdict}** in {report['dtype']}, level `{report['level']}`, with a tolerance of "
+        f"{report['tolerance']:.1e} at every node.",
+        "\n".join([head, *rows]) if rows else report["not_run"],
+        "To repeat it:",
+        command,
+    ]
+    return "\n\n".join(parts)
+
+
+def _error(worst: Mapping[str, Any] | None) -> str:
+    if worst is None or worst["error"] is None:
+        return "not a number"
+    return f"{worst['error']:.1e} at `{worst['node']}`"
 
 
 def _family(members: Sequence[zoo.Graph]) -> str:

@@ -3,6 +3,7 @@
 import json
 import posixpath
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -12,6 +13,9 @@ import pytest
 import sites
 
 import zoo
+from zoo.verification.comparison import Worst
+from zoo.verification.results import BackendResult, Results
+from zoo.weights import sources
 
 #: A page of each kind.
 KINDS = (
@@ -81,6 +85,64 @@ def test_nothing_is_loaded_from_elsewhere(site, pages):
     for style in site.rglob("*.css"):
         outside = re.findall(r"(?:@import|url\()\s*['\"]?(?:https?:)?//[^)'\"]*", style.read_text())
         assert not outside, style
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    monkeypatch.syspath_prepend(sites.ROOT / "docs")
+    from pages import cards
+
+    return cards
+
+
+def test_a_card_states_the_result_of_a_verification(cards, tmp_path):
+    result = BackendResult(
+        backend="torch",
+        title="PyTorch",
+        versions={"torch": "2.13.0"},
+        status="compared",
+        worst=Worst(2.5e-7, "fc"),
+    )
+    report = Results(
+        model="lenet5",
+        options={},
+        dtype="float32",
+        level="forward",
+        tolerance=1e-5,
+        seed=0,
+        image="",
+        parameters={},
+        nodes=(),
+        top5=(),
+        results=(result,),
+        pairs=(),
+    )
+    graph = zoo.graph("lenet5")
+    for verdict, changed in (
+        ("PASS", report),
+        ("FAIL", replace(report, results=(replace(result, problems=("wrong",)),))),
+    ):
+        (tmp_path / "lenet5.json").write_text(json.dumps({"key": "", **changed.to_dict()}))
+        card = cards.card(graph, tmp_path)
+        assert f"**{verdict}** in float32" in card
+        assert "| PyTorch | torch 2.13.0 | 2.5e-07 at `fc` |" in card
+    assert "PASS" not in cards.card(graph, None)
+
+
+def test_stated_accuracy_is_of_known_files(cards):
+    """A row whose file no table has any more would be shown nowhere."""
+    stated = cards.accuracy.stated()
+    known = {
+        (source.name, file.url): network.license or source.license
+        for source in sources.sources().values()
+        for network in source.networks.values()
+        for file in network.published
+    }
+    assert stated.keys() <= known.keys()
+    assert all(10 < float(row.top1) < float(row.top5) < 100 for row in stated.values())
+    # From the table of torchvision's documentation.
+    resnet50 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
+    assert stated["torchvision", resnet50][3:5] == ("76.130", "92.862")
 
 
 def test_every_model_has_a_card(pages):
