@@ -7,6 +7,7 @@ of static files, by default build/site, which needs no server and loads nothing 
 from __future__ import annotations
 
 import argparse
+import gc
 import shutil
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ def main() -> int:
     parser.add_argument("--reports", type=Path, help="a folder of zoo verify --all --output")
     parser.add_argument("--no-run", action="store_true", help="show lessons without their outputs")
     arguments = parser.parse_args()
+    gc.set_threshold(
+        100_000
+    )  # pages are large trees; looking through them takes a sixth of a build
     notebooks = None if arguments.no_run else lessons.executed()
     output = arguments.output.resolve()
     pages = output.with_name(f"{output.name}-pages")

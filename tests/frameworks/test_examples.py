@@ -208,6 +208,12 @@ PAGES = (
 )
 
 
+def fenced(page: str) -> list[tuple[str, str]]:
+    """The blocks of a page, each with its language."""
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    return re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of torch.onnx's own parts
 @pytest.mark.parametrize(
     "page", [pytest.param(page, marks=[pytest.mark.slow] * (page == PAGES[0])) for page in PAGES]
@@ -217,10 +223,9 @@ def test_examples_with_results(page, tmp_path, monkeypatch):
     for backend in ("torch", "paddle", "flax"):
         load(backend)
     monkeypatch.chdir(tmp_path)
-    text = (ROOT / "docs" / f"{page}.md").read_text()
     parser, names = doctest.DocTestParser(), {}
     runner = doctest.DocTestRunner()
-    for language, code in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+    for language, code in fenced(page):
         if language == "yaml":
             Path(code.partition("\n")[0].removeprefix("# ")).write_text(code)
         if language == "python" and code.startswith(">>>"):
@@ -236,9 +241,8 @@ def test_commands_of_pages(page, tmp_path, monkeypatch):
     for backend in ("torch", "paddle", "flax", "keras"):
         load(backend)
     test_examples_with_results(page, tmp_path, monkeypatch)  # leaves the files that they read
-    text = (ROOT / "docs" / f"{page}.md").read_text()
-    bare = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    commands = [line for line in "".join(bare).splitlines() if line.startswith("zoo ")]
+    bare = "".join(code for language, code in fenced(page) if not language)
+    commands = [line for line in bare.splitlines() if line.startswith("zoo ")]
     assert commands
     for command in commands:
         done = subprocess.run(
