@@ -1,6 +1,6 @@
-"""Writes the generated tables of the documentation: python docs/tables.py [--check].
+"""Writes the generated parts of written pages: python docs/tables.py [--check].
 
-They are between markers in README.md, spec/README.md and docs/comparing.md.
+They are between markers in README.md, spec/README.md and docs/*.md.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from pages import excerpts
+
 import zoo
 from zoo import ops
 from zoo.backend import registry
 from zoo.comparing.switches import SWITCHES
 from zoo.exporting.targets import TARGETS
 from zoo.ops.grammar import Field
+from zoo.verification import tolerances
 from zoo.weights import sources
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 FRAMEWORKS = ("torch", "paddle", "keras", "flax")
 TITLES = {name: registry.resolve(name).title for name in (*FRAMEWORKS, "onnx")}
 LANGUAGE = README.parent / "spec" / "README.md"
+DOCS = README.parent / "docs"
 
 
 @functools.cache
@@ -175,17 +179,48 @@ def _default(value: Any) -> str:
     return "; ".join(f"{text} ({', '.join(names)})" for text, names in groups.items())
 
 
+def excerpt() -> str:
+    """A block of a spec beside its source code in PyTorch."""
+    cells = [f"```yaml\n{excerpts.spec()}```", f"```python\n{excerpts.sources()['torch']}```"]
+    row = "\n\n</td><td>\n\n".join(cells)
+    return f"<table><tr><td>\n\n{row}\n\n</td></tr></table>"
+
+
+def numbers() -> str:
+    """What zoo ships, in a few rows."""
+    graphs = [graph_of(name) for name in zoo.list_models()]
+    titles = list(dict.fromkeys(graph.about["title"] for graph in graphs))
+    publishers = sources.sources().values()
+    published = sum(len(source.networks) for source in publishers)
+    rows = {
+        f"{len(titles)} families, {len(graphs)} models": ", ".join(titles),
+        f"{len(ops.OPS)} operations": "each within 1e-12 of its definition in NumPy, in float64",
+        f"{len(publishers)} sources of weights": f"{published} published networks, from "
+        + ", ".join(source.title for source in publishers),
+        f"{len(TARGETS)} kinds of export": ", ".join(target.title for target in TARGETS),
+    }
+    return "\n".join(["| | |", "|---|---|", *(f"| {k} | {v} |" for k, v in rows.items())])
+
+
+def allowed() -> str:
+    """The largest errors that a verification accepts."""
+    lines = ["| compared | dtype | tolerance | how the error is measured |", "|---|---|--:|---|"]
+    for quantity, dtype, tolerance, measure in tolerances.table():
+        shown = f"{tolerance:g}".replace("e-0", "e-")
+        lines.append(f"| {quantity} | {dtype} | {shown} | {measure.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)
+
+
 #: File -> its tables: marker -> what makes the text between.
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
-    README: {
-        "models": models,
-        "largest": largest,
-        "sources": published,
-        "operations": operations,
-        "exports": exports,
-    },
+    README: {"excerpt": excerpt, "numbers": numbers},
+    DOCS / "models.md": {"models": models, "largest": largest},
+    DOCS / "weights.md": {"sources": published},
+    DOCS / "frameworks.md": {"operations": operations},
+    DOCS / "export.md": {"exports": exports},
+    DOCS / "verification.md": {"tolerances": allowed},
     LANGUAGE: {"operations": language},
-    README.parent / "docs" / "comparing.md": {"switches": switches},
+    DOCS / "comparing.md": {"switches": switches},
 }
 
 

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -47,7 +48,7 @@ def test_the_readmes_first_lines(tmp_path, monkeypatch):
     for backend in ("torch", "paddle", "flax"):
         load(backend)
     monkeypatch.chdir(tmp_path)
-    first, second, _ = blocks("README.md", "python")
+    _, first = blocks("README.md", "python")  # after the source code that zoo writes
     names = {"x": np.zeros((1, 3, 224, 224), np.float32)}
     exec(first, names)
     weights = zoo.get_weights(names["model"])
@@ -55,12 +56,22 @@ def test_the_readmes_first_lines(tmp_path, monkeypatch):
         np.array_equal(value, weights[name])
         for name, value in zoo.get_weights(names["other"]).items()
     )
+    _, functions = blocks("docs/start.md", "python")
     outside = ("my.yaml", "images")  # of the reader's own
-    own = [line for line in second.splitlines() if not any(word in line for word in outside)]
-    exec("\n".join(own[1:] if own[0] == "import zoo" else own), names)
+    built = functions.splitlines()[2:]  # from what README's lines have built
+    exec("\n".join(line for line in built if not any(word in line for word in outside)), names)
 
 
-def test_the_readmes_published_weights(tmp_path, monkeypatch):
+def test_the_first_lines_of_the_documentation(tmp_path, monkeypatch):
+    for backend in ("torch", "paddle", "flax"):
+        load(backend)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(blocks("docs/start.md", "python")[0], names)
+    assert zoo.graph_of(names["other"]).name == "lenet5"
+
+
+def test_published_weights(tmp_path, monkeypatch):
     """With files from the publishers' own code, and their stand-in, in place of downloads."""
     for backend in ("torch", "paddle", "flax", "keras"):
         load(backend)
@@ -77,7 +88,7 @@ def test_the_readmes_published_weights(tmp_path, monkeypatch):
         shutil.copy(images.default(), name)
     monkeypatch.setattr(cache, "fetch", lambda _, network, *tag: tmp_path / f"{network}.pth")
     names = {"zoo": zoo}
-    exec(blocks("README.md", "python")[2], names)
+    exec(blocks("docs/weights.md", "python")[0], names)
     assert zoo.predict(names["model"], names["x"]).shape == (2, 10)
     last = names["transform"]("photo.jpg").transpose(2, 0, 1)  # of a model in Flax
     assert np.array_equal(last, names["x"][0])
@@ -126,9 +137,11 @@ def test_the_batches_of_the_digits():
     assert names["x"].shape == (64, 1, 32, 32)
 
 
-def test_the_readmes_lines_of_training(tmp_path):
+def test_the_lines_of_training(tmp_path):
     """Two epochs in one framework, two in another, a program, a prediction; on the digits."""
-    text = (ROOT / "README.md").read_text().partition("<!-- train -->\n```\n")[2]
+    pages = [(ROOT / page).read_text() for page in ("README.md", "docs/training.md")]
+    text, other = (page.partition("<!-- train -->\n```\n")[2] for page in pages)
+    assert text.partition("```")[0] == other.partition("```")[0]
     lines = text.partition("```")[0].replace("fashion-mnist", "digits").splitlines()
     assert len(lines) == 4
     digit = zoo.dataset("digits").validation
@@ -190,7 +203,84 @@ def test_contributings_three_layers(tmp_path):
     assert report.passed, str(report)
 
 
-def test_the_readmes_tables_are_generated():
+#: Pages whose examples have prompts and results.
+PAGES = (
+    *("tutorials/researcher", "tutorials/teacher", "tutorials/engineer"),
+    *("own-network", "assert-same", "fine-tuning", "devices", "design"),
+)
+
+
+def fenced(page: str) -> list[tuple[str, str]]:
+    """The blocks of a page, each with its language."""
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    return re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")  # of torch.onnx's own parts
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=[pytest.mark.slow] * (page == PAGES[0])) for page in PAGES]
+)  # the first trains in two frameworks
+def test_examples_with_results(page, tmp_path, monkeypatch):
+    """A page's YAML is saved under the name in its first line; its Python gives what it shows."""
+    for backend in ("torch", "paddle", "flax"):
+        load(backend)
+    monkeypatch.chdir(tmp_path)
+    parser, names = doctest.DocTestParser(), {}
+    runner = doctest.DocTestRunner()
+    for language, code in fenced(page):
+        if language == "yaml":
+            Path(code.partition("\n")[0].removeprefix("# ")).write_text(code)
+        if language == "python" and code.startswith(">>>"):
+            test = parser.get_doctest(code, names, page, page, 0)
+            runner.run(test, clear_globs=False)
+            names = test.globs
+    assert runner.tries and not runner.failures
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith(("tut", "own"))])
+def test_commands_of_pages(page, tmp_path, monkeypatch):
+    for backend in ("torch", "paddle", "flax", "keras"):
+        load(backend)
+    test_examples_with_results(page, tmp_path, monkeypatch)  # leaves the files that they read
+    bare = "".join(code for language, code in fenced(page) if not language)
+    commands = [line for line in bare.splitlines() if line.startswith("zoo ")]
+    assert commands
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", *command.split()],
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            cwd=tmp_path,
+        )
+        diverges = command.endswith("_paddle")  # as the tutorial explains
+        assert done.returncode == diverges, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_verification_that_the_documentation_shows():
+    for backend in ("torch", "paddle", "flax", "keras", "onnx"):
+        load(backend)
+    text = (
+        (ROOT / "docs" / "verification.md").read_text().partition("<!-- verified -->\n```\n$ ")[2]
+    )
+    command, *shown = text.partition("```")[0].splitlines()
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    printed = done.stdout.splitlines()
+    assert shown[-1] in printed
+    for line in shown[2:-2]:  # errors depend on the processor, but not that they are rounding
+        row = next(row for row in printed if row.split()[:3] == line.split()[:3])
+        assert float(line.split()[4]) < 1e-13 and float(row.split()[4]) < 1e-13
+
+
+def test_the_tables_of_the_documentation_are_generated():
     done = subprocess.run(
         [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"], timeout=HANG
     )

@@ -1,0 +1,44 @@
+"""Pages with a network's spec and its four sources side by side, as zoo.sources writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import zoo
+from pages.staging import ROOT, put
+
+#: The models that have such a page; ``zoo source MODEL --html`` writes it for any.
+MODELS = ("squeezenet1_0", "lenet5", "googlenet", "vgg16", "resnet18")
+#: Where Sphinx finds them, to copy as they are.
+EXTRA = "extra"
+
+
+def write(graphs: Mapping[str, zoo.Graph], target: Path) -> None:
+    """Write the pages to the folder of what is copied as it is."""
+    lessons = {topic: f"../lessons/{name}.html" for topic, name in topics().items()}
+    for name in MODELS:
+        page = zoo.sources(graphs[name], lessons=lessons).html
+        put(target / EXTRA / "side-by-side" / f"{name}.html", page)
+
+
+def topics() -> dict[str, str]:
+    """Return the topic of a difference -> the lesson about it."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "docs" / "lessons").glob("*.md")):
+        head = re.match(r"---\n(.*?)^---$", path.read_text(), re.DOTALL | re.MULTILINE)
+        stated = re.search(r"^topics: \[(.*)\]$", head[1] if head else "", re.MULTILINE)
+        for topic in stated[1].split(", ") if stated else ():
+            found.setdefault(topic, path.stem)
+    return found
+
+
+def link(name: str, folder: str) -> str:
+    """Return a link to the page of a model, from a page in a folder.
+
+    It is written in HTML, because Sphinx knows only the pages that it makes.
+    """
+    address = f"{folder}side-by-side/{name}.html"
+    text = "The spec and the four sources side by side"
+    return f'```{{raw}} html\n<p><a href="{address}">{text}</a></p>\n```'
