@@ -53,8 +53,6 @@ def write(target: Path, reports: Path | None, notebooks: Path | None) -> None:
         if page.endswith(".md"):
             text = staging.relinked((ROOT / file).read_text(), file, files, target)
             staging.put(target / page, parts.completed(text, graphs))
-    if "docs/lessons/index.md" not in files:
-        staging.put(target / "lessons" / "index.md", "# Lessons\n\nThere are no lessons yet.\n")
     cards.write(graphs, target, reports)
     sides.write(graphs, target)
     staging.put(target / "operations.md", operations.page())

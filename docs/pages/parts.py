@@ -64,15 +64,9 @@ def _backend() -> str:
     return "\n\n".join(f"```python\n{file.read_text()}```" for file in files)
 
 
-def _comparing() -> str:
-    """The page of comparisons in the navigation, if there is one."""
-    return "comparing" if (ROOT / "docs" / "comparing.md").is_file() else ""
-
-
 #: The name in a marker -> what makes the Markdown.
 PARTS: dict[str, Callable[[], str]] = {
     "backend": _backend,
-    "comparing": _comparing,
     "excerpt": _excerpt,
     "tolerances": tables.allowed,
     "side": lambda: sides.link(excerpts.MODEL, ""),

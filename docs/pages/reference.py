@@ -24,10 +24,10 @@ TOPICS = {
         *("train", "resume", "optimizer", "schedule", "curves"),
         *("get_optimizer_state", "set_optimizer_state"),
     ),
-    "Verifying and timing": ("verify", "bench"),
+    "Verifying, timing, comparing": ("verify", "bench", "compare"),
     "Classes": (
         *("Graph", "Node", "Parameter", "Summary", "Difference", "Drawing", "Source", "Sources"),
-        *("Exported", "Benchmark"),
+        *("Exported", "Benchmark", "Study"),
     ),
     "Errors": (
         *("ZooError", "BackendError", "InputError", "SpecError", "TrainingError"),
@@ -84,7 +84,7 @@ def pages() -> dict[str, str]:
 
 
 def _file(topic: str) -> str:
-    return topic.lower().replace(" ", "-")
+    return topic.lower().replace(",", "").replace(" ", "-")
 
 
 def _index() -> str:

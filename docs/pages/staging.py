@@ -28,6 +28,7 @@ ELSEWHERE = {
 FOLDERS = {
     "benchmarks": "handwritten.md",
     "docs": "index.md",
+    "docs/lessons": "lessons/index.md",
     "examples/numpy_backend": "own-backend.md",
     "spec": "models.md",
     "spec/sources": "weights.md",
