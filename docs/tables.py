@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pages import excerpts
-
 import zoo
 from zoo import ops
 from zoo.backend import registry
@@ -24,6 +22,10 @@ from zoo.exporting.targets import TARGETS
 from zoo.ops.grammar import Field
 from zoo.verification import tolerances
 from zoo.weights import sources
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # tests load this file from elsewhere
+
+from pages import excerpts
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 FRAMEWORKS = ("torch", "paddle", "keras", "flax")

@@ -125,7 +125,7 @@ def of_flax():
     from flax import nnx
 
     norm = nnx.BatchNorm(1, rngs=nnx.Rngs(0))
-    norm(jnp.array([0.0, 2.0]).reshape(2, 1, 1, 1))
+    norm(jnp.array([0.0, 2.0], jnp.float32).reshape(2, 1, 1, 1))  # others may have set JAX's x64
     added = (float(norm.var[...][0]) - norm.momentum) / (1 - norm.momentum)
     classes = {"adam": optax.adam, "adamw": optax.adamw, "rmsprop": optax.rmsprop}
     counted = default(nnx.avg_pool, "count_include_pad")

@@ -240,15 +240,19 @@ def test_search_by_keyboard(browser, address):
 
 def test_the_menu_of_a_narrow_page_by_keyboard(browser, address):
     from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def until(condition):  # the drawer slides
+        WebDriverWait(browser, 20).until(lambda _: condition())
 
     opened(browser, address, "index.html", width=360)
     button = browser.find_element("css selector", ".nav-overlay-icon .icon")
     drawer = browser.find_element("css selector", ".sidebar-drawer a")
     assert button.get_attribute("aria-expanded") == "false" and not drawer.is_displayed()
     button.send_keys(Keys.ENTER)
-    assert button.get_attribute("aria-expanded") == "true" and drawer.is_displayed()
+    until(lambda: button.get_attribute("aria-expanded") == "true" and drawer.is_displayed())
     drawer.send_keys(Keys.ESCAPE)
-    assert button.get_attribute("aria-expanded") == "false"
+    until(lambda: button.get_attribute("aria-expanded") == "false")
 
 
 def test_drawings_follow_the_theme(browser, address):

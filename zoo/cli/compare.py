@@ -79,10 +79,10 @@ def _recipe_options(command: Any) -> Any:
     help="Repeat aligned runs so often without asking for deterministic kernels.",
 )
 @click.option("--margin", type=float, help="Difference of top-1 below which all is equivalent.")
-@click.option("--proof-steps", type=int, help="Steps that are proven in float64.  [default: 10]")
+@click.option("--proof-steps", type=int, help="Steps that are proven in float64; by default, 10.")
 @click.option("--train-images", type=int, help="Number of images to train on; by default, all.")
 @click.option("--validation-images", type=int, help="Number of images to validate with.")
-@click.option("--threads", type=int, help="Threads of each run.  [default: 1]")
+@click.option("--threads", type=int, help="Threads of each run; by default, 1.")
 @click.option(
     "--repeat",
     metavar="FILE",
