@@ -2,11 +2,14 @@
 
 import itertools
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from limits import HANG
 
 import zoo
 from zoo.backend import registry
@@ -486,3 +489,18 @@ def test_the_first_node_that_differs_is_named(changes, message):
         proof.ProofError, match=f"PyTorch and Keras 3 do not train alike.*{message}"
     ):
         compare(arrays(**changes))
+
+
+def test_without_scipy_is_one_line():
+    code = (
+        "import sys\nsys.modules['scipy'] = None\n"
+        "sys.argv = ['zoo', 'compare', 'lenet5', '--data', 'digits', '--seeds', '2', '--epochs',"
+        " '1', '--lr', '0.1', '--output', 'study']\n"
+        "from zoo.cli.main import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
+    )
+    assert done.returncode == 2
+    wanted = "error: Studies need SciPy: python -m pip install 'polyzoo[compare]'"
+    assert " ".join(done.stderr.split()) == wanted
