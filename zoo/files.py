@@ -8,6 +8,7 @@ whose locks are free. Unlike a process ID, a lock is never reused by another pro
 from __future__ import annotations
 
 import errno
+import json
 import os
 import platform
 import re
@@ -17,13 +18,14 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import InputError
 
 try:
     import fcntl
 except ImportError:  # on Windows nothing is locked, so nothing that is left behind is removed
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # a module, elsewhere
 
 #: Calls a function at some time.
 Caller = Callable[[Callable[[], None]], None]
@@ -252,6 +254,27 @@ def replacing(path: str | os.PathLike[str], later: Caller | None = None) -> Iter
 
 def _now(function: Callable[[], None]) -> None:
     function()
+
+
+def read_json(path: str | os.PathLike[str], most: int, what: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        most: How many bytes it may have.
+        what: What it should be, for messages.
+
+    Raises:
+        InputError: It cannot be read, is too large, or is not JSON.
+    """
+    try:
+        if (size := os.stat(path).st_size) > most:
+            raise InputError(f"{path}: {size:,} bytes are too many for {what}")
+        return json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not a JSON file") from None
 
 
 def resolved(path: str | os.PathLike[str]) -> Path:

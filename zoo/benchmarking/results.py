@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 from zoo.benchmarking import statistics
@@ -16,6 +15,7 @@ from zoo.benchmarking.cells import Cell
 from zoo.benchmarking.machine import QUIET
 from zoo.benchmarking.statistics import Figure
 from zoo.errors import InputError
+from zoo.files import read_json
 
 FORMAT = 1
 INTERRUPTED = "interrupted: what had ended by then is kept"
@@ -273,14 +273,7 @@ class Results:
         Raises:
             InputError: It cannot be read, or is something else.
         """
-        try:
-            if (size := os.stat(path).st_size) > _MOST:
-                raise InputError(f"{path}: {size:,} bytes are too many for results of zoo bench")
-            data = json.loads(Path(path).read_bytes())
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except (ValueError, RecursionError):
-            raise InputError(f"{path}: not a JSON file") from None
+        data = read_json(path, _MOST, "results of zoo bench")
         try:
             return cls.from_dict(data)
         except InputError as error:

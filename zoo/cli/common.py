@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -79,6 +80,16 @@ def depth_options(command: Function) -> Function:
         show_default=True,
         help="Levels of nested blocks to expand.",
     )(command)
+
+
+def page_option(text: str) -> Callable[[Function], Function]:
+    """Return the option ``--html`` of a command that can also write a page.
+
+    Args:
+        text: The help, which says what is on the page.
+    """
+    kind = click.Path(path_type=Path)
+    return click.option("--html", "page", type=kind, metavar="FILE.html", help=text)
 
 
 def format_option(*forms: Format) -> Callable[[Function], Function]:

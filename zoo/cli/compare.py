@@ -15,7 +15,7 @@ from zoo.cli import completion
 from zoo.cli.common import MODEL_HELP, SETTINGS, Format, format_option
 from zoo.cli.recipe_options import FIELDS, recipe_options, value_of, with_options
 from zoo.cli.status import INTERRUPTED
-from zoo.cli.study_progress import Display
+from zoo.cli.study_progress import StudyDisplay
 from zoo.cli.terminal import err, escape, out
 from zoo.errors import BackendError, InputError
 
@@ -132,7 +132,7 @@ def compare(
         }.items()
         if value not in (None, [], {})
     }
-    with Display() as display:
+    with StudyDisplay() as display:
         try:
             done, unequal = _run(given, file, output, repeat, display)
         except KeyboardInterrupt:
@@ -159,7 +159,11 @@ def compare(
 
 
 def _run(
-    given: dict[str, Any], file: Path | None, output: Path, repeated: Path | None, display: Display
+    given: dict[str, Any],
+    file: Path | None,
+    output: Path,
+    repeated: Path | None,
+    display: StudyDisplay,
 ) -> tuple[Any, list[str] | None]:
     """Run a study, or repeat one and return what is not the same."""
     from zoo.comparing import study as studies

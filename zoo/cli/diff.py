@@ -15,6 +15,7 @@ from zoo.cli.common import (
     aux_option,
     format_option,
     options,
+    page_option,
     size_options,
 )
 from zoo.cli.terminal import check_writable, out, print_json
@@ -28,13 +29,7 @@ _MODELS = completion.models_or_files
 @aux_option
 @size_options
 @click.option("--all", "every", is_flag=True, help="List every change, without grouping.")
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path),
-    metavar="FILE.html",
-    help="Page to write, with both drawings side by side.",
-)
+@page_option("Page to write, with both drawings side by side.")
 @click.option(
     "--depth",
     type=click.IntRange(min=1),

@@ -14,6 +14,7 @@ from zoo.cli.common import (
     aux_option,
     model_argument,
     options,
+    page_option,
     size_options,
 )
 from zoo.cli.terminal import check_writable, escape, out
@@ -34,13 +35,7 @@ from zoo.cli.terminal import check_writable, escape, out
     metavar="FILE.py",
     help="File to write; standard output if not given.",
 )
-@click.option(
-    "--html",
-    "page",
-    type=click.Path(path_type=Path),
-    metavar="FILE.html",
-    help="Page to write, with the spec and all frameworks side by side.",
-)
+@page_option("Page to write, with the spec and all frameworks side by side.")
 @aux_option
 @size_options
 def source(

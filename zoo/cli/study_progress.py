@@ -2,60 +2,39 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from zoo.cli.terminal import console, err
+from zoo.cli.display import Display
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import ProgressColumn
 
     from zoo.comparing.run import Ended, Started
 
-#: Seconds between lines where there is no terminal.
-_PAUSE = 10.0
 
-
-class Display:
-    """Shows events on standard error.
+class StudyDisplay(Display):
+    """Shows the events of a study.
 
     Attributes:
         done: How many runs have ended.
         total: How many there are; 0 before that is known.
     """
 
+    title, fields = "Planning", ("left",)
+
     def __init__(self) -> None:
-        self._progress: Progress | None = None
-        self._last = 0.0
+        super().__init__()
         self.done = self.total = 0
 
-    def __enter__(self) -> Self:
-        if err.is_terminal:
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    def columns(self) -> list[ProgressColumn]:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[left]}"),
-                console=console(err),
-                transient=True,
-            )
-            self._task = self._progress.add_task("Planning", total=None, left="")
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        return [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+        ]
 
     def __call__(self, event: Any) -> None:
         from zoo.comparing.run import Ended, Started
@@ -96,13 +75,5 @@ class Display:
         left = f"about {duration(event.seconds)} left" if event.done < event.total else ""
         if self._progress is not None:
             self._progress.update(self._task, description=text, completed=event.done, left=left)
-        elif result.top1 is None or not left or time.monotonic() - self._last > _PAUSE:
+        elif result.top1 is None or not left or self._is_due:
             self._line(f"{event.done:,} of {event.total:,} runs  {text}  {left}".rstrip())
-
-    def _line(self, text: str) -> None:
-        self._last = time.monotonic()
-        if self._progress is not None:
-            self._progress.console.print(text, markup=False)
-            return
-        with suppress(OSError):  # the study continues even if nobody can read this
-            print(text, file=sys.stderr, flush=True)

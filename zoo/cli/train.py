@@ -16,7 +16,7 @@ from zoo.cli.common import SETTINGS, Format, format_option
 from zoo.cli.recipe_options import recipe_options, value_of, with_options
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import out, print_json
-from zoo.cli.training_progress import Display
+from zoo.cli.training_progress import TrainingDisplay
 from zoo.errors import BackendError, InputError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _train(
     with closing(registry.load(backend).group(devices)) as group, ExitStack() as stack:
         callbacks: list[Any] = []
         if not group.rank:
-            callbacks.append(stack.enter_context(Display()))
+            callbacks.append(stack.enter_context(TrainingDisplay()))
             if tensorboard:
                 from zoo.training.tensorboard import TensorBoard
 

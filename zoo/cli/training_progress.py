@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from zoo.cli.terminal import console, err
+from zoo.cli.display import Display
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import ProgressColumn
 
     from zoo.training.events import Epoch, Event
 
-#: Seconds between the lines of steps where there is no terminal.
-_PAUSE = 10.0
 
+class TrainingDisplay(Display):
+    """Shows the events of a run; one of its callbacks."""
 
-class Display:
-    """Shows events on standard error; a callback of a run."""
+    title, fields = "Starting", ("figures",)
 
-    def __init__(self) -> None:
-        self._progress: Progress | None = None
-        self._last = time.monotonic()
+    def columns(self) -> list[ProgressColumn]:
+        from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-    def __enter__(self) -> Self:
-        if err.is_terminal:
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-            self._progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.fields[figures]}"),
-                TimeRemainingColumn(),
-                console=console(err),
-                transient=True,
-            )
-            self._task = self._progress.add_task("Starting", total=None, figures="")
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        return [
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+        ]
 
     def __call__(self, event: Event) -> None:
         from zoo.training.events import Epoch, Evaluating, Step
@@ -65,7 +41,7 @@ class Display:
                     total=event.steps,
                     figures=f"loss {event.loss:.4f}  {event.images_per_second:,.0f} images/s",
                 )
-            case Step() if time.monotonic() - self._last > _PAUSE:
+            case Step() if self._is_due:
                 share = event.step / event.steps
                 self._line(
                     f"epoch {event.epoch}/{event.epochs}  step {event.step:,}/{event.steps:,} "
@@ -73,14 +49,6 @@ class Display:
                 )
             case Evaluating() if self._progress is not None:
                 self._progress.update(self._task, figures=f"evaluating {event.done}/{event.total}")
-
-    def _line(self, text: str) -> None:
-        self._last = time.monotonic()
-        if self._progress is not None:
-            self._progress.console.print(text, markup=False)
-            return
-        with suppress(OSError):  # the run continues even if nobody can read this
-            print(text, file=sys.stderr, flush=True)
 
 
 def _epoch(event: Epoch) -> str:

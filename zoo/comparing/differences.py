@@ -212,7 +212,7 @@ def _classes(
         values = []
         for s in seeds:
             found = [[_mean([r.classes[number] for r in runs]) for runs in of[s]] for of in kept]
-            values.append(_mean([None if None in (x, y) else x - y for x, y in found]))  # type: ignore[operator]
+            values.append(_mean([None if None in (x, y) else x - y for x, y in found]))  # type: ignore[operator]  # neither is None
         known = [v for v in values if v is not None]
         figures.append(summarize(known) if len(known) == len(values) else None)
     return tuple(figures)

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from zoo import arguments
 from zoo.backend import registry
 from zoo.backend.description import Description
 from zoo.comparing.switches import SWITCHES
 from zoo.errors import BackendError, InputError, SpecError, listed, quoted, suggestion
-from zoo.language import document
+from zoo.language import settings
 from zoo.ops.fields import PLAIN_BOOLEAN, PLAIN_COUNT, TEXT, exactly
 from zoo.ops.grammar import Field, Record
 from zoo.ops.kinds import MISSING, Anything, Kind, ListOf, MappingOf, Mismatch, Nullable, Scalar
@@ -279,18 +278,8 @@ def of(values: Mapping[str, Any], file: str | Path | None = None) -> StudyFile:
         SpecError: It is one of the file, whose line is named.
         UnknownNameError, BackendError: There is no such backend, or it is not installed.
     """
-    contents = document.read(file) if file is not None else document.Mapping()
-    given = {name: value for name, value in values.items() if value is not None}
-    for name, value in given.items():
-        if type(value) is int and value.bit_length() > arguments.MAX_BITS:
-            raise arguments.wrong(name, "a number of reasonable size", value)
     try:
-        return StudyFile.read({**contents, **given}).checked()
-    except Mismatch as mismatch:
-        if file is not None and mismatch.location[:1] not in {(name,) for name in given}:
-            raise document.error(contents, mismatch.location, str(mismatch)) from None
-        place = ".".join(map(str, mismatch.location))
-        raise InputError(f"{place}: {mismatch}" if place else str(mismatch)) from None
+        return settings.read(StudyFile, values, file)
     except SpecError:
         raise
     except InputError as error:
@@ -301,13 +290,7 @@ def of(values: Mapping[str, Any], file: str | Path | None = None) -> StudyFile:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of studies, for editors and for the options of ``zoo compare``."""
-    definitions: dict[str, Any] = {}
-    StudyFile.schema(definitions)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A study of zoo",
-        **definitions["StudyFile"],
-    }
+    return settings.schema(StudyFile, "A study of zoo")
 
 
 def _check_known(what: str, name: str, known: Any, *place: str) -> None:

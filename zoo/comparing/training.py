@@ -189,22 +189,15 @@ def _data(job: Mapping[str, Any]) -> Dataset:
 def _loop(backend: Backend, job: Mapping[str, Any], data: Dataset) -> _Loop:
     recipe = recipes.of(job["recipe"])
     graph = Graph.from_dict(job["graph"])
-    if recipe.weights is None:
-        model = build(
-            graph,
-            backend.description.name,
-            seed=job["weights_seed"],
-            init=job["init"],
-            dtype=recipe.dtype,
-        )
-    else:
-        model = build(
-            graph,
-            backend.description.name,
-            seed=job["weights_seed"],
-            init=job["init"],
-            dtype=recipe.dtype,
-            weights=recipe.weights,
-            head=recipe.head,
-        )
+    pretrained: dict[str, Any] = {}
+    if recipe.weights is not None:
+        pretrained = {"weights": recipe.weights, "head": recipe.head}
+    model = build(
+        graph,
+        backend.description.name,
+        seed=job["weights_seed"],
+        init=job["init"],
+        dtype=recipe.dtype,
+        **pretrained,
+    )
     return _Loop(backend, model, data, recipe, job=job)

@@ -59,7 +59,7 @@ def at(
         expected = versions(packages)
         _check_workers(client, scheduler, expected, timeout)
         return Cluster(client, scheduler, expected, dict(environment or {}), fresh)
-    except BaseException:
+    except BaseException:  # an interrupt, too, must not leave the connection open
         client.close(timeout=2)
         raise
 

@@ -153,7 +153,7 @@ class Processes(Executor):
                 self._running[future] = process
             try:
                 result = process.call(job)
-            except BaseException:
+            except BaseException:  # its place is free again, whatever ended it
                 self._release(future, process, keep=False)
                 raise
             self._release(future, process, keep=not self._fresh)

@@ -44,7 +44,7 @@ def work(
     process = (None if fresh else _taken(key)) or Process(environment)
     try:
         result = process.call(job)
-    except BaseException:
+    except BaseException:  # an interrupt, too, must not leave the process
         process.stop()
         raise
     if fresh:

@@ -86,7 +86,7 @@ def _result(future: Future[Result]) -> Result | Exception:
         return future.result()
     except CancelledError:  # not by this function, so nothing else will come either
         raise BackendError("the executor was stopped while jobs were running") from None
-    except Exception as error:
+    except Exception as error:  # a job may raise anything; the caller gets it
         return error
 
 

@@ -81,7 +81,7 @@ def _raised(error: Exception) -> bytes:
         answer = pickle.dumps((False, error))
         pickle.loads(answer)  # many exceptions can be written but not read
         return answer
-    except Exception:
+    except Exception:  # pickle calls code of the exception's own
         kept: Any = JobError(f"{type(error).__name__}: {error}")
         return pickle.dumps((False, kept))
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from zoo import arguments
 from zoo.api.optimizers import DECAYS, rule_of
 from zoo.backend.training import RULES, Rule
 from zoo.data.augmentation import AUGMENTATIONS
 from zoo.errors import InputError
-from zoo.language import document
+from zoo.language import settings
 from zoo.ops.fields import (
     PLAIN_BOOLEAN,
     PLAIN_COUNT,
@@ -22,7 +21,7 @@ from zoo.ops.fields import (
     exactly,
 )
 from zoo.ops.grammar import Field, Record
-from zoo.ops.kinds import MAX_INT, Kind, ListOf, Mismatch, Nullable, Scalar, one_of
+from zoo.ops.kinds import MAX_INT, Kind, ListOf, Nullable, Scalar, one_of
 from zoo.training import schedules
 from zoo.training.schedules import Schedule
 
@@ -207,13 +206,7 @@ class Recipe(Record):
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of recipes, for editors and for the options of ``zoo train``."""
-    definitions: dict[str, Any] = {}
-    Recipe.schema(definitions)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A training recipe of zoo",
-        **definitions["Recipe"],
-    }
+    return settings.schema(Recipe, "A training recipe of zoo")
 
 
 def of(values: Mapping[str, Any], file: Path | None = None) -> Recipe:
@@ -227,18 +220,7 @@ def of(values: Mapping[str, Any], file: Path | None = None) -> Recipe:
         InputError: Names the setting, and what it must be.
         SpecError: It is one of the file, whose line is named.
     """
-    contents = document.read(file) if file is not None else document.Mapping()
-    given = {name: value for name, value in values.items() if value is not None}
-    for name, value in given.items():
-        if type(value) is int and value.bit_length() > arguments.MAX_BITS:
-            raise arguments.wrong(name, "a number of reasonable size", value)
-    try:
-        return Recipe.read({**contents, **given}).checked()
-    except Mismatch as mismatch:
-        if file is not None and mismatch.location[:1] not in {(name,) for name in given}:
-            raise document.error(contents, mismatch.location, str(mismatch)) from None
-        place = ".".join(map(str, mismatch.location))
-        raise InputError(f"{place}: {mismatch}" if place else str(mismatch)) from None
+    return settings.read(Recipe, values, file)
 
 
 if __name__ == "__main__":  # python -m zoo.training.recipe > zoo/training/recipe.schema.json

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
 import os
@@ -24,7 +22,7 @@ from zoo.language import places
 from zoo.language.catalog import files_of, load
 from zoo.language.expansion import INHERITED
 from zoo.language.places import Span
-from zoo.verification.rendering.page import environment
+from zoo.verification.rendering.page import environment, script
 from zoo.views.arguments import GraphOptions, graph_to_show
 from zoo.views.drawing.draw import Drawing
 from zoo.views.shapes import height_width_channels
@@ -189,7 +187,6 @@ def _page(found: Sources) -> str:
         )
     drawing = Drawing.of(graph, columns=1).svg
     panes.append({"key": "drawing", "title": "Drawing", "heading": "Drawing", "content": drawing})
-    script = _SCRIPT.read_text(encoding="utf-8")
     return str(
         templates.get_template("side_by_side.html.jinja").render(
             title=f"{graph.about.get('title') or graph.name}"
@@ -199,8 +196,7 @@ def _page(found: Sources) -> str:
             notes=[note for note in notes.NOTES if note.topic in differences],
             lessons=found.lessons,
             data=_json(_data(graph, drawing)),
-            script=script,
-            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            **script(_SCRIPT),
         )
     )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from zoo.errors import BackendError
@@ -212,6 +215,17 @@ def environment(*packages: str) -> Any:
     # Allows line breaks at the dots of a path name.
     made.filters["breakable"] = lambda name: Markup(".<wbr>").join(name.split("."))
     return made
+
+
+def script(path: Path) -> dict[str, str]:
+    """Return a script for a template, and the digest by which the page's policy allows it.
+
+    Args:
+        path: The file of the script.
+    """
+    text = path.read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"script": text, "digest": digest}
 
 
 def _plots() -> Any:

@@ -6,15 +6,13 @@ hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.benchmarking.against import Change
 from zoo.benchmarking.results import Results
-from zoo.verification.rendering.page import environment, missing
+from zoo.verification.rendering.page import environment, missing, script
 from zoo.views.benchmark import words
 from zoo.views.benchmark.words import Row
 
@@ -42,8 +40,6 @@ def page(results: Results, changes: Sequence[Change] = (), others: Sequence[str]
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
     """
-    script = _SCRIPT.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rows = words.rows(results)
     template = _environment().get_template("benchmark.html.jinja")
     return str(
@@ -58,8 +54,7 @@ def page(results: Results, changes: Sequence[Change] = (), others: Sequence[str]
             changes=changes,
             others=others,
             words=words,
-            script=script,
-            digest=digest,
+            **script(_SCRIPT),
             models=list(dict.fromkeys(m.cell.model for m in results.cells)),
         )
     )

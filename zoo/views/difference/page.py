@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from zoo.graphs.graph import Graph
-from zoo.verification.rendering.page import environment
+from zoo.verification.rendering.page import environment, script
 from zoo.views import html
 from zoo.views.difference import table
 from zoo.views.difference.changes import Change
@@ -39,15 +37,13 @@ def page(data: DifferenceData, old: Graph, new: Graph, depth: int | None = 1) ->
     """
     changes = {change.name: change for change in data.changes}
     sides = [{"name": graph.name, "drawing": marked(graph, changes, depth)} for graph in (old, new)]
-    script = _SCRIPT.read_text(encoding="utf-8")
     templates = environment("zoo.views.difference", "zoo.verification.rendering")
     return str(
         templates.get_template("difference.html.jinja").render(
             sides=sides,
             table=html.render(table.table(data)),
             kinds={change.kind for change in data.changes},
-            script=script,
-            digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            **script(_SCRIPT),
         )
     )
 

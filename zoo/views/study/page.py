@@ -6,8 +6,6 @@ hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import zoo
 from zoo.comparing.differences import Difference
 from zoo.comparing.pairing import MEASURES, NATIVE, Runs, status
-from zoo.verification.rendering.page import environment, missing
+from zoo.verification.rendering.page import environment, missing, script
 from zoo.views import benchmark
 from zoo.views.study import contents, methods, settings, words
 from zoo.views.study.evaluation import Evaluation
@@ -46,8 +44,6 @@ def page(study: Evaluation, pictures: Mapping[str, str]) -> str:
     Raises:
         BackendError: Jinja or Matplotlib is not installed.
     """
-    script = _SCRIPT.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     versions = settings.versions(study.study, study.runs)
     template = _environment().get_template("study.html.jinja")
     return str(
@@ -67,8 +63,7 @@ def page(study: Evaluation, pictures: Mapping[str, str]) -> str:
             pictures=_grouped(pictures),
             stopped=[run for run in study.trained if status(run) == "stopped"],
             words=words,
-            script=script,
-            digest=digest,
+            **script(_SCRIPT),
             version=zoo.__version__,
         )
     )

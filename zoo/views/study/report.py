@@ -16,7 +16,7 @@ from rich.console import Group
 from zoo import arguments
 from zoo.comparing.results import Trained
 from zoo.errors import InputError
-from zoo.files import write_text
+from zoo.files import read_json, write_text
 from zoo.verification.rendering.display import ShownByRich
 from zoo.views.study import benchopt, lines, page, terminal
 from zoo.views.study.evaluation import Evaluation
@@ -115,14 +115,7 @@ class Study(ShownByRich, Evaluation):
         Raises:
             InputError: It cannot be read, or is something else.
         """
-        try:
-            if (size := os.stat(path).st_size) > _MOST:
-                raise InputError(f"{path}: {size:,} bytes are too many for a study of zoo compare")
-            data = json.loads(Path(path).read_bytes())
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-        except (ValueError, RecursionError):
-            raise InputError(f"{path}: not a JSON file") from None
+        data = read_json(path, _MOST, "a study of zoo compare")
         try:
             return cls.from_dict(data)
         except InputError as error:
