@@ -36,7 +36,7 @@ def render(report: Results) -> Group:
     title += f", on {report.image}" * bool(report.image)
     parts: list[Any] = [f"[italic]{escape(title)}[/]", _backends(report)]
     if report.compared:
-        parts += ["", _errors(report)]
+        parts += [escape(_versions(report)), "", _errors(report)]
     parts.append("error: max|a - b| / max|reference| of a node; reference: NumPy in float64")
     parts += map(escape, report.notes)
     if report.training:
@@ -69,15 +69,20 @@ def backends(report: Results) -> str:
 
 
 def _backends(report: Results) -> Table:
-    table = Table()
-    table.add_column("", overflow="fold")
-    for result in report.results:
-        table.add_column(result.title, justify="right", overflow="fold")
-    for label, cell in _ROWS:
-        cells = [cell(result, report) for result in report.results]
-        if any(cells):
-            table.add_row(label, *cells, end_section=label in _SECTION_ENDS)
+    columns = [
+        (label, cells)
+        for label, cell in _COLUMNS
+        if any(cells := [cell(result, report) for result in report.results])
+    ]
+    table = _narrow(("backend", *(label for label, _ in columns)), left=("backend",))
+    for number, result in enumerate(report.results):
+        table.add_row(result.title, *(cells[number] for _, cells in columns))
     return table
+
+
+def _versions(report: Results) -> str:
+    named = (", ".join(map(" ".join, r.versions.items())) for r in report.results if r.versions)
+    return "; ".join(named)
 
 
 def _errors(report: Results) -> Table:
@@ -169,7 +174,7 @@ def figure(error: float | None) -> str:
 
 
 def _narrow(headings: Iterable[str], left: Iterable[str]) -> Table:
-    """Make a table narrow enough to show the longest path names in 80 columns."""
+    """Make a table whose longest words fit into 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for heading in headings:
         justify: Any = "left" if heading in left else "right"
@@ -205,22 +210,16 @@ def _count(kind: str) -> Cell:
     return _if_compared(lambda r: f"{r.parameters[kind]:,}" if kind in r.parameters else "")
 
 
-def _version(result: BackendResult, report: Results) -> str:
-    return "\n".join(f"{name} {version}" for name, version in result.versions.items())
-
-
 def _verdict(result: BackendResult, report: Results) -> str:
     if result.status == "missing":
         return "not installed"
     return "[red]FAIL[/red]" if result.problems else "[green]PASS[/green]"
 
 
-_ROWS: tuple[tuple[str, Cell], ...] = (
-    ("version", _version),
+_COLUMNS: tuple[tuple[str, Cell], ...] = (
     ("parameters", _count("plain")),
-    ("  with heads", _count("aux")),
+    ("with heads", _count("aux")),
     ("output", _if_compared(_shape)),
-    ("top-5 in common", _top5),
+    ("top-5", _top5),
     ("verdict", _verdict),
 )
-_SECTION_ENDS = ("output", "top-5 in common")
