@@ -54,9 +54,9 @@ def run_onnx(path, x):
 
 
 def run_openvino(path, x):
-    import openvino
+    from zoo.onnx import silent
 
-    model = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = silent.openvino().Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return {output.any_name: value for output, value in model({"input": x}).items()}
 
 

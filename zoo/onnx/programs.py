@@ -9,7 +9,7 @@ import onnx
 
 from zoo.backend.base import Array
 from zoo.backend.programs import Program, Run
-from zoo.onnx import files
+from zoo.onnx import files, silent
 
 
 class Onnx(Program):
@@ -30,12 +30,10 @@ class OpenVino(Program):
     """OpenVINO's representation: a file of the network, and one of the weights beside it."""
 
     def write(self, model: onnx.ModelProto, path: Path) -> None:
-        import openvino
-
+        openvino = silent.openvino()
         source = path.with_suffix(".onnx")
         Onnx().write(model, source)
         try:
-            # Not convert_model, which reads it in the same way and reports that to its makers.
             converted = openvino.Core().read_model(source)
             openvino.save_model(converted, path, compress_to_fp16=False)
         finally:
@@ -43,8 +41,7 @@ class OpenVino(Program):
                 written.unlink()
 
     def read(self, path: Path) -> Run:
-        import openvino
-
+        openvino = silent.openvino()
         # On some processors it would compute in bfloat16.
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled: Any = openvino.Core().compile_model(path, "CPU", settings)

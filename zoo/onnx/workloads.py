@@ -9,6 +9,7 @@ import onnx
 
 from zoo.backend.base import Array
 from zoo.backend.workloads import Workload
+from zoo.onnx import silent
 
 
 def make(backend: Any, model: onnx.ModelProto, mode: str, threads: int) -> Workload:
@@ -70,9 +71,8 @@ class _Runtime(_Engine):
 
 class _OpenVino(_Engine):
     def __init__(self, model: onnx.ModelProto, names: tuple[str, ...], threads: int) -> None:
-        import openvino
-
         super().__init__(model, names, threads)
+        openvino = silent.openvino()
         core = openvino.Core()
         settings = {
             # On some processors it would compute in bfloat16.
