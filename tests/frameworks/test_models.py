@@ -102,7 +102,10 @@ def test_every_node(name, options, batch, worst_node):
 
 @pytest.mark.parametrize(
     ("name", "options", "batch"),
-    [("googlenet", {"aux": True, "input_size": 96}, 1), *CASES[2:4], *SLOW_CASES],
+    [
+        ("googlenet", {"aux": True, "input_size": 96}, 1),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES[2:4] + FURTHER_CASES),
+    ],
 )
 def test_every_node_in_float32(name, options, batch, worst_node):
     worst = worst_node(name, "float32", batch, **options)

@@ -73,6 +73,7 @@ def test_compile_in_one_graph(model, x):
     assert zoo.predict(compiled, x.numpy())["aux2"].shape == (2, 10)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inductor's own
 @pytest.mark.filterwarnings("ignore:Skipping serialization:UserWarning")  # the same, in 2.6
 def test_compile_by_inductor(x):

@@ -212,11 +212,11 @@ def test_keras_own_names_and_shapes(row):
 @pytest.mark.parametrize(
     ("name", "network", "side"),
     [
-        ("InceptionV3", "inception_v3_keras", 75),  # whose layers Keras numbers
         ("MobileNet", "mobilenet_v1", 32),  # whose layers have names
         *(
             pytest.param(name, network, side, marks=pytest.mark.slow)
             for name, network, side in (
+                ("InceptionV3", "inception_v3_keras", 75),  # whose layers Keras numbers
                 ("ResNet50", "resnet50_keras", 32),
                 ("Xception", "xception", 71),
                 ("MobileNetV2", "mobilenet_v2_keras", 32),

@@ -55,6 +55,7 @@ def test_all_orders(order):
     run(order)
 
 
+@pytest.mark.slow
 def test_gradients_in_one_process_after_the_users_own_imports():
     run(
         ["paddle", "keras"],
