@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -41,6 +42,29 @@ def process(_job):
 
 def variable(name):
     return os.environ.get(name)
+
+
+def importing(name):
+    """Return where a module comes from, and the working folder."""
+    return importlib.import_module(name).__file__, os.getcwd()
+
+
+def leaving(job):
+    sys.exit(job)
+
+
+def printing(job):
+    """Write to both streams, also as a library in C does, and return something else."""
+    print(job)
+    print(job, file=sys.stderr)
+    os.write(1, job.encode())
+    return "answer"
+
+
+def ending(job):
+    """End as a framework does whose library has given up."""
+    os.write(2, f"first\n{job}\n\n".encode())
+    os._exit(3)
 
 
 def failing(job):

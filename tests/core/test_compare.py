@@ -403,14 +403,14 @@ def test_a_process_that_fails_is_tried_again_and_not_kept(tmp_path, monkeypatch,
     def fail(job):
         calls.append(job)
         if job["backend"] == "keras":
-            raise JobDiedError("the process was killed by signal 9")
+            raise JobDiedError("its process was killed by signal 9")
         return {"top1": 0.5, "loss": 1.0}
 
     monkeypatch.setattr(processes, "train_one", fail)
     done = go(path, seeds=1)
     assert [run.backend for run in done.failed] == ["keras", "keras"]
     assert done.failed[0].stopped.startswith("failed: ")
-    assert done.failed[0].stopped.endswith("the process was killed by signal 9")
+    assert done.failed[0].stopped.endswith("its process was killed by signal 9")
     assert len(calls) == 10 and len(list((path / "runs").iterdir())) == 6
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import csv
 import os
 import signal
 import subprocess
@@ -15,9 +17,13 @@ import errands
 import pytest
 from limits import HANG
 
+import zoo
 from zoo import jobs
 from zoo.errors import BackendError, InputError
 from zoo.jobs import machine, processes, versions
+from zoo.jobs.errors import JobError
+from zoo.jobs.process import Process, packed
+from zoo.jobs.worker import plainly
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +33,7 @@ def two():
 
 
 def wait_for(condition):
+    """Also of the end of a process that was killed: the system takes its time."""
     end = time.monotonic() + HANG
     while not condition():
         assert time.monotonic() < end
@@ -112,16 +119,82 @@ def test_stopping_early_leaves_no_process(tmp_path):
         assert next(results) == (0, None)
         wait_for(place.exists)
         results.close()
-        assert not any(map(is_running, place.read_text().split()))
+        wait_for(lambda: not any(map(is_running, place.read_text().split())))
         assert list(jobs.run(errands.squared, [3], executor)) == [(0, 9)]
     place = tmp_path / "second"
     with suppress(KeyboardInterrupt), jobs.local(1) as executor:
         executor.submit(errands.lingering, str(place))
         wait_for(place.exists)
         raise KeyboardInterrupt
-    assert not any(map(is_running, place.read_text().split()))
+    wait_for(lambda: not any(map(is_running, place.read_text().split())))
     assert (tmp_path / "second.cleaned").exists()
     assert not waiting.exists()
+
+
+def test_a_process_has_a_folder_and_imports_what_its_caller_does(tmp_path, monkeypatch):
+    """Files of its folder, and those beside the caller's script, do not shadow others."""
+    own, script, more = (tmp_path / name for name in ("own", "script", "more"))
+    for folder, names in {own: ["bisect"], script: ["csv", "beside"], more: ["given"]}.items():
+        folder.mkdir()
+        for name in names:
+            (folder / f"{name}.py").touch()
+    monkeypatch.setattr(sys, "path", [str(script), *sys.path])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "more")
+    with Process(folder=own) as process:
+        found = {
+            name: process.call(packed(errands.importing, [name]))
+            for name in ("bisect", "csv", "beside", "given", "zoo")
+        }
+    assert {folder for _, folder in found.values()} == {str(own)}
+    files = {name: file for name, (file, _) in found.items()}
+    assert files == {
+        "bisect": bisect.__file__,
+        "csv": csv.__file__,
+        "beside": str(script / "beside.py"),
+        "given": str(more / "given.py"),
+        "zoo": zoo.__file__,
+    }
+
+
+def test_a_process_that_takes_too_long_is_killed():
+    with Process() as process:
+        with pytest.raises(jobs.JobDiedError, match=r"^no result within 0\.01 s$"):
+            process.call(packed(time.sleep, [HANG]), 0.01)
+        wait_for(lambda: not is_running(process.number))
+        with pytest.raises(jobs.JobDiedError):
+            process.call(packed(os.getpid))
+
+
+def test_jobs_of_several_threads_take_turns():
+    with Process() as process, ThreadPoolExecutor(4) as threads:
+        results = threads.map(lambda n: process.call(packed(errands.squared, [n])), range(20))
+        assert list(results) == [n * n for n in range(20)]
+
+
+def test_what_is_printed_is_no_answer_and_tells_why_a_process_ended():
+    with Process() as process:
+        assert process.call(packed(errands.printing, ["x" * 100_000])) == "answer"
+        with pytest.raises(jobs.JobDiedError, match=r"^its process ended with status 3: last$"):
+            process.call(packed(errands.ending, ["last"]))
+
+
+def test_errors_are_described_where_they_cannot_be_read():
+    with Process() as process:
+        with pytest.raises(JobError) as left:
+            process.call(packed(errands.leaving, [7]))
+        with pytest.raises(JobError) as failed:
+            process.call(packed(plainly, (errands.raising_unsendable, "\n a\nb")))
+    assert [str(each.value) for each in (left, failed)] == ["SystemExit: 7", "UnsendableError: a"]
+    assert "errands.py" in failed.value.__notes__[0]
+
+
+def test_a_process_imports_little_of_its_own():
+    """A benchmark measures what an import of a framework takes, with all that it imports."""
+    names = ("numpy", "logging", "subprocess", "tempfile", "concurrent.futures", "zoo.errors")
+    with Process() as process:
+        loaded = process.call(packed(eval, ["[*__import__('sys').modules]"]))
+    assert "zoo.jobs.worker" in loaded and not {*names} & {*loaded}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

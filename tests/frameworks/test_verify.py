@@ -136,7 +136,7 @@ def test_a_worker_that_dies_is_a_row_and_fails(monkeypatch, tmp_path):
     assert not report.passed
     assert [r.status for r in report.results] == ["failed", "failed"]
     assert report.results[0].problems == (
-        "the worker was killed by signal 9, perhaps because memory ran out",
+        "its process was killed by signal 9, perhaps because memory ran out",
     )
     assert "no memory" in report.results[1].problems[0]
 
@@ -260,7 +260,7 @@ def test_a_wrong_gradient_is_found(spec_file, monkeypatch, tmp_path):
     (tmp_path / "shim").mkdir()
     (tmp_path / "shim" / "sitecustomize.py").write_text(
         "import sys\n"
-        "if 'zoo.verification.worker' in ' '.join(sys.orig_argv) and 'torch' in sys.orig_argv:\n"
+        "if 'zoo.jobs.worker' in ' '.join(sys.orig_argv) and 'torch' in sys.orig_argv:\n"
         "    import zoo.torch.train as t\n"
         "    right = t.cross_entropy\n"
         "    t.cross_entropy = lambda *given: 1.001 * right(*given)\n"

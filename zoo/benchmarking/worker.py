@@ -1,52 +1,66 @@
-"""Measures one cell in this process; started by :mod:`zoo.benchmarking.processes`.
+"""Measures one cell in this process; called by :mod:`zoo.benchmarking.processes`.
 
-    python -m zoo.benchmarking.worker JOB ANSWER
-
-Both are JSON files. The processors and the threads are limited before anything is imported.
+Nothing is imported with this module that a framework would import: its import is measured, and the
+processors are limited before.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import time
-import traceback
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 
-def main(job_file: str, answer_file: str) -> None:
-    """Do a job."""
-    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    os.sched_setaffinity(0, job["processors"])
-    try:
-        answer: dict[str, Any] = {"result": _gradients(job) if "batch" in job else _cell(job)}
-    except Exception as error:  # a framework may raise anything; report it
-        traceback.print_exc()
-        lines = [text for text in str(error).splitlines() if text.strip()] or [""]
-        answer = {"failed": f"{type(error).__name__}: {lines[0].strip()[:300]}"}
-    Path(answer_file).write_text(json.dumps(answer), encoding="utf-8")
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # frameworks take long to end, and there is nothing left to do
+def differentiate(
+    processors: Iterable[int], backend: str, folder: Path, batch: int, seed: int
+) -> None:
+    """Write the gradients that others are held to.
 
-
-def _gradients(job: dict[str, Any]) -> dict[str, Any]:
+    Args:
+        processors: Those that this process may use.
+        backend: The framework.
+        folder: See :func:`zoo.benchmarking.reference.write_gradients`.
+        batch: Images at once.
+        seed: Random seed for initial weights.
+    """
+    os.sched_setaffinity(0, processors)
     from zoo.backend import registry
     from zoo.benchmarking import reference
 
-    backend = registry.load(job["backend"])
-    reference.write_gradients(Path(job["folder"]), backend, job["batch"], job["seed"])
-    return {}
+    reference.write_gradients(folder, registry.load(backend), batch, seed)
 
 
-def _cell(job: dict[str, Any]) -> dict[str, Any]:
+def measure(
+    processors: Iterable[int],
+    fields: Mapping[str, Any],
+    folder: Path,
+    number: int,
+    threads: int,
+    seed: int,
+    limits: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Measure a cell.
+
+    Args:
+        processors: Those that this process may use.
+        fields: The cell, as :class:`zoo.benchmarking.cells.Cell` has them.
+        folder: See :func:`zoo.benchmarking.processes.measure`, as for the rest.
+        number: Of the round.
+        threads: How many it may have.
+        seed: Random seed for initial weights.
+        limits: How long to run it.
+
+    Returns:
+        The fields of :class:`zoo.benchmarking.results.Round`.
+    """
+    os.sched_setaffinity(0, processors)
     start = time.perf_counter()
     from zoo.backend import registry
 
-    backend: Any = registry.load(job["cell"]["backend"])
+    backend: Any = registry.load(fields["backend"])
     seconds = {"import": time.perf_counter() - start}
 
     from safetensors.numpy import load_file
@@ -55,7 +69,7 @@ def _cell(job: dict[str, Any]) -> dict[str, Any]:
     from zoo.benchmarking.cells import Cell
     from zoo.verification.stages import build
 
-    cell, folder = Cell(**job["cell"]), Path(job["folder"])
+    cell = Cell(**fields)
     seconds["harness"] = time.perf_counter() - start - seconds["import"]
     graph = proof.read_graph(folder)
     given = proof.inputs(folder, graph, cell.batch)
@@ -66,7 +80,7 @@ def _cell(job: dict[str, Any]) -> dict[str, Any]:
     memory.reset()
     base, peak = memory.resident(), {}
     start = time.perf_counter()
-    model = backend.place(build(backend, graph, cell.dtype, job["seed"]), cell.device)
+    model = backend.place(build(backend, graph, cell.dtype, seed), cell.device)
     seconds["build"] = time.perf_counter() - start
     peak["build"] = _beyond(memory.peak(), base)
     memory.reset()
@@ -76,13 +90,13 @@ def _cell(job: dict[str, Any]) -> dict[str, Any]:
     peak["weights"] = _beyond(memory.peak(), base)
 
     done = harness.measure(
-        lambda: backend.workload(model, cell.work, cell.mode, job["threads"]),
+        lambda: backend.workload(model, cell.work, cell.mode, threads),
         cell,
         given,
         held_to,
-        threads=job["threads"],
-        number=job["number"],
-        limits=harness.Limits(**job["limits"]) if job["limits"] else None,
+        threads=threads,
+        number=number,
+        limits=harness.Limits(**limits) if limits else None,
         base=base,
     )
     answer = asdict(done)
@@ -94,7 +108,3 @@ def _cell(job: dict[str, Any]) -> dict[str, Any]:
 
 def _beyond(most: int | None, base: int | None) -> int | None:
     return None if most is None or base is None else max(most - base, 0)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -36,7 +36,7 @@ class Planned:
         backend: The framework.
         values: Switch -> value.
         key: The digest of all that determines its result.
-        job: What a process is told; see :mod:`zoo.comparing.worker`.
+        job: What a process is told; see :func:`zoo.comparing.training.train`.
     """
 
     condition: Condition

@@ -1,28 +1,25 @@
-"""Starts a new process for each run, and waits for it."""
+"""Does each run in a new process, so that no run depends on those before it."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoo.backend import registry
 from zoo.benchmarking import processes
+from zoo.comparing import training
 from zoo.errors import TrainingError
 from zoo.files import scratch
-from zoo.jobs import JobDiedError
+from zoo.jobs.errors import JobError
+from zoo.jobs.process import Process, packed
+from zoo.jobs.worker import plainly
 from zoo.verification.context import FLOAT64
 
 #: The processes that run now, of all threads.
-_running: set[subprocess.Popen[bytes]] = set()
+_running: set[Process] = set()
 _lock = threading.Lock()
 #: Set when a study has ended, and its threads must not start others.
 _ended = threading.Event()
@@ -41,7 +38,7 @@ def train_one(job: Mapping[str, Any]) -> dict[str, Any]:
         TrainingError: The framework raised an error.
         JobDiedError: The process ended without an answer.
     """
-    return _run(job, environment(job, job.get("cache")))
+    return _run(training.train, job, environment(job, job.get("cache")))
 
 
 def prove_one(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +48,8 @@ def prove_one(job: Mapping[str, Any]) -> dict[str, Any]:
         TrainingError: The framework raised an error.
         JobDiedError: The process ended without an answer.
     """
-    return _run(job, {**environment(job["jobs"][0], job.get("cache")), **FLOAT64})
+    variables = environment(job["jobs"][0], job.get("cache"))
+    return _run(training.prove, job, {**variables, **FLOAT64})
 
 
 def environment(job: Mapping[str, Any], cache: str | None = None) -> dict[str, str]:
@@ -86,56 +84,26 @@ def end_all() -> None:
     with _lock:
         _ended.set()
         for process in _running:
-            _kill(process)
+            process.kill()
 
 
-def _run(job: Mapping[str, Any], variables: Mapping[str, str]) -> dict[str, Any]:
-    root = str(Path(__file__).resolve().parents[2])
-    paths = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    python_path = os.pathsep.join([root, *map(os.path.abspath, paths)])
-    with scratch(tempfile.gettempdir(), "zoo-compare-", mode=0o700) as place:
-        question, answer, log = place / "job.json", place / "answer.json", place / "log.txt"
-        question.write_text(json.dumps(job), encoding="utf-8")
-        with log.open("wb") as output:
-            with _lock:
-                if _ended.is_set():
-                    raise TrainingError("the study has ended")
-                # -P: files in the temporary folder must not shadow modules of a framework.
-                process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "zoo.comparing.worker", question, answer],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, **variables, "PYTHONPATH": python_path},
-                    cwd=place,
-                    start_new_session=True,  # Ctrl-C reaches this process, which ends the other
-                )
-                _running.add(process)
-            try:
-                process.wait()
-            finally:
-                _kill(process)  # its compilers, too
-                process.wait()
-                with _lock:
-                    _running.discard(process)
+def _run(
+    work: Callable[[Mapping[str, Any]], dict[str, Any]],
+    job: Mapping[str, Any],
+    variables: Mapping[str, str],
+) -> dict[str, Any]:
+    with scratch(tempfile.gettempdir(), "zoo-compare-", mode=0o700) as folder:
+        with _lock:
+            if _ended.is_set():
+                raise TrainingError("the study has ended")
+            process = Process(variables, folder=folder)
+            _running.add(process)
         try:
-            found: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise JobDiedError(_reason(process.returncode, log)) from None
-    if "failed" in found:
-        raise TrainingError(found["failed"])
-    result: dict[str, Any] = found["result"]
-    return result
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _reason(status: int, log: Path) -> str:
-    if status < 0:
-        hint = ", perhaps because memory ran out" if status == -signal.SIGKILL else ""
-        return f"the process was killed by signal {-status}{hint}"
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else f"the process ended with status {status}"
+            result: dict[str, Any] = process.call(packed(plainly, (work, job)))
+        except JobError as error:
+            raise TrainingError(str(error)) from None
+        finally:
+            process.kill()  # its compilers, too
+            with _lock:
+                _running.discard(process)
+        return result

@@ -1,4 +1,4 @@
-"""Trains as a job says, in this process; called by :mod:`zoo.comparing.worker`."""
+"""Trains as a job says, in this process; called by :mod:`zoo.comparing.processes`."""
 
 from __future__ import annotations
 

@@ -24,6 +24,15 @@ def available() -> int:
     return max(free, 0)
 
 
+def resident(process: int) -> int:
+    """Return how many bytes of a process are in memory; 0 if the system does not say."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except OSError:  # not Linux, or it has ended
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def processors() -> int:
     """Return how many processors this process may use."""
     try:
