@@ -35,12 +35,15 @@ def _command(name: str, command: click.Command) -> Iterator[str]:
     yield f"## `zoo {name}`\n"
     yield f"```\n{command.get_usage(context).removeprefix('Usage: ')}\n```\n"
     yield _paragraphs(command.help or "") + "\n"
-    rows = [record for each in command.params if (record := each.get_help_record(context))]
+    records = (each.get_help_record(context) for each in command.params)
+    rows = [record for record in records if record and record[1]]  # arguments have no meaning there
     if rows:
         yield "| option | meaning |\n|---|---|"
         for option, meaning in rows:
             yield f"| {_literal(option)} | {_escaped(meaning)} |"
         yield ""
+    if command.epilog:
+        yield _paragraphs(command.epilog) + "\n"
 
 
 def _paragraphs(text: str) -> str:

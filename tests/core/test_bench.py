@@ -258,7 +258,7 @@ def test_an_interval_covers_the_median_as_often_as_it_says():
             }
             figure = statistics.summarize(rounds)
             covered += figure.low <= 1 <= figure.high
-        assert covered >= 56  # 57 are expected of 95 %
+        assert covered >= 56  # 57 are expected of 95%
 
 
 def test_a_ratio_is_paired_so_that_drift_falls_on_both():

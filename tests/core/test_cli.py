@@ -290,6 +290,7 @@ def test_help_and_version():
         (["compare", "--study", "none.yaml", "--output", "x"], "none.yaml: no such file"),
         (["summary"], "missing argument"),
         (["sumary"], "no such command 'sumary'"),
+        (["train", "a", "--epoch", "2"], "'--epoch'. Did you mean '--epochs'? See 'zoo train"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

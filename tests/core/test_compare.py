@@ -502,5 +502,5 @@ def test_without_scipy_is_one_line():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=HANG
     )
     assert done.returncode == 2
-    wanted = "error: Studies need SciPy: python -m pip install 'polyzoo[compare]'"
+    wanted = "error: studies need SciPy: python -m pip install 'polyzoo[compare]'"
     assert " ".join(done.stderr.split()) == wanted

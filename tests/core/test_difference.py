@@ -162,3 +162,24 @@ def test_another_preprocessing_is_told_of():
     assert "their preprocessing differs: " in str(difference)
     assert "mean [0.485, 0.456, 0.406]" in str(difference).replace("\n", " ")
     assert "their initial weights differ" in str(difference)
+
+
+def test_padding_that_an_average_does_not_count_is_told(spec_file, tmp_path):
+    first = spec_file("pool: {op: avg_pool, kernel_size: 3, stride: 1, padding: 1}")
+    second = tmp_path / "b.yaml"
+    second.write_text(
+        Path(first).read_text().replace("padding: 1", "padding: 1, count_include_pad: false")
+    )
+    assert words(zoo.diff(first, second)) == {
+        "pool": ("changed", "counted_padding 1 → 0"),
+    }
+    assert words(zoo.diff(second, first)) == {
+        "pool": ("changed", "counted_padding 0 → 1"),
+    }
+
+
+def test_keras_inception_v3_counts_no_padding():
+    """tf.nn.avg_pool leaves out what SAME adds; torchvision's F.avg_pool2d counts it."""
+    changes = zoo.diff("inception_v3", "inception_v3_keras").changes
+    pools = [c.words for c in changes if c.op == "avg_pool"]
+    assert pools == ["counted_padding 1 → 0"] * 9

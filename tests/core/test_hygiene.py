@@ -186,3 +186,11 @@ def test_a_suggestion_ends_the_sentence_before_it():
     for path in ROOT.rglob("*.py"):
         twice = re.search(r"\.\{(?:hint\b|suggestion\()", path.read_text("utf-8"))
         assert twice is None, f"{path}: {twice[0]}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/README.md"])
+def test_links_between_files_lead_somewhere(page):
+    """The build of the site checks the links of its pages; README.md is not one of them."""
+    path = ROOT.parent / page
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text())
+    assert not [x for x in links if "://" not in x and not (path.parent / x).exists()]

@@ -104,7 +104,7 @@ def test_tost_is_the_larger_of_two_tests(values, margin):
 
 
 def test_the_detectable_difference_is_that_of_gpower():
-    """For d = 0.5 and a power of 80 %, G*Power needs 34 pairs, and has 0.8077778 then."""
+    """For d = 0.5 and a power of 80%, G*Power needs 34 pairs, and has 0.8077778 then."""
     assert statistics.power(0.5, 34) == pytest.approx(0.8077778, abs=1e-6)
     assert statistics.detectable(1.0, 34) < 0.5 < statistics.detectable(1.0, 33)
     assert statistics.detectable(2.0, 8) == pytest.approx(2 * statistics.detectable(1.0, 8))
@@ -126,7 +126,7 @@ def test_holm_is_that_of_r():
 
 @pytest.mark.parametrize("count", [3, 5, 6, 8])
 def test_intervals_have_the_stated_confidence(count):
-    """The true mean is in 95 % of them, where the plain bootstrap has 75 to 90 %."""
+    """The true mean is in 95% of them, where the plain bootstrap has 75 to 90%."""
     random = seeded(count)
     inside = sum(
         figure.low <= 0 <= figure.high

@@ -222,6 +222,19 @@ def test_a_fault_is_named(fault, words, make, spec, x):
     assert str(told.value).startswith("Mine is not tiny: they diverge at ")
 
 
+def test_what_follows_from_other_settings_is_not_told(spec_file):
+    load("torch")
+    layers = "pool: {op: max_pool, kernel_size: 3, padding: 1}\nflatten: {op: flatten}\n"
+    model = zoo.build(
+        spec_file(layers.replace("3, padding: 1", "1, stride: 3")), "torch", input_size=9
+    )
+    x = np.random.default_rng(0).random((1, 3, 9, 9), np.float32)
+    with pytest.raises(AssertionError, match="diverge at pool") as told:
+        assert_same(model, spec_file(layers), x)
+    settings = "max_pool with kernel_size=(3, 3), stride=(3, 3), padding=(1, 1, 1, 1).\n"
+    assert settings in str(told.value)
+
+
 def test_names_that_do_not_fit(make, spec, x):
     model = make()
     with pytest.raises(AssertionError, match=r"missing: stem\.conv\.weight"):

@@ -148,9 +148,13 @@ def test_a_missing_framework_is_a_row_and_fails_only_if_asked_for(monkeypatch):
     assert report.passed
     assert [r.status for r in report.results] == [*["missing"] * 4, "compared"]
     assert "not installed" in str(report)
-    assert not zoo.verify(VGG, backends=["onnx", "flax"]).passed
+    asked = zoo.verify(VGG, backends=["onnx", "flax"])
+    assert not asked.passed
+    assert asked.results[1].problems == ("not installed: python -m pip install 'polyzoo[flax]'",)
     monkeypatch.setattr(registry, "is_installed", lambda e: False)
-    assert not zoo.verify(VGG).passed, "nothing compared is nothing shown"
+    assert not zoo.verify(VGG, backends="onnx").passed, "nothing compared is nothing shown"
+    with pytest.raises(zoo.BackendError, match=r"no framework is installed: .*'polyzoo\[torch\]'"):
+        zoo.verify(VGG)
 
 
 def test_errors_are_relative_to_the_node_and_never_pass_by_accident():

@@ -99,6 +99,22 @@ def is_installed(description: Description) -> bool:
     return all(map(is_importable, (description.framework, *description.requires)))
 
 
+def installed() -> list[Description]:
+    """Return the backends whose frameworks are installed.
+
+    Raises:
+        BackendError: There is none.
+
+    Example:
+        >>> "torch" in [description.name for description in installed()]
+        True
+    """
+    found = [description for description in table().values() if is_installed(description)]
+    if not found:
+        raise BackendError("no framework is installed: python -m pip install 'polyzoo[torch]'")
+    return found
+
+
 def is_importable(module: str) -> bool:
     """Tell whether a module exists, without importing it."""
     try:

@@ -188,10 +188,7 @@ def threads_of(given: int | None) -> int:
 
 def _entries(backends: Sequence[str] | None) -> list[Description]:
     if backends is None:
-        found = [entry for entry in registry.table().values() if registry.is_installed(entry)]
-        if not found:
-            raise BackendError("no framework is installed: python -m pip install 'polyzoo[torch]'")
-        return found
+        return registry.installed()
     named = {registry.resolve(name).name: registry.resolve(name) for name in backends}
     entries = list(named.values())
     for entry in entries:

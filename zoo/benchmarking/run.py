@@ -219,7 +219,7 @@ class _Run:
             cells = [cell for cell in request.cells if cell.model == name]
             if not cells:
                 continue
-            self.progress(f"Computing what {name} is held to, with NumPy in float64")
+            self.progress(f"Computing the reference of {name}, with NumPy in float64")
             reference.write(place, graph, dict.fromkeys(c.dtype for c in cells), request.seed)
             for batch in dict.fromkeys(c.batch for c in cells if c.work != "forward"):
                 backend = _differentiating(request.cells)

@@ -17,7 +17,7 @@ DRAWS = 1000
 #: Two processes say next to nothing of how far a third would be: of what is a millisecond in both,
 #: the interval would reach from nanoseconds to days.
 LEAST = 3
-#: Student's t for 97.5 %, by degrees of freedom from 1 on; that of many is 1.96.
+#: Student's t for 97.5%, by degrees of freedom from 1 on; that of many is 1.96.
 _T = (
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
     2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
@@ -35,7 +35,7 @@ class Figure:
 
     Attributes:
         value: The figure.
-        low, high: Its 95 % interval; None with fewer than three processes.
+        low, high: Its 95% interval; None with fewer than three processes.
         p10, p90: Of all times; None for a ratio.
         rounds: How many processes it is from.
     """

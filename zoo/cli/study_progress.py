@@ -57,7 +57,7 @@ class StudyDisplay(Display):
             return
         there = f", {event.done:,} more are there" if event.done else ""
         self._line(
-            f"{left:,} runs to train{there}; {event.side_by_side} at a time, about "
+            f"{left:,} runs to train{there}; {event.side_by_side} at a time, "
             f"{duration(event.seconds)}"
         )
         if self._progress is not None:
@@ -72,7 +72,7 @@ class StudyDisplay(Display):
         top1 = result.stopped if result.top1 is None else f"top-1 {result.top1:.2%}"
         kind = f"{len(condition.native)} native" if condition.native else "aligned"
         text = f"{condition.model}, {event.run.backend}, {kind}: {top1}"
-        left = f"about {duration(event.seconds)} left" if event.done < event.total else ""
+        left = f"{duration(event.seconds)} left" if event.done < event.total else ""
         if self._progress is not None:
             self._progress.update(self._task, description=text, completed=event.done, left=left)
         elif result.top1 is None or not left or self._is_due:

@@ -107,7 +107,10 @@ def run(program: click.Command) -> NoReturn:
 
 def _usage(error: click.UsageError) -> str:
     """Describe a usage error in one line, as zoo writes errors, with a reference to the help."""
-    message = " ".join(error.format_message().split())
+    # click appends all options that are similar, in parentheses; the first is the closest.
+    known = getattr(error, "possibilities", None)
+    hint = f"{error.message.removesuffix('.')}. Did you mean {known[0]!r}?" if known else ""
+    message = " ".join((hint or error.format_message()).split())
     message = message[:1].lower() + message[1:]
     end = "" if message.endswith((".", "?")) else "."
     command = error.ctx.command_path if error.ctx else "zoo"

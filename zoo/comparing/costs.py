@@ -21,7 +21,7 @@ class Cost:
         seconds: The median of the deterministic runs.
         others: The median of the others.
         ratio: The geometric mean of the ratios, paired by seeds; above 1, determinism costs.
-        low, high: Its 95 % interval; None with fewer than three seeds.
+        low, high: Its 95% interval; None with fewer than three seeds.
         seeds: How many seeds have both.
     """
 

@@ -51,18 +51,20 @@ class Estimate:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words.
+    """Return an estimated time in words.
 
     Example:
         >>> [duration(s) for s in (20, 160, 8000, 200_000)]
-        ['less than a minute', '3 minutes', '2.2 hours', '2.3 days']
+        ['less than a minute', 'about 3 minutes', 'about 2.2 hours', 'about 2.3 days']
     """
     if seconds < 55:
         return "less than a minute"
     if seconds < 90 * 60:
         minutes = max(round(seconds / 60), 1)
-        return f"{minutes} minute{'s' * (minutes > 1)}"
-    return f"{seconds / 3600:.1f} hours" if seconds < 36 * 3600 else f"{seconds / 86400:.1f} days"
+        return f"about {minutes} minute{'s' * (minutes > 1)}"
+    if seconds < 36 * 3600:
+        return f"about {seconds / 3600:.1f} hours"
+    return f"about {seconds / 86400:.1f} days"
 
 
 def _seconds(comparison: Comparison, images: int) -> float:

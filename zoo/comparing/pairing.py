@@ -52,7 +52,7 @@ def status(run: Trained) -> str:
     """Return ``stopped``, ``chance`` or ``learned``.
 
     A run is at chance level unless its top-1 is so far above the share of the largest class that
-    guessing would reach it in fewer than 1 % of runs, by the binomial distribution. Where the
+    guessing would reach it in fewer than 1% of runs, by the binomial distribution. Where the
     number of images is unknown, it is so if its top-1 is at most one in the number of classes.
 
     Example:

@@ -17,4 +17,4 @@ def check() -> None:
         >>> check()
     """
     if find_spec("scipy") is None:
-        raise BackendError("Studies need SciPy: python -m pip install 'polyzoo[compare]'")
+        raise BackendError("studies need SciPy: python -m pip install 'polyzoo[compare]'")

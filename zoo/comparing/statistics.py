@@ -25,7 +25,7 @@ POWER = 0.8
 #: Two seeds say next to nothing of where a third would be.
 LEAST = 3
 #: A bootstrap interval lies within the values. The mean of n values that are as often above as
-#: below it lies within them with a probability of 1 - 2^(1-n), which reaches 95 % with six.
+#: below it lies within them with a probability of 1 - 2^(1-n), which reaches 95% with six.
 LEAST_BOOTSTRAP = 6
 MOST_FLIPPED = 14  # seeds whose 2^n signs are all tried
 FLIPS = 19_999
@@ -38,7 +38,7 @@ class Figure:
     Attributes:
         mean: The mean.
         median: The median.
-        low, high: The 95 % interval of the mean; None with fewer than three seeds, and of values
+        low, high: The 95% interval of the mean; None with fewer than three seeds, and of values
             that are all equal, which say nothing of how others would vary.
         method: How the interval was computed: ``BCa``, ``t`` (Student's) or nothing.
         seeds: How many seeds.
@@ -48,7 +48,7 @@ class Figure:
         exact: Whether all signs were tried, rather than random ones.
         t_p: Two-sided p of the paired t test; None with fewer than three seeds, and of values that
             are all equal, except if they are 0.
-        detectable: The smallest true mean that the t test would find in 80 % of such studies.
+        detectable: The smallest true mean that the t test would find in 80% of such studies.
     """
 
     mean: float
@@ -180,7 +180,7 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 
 
 def detectable(deviation: float, count: int) -> float | None:
-    """Return the smallest true mean that a paired t test finds with a power of 80 %.
+    """Return the smallest true mean that a paired t test finds with a power of 80%.
 
     Args:
         deviation: The standard deviation over the seeds.

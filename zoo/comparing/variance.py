@@ -36,7 +36,7 @@ class Component:
         name: What it is due to: a factor, an interaction such as ``seed × framework``, or
             ``kernel noise``: runs of which everything is equal.
         variance: The estimate; 0 if it came out negative.
-        low, high: Its 95 % interval by the bootstrap over seeds; None with fewer than five of them.
+        low, high: Its 95% interval by the bootstrap over seeds; None with fewer than five of them.
             That of the framework is for these frameworks, which are not drawn.
         share: Of the total.
         negative: Whether it came out negative, as small ones often do.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,5 +29,7 @@ def own_symbols_first() -> Iterator[None]:
 
 
 if "paddle" not in sys.modules:
-    with own_symbols_first():
+    with own_symbols_first(), warnings.catch_warnings():
+        # It matters only to those who compile operators of their own.
+        warnings.filterwarnings("ignore", "No ccache found")
         import paddle  # noqa: F401  (loaded for every later import)

@@ -18,6 +18,7 @@ from zoo.testing.handwritten import HandWritten
 from zoo.verification import tolerances
 from zoo.verification.comparison import error
 from zoo.verification.conditioned_weights import rounding
+from zoo.views.difference.changes import settings
 
 
 @dataclass
@@ -144,9 +145,9 @@ class Comparison:
         elif uncompared:
             listed = ", ".join(_describe(node) for node in uncompared)
             text += f".\nNodes before it that were not compared with any module: {listed}"
-        elif node.attributes:
-            settings = ", ".join(f"{k}={v}" for k, v in node.attributes.items())
-            text += f".\nAll nodes before it match. The spec has {node.op} with {settings}"
+        elif stated := settings(node):
+            listed = ", ".join(f"{key}={value}" for key, value in stated.items())
+            text += f".\nAll nodes before it match. The spec has {node.op} with {listed}"
         else:
             text += ".\nAll nodes before it match"
         if match and match.activation:

@@ -251,7 +251,7 @@ def resume(
             loop.resume(saved)
         if loop.state.step >= loop.steps:
             raise InputError(
-                f"{path}: the run is complete, with {recipe.epochs} epochs; to continue it, pass "
+                f"{path}: the run has already reached epoch {recipe.epochs}; to continue it, pass "
                 "more epochs"
             )
         group.sum(np.zeros(1))  # until all processes have read the folder

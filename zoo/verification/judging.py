@@ -23,12 +23,13 @@ def judge(case: Case, backend: str, outcome: Outcome, required: bool) -> Backend
     entry = registry.resolve(backend)
     if isinstance(outcome, str):
         missing = outcome == "not installed"
+        install = f": python -m pip install '{entry.install}'" if missing and entry.install else ""
         return BackendResult(
             backend=entry.name,
             title=entry.title,
             versions=registry.versions(entry.packages),
             status="missing" if missing else "failed",
-            problems=(outcome,) if required or not missing else (),
+            problems=(outcome + install,) if required or not missing else (),
         )
     fields = {key: value for key, value in outcome.items() if key != "shapes"}
     errors = case.errors(backend)

@@ -88,6 +88,7 @@ def verify(
         InputError: The image cannot be read, an option has an invalid value, or the level includes
             training and the network has no classifier.
         NotEnoughMemoryError: There is too little memory for any input size; also an InputError.
+        BackendError: No framework is installed.
 
     Example:
         >>> import zoo
@@ -188,9 +189,12 @@ def requested(backends: Sequence[str] | None, dtype: str, level: str) -> dict[st
     Raises:
         UnknownNameError: There is no such backend, dtype or level.
         InputError: The level needs two backends, and there are fewer.
+        BackendError: All backends were requested, and none is installed.
     """
     _check_known("dtype", dtype, tolerances.FORWARD)
     _check_known("level", level, LEVELS)
+    if backends is None:
+        registry.installed()
     names = list(registry.table()) if backends is None else backends
     found = {registry.resolve(name).name: name for name in names}
     if not found:

@@ -63,7 +63,7 @@ def bench(
         input_size: As for :func:`zoo.build`.
         threads: Of every framework; the number of processors, if not given.
         rounds: Processes of each cell.
-        until: Go on until each interval is at most so wide, as a share of the time: 0.03 for 3 %
+        until: Go on until each interval is at most so wide, as a share of the time: 0.03 for 3%
             to each side.
         budget: Seconds after which no process is started.
         baseline: What others are compared with: a backend, or one with a mode such as

@@ -54,7 +54,7 @@ class _Times:
 def _times(results: Results, wide: bool) -> Table:
     varied = words.varied(results)
     spread = ["p10 to p90"] * wide
-    table = _table([*varied, ""], ["time", "95 %", *spread, "ratio", "95 %", "peak"])
+    table = _table([*varied, ""], ["time", "95%", *spread, "ratio", "95%", "peak"])
     group = None
     for row in words.rows(results):
         m, time = row.measured, row.measured.time
@@ -83,7 +83,7 @@ def _times(results: Results, wide: bool) -> Table:
 def _once(results: Results) -> Table:
     names = words.once(results)
     varied = words.varied(results)
-    titles = {"first": "first call", "weights": "load of weights"}
+    titles = {"first": "first call", "weights": "setting weights"}
     table = _table([*varied, ""], [titles.get(name, name) for name in names])
     for m in results.cells:
         figures = [m.once(name) for name in names]
@@ -98,7 +98,7 @@ def _once(results: Results) -> Table:
 
 
 def _changes(changes: Sequence[Change]) -> Table:
-    table = _table(["cell"], ["before", "after", "ratio", "95 %", ""])
+    table = _table(["cell"], ["before", "after", "ratio", "95%", ""])
     for change in changes:
         color = {"faster": "green", "slower": "red"}.get(change.verdict)
         verdict = f"[{color}]{change.verdict}[/]" if color else change.verdict

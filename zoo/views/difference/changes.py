@@ -13,7 +13,7 @@ from zoo.graphs.nodes import Node
 from zoo.views.shapes import height_width_channels, value_text
 
 #: Attributes that follow from others, which are easier to read.
-_DERIVED = frozenset({"symmetric", "counted", "stated", "rounding", "layout", "num_features"})
+_DERIVED = frozenset({"symmetric", "stated", "rounding", "layout", "num_features"})
 _CHANNELS = frozenset({"out_channels", "out_features"})
 
 
@@ -108,9 +108,7 @@ def _added_or_removed(name: str, before: Node | None, after: Node | None) -> Cha
     node = after or before
     assert node
     fields = {
-        key: (None, value) if after else (value, None)
-        for key, value in node.attributes.items()
-        if key not in _DERIVED
+        key: (None, value) if after else (value, None) for key, value in settings(node).items()
     }
     return _change(name, "added" if after else "removed", before, after, fields, None)
 
@@ -119,12 +117,30 @@ def _changed_fields(before: Node, after: Node) -> dict[str, tuple[Any, Any]]:
     """Return the attributes that differ, except those that follow from other nodes."""
     if before.op != after.op:
         return {}
-    old, new = before.attributes, after.attributes
+    old, new = settings(before), settings(after)
+    if "counted_padding" in {**old, **new}:
+        for one in (old, new):
+            one.setdefault("counted_padding", one["padding"])
     return {
         key: (old.get(key), new.get(key))
         for key in {**old, **new}
-        if key not in _DERIVED and not key.startswith("in_") and old.get(key) != new.get(key)
+        if not key.startswith("in_") and old.get(key) != new.get(key)
     }
+
+
+def settings(node: Node) -> dict[str, Any]:
+    """Return a node's attributes, without those that follow from others.
+
+    Example:
+        >>> import zoo
+        >>> settings(zoo.graph("googlenet")["pool1"])
+        {'kernel_size': (3, 3), 'stride': (2, 2), 'padding': (0, 1, 0, 1)}
+    """
+    shown = {key: value for key, value in node.attributes.items() if key not in _DERIVED}
+    counted = shown.pop("counted", None)  # by an average pool; None if all of its padding is
+    if counted is not None and any(shown["padding"]):
+        shown["counted_padding"] = counted
+    return shown
 
 
 def _results(node: Node) -> tuple[Any, ...]:

@@ -193,7 +193,7 @@ def _intervals(differences: Sequence[Difference], explanations: Sequence[Explana
     if not methods:
         return "So few seeds give no intervals."
     named = words.listed([text for name, text in known.items() if name in methods])
-    return f"Differences are paired by seed; with their means we give 95 % {named} over the seeds."
+    return f"Differences are paired by seed; with their means we give 95% {named} over the seeds."
 
 
 def _tests(differences: Sequence[Difference], explanations: Sequence[Explanation]) -> str:
@@ -223,7 +223,7 @@ def _equivalence(differences: Sequence[Difference]) -> str:
     listed = words.listed([f"±{m:g} in {words.MEASURES[k]}" for k, m in margins.items()])
     return (
         "We call frameworks equivalent if two one-sided paired t tests (TOST, level 0.05) and the "
-        f"95 % interval place the difference within a margin of {listed}."
+        f"95% interval place the difference within a margin of {listed}."
     )
 
 

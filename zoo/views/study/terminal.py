@@ -45,7 +45,7 @@ def _tables(differences: Sequence[Difference]) -> list[str]:
 
 def _differences(differences: Sequence[Difference], measure: str) -> Table:
     shown = [d for d in contents.summary(differences) if words.MEASURES[d.measure] == measure]
-    table = _table(["", "pair", "arm"], ["difference", "95 %", "p", "TOST p", "seeds"], [""])
+    table = _table(["", "pair", "arm"], ["difference", "95%", "p", "TOST p", "seeds"], [""])
     for d in shown:
         f = d.figure
         table.add_row(
@@ -63,7 +63,7 @@ def _differences(differences: Sequence[Difference], measure: str) -> Table:
 
 
 def _effects(explanations: Sequence[Explanation]) -> Table:
-    table = _table(["", "pair", "switch"], ["share", "95 %", "p"], [""])
+    table = _table(["", "pair", "switch"], ["share", "95%", "p"], [""])
     for e in explanations:
         if e.measure != "top1":
             continue
@@ -87,7 +87,7 @@ def _effects(explanations: Sequence[Explanation]) -> Table:
 
 
 def _variance(variances: Sequence[Variance]) -> Table:
-    table = _table(["", "arm", "source"], ["deviation", "95 %", "of the variance"], [""])
+    table = _table(["", "arm", "source"], ["deviation", "95%", "of the variance"], [""])
     for v in variances:
         for number, c in enumerate(v.components):
             ends = [words.number(x**0.5) for x in (c.low, c.high) if x is not None]
@@ -105,7 +105,7 @@ def _variance(variances: Sequence[Variance]) -> Table:
 
 
 def _costs(study: Evaluation) -> Table:
-    table = _table(["", "backend"], ["deterministic", "not", "ratio", "95 %"])
+    table = _table(["", "backend"], ["deterministic", "not", "ratio", "95%"])
     for c in study.costs:
         ends = "" if c.low is None or c.high is None else f"{c.low:.2f} to {c.high:.2f}"
         table.add_row(

@@ -135,7 +135,7 @@ def because(explanation: Explanation) -> str:
     whole = f", {percent(share)} of the gap" if share is not None and 0 < share <= 1.5 else ""
     return (
         f"The largest contributor is {switch(effect)}: {number(effect.figure.mean, True)}{whole} "
-        f"(95 % interval {interval(effect.figure, True)}{_aliased(effect)})."
+        f"(95% interval {interval(effect.figure, True)}{_aliased(effect)})."
     )
 
 
@@ -189,7 +189,7 @@ def limits(differences: Sequence[Difference], explanations: Sequence[Explanation
     known = [f.detectable for f in _top1(differences) if f.detectable]
     if known:
         found.append(
-            "A true difference in top-1 is found in 80 % of such studies, before any adjustment, "
+            "A true difference in top-1 is found in 80% of such studies, before any adjustment, "
             f"only if it is at least {number(min(known))}"
             + (f" to {number(max(known))}, depending on the pair" * (max(known) > min(known)))
             + "."
@@ -268,7 +268,7 @@ def _failed(d: Difference) -> list[str]:
 
 def _facts(d: Difference) -> str:
     around = interval(d.figure, True)
-    return f"95 % interval {around}; {_seeds(d)}" if around else _seeds(d)
+    return f"95% interval {around}; {_seeds(d)}" if around else _seeds(d)
 
 
 def _seeds(d: Difference) -> str:
