@@ -57,12 +57,17 @@ class ZooWarning(RuntimeWarning):
     """Something does not work, such as a plugin, but the result does not depend on it."""
 
 
-def suggestion(word: object, known: Iterable[str]) -> str:
+def suggestion(word: object, known: Iterable[str], sign: str = "") -> str:
     """Return ``. Did you mean 'x'?`` for the known word closest to ``word``, or an empty string.
 
     A message appends it to the sentence about the word. The search is bounded: words of more than
     ``MAX_WORD`` characters are skipped, and among very many words only those closest in length to
     ``word`` are compared.
+
+    Args:
+        word: What was written.
+        known: What could have been meant.
+        sign: What stands before each of these words where it is written.
 
     Example:
         >>> suggestion("googlnet", ["googlenet", "vgg16"])
@@ -83,7 +88,7 @@ def suggestion(word: object, known: Iterable[str]) -> str:
         MAX_COMPARED, words, key=lambda name: (name[:1] != target[:1], abs(len(name) - len(target)))
     )
     matches = difflib.get_close_matches(target, nearest, n=1, cutoff=0.6)
-    return f". Did you mean {quoted(words[matches[0]])}?" if matches else ""
+    return f". Did you mean {quoted(sign + words[matches[0]])}?" if matches else ""
 
 
 def quoted(value: object, most: int = MAX_QUOTED) -> str:

@@ -56,7 +56,7 @@ def test_values(text, value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("$rate", r"unknown name '\$rate'. Did you mean 'rates'\?"),
+        ("$rate", r"unknown name '\$rate'. Did you mean '\$rates'\?"),
         ("$q", r"unknown name '\$q'. Known here: \$a, "),
         ("$a +", "expected a value, got the end of the expression"),
         ("$a ** 2", r"expected a value, got '\*'"),
@@ -82,7 +82,7 @@ def test_values(text, value):
         ("$a[0]", "only a list can be indexed, got 2"),
         ("$rates * $a", r"arithmetic needs numbers, got \[5, 6\] and 2"),
         ("$b + 1", "arithmetic needs numbers, got False and 1"),
-        ("$input.chanels", "unknown name '.chanels'. Did you mean 'channels'"),
+        ("$input.chanels", "unknown name '.chanels'. Did you mean '.channels'"),
         ("$a * 9007199254740992", "a number beyond"),
         ("1e999 + $a", "a number beyond"),
         ("min($a)", "min takes 2 to 8 arguments, got 1"),

@@ -338,6 +338,14 @@ def test_the_format_version_is_checked(tmp_path, version):
         zoo.graph(str(path))
 
 
+def test_a_missing_format_version_says_what_to_write(tmp_path):
+    (tmp_path / "new.yaml").write_text("name: x\nlayers: {r: {op: relu}}\n")
+    with pytest.raises(
+        SpecError, match=r"\$.format: required field is missing\. Write 'format: 1'"
+    ):
+        zoo.graph(tmp_path / "new.yaml")
+
+
 def test_unknown_models():
     with pytest.raises(
         UnknownNameError, match=r"unknown model 'googlnet'. Did you mean 'googlenet'\?"

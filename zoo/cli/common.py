@@ -116,8 +116,7 @@ def format_option(*forms: Format) -> Callable[[Function], Function]:
             "--format",
             "form",
             type=click.Choice([form.value for form in forms or Format]),
-            show_default="table",
-            help="Output format.",
+            help="Output format; a table by default.",
         )
         return cast("Function", choice(hidden(with_format)))
 

@@ -270,7 +270,18 @@ class Variant(Record):
     published = Field(MAPPING, NOTHING)
 
 
-class Spec(Record):
+class _File(Record):
+    """What every spec file states."""
+
+    @classmethod
+    def missing(cls, key: str) -> Mismatch:
+        found = super().missing(key)
+        if key == "format":
+            found.hint = f"Write 'format: {FORMAT}'."
+        return found
+
+
+class Spec(_File):
     """A spec file: one family of networks."""
 
     format = Field(VERSION)
@@ -302,7 +313,7 @@ class Spec(Record):
     )
 
 
-class Extension(Record):
+class Extension(_File):
     """A spec file with more models of a family in another file."""
 
     format = Field(VERSION)

@@ -74,7 +74,7 @@ def lookup(values: Any, name: str, sign: str = "$") -> Any:
     if isinstance(values, Mapping) and name in values:
         return bounded(values[name])
     known = list(values) if isinstance(values, Mapping) else []
-    hint = suggestion(name, known)
+    hint = suggestion(name, known, sign)
     known_here = hint or f". Known here: {listed(known, sign)}."
     raise ExpressionError(f"unknown name {quoted(sign + name)}{known_here if known else ''}")
 

@@ -7,6 +7,7 @@ import re
 from zoo.graphs.graph import Graph
 from zoo.writing.dialect import Dialect
 from zoo.writing.layout import INDENT, paragraph
+from zoo.writing.naming import plural
 from zoo.writing.pieces import Chain, Member, Piece, Used
 
 _WORDS = {
@@ -48,7 +49,7 @@ def _name(member: Member) -> str:
     if isinstance(member.layer, Chain):
         return member.key.replace("_", " ")
     name = _WORDS.get(member.op, member.op.replace("_", " ")) or member.key.replace("_", " ")
-    return f"{name}s" if member.loop else name
+    return plural(name) if member.loop else name
 
 
 def returned(graph: Graph, network: Piece, dialect: Dialect) -> str:

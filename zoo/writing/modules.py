@@ -33,6 +33,7 @@ from zoo.writing.layout import (
     text,
 )
 from zoo.writing.marks import Marks
+from zoo.writing.naming import plural
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
 from zoo.writing.statements import Statements
 
@@ -210,7 +211,7 @@ class ModuleWriter:
         assert loop
         if isinstance(loop.rows, Text):
             return str(loop.rows)
-        name = f"{member.key}s".upper()
+        name = plural(member.key).upper()
         found = exploded(f"{name} = ", collection(map(self.value, loop.rows), "[]"))
         if any(
             isinstance(cell, Text) for row in loop.rows if isinstance(row, tuple) for cell in row
@@ -222,7 +223,7 @@ class ModuleWriter:
 
     def count(self, member: Member) -> str:
         """Return the attribute for the number of repetitions."""
-        return f"num_{member.key}s"
+        return f"num_{plural(member.key)}"
 
     def layer(self, layer: Layer, member: Member | None = None) -> Expression:
         """Return the expression that makes a layer."""

@@ -15,6 +15,18 @@ def snake_case(target: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", target.rpartition(".")[2]).lower()
 
 
+def plural(noun: str) -> str:
+    """Return the plural of a name.
+
+    Example:
+        >>> plural("conv"), plural("body"), plural("branch"), plural("key")
+        ('convs', 'bodies', 'branches', 'keys')
+    """
+    if re.search(r"[^aeiou]y$", noun):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if re.search(r"(s|x|z|ch|sh)$", noun) else f"{noun}s"
+
+
 def network_name(title: str | None, name: str) -> str:
     """Return the name of a network as that of a class."""
     words = re.findall(r"[A-Za-z0-9]+", title or "")
