@@ -15,7 +15,7 @@ from hostile import refusals
 from wire import message, varint
 
 from zoo.errors import WeightsError
-from zoo.weights import onnx_foreign, readers
+from zoo.weights import onnx_file, readers
 
 MEGABYTE = 1_000_000
 
@@ -101,7 +101,7 @@ def test_damaged_files_are_refused_or_read_within_their_size(count, folder):
     for damaged in mutants(GOOD, count, seed=count):
         path.write_bytes(damaged)
         try:
-            stored = onnx_foreign.arrays(path)
+            stored = onnx_file.arrays(path)
             sizes = [array.read().nbytes for array in stored.values()]
         except WeightsError as refusal:
             assert str(refusal).startswith(f"{path}: ") and len(str(refusal)) < 1_000

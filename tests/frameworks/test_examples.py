@@ -19,7 +19,7 @@ from PIL import Image
 import zoo
 from zoo.data import images
 from zoo.training import recipe as recipes
-from zoo.weights import cache
+from zoo.weights import published_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +86,9 @@ def test_published_weights(tmp_path, monkeypatch):
     torch.save(compact_in_torch.make("mobilenet_v2", 1000).state_dict(), "mobilenet_v2.pth")
     for name in ("photo.jpg", "other.png"):  # Pillow reads what is in a file, not its name
         shutil.copy(images.default(), name)
-    monkeypatch.setattr(cache, "fetch", lambda _, network, *tag: tmp_path / f"{network}.pth")
+    monkeypatch.setattr(
+        published_files, "fetch", lambda _, network, *tag: tmp_path / f"{network}.pth"
+    )
     names = {"zoo": zoo}
     exec(blocks("docs/weights.md", "python")[0], names)
     assert zoo.predict(names["model"], names["x"]).shape == (2, 10)

@@ -170,7 +170,7 @@ from zoo.errors import ZooError
 from zoo.language import graphs, options
 from zoo.onnx import foreign
 from zoo.verification.foreign import interface, weights
-from zoo.weights import onnx_foreign
+from zoo.weights import onnx_file
 from zoo.weights.checkpoint import reporting_damage
 from zoo.weights.protobuf import mapped
 
@@ -183,7 +183,7 @@ for damaged in mutants(good, count, count):
     path.write_bytes(damaged)
     try:
         with reporting_damage(path, "an ONNX model"):
-            contents = onnx_foreign.contents(mapped(path), path.parent)
+            contents = onnx_file.contents(mapped(path), path.parent)
         given = interface.input_of(contents, str(path))
         interface.check_input(given, graph, str(path))
         weights.from_file(contents, graph, options.checked(False, None, None, None), None, str(path))

@@ -21,7 +21,7 @@ from zoo.api import conversion
 from zoo.api.checkpoints import own_names
 from zoo.errors import InputError, UnknownNameError, WeightsError, ZooError
 from zoo.language.options import Chosen
-from zoo.weights import adaptation, initial, loading, onnx_file
+from zoo.weights import adaptation, initial, loading, zoo_onnx_file
 
 load("onnx")
 import onnx
@@ -504,8 +504,8 @@ def test_digests_are_those_that_the_package_onnx_sees(spec):
     """The two ways to take a model apart agree."""
     model = zoo.build(spec, "onnx")
     stated = building.texts_of(model)
-    assert stated[onnx_file.DIGEST] == building.digest(model, stated)
-    assert stated[onnx_file.SPEC_DIGEST] == onnx_file.spec_digest(stated)
+    assert stated[zoo_onnx_file.DIGEST] == building.digest(model, stated)
+    assert stated[zoo_onnx_file.SPEC_DIGEST] == zoo_onnx_file.spec_digest(stated)
 
 
 def test_nothing_is_drawn_where_weights_are_given(spec, tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("dtype", "kind"), KINDS)
 def test_values_are_those_that_the_package_onnx_reads(dtype, kind, tmp_path):
-    from zoo.weights import onnx_foreign
+    from zoo.weights import onnx_file
 
     rng = np.random.default_rng(0)
     arrays = {
@@ -110,7 +110,7 @@ def test_values_are_those_that_the_package_onnx_reads(dtype, kind, tmp_path):
     ]
     path = tmp_path / "w.onnx"
     onnx.save(program_of(nodes, [typed(n, a, kind) for n, a in arrays.items()]), path)
-    found = onnx_foreign.arrays(path)
+    found = onnx_file.arrays(path)
     assert found.keys() == arrays.keys()
     for tensor in onnx.load(path).graph.initializer:
         value = found[tensor.name].read()
@@ -158,20 +158,20 @@ def of_constants():
     "made", [lambda: of_gemm(True), lambda: of_gemm(False), of_matmul, of_transpose, of_constants]
 )
 def test_the_program_states_the_layout_of_a_kernel(made, tmp_path):
-    from zoo.weights import onnx_foreign
+    from zoo.weights import onnx_file
 
     nodes, arrays = made()
     path = tmp_path / "w.onnx"
     onnx.save(
         program_of(nodes, [numpy_helper.from_array(a, n) for n, a in arrays.items()], (1, 3)), path
     )
-    found = {name: array.read() for name, array in onnx_foreign.arrays(path).items()}
+    found = {name: array.read() for name, array in onnx_file.arrays(path).items()}
     assert found.keys() == {"fc.weight", "fc.bias"}
     assert np.array_equal(found["fc.weight"], KERNEL) and np.array_equal(found["fc.bias"], BIAS)
 
 
 def test_uses_that_leave_the_layout_open_are_refused(tmp_path):
-    from zoo.weights import onnx_foreign
+    from zoo.weights import onnx_file
 
     square = numpy_helper.from_array(np.ones((3, 3), np.float32), "w")
     twice = [
@@ -182,7 +182,7 @@ def test_uses_that_leave_the_layout_open_are_refused(tmp_path):
     for nodes, text in ((twice, "w is used in two layouts"), (scaled, "w is scaled")):
         onnx.save(program_of(nodes, [square], (1, 3)), tmp_path / "w.onnx")
         with pytest.raises(WeightsError, match=text):
-            onnx_foreign.arrays(tmp_path / "w.onnx")
+            onnx_file.arrays(tmp_path / "w.onnx")
 
 
 def test_values_beside_the_file(spec, here, tmp_path):

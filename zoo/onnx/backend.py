@@ -16,7 +16,7 @@ from zoo.graphs.graph import Graph
 from zoo.onnx import DESCRIPTION, files, run, workloads
 from zoo.onnx import model as building
 from zoo.onnx.operations import OPERATIONS
-from zoo.weights import onnx_file
+from zoo.weights import zoo_onnx_file
 
 
 class OnnxBackend(Backend):
@@ -42,7 +42,7 @@ class OnnxBackend(Backend):
         return {
             tensor.name: Tensor.canonical(tensor, tuple(tensor.dims))
             for tensor in model.graph.initializer
-            if not onnx_file.is_constant(tensor.name)
+            if not zoo_onnx_file.is_constant(tensor.name)
         }
 
     def set_weights(self, model: onnx.ModelProto, weights: Mapping[str, Array]) -> None:

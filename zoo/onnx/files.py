@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from zoo.files import replacing
 from zoo.onnx.model import state_weights, texts_of
-from zoo.weights import onnx_file
+from zoo.weights import zoo_onnx_file
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -47,7 +47,7 @@ def write(model: onnx.ModelProto, path: str | os.PathLike[str], beside: str | No
         new = set()
         model = _as_written(model)
         if _size(model) > MAX_MESSAGE:
-            digest = texts_of(model)[onnx_file.WEIGHTS_DIGEST]
+            digest = texts_of(model)[zoo_onnx_file.WEIGHTS_DIGEST]
             beside = beside or f"{target.stem}.{digest}.data"
             model, arrays = split(model, beside)
             new = {beside}

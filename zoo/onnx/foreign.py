@@ -15,7 +15,7 @@ from zoo.backend.base import Array
 from zoo.errors import InputError
 from zoo.onnx.files import MAX_MESSAGE, split
 from zoo.onnx.run import session
-from zoo.weights import onnx_foreign
+from zoo.weights import onnx_file
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import reporting_damage
 from zoo.weights.protobuf import mapped
@@ -35,7 +35,7 @@ def opened(path: Path) -> ModelProto:
     if path.stat().st_size > MAX_MESSAGE:
         raise InputError(f"{path}: an ONNX message of more than 2 GB")
     with reporting_damage(path, "an ONNX model"):
-        contents = onnx_foreign.contents(mapped(path), path.parent)  # within bounds
+        contents = onnx_file.contents(mapped(path), path.parent)  # within bounds
         model = onnx.load(path, load_external_data=False)
         total = path.stat().st_size
         for tensor in model.graph.initializer:

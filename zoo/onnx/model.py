@@ -17,7 +17,7 @@ from zoo.graphs.serialization import plain
 from zoo.onnx.operations import OPERATIONS
 from zoo.onnx.writer import DTYPES, Layer, Writer
 from zoo.ops.composite import opened
-from zoo.weights import metadata, onnx_file
+from zoo.weights import metadata, zoo_onnx_file
 
 #: The version of ONNX's operations, which ONNX Runtime and OpenVINO both take.
 OPSET = 21
@@ -52,8 +52,8 @@ def build(graph: Graph, draw: Initial, dtype: str, opset: int | None = None) -> 
         # NumPy's own bytes: the class TensorProto would copy an array several times.
         tensors[parameter.name].raw_data = draw(parameter).tobytes()
     texts = texts_of(model)
-    texts[onnx_file.SPEC_DIGEST] = onnx_file.spec_digest(texts)
-    texts[onnx_file.DIGEST] = digest(model, texts)
+    texts[zoo_onnx_file.SPEC_DIGEST] = zoo_onnx_file.spec_digest(texts)
+    texts[zoo_onnx_file.DIGEST] = digest(model, texts)
     helper.set_model_props(model, texts)
     state_weights(model)
     return model
@@ -157,15 +157,15 @@ def texts_of(model: onnx.ModelProto) -> dict[str, str]:
 
 def state_weights(model: onnx.ModelProto) -> None:
     """Write the digest of the weights that a model has into its metadata."""
-    values = (t.raw_data for t in model.graph.initializer if not onnx_file.is_constant(t.name))
+    values = (t.raw_data for t in model.graph.initializer if not zoo_onnx_file.is_constant(t.name))
     texts = texts_of(model)
-    texts[onnx_file.WEIGHTS_DIGEST] = onnx_file.weights_digest(values)
+    texts[zoo_onnx_file.WEIGHTS_DIGEST] = zoo_onnx_file.weights_digest(values)
     helper.set_model_props(model, texts)
 
 
 def digest(model: onnx.ModelProto, texts: Mapping[str, str]) -> str:
     """Return the digest of what makes a model besides its weights."""
-    return onnx_file.digest_of(texts, (part for _, part in parts(model)))
+    return zoo_onnx_file.digest_of(texts, (part for _, part in parts(model)))
 
 
 def parts(model: onnx.ModelProto) -> Iterator[tuple[str, bytes]]:
@@ -186,9 +186,9 @@ def parts(model: onnx.ModelProto) -> Iterator[tuple[str, bytes]]:
     for sparse in network.sparse_initializer:
         yield f"the initializer {sparse.values.name!r}", sparse.SerializeToString()
     for tensor in network.initializer:
-        constant = onnx_file.is_constant(tensor.name)
+        constant = zoo_onnx_file.is_constant(tensor.name)
         values = tensor.raw_data if constant else b""
-        described = onnx_file.described(tensor.name, tensor.data_type, tensor.dims, values)
+        described = zoo_onnx_file.described(tensor.name, tensor.data_type, tensor.dims, values)
         yield f"the initializer {tensor.name!r}", described
 
 
@@ -205,7 +205,7 @@ def graph_of(model: onnx.ModelProto) -> Graph | None:
         raise WeightsError(
             f"the metadata of this ONNX model does not state a network: {error}"
         ) from None
-    if graph is not None and digest(model, texts) != texts.get(onnx_file.DIGEST):
+    if graph is not None and digest(model, texts) != texts.get(zoo_onnx_file.DIGEST):
         _compare(model, graph)
     return graph
 

@@ -13,7 +13,7 @@ from zoo.language import options
 from zoo.verification.foreign import interface, weights
 from zoo.verification.foreign.interface import Input
 from zoo.verification.foreign.verify import compare
-from zoo.weights import onnx_foreign
+from zoo.weights import onnx_file
 from zoo.weights.checkpoint import reporting_damage
 
 
@@ -53,7 +53,7 @@ def check(
     title = model.graph.name or "this ONNX model"
     foreign.check(model, title)
     with reporting_damage(title, "an ONNX model"):
-        contents = onnx_foreign.contents(memoryview(model.SerializeToString()), None)
+        contents = onnx_file.contents(memoryview(model.SerializeToString()), None)
     given = interface.input_of(contents, title)
     interface.check_input(given, graph, title)
     if given.batch not in (None, len(x)):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.errors import WeightsError
-from zoo.weights import cache, counts, provenance
+from zoo.weights import counts, provenance, published_files
 from zoo.weights.sources import Source
 
 
@@ -33,7 +33,7 @@ def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> tuple[str, 
     if len(networks) == 1:
         return networks[0], ""
     for table, network in matches:
-        if cache.recognized(path, [table], network) != (None, None):
+        if published_files.recognized(path, [table], network) != (None, None):
             return network, ""
     if stated := provenance.architecture(path):
         name = re.compile(rf"/{re.escape(stated)}(?![A-Za-z0-9])")

@@ -12,13 +12,13 @@ from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.language.options import Chosen
 from zoo.weights import (
-    cache,
     formats,
     matching,
-    onnx_file,
     provenance,
+    published_files,
     sources,
     zoo_file,
+    zoo_onnx_file,
 )
 from zoo.weights.checkpoint import Checkpoint
 
@@ -61,12 +61,12 @@ def find(
     file = None
     if path is None:
         assert table and name
-        _, file = cache.check(table.name, name, tag)
-        path = cache.fetch(table.name, name, tag)
+        _, file = published_files.check(table.name, name, tag)
+        path = published_files.fetch(table.name, name, tag)
     elif not table:
         found = formats.format_of(path)
-        if found == "onnx" and entry is None and onnx_file.is_zoo_file(path):
-            return onnx_file.read(path)
+        if found == "onnx" and entry is None and zoo_onnx_file.is_zoo_file(path):
+            return zoo_onnx_file.read(path)
         zoos = found == "safetensors" and zoo_file.is_zoo_file(path)
         if zoos and (entry is None or zoo_file.TRAINING in zoo_file.texts_of(path)):
             return zoo_file.read(path, entry)
@@ -100,7 +100,7 @@ def check(
     path, table, tag = _located(weights, name)
     if path is None:
         assert table and name
-        cache.check(table.name, name, tag)
+        published_files.check(table.name, name, tag)
     else:
         formats.format_of(path)
 

@@ -1,176 +1,268 @@
-"""Reads the weights in the ONNX files that zoo wrote.
+"""Reads the weights in ONNX files of other programs, under the names that their exporters wrote.
 
-Such a file is a message of Protocol Buffers. Only the few of its fields that hold weights are
-decoded, where they lie in the file, so that neither a framework nor the package ``onnx`` is needed.
-
-The metadata holds the network as ``.safetensors`` does; the digests of the spec and of the weights;
-and ``digest``, of all else that makes the network: options, nodes, shapes and constants. Digests
-guard against accidents, and against tools that changed the network and not what the file says of
-it; they are no signatures.
+Weights are the initializers that operations with parameters read, and other arrays of numbers that
+take part in the computation. The program decides what names cannot: whether the kernel of a linear
+layer is [out, in] or [in, out] is stated by the operation that reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import xxhash
+import numpy as np
 
-from zoo.errors import WeightsError
-from zoo.weights import metadata
-from zoo.weights.checkpoint import Checkpoint, Stored, reporting_damage
-from zoo.weights.onnx_messages import Bytes, Reader, Tensor
-from zoo.weights.protobuf import mapped, message
+from zoo.weights import protobuf
+from zoo.weights.checking import shown
+from zoo.weights.checkpoint import Stored, reporting_damage
+from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor
+from zoo.weights.protobuf import mapped
 
-#: The texts that state digests.
-SPEC_DIGEST, WEIGHTS_DIGEST, DIGEST = "spec_digest", "weights_digest", "digest"
-
-_OWN_TEXTS = frozenset(("spec", SPEC_DIGEST, WEIGHTS_DIGEST, DIGEST))
 _KIND = "an ONNX model"
 #: In ONNX's messages: the numbers of the fields that are read.
-_GRAPH, _OPERATIONS, _TEXTS, _FUNCTIONS = 7, 8, 14, 25
-_NODES, _TENSORS, _INPUTS, _OUTPUTS, _VALUES, _SPARSE = 1, 5, 11, 12, 13, 15
+_GRAPH, _OPERATIONS = 7, 8
+_NODES, _TENSORS, _GIVEN, _RETURNED = 1, 5, 11, 12
+_INPUTS, _OUTPUTS, _NAME, _OP, _ATTRIBUTES = 1, 2, 3, 4, 5
+_ATTRIBUTE, _FLOAT, _INTEGER, _TENSOR, _INTEGERS = 1, 2, 3, 5, 8
+
+_MAX_AXES = 16
+
+#: Operation -> the positions of the inputs that are its parameters.
+PARAMETERS: Mapping[str, tuple[int, ...]] = {
+    "Conv": (1, 2),
+    "Gemm": (1, 2),
+    "MatMul": (1,),
+    "BatchNormalization": (1, 2, 3, 4),
+    "LayerNormalization": (1, 2),
+}
 
 
-def is_zoo_file(path: Path) -> bool:
-    """Tell whether a file states a network as zoo's files do, whole or in part.
+@dataclass(frozen=True)
+class Operation:
+    """An operation of a program: its name, what it reads and computes, and its attributes."""
 
-    Raises:
-        WeightsError: The file is damaged.
-    """
-    with reporting_damage(path, _KIND):
-        reader = Reader(mapped(path), path.parent)
-        pairs = (value for number, value in reader.fields(reader.data) if number == _TEXTS)
-        return any(reader.pair(pair)[0] in _OWN_TEXTS for pair in pairs)
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Mapping[int, Any]]
 
+    def integer(self, name: str) -> int:
+        """Return an attribute, 0 if it is not given."""
+        value = self.attributes.get(name, {}).get(_INTEGER, 0)
+        return value if isinstance(value, int) else 0
 
-def read(path: Path) -> Checkpoint:
-    """Open an ONNX file that zoo wrote. Its arrays are read on demand.
+    def number(self, name: str, default: float) -> float:
+        """Return an attribute that is a float32."""
+        value = self.attributes.get(name, {}).get(_FLOAT)
+        return default if value is None else float(np.frombuffer(value, "<f4")[0])
 
-    Use the checkpoint within ``with checkpoint.verified()``: it reports a damaged file as such.
-
-    Raises:
-        WeightsError: The file is damaged, or was not written by zoo.
-    """
-    with reporting_damage(path, _KIND):
-        contents = _contents(path)
-    texts = contents.texts
-    if len({*metadata.KEYS, WEIGHTS_DIGEST} & texts.keys()) < 3:  # one may be damaged
-        raise WeightsError(
-            f"{path}: it states a network as zoo's files do, but only in part: it is damaged, "
-            "or another program changed it"
-        )
-
-    def verify() -> None:
-        if (
-            contents.digest() != texts.get(DIGEST)
-            or spec_digest(texts) != texts.get(SPEC_DIGEST)
-            or contents.weights_digest() != texts.get(WEIGHTS_DIGEST)
-        ):
-            raise WeightsError(
-                f"{path}: its nodes, weights and metadata do not fit together as zoo wrote them: "
-                "the file is damaged, or another program changed it"
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The attributes that are numbers, by name."""
+        return {
+            name: value
+            for name, fields in sorted(self.attributes.items())
+            for value in (
+                self.number(name, 0) if _FLOAT in fields else fields.get(_INTEGER),
+                fields[_INTEGERS],
             )
+            if value not in (None, [])
+        }
 
-    arrays = {tensor.name: tensor.stored for tensor in contents.weights}
-    return metadata.checkpoint(path, texts, arrays, verify)
 
+@dataclass(frozen=True)
+class Value:
+    """An input or an output of a program.
 
-def arrays(path: Path) -> dict[str, Stored]:
-    """Open the weights in an ONNX file that zoo wrote, for which it need not be the network stated.
-
-    Raises:
-        WeightsError: The file is damaged.
+    Attributes:
+        name: Its name.
+        dtype: ONNX's number of its dtype; 0 if it is not stated.
+        shape: Its sizes, None for a free one; None if they are not stated.
     """
-    checkpoint = read(path)
-    checkpoint.verify()
-    return dict(checkpoint.arrays)
 
-
-def is_constant(name: str) -> bool:
-    """Tell whether an initializer is a constant of an operation, such as ``norm1/alpha``."""
-    return "/" in name  # which names of layers cannot have
-
-
-def digest_of(texts: Mapping[str, str], parts: Iterable[Bytes]) -> str:
-    """Return the digest of what makes a network besides its weights.
-
-    Args:
-        texts: The metadata.
-        parts: The messages of the model, one after another, and what :func:`described` returns of
-            each initializer.
-    """
-    return _digest([*(texts.get(key, "").encode() for key in metadata.KEYS), *parts])
-
-
-def spec_digest(texts: Mapping[str, str]) -> str:
-    """Return the digest of the spec in the metadata."""
-    return _digest([texts.get("spec", "").encode()])
-
-
-def weights_digest(values: Iterable[Bytes]) -> str:
-    """Return the digest of the bytes of all weights, in the order of the file."""
-    return _digest(values)
-
-
-def described(name: str, dtype: int, shape: Sequence[int], values: Bytes) -> bytes:
-    """Return what a network's digest needs of an initializer; the values, too, of constants."""
-    head = f"{name} {dtype} {list(shape)} ".encode()
-    return head + bytes(values) if is_constant(name) else head
-
-
-def _digest(parts: Iterable[Bytes]) -> str:
-    total = xxhash.xxh3_128()
-    for part in parts:
-        total.update(len(part).to_bytes(8, "little"))  # or what two parts share could move
-        total.update(part)
-    return total.hexdigest()
+    name: str
+    dtype: int
+    shape: tuple[int | None, ...] | None
 
 
 @dataclass
-class _Contents:
-    """The parts of a file that are read."""
+class Contents:
+    """What is read of a program."""
 
-    texts: dict[str, str] = field(default_factory=dict)
-    messages: dict[int, list[memoryview]] = field(default_factory=dict)
-    tensors: list[Tensor] = field(default_factory=list)
-
-    @property
-    def weights(self) -> list[Tensor]:
-        return [tensor for tensor in self.tensors if not is_constant(tensor.name)]
-
-    def digest(self) -> str:
-        messages = (each for number in ORDER for each in self.messages.get(number, ()))
-        tensors = (described(t.name, t.dtype, t.shape, t.values) for t in self.tensors)
-        return digest_of(self.texts, [*messages, *tensors])
-
-    def weights_digest(self) -> str:
-        return weights_digest(tensor.values for tensor in self.weights)
+    operations: list[Operation] = field(default_factory=list)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
 
 
-#: The order in which a digest takes the messages of a model; those of the graph have their number.
-ORDER = (-_OPERATIONS, -_FUNCTIONS, _INPUTS, _OUTPUTS, _VALUES, _NODES, _SPARSE)
+def arrays(path: Path) -> dict[str, Stored]:
+    """Open the weights of an ONNX file that zoo did not write.
+
+    Returns:
+        Name in the file -> array. Kernels of convolutions are [out, in, h, w], and those of linear
+        layers [out, in].
+
+    Raises:
+        WeightsError: The file is damaged, or its weights have no layout that is known.
+    """
+    with reporting_damage(path, _KIND):
+        return weights(contents(mapped(path), path.parent))
 
 
-def _contents(path: Path) -> _Contents:
-    contents, reader = _Contents(), Reader(mapped(path), path.parent)
-    graphs: list[memoryview] = []
-    for number, value in reader.fields(reader.data):
+def contents(data: memoryview, folder: Path | None) -> Contents:
+    """Decode a program.
+
+    Args:
+        data: Its bytes.
+        folder: The folder of files beside it; None if it is in none.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    reader, found = Reader(data, folder), Contents()
+    numbers: set[int] = set()
+    graphs: list[protobuf.Value] = []
+    for number, value in reader.fields(data):
+        numbers.add(number)
         if number == _GRAPH:
-            graphs.append(message(value))
-        elif number in (_OPERATIONS, _FUNCTIONS):
-            contents.messages.setdefault(-number, []).append(message(value))
-        elif number == _TEXTS:
-            key, text = reader.pair(value)
-            contents.texts[key] = text
-    if len(graphs) != 1:
-        raise ValueError(f"it has {len(graphs)} graphs")
+            graphs.append(value)
+    if len(graphs) != 1 or not isinstance(graphs[0], memoryview) or _OPERATIONS not in numbers:
+        raise ValueError(f"it has {len(graphs)} graphs, or states no version of its operations")
     for number, value in reader.fields(graphs[0]):
         if number == _TENSORS:
-            contents.tensors.append(reader.tensor(value))
-        elif number in ORDER:
-            contents.messages.setdefault(number, []).append(message(value))
-    if len({tensor.name for tensor in contents.tensors}) < len(contents.tensors):
-        raise ValueError("two initializers have the same name")
-    return contents
+            _add(found, reader, value)
+        elif number == _NODES:
+            operation = _operation(reader, value)
+            found.operations.append(operation)
+            constant = operation.attributes.get("value", {}).get(_TENSOR)
+            if operation.op == "Constant" and constant is not None and operation.outputs:
+                _add(found, reader, constant, operation.outputs[0])
+        elif number in (_GIVEN, _RETURNED):
+            values = found.inputs if number == _GIVEN else found.outputs
+            values.append(_value(reader, value))
+    return found
+
+
+def weights(found: Contents) -> dict[str, Stored]:
+    """Return the weights of a program by their names, in canonical layouts.
+
+    Raises:
+        ValueError: The program uses an array in a way that leaves its layout open.
+    """
+    aliases = _aliases(found)
+    named: dict[str, Stored] = {}
+    turned: dict[str, bool] = {}
+    for operation in found.operations:
+        for place, name in enumerate(operation.inputs):
+            tensor, transposed = aliases.get(name, (None, False))
+            if tensor is None or operation.op in ("Identity", "Transpose"):
+                continue
+            is_parameter = place in PARAMETERS.get(operation.op, ())
+            # Other arrays of numbers matter, too, unless they are a bound or a factor.
+            if not is_parameter and (not tensor.shape or tensor.stored.dtype == "int64"):
+                continue
+            kernel = place == 1 and len(tensor.shape) == 2
+            if operation.op == "Gemm":
+                if operation.number("alpha", 1) != 1 or operation.number("beta", 1) != 1:
+                    raise ValueError(f"{shown(name)} is scaled where it is used")
+                transposed ^= kernel and not operation.integer("transB")
+            elif operation.op == "MatMul":
+                transposed ^= kernel
+            if turned.setdefault(tensor.name, transposed) != transposed:
+                raise ValueError(f"{shown(name)} is used in two layouts")
+            named[tensor.name] = _transposed(tensor.stored) if transposed else tensor.stored
+    return named
+
+
+def _add(found: Contents, reader: Reader, message: protobuf.Value, name: str = "") -> None:
+    try:
+        tensor = reader.tensor(message, typed=True)
+    except OtherDtypeError:  # integers, booleans, texts: no weights
+        return
+    name = name or tensor.name
+    if name in found.tensors:
+        raise ValueError(f"two arrays are called {shown(name)}")
+    # What a node holds is known by the name of its value.
+    found.tensors[name] = Tensor(name, tensor.dtype, tensor.shape, tensor.values, tensor.numbers)
+
+
+def _operation(reader: Reader, message: protobuf.Value) -> Operation:
+    inputs: list[str] = []
+    outputs: list[str] = []
+    name = op = ""
+    attributes: dict[str, Mapping[int, Any]] = {}
+    for number, value in reader.fields(message):
+        if number == _INPUTS:
+            inputs.append(reader.text(value))
+        elif number == _OUTPUTS:
+            outputs.append(reader.text(value))
+        elif number == _NAME:
+            name = reader.text(value)
+        elif number == _OP:
+            op = reader.text(value)
+        elif number == _ATTRIBUTES:
+            fields = dict(_fields(reader, value))
+            attributes[reader.text(fields.get(_ATTRIBUTE, memoryview(b"")))] = fields
+    return Operation(name, op, tuple(inputs), tuple(outputs), attributes)
+
+
+def _value(reader: Reader, message: protobuf.Value) -> Value:
+    """Decode an input or an output: its name, and of a tensor its dtype and its shape."""
+    stated = dict(reader.fields(message))
+    name = reader.text(stated.get(1, memoryview(b"")))
+    of_tensor = dict(reader.fields(stated.get(2, memoryview(b"")))).get(1, memoryview(b""))
+    described = dict(reader.fields(of_tensor))
+    stated_dtype = described.get(1)
+    dtype = stated_dtype if isinstance(stated_dtype, int) else 0
+    if 2 not in described:
+        return Value(name, dtype, None)
+    sizes = [dict(reader.fields(size)).get(1) for _, size in reader.fields(described[2])]
+    if len(sizes) > _MAX_AXES:
+        raise ValueError(f"{shown(name)} has {len(sizes)} axes")
+    # A size of 0 or -1 is how some exporters write a free one.
+    shape = (size if isinstance(size, int) and 0 < size < 2**31 else None for size in sizes)
+    return Value(name, dtype, tuple(shape))
+
+
+def _fields(reader: Reader, message: protobuf.Value) -> Iterator[tuple[int, Any]]:
+    """Yield the fields of an attribute; integers as a list, packed or not."""
+    listed: list[int] = []
+    for number, value in reader.fields(message):
+        if number == _INTEGERS:
+            listed += reader.integers(value)
+        else:
+            yield number, value
+    yield _INTEGERS, listed
+
+
+def _aliases(found: Contents) -> dict[str, tuple[Tensor, bool]]:
+    """Return the arrays by every name that the program gives them, and whether it turns them.
+
+    Exporters write arrays of equal values once, and give them further names.
+    """
+    known = {name: (tensor, False) for name, tensor in found.tensors.items()}
+    for operation in found.operations:
+        if operation.op not in ("Identity", "Transpose") or len(operation.outputs) != 1:
+            continue
+        tensor, turned = known.get(next(iter(operation.inputs), ""), (None, False))
+        if tensor is None:
+            continue
+        if operation.op == "Transpose":
+            stated = operation.attributes.get("perm", {}).get(_INTEGERS, [])
+            if len(tensor.shape) != 2 or stated not in ([], [1, 0]):
+                continue
+            turned = not turned
+        name = operation.outputs[0]
+        # The further name is that of the layer; a turned kernel has only its own.
+        own = tensor.name if operation.op == "Transpose" else name
+        named = Tensor(own, tensor.dtype, tensor.shape, tensor.values, tensor.numbers)
+        known.setdefault(name, (named, turned))
+    return known
+
+
+def _transposed(stored: Stored) -> Stored:
+    rows, columns = stored.shape
+    return Stored((columns, rows), stored.dtype, lambda: stored.read().T.copy())

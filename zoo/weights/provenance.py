@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.errors import WeightsError
-from zoo.weights import cache, zoo_file
+from zoo.weights import published_files, zoo_file
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.sources import File, Source
 
@@ -50,8 +50,8 @@ def stated(
     """
     table = tables[0] if file else None
     if file is None and not notes:
-        table, file = cache.recognized(path, tables, checkpoint.model)
-        if table is None and (other := cache.published_as(path, tables)):
+        table, file = published_files.recognized(path, tables, checkpoint.model)
+        if table is None and (other := published_files.published_as(path, tables)):
             raise WeightsError(
                 f"{path} is {other[0].title}'s file of {other[1]}, whose arrays have the names and "
                 f"shapes of those of {checkpoint.model}, but which computes something else with "

@@ -17,7 +17,6 @@ from zoo.weights import (
     formats,
     hdf5,
     onnx_file,
-    onnx_foreign,
     orbax_folder,
     paddle_program,
     pickles,
@@ -25,6 +24,7 @@ from zoo.weights import (
     state_dicts,
     tensorflow_checkpoint,
     zoo_file,
+    zoo_onnx_file,
 )
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored, reporting_damage
@@ -107,8 +107,8 @@ def _paddle(path: Path, entry: str | None) -> tuple[dict[str, Stored], list[str]
 
 
 def _onnx(path: Path) -> dict[str, Stored]:
-    zoos = onnx_file.is_zoo_file(path)
-    return onnx_file.arrays(path) if zoos else onnx_foreign.arrays(path)
+    zoos = zoo_onnx_file.is_zoo_file(path)
+    return zoo_onnx_file.arrays(path) if zoos else onnx_file.arrays(path)
 
 
 _Arrays = dict[str, Stored]

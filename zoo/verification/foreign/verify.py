@@ -30,9 +30,9 @@ from zoo.verification.foreign.report import ComparedNode, ComparedOutput, FileRe
 from zoo.verification.foreign.weights import Filled
 from zoo.verification.stages import write_job
 from zoo.verification.workers import Workers
-from zoo.weights import onnx_foreign
+from zoo.weights import onnx_file
 from zoo.weights.checkpoint import reporting_damage
-from zoo.weights.onnx_foreign import Contents
+from zoo.weights.onnx_file import Contents
 from zoo.weights.protobuf import mapped
 
 #: Runs a program on its input, and returns its outputs and its values by name.
@@ -85,7 +85,7 @@ def verify_file(
     if not file.is_file():
         raise InputError(f"{file}: no such file")
     with reporting_damage(file, "an ONNX model"):
-        contents = onnx_foreign.contents(mapped(file), file.parent)
+        contents = onnx_file.contents(mapped(file), file.parent)
     if names is not None and weights_from is not None:
         raise InputError("names are for the file's own weights: pass either them or other weights")
     given = interface.input_of(contents, str(file))

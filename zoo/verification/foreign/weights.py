@@ -15,7 +15,7 @@ from zoo.language import options
 from zoo.language.document import read
 from zoo.language.options import Chosen
 from zoo.verification.comparison import Array
-from zoo.weights import adaptation, matching, onnx_file, onnx_foreign, readers, sources
+from zoo.weights import adaptation, matching, onnx_file, readers, sources, zoo_onnx_file
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Checkpoint, Stored
 
@@ -41,7 +41,7 @@ class Filled:
 
 
 def from_file(
-    contents: onnx_foreign.Contents,
+    contents: onnx_file.Contents,
     graph: Graph,
     requested: Chosen,
     names: Mapping[str, Any] | None,
@@ -61,9 +61,11 @@ def from_file(
         WeightsError: The names are others, or the arrays do not fit.
         UnknownNameError: ``names`` has a name that the network does not have.
     """
-    stored = onnx_foreign.weights(contents)
-    if any(onnx_file.is_constant(name) for name in stored) and _is_zoos(stored, graph):
-        stored = {name: each for name, each in stored.items() if not onnx_file.is_constant(name)}
+    stored = onnx_file.weights(contents)
+    if any(zoo_onnx_file.is_constant(name) for name in stored) and _is_zoos(stored, graph):
+        stored = {
+            name: each for name, each in stored.items() if not zoo_onnx_file.is_constant(name)
+        }
     log: list[str] = []
     table = table_of(graph, names) if names is not None else None
     checkpoint, tables, _ = matching.matched_arrays(

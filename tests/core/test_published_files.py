@@ -15,7 +15,7 @@ import pytest
 
 from zoo import downloads
 from zoo.errors import InputError, UnknownNameError, WeightsError
-from zoo.weights import cache, sources
+from zoo.weights import published_files, sources
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -77,9 +77,9 @@ SHA1 = hashlib.sha1(CONTENT).hexdigest()
 )
 def test_a_file_is_downloaded_once(hashes, publish, server):
     expected = publish(**hashes)
-    assert cache.fetch("torchvision", "vgg16") == expected
+    assert published_files.fetch("torchvision", "vgg16") == expected
     assert expected.read_bytes() == CONTENT
-    assert cache.fetch("torchvision", "vgg16") == expected
+    assert published_files.fetch("torchvision", "vgg16") == expected
     assert server[1] == ["/vgg16.pth"]
 
 
@@ -87,11 +87,11 @@ def test_a_file_that_someone_put_there_is_checked_too(publish, server):
     path = publish(sha256=SHA256)
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    assert cache.fetch("torchvision", "vgg16") == path
+    assert published_files.fetch("torchvision", "vgg16") == path
     path.write_bytes(CONTENT[:-1])
     message = r"is not the file that was published: its sha256 is .*Delete it and try again$"
     with pytest.raises(WeightsError, match=message):
-        cache.fetch("torchvision", "vgg16")
+        published_files.fetch("torchvision", "vgg16")
     assert path.read_bytes() == CONTENT[:-1], "the user's file was touched"
     assert not server[1]
 
@@ -112,13 +112,13 @@ def test_a_file_that_someone_put_there_is_checked_too(publish, server):
 def test_nothing_wrong_is_kept(name, hashes, message, publish):
     path = publish(name, **hashes)
     with pytest.raises(WeightsError, match=message):
-        cache.fetch("torchvision", "vgg16")
+        published_files.fetch("torchvision", "vgg16")
     assert not list(path.parent.iterdir())
 
 
 def test_a_download_is_a_line_where_there_is_no_terminal(publish, capsys):
     publish(md5=MD5)
-    cache.fetch("torchvision", "vgg16")
+    published_files.fetch("torchvision", "vgg16")
     assert "Downloading " in capsys.readouterr().err
 
 
@@ -127,40 +127,40 @@ def test_without_a_network(publish, server, monkeypatch):
     file = sources.source("torchvision").networks["vgg16"].file
     object.__setattr__(file, "url", "http://127.0.0.1:9/vgg16.pth")  # nobody listens there
     with pytest.raises(WeightsError) as caught:
-        cache.fetch("torchvision", "vgg16")
+        published_files.fetch("torchvision", "vgg16")
     assert "Connection refused" in str(caught.value)
     assert f"Put the file at {path} yourself" in str(caught.value)
 
 
 def test_what_is_not_published():
     with pytest.raises(InputError, match="'nin_cifar10' that zoo knows, and no other source does"):
-        cache.fetch("timm", "nin_cifar10")
+        published_files.fetch("timm", "nin_cifar10")
     with pytest.raises(InputError, match=r"knows. Did you mean 'googlenet_torchvision'\?$"):
-        cache.fetch("torchvision", "googlenet")
+        published_files.fetch("torchvision", "googlenet")
     with pytest.raises(InputError, match="of 'xception' that zoo knows; keras.* do"):
-        cache.fetch("torchvision", "xception")
+        published_files.fetch("torchvision", "xception")
     with pytest.raises(InputError, match="'vgg9' that zoo knows, and no other source does"):
-        cache.fetch("torchvision", "vgg9")
+        published_files.fetch("torchvision", "vgg9")
     with pytest.raises(InputError, match="publishes the code of vgg11, but no weights"):
-        cache.fetch("paddle", "vgg11")
+        published_files.fetch("paddle", "vgg11")
     with pytest.raises(UnknownNameError, match="unknown source of weights 'tv'"):
-        cache.fetch("tv", "vgg16")
+        published_files.fetch("tv", "vgg16")
     with pytest.raises(WeightsError, match="no hash is known for timm's model.safetensors"):
-        cache.fetch("timm", "vgg16")
+        published_files.fetch("timm", "vgg16")
 
 
 def test_a_download_without_end(publish, monkeypatch):
     publish(sha256=SHA256)
     monkeypatch.setattr(downloads, "MAX_BYTES", 1000)
     with pytest.raises(WeightsError, match="the file has more than 1,000 bytes"):
-        cache.fetch("torchvision", "vgg16")
+        published_files.fetch("torchvision", "vgg16")
 
 
 def test_two_downloads_of_one_file_wait_for_each_other(publish, server):
     path = publish("slow.pth", sha256=SHA256)
     context = multiprocessing.get_context("fork")
     arguments = ("torchvision", "vgg16")
-    processes = [context.Process(target=cache.fetch, args=arguments) for _ in range(4)]
+    processes = [context.Process(target=published_files.fetch, args=arguments) for _ in range(4)]
     for process in processes:
         process.start()
     for process in processes:
@@ -173,7 +173,7 @@ def test_two_downloads_of_one_file_wait_for_each_other(publish, server):
 def killed(name, network):
     """Downloads, and is killed when the file is there and before it has its name."""
     os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
-    cache.fetch(name, network)
+    published_files.fetch(name, network)
 
 
 def test_what_killed_downloads_leave_is_removed_by_the_next(publish):
@@ -186,7 +186,7 @@ def test_what_killed_downloads_leave_is_removed_by_the_next(publish):
         process.join()
         assert process.exitcode == -signal.SIGKILL
         assert sum(each.stat().st_size for each in path.parent.rglob("*part*")) == len(CONTENT)
-    assert cache.fetch("torchvision", "vgg16") == path
+    assert published_files.fetch("torchvision", "vgg16") == path
     assert list(path.parent.iterdir()) == [path]
 
 
@@ -203,7 +203,7 @@ def test_where_nothing_can_be_kept(publish, tmp_path, monkeypatch, server):
         monkeypatch.setenv("ZOO_CACHE", str(place))
         message = f"cannot be kept in the cache folder .*: {reason}. Set the environment variable"
         with pytest.raises(WeightsError, match=message):
-            cache.fetch("torchvision", "vgg16")
+            published_files.fetch("torchvision", "vgg16")
     assert not server[1], "it was downloaded for nothing"
 
 
@@ -215,7 +215,7 @@ def test_a_disk_that_is_full(publish, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(WeightsError, match="cannot be kept .*: No space left on device. Set"):
-        cache.fetch("torchvision", "vgg16")
+        published_files.fetch("torchvision", "vgg16")
     assert not list(path.parent.iterdir())
 
 
@@ -229,7 +229,7 @@ def test_a_cache_that_is_only_read(publish, monkeypatch):
 
     monkeypatch.setattr(os, "open", written)
     monkeypatch.setattr(os, "mkdir", written)
-    assert cache.fetch("torchvision", "vgg16") == path
+    assert published_files.fetch("torchvision", "vgg16") == path
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_a_cache_that_is_only_read(publish, monkeypatch):
 )
 def test_what_is_not_downloaded(source, network, message):
     with pytest.raises(WeightsError, match=message) as caught:
-        cache.fetch(source, network)
+        published_files.fetch(source, network)
     assert sources.source(source).networks[network].file.url in str(caught.value)
 
 
@@ -270,5 +270,5 @@ def test_a_file_is_recognized_by_its_sha1(publish, tmp_path):
     table = sources.source("torchvision")
     for content, known in ((CONTENT, True), (CONTENT[1:], False)):
         path.write_bytes(content)
-        found, _ = cache.recognized(path, [table], "vgg16")
+        found, _ = published_files.recognized(path, [table], "vgg16")
         assert (found is table) == known
