@@ -17,13 +17,14 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 
 from pydantic import TypeAdapter
+from rich.console import Console
 
 from zoo.comparing.differences import Difference
 from zoo.comparing.effects import Explanation
 from zoo.comparing.variance import Variance
 from zoo.errors import BackendError, InputError
 from zoo.training.recipe import Recipe
-from zoo.views.study import words
+from zoo.views.study import terminal, words
 from zoo.views.study.report import Study
 
 SETTINGS = {
@@ -259,6 +260,17 @@ def test_parquet(study, tmp_path):
     study.write(tmp_path / "study.parquet")
     table = parquet.read_table(tmp_path / "study.parquet")
     assert table.num_rows == len(study.runs) - 1 and b"_meta_json" in table.schema.metadata
+
+
+def test_the_tables_of_a_terminal_break_no_word(study):
+    console = Console(width=80, color_system=None)
+    with console.capture() as shown:
+        console.print(terminal.render(study))
+    lines = shown.get().splitlines()
+    assert any(line.split()[:3] == ["torch", "−", "keras"] for line in lines)
+    for word in ("initialization", "distinguishable", "+0.030 to +0.032", "paddle − keras"):
+        assert any(f" {word} " in f" {line} " for line in lines), word
+    assert not any(line.split()[-1:] == ["to"] for line in lines if "  " in line.strip())
 
 
 def test_the_page(study, browser, tmp_path):
