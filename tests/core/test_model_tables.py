@@ -91,7 +91,9 @@ def test_a_table_of_an_extension(write):
     table = "  t:\n    columns: [width, base]\n    rows: {a: [4, tiny], b: [5, a]}\n"
     more = write(table, "b", head, "more.yaml")
     assert zoo.graph(more)["conv1.conv"].attributes["out_channels"] == 5
-    with pytest.raises(SpecError, match=r"more.yaml:6: \$.models.tiny: tiny.yaml has a model of that"):
+    with pytest.raises(
+        SpecError, match=r"more.yaml:6: \$.models.tiny: tiny.yaml has a model of that"
+    ):
         zoo.graph(write(table.replace("{a:", "{tiny:"), "b", head, "more.yaml"))
 
 

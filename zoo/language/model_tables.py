@@ -45,8 +45,9 @@ def with_rows(document: Mapping, settings: Iterable[str]) -> Mapping:
         settings: The settings of the family, which columns name without a path.
 
     Raises:
-        SpecError: A column is not the path of a field, a row does not fit the columns, a cell is not
-            of the kind of its field, two models have the same name, or the rows have too many values.
+        SpecError: A column is not the path of a field, a row does not fit the columns, a cell is
+            not of the kind of its field, two models have the same name, or the rows have too many
+            values.
     """
     written = document.get("models") or Mapping()
     if not any(ModelTable.is_one(entry) for entry in written.values()):
