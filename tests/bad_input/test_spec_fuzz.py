@@ -8,7 +8,7 @@ import pytest
 
 import zoo
 from zoo.errors import MAX_MESSAGE, ZooError
-from zoo.language import catalog, document, expansion, inheritance, validation
+from zoo.language import catalog, document, expansion, inheritance, model_tables, validation
 from zoo.language.options import Chosen
 
 FILES = ("googlenet", "mobilenet_v3", "resnet_cifar", "vgg", "shufflenet_v2", "densenet")
@@ -21,7 +21,7 @@ VALUES = (
 KEYS = (
     "op", "block", "blocks", "layers", "from", "when", "repeat", "after", "published", "table",
     "models", "base", "settings", "extends", "blocks_from", "format", "name", "classes", "notes",
-    "outputs", "tables", "columns", "rows", "parameters", "input", "lambda", "__class__", "1", "",
+    "outputs", "tables", "columns", "rows", "options.input_size", "settings.w", "parameters", "input", "lambda", "__class__", "1", "",
     "<<", "x" * 2_000, "\x1b[2J", "a b", "\u202e", "é", "bases", "weight", "input_size",
 )  # fmt: skip
 
@@ -100,7 +100,10 @@ def expand(text):
     content = document.parse(text, "fuzz.yaml")
     if "extends" in content:
         validation.validate_extension(content)
+        model_tables.with_rows(content, ())
         return
+    validation.validate(content)
+    content = model_tables.with_rows(content, content.get("settings", ()))
     spec = validation.validate(content)
     if spec.blocks_from is not None:
         return
@@ -137,7 +140,8 @@ models: {one: {about: z}, two: {base: one, settings: {w: 9}, options: {num_class
   classes: ~, published: {depth: 3}, tables: {t: {rows: {b1: [8, 8x8]}}}, blocks: {b: {layers: {
   relu: {op: silu}}}}, layers: {q: {op: relu, after: g}, g: {layers: {x: {when: false}}},
   p: {published: {output: 1x1}}}, outputs: {aux: {loss_weight: 1}}, initializers: {bias: 1},
-  preprocessing: {crop: 1}}}}
+  preprocessing: {crop: 1}}, m: {about: x, settings: {w: 7}, columns: [d, base, options.num_classes,
+  published.params], rows: {three: [[3], two, 3, 1K], four: [~, ~, 2, ~]}}}}
 """
 
 

@@ -13,7 +13,7 @@ from tables import golden
 
 import zoo
 from zoo.data import images
-from zoo.language import document
+from zoo.language import catalog, document
 from zoo.language.options import Chosen
 from zoo.weights import identification, provenance, sources
 from zoo.weights import names as naming
@@ -86,6 +86,32 @@ def test_paddleclas_weights_have_its_preprocessing(row):
         **{k: v for k, v in images.USUAL.items() if k != "crop"},
         "interpolation": row["interpolation"],
     }
+
+
+def test_timms_weights_have_timms_preprocessing():
+    """Files without a hash are known by their names: those of a network's first file are its."""
+    table, shared = sources.source("timm"), 0
+    for row in golden("timm_preprocessing"):
+        network, tag = table.networks[row["network"]], row["timm"].partition(".")[2]
+        file = next(file for file in network.published if file.tag == tag)
+        if file.hash is None and (file is not network.file or network.like == "torchvision"):
+            shared += 1  # the names are also another file's
+            continue
+        _, spec, _ = catalog.load(row["network"])
+        usual = {**spec.preprocessing.to_dict(exclude={"about"}), **network.preprocessing}
+        found = {**images.USUAL, **(usual if file.preprocessing is None else file.preprocessing)}
+        side = file.input_size or spec.options.input_size
+        crop = found.pop("crop")
+        shorter = crop[1] if isinstance(crop, list) else int(side / crop)  # as timm rounds it
+        assert (side, shorter) == (int(row["size"]), int(int(row["size"]) / float(row["crop"])))
+        assert found == {
+            **{k: v for k, v in images.USUAL.items() if k != "crop"},
+            "keep_aspect": row["mode"] == "center",
+            "interpolation": row["interpolation"],
+            "mean": [float(value) for value in row["mean"].split()],
+            "std": [float(value) for value in row["std"].split()],
+        }, row["timm"]
+    assert shared < 20
 
 
 def names(source: str, network: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import subprocess
 import sys
 import textwrap
 
@@ -174,3 +175,30 @@ def test_the_output_of_every_layer_is_one_of_the_model(network, keras, tmp_path)
         assert part.output_shape == layer.output.shape, layer.name
     names = [operation.name for operation in model.operations]
     assert len(names) == len(set(names))
+
+
+def test_a_strategy_runs_each_image_once(tmp_path):
+    """In a process of its own, as TensorFlow divides its processor before its first use."""
+    load("keras")
+    code = """
+    import numpy as np, tensorflow as tf, zoo
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    alone = zoo.build("lenet5_modern", "keras", dtype="float64")
+    x = np.random.default_rng(0).standard_normal((3, 1, 28, 28))
+    expected, map = zoo.predict(alone, x), zoo.features(alone, x, ["c3.conv"])["c3.conv"]
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model = zoo.build("lenet5_modern", "keras", dtype="float64")
+        found = zoo.predict(alone, x), zoo.features(model, x, ["c3.conv"])["c3.conv"]
+    found += zoo.predict(model, x), zoo.features(model, x, ["c3.conv"])["c3.conv"]
+    for value, reference in zip(found, [expected, map] * 2, strict=True):
+        assert value.shape == reference.shape
+        assert np.abs(value - reference).max() < 1e-12 * np.abs(reference).max()
+    """
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], env=environment, cwd=tmp_path,
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3_000:]

@@ -27,7 +27,16 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     if not hasattr(model, "inputs"):  # a user's own class, or a layer
         result = model(any_input(model, x), training=False)
         return mapped(result, lambda value: _to_numpy(keras.ops.convert_to_numpy(value)))
-    return to_outputs(model, model.predict_on_batch(to_input(model, x)))
+    return to_outputs(model, _on_batch(model, to_input(model, x)))
+
+
+def _on_batch(model: keras.Model, x: Array) -> Any:
+    """Run Keras' compiled function of a model on a batch.
+
+    In a strategy of ``tf.distribute``, Keras runs the whole batch on every replica, and joins what
+    they return. Its ``predict`` divides a batch, but in float32.
+    """
+    return mapped(model.predict_on_batch(x), lambda value: value[: len(x)])
 
 
 def held(model: keras.Layer) -> keras.Model | None:
@@ -50,7 +59,7 @@ def forms(model: keras.Model) -> dict[str, Callable[[Array], Array | dict[str, A
 def features(model: keras.Model, x: Array, nodes: Sequence[Node]) -> dict[str, Array]:
     """Run the model on x and return the values of nodes, NCHW or [N, features]."""
     part = extractor(model, {node.name: node.name for node in nodes})
-    result = part.predict_on_batch(to_input(model, x))
+    result = _on_batch(part, to_input(model, x))
     return {node.name: _to_numpy(result[node.name], node.layout) for node in nodes}
 
 

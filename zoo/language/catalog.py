@@ -19,6 +19,7 @@ from zoo.errors import (
 )
 from zoo.language.document import Mapping, error, read
 from zoo.language.inheritance import resolve
+from zoo.language.model_tables import with_rows
 from zoo.language.schema import Spec
 from zoo.language.shipped import folder, shipped
 from zoo.language.validation import validate, validate_extension
@@ -124,8 +125,10 @@ def _read(path: Path, chain: tuple[Path, ...] = ()) -> Mapping:
     document = read(path)
     if "extends" in document:
         validate_extension(document)
-        return _extended(document, _read_source("extends", document, path, chain))
+        family = _read_source("extends", document, path, chain)
+        return _extended(with_rows(document, family.get("settings", ())), family)
     validate(document)
+    document = with_rows(document, document.get("settings", ()))
     if document.get("blocks_from") is None:
         return document
     return _with_blocks(document, _read_source("blocks_from", document, path, chain))

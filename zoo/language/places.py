@@ -57,12 +57,12 @@ def spans(texts: Sequence[str], model: str) -> list[list[Span]]:
         seen.add(name)
         base = None
         for number, (root, text) in enumerate(zip(roots, texts, strict=True)):
-            if (variant := _child(_child(root, "models"), name)) is not None:
+            if (variant := _variant(_child(root, "models"), name)) is not None:
                 found[number] |= set(_layers(_child(variant, "layers"), "/", text))
                 found[number] |= set(_of_blocks(variant, text))
-                base = _child(variant, "base")
+                base = _base(variant, name)
                 break
-        name = None if base is None else str(base.value)
+        name = base
     return [sorted(each, key=lambda span: (span.start, -span.end)) for each in found]
 
 
@@ -89,6 +89,25 @@ def places(graph: Graph) -> dict[str, list[str]]:
         inner[path] = f"{trace.uses[path][0]}/" if path in trace.uses else f"{place}."
     del found[""]
     return found
+
+
+def _variant(models: yaml.Node | None, name: str) -> yaml.Node | None:
+    """Return what describes a model: its entry, or that of the table that it is a row of."""
+    if isinstance(models, yaml.MappingNode):
+        for _, entry in models.value:
+            if _child(_child(entry, "rows"), name) is not None:
+                return entry
+    return _child(models, name)
+
+
+def _base(variant: yaml.Node, name: str) -> str | None:
+    """Return the name of the model that a model is based on."""
+    base = _child(variant, "base")
+    columns, row = _child(variant, "columns"), _child(_child(variant, "rows"), name)
+    if isinstance(columns, yaml.SequenceNode) and isinstance(row, yaml.SequenceNode):
+        for column, cell in zip(columns.value, row.value, strict=True):
+            base = cell if column.value == "base" and not cell.tag.endswith(":null") else base
+    return None if base is None else str(base.value)
 
 
 def _prefixes(name: str) -> Iterator[str]:

@@ -281,6 +281,32 @@ class _File(Record):
         return found
 
 
+class ModelTable(Variant):
+    """Models in the rows of a table, each with these fields and those that its cells state."""
+
+    columns = Field(
+        ListOf(TEXT), doc="a setting, or the path of another field, such as options.input_size"
+    )
+    rows = Field(
+        MappingOf(ListOf(ANYTHING), empty=False), doc="name of the model: a cell for each column"
+    )
+
+    @classmethod
+    def is_one(cls, value: Any) -> bool:
+        """Tell whether an entry of ``models`` is a table rather than a model."""
+        return isinstance(value, dict) and ("columns" in value or "rows" in value)
+
+
+class AnyModel(Kind[Variant]):
+    """A model, or a table of models."""
+
+    def read(self, value: Any) -> Variant:
+        return (ModelTable if ModelTable.is_one(value) else Variant).read(value)
+
+    def schema(self, definitions: dict[str, Any]) -> dict[str, Any]:
+        return {"anyOf": [kind.schema(definitions) for kind in (Variant, ModelTable)]}
+
+
 class Spec(_File):
     """A spec file: one family of networks."""
 
@@ -309,7 +335,7 @@ class Spec(_File):
         doc="name: the layer it comes from; by default the last layer, as logits",
     )
     models = Field(
-        MappingOf(RecordOf(Variant)), NOTHING, doc="named variants; by default the family alone"
+        MappingOf(AnyModel()), NOTHING, doc="named variants; by default the family alone"
     )
 
 
@@ -321,7 +347,7 @@ class Extension(_File):
         NAME, doc="a spec in the same folder, or one of zoo's, whose family these models join"
     )
     about = Field(OPTIONAL_TEXT, None)
-    models = Field(MappingOf(RecordOf(Variant), empty=False))
+    models = Field(MappingOf(AnyModel(), empty=False))
 
 
 def json_schema() -> str:

@@ -73,10 +73,11 @@ def digest(path: Path) -> str | None:
 
 
 def _names_in(path: Path) -> list[str]:
-    from zoo.language import document  # imported only for a changed file
+    from zoo.language import document, model_tables  # imported only for a changed file
 
     content = document.read(path)
     models = content.get("models") or {content.get("name"): None}
-    if not isinstance(models, dict) or not all(isinstance(name, str) for name in models):
+    names = model_tables.names(models)
+    if not names or not all(isinstance(name, str) for name in names):
         raise SpecError(f"{path}: expected a 'name', and 'models' as a mapping")
-    return list(models)
+    return names
