@@ -130,7 +130,7 @@ def because(explanation: Explanation) -> str:
     """Say which switch a gap comes from, if the seeds allow that."""
     effect = explanation.largest
     if effect is None:
-        return "No switch is distinguishable from the seeds as the reason."
+        return _undecided(explanation)
     share = explanation.fraction(effect)
     whole = f", {percent(share)} of the gap" if share is not None and 0 < share <= 1.5 else ""
     return (
@@ -201,6 +201,20 @@ def limits(differences: Sequence[Difference], explanations: Sequence[Explanation
             "since a switch may be the reason."
         )
     return found
+
+
+def _undecided(explanation: Explanation) -> str:
+    """Say why no switch is named as the largest."""
+    smaller = [effect for effect in explanation.effects if effect.distinguishable]
+    if not smaller:
+        return "No switch is distinguishable from the seeds as the reason."
+    largest, other = explanation.effects[0], smaller[0]
+    return (
+        f"The share of {switch(largest)}, {number(largest.figure.mean, True)}, would be the "
+        "largest, but it is not distinguishable from the seeds. The largest that is, is that of "
+        f"{switch(other)}: {number(other.figure.mean, True)} (95 % interval "
+        f"{interval(other.figure, True)}{_aliased(other)})."
+    )
 
 
 def _of_native(d: Difference) -> str:
