@@ -451,7 +451,7 @@ def test_a_process_that_fails_is_tried_again_and_not_kept(tmp_path, monkeypatch,
 def test_a_study_is_repeated_from_its_file(tmp_path, trained):
     done = go(tmp_path / "study", seeds=1)
     file = tmp_path / "run.json"
-    record.write(file, record.contents(done.study, done.comparisons, done.runs, done.proofs))
+    record.write(file, record.contents(done))
     recorded = record.read(file)
     again = record.study_of(recorded)
     record.check(recorded, plan.planned(again))
