@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 
 import loading
@@ -58,3 +59,17 @@ def other_backends(monkeypatch):
     yield
     monkeypatch.undo()
     registry.table.cache_clear()
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two workers in processes of their own, without a page of their own."""
+    from distributed import LocalCluster
+
+    # Workers import what this process can import.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    made = LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    )
+    yield made
+    made.close()

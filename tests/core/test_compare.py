@@ -13,10 +13,21 @@ from limits import HANG
 
 import zoo
 from zoo.backend import registry
-from zoo.comparing import conditions, plan, processes, proof, record, rewriting, store, switches
+from zoo.comparing import (
+    conditions,
+    plan,
+    processes,
+    proof,
+    record,
+    rewriting,
+    store,
+    switches,
+    training,
+)
 from zoo.comparing import study as studies
 from zoo.comparing.run import Ended, Started, run
 from zoo.comparing.setup import Case
+from zoo.data.stream import Batch
 from zoo.errors import BackendError, InputError, SpecError, UnknownNameError, ZooError
 from zoo.jobs import JobDiedError
 from zoo.training import recipe as recipes
@@ -266,6 +277,26 @@ def test_a_key_depends_on_all_that_decides_and_on_nothing_else():
     assert set(first) <= set(keys(seeds=3, explain=True))
 
 
+def test_files_are_named_as_other_processes_find_them(tmp_path, monkeypatch):
+    """Each run has a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+    digits = zoo.dataset("digits")
+    images, labels = digits.train.images[:64], digits.train.labels[:64]
+    np.savez("mine.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    (tmp_path / "mine.safetensors").touch()
+    asked = study(data="mine.npz", weights="mine.safetensors", switches=["order"])
+    for each in plan.planned(asked)[0].runs:
+        assert each.job["data"]["source"] == str(tmp_path / "mine.npz")
+        assert each.job["recipe"]["weights"] == str(tmp_path / "mine.safetensors")
+
+
+def test_a_batch_has_one_digest_in_every_layout():
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2)
+    first = Batch(x, np.arange(2))
+    last = first._replace(x=np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+    assert training.digest(first, "CHW") == training.digest(last, "HWC") == first.digest
+
+
 def test_a_switch_that_cannot_matter_is_refused():
     with pytest.raises(InputError, match="padding cannot matter: lenet5: no layer"):
         plan.planned(study(switches=["padding"]))
@@ -420,7 +451,7 @@ def test_a_process_that_fails_is_tried_again_and_not_kept(tmp_path, monkeypatch,
 def test_a_study_is_repeated_from_its_file(tmp_path, trained):
     done = go(tmp_path / "study", seeds=1)
     file = tmp_path / "run.json"
-    record.write(file, record.contents(done.study, done.comparisons, done.runs, done.proofs))
+    record.write(file, record.contents(done))
     recorded = record.read(file)
     again = record.study_of(recorded)
     record.check(recorded, plan.planned(again))

@@ -258,20 +258,6 @@ def test_without_dask_the_error_says_what_to_install(monkeypatch):
         jobs.at("tcp://127.0.0.1:9")
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Two workers in processes of their own, without a page of their own."""
-    from distributed import LocalCluster
-
-    # Workers import what this process can import.
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    made = LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-    )
-    yield made
-    made.close()
-
-
 def test_a_cluster_gives_the_same_results(two, cluster, tmp_path, monkeypatch):
     """One test, because a cluster takes seconds to start."""
     with jobs.at(cluster.scheduler_address, packages=["numpy"]) as remote:

@@ -95,7 +95,7 @@ def test_an_interval_that_holds_zero_is_no_difference(study):
 def test_few_seeds_say_what_they_cannot(small):
     text = " ".join(small.text().split())
     assert "With 3 seeds, the sign-flip test cannot give a p below 0.250; so it cannot" in text
-    assert "3 values enclose the true mean at most 75 % of the time" in text
+    assert "3 values enclose the true mean at most 75% of the time" in text
     assert "equivalent" not in text and "Native" not in text and "switch" not in text
     two = Study({}, [run for run in small.runs if run.condition.weights_seed < 2])
     assert "Fewer than three seeds give no interval and no test" in " ".join(two.text().split())

@@ -14,6 +14,7 @@ from studying import BACKENDS, VALUES, all_combinations, half, seeded, simulated
 stats = pytest.importorskip("scipy.stats")
 
 from zoo.comparing import bootstrap, statistics
+from zoo.comparing.conditions import levels
 from zoo.comparing.costs import costs
 from zoo.comparing.designs import Design
 from zoo.comparing.differences import differences
@@ -22,6 +23,7 @@ from zoo.comparing.pairing import Runs, independent, status
 from zoo.comparing.results import Condition, Trained
 from zoo.comparing.variance import components, variance
 from zoo.errors import InputError
+from zoo.views.study import words
 
 #: Student's soporific drugs, 1908: the hours of sleep that one gave more than the other.
 SLEEP = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]) - np.array(
@@ -147,11 +149,11 @@ def test_chance_level_is_binomial():
     assert status(replace(run, top1=0.1, images=(), classes=(0.1,) * 10)) == "chance"
 
 
-def factorial(table, names, backend="a"):
+def factorial(table, names, backend="a", seed=0):
     """Runs of a table: the native switches, as letters -> the top-1."""
     return [
         Trained(
-            Condition("m", "d", {}, frozenset(native), 0, 0),
+            Condition("m", "d", {}, frozenset(native), seed, seed),
             backend,
             {name: int(name in native) for name in names},
             value,
@@ -217,6 +219,31 @@ def test_equal_values_are_one_run():
     assert inert["bn_momentum"] == ("torch",) and inert["initialization"] == ()
     own = next(e for e in explain(runs) if (e.a, e.b) == ("torch", ""))
     assert [effect.name for effect in own.effects] == ["initialization"]
+
+
+def test_a_switch_that_changes_nothing_has_no_share():
+    """What rounding leaves of it is nearly the same for every seed, and looks significant."""
+    random, runs = seeded(0), []
+    for seed in range(5):
+        values = random.uniform(size=2)
+        table = {tuple(native): values[int("t" in native)] for native in levels("tckdefg")}
+        runs += factorial(table, "tckdefg", seed=seed)
+    for e in explain(runs):
+        assert [x.name for x in e.effects if not x.figure.is_nothing] == ["t"]
+        assert e.largest is None
+
+
+def test_a_small_share_is_not_the_largest_contributor():
+    """If a larger one cannot be told from the seeds, nobody knows which is the largest."""
+    runs = []
+    for seed, (t, c) in enumerate([(0.3, 0.01), (-0.1, 0.011), (0.2, 0.012), (0.1, 0.011)]):
+        runs += factorial({"": 0.5, "t": 0.5 + t, "c": 0.5 + c, "tc": 0.5 + t + c}, "tc", seed=seed)
+    found = explain(runs)[0]
+    assert [x.distinguishable for x in found.effects] == [False, True]
+    assert found.largest is None
+    said = words.because(found)
+    assert said.startswith("The share of t, +0.125, would be the largest, but it is not dist")
+    assert "The largest that is, is that of c: +0.011 (95% interval +0.0097 to +0.012)" in said
 
 
 def test_switches_that_vary_together_are_one():
@@ -397,7 +424,7 @@ def test_sources_of_variance_are_told_apart():
 
 @pytest.mark.slow
 def test_intervals_of_components():
-    """Those of seeds hold the truth in 85 % of studies or more: they are of eight levels each."""
+    """Those of seeds hold the truth in 85% of studies or more: they are of eight levels each."""
     random = seeded(5)
     inside = 0
     for _ in range(100):

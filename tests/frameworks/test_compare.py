@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ from loading import load
 import zoo
 from zoo.backend import registry
 from zoo.backend.training import Part, Plan, Rule
-from zoo.comparing import effects, plan, processes, proof, run, switches, training
+from zoo.comparing import plan, proof, run, switches, training
 from zoo.comparing import study as studies
 from zoo.data.images import scaled
 
@@ -361,9 +360,10 @@ OPTIONS = (
 )  # fmt: skip
 
 
-def test_a_study_is_repeated_bit_for_bit(network, tmp_path):
+def test_a_study_is_repeated_bit_for_bit_on_a_cluster(network, tmp_path, cluster):
+    """Its proof, too, comes from the workers. The two have processes of their own."""
     first = command(
-        network, *OPTIONS, "--seeds", 1, "--switches", "optimizer", "--proof-steps", 0,
+        network, *OPTIONS, "--seeds", 1, "--switches", "optimizer", "--proof-steps", 1,
         "--output", tmp_path / "study",
     )  # fmt: skip
     printed, errors = first.communicate()
@@ -372,15 +372,17 @@ def test_a_study_is_repeated_bit_for_bit(network, tmp_path):
     assert {"run.json", "runs.csv", "index.html"} <= {
         p.name for p in (tmp_path / "study").iterdir()
     }
-    again = command("--repeat", tmp_path / "study" / "run.json", "--output", tmp_path / "again")
+    again = command(
+        "--repeat", tmp_path / "study" / "run.json", "--output", tmp_path / "again",
+        "--scheduler", cluster.scheduler_address,
+    )  # fmt: skip
     _, errors = again.communicate()
     assert again.returncode == 0, errors
+    assert "2 runs to train; 2 at a time" in errors
     assert "all 2 runs are the same, bit for bit" in errors
-    kept = [
-        [json.loads(file.read_text())["run"]["losses"] for file in sorted(folder.iterdir())]
-        for folder in (tmp_path / "study" / "runs", tmp_path / "again" / "runs")
-    ]
-    assert kept[0] == kept[1] and len(kept[0]) == 2
+    kept = [json.loads((tmp_path / name / "run.json").read_text()) for name in ("study", "again")]
+    assert kept[0]["runs"] == kept[1]["runs"] and kept[0]["proofs"] == kept[1]["proofs"]
+    assert kept[1]["machine"] == {"scheduler": cluster.scheduler_address}
 
 
 @pytest.mark.slow
@@ -414,72 +416,3 @@ def test_four_frameworks_are_proven_to_train_alike(network, tmp_path):
         entry.name for entry in study.entries
     )
     assert len({run.digests for run in done.runs}) == 1
-
-
-# The instrument itself: a difference that is known is named as the largest contributor
-
-
-@pytest.fixture
-def colored(tmp_path):
-    """Digits in colors that depend on the class, at twice the size."""
-    digits = zoo.dataset("digits")
-    tint = np.random.default_rng(0).uniform(0.2, 1, (10, 3))
-
-    def of(part, count):
-        big = np.asarray(part.images[:count], np.float32).repeat(2, 1).repeat(2, 2)[..., None]
-        noise = np.random.default_rng(1).uniform(0.6, 1, big.shape)
-        return (big * tint[part.labels[:count]][:, None, None] * noise * 15).astype(np.uint8)
-
-    np.savez(
-        tmp_path / "colored.npz",
-        x_train=of(digits.train, 400), y_train=digits.train.labels[:400],
-        x_test=of(digits.validation, 150), y_test=digits.validation.labels[:150],
-    )  # fmt: skip
-    return str(tmp_path / "colored.npz")
-
-
-@pytest.fixture
-def here(monkeypatch):
-    """Trains in this process, without its deterministic kernels, which would stay."""
-    load("torch")
-    load("paddle")
-
-    def train_one(job):
-        return training.train({**job, "deterministic": False})
-
-    monkeypatch.setattr(processes, "train_one", train_one)
-
-
-#: What differs a little in any case.
-SMALL = {"batch_norm_momentum": 0.101, "batch_norm_eps": 1.1e-5}
-
-
-def explained(network, colored, seeded, seeds, **fields):
-    """Return the contributions to the gap in the loss, the largest first."""
-    own = {**SMALL, **seeded}
-    names = [*own, *({"batch_norm_variance", "padding"} - own.keys())]
-    study = studies.of(
-        {
-            "models": network, "data": colored, "backends": ["torch", "paddle"], "seeds": seeds,
-            "train_images": 240, "epochs": 3, "lr": 0.1, "batch_size": 8, "explain": True, "proof_steps": 0,
-            "switches": names,
-            "native": {"torch": {"batch_norm_variance": "biased"}, "paddle": own}, **fields,
-        }
-    )  # fmt: skip
-    with ThreadPoolExecutor(1) as executor:
-        done = run.run(study, executor=executor)
-    assert not done.failed
-    (found,) = (
-        e
-        for e in effects.explain(done.runs, ["torch", "paddle"], names)
-        if e.measure == "loss" and e.b and e.place.grid in (None, {})
-    )
-    return sorted(found.effects, key=lambda effect: -abs(effect.figure.mean))
-
-
-def test_a_known_difference_is_named(spec_file, colored, here):
-    layers = NETWORK.replace("pool: {op: global_avg_pool}\n", "")  # with it, too little is learned
-    path = spec_file(layers, header=HEADER, name="studied")
-    first, *others = explained(path, colored, {"padding": "same"}, 2)
-    assert first.name == "padding" and len(others) == 2
-    assert abs(first.figure.mean) > 3 * max(abs(effect.figure.mean) for effect in others)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from zoo.cli import completion
-from zoo.cli.common import MODEL_HELP, SETTINGS, Format, format_option
+from zoo.cli.common import MODEL_HELP, SETTINGS, Format, format_option, scheduler_option
 from zoo.cli.recipe_options import FIELDS, recipe_options, value_of, with_options
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.study_progress import StudyDisplay
@@ -89,6 +89,7 @@ def _recipe_options(command: Any) -> Any:
     type=click.Path(path_type=Path),
     help="Repeat the study of a run.json in a new folder, and compare every run bit for bit.",
 )
+@scheduler_option
 @_recipe_options
 @format_option(Format.TABLE, Format.JSON, Format.CSV)
 def compare(
@@ -102,6 +103,7 @@ def compare(
     native: tuple[str, ...],
     grid: tuple[str, ...],
     repeat: Path | None,
+    scheduler: str | None,
     output_format: Format,
     **settings: Any,
 ) -> None:
@@ -134,7 +136,7 @@ def compare(
     }
     with StudyDisplay() as display:
         try:
-            done, unequal = _run(given, file, output, repeat, display)
+            done, unequal = _run(given, file, output, repeat, scheduler, display)
         except KeyboardInterrupt:
             display.__exit__(None, None, None)
             if display.total:
@@ -163,6 +165,7 @@ def _run(
     file: Path | None,
     output: Path,
     repeated: Path | None,
+    scheduler: str | None,
     display: StudyDisplay,
 ) -> tuple[Any, list[str] | None]:
     """Run a study, or repeat one and return what is not the same."""
@@ -173,12 +176,12 @@ def _run(
     if repeated is not None:
         if given or file is not None:
             raise InputError("--repeat has all settings of the study; leave the others out")
-        return repeat(repeated, output, progress=display)
+        return repeat(repeated, output, scheduler=scheduler, progress=display)
     try:
         study = studies.of(given, file)
     except InputError as error:
         raise type(error)(_with_options(str(error), given)) from None
-    return run(study, output, progress=display), None
+    return run(study, output, scheduler=scheduler, progress=display), None
 
 
 def _show(done: Any, output: Path, output_format: Format) -> None:
@@ -186,9 +189,7 @@ def _show(done: Any, output: Path, output_format: Format) -> None:
     from zoo.comparing import record
     from zoo.views.study.compare import report
 
-    record.write(
-        output / "run.json", record.contents(done.study, done.comparisons, done.runs, done.proofs)
-    )
+    record.write(output / "run.json", record.contents(done))
     found = report(done)
     written = [output / "run.json", *found.write(output / "runs.csv")]
     try:

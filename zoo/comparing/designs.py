@@ -89,7 +89,8 @@ class Design:
             values: Of each.
 
         Returns:
-            [groups]; None if these rows do not tell them apart.
+            [groups]; None if these rows do not tell them apart. What is left by rounding is 0: it
+            is nearly the same for every seed, so that a test would find it significant.
 
         Example:
             >>> design = Design.of(
@@ -101,6 +102,7 @@ class Design:
         if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
             return None
         found: Array = 2 * np.linalg.lstsq(matrix, np.asarray(values), rcond=None)[0][1:]
+        found[np.abs(found) < 1e-12 * np.abs(values).max()] = 0.0
         return found
 
     def aliases(self) -> dict[Group, tuple[Alias, ...]]:

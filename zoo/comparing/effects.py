@@ -84,9 +84,12 @@ class Explanation:
 
     @property
     def largest(self) -> Effect | None:
-        """The largest effect that can be distinguished from the seeds."""
-        found = [effect for effect in self.effects if effect.distinguishable]
-        return max(found, key=lambda effect: abs(effect.figure.mean), default=None)
+        """The largest effect, if it can be distinguished from the seeds.
+
+        A smaller one that can be is not the largest contributor.
+        """
+        first = next(iter(self.effects), None)
+        return first if first is not None and first.distinguishable else None
 
     def fraction(self, effect: Effect) -> float | None:
         """Return an effect relative to the gap; None if the gap may be 0."""
@@ -242,7 +245,7 @@ def _explanation(
     rest = [gap - start for gap, start in zip(gaps, aligned, strict=True)]
     for switches in _merged([m.groups for m in members], group.switches):
         shares = [
-            _sum(first, s, switches) - (_sum(second, s, switches) if b else 0.0) for s in seeds
+            _less(_sum(first, s, switches), _sum(second, s, switches) if b else 0.0) for s in seeds
         ]
         rest = [_less(r, share) for r, share in zip(rest, shares, strict=True)]
         aliases = dict.fromkeys(

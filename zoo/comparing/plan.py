@@ -177,12 +177,13 @@ class _Context:
     def __init__(self, study: StudyFile, case: Case, source: str, data: Dataset) -> None:
         self.study, self.case = study, case
         self.data = {
-            "source": os.path.abspath(source) if os.path.exists(source) else source,
+            "source": _absolute(source),
             "train_images": study.train_images,
             "validation_images": study.validation_images,
             "digests": [data.train.digest, data.validation.digest],
         }
         self.weights = _file_digest(case.recipe.weights)
+        self.weights_file = _absolute(case.recipe.weights)
         self._setups: dict[Any, tuple[Setup, str]] = {}
         self._graphs: dict[str, Any] = {}
 
@@ -195,7 +196,7 @@ class _Context:
             "backend": entry.name,
             "graph": self._graphs[graph_digest],
             "data": self.data,
-            "recipe": setup.recipe.to_dict(),
+            "recipe": {**setup.recipe.to_dict(), "weights": self.weights_file},
             "init": setup.init,
             "weights_seed": condition.weights_seed,
             "native_optimizer": setup.native_optimizer,
@@ -237,6 +238,11 @@ def versions(entry: Description) -> dict[str, str]:
     return registry.versions(["polyzoo", *entry.packages, *entry.requires, "numpy", "pillow"])
 
 
+def packages(study: StudyFile) -> list[str]:
+    """Return the packages that the results of a study depend on."""
+    return list(dict.fromkeys(name for entry in study.entries for name in versions(entry)))
+
+
 def unique(comparisons: list[Comparison]) -> Iterator[Planned]:
     """Yield the runs to be trained: each key once, in the order of seeds, then of comparisons."""
     seen: set[str] = set()
@@ -246,6 +252,11 @@ def unique(comparisons: list[Comparison]) -> Iterator[Planned]:
             if place < len(runs) and runs[place].key not in seen:
                 seen.add(runs[place].key)
                 yield runs[place]
+
+
+def _absolute(path: str | None) -> str | None:
+    """Return a path as other processes find it; what is no path stays."""
+    return os.path.abspath(path) if path is not None and os.path.exists(path) else path
 
 
 def _file_digest(weights: str | None) -> str | None:

@@ -42,14 +42,23 @@ def train_one(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def prove_one(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the first steps in float64 in a new process; see :func:`zoo.comparing.training.prove`.
+    """Make the first steps in float64 in a new process.
+
+    Args:
+        job: As for :func:`zoo.comparing.training.prove`, without the folder.
+
+    Returns:
+        What that returns, and as ``files`` what it has written: the name and content of each.
 
     Raises:
         TrainingError: The framework raised an error.
         JobDiedError: The process ended without an answer.
     """
-    variables = environment(job["jobs"][0], job.get("cache"))
-    return _run(training.prove, job, {**variables, **FLOAT64})
+    variables = {**environment(job["jobs"][0], job.get("cache")), **FLOAT64}
+    with scratch(tempfile.gettempdir(), "zoo-compare-proof-", mode=0o700) as folder:
+        found = _run(training.prove, {**job, "folder": str(folder)}, variables)
+        # Another machine, which may have asked for them, does not see this folder.
+        return {**found, "files": {path.name: path.read_bytes() for path in folder.glob("*.npz")}}
 
 
 def environment(job: Mapping[str, Any], cache: str | None = None) -> dict[str, str]:

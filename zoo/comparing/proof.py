@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from io import BytesIO
 from itertools import combinations, groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from zoo.comparing.plan import Comparison, Job, Planned, digest
 from zoo.comparing.results import Proof
 from zoo.comparing.store import Folder
 from zoo.errors import TrainingError
-from zoo.files import scratch
 from zoo.graphs.graph import Graph
 from zoo.jobs import run
 from zoo.verification import tolerances
@@ -86,23 +84,22 @@ def _aligned(comparison: Comparison) -> list[Planned]:
 
 
 def _compared(runs: list[list[Planned]], jobs: list[Job], executor: Executor) -> Iterator[Proof]:
-    with scratch(tempfile.gettempdir(), "zoo-compare-proof-", mode=0o700) as folder:
-        backends = [planned.backend for planned in runs[0]]
-        told = [{**job, "folder": str(folder)} for job in jobs]
-        for number, result in run(processes.prove_one, told, executor):
-            if isinstance(result, Exception):
-                title = registry.resolve(backends[number]).title
-                raise TrainingError(f"{title} cannot train in float64: {result}")
-        for number, planned in enumerate(runs):
-            condition = planned[0].condition
-            graph = Graph.from_dict(planned[0].job["graph"])
-            names = [parameter.name for parameter in graph.parameters]
-            files = {b: folder / f"{b}.{number}.npz" for b in backends}
-            loaded = {b: _load(path) for b, path in files.items()}
-            steps, largest = compare(loaded, names, condition.model)
-            yield Proof(
-                condition.model, condition.data, condition.grid, tuple(backends), steps, largest
-            )
+    backends = [planned.backend for planned in runs[0]]
+    files: dict[str, bytes] = {}
+    for number, result in run(processes.prove_one, jobs, executor):
+        if isinstance(result, Exception):
+            title = registry.resolve(backends[number]).title
+            raise TrainingError(f"{title} cannot train in float64: {result}")
+        files |= result["files"]
+    for number, planned in enumerate(runs):
+        condition = planned[0].condition
+        graph = Graph.from_dict(planned[0].job["graph"])
+        names = [parameter.name for parameter in graph.parameters]
+        loaded = {b: _load(files[f"{b}.{number}.npz"]) for b in backends}
+        steps, largest = compare(loaded, names, condition.model)
+        yield Proof(
+            condition.model, condition.data, condition.grid, tuple(backends), steps, largest
+        )
 
 
 def compare(
@@ -156,6 +153,6 @@ def _of(arrays: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)}
 
 
-def _load(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
+def _load(content: bytes) -> dict[str, Any]:
+    with np.load(BytesIO(content), allow_pickle=False) as file:
         return dict(file)

@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from zoo.benchmarking import machine
 from zoo.comparing import study as studies
 from zoo.comparing.plan import Comparison, digest
-from zoo.comparing.results import Proof, Trained
+from zoo.comparing.results import Trained
+from zoo.comparing.run import Done
 from zoo.comparing.study import StudyFile
 from zoo.errors import InputError, listed
 from zoo.files import write_text
@@ -22,24 +22,13 @@ _MOST = 2**30  # bytes
 _EXACT = ("top1", "loss", "classes", "losses", "digests")
 
 
-def contents(
-    study: StudyFile,
-    comparisons: Iterable[Comparison],
-    runs: Iterable[Trained],
-    proofs: Iterable[Proof],
-) -> dict[str, Any]:
-    """Return everything that a study was, as plain data.
-
-    Args:
-        study: What was asked.
-        comparisons: What was planned.
-        runs: The results, in the order of the plan.
-        proofs: The proofs.
-    """
+def contents(done: Done) -> dict[str, Any]:
+    """Return everything that a study was, as plain data."""
+    study, comparisons = done.study, done.comparisons
     planned = [run for comparison in comparisons for run in comparison.runs]
     versions: dict[str, Mapping[str, str]] = {}
     described, images = {}, {}
-    for run, trained in zip(planned, runs, strict=True):
+    for run, trained in zip(planned, done.runs, strict=True):
         versions[run.backend] = run.job["versions"]
         images[run.job["data"]["source"]] = run.job["data"]["digests"]
         described[run.key] = {
@@ -67,11 +56,11 @@ def contents(
             **{name: value for name, value in study.__dict__.items() if name != "backends"},
             "backends": [entry.name for entry in study.entries],
         },
-        "machine": machine.describe(),
+        "machine": dict(done.machine),
         "versions": versions,
         "networks": {c.case.graph.name: digest(c.case.graph.to_dict()) for c in comparisons},
         "images": images,
-        "proofs": [asdict(proof) for proof in proofs],
+        "proofs": [asdict(proof) for proof in done.proofs],
         "runs": described,
     }
 

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from zoo import jobs
+from zoo.benchmarking import machine
 from zoo.comparing import plan, processes
 from zoo.comparing.estimate import Estimate
 from zoo.comparing.plan import Comparison, Planned
@@ -23,7 +25,6 @@ from zoo.comparing.results import Proof, Trained
 from zoo.comparing.store import Folder
 from zoo.comparing.study import StudyFile
 from zoo.files import scratch
-from zoo.jobs import run as run_jobs
 
 _TRAINED = TypeAdapter(Trained)
 
@@ -74,12 +75,14 @@ class Done:
             are the same run in a framework share its result.
         proofs: That aligned runs are the same in float64.
         comparisons: What was planned.
+        machine: What it ran on: this machine, or the address of a scheduler.
     """
 
     study: StudyFile
     runs: tuple[Trained, ...]
     proofs: tuple[Proof, ...]
     comparisons: tuple[Comparison, ...]
+    machine: Mapping[str, Any]
 
     @property
     def failed(self) -> list[Trained]:
@@ -96,6 +99,7 @@ def run(
     output: Path | None = None,
     *,
     executor: Executor | None = None,
+    scheduler: str | None = None,
     progress: Callable[[Any], None] = lambda event: None,
 ) -> Done:
     """Run a study, or what is left of it.
@@ -105,6 +109,7 @@ def run(
         output: Its folder; None to keep nothing.
         executor: Where the runs are trained; by default, in processes of this machine, as many as
             fit side by side.
+        scheduler: The address of a scheduler of Dask, whose workers train instead.
         progress: Called with messages, and with :class:`Started` and :class:`Ended`.
 
     Returns:
@@ -113,12 +118,18 @@ def run(
     Raises:
         InputError: The study cannot be made, or a file cannot be read or written.
         TrainingError: Aligned runs are not the same in float64.
+        BackendError: The scheduler or its workers cannot be used; see :func:`zoo.jobs.at`.
         KeyboardInterrupt: It was interrupted, by Ctrl-C or SIGTERM. Runs that had ended are kept.
     """
     with ExitStack() as stack:
         stack.enter_context(_interruptible())
         comparisons = plan.planned(study)
-        side_by_side = plan.capacity(comparisons, study)
+        if scheduler is not None:
+            # Each job starts a process of its own, so that those that start them may stay.
+            executor = stack.enter_context(
+                jobs.at(scheduler, packages=plan.packages(study), fresh=False)
+            )
+        side_by_side = getattr(executor, "capacity", 0) or plan.capacity(comparisons, study)
         folder = None
         if output is not None:
             folder = stack.enter_context(Folder.opened(output, study))
@@ -146,7 +157,8 @@ def run(
         for comparison in comparisons
         for run in comparison.runs
     )
-    return Done(study, found, tuple(proofs), tuple(comparisons))
+    where = {"scheduler": scheduler} if scheduler is not None else machine.describe()
+    return Done(study, found, tuple(proofs), tuple(comparisons), where)
 
 
 def _train(
@@ -154,8 +166,8 @@ def _train(
 ) -> Iterator[Ended]:
     left = {run.key: run for run in waiting}
     before = time.monotonic()
-    jobs = [{**run.job, "cache": cache} for run in waiting]
-    for number, result in run_jobs(processes.train_one, jobs, executor):
+    told = [{**run.job, "cache": cache} for run in waiting]
+    for number, result in jobs.run(processes.train_one, told, executor):
         planned = waiting[number]
         del left[planned.key]
         now = time.monotonic()

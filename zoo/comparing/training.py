@@ -19,6 +19,7 @@ from zoo.data.labeled import Dataset
 from zoo.data.stream import Batch
 from zoo.errors import InputError, TrainingError
 from zoo.graphs.graph import Graph
+from zoo.graphs.layouts import channels_first
 from zoo.training import recipe as recipes
 from zoo.training.evaluation import Evaluation
 from zoo.training.events import Step
@@ -136,7 +137,7 @@ class _Loop(Loop):
 
     def _update(self, batch: Batch, number: int) -> Any:
         if number < DIGESTS:
-            self.digests.append(batch.digest)
+            self.digests.append(digest(batch, self.train.transform.layout))
         return super()._update(batch, number)
 
     def _evaluate(self) -> Evaluation:
@@ -169,6 +170,12 @@ class _Loop(Loop):
             new = old * n / (n - 1) - kept * start[name] / (n - 1) if n > 1 else old
             found[name] = new.astype(weights[name].dtype)
         return found
+
+
+def digest(batch: Batch, layout: str) -> str:
+    """Return the digest of a batch, which is the same in every layout."""
+    x = channels_first(batch.x) if layout == "HWC" else batch.x
+    return batch._replace(x=x).digest
 
 
 def _backend(job: Mapping[str, Any]) -> Backend:

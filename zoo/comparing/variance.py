@@ -12,6 +12,7 @@ from itertools import chain, combinations, product
 from typing import Any
 
 import numpy as np
+from scipy.special import chdtri
 
 from zoo.comparing.pairing import ALIGNED, MEASURES, NATIVE, Place, Runs, Seeds, independent, status
 from zoo.comparing.results import Trained
@@ -22,8 +23,8 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Term = tuple[str, ...]
 
 DRAWS = 999
-#: Levels of a factor from which on drawing from them says anything of the spread of others.
-LEAST_DRAWN = 5
+#: Seeds from which on they say anything of the spread of others.
+LEAST_SEEDS = 5
 WEIGHTS, ORDER, SEED, FRAMEWORK = "initial weights", "order of data", "seed", "framework"
 KERNELS = "kernel noise"
 
@@ -36,8 +37,8 @@ class Component:
         name: What it is due to: a factor, an interaction such as ``seed × framework``, or
             ``kernel noise``: runs of which everything is equal.
         variance: The estimate; 0 if it came out negative.
-        low, high: Its 95% interval by the bootstrap over seeds; None with fewer than five of them.
-            That of the framework is for these frameworks, which are not drawn.
+        low, high: Its 95% interval, as of normal values; None with fewer than five seeds. That of
+            the framework is for these frameworks, by the bootstrap over seeds.
         share: Of the total.
         negative: Whether it came out negative, as small ones often do.
         levels: How many levels of the factor, or of the factors together.
@@ -132,25 +133,38 @@ def components(table: Array, factors: Sequence[str]) -> dict[Term, float]:
 
 def _components(tables: Array, factors: Sequence[str]) -> dict[Term, Array]:
     """Do so for many tables at once: [tables, levels, ..., repeats]."""
-    shape, repeats = tables.shape[1:-1], tables.shape[-1]
-    terms = list(chain.from_iterable(combinations(factors, n + 1) for n in range(len(factors))))
-    axes = {term: [factors.index(f) for f in term] for term in terms}
-    averages = tables.mean(axis=-1)
-    squares = {term: repeats * _mean_square(averages, axes[term]) for term in terms}
-    noise = np.zeros(len(tables))
-    if repeats > 1:
-        within = ((tables - averages[..., None]) ** 2).sum(axis=tuple(range(1, tables.ndim)))
-        noise = within / (np.prod(shape) * (repeats - 1))
+    squares = _mean_squares(tables, factors)
     found: dict[Term, Array] = {}
-    for term in terms:
-        above = [t for t in terms if set(term) <= set(t)]
+    for term, square in squares.items():
+        if not term:
+            found[term] = square
+            continue
+        above = [t for t in squares if set(term) <= set(t)]
         signed = sum((-1) ** (len(t) - len(term)) * squares[t] for t in above)
         # The noise is in all mean squares; it cancels in all terms but that of all factors.
-        own = signed - (noise if len(term) == len(factors) else 0.0)
-        cells = np.prod([shape[axis] for axis in axes[term]])
-        found[term] = own * cells / (np.prod(shape) * repeats)
+        noise = squares.get((), 0.0) if len(term) == len(factors) else 0.0
+        found[term] = (signed - noise) / _values(tables[0], term, factors)
+    return found
+
+
+def _values(table: Array, term: Term, factors: Sequence[str]) -> int:
+    """Return how many values each level of a term has: how often its component is in its mean
+    square.
+    """
+    return table.size // int(np.prod([table.shape[factors.index(f)] for f in term]))
+
+
+def _mean_squares(tables: Array, factors: Sequence[str]) -> dict[Term, Array]:
+    """Return the mean squares of all terms of many tables, and that within repeats, if any."""
+    shape, repeats = tables.shape[1:-1], tables.shape[-1]
+    terms = chain.from_iterable(combinations(factors, n + 1) for n in range(len(factors)))
+    averages = tables.mean(axis=-1)
+    found: dict[Term, Array] = {
+        term: repeats * _mean_square(averages, [factors.index(f) for f in term]) for term in terms
+    }
     if repeats > 1:
-        found[()] = noise
+        within = ((tables - averages[..., None]) ** 2).sum(axis=tuple(range(1, tables.ndim)))
+        found[()] = within / (np.prod(shape) * (repeats - 1))
     return found
 
 
@@ -246,29 +260,47 @@ def _summary(table: Array, names: Sequence[str]) -> tuple[tuple[Component, ...],
 def _intervals(
     table: Array, names: Sequence[str], found: Mapping[Term, float]
 ) -> dict[Term, tuple[float, float]]:
-    """Draw the seeds of each factor, and return percentiles of the components.
+    """Return where the components may be.
 
-    A seed that is drawn twice has no difference between its two, so that what is drawn is too
-    small by known factors, which are taken out; what remains of the bias is subtracted.
+    The mean square of seeds is distributed as chi-squared, as far as values are normal: of a few,
+    it comes out far too small more often than far too large. The other parts of a mean square are
+    taken to be known.
     """
-    axes = [axis for axis, name in enumerate(names) if name != FRAMEWORK]
-    if any(table.shape[axis] < LEAST_DRAWN for axis in axes):
+    if any(
+        n < LEAST_SEEDS for n, name in zip(table.shape, names, strict=False) if name != FRAMEWORK
+    ):
         return {}
+    tail = (1 - CONFIDENCE) / 2
+    intervals = {}
+    for term, squares in _mean_squares(table[None], names).items():
+        square = float(squares[0])
+        if term == (FRAMEWORK,):
+            ends = _of_frameworks(table, names)
+        else:
+            sizes = [table.shape[names.index(f)] - 1 for f in term]
+            freedom = np.prod(sizes) if term else table.size - table.size // table.shape[-1]
+            ends = [square * freedom / chdtri(freedom, p) for p in (tail, 1 - tail)]
+        count = _values(table, term, names) if term else 1
+        low, high = (max(float(found[term] + (end - square) / count), 0.0) for end in ends)
+        intervals[term] = low, high
+    return intervals
+
+
+def _of_frameworks(table: Array, names: Sequence[str]) -> list[float]:
+    """Return where the mean square of these frameworks may be: draw seeds, but not frameworks."""
     random = np.random.default_rng(0)
     drawn = np.broadcast_to(table, (DRAWS, *table.shape))
-    for axis in axes:
+    for axis, name in enumerate(names):
+        if name == FRAMEWORK:
+            continue
         count = table.shape[axis]
-        places = random.integers(count, size=(DRAWS, count))
         shape = [DRAWS, *(1,) * table.ndim]
         shape[1 + axis] = count
-        drawn = np.take_along_axis(drawn, places.reshape(shape), axis=1 + axis)
-    estimates = _components(drawn, names)
+        places = random.integers(count, size=(DRAWS, count)).reshape(shape)
+        drawn = np.take_along_axis(drawn, places, axis=1 + axis)
+    averages, kept = drawn.mean(axis=-1), [names.index(FRAMEWORK)]
+    squares = table.shape[-1] * _mean_square(averages, kept)
     tail = 100 * (1 - CONFIDENCE) / 2
-    intervals = {}
-    for term, values in estimates.items():
-        counts = [table.shape[names.index(f)] for f in term if f != FRAMEWORK]
-        scaled = values * np.prod([n / (n - 1) for n in counts])
-        around = scaled - scaled.mean() + found[term]
-        low, high = np.percentile(around, [tail, 100 - tail]).tolist()
-        intervals[term] = max(low, 0.0), max(high, 0.0)
-    return intervals
+    own = float(_mean_squares(table[None], names)[FRAMEWORK,][0])
+    ends: list[float] = (own + np.percentile(squares, [tail, 100 - tail]) - squares.mean()).tolist()
+    return ends

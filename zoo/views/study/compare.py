@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from zoo import arguments
-from zoo.benchmarking import machine
 from zoo.comparing import record
 from zoo.comparing import study as studies
 from zoo.comparing.run import Done
@@ -29,6 +28,7 @@ def compare(
     explain: bool | None = None,
     output: Location | None = None,
     file: Location | None = None,
+    scheduler: str | None = None,
     progress: Callable[[Any], None] = lambda event: None,
     **settings: Any,
 ) -> Study:
@@ -48,6 +48,8 @@ def compare(
         output: A folder. Every run is written to it as soon as it has ended, so that the same call
             continues an interrupted study.
         file: A YAML file with what is not given; see ``docs/comparing.md``.
+        scheduler: The address of a scheduler of Dask, whose workers train; see ``docs/jobs.md``.
+            By default, this machine does.
         progress: Called with messages and the events of :mod:`zoo.comparing.run`.
         **settings: Fields of a recipe, such as ``epochs``, ``lr`` and ``optimizer``, and the other
             fields of a study: ``grid``, ``switches``, ``native``, ``crossed``, ``repeats``,
@@ -62,6 +64,7 @@ def compare(
         InputError: A field is wrong or missing, there is only one backend, another study is in the
             folder, or memory does not suffice.
         TrainingError: Aligned runs are not the same in float64; the error names the first node.
+        BackendError: A framework is not installed, or the scheduler or its workers cannot be used.
 
     Example:
         >>> import zoo
@@ -88,7 +91,7 @@ def compare(
         None if file is None else Path(arguments.path("file", file)),
     )
     place = None if output is None else Path(arguments.path("output", output, "a folder"))
-    return report(run_study(study, place, progress=progress))
+    return report(run_study(study, place, scheduler=scheduler, progress=progress))
 
 
 def report(done: Done) -> Study:
@@ -110,19 +113,23 @@ def settings_of(done: Done) -> dict[str, Any]:
         "backends": [entry.name for entry in study.entries],
         "switches": list(dict.fromkeys(switches)),
         "proofs": [asdict(proof) for proof in done.proofs],
-        "machine": machine.describe(),
+        "machine": dict(done.machine),
     }
 
 
 def repeat(
-    path: Location, output: Location, progress: Callable[[Any], None] = lambda event: None
+    path: Location,
+    output: Location,
+    *,
+    scheduler: str | None = None,
+    progress: Callable[[Any], None] = lambda event: None,
 ) -> tuple[Done, list[str]]:
     """Repeat the study of a ``run.json``, and compare every run with it.
 
     Args:
         path: The file.
         output: The folder of the repetition.
-        progress: As for :func:`compare`.
+        scheduler, progress: As for :func:`compare`.
 
     Returns:
         The repetition, and in words which runs are not the same, bit for bit.
@@ -135,7 +142,8 @@ def repeat(
     recorded = record.read(arguments.path("path", path))
     study = record.study_of(recorded)
     record.check(recorded, plan.planned(study))
-    done = run_study(study, Path(arguments.path("output", output, "a folder")), progress=progress)
+    place = Path(arguments.path("output", output, "a folder"))
+    done = run_study(study, place, scheduler=scheduler, progress=progress)
     return done, record.differences(recorded, done.comparisons, done.runs)
 
 

@@ -40,9 +40,9 @@ def percent(share: float | None) -> str:
 
     Example:
         >>> percent(0.926), percent(-0.02), percent(None)
-        ('93 %', '−2 %', '')
+        ('93%', '−2%', '')
     """
-    return "" if share is None else f"{100 * share:.0f} %".replace("-", "−")
+    return "" if share is None else f"{100 * share:.0f}%".replace("-", "−")
 
 
 def p(value: float | None) -> str:
@@ -130,7 +130,7 @@ def because(explanation: Explanation) -> str:
     """Say which switch a gap comes from, if the seeds allow that."""
     effect = explanation.largest
     if effect is None:
-        return "No switch is distinguishable from the seeds as the reason."
+        return _undecided(explanation)
     share = explanation.fraction(effect)
     whole = f", {percent(share)} of the gap" if share is not None and 0 < share <= 1.5 else ""
     return (
@@ -183,7 +183,7 @@ def limits(differences: Sequence[Difference], explanations: Sequence[Explanation
     elif least.seeds < LEAST_BOOTSTRAP:
         found.append(
             f"A bootstrap interval lies within the values, and {count(least.seeds, 'value')} "
-            f"enclose the true mean at most {100 - 100 * 2.0 ** (1 - least.seeds):.0f} % of the "
+            f"enclose the true mean at most {100 - 100 * 2.0 ** (1 - least.seeds):.0f}% of the "
             "time. So the intervals are Student's, which assume normal differences."
         )
     known = [f.detectable for f in _top1(differences) if f.detectable]
@@ -201,6 +201,20 @@ def limits(differences: Sequence[Difference], explanations: Sequence[Explanation
             "since a switch may be the reason."
         )
     return found
+
+
+def _undecided(explanation: Explanation) -> str:
+    """Say why no switch is named as the largest."""
+    smaller = [effect for effect in explanation.effects if effect.distinguishable]
+    if not smaller:
+        return "No switch is distinguishable from the seeds as the reason."
+    largest, other = explanation.effects[0], smaller[0]
+    return (
+        f"The share of {switch(largest)}, {number(largest.figure.mean, True)}, would be the "
+        "largest, but it is not distinguishable from the seeds. The largest that is, is that of "
+        f"{switch(other)}: {number(other.figure.mean, True)} (95% interval "
+        f"{interval(other.figure, True)}{_aliased(other)})."
+    )
 
 
 def _of_native(d: Difference) -> str:
