@@ -29,7 +29,8 @@ BACKENDS = ("torch", "paddle", "keras", "flax", "onnx")
 @pytest.fixture
 def here(monkeypatch):
     """No other process, whose imports take far longer than a small model."""
-    load("flax", double=True)  # which must be said before JAX computes
+    for backend in BACKENDS:
+        load(backend, double=True)
     monkeypatch.setattr(zoo.verification.verify, "Workers", InThisProcess)
 
 
