@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pages import cards, commands, lessons, operations, parts, reference, sides, staging
 from sphinx.cmd.build import build_main
-from tables import graph_of
 
 import zoo
 
@@ -44,7 +43,7 @@ def main() -> int:
 
 def write(target: Path, reports: Path | None, notebooks: Path | None) -> None:
     """Write every page, written and generated, to a folder."""
-    graphs = {name: graph_of(name) for name in zoo.list_models()}
+    graphs = {name: zoo.graph(name) for name in zoo.list_models()}
     files = staging.written()
     if notebooks:
         files |= lessons.pages(notebooks)

@@ -5,7 +5,6 @@ They are between markers in README.md, spec/README.md and docs/*.md.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import sys
@@ -34,17 +33,11 @@ LANGUAGE = README.parent / "spec" / "README.md"
 DOCS = README.parent / "docs"
 
 
-@functools.cache
-def graph_of(name: str) -> zoo.Graph:
-    """The graph of a model, made once for all tables."""
-    return zoo.graph(name)
-
-
 def models() -> str:
     """Every family with its models, and their parameters from the graph."""
     families: dict[str, list[zoo.Graph]] = {}
     for name in zoo.list_models():
-        graph = graph_of(name)
+        graph = zoo.graph(name)
         families.setdefault(graph.about["family"], []).append(graph)
     lines = ["| family | models | parameters |", "|---|---|--:|"]
     for graphs in families.values():
@@ -62,12 +55,16 @@ def largest() -> str:
     sys.path.insert(0, str(README.parent / "tests"))
     from counting import is_large
 
+    from zoo.language.sizes import has_same_parameters
     from zoo.verification.verify import smaller
 
     # At a smaller size a network has at most as many parameters.
-    names = [name for name in zoo.list_models() if is_large(graph_of(name))]
-    graphs = [zoo.graph(name, input_size=smaller(graph_of(name))) for name in names]
-    return ", ".join(f"`{graph.name}`" for graph in graphs if is_large(graph)) + "."
+    graphs = [graph for name in zoo.list_models() if is_large(graph := zoo.graph(name))]
+    small = (
+        graph if has_same_parameters(graph) else zoo.graph(graph.name, input_size=smaller(graph))
+        for graph in graphs
+    )
+    return ", ".join(f"`{graph.name}`" for graph in small if is_large(graph)) + "."
 
 
 def operations() -> str:
@@ -139,12 +136,12 @@ def _licenses(source: sources.Source) -> str:
     families: dict[str, dict[str, None]] = {}
     for name, network in source.networks.items():
         titles = families.setdefault(network.license or source.license, {})
-        titles[graph_of(name).about["title"]] = None
+        titles[zoo.graph(name).about["title"]] = None
     return ". ".join(f"{', '.join(titles)}: {license}" for license, titles in families.items())
 
 
 def _by_family(names: Iterable[str]) -> str:
-    titles = (graph_of(name).about["title"] for name in names)
+    titles = (zoo.graph(name).about["title"] for name in names)
     return ", ".join(f"{title} ({count})" for title, count in Counter(titles).items())
 
 
@@ -190,7 +187,7 @@ def excerpt() -> str:
 
 def numbers() -> str:
     """What zoo ships, in a few rows."""
-    graphs = [graph_of(name) for name in zoo.list_models()]
+    graphs = [zoo.graph(name) for name in zoo.list_models()]
     titles = list(dict.fromkeys(graph.about["title"] for graph in graphs))
     publishers = sources.sources().values()
     published = sum(len(source.networks) for source in publishers)

@@ -160,8 +160,7 @@ FREE = [
     and path.relative_to(ROOT).as_posix()
     not in (
         *("exporting/export.py", "training/train.py", "training/tensorboard.py"),
-        "views/benchmark/bench.py",
-        "views/curves/draw.py",
+        *("views/benchmark/bench.py", "views/curves/draw.py", "views/study/compare.py"),
     )
     and path.parent.name != "testing"
 ]

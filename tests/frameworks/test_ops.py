@@ -20,7 +20,8 @@ from zoo.errors import SpecError
 from zoo.verification.comparison import error
 
 TOLERANCE = 1e-12
-MANY = {"conv": 40, "max_pool": 40, "avg_pool": 40}
+#: Examples of an operation at every run, and of those with the most settings; five times as many at night.
+FEW, MANY = 8, {"conv": 20, "max_pool": 16, "avg_pool": 16}
 
 
 class Drawing:
@@ -41,13 +42,14 @@ def cases(draw, op):
     return ops.OPS[op].cases(Drawing(draw))
 
 
+@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("op", ops.OPS)
-def test_operation(op, framework, backend, tmp_path):
+def test_operation(op, times, framework, backend, tmp_path):
     path = tmp_path / "case.yaml"
     compared = 0
 
     @settings(
-        max_examples=MANY.get(op, 12),
+        max_examples=times * MANY.get(op, FEW),
         deadline=None,
         derandomize=True,
         database=None,

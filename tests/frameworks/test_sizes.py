@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from everything import LAYERS
 from loading import load
+from small import RESNET
 
 import zoo
 from zoo.errors import InputError
@@ -52,7 +53,7 @@ def test_another_size_gives_what_the_numpy_meaning_of_that_size_gives(
         assert error(value, values[name]) < 1e-12, name
 
 
-@pytest.mark.parametrize(("name", "size"), [("resnet20", (45, 27)), ("vgg9_bn", None)])
+@pytest.mark.parametrize(("name", "size"), [(RESNET, (45, 27)), ("vgg9_bn", None)])
 def test_odd_sizes_give_what_a_model_built_for_them_gives(name, size, framework, backend):
     if size is None:  # its map is flattened
         model = zoo.build(name, backend, input_size=32)
@@ -96,7 +97,7 @@ def test_keras_models_state_that_they_take_any_size(spec, spec_file):
 @pytest.mark.frameworks
 def test_a_size_that_a_compiler_does_not_know(backend, framework, spec):
     """What each framework makes for all sizes is of networks that take any."""
-    model = zoo.build("resnet20", backend)
+    model = zoo.build(RESNET, backend)
     x = images(45, 27).astype("float32")
     expected = zoo.predict(model, x)
     if backend == "torch":

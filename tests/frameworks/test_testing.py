@@ -175,13 +175,13 @@ def x():
     return np.random.default_rng(0).standard_normal((3, 3, 16, 16)).astype(np.float32)
 
 
-@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("double", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_right_model_passes(make, spec, x, backend, double):
     model = make(double=double)
     before = registry.of(model).own_weights(model)
     # Paddle's own batch norm holds eps in float32, which float64 shows.
     options = {"tolerance": 1e-10} if double and backend == "paddle" else {}
-    labels = [[4], [0], [2]] if double else np.array([4, 0, 2])
+    labels = np.array([4, 0, 2]) if double else [[4], [0], [2]]
     assert_same(model, spec, x, names=NAMES, level="gradients", labels=labels, **options)
     after = registry.of(model).own_weights(model)
     assert all(np.array_equal(value, after[name]) for name, value in before.items())
@@ -267,7 +267,7 @@ def test_nan_in_both_is_a_difference(spec_file):
         assert_same(model, spec, x, names={"flatten": "0", "fc": "1"})
 
 
-@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("double", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_step_of_training(double, make, spec, x, backend):
     own, options = {}, {"names": NAMES, "level": "training"}
     if backend == "paddle" and double:  # whose own batch norm holds eps and momentum in float32

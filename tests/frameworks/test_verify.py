@@ -9,17 +9,29 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from limits import HANG
+from loading import load
 from small import VGG, VGG_BN
+from verifying import InThisProcess
 
 import zoo
 import zoo.verification.verify
 from zoo.backend import registry
+from zoo.cli.program import program
 from zoo.errors import InputError, UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned_weights import conditioned
 
 BACKENDS = ("torch", "paddle", "keras", "flax", "onnx")
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """No other process, whose imports take far longer than a small model."""
+    for backend in BACKENDS:
+        load(backend, double=True)
+    monkeypatch.setattr(zoo.verification.verify, "Workers", InThisProcess)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +94,7 @@ def test_float64_on_the_command_line(tmp_path):
     assert not list(tmp_path.glob(".*")), "nothing half-written is left"
 
 
-def test_a_users_own_yaml(spec_file):
+def test_a_users_own_yaml(spec_file, here):
     path = spec_file(
         """
         conv: {op: conv, out_channels: 4, kernel_size: 3, padding: 1}
@@ -105,17 +117,18 @@ def test_a_users_own_yaml(spec_file):
     ]
 
 
-def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, tmp_path):
-    """A worker whose ReLU is left out at one node, as if its builder had forgotten it."""
-    broken = tmp_path / "sitecustomize.py"
-    broken.write_text(
-        "from zoo.torch import operations\n"
-        "from torch import nn\n"
-        "right = operations.OPERATIONS['relu']\n"
-        "operations.OPERATIONS['relu'] = lambda node, dtype: nn.Identity() if node.name == "
-        "'stage2.conv1.relu' else right(node, dtype)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+def test_a_network_that_differs_fails_and_the_node_is_named(monkeypatch, here):
+    """A ReLU is left out at one node, as if the builder had forgotten it."""
+    from torch import nn
+
+    from zoo.torch.operations import OPERATIONS
+
+    right = OPERATIONS["relu"]
+
+    def forgetful(node, factory):
+        return nn.Identity() if node.name == "stage2.conv1.relu" else right(node, factory)
+
+    monkeypatch.setitem(OPERATIONS, "relu", forgetful)
     report = zoo.verify(VGG, backends=["torch"])
     assert not report.passed
     (result,) = report.results
@@ -183,21 +196,18 @@ def test_conditioned_weights_exercise_everything():
 
 
 def test_predict_on_the_command_line():
-    path = os.path.join(os.path.dirname(zoo.__file__), "data", "chelsea.jpg")
-    tops = []
+    path, tops = os.path.join(os.path.dirname(zoo.__file__), "data", "chelsea.jpg"), []
     for backend in ("torch", "jax"):
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", "predict", path, "--model", "vgg9", "--input-size", "64",
-             "--backend", backend, "--json", "--top", "3"],
-            capture_output=True, text=True, timeout=HANG,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        load(backend)
+        arguments = ["predict", path, "--model", VGG, "--backend", backend, "--json", "--top", "3"]
+        done = CliRunner().invoke(program, arguments)
+        assert done.exit_code == 0, done.output
         tops.append([row["class"] for row in json.loads(done.stdout)["top"]])
     assert tops[0] == tops[1]
     assert len(tops[0]) == 3
 
 
-def test_any_file_name_and_a_map_for_output(tmp_path):
+def test_any_file_name_and_a_map_for_output(tmp_path, here):
     path = tmp_path / "a [bold]net.txt"
     path.write_text("format: 1\nname: n\noptions: {input_size: 8}\nlayers: {r: {op: relu}}\n")
     report = zoo.verify(path, backends="onnx")
@@ -236,7 +246,7 @@ fc: {op: linear, out_features: $num_classes}
 """
 
 
-def test_training_agrees_and_is_reported(spec_file):
+def test_training_agrees_and_is_reported(spec_file, here):
     path = spec_file(LAYERS, header=SMALL_DIGITS)
     graph = zoo.graph(path)
     report = zoo.verify(graph, level="training")
@@ -258,19 +268,14 @@ def test_training_agrees_and_is_reported(spec_file):
     assert json.loads(json.dumps(report.to_dict(), allow_nan=False))["training"]["steps"] == 10
 
 
-def test_a_wrong_gradient_is_found(spec_file, monkeypatch, tmp_path):
+def test_a_wrong_gradient_is_found(spec_file, monkeypatch, here):
     """A backend whose loss is off by a thousandth fails, and its parameter is named."""
-    path = spec_file(LAYERS, header=SMALL_DIGITS)
-    (tmp_path / "shim").mkdir()
-    (tmp_path / "shim" / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'zoo.jobs.worker' in ' '.join(sys.orig_argv) and 'torch' in sys.orig_argv:\n"
-        "    import zoo.torch.train as t\n"
-        "    right = t.cross_entropy\n"
-        "    t.cross_entropy = lambda *given: 1.001 * right(*given)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shim"))
-    report = zoo.verify(zoo.graph(path), level="gradients", backends=["torch", "flax"])
+    from zoo.torch import train
+
+    right = train.cross_entropy
+    monkeypatch.setattr(train, "cross_entropy", lambda *given: 1.001 * right(*given))
+    graph = zoo.graph(spec_file(LAYERS, header=SMALL_DIGITS))
+    report = zoo.verify(graph, level="gradients", backends=["torch", "flax"])
     assert not report.passed
     assert any("torch - flax: gradient of " in problem for problem in report.training.problems)
     assert all(not result.problems for result in report.results), "forward nothing is wrong"
@@ -293,11 +298,11 @@ def test_workers_are_given_the_graph(spec_file, monkeypatch):
         return right(*arguments, **options)
 
     monkeypatch.setattr(zoo.verification.verify.Case, "prepare", remove)
-    report = zoo.verify(path, backends=["torch", "flax"])
+    report = zoo.verify(path, backends=["torch"])
     assert report.passed, str(report)
 
 
-def test_values_beyond_float32_are_refused_and_not_passed(spec_file):
+def test_values_beyond_float32_are_refused_and_not_passed(spec_file, here):
     path = spec_file(
         "a: {op: conv, out_channels: 4, kernel_size: 3}\n"
         "b: {op: scale, factor: 1000000.0, repeat: 8}\n"
@@ -314,7 +319,7 @@ import os, signal, sys, zoo
 def kill(message):
     if message.startswith("Comparing"):
         os.kill(os.getpid(), signal.SIGKILL)
-zoo.verify("lenet5", backends="torch", progress=kill)
+zoo.verify("lenet5", backends="onnx", progress=kill)
 """
 
 
@@ -326,11 +331,11 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(tmp_path, monkeypatch):
     (folder,) = tmp_path.glob("zoo-verify-*")
     assert folder.stat().st_mode & 0o777 == 0o700
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert zoo.verify("lenet5", backends="torch").passed
+    assert zoo.verify("lenet5", backends="onnx").passed
     assert not list(tmp_path.iterdir())
 
 
-def test_onnx_is_compared_in_inference_only(spec_file):
+def test_onnx_is_compared_in_inference_only(spec_file, here):
     """A column at every level, which takes no part in what a level adds."""
     path = spec_file("conv: {op: conv, out_channels: 3, kernel_size: 3}\nflatten: {op: flatten}\nfc: {op: linear, out_features: 4}", header="options: {input_size: 8}\n")  # fmt: skip
     report = zoo.verify(path, backends=["torch", "onnx", "flax"], level="training")

@@ -180,7 +180,8 @@ def checked_name(name: Any) -> str:
 
 
 def _graph(name: str, chosen: options.Chosen) -> Graph:
-    # Shipped specs and graphs are immutable, so each graph is made only once.
+    # Shipped specs and graphs are immutable, so each graph is made only once: the cache has room
+    # for all of them, which take some 70 MB.
     return (_cached if name in shipped() else _expanded)(name, chosen)
 
 
@@ -188,7 +189,7 @@ def _expanded(name: str, chosen: options.Chosen) -> Graph:
     return expand(*catalog.load(name), chosen)
 
 
-_cached = functools.lru_cache(maxsize=64)(_expanded)
+_cached = functools.lru_cache(maxsize=512)(_expanded)
 
 
 def _fits(name: str, chosen: options.Chosen) -> bool:
