@@ -94,6 +94,7 @@ def places(graph: Graph) -> dict[str, list[str]]:
 def _variant(models: yaml.Node | None, name: str) -> yaml.Node | None:
     """Return what describes a model: its entry, or that of the table that it is a row of."""
     if isinstance(models, yaml.MappingNode):
+        entry: yaml.Node
         for _, entry in models.value:
             if _child(_child(entry, "rows"), name) is not None:
                 return entry
