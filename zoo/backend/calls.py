@@ -35,7 +35,8 @@ class Call:
             context: Arguments that do not belong to the description, such as a dtype; they replace
                 those of the same name.
         """
-        return located(self.target)(**{**self.arguments, **context})
+        own = {n: v.made() if isinstance(v, Call) else v for n, v in self.arguments.items()}
+        return located(self.target)(**{**own, **context})
 
 
 def call(target: str, **arguments: Any) -> Call:
