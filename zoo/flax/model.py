@@ -33,13 +33,11 @@ class Factory(NamedTuple):
     rngs: nnx.Rngs | None
 
     def made(self, call: Call) -> Any:
-        """Make a layer with parameters."""
+        """Make a layer; its random numbers and dtypes are no part of the description."""
         settings = {"dtype": self.dtype, "param_dtype": self.dtype, "rngs": self.rngs}
-        if self.rngs is None:
-            settings["rngs"] = _Keyless()
-            if call.target in ("flax.nnx.Conv", "flax.nnx.Linear"):
-                settings["kernel_init"] = _unfilled
-        return call.made(**settings)
+        if self.rngs is None and call.target != "flax.nnx.Dropout":
+            settings |= {"rngs": _Keyless(), "kernel_init": _unfilled}
+        return call.made_with(settings)
 
 
 class _Keyless:
@@ -180,8 +178,4 @@ def _child(step: Step, factory: Factory) -> Any:
     if isinstance(child, Block):
         return Stack(child, factory)
     layer = OPERATIONS[child.op](child, *factory)
-    if not isinstance(layer, Call):
-        return layer
-    if child.parameters:
-        return factory.made(layer)
-    return layer.made(**({"rngs": factory.rngs} if layer.target == "flax.nnx.Dropout" else {}))
+    return factory.made(layer) if isinstance(layer, Call) else layer

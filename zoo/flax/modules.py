@@ -43,12 +43,14 @@ class HalfBatchNorm(nnx.BatchNorm):
         return out
 
 
-def batch_norm(num_features: int, dtype: Any, **settings: Any) -> nnx.BatchNorm:
+def batch_norm(
+    num_features: int, *, dtype: Any, param_dtype: Any, rngs: Any, **settings: Any
+) -> nnx.BatchNorm:
     """Return Flax's batch norm, its statistics in the dtype of its parameters, not in float32."""
     kind = nnx.BatchNorm if dtype.itemsize >= 4 else HalfBatchNorm
-    layer = kind(num_features, dtype=dtype, **settings)
+    layer = kind(num_features, dtype=dtype, param_dtype=param_dtype, rngs=rngs, **settings)
     for statistics in (layer.mean, layer.var):
-        statistics.set_value(statistics[...].astype(dtype))
+        statistics.set_value(statistics[...].astype(param_dtype))
     return layer
 
 
@@ -219,10 +221,10 @@ class Multiply:
 
 
 class Affine(nnx.Module):
-    """A weight and a bias for each channel; it takes what Flax's layers take, and draws nothing."""
+    """A weight and a bias for each channel."""
 
     def __init__(
-        self, num_features: int, shift: bool, scale_init: float, *, param_dtype: Any, **_: Any
+        self, num_features: int, shift: bool, scale_init: float, *, param_dtype: Any
     ) -> None:
         # NumPy arrays: JAX would compile a function for each width.
         self.weight = nnx.Param(np.full(num_features, scale_init, param_dtype))

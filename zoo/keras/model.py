@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -88,9 +87,7 @@ class Factory(NamedTuple):
             "kernel_initializer": glorot,
             "depthwise_initializer": glorot,
         }
-        taken = set(inspect.signature(located(call.target)).parameters) - set(call.arguments)
-        settings = {n: value for n, value in settings.items() if n in taken}
-        layer: keras.Layer = call.made(**settings, dtype=self.dtype, name=name)
+        layer: keras.Layer = call.made_with(settings, dtype=self.dtype, name=name)
         return layer
 
 

@@ -343,7 +343,7 @@ class ModuleWriter:
             return None
         if member.op in self.dialect.operators:
             return f" {self.dialect.operators[member.op]} ".join(["{}"] * len(member.sources))
-        if function := self.function(member):
+        if function := self.function_of(member):
             return text(self.made(function))
         made = self.dialect.native(layer)
         package, _, name = made.target.rpartition(".")
@@ -351,7 +351,7 @@ class ModuleWriter:
             return None
         return self.snippets.inlined(name, made.arguments, self.dialect.method)
 
-    def function(self, member: Member) -> Made | None:
+    def function_of(self, member: Member) -> Made | None:
         """Return the function that is called instead of a layer, with its further arguments."""
         if not isinstance(member.layer, Made) or member.condition or member.loop:
             return None
@@ -411,7 +411,7 @@ class ModuleWriter:
 
     def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
         """Return the expression that applies a member."""
-        if function := self.function(member):
+        if function := self.function_of(member):
             made = self.made(function)
             assert isinstance(made, Bracket)
             return Bracket(made.before, (*(("", value) for value in inputs), *made.items))
