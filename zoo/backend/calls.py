@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +37,20 @@ class Call:
             context: Arguments that do not belong to the description, such as a dtype; they replace
                 those of the same name.
         """
-        return located(self.target)(**{**self.arguments, **context})
+        own = {n: v.made() if isinstance(v, Call) else v for n, v in self.arguments.items()}
+        return located(self.target)(**{**own, **context})
+
+    def made_with(self, settings: Mapping[str, Any], **context: Any) -> Any:
+        """Make the call, also with those of the settings that it takes and does not state itself.
+
+        Args:
+            settings: Arguments that some calls take.
+            context: As for :meth:`made`: arguments that this call gets anyway.
+        """
+        taken = _parameters(self.target) - set(self.arguments)
+        return self.made(
+            **{name: value for name, value in settings.items() if name in taken}, **context
+        )
 
 
 def call(target: str, **arguments: Any) -> Call:
@@ -48,3 +63,12 @@ def located(target: str) -> Any:
     """Import what a description names."""
     module, _, name = target.rpartition(".")
     return getattr(importlib.import_module(module), name)
+
+
+@functools.cache
+def _parameters(target: str) -> set[str]:
+    """Return the names of what a class or function takes."""
+    called = located(target)
+    # Not of the class itself, whose metaclass may take anything.
+    made = getattr(called, "__init__") if isinstance(called, type) else called  # noqa: B009
+    return set(inspect.signature(made).parameters)

@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.backend.calls import Call
 from zoo.errors import BackendError
+from zoo.graphs.nodes import Node
 from zoo.ops import OPS
 
 Builder = Callable[..., Any]
@@ -48,6 +49,20 @@ class Operations(dict[str, Builder]):
         """Register a function under its own name, and return it."""
         self[function.__name__] = function
         return function
+
+    def describe(self, node: Node) -> Call:
+        """Return the call that makes the layer of a node, for source code.
+
+        Raises:
+            BackendError: The function of the operation makes the layer itself.
+        """
+        found = None if _implementations(node.op) else self[node.op](node)
+        if not isinstance(found, Call):
+            raise BackendError(
+                f"{node.name}: the operation {node.op!r} cannot be written as source code of "
+                f"{self.title}; zoo builds it only"
+            )
+        return found
 
     def __contains__(self, op: object) -> bool:
         return super().__contains__(op) or self.backend in _implementations(op)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from zoo.backend.base import Initial
+from zoo.backend.calls import Call
 from zoo.backend.extraction import Plan, extract
 from zoo.errors import BackendError
 from zoo.flax.operations import OPERATIONS
@@ -17,6 +19,37 @@ from zoo.flax.parameters import find, tensors
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.language import sizes
+
+
+class Factory(NamedTuple):
+    """What every layer is made with.
+
+    Attributes:
+        dtype: The dtype.
+        rngs: Flax's random numbers; None for parameters without values.
+    """
+
+    dtype: Any
+    rngs: nnx.Rngs | None
+
+    def made(self, call: Call) -> Any:
+        """Make a layer; its random numbers and dtypes are no part of the description."""
+        settings = {"dtype": self.dtype, "param_dtype": self.dtype, "rngs": self.rngs}
+        if self.rngs is None and call.target != "flax.nnx.Dropout":
+            settings |= {"rngs": _Keyless(), "kernel_init": _unfilled}
+        return call.made_with(settings)
+
+
+class _Keyless:
+    """Replaces ``nnx.Rngs`` if no initializer uses its keys."""
+
+    def params(self) -> None:
+        return None
+
+
+def _unfilled(key: None, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Return a placeholder: to draw a kernel takes long even where only its shape is wanted."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.Module:
@@ -38,7 +71,7 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.
     kind = _dtype(dtype)
     rngs = nnx.Rngs(seed % 2**32)  # a key takes this with or without the x64 flag
     if draw is None:
-        return nnx.jit(lambda rngs: Network(graph, kind, rngs))(rngs)
+        return nnx.jit(lambda rngs: Network(graph, Factory(kind, rngs)))(rngs)
     model = build_without_values(graph, dtype)
     unfilled = tensors(model)
     for parameter in graph.parameters:
@@ -53,7 +86,9 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nnx.
 
 def build_without_values(graph: Graph, dtype: str) -> nnx.Module:
     """Build a graph whose Variables have shapes and no memory."""
-    return Network(graph, _dtype(dtype), None)
+    factory = Factory(_dtype(dtype), None)
+    model: nnx.Module = nnx.eval_shape(lambda: Network(graph, factory))
+    return model
 
 
 def _dtype(name: str) -> Any:
@@ -69,11 +104,11 @@ def _dtype(name: str) -> Any:
 class Stack(nnx.Module):
     """A block of the spec: its layers as attributes, computed in the spec's order."""
 
-    def __init__(self, block: Block, dtype: Any, rngs: nnx.Rngs | None) -> None:
+    def __init__(self, block: Block, factory: Factory) -> None:
         # A single attribute that is no Pytree: Flax traverses all attributes again and again.
         self._block = block
         for step in block.steps:
-            setattr(self, step.name, _child(step, dtype, rngs))
+            setattr(self, step.name, _child(step, factory))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         return self._compute(x)[self._block.output]
@@ -96,9 +131,9 @@ class Network(Stack):
     has auxiliary heads.
     """
 
-    def __init__(self, graph: Graph, dtype: Any, rngs: nnx.Rngs | None) -> None:
-        super().__init__(graph.root, dtype, rngs)
-        self.zoo_graph, self._dtype = graph, dtype
+    def __init__(self, graph: Graph, factory: Factory) -> None:
+        super().__init__(graph.root, factory)
+        self.zoo_graph, self._dtype = graph, factory.dtype
 
     def __call__(self, x: jax.Array) -> jax.Array | dict[str, jax.Array]:
         self.check_size(x)
@@ -138,8 +173,9 @@ def _plan(module: Any) -> Plan | None:
     return (module._block.program, module._block.output) if isinstance(module, Stack) else None
 
 
-def _child(step: Step, dtype: Any, rngs: nnx.Rngs | None) -> Any:
+def _child(step: Step, factory: Factory) -> Any:
     child = step.child
     if isinstance(child, Block):
-        return Stack(child, dtype, rngs)
-    return OPERATIONS[child.op](child, dtype, rngs)
+        return Stack(child, factory)
+    layer = OPERATIONS[child.op](child, *factory)
+    return factory.made(layer) if isinstance(layer, Call) else layer

@@ -43,6 +43,17 @@ class HalfBatchNorm(nnx.BatchNorm):
         return out
 
 
+def batch_norm(
+    num_features: int, *, dtype: Any, param_dtype: Any, rngs: Any, **settings: Any
+) -> nnx.BatchNorm:
+    """Return Flax's batch norm, its statistics in the dtype of its parameters, not in float32."""
+    kind = nnx.BatchNorm if dtype.itemsize >= 4 else HalfBatchNorm
+    layer = kind(num_features, dtype=dtype, param_dtype=param_dtype, rngs=rngs, **settings)
+    for statistics in (layer.mean, layer.var):
+        statistics.set_value(statistics[...].astype(param_dtype))
+    return layer
+
+
 @dataclass(frozen=True)
 class Activation:
     """A function of each value, or of the channels, by its name: JAX's own cannot be pickled."""
@@ -55,7 +66,7 @@ class Activation:
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """GELU as in other frameworks; JAX's own uses erfc, which rounds differently far below 0."""
+    """GELU by the error function; that of JAX rounds differently far below 0."""
     return x * (1 + lax.erf(x / np.sqrt(2).astype(x.dtype))) / 2
 
 
@@ -212,10 +223,12 @@ class Multiply:
 class Affine(nnx.Module):
     """A weight and a bias for each channel."""
 
-    def __init__(self, num_features: int, shift: bool, scale_init: float, dtype: Any) -> None:
+    def __init__(
+        self, num_features: int, shift: bool, scale_init: float, *, param_dtype: Any
+    ) -> None:
         # NumPy arrays: JAX would compile a function for each width.
-        self.weight = nnx.Param(np.full(num_features, scale_init, dtype))
-        self.bias = nnx.Param(np.zeros(num_features, dtype)) if shift else None
+        self.weight = nnx.Param(np.full(num_features, scale_init, param_dtype))
+        self.bias = nnx.Param(np.zeros(num_features, param_dtype)) if shift else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         out = x * self.weight[...]

@@ -2,24 +2,115 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from zoo.backend.base import Initial
+from zoo.backend.calls import Call, located
 from zoo.errors import BackendError
 from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node, Parameter
 from zoo.keras import _private
+from zoo.keras.modules import LAST, padded
 from zoo.keras.operations import OPERATIONS
 from zoo.keras.parameters import initializer_of, layer_name, native
 from zoo.language import sizes
 from zoo.ops import OPS
+
+#: What is applied to a tensor: a layer, or a function of operations.
+Step = Callable[[Any], Any]
+
+#: Arguments of a description that stand for steps before its layer.
+_PRECEDING = ("crop", "edges", "sampling")
+
+
+class Factory(NamedTuple):
+    """What every layer is made with.
+
+    Every layer states its data format and dtype, so Keras' global settings do not matter.
+
+    Attributes:
+        dtype: The name of the dtype.
+        seed: Random seed for Keras' own initializers and for dropout.
+    """
+
+    dtype: str
+    seed: int
+
+    def steps(self, node: Node) -> list[Step]:
+        """Return what computes a node; the last step is a layer with its name and parameters."""
+        node = replace(node, name=layer_name(node.name))
+        found = OPERATIONS[node.op](node, *self)
+        return self._described(found, node.name) if isinstance(found, Call) else list(found)
+
+    def _described(self, call: Call, name: str) -> list[Step]:
+        arguments = {n: v for n, v in call.arguments.items() if n not in _PRECEDING}
+        if not isinstance(located(call.target), type):  # a function of tensors
+            function = functools.partial(located(call.target), **call.arguments)
+            return [
+                _named(function, name),
+                self._made(_layer("Activation", activation="linear"), name),
+            ]
+        steps: list[Step] = []
+        if crop := call.arguments.get("crop"):
+            steps.append(self._made(_layer("Cropping2D", cropping=_pairs(crop)), f"{name}.crop"))
+        if any(edges := call.arguments.get("edges", ())):
+            if call.target.endswith("MaxPooling2D"):
+                pad = functools.partial(padded, edges=edges, value=-math.inf)
+                steps.append(_named(pad, name))
+            else:
+                zeros = _layer("ZeroPadding2D", padding=_pairs(edges))
+                steps.append(self._made(zeros, f"{name}.pad"))
+        if sampling := call.arguments.get("sampling"):
+            first = _layer("MaxPooling2D", pool_size=1, strides=sampling)
+            steps.append(self._made(first, f"{name}.sample"))
+        return [*steps, self._made(Call(call.target, arguments), name)]
+
+    def _made(self, call: Call, name: str) -> keras.Layer:
+        """Make a layer with its own settings, and those of zoo's that it takes."""
+        digest = hashlib.sha256(f"{self.seed}|{name}".encode()).digest()
+        seed = int.from_bytes(digest[:4], "little") >> 1
+        # Keras' default with a seed, which would otherwise come from Python's generator.
+        glorot = keras.initializers.GlorotUniform(seed=seed)
+        settings = {
+            "data_format": LAST,
+            "seed": seed,
+            "kernel_initializer": glorot,
+            "depthwise_initializer": glorot,
+        }
+        layer: keras.Layer = call.made_with(settings, dtype=self.dtype, name=name)
+        return layer
+
+
+def _layer(kind: str, **arguments: Any) -> Call:
+    return Call(f"keras.layers.{kind}", arguments)
+
+
+def _pairs(edges: Sequence[int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    top, bottom, left, right = edges
+    return (top, bottom), (left, right)
+
+
+def _named(function: Step, name: str) -> Step:
+    """Return a function of operations that gives them names: Keras' own may be taken in a model."""
+
+    def apply(x: Any) -> Any:
+        result = function(x)
+        for number, operation in enumerate(keras.Function(x, result).operations):
+            if not isinstance(operation, keras.Layer):
+                operation.name = f"{name}:{type(operation).__name__.lower()}{number}"
+        return result
+
+    return apply
 
 
 def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> keras.Model:
@@ -44,7 +135,7 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
     _check_dtype(dtype)
     channels = graph.input_shape.channels
     x = keras.Input((*_sides(graph), channels), dtype=dtype, name="input")
-    values = _BlockBuilder(graph.root, dtype, seed, draw)(x)
+    values = _BlockBuilder(graph.root, Factory(dtype, seed), draw)(x)
     outputs = {output.name: values[output.step] for output in graph.outputs}
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", graph.name)  # TensorFlow allows no others in a scope
     with _private.deep(len(graph.nodes)):
@@ -58,8 +149,8 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
 def layers(graph: Graph) -> Iterator[keras.Layer]:
     """Yield the layers that a graph's nodes are built of, which are connected to nothing."""
     for node in graph.nodes:
-        built = OPERATIONS[node.op](replace(node, name=layer_name(node.name)), "float32", 0)
-        yield from (layer for layer in built if isinstance(layer, keras.Layer))
+        steps = Factory("float32", 0).steps(node)
+        yield from (layer for layer in steps if isinstance(layer, keras.Layer))
 
 
 def _sides(graph: Graph) -> tuple[int | None, int | None]:
@@ -79,8 +170,8 @@ class _BlockBuilder:
     their layers show the blocks.
     """
 
-    def __init__(self, block: Block, dtype: str, seed: int, draw: Initial | None) -> None:
-        self.block, self.settings = block, (dtype, seed, draw)
+    def __init__(self, block: Block, factory: Factory, draw: Initial | None) -> None:
+        self.block, self.settings = block, (factory, draw)
 
     def __call__(self, x: Any) -> dict[str, Any]:
         """Return the value of every step by its name."""
@@ -95,10 +186,9 @@ class _BlockBuilder:
         return values
 
 
-def _apply(node: Node, inputs: list[Any], dtype: str, seed: int, draw: Initial | None) -> Any:
+def _apply(node: Node, inputs: list[Any], factory: Factory, draw: Initial | None) -> Any:
     x = inputs if OPS[node.op].arity[1] > 1 else inputs[0]
-    renamed = replace(node, name=layer_name(node.name))
-    *preceding, last = OPERATIONS[node.op](renamed, dtype, seed)
+    *preceding, last = factory.steps(node)
     for layer in (*preceding, last):
         if draw is None or layer is not last or not node.parameters:
             x = layer(x)

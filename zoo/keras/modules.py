@@ -1,77 +1,85 @@
-"""Parts of the layers that Keras lacks.
+"""Functions of tensors for what Keras lacks, or computes otherwise.
 
-What Keras has no layer for consists of operations (``keras.ops``), which are nodes of the model
-without being layers, and of a layer with the node's name that returns their result. That needs no
-class from zoo, so Keras can save and load it without zoo.
+They consist of operations (``keras.ops``), which are nodes of a model without being layers, so that
+Keras can save and load the model without zoo.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
-
-from zoo.backend.padding import padding as padding
-from zoo.graphs.nodes import Node
+from keras import ops
 
 LAST = "channels_last"
 
-#: What is applied to a tensor: a layer, or a function of operations.
-Step = Callable[[Any], Any]
+
+def lrn(x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
+    """Local response normalization across channels, alpha divided by the size."""
+    # Like TensorFlow's own kernel, sum over neighbors with a 1x1 convolution by a band matrix.
+    # It is several times faster than adding slices; so are roots, or exp of log, than power.
+    channel = np.arange(x.shape[-1])
+    in_window = abs(channel[:, None] - channel) <= size // 2
+    band = (in_window * (alpha / size)).astype(x.dtype)[None, None]
+    base = k + ops.conv(ops.square(x), band, data_format=LAST)
+    if beta == 0.75:
+        root = ops.sqrt(base)
+        return x / (root * ops.sqrt(root))
+    return x * ops.exp(-beta * ops.log(base))
 
 
-def pool(
-    kind: type[keras.Layer], node: Node, padding: str, dtype: str, suffix: str = ""
-) -> keras.Layer:
-    """Return a pooling layer with a node's windows; the suffix becomes part of its name."""
-    attrs = node.attributes
-    name = f"{node.name}{suffix}"
-    return kind(attrs["kernel_size"], attrs["stride"], padding, LAST, dtype=dtype, name=name)
+def hard_sigmoid(x: Any) -> Any:
+    """Keras' own rounds 1 / 6 to float32."""
+    return ops.relu6(x + 3) / 6
 
 
-def zeros(node: Node, edges: tuple[int, ...], dtype: str, suffix: str = ".pad") -> keras.Layer:
-    """Return a layer that pads with zeros; the suffix becomes part of its name."""
+def hard_swish(x: Any) -> Any:
+    """Keras' own rounds 1 / 6 to float32."""
+    return x * ops.relu6(x + 3) / 6
+
+
+def gelu(x: Any) -> Any:
+    """GELU by the error function; in float64, Keras' own rounds the root of 2 to float32."""
+    if x.dtype != "float64":
+        return ops.gelu(x, approximate=False)
+    return x * (1 + ops.erf(x / np.sqrt(2).astype(x.dtype))) / 2
+
+
+def avg_pool(
+    x: Any,
+    pool_size: tuple[int, int],
+    strides: tuple[int, int],
+    edges: tuple[int, ...],
+    counted: tuple[int, ...],
+) -> Any:
+    """An average pool with padding, of which a part counts."""
+    beyond = tuple(edge - part for edge, part in zip(edges, counted, strict=True))
+    ones = padded(ops.ones_like(x[:1, ..., :1]), counted, 1)
+    part = ops.average_pool(padded(ones, beyond), pool_size, strides, data_format=LAST)
+    return ops.average_pool(padded(x, edges), pool_size, strides, data_format=LAST) / part
+
+
+def padded(x: Any, edges: tuple[int, ...], value: float = 0) -> Any:
+    """Adds a constant around a map: top, bottom, left, right."""
     top, bottom, left, right = edges
-    return keras.layers.ZeroPadding2D(
-        ((top, bottom), (left, right)), LAST, dtype=dtype, name=f"{node.name}{suffix}"
-    )
+    widths = ((0, 0), (top, bottom), (left, right), (0, 0))
+    return ops.pad(x, widths, constant_values=value)
 
 
-def widths(edges: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return the padding of each axis, as ``keras.ops.pad`` takes it."""
-    top, bottom, left, right = edges
-    return ((0, 0), (top, bottom), (left, right), (0, 0))
+def adaptive_avg_pool(x: Any, output_size: tuple[int, int]) -> Any:
+    """The means of windows that cover the map."""
+    # Not Keras' own layer, which requests a window larger than the map in a compiled function.
+    height, width = output_size
+    return ops.einsum("bhwc,ih,jw->bijc", x, _averages(x, 1, height), _averages(x, 2, width))
 
 
-def operations(node: Node, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a function of operations that gives them names: Keras' own may be taken in a model."""
-
-    def apply(x: Any) -> Any:
-        result = function(x)
-        for number, operation in enumerate(keras.Function(x, result).operations):
-            if not isinstance(operation, keras.Layer):
-                operation.name = f"{node.name}:{type(operation).__name__.lower()}{number}"
-        return result
-
-    return apply
-
-
-def as_layer(node: Node, dtype: str, function: Callable[[Any], Any]) -> list[Step]:
-    """Return operations and, for their result, a layer with the node's name."""
-    named = keras.layers.Activation("linear", dtype=dtype, name=node.name)
-    return [operations(node, function), named]
-
-
-def averages(x: Any, axis: int, count: int) -> Any:
+def _averages(x: Any, axis: int, count: int) -> Any:
     """Return the matrix that maps an axis of a tensor to the means of windows that cover it.
 
     It is computed from the tensor itself, whose size may be unknown while the model is built.
     Position p is in window i if floor(i * size / count) <= p < ceil((i + 1) * size / count); there
     is no division here, which TensorFlow would turn into a rounded product.
     """
-    ops = keras.ops
     # Not x[0, ...], which LiteRT does not run where the size of the batch is free.
     line = ops.reshape(x[:1, :, :1, :1] if axis == 1 else x[:1, :1, :, :1], (-1,))
     ones = ops.cast(ops.ones_like(line), "int32")
@@ -82,3 +90,29 @@ def averages(x: Any, axis: int, count: int) -> Any:
     inside = ops.cast(ops.logical_and(begun, unfinished), "int32")
     widths = ops.sum(inside, axis=1, keepdims=True)
     return ops.cast(inside, x.dtype) / ops.cast(widths, x.dtype)
+
+
+def scale(x: Any, factor: float) -> Any:
+    """Multiplies by a constant; Keras' Rescaling rounds it to float32."""
+    return x * np.asarray(factor).astype(x.dtype)
+
+
+def channels(x: Any, start: int, stop: int) -> Any:
+    """Selects a range of channels."""
+    return x[..., start:stop]
+
+
+def select(x: Any, channels: tuple[int, ...]) -> Any:
+    """Selects channels by index."""
+    return ops.take(x, np.array(channels), axis=-1)
+
+
+def channel_shuffle(x: Any, groups: int) -> Any:
+    """Takes the first channel of each group, then the second of each, and so on."""
+    order = np.arange(x.shape[-1]).reshape(groups, -1).T.ravel()
+    return ops.take(x, order, axis=-1)
+
+
+def pad_channels(x: Any, padding: tuple[int, int]) -> Any:
+    """Adds channels of zeros before and after."""
+    return ops.pad(x, ((0, 0), (0, 0), (0, 0), padding))

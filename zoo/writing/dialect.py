@@ -30,6 +30,9 @@ class Dialect:
         identity: A layer that returns what it reads.
         main: The lines of ``main``, for the name of the network.
         operators: Operation -> the operator that computes it.
+        functions: Target of a layer without weights -> the function that computes the same, and its
+            further arguments. It is called where the value is needed, if the layer's own arguments
+            are constants.
         pairs: Whether layers take pairs, rather than one number.
         instead: A module with classes that files have instead of those in the backend's modules.
         images: The shape of images, for a docstring.
@@ -49,6 +52,7 @@ class Dialect:
     identity: str
     main: Callable[[str], list[str]]
     operators: Mapping[str, str] = field(default_factory=lambda: {"add": "+", "multiply": "*"})
+    functions: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     pairs: bool = False
     instead: str = ""
     images: Callable[[Any], str] = lambda shape: f"[N, {', '.join(map(str, shape))}]"

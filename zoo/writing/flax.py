@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from zoo.backend.calls import Call, call
 from zoo.backend.padding import padding
-from zoo.errors import BackendError
+from zoo.flax.operations import OPERATIONS
 from zoo.graphs.nodes import Node
-from zoo.ops import OPS
 from zoo.writing.dialect import Dialect
 
 _OWN = "zoo.flax.modules."
@@ -67,11 +67,6 @@ def adaptive_avg_pool(x, output_size):
     return x
 
 
-def gelu(x):
-    """GELU by the error function; that of JAX rounds differently far below 0."""
-    return x * (1 + lax.erf(x / jnp.sqrt(2).astype(x.dtype))) / 2
-
-
 class Affine(nnx.Module):
     """A weight and a bias for each channel."""
 
@@ -84,159 +79,47 @@ class Affine(nnx.Module):
         return x if self.bias is None else x + self.bias[...]
 '''
 
-_ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "silu", "softmax")
-_PLAIN = {
-    "global_avg_pool": "GlobalAvgPool",
-    "scale": "Scale",
-    "flatten": "Flatten",
-    "concat": "Concat",
-    "add": "Add",
-    "multiply": "Multiply",
-    "slice": "Slice",
-    "select": "Select",
-    "channel_shuffle": "ChannelShuffle",
-    "pad": "Pad",
-    "pad_channels": "PadChannels",
+#: Of zoo's own layers, the function that computes the same.
+_FUNCTIONS = {
+    "LRN": f"{_OWN}lrn",
+    "AdaptiveAvgPool": f"{_OWN}adaptive_avg_pool",
+    "batch_norm": "flax.nnx.BatchNorm",
 }
 
 
 def describe(node: Node) -> Call:
     """Return the call that makes a layer, or the function that computes it with its settings."""
-    attrs, op = node.attributes, node.op
-    if op in _ACTIVATIONS:
-        return Call(f"flax.nnx.{op}", {})
-    if op == "gelu":
-        return Call(f"{_OWN}gelu", {})
-    if op in _PLAIN:
-        names = OPS[op].own_fields()
-        return Call(f"{_OWN}{_PLAIN[op]}", {name: attrs[name] for name in names})
-    if op == "lrn":
-        settings = {name: attrs[name] for name in ("size", "alpha", "beta", "k")}
-        return Call(f"{_OWN}lrn", settings)
-    if op == "adaptive_avg_pool":
-        return call(f"{_OWN}adaptive_avg_pool", output_size=attrs["output_size"])
-    if op not in _LAYERS:
-        raise BackendError(f"{node.name}: the operation {op!r} cannot be written as Flax's source")
-    return _LAYERS[op](node)
+    found = OPERATIONS.describe(node)
+    name, arguments = found.target.removeprefix(_OWN), found.arguments
+    if name == "Activation":
+        function = arguments["name"]
+        return call(f"{_OWN}gelu" if function == "gelu" else f"flax.nnx.{function}")
+    if name == "flax.nnx.Conv":
+        short = {n: _number(arguments[n]) for n in ("strides", "padding", "kernel_dilation")}
+        return Call(name, {**arguments, **short})
+    if name == "MaxPool":
+        return _pool("max_pool", arguments, **_same(node))
+    if name == "AvgPool" and arguments["counted"] in (None, ((0, 0), (0, 0))):
+        counts = arguments["counted"] is None or not any(node.attributes["padding"])
+        return _pool("avg_pool", arguments, count_include_pad=counts)
+    return Call(_FUNCTIONS.get(name, found.target), arguments)
 
 
-def _conv(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        "flax.nnx.Conv",
-        in_features=attrs["in_channels"],
-        out_features=attrs["out_channels"],
-        kernel_size=attrs["kernel_size"],
-        strides=_number(attrs["stride"]),
-        padding=_pairs(attrs["padding"]),
-        kernel_dilation=_number(attrs["dilation"]),
-        feature_group_count=attrs["groups"],
-        use_bias=attrs["bias"],
-    )
+def _pool(function: str, arguments: Mapping[str, Any], **settings: Any) -> Call:
+    """Return the call of one of Flax's functions for pools."""
+    windows = {"window_shape": arguments["kernel_size"], "strides": arguments["stride"]}
+    edges = _number(arguments["padding"])
+    return Call(f"flax.nnx.{function}", {**windows, "padding": edges, **settings})
 
 
-def _linear(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        "flax.nnx.Linear",
-        in_features=attrs["in_features"],
-        out_features=attrs["out_features"],
-        use_bias=attrs["bias"],
-    )
+def _same(node: Node) -> dict[str, str]:
+    return {"padding": "SAME"} if padding(node)[1] == "same" else {}
 
 
-def _batch_norm(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        "flax.nnx.BatchNorm",
-        num_features=attrs["num_features"],
-        momentum=1 - attrs["momentum"],
-        epsilon=attrs["eps"],
-        use_scale=attrs["scale"],
-        use_bias=attrs["shift"],
-        use_fast_variance=False,
-    )
-
-
-def _layer_norm(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        "flax.nnx.LayerNorm",
-        num_features=attrs["num_features"],
-        epsilon=attrs["eps"],
-        use_scale=attrs["scale"],
-        use_bias=attrs["shift"],
-        use_fast_variance=False,
-    )
-
-
-def _affine(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        f"{_OWN}Affine",
-        num_features=attrs["num_features"],
-        shift=attrs["shift"],
-        scale_init=attrs["scale_init"],
-    )
-
-
-def _dropout(node: Node) -> Call:
-    return call("flax.nnx.Dropout", rate=node.attributes["rate"])
-
-
-def _stochastic_depth(node: Node) -> Call:
-    axes = tuple(range(1, len(node.shape) + 1))
-    return call("flax.nnx.Dropout", rate=node.attributes["rate"], broadcast_dims=axes)
-
-
-def _max_pool(node: Node) -> Call:
-    attrs = node.attributes
-    edges, mode = padding(node)
-    return call(
-        "flax.nnx.max_pool",
-        window_shape=attrs["kernel_size"],
-        strides=attrs["stride"],
-        padding="SAME" if mode == "same" else _pairs(edges),
-    )
-
-
-def _avg_pool(node: Node) -> Call:
-    attrs = node.attributes
-    windows = {"window_shape": attrs["kernel_size"], "strides": attrs["stride"]}
-    edges, counted = attrs["padding"], attrs["counted"]
-    if counted is None or counted == (0, 0, 0, 0):
-        counts, pairs = counted is None or not any(edges), _pairs(edges)
-        return call("flax.nnx.avg_pool", **windows, padding=pairs, count_include_pad=counts)
-    return call(
-        f"{_OWN}AvgPool",
-        kernel_size=attrs["kernel_size"],
-        stride=attrs["stride"],
-        padding=((edges[0], edges[1]), (edges[2], edges[3])),
-        counted=((counted[0], counted[1]), (counted[2], counted[3])),
-    )
-
-
-_LAYERS = {
-    "conv": _conv,
-    "linear": _linear,
-    "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm,
-    "affine": _affine,
-    "dropout": _dropout,
-    "stochastic_depth": _stochastic_depth,
-    "max_pool": _max_pool,
-    "avg_pool": _avg_pool,
-}
-
-
-def _number(pair: tuple[int, int]) -> int | tuple[int, int]:
-    return pair[0] if pair[0] == pair[1] else pair
-
-
-def _pairs(edges: tuple[int, ...]) -> Any:
-    """Return padding as one number, if it is the same on all sides, or as a pair for each axis."""
-    top, bottom, left, right = edges
-    return top if top == bottom == left == right else ((top, bottom), (left, right))
+def _number(value: Any) -> Any:
+    """Return one number for a pair of equal ones, and for a pair of such pairs."""
+    flat = {number for part in value for number in (part if isinstance(part, tuple) else (part,))}
+    return flat.pop() if len(flat) == 1 else value
 
 
 def main(network: str) -> list[str]:

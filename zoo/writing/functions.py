@@ -25,7 +25,7 @@ from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
 from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
 
-_FUNCTIONS = "zoo.keras.functions"
+_FUNCTIONS = "zoo.keras.modules"
 
 
 class FunctionWriter(ModuleWriter):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from zoo.backend.calls import Call, call
-from zoo.backend.padding import padding
 from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
-from zoo.ops import OPS
+from zoo.keras.operations import OPERATIONS
 from zoo.writing.dialect import Dialect
 
 _LAYERS = "keras.layers."
-_FUNCTIONS = "zoo.keras.functions."
+_OWN = "zoo.keras.modules."
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     f"{_LAYERS}Conv2D": {
@@ -57,36 +55,17 @@ def gelu(x):
     return x * (1 + ops.erf(x / np.sqrt(2).astype(x.dtype))) / 2
 
 
-def hard_sigmoid(x):
-    """Keras' own rounds 1 / 6 to float32."""
-    return ops.relu6(x + 3) / 6
-
-
-def hard_swish(x):
-    """Keras' own rounds 1 / 6 to float32."""
-    return x * ops.relu6(x + 3) / 6
-
-
 def max_pool(x, pool_size, strides, edges):
     """A max pool with padding of its own on each side, which is never the largest."""
-    top, bottom, left, right = edges
-    widths = ((0, 0), (top, bottom), (left, right), (0, 0))
-    x = ops.pad(x, widths, constant_values=-np.inf)
-    return ops.max_pool(x, pool_size, strides)
+    return ops.max_pool(padded(x, edges, -np.inf), pool_size, strides)
 
 
 def avg_pool(x, pool_size, strides, edges, counted):
     """An average pool with padding, of which a part counts."""
-    total = ops.average_pool(_padded(x, edges), pool_size, strides)
-    ones = _padded(ops.ones_like(x[:1, ..., :1]), counted, 1)
+    total = ops.average_pool(padded(x, edges), pool_size, strides)
+    ones = padded(ops.ones_like(x[:1, ..., :1]), counted, 1)
     beyond = [edge - part for edge, part in zip(edges, counted, strict=True)]
-    return total / ops.average_pool(_padded(ones, beyond), pool_size, strides)
-
-
-def _padded(x, edges, value=0):
-    top, bottom, left, right = edges
-    widths = ((0, 0), (top, bottom), (left, right), (0, 0))
-    return ops.pad(x, widths, constant_values=value)
+    return total / ops.average_pool(padded(ones, beyond), pool_size, strides)
 
 
 def adaptive_avg_pool(x, output_size):
@@ -103,41 +82,11 @@ def adaptive_avg_pool(x, output_size):
 
 def crop(x, padding):
     """Adds zeros around a map; a negative number removes pixels."""
-    top, bottom, left, right = padding
-    widths = [(max(a, 0), max(b, 0)) for a, b in ((top, bottom), (left, right))]
+    (top, bottom), (left, right) = padding
     x = x[:, max(-top, 0) : x.shape[1] - max(-bottom, 0)]
     x = x[:, :, max(-left, 0) : x.shape[2] - max(-right, 0)]
-    return ops.pad(x, ((0, 0), *widths, (0, 0)))
-
-
-def select(x, channels):
-    """Selects channels by index."""
-    return ops.take(x, np.array(channels), axis=-1)
-
-
-def channel_shuffle(x, groups):
-    """Takes the first channel of each group, then the second of each, and so on."""
-    order = np.arange(x.shape[-1]).reshape(groups, -1).T.ravel()
-    return ops.take(x, order, axis=-1)
-
-
-def pad_channels(x, padding):
-    """Adds channels of zeros before and after."""
-    return ops.pad(x, ((0, 0), (0, 0), (0, 0), padding))
-
-
-def channels(x, start, stop):
-    """Selects a range of channels."""
-    return x[..., start:stop]
-
-
-def scale(x, factor):
-    """Multiplies by a constant."""
-    return x * np.asarray(factor, x.dtype)
+    return padded(x, [max(edge, 0) for edge in (top, bottom, left, right)])
 '''
-
-_ACTIVATIONS = ("relu", "relu6", "sigmoid", "tanh", "silu", "softmax")
-_RENAMED = {"slice": "channels", "pad": "crop"}
 
 
 def describe(node: Node) -> Call:
@@ -145,119 +94,27 @@ def describe(node: Node) -> Call:
 
     The argument ``edges`` is the padding that precedes the layer.
     """
-    attrs, op = node.attributes, node.op
-    if op in _ACTIVATIONS:
-        return call(f"{_LAYERS}Activation", activation=op)
-    if op in _DESCRIPTIONS:
-        return _DESCRIPTIONS[op](node)
-    if op not in OPS or OPS[op].implementations:
-        raise BackendError(f"{node.name}: the operation {op!r} cannot be written as Keras' source")
-    names = OPS[op].own_fields()
-    settings = {name: attrs[name] for name in names}
-    return Call(_FUNCTIONS + _RENAMED.get(op, op), settings)
-
-
-def _conv(node: Node) -> Call:
-    attrs = node.attributes
-    settings = {
-        "kernel_size": attrs["kernel_size"],
-        "strides": attrs["stride"],
-        "edges": _edges(attrs["padding"]),
-        "dilation_rate": attrs["dilation"],
-        "use_bias": attrs["bias"],
-    }
-    stride, dilation = max(attrs["stride"]), max(attrs["dilation"])
-    if stride > 1 and dilation > 1:
+    found = OPERATIONS.describe(node)
+    name, arguments = found.target.removeprefix(_LAYERS), dict(found.arguments)
+    if "sampling" in arguments:
         raise BackendError(f"{node.name}: Keras has no convolution with a stride and a dilation")
-    groups = attrs["groups"]
-    if groups == attrs["in_channels"] > 1 and attrs["stride"][0] == attrs["stride"][1]:
-        multiplier = attrs["out_channels"] // groups
-        return call(f"{_LAYERS}DepthwiseConv2D", **settings, depth_multiplier=multiplier)
-    return call(f"{_LAYERS}Conv2D", filters=attrs["out_channels"], **settings, groups=groups)
-
-
-def _linear(node: Node) -> Call:
-    attrs = node.attributes
-    return call(f"{_LAYERS}Dense", units=attrs["out_features"], use_bias=attrs["bias"])
-
-
-def _batch_norm(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        f"{_LAYERS}BatchNormalization",
-        momentum=1 - attrs["momentum"],
-        epsilon=attrs["eps"],
-        center=attrs["shift"],
-        scale=attrs["scale"],
-    )
-
-
-def _layer_norm(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        f"{_LAYERS}LayerNormalization",
-        epsilon=attrs["eps"],
-        center=attrs["shift"],
-        scale=attrs["scale"],
-    )
-
-
-def _affine(node: Node) -> Call:
-    attrs = node.attributes
-    return call(
-        f"{_LAYERS}EinsumDense",
-        equation="...c,c->...c",
-        output_shape=attrs["num_features"],
-        bias_axes="c" if attrs["shift"] else None,
-        kernel_initializer=attrs["scale_init"],
-    )
-
-
-def _dropout(node: Node) -> Call:
-    return call(f"{_LAYERS}Dropout", rate=node.attributes["rate"])
-
-
-def _stochastic_depth(node: Node) -> Call:
-    shape = (None, *(1 for _ in node.shape))
-    return call(f"{_LAYERS}Dropout", rate=node.attributes["rate"], noise_shape=shape)
-
-
-def _max_pool(node: Node) -> Call:
-    attrs = node.attributes
-    edges, mode = padding(node)
-    windows = {"pool_size": attrs["kernel_size"], "strides": attrs["stride"]}
-    if any(edges):
-        return call(f"{_FUNCTIONS}max_pool", **windows, edges=edges)
-    return call(f"{_LAYERS}MaxPooling2D", **windows, padding=mode)
-
-
-def _avg_pool(node: Node) -> Call:
-    attrs = node.attributes
-    edges, counted = attrs["padding"], attrs["counted"]
-    windows = {"pool_size": attrs["kernel_size"], "strides": attrs["stride"]}
-    if counted is None:
-        return call(f"{_LAYERS}AveragePooling2D", **windows, edges=_edges(edges), padding="valid")
-    if counted == (0, 0, 0, 0) and padding(node)[1] == "same":
-        return call(f"{_LAYERS}AveragePooling2D", **windows, edges=0, padding="same")
-    return call(f"{_FUNCTIONS}avg_pool", **windows, edges=edges, counted=counted)
-
-
-_DESCRIPTIONS: dict[str, Callable[[Node], Call]] = {
-    "conv": _conv,
-    "linear": _linear,
-    "batch_norm": _batch_norm,
-    "layer_norm": _layer_norm,
-    "affine": _affine,
-    "dropout": _dropout,
-    "stochastic_depth": _stochastic_depth,
-    "max_pool": _max_pool,
-    "avg_pool": _avg_pool,
-    "global_avg_pool": lambda node: call(f"{_LAYERS}GlobalAveragePooling2D", keepdims=True),
-    "flatten": lambda node: call(f"{_LAYERS}Flatten"),
-    "concat": lambda node: call(f"{_LAYERS}Concatenate"),
-    "add": lambda node: call(f"{_LAYERS}Add"),
-    "multiply": lambda node: call(f"{_LAYERS}Multiply"),
-}
+    if name in ("Conv2D", "DepthwiseConv2D"):  # not its mode, which some sizes of a kernel lack
+        arguments["edges"] = _edges(node.attributes["padding"])
+        del arguments["padding"]
+    elif name == "MaxPooling2D":
+        edges = arguments.pop("edges")
+        if any(edges):
+            del arguments["padding"]
+            return Call(f"{_OWN}max_pool", {**arguments, "edges": edges})
+    elif name == "AveragePooling2D":
+        arguments["edges"] = _edges(arguments.get("edges", (0, 0, 0, 0)))
+    elif name == "ZeroPadding2D":
+        edges = node.attributes["padding"]
+        return call(f"{_OWN}crop" if min(edges) < 0 else found.target, padding=_edges(edges))
+    elif name == "EinsumDense":
+        (arguments["output_shape"],) = arguments["output_shape"]
+        arguments["kernel_initializer"] = arguments["kernel_initializer"].arguments["value"]
+    return Call(found.target, arguments)
 
 
 def _edges(padding: tuple[int, int, int, int]) -> Any:

@@ -344,11 +344,24 @@ class ModuleWriter:
             return None
         if member.op in self.dialect.operators:
             return f" {self.dialect.operators[member.op]} ".join(["{}"] * len(member.sources))
+        if function := self.function_of(member):
+            return text(self.made(function))
         made = self.dialect.native(layer)
         package, _, name = made.target.rpartition(".")
         if package != f"zoo.{self.dialect.backend}.modules":
             return None
         return self.snippets.inlined(name, made.arguments, self.dialect.method)
+
+    def function_of(self, member: Member) -> Made | None:
+        """Return the function that is called instead of a layer, with its further arguments."""
+        if not isinstance(member.layer, Made) or member.condition or member.loop:
+            return None
+        made = self.dialect.native(member.layer)
+        varies = any(isinstance(value, Text) for value in made.arguments.values())
+        if varies or made.target not in self.dialect.functions:
+            return None
+        target, arguments = self.dialect.functions[made.target]
+        return Made(target, {**made.arguments, **arguments})
 
     def repeats(self, member: Member) -> bool:
         """Tell whether the expression of a member has its input more than once."""
@@ -399,6 +412,10 @@ class ModuleWriter:
 
     def apply(self, member: Member, inputs: Sequence[Expression]) -> Expression:
         """Return the expression that applies a member."""
+        if function := self.function_of(member):
+            made = self.made(function)
+            assert isinstance(made, Bracket)
+            return Bracket(made.before, (*(("", value) for value in inputs), *made.items))
         if template := self.inline(member):
             return filled(template, inputs)
         if member.loop:

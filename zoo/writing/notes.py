@@ -76,7 +76,7 @@ NOTES = (
         "Keras do not, unless they are told.",
         {
             "torch": r"AvgPool2d\b|count_include_pad=\w+",
-            "paddle": r"AvgPool2D\b|exclusive=\w+",
+            "paddle": r"AvgPool2D\b|\bavg_pool\b|exclusive=\w+",
             "keras": r"AveragePooling2D\b|\bavg_pool\b",
             "flax": r"avg_pool\b|count_include_pad=\w+",
         },
@@ -88,7 +88,7 @@ NOTES = (
         "TensorFlow's function does not, and Keras and Flax have no such layer.",
         {
             "torch": r"LocalResponseNorm",
-            "paddle": r"LocalResponseNorm|\bLRN\b",
+            "paddle": r"LocalResponseNorm|\blocal_response_norm\b",
             "keras": r"\blrn\b",
             "flax": r"\blrn\b",
         },

@@ -31,29 +31,24 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     f"{_OWN}LayerNorm": {"epsilon": 1e-5, "weight_attr": None, "bias_attr": None},
     f"{_OWN}Affine": {"bias_attr": None},
-    f"{_OWN}AvgPool2D": {"padding": 0},
-    f"{_OWN}LocalResponseNorm": {"alpha": 1e-4, "beta": 0.75, "k": 1.0},
+    f"{_OWN}avg_pool": {"padding": 0},
+    f"{_OWN}local_response_norm": {"alpha": 1e-4, "beta": 0.75, "k": 1.0},
 }
 
 #: Shorter forms of zoo's own layers, of any dtype. Paddle's own layers round constants to float32.
 INSTEAD = '''
-class LocalResponseNorm(nn.LocalResponseNorm):
-    """Paddle's own, without its rounding of constants to float32."""
-
-    def forward(self, x):
-        half, channels = self.size // 2, x.shape[1]
-        squares = F.pad(x * x, [0, 0, half, half, 0, 0, 0, 0])
-        total = sum(squares[:, i : i + channels] for i in range(self.size))
-        return x / (self.k + self.alpha / self.size * total) ** self.beta
+def local_response_norm(x, size, alpha=1e-4, beta=0.75, k=1.0):
+    """Paddle's own rounds constants to float32."""
+    squares = nn.functional.pad(x * x, [0, 0, size // 2, size // 2, 0, 0, 0, 0])
+    total = sum(squares[:, i : i + x.shape[1]] for i in range(size))
+    return x / (k + alpha / size * total) ** beta
 
 
-class AvgPool2D(nn.AvgPool2D):
-    """Paddle's own, without its rounding of divisors to float32."""
-
-    def forward(self, x):
-        size = [self.ksize] * 2 if isinstance(self.ksize, int) else self.ksize
-        ones = paddle.ones([x.shape[1], 1, *size], x.dtype) / (size[0] * size[1])
-        return F.conv2d(x, ones, None, self.stride, self.padding, groups=x.shape[1])
+def avg_pool(x, kernel_size, stride, padding=0):
+    """Averages windows with their padding; Paddle's own rounds divisors to float32."""
+    size = [kernel_size] * 2 if isinstance(kernel_size, int) else kernel_size
+    ones = paddle.ones([x.shape[1], 1, *size], x.dtype) / (size[0] * size[1])
+    return nn.functional.conv2d(x, ones, None, stride, padding, groups=x.shape[1])
 
 
 class BatchNorm(nn.BatchNorm2D):
@@ -146,7 +141,7 @@ class HardSigmoid(nn.Layer):
 
 def describe(node: Node) -> Call:
     """Return the call that makes a layer; padding is given as short as Paddle takes it."""
-    found: Call = OPERATIONS[node.op](node)
+    found = OPERATIONS.describe(node)
     padding = found.arguments.get("padding")
     if isinstance(padding, list):
         top, bottom, left, right = padding
@@ -160,6 +155,8 @@ def native(made: Made) -> Made:
     """Return Paddle's own layer where it computes the same, but for rounding in dropout."""
     if made.target == f"{_OWN}Dropout":
         return replace(made, target="paddle.nn.Dropout")
+    if made.target == f"{_OWN}GlobalAvgPool2D":  # whose output is one pixel
+        return replace(made, arguments={})
     if made.target == f"{_OWN}AvgPool2D":  # whose divisor is that of the whole window
         return replace(
             made, arguments={k: v for k, v in made.arguments.items() if k != "exclusive"}
@@ -171,8 +168,7 @@ def main(network: str) -> list[str]:
     """Return the lines of ``main``."""
     return [
         f"model = {network}()",
-        "count = sum(p.size for p in model.parameters() if not p.stop_gradient)",
-        'print(f"{count:,} parameters")',
+        'print(f"{sum(p.size for p in model.parameters() if p.trainable):,} parameters")',
     ]
 
 
@@ -185,7 +181,7 @@ DIALECT = Dialect(
         "nn": "from paddle import nn",
         "F": "from paddle.nn import functional as F",
     },
-    prefixes={"paddle.nn": "nn."},
+    prefixes={"paddle": "paddle.", "paddle.nn": "nn."},
     base="nn.Layer",
     method="forward",
     describe=describe,
@@ -196,5 +192,10 @@ DIALECT = Dialect(
     chain="",
     identity="nn.Identity()",
     main=main,
+    functions={
+        "paddle.nn.Flatten": ("paddle.flatten", {"start_axis": 1}),
+        f"{_OWN}AvgPool2D": (f"{_OWN}avg_pool", {}),
+        f"{_OWN}LocalResponseNorm": (f"{_OWN}local_response_norm", {}),
+    },
     instead=INSTEAD,
 )

@@ -6,12 +6,15 @@ The modules are read, not imported, so that no framework needs to be installed.
 from __future__ import annotations
 
 import ast
+import copy
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import zoo
+from zoo.writing import layout
 from zoo.writing.folding import Text
 from zoo.writing.scope import names_in
 
@@ -93,20 +96,39 @@ class Snippets:
         yield from (n for n in definition.body if getattr(n, "name", "") not in _LEFT_OUT)
 
     def text(self, name: str) -> str:
-        """Return the text of a definition."""
-        definition = self.definitions[name]
-        start = min([definition.lineno, *(d.lineno for d in definition.decorator_list)]) - 1
-        dropped: set[int] = set()
+        """Return the text of a definition, without the types of arguments and of variables."""
+        definition, lines = self.definitions[name], self.lines[name]
+        start = min([definition.lineno, *(d.lineno for d in definition.decorator_list)])
+        kept = dict(enumerate(lines[start - 1 : definition.end_lineno], start))
         for node in getattr(definition, "body", []):
             if getattr(node, "name", "") in _LEFT_OUT:
-                end = node.end_lineno or node.lineno
-                dropped |= set(range(node.lineno - 2, end))  # and the empty line before it
-        kept = [
-            line
-            for number, line in enumerate(self.lines[name][start : definition.end_lineno], start)
-            if number not in dropped
-        ]
-        return "\n".join(kept)
+                for number in range(node.lineno - 1, node.end_lineno + 1):
+                    kept.pop(number)  # and the empty line before it
+        for function in ast.walk(definition):
+            if not isinstance(function, ast.FunctionDef) or function.lineno not in kept:
+                continue
+            end = function.lineno
+            while not kept[end].endswith(":"):
+                end += 1
+            for number in range(function.lineno, end + 1):
+                kept.pop(number)
+            kept[function.lineno] = "\n".join(_head(function))
+            for node in ast.walk(function):
+                if isinstance(node, ast.AnnAssign):
+                    line = kept[node.lineno]
+                    cut = line[: node.target.end_col_offset], line[node.annotation.end_col_offset :]
+                    kept[node.lineno] = "".join(cut)
+        return "\n".join(kept[number] for number in sorted(kept))
+
+
+def _head(function: ast.FunctionDef) -> list[str]:
+    """Return the first lines of a function, without types."""
+    arguments = copy.deepcopy(function.args)
+    for node in ast.walk(arguments):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    parameters = re.split(r", (?![^(]*\))", ast.unparse(arguments))
+    return layout.lines("def ", layout.call(function.name, parameters), ":", function.col_offset)
 
 
 @functools.cache

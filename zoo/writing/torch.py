@@ -41,7 +41,7 @@ class BatchNorm(nn.BatchNorm2d):
 
 def describe(node: Node) -> Call:
     """Return the call that makes a layer."""
-    found: Call = OPERATIONS[node.op](node)
+    found = OPERATIONS.describe(node)
     if node.op == "batch_norm" and len(node.shape) == 1:  # of vectors
         settings = dict(found.arguments)
         if settings.pop("scale") and settings.pop("shift"):
@@ -86,7 +86,7 @@ DIALECT = Dialect(
         "nn": "from torch import nn",
         "F": "from torch.nn import functional as F",
     },
-    prefixes={"torch.nn": "nn."},
+    prefixes={"torch": "torch.", "torch.nn": "nn."},
     base="nn.Module",
     method="forward",
     describe=describe,
@@ -101,5 +101,6 @@ DIALECT = Dialect(
     chain=CHAIN,
     identity="nn.Identity()",
     main=main,
+    functions={"torch.nn.Flatten": ("torch.flatten", {"start_dim": 1})},
     instead=INSTEAD,
 )
