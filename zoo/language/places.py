@@ -93,12 +93,11 @@ def places(graph: Graph) -> dict[str, list[str]]:
 
 def _variant(models: yaml.Node | None, name: str) -> yaml.Node | None:
     """Return what describes a model: its entry, or that of the table that it is a row of."""
+    entries: list[yaml.Node] = []
     if isinstance(models, yaml.MappingNode):
-        entry: yaml.Node
-        for _, entry in models.value:
-            if _child(_child(entry, "rows"), name) is not None:
-                return entry
-    return _child(models, name)
+        entries = [entry for _, entry in models.value]
+    tables = (entry for entry in entries if _child(_child(entry, "rows"), name) is not None)
+    return next(tables, _child(models, name))
 
 
 def _base(variant: yaml.Node, name: str) -> str | None:
