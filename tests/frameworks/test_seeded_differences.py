@@ -121,7 +121,7 @@ def explained(given, switches, other, native, **fields):
     )  # fmt: skip
     with ThreadPoolExecutor(1) as executor:
         done = run.run(study, executor=executor)
-    assert not done.failed
+    assert [each.stopped for each in done.failed] == []
     found = effects.explain(done.runs, ["torch", other], switches)
     (of_loss,) = (each for each in found if each.measure == "loss" and each.b)
     assert {each.name for each in of_loss.effects} == set(switches)
@@ -134,6 +134,8 @@ def explained(given, switches, other, native, **fields):
 @pytest.mark.parametrize("name", SEEDED)
 def test_a_seeded_difference_is_named(given, train_here, name, stand_in):
     train_here(stand_in)
+    if not stand_in:
+        load("paddle")
     value, seeds = SEEDED[name]
     native = {name: value, "batch_norm_eps": 1.1e-5}
     found = explained(given, [name, "batch_norm_eps", "order"], "paddle", native, seeds=seeds)
