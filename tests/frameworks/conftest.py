@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from loading import load
 from photographs import photographs
 
 import zoo
+from zoo.cli.program import program
+from zoo.cli.terminal import run
 from zoo.verification.comparison import Worst, error
 from zoo.verification.conditioned_weights import conditioned
 
@@ -61,6 +64,22 @@ def worst_node(framework, backend, reference):
         return Worst(errors[name], name)
 
     return compare
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command line in this process, which has imported the frameworks.
+
+    Returns its exit status and what it wrote to both streams.
+    """
+
+    def invoke(*arguments):
+        monkeypatch.setattr(sys, "argv", ["zoo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            run(program)
+        return (ended.value.code, *capsys.readouterr())
+
+    return invoke
 
 
 @pytest.fixture(scope="session")

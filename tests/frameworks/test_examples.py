@@ -12,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from limits import HANG
 from loading import load
 from PIL import Image
 
 import zoo
-from zoo.cli.program import program
 from zoo.data import images
 from zoo.training import recipe as recipes
 from zoo.weights import published_files
@@ -143,7 +141,7 @@ def test_the_batches_of_the_digits():
     assert names["x"].shape == (64, 1, 32, 32)
 
 
-def test_the_lines_of_training(tmp_path):
+def test_the_lines_of_training(tmp_path, monkeypatch, command):
     """Two epochs in one framework, two in another, a program, a prediction; on the digits."""
     pages = [(ROOT / page).read_text() for page in ("README.md", "docs/training.md")]
     text, other = (page.partition("<!-- train -->\n```\n")[2] for page in pages)
@@ -152,16 +150,13 @@ def test_the_lines_of_training(tmp_path):
     assert len(lines) == 4
     digit = zoo.dataset("digits").validation
     Image.fromarray(digit.images[0]).resize((80, 80)).save(tmp_path / "shirt.png")
+    for backend in ("torch", "flax", "onnx"):
+        load(backend)
+    monkeypatch.chdir(tmp_path)
     for line in lines:
-        done = subprocess.run(
-            [sys.executable, "-m", *line.split()],
-            capture_output=True,
-            text=True,
-            timeout=HANG,
-            cwd=tmp_path,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    rows = [row.split() for row in done.stdout.splitlines()]
+        status, told, wrong = command(*line.split()[1:])
+        assert status == 0, f"{line}\n{told}\n{wrong}"
+    rows = [row.split() for row in told.splitlines()]
     ranked = [row[1] for row in rows if len(row) == 4 and row[0].isdecimal()]
     assert ranked[0] == str(digit.labels[0])
     assert (tmp_path / "run1" / "run.html").is_file()
@@ -181,17 +176,17 @@ def test_the_examples_of_training(monkeypatch, tmp_path):
     assert recipes.of({}, tmp_path / "recipe.yaml").rule().momentum == 0.9
 
 
-def test_the_language_references_small_example(tmp_path, monkeypatch):
+def test_the_language_references_small_example(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.yaml").write_text(blocks("spec/README.md", "yaml")[0])
     text = (ROOT / "spec" / "README.md").read_text()
-    commands = [line for line in text.splitlines() if line.startswith("zoo ")]
-    assert len(commands) == 3
-    for command in commands:  # onnx starts soonest
-        few = ["--backends", "onnx"] if "verify" in command else []
-        done = CliRunner().invoke(program, [*command.split()[1:], *few])
-        assert done.exit_code == 0, f"{command}\n{done.output}"
-        assert "verify" not in command or "PASS" in done.stdout
+    lines = [line for line in text.splitlines() if line.startswith("zoo ")]
+    assert len(lines) == 3
+    for line in lines:  # onnx starts soonest
+        few = ["--backends", "onnx"] if "verify" in line else []
+        status, told, wrong = command(*line.split()[1:], *few)
+        assert status == 0, f"{line}\n{told}\n{wrong}"
+        assert "verify" not in line or "PASS" in told
 
 
 def test_contributings_three_layers(tmp_path):

@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from limits import HANG
 from loading import load
 from small import VGG, VGG_BN
@@ -18,7 +17,6 @@ from verifying import InThisProcess
 import zoo
 import zoo.verification.verify
 from zoo.backend import registry
-from zoo.cli.program import program
 from zoo.errors import InputError, UnknownNameError
 from zoo.verification import comparison
 from zoo.verification.conditioned_weights import conditioned
@@ -195,14 +193,14 @@ def test_conditioned_weights_exercise_everything():
     assert all(np.array_equal(value, again[name]) for name, value in weights.items())
 
 
-def test_predict_on_the_command_line():
+def test_predict_on_the_command_line(command):
     path, tops = os.path.join(os.path.dirname(zoo.__file__), "data", "chelsea.jpg"), []
     for backend in ("torch", "jax"):
         load(backend)
-        arguments = ["predict", path, "--model", VGG, "--backend", backend, "--json", "--top", "3"]
-        done = CliRunner().invoke(program, arguments)
-        assert done.exit_code == 0, done.output
-        tops.append([row["class"] for row in json.loads(done.stdout)["top"]])
+        arguments = ["--model", VGG, "--backend", backend, "--json", "--top", "3"]
+        status, told, wrong = command("predict", path, *arguments)
+        assert status == 0, wrong
+        tops.append([row["class"] for row in json.loads(told)["top"]])
     assert tops[0] == tops[1]
     assert len(tops[0]) == 3
 
@@ -214,15 +212,12 @@ def test_any_file_name_and_a_map_for_output(tmp_path, here):
     assert report.passed, str(report)
 
 
-def test_a_place_for_the_result_that_cannot_be_is_refused_at_once(tmp_path):
+def test_a_place_for_the_result_that_cannot_be_is_refused_at_once(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
     for place in (".", "", "missing/x.json"):
-        done = subprocess.run(
-            [sys.executable, "-m", "zoo", "verify", "vgg9", "--output", place],
-            capture_output=True, text=True, timeout=HANG, cwd=tmp_path,
-        )  # fmt: skip
-        assert done.returncode == 2, place
-        assert "error: --output:" in done.stderr
-        assert "Traceback" not in done.stderr
+        status, _, told = command("verify", "vgg9", "--output", place)
+        assert status == 2, place
+        assert "error: --output:" in told
 
 
 def test_tensorflow_by_name_is_insisted_on(monkeypatch):
