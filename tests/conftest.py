@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import textwrap
 
@@ -18,6 +19,9 @@ BACKENDS = (*FRAMEWORKS, "onnx")
 
 
 def pytest_configure(config):
+    # As in a shell's background job; the processes of tests would inherit it.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; threads would wait
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     loading.quick = config.option.markexpr == "not slow"
