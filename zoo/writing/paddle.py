@@ -31,6 +31,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     f"{_OWN}LayerNorm": {"epsilon": 1e-5, "weight_attr": None, "bias_attr": None},
     f"{_OWN}Affine": {"bias_attr": None},
+    f"{_OWN}AvgPool2D": {"padding": 0},
     f"{_OWN}avg_pool": {"padding": 0},
     f"{_OWN}local_response_norm": {"alpha": 1e-4, "beta": 0.75, "k": 1.0},
 }
@@ -49,6 +50,15 @@ def avg_pool(x, kernel_size, stride, padding=0):
     size = [kernel_size] * 2 if isinstance(kernel_size, int) else kernel_size
     ones = paddle.ones([x.shape[1], 1, *size], x.dtype) / (size[0] * size[1])
     return nn.functional.conv2d(x, ones, None, stride, padding, groups=x.shape[1])
+
+
+class AvgPool2D(nn.AvgPool2D):
+    """Paddle's own, without its rounding of divisors to float32."""
+
+    def forward(self, x):
+        size = [self.ksize] * 2 if isinstance(self.ksize, int) else self.ksize
+        ones = paddle.ones([x.shape[1], 1, *size], x.dtype) / (size[0] * size[1])
+        return F.conv2d(x, ones, None, self.stride, self.padding, groups=x.shape[1])
 
 
 class BatchNorm(nn.BatchNorm2D):
