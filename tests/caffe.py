@@ -70,7 +70,7 @@ def message(name: str):
 @functools.cache
 def pool():
     """The messages, described."""
-    descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
+    descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")  # comes with ONNX
     from google.protobuf import descriptor_pool
 
     file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")

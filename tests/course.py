@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 if not os.environ.get("CI"):  # where everything that tests need is installed
-    pytest.importorskip("jupytext")
+    pytest.importorskip("jupytext")  # of the extra that the site needs
 
 FOLDER = Path(__file__).parents[1] / "docs" / "lessons"
 

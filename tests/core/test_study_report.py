@@ -13,8 +13,8 @@ import pytest
 from browsing import chromium, opened
 from studying import BACKENDS, VALUES, half, seeded, simulated
 
-pytest.importorskip("scipy")
-pytest.importorskip("matplotlib")
+pytest.importorskip("scipy")  # of the extra that studies need
+pytest.importorskip("matplotlib")  # of the extra that reports need
 
 from pydantic import TypeAdapter
 from rich.console import Console
@@ -256,7 +256,7 @@ def test_benchopt_reads_it(study, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_parquet(study, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet")  # the tests' own reader
     study.write(tmp_path / "study.parquet")
     table = parquet.read_table(tmp_path / "study.parquet")
     assert table.num_rows == len(study.runs) - 1 and b"_meta_json" in table.schema.metadata

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from studying import BACKENDS, VALUES, all_combinations, half, seeded, simulated
 
-stats = pytest.importorskip("scipy.stats")
+stats = pytest.importorskip("scipy.stats")  # of the extra that studies need
 
 from zoo.comparing import bootstrap, statistics
 from zoo.comparing.conditions import levels

@@ -124,7 +124,7 @@ def turn():
 @pytest.mark.usefixtures("turn")
 def test_processes_measure_a_cell(tmp_path):
     """In new processes, with the threads that are stated; the command writes all files."""
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime")  # of the extra that ONNX needs
     page = tmp_path / "bench.html"
     command = [sys.executable, "-m", "zoo", "bench", "lenet5", "--backends", "onnx", "--threads"]
     command += ["1", "--modes", "ONNX Runtime", "--rounds", "2", "--output", str(page)]
@@ -145,7 +145,7 @@ def test_processes_measure_a_cell(tmp_path):
 @pytest.mark.usefixtures("turn")
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished(tmp_path):
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime")  # of the extra that ONNX needs
     file = tmp_path / "bench.json"
     command = [sys.executable, "-m", "zoo", "bench", "lenet5", "--backends", "onnx", "--rounds"]
     process = subprocess.Popen(
@@ -185,7 +185,7 @@ def test_gradients_are_held_to_float64_of_a_framework(tmp_path):
 @pytest.mark.slow
 def test_the_same_cell_twice_does_not_differ():
     """A/A: 1 is in the interval of the ratio in 38 of 40 repeats."""
-    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxruntime")  # of the extra that ONNX needs
     graph = zoo.graph("lenet5")
     cell = Cell("lenet5", "onnx", "ONNX Runtime", "cpu", "float32", 4, "forward")
     inside = 0

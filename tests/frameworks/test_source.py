@@ -8,6 +8,7 @@ import inspect
 import numpy as np
 import pytest
 import sources
+from everything import LAYERS
 from photographs import photographs
 from small import GOOGLENET, VGG_BN
 
@@ -65,6 +66,24 @@ def test_a_small_network(backend, framework, tmp_path):
     assert set(gradients) == set(expected)
     for name, value in expected.items():
         assert abs(gradients[name] - value).max() <= 1e-10 * largest, name
+
+
+#: Also a layer that some uses of a block have and others do not.
+DOWN = """
+options: {num_classes: 5, input_size: 34}
+blocks:
+  down:
+    parameters: {stride: 1}
+    layers:
+      pool: {op: avg_pool, kernel_size: 2, stride: $stride, when: $stride > 1}
+      norm: {op: batch_norm}
+"""
+
+
+def test_every_operation(backend, framework, spec_file, tmp_path):
+    """Layers have names that Keras gives its own operations, too, such as relu6 and pad."""
+    layers = "keep: {block: down}\nhalve: {block: down, stride: 2}\n"
+    check(spec_file(layers + LAYERS, header=DOWN), backend, tmp_path)
 
 
 def gradient_of_squares(model, backend, x):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zoo.writing.dialect import Dialect
@@ -26,6 +28,8 @@ from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
 
 _FUNCTIONS = "zoo.keras.modules"
+#: Keras' names of what Python's operators do to a tensor.
+_OPERATORS = ("add", "get_item", "multiply", "negative", "power", "subtract", "true_divide")
 
 
 class FunctionWriter(ModuleWriter):
@@ -141,6 +145,19 @@ class FunctionWriter(ModuleWriter):
         order = {n for name in self.needed for n in self.snippets.closure(name)}
         return [self.snippets.text(n) for n in self.snippets.definitions if n in order]
 
+    @functools.cached_property
+    def clashes(self) -> bool:
+        """Whether Keras may name an operation within a function like a layer, which it refuses.
+
+        The names of layers in blocks have a dot, unlike those that Keras makes.
+        """
+        layers = (made for p in self.pieces for m in p.members for made in _made(m.layer))
+        used = {made.target.rpartition(".")[2] for made in layers if _is_function(made)}
+        needed = {name for function in used for name in self.snippets.closure(function)}
+        code = "\n".join(map(self.snippets.text, needed))
+        named = {*_OPERATORS, *re.findall(r"\bops\.(\w+)", code)} if needed else set()
+        return any(re.sub(r"(_\d+)?$", "", m.key) in named for m in self.pieces[-1].members)
+
     def applied(self, layer: Made | Used, path: str, inputs: Sequence[Expression]) -> Expression:
         """Return a layer applied to its inputs."""
         if isinstance(layer, Used):
@@ -149,8 +166,12 @@ class FunctionWriter(ModuleWriter):
             arguments = [(n.rstrip("="), v) if n else v for n, v in use.items]
             return call(self.function(layer), [*inputs, *arguments, ("name", path)])
         made = Made(layer.target, {k: v for k, v in layer.arguments.items() if k != "edges"})
-        if made.target.startswith(_FUNCTIONS):
+        if _is_function(made):
             settings = [(k, self.value(v)) for k, v in layer.arguments.items()]
+            if self.clashes:  # operations within a layer have no names
+                given = [("arguments", call("dict", settings))] if settings else []
+                function = call("layers.Lambda", [self.target(made), *given, ("name", path)])
+                return call(function, inputs)
             return call(self.target(made), [*inputs, *settings])
         expression = self.made(made)
         assert isinstance(expression, Bracket)
@@ -183,6 +204,22 @@ class FunctionWriter(ModuleWriter):
         return self.signatures[piece.kind]
 
     member: Member | None = None
+
+
+def _is_function(made: Made) -> bool:
+    return made.target.startswith(_FUNCTIONS)
+
+
+def _made(layer: Layer) -> Iterator[Made]:
+    """Yield what a layer of a piece consists of."""
+    if isinstance(layer, Made):
+        yield layer
+    elif isinstance(layer, Chain):
+        for member in layer.members:
+            yield from _made(member.layer)
+    elif isinstance(layer, Either):
+        yield from _made(layer.first)
+        yield from _made(layer.second)
 
 
 def _quiet(writer: FunctionWriter) -> FunctionWriter:

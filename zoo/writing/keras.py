@@ -52,7 +52,12 @@ def lrn(x, size, alpha, beta, k):
 
 def gelu(x):
     """GELU by the error function."""
-    return x * (1 + ops.erf(x / np.sqrt(2).astype(x.dtype))) / 2
+    return x * (1 + ops.erf(x / 2**0.5)) / 2
+
+
+def scale(x, factor):
+    """Multiplies by a constant."""
+    return x * factor
 
 
 def max_pool(x, pool_size, strides, edges):
