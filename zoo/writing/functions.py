@@ -169,8 +169,9 @@ class FunctionWriter(ModuleWriter):
         if _is_function(made):
             settings = [(k, self.value(v)) for k, v in layer.arguments.items()]
             if self.clashes:  # operations within a layer have no names
-                given = [("arguments", call("dict", settings))] if settings else []
-                function = call("layers.Lambda", [self.target(made), *given, ("name", path)])
+                given = Bracket("", tuple((f'"{k}": ', v) for k, v in settings), "{}")
+                arguments = [("arguments", given)] if settings else []
+                function = call("layers.Lambda", [self.target(made), *arguments, ("name", path)])
                 return call(function, inputs)
             return call(self.target(made), [*inputs, *settings])
         expression = self.made(made)
