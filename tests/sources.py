@@ -1,18 +1,20 @@
-"""Runs written source files in a process that has no zoo, and gives what they compute."""
+"""Runs written source files in processes that have no zoo, and gives what they compute."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
-from limits import HANG
 
-#: Refuses zoo, runs a file, fills its network, and saves outputs, gradients and the file of weights.
+#: Refuses zoo. For each line that it reads, it runs a file, fills its network, and saves outputs,
+#: gradients and the framework's own file of the weights.
 _COMMON = """
-import sys, runpy
+import gc, json, runpy, sys, traceback
 import numpy as np
 
 class Refusing:
@@ -21,24 +23,34 @@ class Refusing:
             raise ImportError("there is no zoo here")
 
 sys.meta_path.insert(0, Refusing())
-folder, path, network, aux = sys.argv[1:]
-given = dict(np.load(f"{folder}/native.npz"))
-x = np.load(f"{folder}/x.npy")
-options = {"aux": True} if aux == "aux" else {}
-"""
+answers, sys.stdout = sys.stdout, sys.stderr
+IMPORTS
 
-_ENDS = """
-outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
-np.savez(f"{folder}/outputs.npz", **{k: np.asarray(to_numpy(v)) for k, v in outputs.items()})
-np.savez(f"{folder}/gradients.npz", **gradients)
-assert "zoo" not in sys.modules
-print(count)
+def run(folder, network, options):
+    given = dict(np.load(f"{folder}/native.npz"))
+    x = np.load(f"{folder}/x.npy")
+    made = runpy.run_path(f"{folder}/network.py")[network]
+    PROGRAM
+    outputs = outputs if isinstance(outputs, dict) else {"logits": outputs}
+    np.savez(f"{folder}/outputs.npz", **{k: to_numpy(v) for k, v in outputs.items()})
+    np.savez(f"{folder}/gradients.npz", **gradients)
+    assert "zoo" not in sys.modules
+    return count
+
+for line in sys.stdin:
+    try:
+        answer = {"count": run(**json.loads(line))}
+    except Exception:
+        answer = {"error": traceback.format_exc()[-3000:]}
+    print(json.dumps(answer), file=answers, flush=True)
+    gc.collect()
 """
 
 _TORCH = """
 import torch
 torch.set_default_dtype(torch.float64)
-model = runpy.run_path(path)[network](**options)
+---
+model = made(**options)
 model.load_state_dict({k: torch.tensor(v) for k, v in given.items()})
 model.eval()
 for module in model.modules():  # a batch without dropout
@@ -56,7 +68,8 @@ count = sum(p.numel() for p in model.parameters())
 _PADDLE = """
 import paddle
 paddle.set_default_dtype("float64")
-model = runpy.run_path(path)[network](**options)
+---
+model = made(**options)
 missing = model.set_state_dict({k: paddle.to_tensor(v) for k, v in given.items()})
 assert missing == ([], []), missing
 model.eval()
@@ -74,7 +87,8 @@ import keras
 import tensorflow as tf
 keras.config.set_floatx("float64")
 keras.config.set_dtype_policy("float64")
-model = runpy.run_path(path)[network](**options)
+---
+model = made(**options)
 names = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights
          if "seed" not in w.path}
 assert set(names) == set(given), set(names) ^ set(given)
@@ -90,13 +104,18 @@ model.save_weights(f"{folder}/saved.weights.h5")
 model.save(f"{folder}/saved.keras")
 to_numpy = lambda v: v.numpy()
 count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+keras.backend.clear_session()
 """
 
 _FLAX = """
+from pathlib import Path
 import jax
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_disable_most_optimizations", True)  # most of the time of a first run
+import flax.serialization
 from flax import nnx
-model = runpy.run_path(path)[network](**options, rngs=nnx.Rngs(0))
+---
+model = made(**options, rngs=nnx.Rngs(0))
 state = nnx.state(model, (nnx.Param, nnx.BatchStat))
 flat = dict(nnx.to_flat_state(state))
 names = {"/".join(map(str, path)): variable for path, variable in flat.items()}
@@ -111,33 +130,58 @@ def loss(model):
     return sum((v * v).sum() for v in values), outputs
 found, outputs = nnx.jit(nnx.grad(loss, has_aux=True))(model)
 gradients = {"|".join(map(str, p)): np.asarray(v[...]) for p, v in nnx.to_flat_state(found)}
+saved = flax.serialization.msgpack_serialize(nnx.to_pure_dict(state))
+Path(folder, "saved.msgpack").write_bytes(saved)
 to_numpy = np.asarray
 count = sum(v.size for v in jax.tree.leaves(nnx.state(model, nnx.Param)))
+jax.clear_caches()
 """
 
 _PROGRAMS = {"torch": _TORCH, "paddle": _PADDLE, "keras": _KERAS, "flax": _FLAX}
 
+#: Backend -> what its program saves with the framework's own means.
+SAVED = {
+    "torch": "saved.pth",
+    "paddle": "saved.pdparams",
+    "keras": "saved.keras",
+    "flax": "saved.msgpack",
+}
 
-def run(folder: Path, source: Path, network: str, backend: str, aux: bool) -> int:
-    """Run a source file; return the number of its parameters.
 
-    ``folder`` has native.npz (weights by the framework's own names) and x.npy; afterwards it has
-    outputs.npz, gradients.npz and, but for Flax, saved weights.
-    """
-    program = folder / "program.py"
-    program.write_text(_COMMON + _PROGRAMS[backend] + _ENDS)
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(
-        [sys.executable, "program.py", str(folder), str(source), network, "aux" if aux else "-"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=HANG,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return int(done.stdout.split()[-1])
+class Runner:
+    """A process with one framework and without zoo, that runs source files."""
+
+    def __init__(self, backend: str, folder: Path) -> None:
+        imports, _, program = _PROGRAMS[backend].strip().partition("\n---\n")
+        path = folder / "program.py"
+        indented = textwrap.indent(program, "    ").strip()
+        path.write_text(_COMMON.replace("IMPORTS", imports).replace("PROGRAM", indented))
+        environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+        environment.pop("PYTHONPATH", None)
+        self._process = subprocess.Popen(
+            [sys.executable, path],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, folder: Path, network: str, **options: bool) -> int:
+        """Run a source file; return the number of its parameters.
+
+        ``folder`` has network.py, native.npz (weights by the framework's own names) and x.npy;
+        afterwards it has outputs.npz, gradients.npz and the file of ``SAVED``.
+        """
+        job = {"folder": str(folder), "network": network, "options": options}
+        print(json.dumps(job), file=self._process.stdin, flush=True)
+        answer = json.loads(self._process.stdout.readline() or '{"error": "it ended"}')
+        assert "error" not in answer, answer["error"]
+        return int(answer["count"])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
 
 
 def native(model, backend: str) -> dict[str, np.ndarray]:

@@ -46,17 +46,19 @@ TO = list(NAMES)
 
 
 def run_onnx(path, x):
-    import onnxruntime
+    from zoo.onnx import engines
 
-    session = onnxruntime.InferenceSession(path)
+    session = engines.onnxruntime().InferenceSession(path)
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(None, {"input": x}), strict=True))
 
 
 def run_openvino(path, x):
-    from zoo.onnx import silent
+    from zoo.onnx import engines
 
-    model = silent.openvino().Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = (
+        engines.openvino().Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    )
     return {output.any_name: value for output, value in model({"input": x}).items()}
 
 

@@ -31,8 +31,8 @@ import onnx
 from onnx import helper, numpy_helper
 
 import zoo.onnx
+from zoo.onnx import engines, run
 from zoo.onnx import model as building
-from zoo.onnx import run, silent
 from zoo.onnx.operations import OPERATIONS
 
 HEADER = "options: {num_classes: 4, input_size: 24}\n"
@@ -153,17 +153,17 @@ def engine():
     """OpenVINO, which may be missing on a laptop."""
     if not os.environ.get("CI") and not importlib.util.find_spec("openvino"):
         pytest.skip("OpenVINO is not installed")
-    return silent.openvino()
+    return engines.openvino()
 
 
 QUIET = """
 import os, sys
 os.environ.pop("CI", None)  # there, OpenVINO reports nothing
 os.register_at_fork(before=lambda: print("a fork"))
-from zoo.onnx import silent
-openvino = silent.openvino()
+from zoo.onnx import engines
+openvino = engines.openvino()
 openvino.convert_model(sys.argv[1])
-assert silent.openvino() is openvino and "openvino_telemetry" not in sys.modules
+assert engines.openvino() is openvino and "openvino_telemetry" not in sys.modules
 """
 
 
@@ -176,6 +176,17 @@ def test_openvino_reports_nothing(tmp_path, spec):
     )  # fmt: skip
     assert done.returncode == 0 and not done.stdout, done.stdout + done.stderr
     assert not (tmp_path / "intel").exists()
+
+
+def test_onnx_runtime_reports_nothing(tmp_path):
+    """It would keep the number of its session among the temporary files."""
+    code = "import zoo; zoo.predict(zoo.build('lenet5', 'onnx'), [[[[0.0] * 32] * 32]])"
+    kept = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    environment = {**kept, "TMPDIR": str(tmp_path), "HOME": str(tmp_path)}
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, env=environment, capture_output=True, text=True, timeout=HANG)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 #: Networks with every kind of layer that engines might take in another way, and their sizes.

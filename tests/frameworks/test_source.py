@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import shutil
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import zoo
 from zoo.backend.calls import located
 from zoo.verification.comparison import error
 from zoo.verification.conditioned_weights import conditioned
+from zoo.verification.sizes import smaller
 
 pytestmark = pytest.mark.frameworks
 
@@ -23,49 +25,53 @@ pytestmark = pytest.mark.frameworks
 SMALL = {"torch": GOOGLENET, "paddle": VGG_BN, "keras": GOOGLENET, "flax": VGG_BN}
 
 
-def check(name, backend, folder):
-    """Hold the source of a network against its built model."""
-    graph = zoo.graph(name)
+@pytest.fixture(scope="session")
+def runner(backend, tmp_path_factory):
+    """A process that has the framework and no zoo."""
+    made = sources.Runner(backend, tmp_path_factory.mktemp(backend))
+    yield made
+    made.close()
+
+
+def check(name, backend, runner, folder, **options):
+    """Hold the source of a network against its built model: in float64, gradients and files, too."""
+    text = zoo.source(name, backend, **options)
+    (folder / "network.py").write_text(text)
+    graph = zoo.graph(name, **options)
     if graph.omitted:
-        graph = zoo.graph(name, aux=True)
-    aux = bool(graph.options["aux"])
+        graph = zoo.graph(name, **options, aux=True)
     x = photographs(1, graph.input_shape)
     weights, values = conditioned(graph, x)
     model = zoo.build(graph, backend, dtype="float64")
     zoo.set_weights(model, weights)
     np.savez(folder / "native.npz", **sources.native(model, backend))
     np.save(folder / "x.npy", x.astype(np.float64))
-    text = zoo.source(name, backend)
-    path = folder / "network.py"
-    path.write_text(text)
-    count = sources.run(folder, path, sources.network_name(text), backend, aux)
+    heads = {"aux": True} if graph.options["aux"] else {}
+    count = runner.run(folder, sources.network_name(text), **heads)
     assert count == graph.num_parameters
-    outputs = np.load(folder / "outputs.npz")
-    built = zoo.predict(model, x.astype(np.float64))
-    built = built if isinstance(built, dict) else {"logits": built}
-    assert set(outputs) == set(built)
+    found = np.load(folder / "outputs.npz")
+    built, expected = run(model, backend, x.astype(np.float64))
+    assert set(found) == set(built)
     for key, value in built.items():
         node = graph.output_nodes.get(key)
-        assert outputs[key].dtype == np.float64
-        found = outputs[key]
-        assert error(found, value) <= 1e-12
-        assert node is None or error(found, values[node.name]) <= 1e-11
-    return graph, model, x, text
+        assert found[key].dtype == np.float64
+        assert error(found[key], value) <= 1e-12
+        assert node is None or error(found[key], values[node.name]) <= 1e-11
 
-
-def test_a_small_network(backend, framework, tmp_path):
-    graph, model, x, _ = check(SMALL[backend], backend, tmp_path)
-    saved = {"torch": "saved.pth", "paddle": "saved.pdparams", "keras": "saved.keras"}
-    if backend in saved:  # zoo reads what the framework itself saved
-        own = zoo.build(graph, backend, dtype="float64", weights=tmp_path / saved[backend])
-        for name, value in zoo.get_weights(model).items():
-            assert np.array_equal(zoo.get_weights(own)[name], value), name
-    gradients = dict(np.load(tmp_path / "gradients.npz"))
-    expected = gradient_of_squares(model, backend, x)
+    gradients = dict(np.load(folder / "gradients.npz"))
     largest = max(abs(value).max() for value in expected.values())
     assert set(gradients) == set(expected)
-    for name, value in expected.items():
-        assert abs(gradients[name] - value).max() <= 1e-10 * largest, name
+    for key, value in expected.items():
+        assert abs(gradients[key] - value).max() <= 1e-10 * largest, key
+
+    saved = folder / sources.SAVED[backend]  # zoo reads what the framework itself saved
+    own = zoo.get_weights(zoo.build(graph, backend, dtype="float64", weights=saved))
+    for key, value in zoo.get_weights(model).items():
+        assert np.array_equal(own[key], value), key
+
+
+def test_a_small_network(backend, framework, runner, tmp_path):
+    check(SMALL[backend], backend, runner, tmp_path)
 
 
 #: Also a layer that some uses of a block have and others do not.
@@ -80,59 +86,59 @@ blocks:
 """
 
 
-def test_every_operation(backend, framework, spec_file, tmp_path):
+def test_every_operation(backend, framework, runner, spec_file, tmp_path):
     """Layers have names that Keras gives its own operations, too, such as relu6 and pad."""
     layers = "keep: {block: down}\nhalve: {block: down, stride: 2}\n"
-    check(spec_file(layers + LAYERS, header=DOWN), backend, tmp_path)
+    check(spec_file(layers + LAYERS, header=DOWN), backend, runner, tmp_path)
 
 
-def gradient_of_squares(model, backend, x):
-    """The gradients of the sum of the outputs' squares, in evaluation mode."""
-    if backend == "torch":
-        import torch
+def run(model, backend, x):
+    """The outputs, and the gradients of the sum of their squares, in evaluation mode."""
 
+    def named(outputs):
+        return outputs if isinstance(outputs, dict) else {"logits": outputs}
+
+    if backend in ("torch", "paddle"):
         model.eval()
-        outputs = model(torch.tensor(x, dtype=torch.float64))
-        values = outputs.values() if isinstance(outputs, dict) else [outputs]
-        sum((value * value).sum() for value in values).backward()
-        return {name: p.grad.numpy() for name, p in model.named_parameters()}
-    if backend == "paddle":
-        import paddle
-
-        model.eval()
-        outputs = model(paddle.to_tensor(x.astype("float64")))
-        values = outputs.values() if isinstance(outputs, dict) else [outputs]
-        sum((value * value).sum() for value in values).backward()
-        named = dict(model.named_parameters())
-        return {name: p.grad.numpy() for name, p in named.items() if not p.stop_gradient}
-    if backend == "keras":
+        module = importlib.import_module(backend)
+        x = (module.from_numpy if backend == "torch" else module.to_tensor)(x)
+        outputs = named(model(x))
+        sum((value * value).sum() for value in outputs.values()).backward()
+        outputs = {name: value.detach() for name, value in outputs.items()}
+        found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    elif backend == "keras":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            outputs = model(x.transpose(0, 2, 3, 1).astype("float64"), training=False)
-            values = outputs.values() if isinstance(outputs, dict) else [outputs]
-            total = sum(tf.reduce_sum(value * value) for value in values)
+            outputs = named(model(x.transpose(0, 2, 3, 1), training=False))
+            total = sum(tf.reduce_sum(value * value) for value in outputs.values())
         layers = {f"{la.name}|{w.name}": w.value for la in model.layers for w in la.weights
                   if w.trainable}  # fmt: skip
-        found = tape.gradient(total, list(layers.values()))
-        return {name: value.numpy() for name, value in zip(layers, found, strict=True)}
-    from flax import nnx
+        found = dict(zip(layers, tape.gradient(total, list(layers.values())), strict=True))
+    else:
+        from flax import nnx
 
-    model.eval()
+        model.eval()
 
-    def loss(model):
-        outputs = model(x.transpose(0, 2, 3, 1).astype("float64"))
-        values = outputs.values() if isinstance(outputs, dict) else [outputs]
-        return sum((value * value).sum() for value in values)
+        def loss(model):
+            outputs = named(model(x.transpose(0, 2, 3, 1)))
+            return sum((value * value).sum() for value in outputs.values()), outputs
 
-    found = nnx.jit(nnx.grad(loss))(model)
-    return {"|".join(map(str, p)): np.asarray(v[...]) for p, v in nnx.to_flat_state(found)}
+        tree, outputs = nnx.jit(nnx.grad(loss, has_aux=True))(model)
+        found = {"|".join(map(str, p)): v[...] for p, v in nnx.to_flat_state(tree)}
+    return tuple({k: np.asarray(v) for k, v in each.items()} for each in (outputs, found))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.list_models())
-def test_every_network(name, backend, framework, tmp_path):
-    check(name, backend, tmp_path)
+def test_every_network(name, backend, framework, runner, tmp_path):
+    if backend == "flax":
+        import jax
+
+        jax.config.update("jax_disable_most_optimizations", True)
+    size = smaller(zoo.graph(name, aux=bool(zoo.graph(name).omitted)))
+    check(name, backend, runner, tmp_path, input_size=size)
+    shutil.rmtree(tmp_path)  # up to gigabytes
 
 
 @pytest.mark.parametrize("backend", ["torch", "keras", "flax"], indirect=True)

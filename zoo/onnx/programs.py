@@ -9,7 +9,7 @@ import onnx
 
 from zoo.backend.base import Array
 from zoo.backend.programs import Program, Run
-from zoo.onnx import files, silent
+from zoo.onnx import engines, files
 
 
 class Onnx(Program):
@@ -19,9 +19,7 @@ class Onnx(Program):
         files.write(model, path, f"{path.name}.data")
 
     def read(self, path: Path) -> Run:
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = engines.onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         return lambda x: dict(zip(names, session.run(names, {"input": x}), strict=True))
 
@@ -30,7 +28,7 @@ class OpenVino(Program):
     """OpenVINO's representation: a file of the network, and one of the weights beside it."""
 
     def write(self, model: onnx.ModelProto, path: Path) -> None:
-        openvino = silent.openvino()
+        openvino = engines.openvino()
         source = path.with_suffix(".onnx")
         Onnx().write(model, source)
         try:
@@ -41,7 +39,7 @@ class OpenVino(Program):
                 written.unlink()
 
     def read(self, path: Path) -> Run:
-        openvino = silent.openvino()
+        openvino = engines.openvino()
         # On some processors it would compute in bfloat16.
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled: Any = openvino.Core().compile_model(path, "CPU", settings)

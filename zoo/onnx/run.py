@@ -20,6 +20,7 @@ from onnx.reference.op_run import OpRun
 from zoo.backend.base import Array
 from zoo.errors import BackendError, InputError
 from zoo.graphs.graph import Graph
+from zoo.onnx import engines
 from zoo.onnx.files import split
 from zoo.onnx.model import parts, value_names
 from zoo.onnx.operations import OPERATIONS
@@ -193,7 +194,7 @@ def session(model: onnx.ModelProto, name: str, outputs: Sequence[str]) -> Sessio
         BackendError: ONNX Runtime is not installed.
     """
     try:
-        import onnxruntime
+        onnxruntime = engines.onnxruntime()
     except ImportError:
         raise BackendError(
             "to run ONNX models, zoo needs ONNX Runtime: python -m pip install onnxruntime"

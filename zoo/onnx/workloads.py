@@ -9,7 +9,7 @@ import onnx
 
 from zoo.backend.base import Array
 from zoo.backend.workloads import Workload
-from zoo.onnx import silent
+from zoo.onnx import engines
 
 
 def make(backend: Any, model: onnx.ModelProto, mode: str, threads: int) -> Workload:
@@ -48,9 +48,8 @@ class _Engine(Workload):
 
 class _Runtime(_Engine):
     def __init__(self, model: onnx.ModelProto, names: tuple[str, ...], threads: int) -> None:
-        import onnxruntime
-
         super().__init__(model, names, threads)
+        onnxruntime = engines.onnxruntime()
         self.to_value = onnxruntime.OrtValue.ortvalue_from_numpy
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; it warns of initializers that it leaves out
@@ -72,7 +71,7 @@ class _Runtime(_Engine):
 class _OpenVino(_Engine):
     def __init__(self, model: onnx.ModelProto, names: tuple[str, ...], threads: int) -> None:
         super().__init__(model, names, threads)
-        openvino = silent.openvino()
+        openvino = engines.openvino()
         core = openvino.Core()
         settings = {
             # On some processors it would compute in bfloat16.
