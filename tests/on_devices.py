@@ -77,6 +77,7 @@ def prepare(folder):
     """Write the spec and the data."""
     import zoo
 
+    folder.mkdir()
     (folder / "divided.yaml").write_text(SPEC)
     whole, arrays = zoo.dataset("digits"), {}
     for name, part, count in zip(

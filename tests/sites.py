@@ -1,9 +1,7 @@
 """The site of the documentation: built once, served from this machine, and opened in Chromium."""
 
-import fcntl
 import functools
 import http.server
-import os
 import subprocess
 import sys
 import threading
@@ -12,25 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from limits import HANG
+from once import once
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def built(tmp_path_factory) -> Path:
-    """The folder of the site. The first process that asks builds it, and others wait."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    site = base / "site"
-    with (base / "site.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not site.is_dir():
-            program = [sys.executable, str(ROOT / "docs" / "build.py"), "--no-run"]
-            done = subprocess.run(
-                [*program, "--output", str(site)], capture_output=True, text=True, timeout=HANG
-            )
-            assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return site
+    """The folder of the site."""
+    program = [sys.executable, str(ROOT / "docs" / "build.py"), "--no-run", "--output"]
+
+    def build(folder):
+        done = subprocess.run([*program, str(folder)], capture_output=True, text=True, timeout=HANG)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+    return once(tmp_path_factory, "site", build)
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):

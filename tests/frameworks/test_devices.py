@@ -1,11 +1,11 @@
 """Training on two devices against one: gradients, whole runs, checkpoints, and what goes wrong."""
 
-import functools
 import json
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import loading
@@ -13,6 +13,7 @@ import numpy as np
 import on_devices
 import pytest
 from ends import apart, final
+from once import once
 
 import zoo
 from zoo.backend.devices import Group
@@ -32,14 +33,12 @@ CASES = ["gradients", "own-statistics", "everything"]
 #: Frameworks that compute shares of different sizes; Flax refuses them, see the last test.
 UNEVEN = ("torch", "paddle", "keras")
 
-load = functools.partial(loading.load, double=True)
+load = partial(loading.load, double=True)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("devices")
-    on_devices.prepare(folder)
-    return folder
+    return once(tmp_path_factory, "devices", on_devices.prepare)
 
 
 def on_two(backend, folder, cases):
@@ -55,29 +54,33 @@ def on_two(backend, folder, cases):
 
 
 @pytest.fixture(scope="module")
-def two(place):
+def two(place, tmp_path_factory):
     """What each case ended with on two devices of a framework."""
 
-    @functools.cache
     def run(backend):
         more = ["uneven"] if backend in UNEVEN else []
         more += ["interrupted"] if load(backend).processes(2) > 1 else []
         more += on_devices.FAULTS if backend == "torch" else ()
-        return on_two(backend, place, [*CASES, *more])
+
+        def make(folder):
+            folder.mkdir()
+            ends = on_two(backend, place, [*CASES, *more])
+            (folder / "ends.json").write_text(json.dumps(ends))
+
+        folder = once(tmp_path_factory, f"two-devices-{backend}", make)
+        return json.loads((folder / "ends.json").read_text())
 
     return run
 
 
 @pytest.fixture(scope="module")
-def one(place):
+def one(place, tmp_path_factory):
     """The folder of a case on one device, in PyTorch."""
 
-    @functools.cache
     def run(case):
         load("torch")
-        folder = place / f"{case}-alone"
-        start(on_devices.recipe(place, case), "torch", folder)
-        return folder
+        recipe = on_devices.recipe(place, case)
+        return once(tmp_path_factory, f"one-device-{case}", partial(start, recipe, "torch"))
 
     return run
 
