@@ -438,8 +438,8 @@ def another_version(model):
 
 
 def other_constant(model):
-    alpha = next(t for t in model.graph.initializer if t.name == "lrn/alpha")
-    alpha.raw_data = (numpy_helper.to_array(alpha) * 2).tobytes()
+    window = next(t for t in model.graph.initializer if t.name == "lrn/window")
+    window.raw_data = (numpy_helper.to_array(window) * 2).tobytes()
 
 
 def other_shape(model):
@@ -463,7 +463,7 @@ CHANGES = {
     "a node more": (with_node, "the node 'more' is no part of it"),
     "an attribute": (attribute("conv", "strides", [2, 1]), "the node 'conv' differs"),
     "another operation": (operation("tanh", "Sigmoid"), "the node 'tanh' differs"),
-    "a constant": (other_constant, "the initializer 'lrn/alpha' differs"),
+    "a constant": (other_constant, "the initializer 'lrn/window' differs"),
     "a shape": (other_shape, "the initializer 'conv.weight' differs"),
     "an initializer is missing": (lost_initializer, "the initializer 'ln.weight' is missing"),
     "the version of the operations": (another_version, "opset: expected 18 to"),
@@ -524,9 +524,10 @@ FAULTS = {
     "a shuffle undone": ("shuffle", attribute("shuffle/turned", "perm", [0, 1, 2, 3, 4])),
     "channels before and after": ("pad", initializer("pad/edges", lambda e: np.roll(e, 4))),
     "edges at the other side": ("edges", initializer("edges/edges", lambda e: np.roll(e, 4))),
-    "a window of LRN": ("lrn", attribute("lrn/mean_of_depth", "pads", [0, 0, 0, 2, 0, 0])),
-    "alpha": ("lrn", initializer("lrn/alpha", lambda a: a * 3)),
-    "beta through float32": ("lrn", initializer("lrn/beta", lambda b: b + 1e-9)),
+    "a window of LRN": ("lrn", initializer("lrn/window", lambda w: np.roll(w, 1, 0))),
+    "alpha": ("lrn", initializer("lrn/window", lambda w: w * 3)),
+    "alpha through float32": ("lrn", initializer("lrn/window", lambda w: np.float64(np.float32(w)))),
+    "beta": ("lrn", inputs("lrn/divisor", "lrn/root", "lrn/root")),
     "an average that counts its padding": ("avg", attribute("avg", "count_include_pad", 1)),
     "windows of an adaptive average": ("adaptive", initializer("adaptive/rows", lambda r: r[::-1])),
     "a factor through float32": ("factor", initializer("factor/factor", lambda f: np.float64(np.float32(f)))),

@@ -81,6 +81,11 @@ class Layer:
         """Whether float32 attributes do not suffice."""
         return self.writer.exact
 
+    @property
+    def half(self) -> bool:
+        """Whether values have 16 bits."""
+        return self.writer.dtype.itemsize == 2
+
     def weight(self, name: str) -> str | None:
         """The initializer of a parameter, by its local name; None if the layer has none such."""
         return self._weights.get(name)
