@@ -133,7 +133,7 @@ def test_what_the_reductions_save():
 def test_a_network_without_a_classifier_is_not_trained(spec_file, monkeypatch):
     monkeypatch.setattr(registry, "is_installed", lambda description: True)  # it computes nothing
     path = spec_file("conv: {op: conv, out_channels: 4, kernel_size: 3}")
-    message = "tiny has no classifier to train: its output 'logits' is a map of 4x7x7"
+    message = "tiny cannot be trained: its output 'logits' is a map of 4x7x7"
     with pytest.raises(InputError, match=message):
         zoo.verify(path, input_size=9, level="gradients")
 

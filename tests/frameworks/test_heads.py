@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from loading import load
@@ -34,7 +36,9 @@ def test_without_a_classifier_a_model_returns_what_that_would_read(model, backen
     logits = features @ weights["fc.weight"].T + weights["fc.bias"]
     assert error(logits, zoo.predict(model, x)) < 1e-5
     assert set(weights) - set(zoo.get_weights(headless)) == {"fc.weight", "fc.bias"}
-    with pytest.raises(InputError, match=r"has no classifier, so it has no loss"):
+    with pytest.raises(
+        InputError, match=r"cannot be trained: it has no classifier; zoo\.reset_head adds one"
+    ):
         zoo.loss(headless, features, np.array([0, 1]))
 
 
@@ -195,6 +199,29 @@ def test_unknown_nodes_and_none(model):
         zoo.extractor(model, [])
     with pytest.raises(InputError, match="at this size|was built for inputs"):
         zoo.predict(model, np.zeros((1, 3, 9_000, 1), np.float32))
+
+
+def test_a_network_that_ends_in_a_softmax_has_probabilities_and_no_loss(spec_file, command):
+    load("torch")
+    layers = """
+    pool: {op: global_avg_pool}
+    flatten: {op: flatten}
+    fc: {op: linear, out_features: $num_classes}
+    probabilities: {op: softmax}
+    """
+    path = spec_file(layers, header="options: {num_classes: 4, input_size: 16}\n")
+    model = zoo.build(path, "torch")
+    found = zoo.predict(model, zoo.preprocess(images.default(), model))[0]
+    status, told, _ = command("predict", images.default(), "--model", path, "--format", "json")
+    top = json.loads(told)["top"]
+    assert status == 0 and {"class", "probability"} == set(top[0])
+    assert [row["probability"] for row in top] == pytest.approx(
+        sorted(found, reverse=True)[: len(top)]
+    )
+    with pytest.raises(
+        InputError, match="its output 'logits' is a softmax, and a loss takes logits"
+    ):
+        zoo.loss(model, zoo.predict(model, np.zeros((1, 3, 16, 16), np.float32)), [0])
 
 
 def test_the_command_line_shows_no_classes_of_a_network_without_any(command):

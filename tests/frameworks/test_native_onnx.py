@@ -31,6 +31,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 import zoo.onnx
+import zoo.testing
 from zoo.onnx import engines, run
 from zoo.onnx import model as building
 from zoo.onnx.operations import OPERATIONS
@@ -247,6 +248,33 @@ def test_every_version_of_the_operations(opset, spec):
     assert zoo.graph_of(model) == graph
 
 
+def test_an_exported_file_has_the_version_that_is_asked_for_or_that_of_its_model(tmp_path):
+    graph = zoo.graph("lenet5")
+    model = zoo.build(graph, "onnx")
+    zoo.export(model, tmp_path / "a.onnx", opset=19)
+    zoo.export(zoo.onnx.build(graph, zoo.get_weights(model), opset=18), tmp_path / "b.onnx")
+    versions = [onnx.load(tmp_path / name).opset_import[0].version for name in ("a.onnx", "b.onnx")]
+    assert versions == [19, 18]
+    with pytest.raises(
+        zoo.InputError, match="the version of an ONNX file; for others, leave it out"
+    ):
+        zoo.export(model, tmp_path / "c.xml", opset=18)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.onnx", "b.onnx"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_model_is_held_against_its_spec(dtype, spec):
+    """Some of its nodes have no ONNX node, and some of its initializers are no weights."""
+    graph = zoo.graph(spec)
+    x = photographs(2, graph)
+    model = zoo.build(graph, "onnx", dtype=dtype)
+    zoo.testing.assert_same(model, graph, x)
+    operation("tanh", "Sigmoid")(model)
+    restate(model)
+    with pytest.raises(AssertionError, match="they diverge at tanh"):
+        zoo.testing.assert_same(model, graph, x)
+
+
 @pytest.mark.parametrize("opset", [17, 1000, 0, -1, "21", 21.5, True])
 def test_versions_that_zoo_does_not_write(opset):
     graph = zoo.graph(VGG_BN)
@@ -423,6 +451,12 @@ def nudged(value):
     return value
 
 
+def restate(model):
+    """Make what a model says of itself fit what it is."""
+    stated = texts(model)
+    helper.set_model_props(model, {**stated, "digest": building.digest(model, stated)})
+
+
 def without_node(model):
     nodes = [node for node in model.graph.node if node.name != "tanh"]
     del model.graph.node[:]
@@ -551,8 +585,7 @@ def test_every_fault_is_found_and_its_node_named(fault, spec, monkeypatch):
     def set_weights(model, weights):
         right(model, weights)
         alter(model)
-        stated = texts(model)
-        helper.set_model_props(model, {**stated, "digest": building.digest(model, stated)})
+        restate(model)
 
     monkeypatch.setattr(backend, "set_weights", set_weights)
     report = zoo.verify(spec, backends=["onnx"], dtype="float64", workers=InThisProcess())

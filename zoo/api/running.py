@@ -15,6 +15,7 @@ from zoo.backend.base import Backend
 from zoo.backend.unwrapping import find, find_built
 from zoo.data.labels import class_numbers
 from zoo.errors import InputError, ZooError
+from zoo.graphs import losses
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.language import sizes
@@ -38,10 +39,10 @@ def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0)
 
     Raises:
         BackendError: The model was not built by zoo.
-        InputError: An output is missing, or the labels are not class numbers, one per example. For
-            tensors of the framework, only shape and dtype are checked: a number out of range gives
-            NaN, or an error of PyTorch's own. In Keras, whose ``fit`` casts labels to floating
-            point, a fraction gives NaN.
+        InputError: The network has no classifier, or ends in a softmax; an output is missing; or
+            the labels are not class numbers, one per example. For tensors of the framework, only
+            shape and dtype are checked: a number out of range gives NaN, or an error of PyTorch's
+            own. In Keras, whose ``fit`` casts labels to floating point, a fraction gives NaN.
 
     Example:
         >>> import torch, zoo
@@ -51,10 +52,8 @@ def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0)
     """
     backend, _, network = find_built(model)
     smoothing = arguments.number("label_smoothing", label_smoothing, below=1)
-    if network.options["num_classes"] == 0:
-        raise InputError(
-            f"this {network.name} has no classifier, so it has no loss; zoo.reset_head adds one"
-        )
+    headless = network.options["num_classes"] == 0
+    losses.check(network, "zoo.reset_head adds one" if headless else "")
     logits = network.named(outputs)[network.outputs[0].name]
     shape = tuple(getattr(logits, "shape", ()))
     if len(shape) != 2:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-from zoo.backend.base import Array, Outputs
+from zoo.backend.base import Array, Backend, Initial, Outputs
+from zoo.errors import InputError
+from zoo.graphs.graph import Graph
 
 #: Runs a program on x, in the layout that its framework has, and returns its outputs by name.
 Run = Callable[[Array], Outputs]
@@ -22,6 +24,23 @@ class Program(ABC):
 
     #: Whether its outputs have an order, besides their names.
     ordered: ClassVar[bool] = True
+
+    def set_opset(self, opset: int | None, source: Any) -> None:
+        """Choose the version of ONNX's operations.
+
+        Args:
+            opset: The version; None for the default one.
+            source: The model that is exported.
+
+        Raises:
+            InputError: Programs of this form have none.
+        """
+        if opset is not None:
+            raise InputError("opset is the version of an ONNX file; for others, leave it out")
+
+    def build(self, backend: Backend, graph: Graph, draw: Initial, dtype: str) -> Any:
+        """Build the model to write."""
+        return backend.build(graph, draw, dtype)
 
     @abstractmethod
     def write(self, model: Any, path: Path) -> None:

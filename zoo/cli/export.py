@@ -48,6 +48,9 @@ from zoo.cli.terminal import as_options, err, escape, out, print_json
 )
 @click.option("--softmax", is_flag=True, help="Return probabilities instead of logits.")
 @click.option("--aux", is_flag=True, help="Include the auxiliary heads.")
+@click.option(
+    "--opset", type=int, help="Version of ONNX's operations in an ONNX file.  [default: 21]"
+)
 @click.option("--no-check", is_flag=True, help="Skip the comparison with the model.")
 @size_options
 @entry_option
@@ -64,6 +67,7 @@ def export(
     preprocess: bool,
     softmax: bool,
     aux: bool,
+    opset: int | None,
     no_check: bool,
     num_classes: int | None,
     in_channels: int | None,
@@ -102,6 +106,7 @@ def export(
                 preprocess=preprocess,
                 softmax=softmax,
                 aux=aux,
+                opset=opset,
                 check=not no_check,
                 progress=show,
             )

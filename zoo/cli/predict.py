@@ -133,22 +133,25 @@ def _check(
 
 
 def _classes(logits: Any, graph: Graph, count: int, with_names: bool) -> list[dict[str, Any]]:
-    """Return the classes with the largest logits, with names if the weights are pretrained."""
+    """Return the classes with the largest outputs, with names if the weights are pretrained."""
     import numpy as np
 
     from zoo.verification.comparison import top
 
     values = logits[0].reshape(-1).astype(np.float64)
-    probabilities = np.exp(values - values.max())
-    probabilities /= probabilities.sum()
+    has_softmax = graph.output_nodes[graph.outputs[0].name].op == "softmax"
+    probabilities = values if has_softmax else np.exp(values - values.max())
+    probabilities = probabilities / probabilities.sum()
     rows: list[dict[str, Any]] = []
     for i in top(logits, count):
         row: dict[str, Any] = {"class": i}
         if with_names and graph.classes:
             row["name"] = graph.classes[i]
-        if with_names:
+        if with_names or has_softmax:
             row["probability"] = float(probabilities[i])
-        rows.append({**row, "logit": float(values[i])})
+        if not has_softmax:
+            row["logit"] = float(values[i])
+        rows.append(row)
     return rows
 
 

@@ -14,6 +14,7 @@ from zoo.api.networks import network_and_weights
 from zoo.backend import registry
 from zoo.backend.base import Array, Outputs
 from zoo.backend.programs import Program, Run
+from zoo.backend.unwrapping import find
 from zoo.errors import BackendError, InputError, ZooError
 from zoo.exporting import places
 from zoo.exporting.comparison import Difference, compare
@@ -83,6 +84,7 @@ def export(
     preprocess: bool = False,
     softmax: bool = False,
     aux: bool = False,
+    opset: int | None = None,
     check: bool = True,
     progress: Callable[[str], None] = lambda message: None,
 ) -> Exported:
@@ -107,6 +109,8 @@ def export(
             then called ``probabilities``.
         aux: Whether the program has the auxiliary heads of a model that was built with them. Its
             outputs are ``logits``, ``aux1`` and ``aux2``, in this order.
+        opset: The version of ONNX's operations in an ONNX file, 18 or later. By default that of the
+            model, if it is an ONNX model, or else 21 (22 in bfloat16).
         check: Whether to compare it with the model.
         progress: Called with a message before each part of the work.
 
@@ -152,6 +156,7 @@ def export(
     if softmax:
         whole = with_probabilities(whole)
     program = target.program(check)
+    program.set_opset(opset, find(model)[1])
     backend, names = registry.load(target.backend), tuple(whole.output_nodes)
 
     def fill(parameter: Parameter) -> Array:
@@ -161,7 +166,7 @@ def export(
     with _replacing(place) as part:
         progress(f"Writing {place}")
         with _expressed(network, target):
-            program.write(backend.build(whole, fill, dtype), part)
+            program.write(program.build(backend, whole, fill, dtype), part)
         if check:
             progress(f"Comparing {place} with the model, in {target.engine}")
             run = _runner(program, part, place, target, names)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from zoo import arguments
 from zoo.backend.description import Description, Mode
 from zoo.backend.parameters import Array, Parameters, convention
 from zoo.graphs.graph import Graph
@@ -49,7 +50,7 @@ def build(graph: Graph, weights: Mapping[str, Array], *, opset: int | None = Non
         so on.
 
     Raises:
-        InputError: zoo does not write that version, or the package ``onnx`` does not know it.
+        InputError: ``graph`` is no graph; zoo does not write that version, or the package ``onnx`` does not know it.
         WeightsError: The weights do not fit the graph.
         BackendError: The package ``onnx`` is not installed, or lacks an operation.
 
@@ -63,6 +64,8 @@ def build(graph: Graph, weights: Mapping[str, Array], *, opset: int | None = Non
     from zoo.backend import registry
     from zoo.weights.checking import checked_arrays, floating, widest
 
+    if not isinstance(graph, Graph):
+        raise arguments.wrong("graph", "a graph, as zoo.graph returns", graph)
     registry.load("onnx")  # reports a package that is missing
     from zoo.onnx import model
     from zoo.onnx.operations import OPERATIONS

@@ -74,7 +74,15 @@ class OnnxBackend(Backend):
         return workloads.make(self, model, mode, threads)
 
     def own_weights(self, model: onnx.ModelProto) -> dict[str, Array]:
-        return {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+        own = self.graph_of(model) is not None
+        return {
+            each.name: numpy_helper.to_array(each)
+            for each in model.graph.initializer
+            if not (own and zoo_onnx_file.is_constant(each.name))
+        }
 
-    def named_modules(self, model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
-        return {node.name: node for node in model.graph.node if node.name}
+    def named_modules(self, model: onnx.ModelProto) -> dict[str, Any]:
+        made_by = {value: node for node in model.graph.node for value in node.output}
+        made_by |= {value.name: value for value in model.graph.input}
+        values = run.values_of(model, self.graph_of(model))
+        return {path: made_by[value] for path, value in values.items()}

@@ -163,6 +163,11 @@ def state_weights(model: onnx.ModelProto) -> None:
     helper.set_model_props(model, texts)
 
 
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of ONNX's operations of a model; 0 if it states none."""
+    return next((int(each.version) for each in model.opset_import if not each.domain), 0)
+
+
 def digest(model: onnx.ModelProto, texts: Mapping[str, str]) -> str:
     """Return the digest of what makes a model besides its weights."""
     return zoo_onnx_file.digest_of(texts, (part for _, part in parts(model)))
@@ -216,11 +221,10 @@ def _compare(model: onnx.ModelProto, graph: Graph) -> None:
     Raises:
         WeightsError: Names the first part that differs.
     """
-    versions = {each.domain: each.version for each in model.opset_import}
     types = {value.type.tensor_type.elem_type for value in model.graph.input}
     dtypes = [name for name, number in DTYPES.items() if number in types]
     try:
-        opset = checked_opset(versions.get("", 0), dtypes[0] if dtypes else "float32")
+        opset = checked_opset(opset_of(model), dtypes[0] if dtypes else "float32")
         expected = without_values(opened(graph, OPERATIONS), (dtypes or ["float32"])[0], opset)
     except (BackendError, InputError) as error:
         raise WeightsError(_DIFFERS.format(name=graph.name, what=f"({error})")) from None

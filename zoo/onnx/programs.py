@@ -7,13 +7,27 @@ from typing import Any
 
 import onnx
 
-from zoo.backend.base import Array
+from zoo.backend.base import Array, Backend, Initial
 from zoo.backend.programs import Program, Run
+from zoo.graphs.graph import Graph
 from zoo.onnx import engines, files
+from zoo.onnx import model as building
+from zoo.onnx.operations import OPERATIONS
+from zoo.ops.composite import opened
 
 
 class Onnx(Program):
     """An ONNX file; the weights of a network of more than 2 GB are in a file beside it."""
+
+    _opset: int | None = None
+
+    def set_opset(self, opset: int | None, source: Any) -> None:
+        if opset is None and isinstance(source, onnx.ModelProto):
+            opset = building.opset_of(source)
+        self._opset = opset
+
+    def build(self, backend: Backend, graph: Graph, draw: Initial, dtype: str) -> onnx.ModelProto:
+        return building.build(opened(graph, OPERATIONS), draw, dtype, self._opset)
 
     def write(self, model: onnx.ModelProto, path: Path) -> None:
         files.write(model, path, f"{path.name}.data")

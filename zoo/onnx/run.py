@@ -38,7 +38,8 @@ def observe(
 ) -> tuple[Any, dict[str, list[Array]]]:
     """Run a model and record the values of its nodes; see :class:`zoo.backend.base.Backend`."""
     outputs = [value.name for value in model.graph.output]
-    values = _values_of(model, names, graph)
+    known = values_of(model, graph) if names else {}
+    values = {name: known[name] for name in names if name in known}
     given = _input(model)
     element = given.type.tensor_type.elem_type
     wanted = dict.fromkeys([*outputs, *values.values()])
@@ -64,14 +65,13 @@ def _readable(value: Array) -> Array:
     return value.astype(np.float32) if value.dtype.name == "bfloat16" else value
 
 
-def _values_of(model: onnx.ModelProto, names: Sequence[str], graph: Graph | None) -> dict[str, str]:
-    """Path of a node -> name of its value; without those that the model does not have."""
-    if not names:
-        return {}
-    known = {node.name: node.output[0] for node in model.graph.node}
-    if graph is not None:
-        known |= value_names(opened(graph, OPERATIONS))
-    return {name: known[name] for name in names if name in known}
+def values_of(model: onnx.ModelProto, graph: Graph | None) -> dict[str, str]:
+    """Return the name of the value of each node, by its path, and of what the graph calls a node.
+
+    Of the latter, several may have the same value: a dropout has that of what it reads.
+    """
+    known = {node.name: node.output[0] for node in model.graph.node if node.name}
+    return known if graph is None else known | value_names(opened(graph, OPERATIONS))
 
 
 def _input(model: onnx.ModelProto) -> onnx.ValueInfoProto:

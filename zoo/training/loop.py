@@ -20,6 +20,7 @@ from zoo.backend.training import EMA, LossScale, Part, Plan
 from zoo.data.labeled import Dataset
 from zoo.data.stream import Batch, Share
 from zoo.errors import InputError, TrainingError, WeightsError
+from zoo.graphs import losses
 from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import channels_first
 from zoo.training import state as states
@@ -95,6 +96,7 @@ class Loop:
         self.folder, self.workers, self.callbacks = folder, workers, _functions(callbacks)
         self.graph = backend.known_graph(model)
         _check_classes(self.graph, data)
+        losses.check(self.graph)
         _check_devices(backend, recipe, group)
         size = recipe.batch_size
         skip = recipe.skip_damaged

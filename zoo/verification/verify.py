@@ -17,8 +17,8 @@ from zoo.backend.description import LEVELS
 from zoo.data import images
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
 from zoo.files import scratch
+from zoo.graphs import losses
 from zoo.graphs.graph import Graph
-from zoo.graphs.shapes import text_of
 from zoo.language import graphs
 from zoo.verification import full, tolerances, training
 from zoo.verification.case import Case
@@ -86,7 +86,7 @@ def verify(
         UnknownNameError: There is no such model, backend, dtype or level.
         SpecError: The spec is invalid.
         InputError: The image cannot be read, an option has an invalid value, or the level includes
-            training and the network has no classifier.
+            training and the network has no loss.
         NotEnoughMemoryError: There is too little memory for any input size; also an InputError.
         BackendError: No framework is installed.
 
@@ -121,7 +121,7 @@ def verify(
     single = dtype == "float32" and level == "forward"  # gradients and training are in float64
     graph, notes = fit_to_memory(graphs.graph(name, **options), itemsize=4 if single else 8)
     if level != "forward":
-        _check_classifier(graph)
+        losses.check(graph, "verify it with level='forward'")
     options = dict(graph.options)
     counterpart = None
     if graph.options["aux"] or graph.omitted:
@@ -234,15 +234,6 @@ def _limits(backends: Iterable[str], level: str) -> tuple[str, ...]:
         for entry in entries
         if not entry.reaches(level)
     )
-
-
-def _check_classifier(graph: Graph) -> None:
-    for output, node in graph.output_nodes.items():
-        if len(node.shape) > 1:
-            raise InputError(
-                f"{graph.name} has no classifier to train: its output {output!r} is a map of "
-                f"{text_of(node.shape)}; verify it with level='forward'"
-            )
 
 
 def _command(name: str, given: Mapping[str, Any]) -> str:

@@ -14,8 +14,8 @@ from zoo.benchmarking.results import Results
 from zoo.benchmarking.run import Request, run
 from zoo.errors import InputError, UnknownNameError
 from zoo.files import write_text
+from zoo.graphs import losses
 from zoo.graphs.graph import Graph
-from zoo.graphs.shapes import text_of
 from zoo.language import graphs
 from zoo.verification import memory
 from zoo.views.benchmark.report import Benchmark
@@ -81,7 +81,7 @@ def bench(
     Raises:
         UnknownNameError: There is no such model, backend, mode, dtype or work.
         SpecError: A spec is invalid.
-        InputError: A number is out of range, a network has no classifier to differentiate, or it
+        InputError: A number is out of range, a network has no loss to differentiate, or it
             needs more memory than is available.
         BackendError: A framework is not installed, or there is no GPU.
 
@@ -142,12 +142,8 @@ def _networks(models: Any, size: Any, choice: Choice) -> dict[str, Graph]:
 
 
 def _check(graph: Graph, choice: Choice) -> None:
-    for node in graph.output_nodes.values():
-        if len(node.shape) > 1 and choice.works != ("forward",):
-            raise InputError(
-                f"{graph.name} has no classifier to train: its output is a map of "
-                f"{text_of(node.shape)}; measure what='forward'"
-            )
+    if choice.works != ("forward",):
+        losses.check(graph, "measure what='forward'")
     needed = memory.needed(graph, 4) + 16 * sum(_size(node.shape) for node in graph.nodes)
     if needed > 0.8 * memory.available():
         raise memory.NotEnoughMemoryError(

@@ -1,0 +1,29 @@
+"""Tells whether a network has a loss."""
+
+from __future__ import annotations
+
+from zoo.errors import InputError
+from zoo.graphs.graph import Graph
+from zoo.graphs.shapes import text_of
+
+
+def check(graph: Graph, advice: str = "") -> None:
+    """Check that a network can be trained: that its outputs are logits.
+
+    Args:
+        graph: The network.
+        advice: What to do with a network that has no loss.
+
+    Raises:
+        InputError: It has no classifier, or ends in a softmax.
+    """
+    for output, node in graph.output_nodes.items():
+        if graph.options["num_classes"] == 0:
+            reason = "it has no classifier"
+        elif node.op == "softmax":
+            reason = f"its output {output!r} is a softmax, and a loss takes logits"
+        elif len(node.shape) > 1:
+            reason = f"its output {output!r} is a map of {text_of(node.shape)}"
+        else:
+            continue
+        raise InputError(f"{graph.name} cannot be trained: {reason}" + f"; {advice}" * bool(advice))
