@@ -50,7 +50,8 @@ def build(graph: Graph, weights: Mapping[str, Array], *, opset: int | None = Non
         so on.
 
     Raises:
-        InputError: ``graph`` is no graph; zoo does not write that version, or the package ``onnx`` does not know it.
+        InputError: ``graph`` is no graph; zoo does not write that version, or the package ``onnx``
+            does not know it.
         WeightsError: The weights do not fit the graph.
         BackendError: The package ``onnx`` is not installed, or lacks an operation.
 

@@ -233,14 +233,25 @@ def gelu(layer: Layer) -> None:
 
 @OPERATIONS.register
 def hard_sigmoid(layer: Layer) -> None:
-    if not layer.exact:
+    if layer.exact:
+        layer.result("Div", *_clipped(layer))
+    else:
         layer.result("HardSigmoid", layer.x, alpha=1 / 6, beta=0.5)
-        return
+
+
+@OPERATIONS.register
+def hard_swish(layer: Layer) -> None:
+    if layer.exact:
+        layer.result("Mul", layer.x, layer.part("gate", "Div", *_clipped(layer)))
+    else:
+        layer.result("HardSwish", layer.x)
+
+
+def _clipped(layer: Layer) -> tuple[str, str]:
+    """Return x + 3 between 0 and 6, and 6."""
+    six = layer.constant("six", 6)
     moved = layer.part("moved", "Add", layer.x, layer.constant("three", 3))
-    clipped = layer.part(
-        "clipped", "Clip", moved, layer.constant("least", 0), layer.constant("six", 6)
-    )
-    layer.result("Div", clipped, f"{layer.node.name}/six")
+    return layer.part("clipped", "Clip", moved, layer.constant("least", 0), six), six
 
 
 @OPERATIONS.register

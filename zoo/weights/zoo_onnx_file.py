@@ -89,7 +89,7 @@ def arrays(path: Path) -> dict[str, Stored]:
 
 
 def is_constant(name: str) -> bool:
-    """Tell whether an initializer is a constant of an operation, such as ``norm1/alpha``."""
+    """Tell whether an initializer is a constant of an operation, such as ``norm1/window``."""
     return "/" in name  # which names of layers cannot have
 
 
