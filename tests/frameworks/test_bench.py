@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,14 +16,17 @@ import numpy as np
 import pytest
 from browsing import cells as shown
 from browsing import opened
+from limits import HANG
+from running import children, is_running, wait_for
 
 import zoo
 from zoo.backend import registry
 from zoo.backend.workloads import LOSS
 from zoo.benchmarking import audit, proof, reference
 from zoo.benchmarking.cells import Cell
+from zoo.benchmarking.request import Request
 from zoo.benchmarking.results import Measured, Results, Round
-from zoo.benchmarking.run import Request, run
+from zoo.benchmarking.run import run
 from zoo.files import taking_turns
 from zoo.verification import tolerances
 from zoo.verification.comparison import error
@@ -164,6 +168,52 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
     assert "interrupted" in output and "Traceback" not in errors
     data = json.loads(file.read_text())
     assert 1 <= len(data["cells"][0]["rounds"]) < 99
+
+
+@pytest.mark.usefixtures("turn")
+@pytest.mark.slow
+def test_a_cluster_measures_what_this_machine_does(cluster, tmp_path):
+    """Of one machine, as both workers are on this one. One command is interrupted before."""
+    pytest.importorskip("onnxruntime")  # of the extra that ONNX needs
+    cluster.scale(1)
+    wait_for(lambda: len(cluster.workers) == len(cluster.scheduler_info["workers"]) == 1)
+    (worker,) = cluster.workers.values()
+
+    def start(name, *options):
+        command = [sys.executable, "-m", "zoo", "bench", "lenet5_modern", "--threads", "1"]
+        command += ["--modes", "eager,ONNX Runtime", *options]
+        command += ["--scheduler", cluster.scheduler_address, "--output", str(tmp_path / name)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    interrupted = start("interrupted.json", "--backends", "onnx", "--rounds", "99")
+    wait_for((tmp_path / "interrupted.json").exists)
+    interrupted.send_signal(signal.SIGINT)
+    output, errors = interrupted.communicate(timeout=HANG)
+    assert interrupted.returncode == 130, errors
+    assert "interrupted" in output and "Traceback" not in errors
+    # In the middle of the second round, the worker is killed. Dask starts another.
+    process = start(
+        "found.json", "--backends", "torch,onnx", "--what", "forward,train", "--rounds", "2"
+    )
+    wait_for((tmp_path / "found.json").exists)
+    wait_for(lambda: children(worker.pid))
+    (measuring,) = children(worker.pid)
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_for(lambda: not is_running(measuring))
+    _, errors = process.communicate(timeout=HANG)
+    assert process.returncode == 0, errors
+    found = Results.read(tmp_path / "found.json")
+    here = zoo.bench(
+        "lenet5_modern", modes=["eager", "ONNX Runtime"], backends=["torch", "onnx"], threads=1,
+        what=["forward", "train"], rounds=2,
+    )  # fmt: skip
+    assert found.order == here.order and found.settings == here.settings
+    for there, own in zip(found.cells, here.cells, strict=True):
+        assert there.cell == own.cell and there.proof.allowed == own.proof.allowed
+        assert [r.number for r in there.rounds] == [r.number for r in own.rounds]
+        assert not there.problems and there.hosts == (socket.gethostname(),)
+        if there.cell.work == "forward":  # the number of steps depends on their time
+            assert there.proof.error == own.proof.error
 
 
 @pytest.mark.usefixtures("turn")
