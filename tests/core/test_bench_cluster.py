@@ -86,12 +86,12 @@ def measure(tmp_path):
         ([worker("a", tasks=3)], "tcp://0 has 3 other tasks; .*wait until"),
         (
             [worker("a"), worker("b", processor="Z80")],
-            "b has processor 'Z80' instead of '.*' as a; times of machines that differ",
+            "b differs from a: processor 'Z80' instead of '.*'; times of machines that differ",
         ),
-        ([worker("a"), worker("b", processors=999)], "b has processors 999 instead of"),
+        ([worker("a"), worker("b", processors=999)], "b differs from a: processors 999 instead of"),
     ],
 )
-def test_machines_that_would_measure_unfairly_are_refused(workers, message, monkeypatch):
+def test_machines_that_would_measure_unfairly_are_refused(workers, message):
     with pytest.raises(BackendError, match=message):
         run(request(), cluster=Stub(*workers), measure=errands.timed)
 
@@ -164,7 +164,9 @@ def test_other_tasks_that_come_later_are_waited_for(measure, monkeypatch):
 def test_a_machine_that_came_later_must_be_the_same():
     told = {name: OWN[name] for name in machines.SAME} | {"processor": "Z80"}
     job = machines.Job(request(), None, 1.0, told, None)
-    with pytest.raises(BackendError, match=r"has processor '.*' instead of 'Z80'"):
+    with pytest.raises(
+        BackendError, match=r"differs from the other machines: processor '.*' instead of 'Z80'"
+    ):
         machines.measured(job)
 
 

@@ -106,6 +106,8 @@ class Machines:
         Raises:
             BackendError: A series failed, or the cluster is gone. The others were yielded before.
         """
+        if time.monotonic() >= self._deadline:
+            return
         self._progress(_told(planned))
         told = [
             Job(
@@ -172,7 +174,7 @@ def measured(job: Job) -> Answer:
     """
     own = machine.identify()
     if found := _differences(job.machine, own.machine):
-        raise BackendError(f"{own.name} has {found}; {_ALIKE}")
+        raise BackendError(f"{own.name} differs from the other machines: {found}; {_ALIKE}")
     here = Here(
         job.request,
         deadline=time.monotonic() + job.seconds,
@@ -211,7 +213,7 @@ def _checked(cluster: Cluster) -> dict[str, Worker]:
             )
         seen[own.id] = address
         if found := _differences(first.machine, own.machine):
-            raise BackendError(f"{own.name} has {found} as {first.name}; {_ALIKE}")
+            raise BackendError(f"{own.name} differs from {first.name}: {found}; {_ALIKE}")
     return workers
 
 
@@ -224,13 +226,18 @@ def _differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> str:
 
 
 def _busy(workers: Mapping[str, Worker]) -> str:
-    found = [f"{address} has {w.tasks} other tasks" for address, w in workers.items() if w.tasks]
-    return ", ".join(found)
+    return ", ".join(
+        f"{address} has {worker.tasks} other task{'s' * (worker.tasks != 1)}"
+        for address, worker in workers.items()
+        if worker.tasks
+    )
 
 
 def _told(planned: Sequence[Series]) -> str:
-    if not planned[0].number:
-        return f"Proof in float64, on {len(planned)} machines"
-    first, last = planned[0].number, planned[-1].number
-    rounds = f"Round {first}" if first == last else f"Rounds {first} to {last}"
-    return f"{rounds}, of {len(planned[0].cells)} cells each, on a machine each"
+    first, last = planned[0], planned[-1]
+    count = len(planned)
+    where = "one machine" if count == 1 else f"{count} machines"
+    name = first.name.capitalize()
+    if first.number != last.number:
+        name = f"Rounds {first.number} to {last.number}"
+    return f"{name}, on {where}: {sum(len(series.cells) for series in planned)} processes"

@@ -150,10 +150,10 @@ def described(machine: Mapping[str, object]) -> str:
 
     Example:
         >>> described({"processor": "X", "governor": None, "before": {"load": 0.5}})
-        'processor: X; before: load: 0.5'
+        'processor: X, before (load: 0.5)'
     """
-    return "; ".join(
-        f"{name}: {described(value) if isinstance(value, Mapping) else value}"
+    return ", ".join(
+        f"{name} ({described(value)})" if isinstance(value, Mapping) else f"{name}: {value}"
         for name, value in machine.items()
         if value not in (None, [])
     )
