@@ -102,3 +102,15 @@ def lingering(path):
         time.sleep(300)
     finally:
         Path(f"{path}.cleaned").write_text("")
+
+
+def timed(go, cell, folder, number, fails=0):
+    """Measure a cell without its framework, once a file is there."""
+    from zoo.benchmarking.results import Round
+
+    while not Path(go).exists():
+        time.sleep(0.01)
+    if number == fails:
+        raise ValueError(f"round {number}")
+    base = 1 + 0.01 * (number % 3) + len(cell.mode)
+    return Round(number, (base, 1.01 * base), facts={"worker": os.getppid()})

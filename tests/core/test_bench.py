@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import replace
 
@@ -18,13 +17,15 @@ from zoo.benchmarking import proof as proofs
 from zoo.benchmarking.against import compare, remarks
 from zoo.benchmarking.cells import Cell, choose
 from zoo.benchmarking.harness import Limits, measure
+from zoo.benchmarking.request import Request
 from zoo.benchmarking.results import Measured, Results, Round, Verdict
-from zoo.benchmarking.run import Request, run
+from zoo.benchmarking.run import run
 from zoo.errors import InputError, UnknownNameError, ZooError
 from zoo.verification import tolerances
 from zoo.views.benchmark.report import Benchmark
 
 CELL = Cell("toy", "torch", "eager", "cpu", "float32", 2, "forward")
+CPU = {"gpus": []}
 WEIGHTS = np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32)
 
 
@@ -445,6 +446,7 @@ def test_a_page_stands_alone_and_its_policy_allows_its_script_alone(benchmark):
         ({"baseline": "flax"}, "no cell is 'flax'"),
         ({"rounds": 0}, "rounds must be"),
         ({"what": []}, "name at least one"),
+        ({"scheduler": "there:8786"}, "scheduler must be an address such as tcp://"),
     ],
 )
 def test_mistakes_are_one_clear_error(options, message):
@@ -473,7 +475,7 @@ def test_what_is_not_available_is_said(monkeypatch):
         precision_limits={"bfloat16": "Toy has no bfloat16"},
     )
     monkeypatch.setattr(cells.registry, "table", lambda: {"toy": entry})
-    choice = choose(["toy"], None, None, ["float32", "bfloat16"], [1, 4], ["forward", "train"])
+    choice = choose(["toy"], None, None, ["float32", "bfloat16"], [1, 4], ["forward", "train"], CPU)
     found, missing = choice.cells(["vgg16"])
     assert [(c.mode, c.work, c.batch) for c in found] == [
         ("eager", "forward", 1),
@@ -488,7 +490,7 @@ def test_what_is_not_available_is_said(monkeypatch):
 
 
 def test_threads_default_to_the_processors():
-    assert cells.threads_of(None) == len(os.sched_getaffinity(0))
+    assert cells.threads_of(None, 3) == 3
 
 
 # The reference

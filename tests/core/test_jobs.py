@@ -16,6 +16,7 @@ from pathlib import Path
 import errands
 import pytest
 from limits import HANG
+from running import children, is_running, wait_for
 
 import zoo
 from zoo import jobs
@@ -30,25 +31,6 @@ from zoo.jobs.worker import plainly
 def two():
     with jobs.local(2) as executor:
         yield executor
-
-
-def wait_for(condition):
-    """Also of the end of a process that was killed: the system takes its time."""
-    end = time.monotonic() + HANG
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def is_running(pid):
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ")[1][0] != "Z"
-    return False
-
-
-def children(pid):
-    listed = Path(f"/proc/{pid}/task").glob("*/children")
-    return [child for file in listed for child in file.read_text().split()]
 
 
 def test_results_arrive_once_in_the_order_of_completion(two, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,14 +16,17 @@ import numpy as np
 import pytest
 from browsing import cells as shown
 from browsing import opened
+from limits import HANG
+from running import children, is_running, wait_for
 
 import zoo
 from zoo.backend import registry
 from zoo.backend.workloads import LOSS
 from zoo.benchmarking import audit, proof, reference
 from zoo.benchmarking.cells import Cell
+from zoo.benchmarking.request import Request
 from zoo.benchmarking.results import Measured, Results, Round
-from zoo.benchmarking.run import Request, run
+from zoo.benchmarking.run import run
 from zoo.files import taking_turns
 from zoo.verification import tolerances
 from zoo.verification.comparison import error
@@ -168,6 +172,55 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path):
 
 @pytest.mark.usefixtures("turn")
 @pytest.mark.slow
+def test_a_cluster_measures_what_this_machine_does(cluster, tmp_path):
+    """Of one machine, as both workers are on this one. One command is interrupted before."""
+    pytest.importorskip("onnxruntime")  # of the extra that ONNX needs
+    cluster.scale(1)
+    wait_for(lambda: len(cluster.workers) == len(cluster.scheduler_info["workers"]) == 1)
+    (worker,) = cluster.workers.values()
+
+    def start(name, *options):
+        command = [sys.executable, "-m", "zoo", "bench", "lenet5_modern", "--threads", "1"]
+        command += options
+        command += ["--scheduler", cluster.scheduler_address, "--output", str(tmp_path / name)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    interrupted = start(
+        "interrupted.json", "--backends", "onnx", "--modes", "ONNX Runtime", "--rounds", "99"
+    )
+    wait_for(lambda: (tmp_path / "interrupted.json").exists() or interrupted.poll() is not None)
+    interrupted.send_signal(signal.SIGINT)
+    output, errors = interrupted.communicate(timeout=HANG)
+    assert interrupted.returncode == 130, errors
+    assert "interrupted" in output and "Traceback" not in errors
+    # In the middle of the second round, the worker is killed. Dask starts another.
+    process = start(
+        "found.json", "--backends", "torch,onnx", "--modes", "eager,ONNX Runtime",
+        "--what", "forward,train", "--rounds", "2",
+    )  # fmt: skip
+    wait_for(lambda: (tmp_path / "found.json").exists() or process.poll() is not None)
+    wait_for(lambda: children(worker.pid) or process.poll() is not None)
+    (measuring,) = children(worker.pid)
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_for(lambda: not is_running(measuring))
+    _, errors = process.communicate(timeout=HANG)
+    assert process.returncode == 0, errors
+    found = Results.read(tmp_path / "found.json")
+    here = zoo.bench(
+        "lenet5_modern", modes=["eager", "ONNX Runtime"], backends=["torch", "onnx"], threads=1,
+        what=["forward", "train"], rounds=2,
+    )  # fmt: skip
+    assert found.order == here.order and found.settings == here.settings
+    for there, own in zip(found.cells, here.cells, strict=True):
+        assert there.cell == own.cell and there.proof.allowed == own.proof.allowed
+        assert [r.number for r in there.rounds] == [r.number for r in own.rounds]
+        assert not there.problems and there.hosts == (socket.gethostname(),)
+        if there.cell.work == "forward":  # the number of steps depends on their time
+            assert there.proof.error == own.proof.error
+
+
+@pytest.mark.usefixtures("turn")
+@pytest.mark.slow
 def test_gradients_are_held_to_float64_of_a_framework(tmp_path):
     """The whole way: a reference by one process, and a step of training by another."""
     from loading import load
@@ -200,11 +253,16 @@ def test_the_same_cell_twice_does_not_differ():
 def test_a_page_in_a_browser(width, browser, tmp_path):
     """Its table is sorted by a click, and it asks for nothing."""
     times = {"eager": 0.002, "to_static": 0.0009, "other": None}
+
+    def timed(number, seconds):
+        once, peak = {"first": 1.0, "import": 2.0}, {"run": 2**20}
+        return Round(number, (seconds,) * 5, once, peak, host=f"node-{number}")
+
     cells = [
         Measured(
             Cell("toy", "paddle", mode, "cpu", "float32", batch, "forward"),
             tuple(
-                Round(number, (time * batch,) * 5, {"first": 1.0, "import": 2.0}, {"run": 2**20})
+                timed(number, time * batch)
                 if time
                 else Round(number, problems=("results differ <b>",))
                 for number in (1, 2)
@@ -214,7 +272,9 @@ def test_a_page_in_a_browser(width, browser, tmp_path):
         for mode, time in times.items()
     ]
     page = tmp_path / "bench.html"
-    page.write_text(Benchmark(tuple(cells), {}, {"threads": 1}).to_html(), encoding="utf-8")
+    hosts = {f"node-{number}": {"processor": "X " * 60, "gpus": []} for number in (1, 2)}
+    made = Benchmark(tuple(cells), {}, {"threads": 1}, hosts=hosts)
+    page.write_text(made.to_html(), encoding="utf-8")
     opened(browser, page, width)
     heading = browser.find_element("css selector", "#times thead th:nth-child(3) button")
     heading.click()
@@ -222,6 +282,7 @@ def test_a_page_in_a_browser(width, browser, tmp_path):
     assert order == ["900 µs", "2.00 ms", "3.60 ms", "8.00 ms", "FAIL", "FAIL"]
     heading.click()
     assert [row[2] for row in shown(browser, "times")][:2] == ["8.00 ms", "3.60 ms"]
+    assert [row[:2] for row in shown(browser, "hosts")] == [["node-1", "1"], ["node-2", "2"]]
     assert "results differ <b>" in browser.find_element("css selector", "body").text
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert browser.execute_script(wide) <= 0  # only tables scroll sideways

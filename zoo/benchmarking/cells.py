@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from zoo import arguments
 from zoo.backend import registry
@@ -18,9 +17,6 @@ from zoo.verification.known_limitations import form_limit, precision_limit
 ONCE = ("import", "build", "weights", "first")
 DTYPES = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda")
-
-#: What exists only on a machine with a GPU of NVIDIA's, and its driver.
-_GPU = Path("/dev/nvidia0")
 
 
 @dataclass(frozen=True)
@@ -121,6 +117,7 @@ def choose(
     dtypes: Sequence[str],
     batches: Sequence[int],
     what: Sequence[str],
+    machine: Mapping[str, Any],
 ) -> Choice:
     """Check names of all kinds.
 
@@ -132,13 +129,14 @@ def choose(
         batches: See :class:`Choice`.
         what: Of ``WORKS`` and ``ONCE``. What happens once needs no work of its own: it is timed
             with every cell, and without one, with a forward pass.
+        machine: What ``machine.describe`` said of the machine that will measure.
 
     Raises:
         UnknownNameError: There is no such name.
         InputError: A batch is empty, or nothing is chosen.
         BackendError: A backend or a GPU is not there.
     """
-    entries = _entries(backends)
+    entries = chosen(backends)
     known = list(dict.fromkeys(mode.name for entry in entries for mode in entry.modes))
     for mode in modes or ():
         _check("mode", mode, known)
@@ -148,8 +146,8 @@ def choose(
         _check("work", work, (*WORKS, *ONCE))
     for device in devices or ():
         _check("device", device, DEVICES)
-    if "cuda" in (devices or ()) and not _GPU.exists():
-        raise BackendError("there is no GPU of NVIDIA's on this machine; leave out device 'cuda'")
+    if "cuda" in (devices or ()) and not machine["gpus"]:
+        raise BackendError("there is no GPU of NVIDIA's to measure on; leave out device 'cuda'")
     for batch in batches:
         if type(batch) is not int or not 1 <= batch <= 2**16:
             raise InputError(
@@ -162,31 +160,44 @@ def choose(
     return Choice(
         tuple(entry.name for entry in entries),
         None if modes is None else tuple(modes),
-        tuple(devices or (DEVICES if _GPU.exists() else DEVICES[:1])),
+        tuple(devices or (DEVICES if machine["gpus"] else DEVICES[:1])),
         tuple(dict.fromkeys(dtypes)),
         tuple(dict.fromkeys(batches)),
         tuple(works or WORKS[:1]),
     )
 
 
-def threads_of(given: int | None) -> int:
-    """Return how many threads every framework gets: all processors by default.
+def packages(entries: Iterable[Description]) -> list[str]:
+    """Return the distributions that times of backends depend on."""
+    needed = [name for entry in entries for mode in entry.modes for name in mode.needs]
+    found = [name for entry in entries for name in entry.packages]
+    return [*dict.fromkeys([*found, *needed, "numpy"])]
+
+
+def threads_of(given: int | None, available: int) -> int:
+    """Return how many threads every framework gets: all available processors by default.
 
     Raises:
         InputError: There are fewer processors.
     """
-    available = len(os.sched_getaffinity(0))
     if given is None:
         return available
     if type(given) is not int or not 1 <= given <= available:
         raise InputError(
             f"threads must be an integer from 1 to {available}, the number of processors that "
-            f"this process may use, got {arguments.shown(given)}"
+            f"may be used, got {arguments.shown(given)}"
         )
     return given
 
 
-def _entries(backends: Sequence[str] | None) -> list[Description]:
+def chosen(backends: Sequence[str] | None) -> list[Description]:
+    """Return backends by the names that callers write; None for all that are installed.
+
+    Raises:
+        UnknownNameError: There is no such backend.
+        InputError: There is no name.
+        BackendError: A backend is not installed.
+    """
     if backends is None:
         return registry.installed()
     named = {registry.resolve(name).name: registry.resolve(name) for name in backends}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,40 @@ from typing import Any
 QUIET = 0.1
 _CGROUP = Path("/sys/fs/cgroup")
 _FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+#: What exists only on a machine with a GPU of NVIDIA's, and its driver.
+_GPU = Path("/dev/nvidia0")
+_GPUS = Path("/proc/driver/nvidia/gpus")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A machine of a cluster.
+
+    Attributes:
+        id: The same for all processes of the machine, also in different containers.
+        name: Its name in the network.
+        machine: What :func:`describe` returned.
+    """
+
+    id: str
+    name: str
+    machine: dict[str, Any]
+
+
+def identify() -> Identity:
+    """Tell this machine from others."""
+    name = socket.gethostname()
+    return Identity(_text(_BOOT).strip() or name, name, describe())
+
+
+def gpus() -> list[str]:
+    """Return the models of the GPUs of NVIDIA's."""
+    if not _GPU.exists():
+        return []
+    texts = [_text(path) for path in sorted(_GPUS.glob("*/information"))]
+    models = [re.search(r"^Model:\s*(.+?)\s*$", text, re.MULTILINE) for text in texts]
+    return [model[1] for model in models if model] or ["unknown"]
 
 
 def describe() -> dict[str, Any]:
@@ -32,6 +67,7 @@ def describe() -> dict[str, Any]:
         "governor": _text(_FREQUENCY / "scaling_governor").strip() or None,
         "cgroup_cpus": int(limit[0]) / int(limit[1]) if limit and limit[0].isdecimal() else None,
         "cgroup_memory": _number(_text(_CGROUP / "memory.max")),
+        "gpus": gpus(),
     }
 
 

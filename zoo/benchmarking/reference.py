@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,24 @@ from zoo.benchmarking import proof
 from zoo.errors import InputError
 from zoo.files import write_text
 from zoo.graphs.graph import Graph
+from zoo.verification import memory
 from zoo.verification.conditioned_weights import conditioned, rounding
 from zoo.verification.full import photographs
 from zoo.verification.stages import build
+
+
+def check_memory(graph: Graph) -> None:
+    """Check that there is enough memory to compute a reference.
+
+    Raises:
+        InputError: There is not.
+    """
+    needed = memory.needed(graph, 4) + 16 * sum(math.prod(node.shape) for node in graph.nodes)
+    if needed > 0.8 * memory.available():
+        raise memory.NotEnoughMemoryError(
+            f"{graph.name} needs about {needed / 2**30:.1f} GiB for its reference, more than is "
+            "available; choose a smaller input_size"
+        )
 
 
 def write(folder: Path, graph: Graph, dtypes: Iterable[str], seed: int) -> None:

@@ -19,6 +19,7 @@ from zoo.files import read_json
 
 FORMAT = 1
 INTERRUPTED = "interrupted: what had ended by then is kept"
+UNFINISHED = "ended early: "
 _MOST = 64 * 2**20  # bytes of a file of results
 
 
@@ -62,6 +63,7 @@ class Round:
         facts: What the framework reported; see ``Workload.facts``.
         problems: Why the cell has no time.
         remarks: What a reader of its time should know.
+        host: The name of the machine of a cluster; empty for the one that ran the command.
     """
 
     number: int
@@ -76,6 +78,7 @@ class Round:
     facts: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,11 @@ class Measured:
         if self.problems:
             return {}
         return {each.number: each.times for each in self.rounds if each.times}
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The machines of a cluster that it ran on; each once."""
+        return tuple(dict.fromkeys(each.host for each in self.rounds if each.host))
 
     @property
     def _timed(self) -> list[Round]:
@@ -158,8 +166,10 @@ class Results:
         missing: Description of a cell that is not available -> the reason.
         settings: How it was measured: threads, rounds, seed and so on.
         versions: Package -> version.
-        machine: See ``machine.describe``; ``before`` and ``after`` are what changes.
-        order: The processes as they ran: (round, number of the cell).
+        machine: See ``machine.describe``; ``before`` and ``after`` are what changes. Of a cluster,
+            it is the address of its scheduler, and what all machines have in common.
+        hosts: Name of a machine of a cluster -> the same of it alone; see ``Round.host``.
+        order: The processes: (round, number of the cell), in each round as they ran.
         notes: Remarks on the whole.
         command: The equivalent command line.
         begun: When, in UTC, as ISO 8601.
@@ -172,6 +182,7 @@ class Results:
     settings: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
+    hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     order: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
     command: str = ""
@@ -181,8 +192,13 @@ class Results:
 
     @property
     def passed(self) -> bool:
-        """Whether every cell was held to the reference, and has a time."""
-        return bool(self.cells) and all(each.time is not None for each in self.cells)
+        """Whether every cell was held to the reference and has a time, and no machine failed."""
+        unfinished = any(note.startswith(UNFINISHED) for note in self.notes)
+        return (
+            bool(self.cells)
+            and not unfinished
+            and all(each.time is not None for each in self.cells)
+        )
 
     @property
     def interrupted(self) -> bool:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import datetime
-import tempfile
+import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 import numpy as np
 
 from zoo.backend import registry
-from zoo.benchmarking import machine, processes, reference, statistics
-from zoo.benchmarking.alone import alone
-from zoo.benchmarking.cells import Cell
-from zoo.benchmarking.harness import Limits
-from zoo.benchmarking.results import INTERRUPTED, Measured, Results, Round
-from zoo.errors import InputError, ZooError
-from zoo.files import scratch
-from zoo.graphs.graph import Graph
+from zoo.benchmarking import processes, statistics
+from zoo.benchmarking.here import Here
+from zoo.benchmarking.machines import Machines
+from zoo.benchmarking.request import Done, Measure, Request, Series
+from zoo.benchmarking.results import INTERRUPTED, UNFINISHED, Measured, Results, Round
+from zoo.errors import ZooError
+from zoo.jobs.cluster import Cluster
 
 MOST_ROUNDS = 200
 #: What ``settings`` say of all cells, beside what was chosen.
@@ -33,42 +31,31 @@ STATED = {
     "warmup": "until the median of 3 runs is at most 5 % below that of the 3 before",
 }
 
-#: Measures a cell in a round; what tests put in place of a process.
-Measure = Callable[[Cell, Path, int], Round]
 
+class Place(Protocol):
+    """Where a benchmark is measured: this machine, or those of a cluster."""
 
-@dataclass(frozen=True)
-class Request:
-    """What to measure, and for how long; each checked.
+    @property
+    def hosts(self) -> Mapping[str, Mapping[str, Any]]:
+        """The machines of a cluster; see :class:`zoo.benchmarking.results.Results`."""
 
-    Attributes:
-        graphs: The networks by name.
-        cells: What to measure.
-        missing: See :class:`zoo.benchmarking.results.Results`.
-        threads: For every framework.
-        rounds: Processes of each cell, at least.
-        until: Go on until the intervals are so narrow, relatively; None for ``rounds`` alone.
-        budget: Seconds after which no process is started; None for any number.
-        seed: Of weights and of the order.
-        baseline: ``torch`` or ``torch:eager``; None for the first cell of each group.
-        limits: How long each process runs its cell.
-    """
+    def describe(self) -> dict[str, Any]:
+        """Return what the machine is."""
 
-    graphs: Mapping[str, Graph]
-    cells: Sequence[Cell]
-    missing: Mapping[Cell, str] = field(default_factory=dict)
-    threads: int = 1
-    rounds: int = 5
-    until: float | None = None
-    budget: float | None = None
-    seed: int = 0
-    baseline: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    def prepared(self) -> AbstractContextManager[Any]:
+        """Get ready, until the block ends."""
+
+    def capacity(self) -> int:
+        """Return how many series are measured at the same time."""
+
+    def measure(self, planned: Sequence[Series]) -> Iterator[Done]:
+        """Measure series, and yield each cell; fewer, if the time is over."""
 
 
 def run(
     request: Request,
     *,
+    cluster: Cluster | None = None,
     command: str = "",
     progress: Callable[[str], None] = lambda message: None,
     keep: Callable[[Results], None] = lambda results: None,
@@ -78,20 +65,29 @@ def run(
 
     Args:
         request: What to measure.
+        cluster: What :func:`zoo.jobs.at` returned, whose machines measure; by default, this one.
         command: The equivalent command line.
         progress: Called with a message before each part of the work.
         keep: Called with what is there after each round. A ZooError of it becomes a note.
         measure: Measures a cell; by default, in a new process.
 
     Returns:
-        The results; after Ctrl-C, those of the processes that had ended, and a note.
+        The results; after Ctrl-C, or if a machine of a cluster failed, those of the rounds that had
+        ended, and a note.
 
     Raises:
-        InputError: Another benchmark runs on this machine.
+        InputError: Another benchmark runs on this machine, or a network needs more memory than is
+            available.
+        BackendError: The machines of a cluster cannot be used, or failed before any round ended.
     """
     begun, start = datetime.datetime.now(datetime.UTC), time.monotonic()
-    run = _Run(request, progress, start)
-    before = machine.state()
+    deadline = math.inf if request.budget is None else start + request.budget
+    place: Place
+    if cluster is None:
+        place = Here(request, progress=progress, deadline=deadline, measure=measure)
+    else:
+        place = Machines(cluster, request, progress=progress, deadline=deadline, measure=measure)
+    run = _Run(request, place)
     packages = [
         p
         for name in dict.fromkeys(c.backend for c in request.cells)
@@ -99,13 +95,16 @@ def run(
     ]
 
     def results() -> Results:
+        # Rounds of a cluster may end in another order.
+        rounds = [tuple(sorted(each, key=lambda r: r.number)) for each in run.rounds]
         return Results(
-            cells=tuple(map(Measured, request.cells, map(tuple, run.rounds))),
+            cells=tuple(map(Measured, request.cells, rounds)),
             missing={str(cell): reason for cell, reason in request.missing.items()},
             settings=_settings(request),
             versions=registry.versions(["polyzoo", *packages, "numpy"]),
-            machine={**machine.describe(), "before": before, "after": machine.state()},
-            order=tuple(run.order),
+            machine=place.describe(),
+            hosts=dict(place.hosts),
+            order=tuple(sorted(run.order, key=lambda each: each[0])),
             notes=tuple(run.notes),
             command=command,
             begun=begun.isoformat(timespec="seconds"),
@@ -120,77 +119,58 @@ def run(
             run.notes += [note] if note not in run.notes else []
 
     try:
-        with scratch(tempfile.gettempdir(), "zoo-bench-", mode=0o700) as folder:
-            run.all(folder, measure, kept)
+        with place.prepared():
+            if measure is None:
+                run.prove()
+            run.measure(kept)
     except KeyboardInterrupt:
         run.notes.append(INTERRUPTED)
+    except ZooError as error:
+        if not run.order:
+            raise
+        run.notes.append(f"{UNFINISHED}{error}")
     return results()
 
 
 class _Run:
-    def __init__(self, request: Request, progress: Callable[[str], None], start: float) -> None:
-        self.request, self.progress, self.start = request, progress, start
+    def __init__(self, request: Request, place: Place) -> None:
+        self.request, self.place = request, place
         self.rounds: list[list[Round]] = [[] for _ in request.cells]
         self.order: list[tuple[int, int]] = []
         self.notes: list[str] = []
 
-    def all(self, folder: Path, measure: Measure | None, kept: Callable[[], None]) -> None:
-        """Prepare, and measure round by round, while no other benchmark runs on this machine."""
-        if measure is None:
-            with alone():
-                self._references(folder)
-                self._prove(folder)
-                self._rounds(folder, self._in_process, kept)
-        else:
-            self._rounds(folder, measure, kept)
-
-    def _rounds(self, folder: Path, measure: Measure, kept: Callable[[], None]) -> None:
-        random = np.random.default_rng(self.request.seed % 2**64)
-        for number in range(1, MOST_ROUNDS + 1):
-            waiting = self._waiting(number)
-            if not waiting:
-                return
-            for place, index in enumerate(random.permutation(waiting).tolist(), 1):
-                if self._spent():
-                    self.notes.append(f"the budget was spent in round {number}")
-                    return
-                cell = self.request.cells[index]
-                self.progress(f"Round {number}, {place} of {len(waiting)}: {cell}")
-                self.rounds[index].append(measure(cell, self._folder(folder, cell), number))
-                self.order.append((number, index))
-            kept()
-
-    def _prove(self, folder: Path) -> None:
+    def prove(self) -> None:
         """Hold the gradients of each cell to the reference in float64, as ``zoo verify`` does."""
         trained = [i for i, cell in enumerate(self.request.cells) if cell.work != "forward"]
-        for place, index in enumerate(trained, 1):
-            if self._spent():
+        if not trained:
+            return
+        shares = min(self.place.capacity(), len(trained))
+        planned = [Series(0, tuple(trained[share::shares])) for share in range(shares)]
+        for done in self.place.measure(planned):
+            self.rounds[done.index].append(done.round)
+
+    def measure(self, kept: Callable[[], None]) -> None:
+        """Measure rounds, as many at the same time as there are machines."""
+        random = np.random.default_rng(self.request.seed % 2**64)
+        least, number = min(self.request.rounds, MOST_ROUNDS), 0
+        while number < MOST_ROUNDS and (waiting := self._waiting(number + 1)):
+            most = least if number < least else MOST_ROUNDS
+            last = min(number + self.place.capacity(), most)
+            planned = [
+                Series(each, tuple(random.permutation(waiting).tolist()))
+                for each in range(number + 1, last + 1)
+            ]
+            left = {each.number: set(each.cells) for each in planned}
+            for done in self.place.measure(planned):
+                self.rounds[done.index].append(done.round)
+                self.order.append((done.number, done.index))
+                left[done.number].discard(done.index)
+                if not left[done.number]:
+                    kept()
+            if unfinished := [each for each, cells in left.items() if cells]:
+                self.notes.append(f"the budget was spent in round {unfinished[0]}")
                 return
-            cell = self.request.cells[index]
-            self.progress(f"Proof in float64, {place} of {len(trained)}: {cell}")
-            done = processes.measure(
-                replace(cell, dtype="float64"),
-                self._folder(folder, cell),
-                0,
-                threads=self.request.threads,
-                seed=self.request.seed,
-                limits=None,
-            )
-            self.rounds[index].append(done)
-
-    def _folder(self, folder: Path, cell: Cell) -> Path:
-        return folder / str(list(self.request.graphs).index(cell.model))
-
-    def _in_process(self, cell: Cell, folder: Path, number: int) -> Round:
-        request = self.request
-        return processes.measure(
-            cell,
-            folder,
-            number,
-            threads=request.threads,
-            seed=request.seed,
-            limits=vars(request.limits),
-        )
+            number = last
 
     def _waiting(self, number: int) -> list[int]:
         """Return the cells of a round: all, or those that are not narrow, and their baselines."""
@@ -206,34 +186,6 @@ class _Run:
     def _is_narrow(self, index: int) -> bool:
         times = {r.number: r.times for r in self.rounds[index] if r.times}
         return bool(times) and statistics.summarize(times).width <= (self.request.until or 0)
-
-    def _spent(self) -> bool:
-        budget = self.request.budget
-        return budget is not None and time.monotonic() - self.start >= budget
-
-    def _references(self, folder: Path) -> None:
-        request = self.request
-        for number, (name, graph) in enumerate(request.graphs.items()):
-            place = folder / str(number)
-            place.mkdir()
-            cells = [cell for cell in request.cells if cell.model == name]
-            if not cells:
-                continue
-            self.progress(f"Computing the reference of {name}, with NumPy in float64")
-            reference.write(place, graph, dict.fromkeys(c.dtype for c in cells), request.seed)
-            for batch in dict.fromkeys(c.batch for c in cells if c.work != "forward"):
-                backend = _differentiating(request.cells)
-                self.progress(f"Differentiating {name}, batch {batch}, with {backend} in float64")
-                processes.write_gradients(place, backend, batch, request.threads, request.seed)
-
-
-def _differentiating(cells: Iterable[Cell]) -> str:
-    """Choose the framework whose float64 gradients are the reference: the first installed."""
-    for entry in registry.table().values():
-        if entry.reaches("gradients") and registry.is_installed(entry):
-            return entry.name
-    names = ", ".join(dict.fromkeys(cell.backend for cell in cells))
-    raise InputError(f"no framework that differentiates is installed, which {names} are held to")
 
 
 def _settings(request: Request) -> dict[str, Any]:

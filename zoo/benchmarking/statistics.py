@@ -3,7 +3,7 @@
 Times within a process resemble each other more than those of two processes: memory lies elsewhere,
 and the machine's load changes. So a process is the unit: the figure of a cell is the median of the
 medians of its processes, and the bootstrap draws processes, and then times within them. Ratios are
-of two processes of the same round, which ran at about the same time.
+of two processes of the same round, which ran on the same machine at about the same time.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import click
 
 import zoo
 from zoo.cli import completion
-from zoo.cli.common import MODEL_HELP, SETTINGS, Format, format_option, size
+from zoo.cli.common import MODEL_HELP, SETTINGS, Format, format_option, scheduler_option, size
 from zoo.cli.progress import progress
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import check_writable, err, escape, out
@@ -64,6 +64,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, None: 1}
 @click.option("--budget", metavar="TIME", help="Start no process after this time, such as 20m.")
 @click.option("--baseline", metavar="NAME", help="What ratios refer to: torch, or torch:eager.")
 @click.option("--seed", default=0, show_default=True, help="Random seed of weights and order.")
+@scheduler_option
 @click.option(
     "--against",
     metavar="FILE",
@@ -97,6 +98,7 @@ def bench(
     budget: str | None,
     baseline: str | None,
     seed: int,
+    scheduler: str | None,
     against: Path | None,
     output_format: Format,
     saved: tuple[Path, ...],
@@ -104,7 +106,8 @@ def bench(
     """Time models in the frameworks, each held to the reference before it has a time.
 
     Every cell runs in new processes, in random order. The exit status is 1 if a cell has no time,
-    because its results differ from the reference or it was timed unfairly.
+    because its results differ from the reference or it was timed unfairly. With --scheduler, each
+    machine of the cluster measures whole rounds, and does nothing else meanwhile.
     """
     from zoo.benchmarking.against import compare, remarks
     from zoo.benchmarking.results import Results
@@ -133,6 +136,7 @@ def bench(
             budget=_time(budget),
             baseline=baseline,
             seed=seed,
+            scheduler=scheduler,
             keep=keep,
             command=shlex.join(["zoo", *sys.argv[1:]]),
             progress=show,

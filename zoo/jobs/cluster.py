@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from zoo import arguments
@@ -30,7 +31,7 @@ def at(
     environment: Mapping[str, str] | None = None,
     fresh: bool = True,
     timeout: float = 10.0,
-) -> Executor:
+) -> Cluster:
     """Connect to a scheduler of Dask, to be used in a ``with`` statement.
 
     Each job runs in a new process that a worker starts, as :func:`zoo.jobs.local` does on this
@@ -62,6 +63,21 @@ def at(
     except BaseException:  # an interrupt, too, must not leave the connection open
         client.close(timeout=2)
         raise
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker of Dask.
+
+    Attributes:
+        threads: How many jobs it runs at the same time.
+        tasks: How many it runs, or is to run, now; of all who use the scheduler.
+        answer: What it was asked for.
+    """
+
+    threads: int
+    tasks: int
+    answer: Any
 
 
 class Cluster(Executor):
@@ -101,6 +117,30 @@ class Cluster(Executor):
     def capacity(self) -> int:
         """How many jobs run at the same time: the threads of all workers."""
         return sum(self.client.nthreads().values())
+
+    def workers(self, question: Callable[[], Any]) -> dict[str, Worker]:
+        """Ask all workers something, which even a busy one answers at once.
+
+        Args:
+            question: A function of a module.
+
+        Returns:
+            Address -> worker, sorted; without those that are ending.
+
+        Raises:
+            BackendError: The scheduler does not answer, or no worker does.
+        """
+        try:
+            threads, tasks = self.client.nthreads(), self.client.processing()
+            answers = self.client.run(question, on_error="ignore")
+        except (OSError, TimeoutError):
+            raise BackendError(f"{self.scheduler}: the scheduler does not answer") from None
+        if not answers:
+            raise BackendError(f"{self.scheduler}: no worker answers")
+        return {
+            address: Worker(threads.get(address, 1), len(tasks.get(address, ())), answer)
+            for address, answer in sorted(answers.items())
+        }
 
     def check(self) -> None:
         """Check that waiting for jobs has any prospect.

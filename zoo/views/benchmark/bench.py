@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from zoo import arguments
-from zoo.benchmarking import cells
+from zoo import arguments, jobs
+from zoo.benchmarking import cells, machine, machines
 from zoo.benchmarking.cells import Cell, Choice
+from zoo.benchmarking.request import Request
 from zoo.benchmarking.results import Results
-from zoo.benchmarking.run import Request, run
+from zoo.benchmarking.run import run
 from zoo.errors import InputError, UnknownNameError
 from zoo.files import write_text
 from zoo.graphs import losses
 from zoo.graphs.graph import Graph
 from zoo.language import graphs
-from zoo.verification import memory
 from zoo.views.benchmark.report import Benchmark
 
 Model = str | os.PathLike[str] | Graph
@@ -39,6 +40,7 @@ def bench(
     budget: float | None = None,
     baseline: str | None = None,
     seed: int = 0,
+    scheduler: str | None = None,
     keep: str | os.PathLike[str] | None = None,
     command: str = "",
     progress: Callable[[str], None] = lambda message: None,
@@ -69,6 +71,8 @@ def bench(
         baseline: What others are compared with: a backend, or one with a mode such as
             ``torch:eager``; by default the first of those that do the same work.
         seed: Random seed of weights and of the order.
+        scheduler: The address of a scheduler of Dask, each of whose machines measures whole rounds;
+            see ``docs/benchmarking.md``.
         keep: A JSON file to write after each round, so that nothing is lost.
         command: The equivalent command line, for the report.
         progress: Called with a message before each part of the work.
@@ -83,7 +87,8 @@ def bench(
         SpecError: A spec is invalid.
         InputError: A number is out of range, a network has no loss to differentiate, or it
             needs more memory than is available.
-        BackendError: A framework is not installed, or there is no GPU.
+        BackendError: A framework is not installed, there is no GPU, or the scheduler or its
+            machines cannot be used; see :func:`zoo.jobs.at` and ``docs/benchmarking.md``.
 
     Example:
         >>> import zoo
@@ -93,37 +98,47 @@ def bench(
     """
     if not callable(progress):
         raise arguments.wrong("progress", "a function that takes a message", progress)
-    choice = cells.choose(
-        _names("backends", backends),
-        _names("modes", modes),
-        _names("devices", devices),
-        _names("dtypes", dtypes) or [],
-        _batches(batch),
-        _names("what", what) or [],
-    )
-    networks = _networks(models, input_size, choice)
-    found, missing = choice.cells(networks)
-    if not found:
-        reasons = "; ".join(dict.fromkeys(missing.values())) or "no mode does that"
-        raise InputError(f"there is nothing to measure: {reasons}")
-    request = Request(
-        networks,
-        found,
-        missing,
-        threads=cells.threads_of(threads),
-        rounds=arguments.positive("rounds", rounds) or 5,
-        until=None if until is None else arguments.number("until", until, 1e-4, 10),
-        budget=None if budget is None else arguments.number("budget", budget),
-        seed=arguments.integer("seed", seed),
-        baseline=_baseline(baseline, found),
-    )
+    names = _names("backends", backends)
     place = None if keep is None else Path(arguments.path("keep", keep))
 
     def write(results: Results) -> None:
         if place is not None:
             write_text(place, results.to_json())
 
-    return Benchmark.of(run(request, command=command, progress=progress, keep=write))
+    with ExitStack() as stack:
+        cluster, where = None, machine.describe()
+        if scheduler is not None:
+            packages = cells.packages(cells.chosen(names))
+            cluster = stack.enter_context(jobs.at(scheduler, packages=packages))
+            where = machines.common(cluster)
+        choice = cells.choose(
+            names,
+            _names("modes", modes),
+            _names("devices", devices),
+            _names("dtypes", dtypes) or [],
+            _batches(batch),
+            _names("what", what) or [],
+            where,
+        )
+        networks = _networks(models, input_size, choice)
+        found, missing = choice.cells(networks)
+        if not found:
+            reasons = "; ".join(dict.fromkeys(missing.values())) or "no mode does that"
+            raise InputError(f"there is nothing to measure: {reasons}")
+        request = Request(
+            networks,
+            found,
+            missing,
+            threads=cells.threads_of(threads, where["processors"]),
+            rounds=arguments.positive("rounds", rounds) or 5,
+            until=None if until is None else arguments.number("until", until, 1e-4, 10),
+            budget=None if budget is None else arguments.number("budget", budget),
+            seed=arguments.integer("seed", seed),
+            baseline=_baseline(baseline, found),
+        )
+        return Benchmark.of(
+            run(request, cluster=cluster, command=command, progress=progress, keep=write)
+        )
 
 
 def _networks(models: Any, size: Any, choice: Choice) -> dict[str, Graph]:
@@ -144,19 +159,6 @@ def _networks(models: Any, size: Any, choice: Choice) -> dict[str, Graph]:
 def _check(graph: Graph, choice: Choice) -> None:
     if choice.works != ("forward",):
         losses.check(graph, "measure what='forward'")
-    needed = memory.needed(graph, 4) + 16 * sum(_size(node.shape) for node in graph.nodes)
-    if needed > 0.8 * memory.available():
-        raise memory.NotEnoughMemoryError(
-            f"{graph.name} needs about {needed / 2**30:.1f} GiB for its reference, more than is "
-            "available; choose a smaller input_size"
-        )
-
-
-def _size(shape: Sequence[int]) -> int:
-    total = 1
-    for side in shape:
-        total *= side
-    return total
 
 
 def _names(name: str, value: Any) -> list[str] | None:

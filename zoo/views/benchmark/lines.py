@@ -30,6 +30,7 @@ def render(results: Results) -> str:
         line |= {f"peak_{what}": m.memory(what) for what in ("build", "weights", "first", "run")}
         line |= {"device_peak": m.device_memory, "joules": m.joules, "processes": m.processes}
         line |= {"error": m.proof and m.proof.error, "allowed": m.proof and m.proof.allowed}
+        line |= {"hosts": "; ".join(m.hosts)}
         line |= {"problems": "; ".join(m.problems), "remarks": "; ".join(m.remarks)}
         if writer is None:
             writer = csv.DictWriter(file, list(line), lineterminator="\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from zoo.benchmarking.cells import ONCE
@@ -129,7 +129,34 @@ def stated(results: Results) -> list[str]:
         parts.append(f"{number} process{'es' * (most != 1)} a cell")
     parts.append(f"seed {settings.get('seed')}")
     parts.append(str(machine.get("processor")))
+    if results.hosts:
+        parts.append(f"on {', '.join(results.hosts)}")
     return parts
+
+
+def hosts(results: Results) -> list[tuple[str, str, str]]:
+    """Return the machines of a cluster: name, what is known of it, and the rounds it measured."""
+    rounds: dict[str, set[int]] = {}
+    for each in (r for m in results.cells for r in m.rounds if r.number):
+        rounds.setdefault(each.host, set()).add(each.number)
+    return [
+        (name, described(what), ", ".join(map(str, sorted(rounds.get(name, ())))) or "proofs")
+        for name, what in results.hosts.items()
+    ]
+
+
+def described(machine: Mapping[str, object]) -> str:
+    """Write what is known of a machine.
+
+    Example:
+        >>> described({"processor": "X", "governor": None, "before": {"load": 0.5}})
+        'processor: X, before (load: 0.5)'
+    """
+    return ", ".join(
+        f"{name} ({described(value)})" if isinstance(value, Mapping) else f"{name}: {value}"
+        for name, value in machine.items()
+        if value not in (None, [])
+    )
 
 
 def remarks(results: Results) -> list[str]:
