@@ -16,6 +16,7 @@ from loading import load
 from PIL import Image
 
 import zoo
+from zoo.backend import registry
 from zoo.cli.program import program
 from zoo.data import images
 from zoo.exporting import comparison, export
@@ -154,7 +155,8 @@ def targeted():
 
             jax.config.update("jax_enable_x64", True)  # as every test of Flax does
         for module in (*target.needs, *target.needs_to_check):
-            pytest.importorskip(module)
+            if not os.environ.get("CI") and not registry.is_importable(module):
+                pytest.skip(f"{module} is not installed")  # not imported: only zoo does it silently
 
     return needs
 

@@ -151,14 +151,10 @@ def _networks(models: Any, size: Any, choice: Choice) -> dict[str, Graph]:
         graph = graphs.graph(name) if size is None else graphs.graph(name, input_size=size)
         if graph.name in networks and networks[graph.name] != graph:
             raise InputError(f"two different models are called {graph.name}; measure them apart")
-        _check(graph, choice)
+        if choice.works != ("forward",):
+            losses.check(graph, "measure what='forward'")
         networks[graph.name] = graph
     return networks
-
-
-def _check(graph: Graph, choice: Choice) -> None:
-    if choice.works != ("forward",):
-        losses.check(graph, "measure what='forward'")
 
 
 def _names(name: str, value: Any) -> list[str] | None:
