@@ -400,6 +400,12 @@ PUBLISHED = {
     "paddleclas convnext": (
         "paddleclas", "convnext_tiny", "cn.pdparams",
         functools.partial(of_paddleclas, "convnext_tiny")),
+    "paddleclas efficientnet": (
+        "paddleclas", "efficientnet_b0_tf", "ce.pdparams",
+        functools.partial(of_paddleclas, "efficientnet_b0_tf")),
+    "paddleclas efficientnet v2": (
+        "paddleclas", "efficientnet_v2_s_tf", "ce2.pdparams",
+        functools.partial(of_paddleclas, "efficientnet_v2_s_tf")),
     "paddleclas squeezenet": (
         "paddleclas", "squeezenet1_1_paddle", "cs.pdparams",
         functools.partial(of_paddleclas, "squeezenet1_1_paddle")),
@@ -545,6 +551,6 @@ SLOW = (
     "torchvision alexnet", "torchvision mobilenet v2", "timm vgg", "timm efficientnet",
     "timm mobilenet v3 small", "timm mnasnet", "timm mobilenet", "paddleclas vgg",
     "paddleclas resnet", "paddleclas mobilenet", "paddleclas mobilenet v2",
-    "paddleclas squeezenet", "keras xception", "keras mobilenet v2", "paddle resnext",
-    "paddle alexnet", "paddle mobilenet", "paddle mobilenet v2", "paddle shufflenet",
+    "paddleclas squeezenet", "paddleclas efficientnet v2", "keras xception", "keras mobilenet v2",
+    "paddle resnext", "paddle alexnet", "paddle mobilenet", "paddle mobilenet v2", "paddle shufflenet",
 )  # fmt: skip

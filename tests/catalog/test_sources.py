@@ -21,6 +21,7 @@ from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import in_canonical_layout, published_checkpoint, slots_of, with_heads
 
 PUBLISHED = [(name, network) for name, s in sources.sources().items() for network in s.networks]
+STARS = ["1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize(("name", "network"), PUBLISHED)
@@ -43,12 +44,13 @@ def test_every_rule_of_a_table_is_of_use():
         for ours, several in table.names(network).items():
             pattern = naming.pattern(ours)
             assert any(map(pattern.fullmatch, parameters)), f"{name}, {network}: {ours}"
-            for theirs in several:  # each star, by its place or its number
-                numbers = (
-                    sorted(set(re.findall(r"\$(\d)", theirs)))
-                    or ["1", "2", "3"][: theirs.count("*")]
-                )
-                assert numbers == ["1", "2", "3"][: ours.count("*")], theirs
+            for theirs in several:  # each star, by its place or its number, or that of the block
+                numbers = sorted(set(re.findall(r"\$(\d)", theirs)))
+                numbers = numbers or STARS[: theirs.count("*")]
+                if "#" in theirs:
+                    depth = table.network(network).blocks.count(".") + 1
+                    numbers = STARS[: ".".join(ours.split(".")[:depth]).count("*")] + numbers
+                assert numbers == STARS[: ours.count("*")], theirs
         for ours in table.networks[network].layouts:
             assert any(fnmatchcase(node.name, ours) for node in graph.nodes)
 
@@ -82,9 +84,13 @@ def test_paddleclas_weights_have_its_preprocessing(row):
     crop = found.pop("crop")
     quotient = crop[0] / crop[1] if isinstance(crop, list) else crop
     assert quotient == pytest.approx(int(row["crop"]) / int(row["resize"]), abs=1e-12)
+    normalized = {}
+    if row["network"].startswith("efficientnet_v2"):  # its own NormalizeImage, with a scale of 1
+        normalized = {"range": 255, "mean": [128, 128, 128], "std": [128, 128, 128]}
     assert found == {
         **{k: v for k, v in images.USUAL.items() if k != "crop"},
         "interpolation": row["interpolation"],
+        **normalized,
     }
 
 

@@ -93,14 +93,34 @@ def with_words(source_name: str, words: Sequence[str]) -> str:
     return _STAR.sub(replacement, source_name)
 
 
+def block_numbers(blocks: str, names: Iterable[str]) -> dict[str, str]:
+    """Number the blocks of a network from 0, for a source that counts on from stage to stage.
+
+    Args:
+        blocks: The pattern of zoo's names of blocks.
+        names: zoo's names of parameters, in the network's order.
+
+    Returns:
+        Name of a parameter in a block -> the number of that block.
+
+    Example:
+        >>> block_numbers("s*.b*", ["s1.b1.w", "s1.b1.v", "s2.b1.w", "fc.w"])
+        {'s1.b1.w': '0', 's1.b1.v': '0', 's2.b1.w': '1'}
+    """
+    matches = {name: match for name in names if (match := pattern(blocks).fullmatch(name))}
+    of_names = {name: name.removesuffix(match.groups("")[-1]) for name, match in matches.items()}
+    numbers = {block: str(n) for n, block in enumerate(dict.fromkeys(of_names.values()))}
+    return {name: numbers[block] for name, block in of_names.items()}
+
+
 def before_star(source_name: str) -> str:
-    """Return a source's name up to its first star, or number of one.
+    """Return a source's name up to its first star, or number of one, or of a block.
 
     Example:
         >>> before_star("conv*_bn"), before_star("conv_$2_cell_$1"), before_star("fc")
         ('conv', 'conv_', 'fc')
     """
-    return _STAR.split(source_name, maxsplit=1)[0]
+    return _STAR.split(source_name.replace("#", "*"), maxsplit=1)[0]
 
 
 def counted_from_one(keys: Iterable[str], kinds: Iterable[str]) -> dict[str, str]:

@@ -61,6 +61,8 @@ def slots_of(table: Source, network: Graph, heads: Collection[str] = ()) -> dict
     published = table.network(network.name)
     rules = naming.rules(table.names(network.name))
     local_names = {**table.parameters, **published.parameters}
+    every = [parameter.name for parameter in network.parameters]
+    numbers = naming.block_numbers(published.blocks, every) if published.blocks else {}
     channels_last = table.layouts.flatten == "HWC"
     slots = {}
     for node in network.nodes:
@@ -79,6 +81,8 @@ def slots_of(table: Source, network: Graph, heads: Collection[str] = ()) -> dict
                 raise WeightsError(
                     f"{table.title}'s table has no name for {network.name}'s {parameter.name}"
                 )
+            block = numbers.get(parameter.name, "#")
+            names = tuple(name.replace("#", block) for name in names)
             is_kernel = len(parameter.shape) > 1
             slots[parameter.name] = Slot(
                 names,

@@ -122,6 +122,9 @@ class Network(_Strict):
     names: dict[str, Names] = Field(
         {}, description="zoo's name of a block, node or parameter: the source's, one or several"
     )
+    blocks: str | None = Field(
+        None, description="zoo's name of blocks that the source numbers from 0: # is the number"
+    )
     words: dict[str, str] = Field({}, description="what a star matches: the source's word for it")
     numbered: Numbered | None = None
     parameters: dict[str, dict[str, list[str]]] = Field(
@@ -176,6 +179,7 @@ class Source(_Strict):
         return network.model_copy(
             update={
                 "names": {**base.names, **network.names},
+                "blocks": network.blocks or base.blocks,
                 "words": {**base.words, **network.words},
                 "numbered": network.numbered or base.numbered,
             }
