@@ -101,6 +101,28 @@ def test_one_error_says_all_that_is_wrong(saved):
         loading.find(path, None, Chosen())
 
 
+def test_weights_without_a_classifier_say_what_can_be_done(tmp_path):
+    """What can only take them as they are is not told to replace the classifier."""
+    features = zoo.graph("lenet5", num_classes=0)
+    zoo_file.write(
+        tmp_path / "w.safetensors",
+        features,
+        {p.name: np.zeros(p.shape, np.float32) for p in features.parameters},
+    )
+    checkpoint = loading.find(tmp_path / "w.safetensors", "lenet5", Chosen())
+    for as_they_are, hint in (
+        (False, "num_classes=0 leaves it out, head='new' gives the network a new one."),
+        (True, "num_classes=0 leaves it out."),
+    ):
+        with pytest.raises(WeightsError) as caught:
+            adaptation.filling(
+                zoo.graph("lenet5"), checkpoint, dtype="float32", as_they_are=as_they_are
+            )
+        assert str(caught.value).endswith(f"\nThese belong to the classifier: {hint}")
+    network, _ = adaptation.filling(features, checkpoint, dtype="float32")
+    assert network.options["num_classes"] == 0
+
+
 def test_heads_may_lack_where_there_are_none(saved, paddles):
     heads = {n: None for n in paddles if n.startswith(("_conv_o", "_fc_o1", "_fc_o2", "_out"))}
     _, found = filled(saved(**heads))

@@ -58,6 +58,26 @@ def test_weights_that_do_not_fit(spec):
         assert_same(written("no bias"), spec, photograph(), level="structure")
 
 
+def test_advice_is_what_the_command_can_do(spec, tmp_path):
+    """Only the commands that write weights have --head."""
+    path, converted = str(tmp_path / "w.onnx"), str(tmp_path / "w.safetensors")
+    onnx.save(written(), path)
+    size = ["--num-classes", "6", "--input-size", "23"]
+    for arguments, advice in (
+        (["verify", path, "--against", spec], "--num-classes 5 keeps it."),
+        (
+            ["export", spec, str(tmp_path / "x.onnx"), "--weights", path],
+            "--num-classes 5 keeps it, --head new of 'zoo convert' replaces it.",
+        ),
+        (
+            ["convert", path, converted, "--model", spec],
+            "--num-classes 5 keeps it, --head new replaces it.",
+        ),
+    ):
+        error = CliRunner().invoke(program, [*arguments, *size]).exception
+        assert str(error).endswith(f"\nThese belong to the classifier: {advice}")
+
+
 def test_levels_that_need_training_are_refused(spec):
     with pytest.raises(InputError, match="can only be run"):
         assert_same(written(), spec, photograph(), level="gradients")

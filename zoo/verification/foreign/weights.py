@@ -147,7 +147,7 @@ def _filled(
     graph: Graph, checkpoint: Checkpoint, requested: Chosen, log: list[str]
 ) -> tuple[Graph, dict[str, Array], dict[str, str]]:
     graph = adaptation.fitted(graph, checkpoint, requested)
-    graph, value = adaptation.filling(graph, checkpoint, dtype="float32")
+    graph, value = adaptation.filling(graph, checkpoint, dtype="float32", as_they_are=True)
     weights: dict[str, Array] = {}
     arrays: dict[str, str] = {}
     for parameter in graph.parameters:
