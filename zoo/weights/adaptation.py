@@ -17,6 +17,9 @@ from zoo.language.options import Chosen
 from zoo.weights import checking, classifier, initial
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 
+#: What the layers begin with that ``zoo.export`` puts before a network.
+PREPROCESSING = "preprocessing"
+
 
 def filling(
     network: Graph,
@@ -166,13 +169,24 @@ def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
         return network
     saved = checkpoint.graph(**network.options)
     expected, actual = dict(_computed(network)), dict(_computed(saved))
+    added = [name for name in actual if name not in expected]
     different = [n for n in {**expected, **actual} if expected.get(n) != actual.get(n)]
+    if different == added and all(saved.node(name).op == "softmax" for name in added):
+        return saved  # a program of the network that returns probabilities
+    before = [name for name in added if name.startswith(f"{PREPROCESSING}.")]
+    if before and expected.keys() < actual.keys():
+        raise WeightsError(
+            f"{checkpoint.title} is {saved.name} as zoo exported it with preprocessing: it takes "
+            f"pixels, and {', '.join(before)} comes first. In Python, zoo.load builds it so; for "
+            f"{network.name} alone, pass the weights that it was exported from"
+        )
     if different:
         names = ", ".join(different[:4]) + (", ..." if len(different) > 4 else "")
+        count = f"{len(different)} node{'s' * (len(different) > 1)}"
         raise WeightsError(
             f"{checkpoint.title} holds weights of {saved.name}, which computes something else than "
-            f"{network.name} at {len(different)} nodes: {names}. zoo.load builds {saved.name}; to "
-            "use the arrays anyway: zoo.set_weights(model, safetensors.numpy.load_file(path))"
+            f"{network.name} at {count}: {names}. In Python, zoo.load builds what it states, and "
+            "zoo.set_weights(model, zoo.get_weights(loaded)) uses its arrays anyway"
         )
     return saved
 

@@ -62,7 +62,8 @@ def from_file(
         UnknownNameError: ``names`` has a name that the network does not have.
     """
     stored = onnx_file.weights(contents)
-    if any(zoo_onnx_file.is_constant(name) for name in stored) and _is_zoos(stored, graph):
+    if _is_zoos(stored, graph):
+        _check_pixels(stored, graph, title)
         stored = {
             name: each for name, each in stored.items() if not zoo_onnx_file.is_constant(name)
         }
@@ -172,8 +173,22 @@ def _traced(stored: Mapping[str, Stored], log: list[str]) -> dict[str, Stored]:
 
 
 def _is_zoos(stored: Mapping[str, Stored], graph: Graph) -> bool:
-    """Tell whether zoo itself wrote the file, with constants beside the weights."""
+    """Tell whether zoo itself wrote the file; it may have constants beside the weights."""
     return all(parameter.name in stored for parameter in graph.parameters)
+
+
+def _check_pixels(stored: Mapping[str, Stored], graph: Graph, title: str) -> None:
+    """Reject a file that zoo exported with preprocessing: it does not take what its network takes.
+
+    Raises:
+        InputError: It was.
+    """
+    before = f"{adaptation.PREPROCESSING}."
+    if any(name.startswith(before) for name in stored.keys() - {p.name for p in graph.parameters}):
+        raise InputError(
+            f"{title}: zoo exported it with preprocess=True, so it takes pixels and "
+            f"{graph.name} does not; compare one that was exported without"
+        )
 
 
 def _blocks(block: Block, prefix: str) -> set[str]:
