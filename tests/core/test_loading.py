@@ -92,7 +92,7 @@ def test_one_error_says_all_that_is_wrong(saved):
     assert str(caught.value).splitlines() == [
         "the weights of w.pdparams do not fit the model:",
         "  missing: fc.bias  1000",
-        "  unexpected: _fc_out.scale (paddle.vision's name)  3",
+        "  unexpected: _fc_out.scale (in the file)  3",
         "  wrong shape: conv1.conv.weight  expected 64x3x7x7, got 64x3x5x5",
     ]
     with pytest.raises(
