@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 import zoo
 from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
+from zoo.exporting.wrapping import preprocessed, with_probabilities
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
 from zoo.weights import adaptation, formats, loading, readers, sources, zoo_file
@@ -91,7 +92,7 @@ def test_one_error_says_all_that_is_wrong(saved):
     assert str(caught.value).splitlines() == [
         "the weights of w.pdparams do not fit the model:",
         "  missing: fc.bias  1000",
-        "  unexpected: _fc_out.scale (paddle.vision's name)  3",
+        "  unexpected: _fc_out.scale (in the file)  3",
         "  wrong shape: conv1.conv.weight  expected 64x3x7x7, got 64x3x5x5",
     ]
     with pytest.raises(
@@ -99,6 +100,54 @@ def test_one_error_says_all_that_is_wrong(saved):
         match=r"names of its 69 arrays are not those of any network as published by paddle.vision or PaddleClas",
     ):
         loading.find(path, None, Chosen())
+
+
+def test_weights_without_a_classifier_say_what_can_be_done(tmp_path):
+    """What can only take them as they are is not told to replace the classifier."""
+    features = zoo.graph("lenet5", num_classes=0)
+    zoo_file.write(
+        tmp_path / "w.safetensors",
+        features,
+        {p.name: np.zeros(p.shape, np.float32) for p in features.parameters},
+    )
+    checkpoint = loading.find(tmp_path / "w.safetensors", "lenet5", Chosen())
+    for as_they_are, hint in (
+        (False, "num_classes=0 leaves it out, head='new' gives the network a new one."),
+        (True, "num_classes=0 leaves it out."),
+    ):
+        with pytest.raises(WeightsError) as caught:
+            adaptation.filling(
+                zoo.graph("lenet5"), checkpoint, dtype="float32", as_they_are=as_they_are
+            )
+        assert str(caught.value).endswith(f"\nThese belong to the classifier: {hint}")
+    network, _ = adaptation.filling(features, checkpoint, dtype="float32")
+    assert network.options["num_classes"] == 0
+
+
+@pytest.mark.parametrize("pixels", [False, True])
+def test_weights_of_a_program(pixels, tmp_path):
+    """They are the network's own, but only what is behind it leaves the input as it was."""
+    network = zoo.graph("squeezenet1_1", input_size=64, num_classes=3)
+    program, arrays = preprocessed(network) if pixels else (network, {})
+    program = with_probabilities(program)
+    shapes = {p.name: p.shape for p in program.parameters}
+    arrays |= {
+        name: np.full(shape, i, np.float32) for i, (name, shape) in enumerate(shapes.items())
+    }
+    path = tmp_path / "program.safetensors"
+    zoo_file.write(path, program, arrays)
+    checkpoint = loading.find(path, network, Chosen())
+    if pixels:
+        text = (
+            r"^program.safetensors is squeezenet1_1 as zoo exported it with preprocessing: .*"
+            r"preprocessing\.normalize comes first"
+        )
+        with pytest.raises(WeightsError, match=text):
+            adaptation.filling(network, checkpoint, dtype="float32")
+        return
+    filled_, fill = adaptation.filling(network, checkpoint, dtype="float32")
+    assert filled_.output_nodes.keys() == {"logits"}
+    assert all(np.array_equal(fill(p), arrays[p.name]) for p in network.parameters)
 
 
 def test_heads_may_lack_where_there_are_none(saved, paddles):

@@ -58,6 +58,26 @@ def test_weights_that_do_not_fit(spec):
         assert_same(written("no bias"), spec, photograph(), level="structure")
 
 
+def test_advice_is_what_the_command_can_do(spec, tmp_path):
+    """Only the commands that write weights have --head."""
+    path, converted = str(tmp_path / "w.onnx"), str(tmp_path / "w.safetensors")
+    onnx.save(written(), path)
+    size = ["--num-classes", "6", "--input-size", "23"]
+    for arguments, advice in (
+        (["verify", path, "--against", spec], "--num-classes 5 keeps it."),
+        (
+            ["export", spec, str(tmp_path / "x.onnx"), "--weights", path],
+            "--num-classes 5 keeps it, --head new of 'zoo convert' replaces it.",
+        ),
+        (
+            ["convert", path, converted, "--model", spec],
+            "--num-classes 5 keeps it, --head new replaces it.",
+        ),
+    ):
+        error = CliRunner().invoke(program, [*arguments, *size]).exception
+        assert str(error).endswith(f"\nThese belong to the classifier: {advice}")
+
+
 def test_levels_that_need_training_are_refused(spec):
     with pytest.raises(InputError, match="can only be run"):
         assert_same(written(), spec, photograph(), level="gradients")
@@ -66,7 +86,7 @@ def test_levels_that_need_training_are_refused(spec):
 def test_a_table_of_names(spec, here, tmp_path):
     known = {name for tensor in written().graph.initializer for name in [tensor.name]}
     model = renamed(written(), lambda name: f"net/{name}" if name in known else name)
-    with pytest.raises(AssertionError, match=r"names of its .* arrays"):
+    with pytest.raises(AssertionError, match=r"names of its .* arrays[\s\S]*names='table.yaml'"):
         assert_same(model, spec, photograph())
     names = {name: f"net/{name}" for name in ("conv1", "bn", "left", "right", "fc")}
     assert_same(model, spec, photograph(), names=names)
@@ -75,9 +95,33 @@ def test_a_table_of_names(spec, here, tmp_path):
     onnx.save(model, tmp_path / "w.onnx")
     (tmp_path / "names.yaml").write_text(json.dumps(names))
     assert verify_file(tmp_path / "w.onnx", spec, names=tmp_path / "names.yaml").passed
-    (tmp_path / "names.yaml").write_text("conv1: 3\n")
-    with pytest.raises(InputError, match="expected a mapping of zoo's names"):
+    for text, place in (
+        ("left: net/left\nconv1: 3\n", r"names\.yaml:2"),
+        ("- conv1\n", r"names\.yaml:1"),
+        ("", r"names\.yaml:1"),
+    ):
+        (tmp_path / "names.yaml").write_text(text)
+        with pytest.raises(InputError, match=f"{place}: expected a mapping of zoo's names"):
+            verify_file(tmp_path / "w.onnx", spec, names=tmp_path / "names.yaml")
+    (tmp_path / "names.yaml").write_text("conv1: net/conv1\n\nnope: x\n")
+    with pytest.raises(UnknownNameError, match=r"names\.yaml:3: tiny has no block.* 'nope'"):
         verify_file(tmp_path / "w.onnx", spec, names=tmp_path / "names.yaml")
+
+
+def test_a_table_that_does_not_fit_the_file(spec, tmp_path):
+    path = tmp_path / "w.onnx"
+    onnx.save(written(), path)
+    with pytest.raises(WeightsError) as caught:
+        verify_file(path, spec, names={"left": "links", "fc.bias": "fc/b"})
+    assert str(caught.value).splitlines() == [
+        f"{path}: the table of names does not fit the file:",
+        "  left.weight is links.weight by the table; the file has no such array",
+        "  left.bias is links.bias by the table; the file has no such array",
+        "  fc.bias is fc/b by the table; the file has no such array",
+        "  left.weight is in the file, and by the table no parameter of tiny",
+        "  left.bias is in the file, and by the table no parameter of tiny",
+        "  fc.bias is in the file, and by the table no parameter of tiny",
+    ]
 
 
 def saved(model, path):
@@ -232,6 +276,10 @@ def test_options_that_do_not_belong_together(spec, tmp_path):
         ([path, "--against", spec, "--level", "full"], "--level does not apply to an ONNX file"),
         ([path, "--against", spec, "--output", tmp_path / "r.html"], "expected a name in .json"),
         ([spec, "--names", "n.yaml"], "add --against NETWORK"),
+        (
+            [path, "--against", spec, "--names", "n.yaml", "--weights", "w.pth"],
+            "--names is for the file's own weights: leave out it or --weights",
+        ),
         ([tmp_path / "gone.onnx", "--against", spec], "gone.onnx: no such file"),
         (["--against", spec], "which file"),
     ):

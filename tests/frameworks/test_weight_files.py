@@ -242,7 +242,7 @@ def test_a_network_that_computes_something_else(framework, backend, tmp_path, sp
     path = tmp_path / "w.safetensors"
     zoo.save(zoo.build(spec_file(SPEC, header=HEADER), backend), path)
     other = SPEC.replace("op: max_pool", "op: avg_pool")
-    with pytest.raises(WeightsError, match="computes something else than tiny at 1 nodes: pool"):
+    with pytest.raises(WeightsError, match="computes something else than tiny at 1 node: pool"):
         zoo.build(spec_file(other, header=HEADER, file="b.yaml"), backend, weights=path)
     # What only training sees may be different.
     trained = SPEC.replace("dropout: {op: dropout, rate: 0.5}\n", "")

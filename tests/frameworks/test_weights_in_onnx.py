@@ -8,7 +8,7 @@ from loading import load
 from tables import golden
 
 import zoo
-from zoo.errors import WeightsError
+from zoo.errors import InputError, WeightsError
 from zoo.testing import assert_same
 from zoo.verification.foreign.verify import verify_file
 
@@ -207,5 +207,10 @@ def test_a_file_that_zoo_wrote(spec, here, tmp_path):
     model = zoo.build(spec, "onnx", seed=1)
     zoo.save(model, tmp_path / "w.onnx")
     assert verify_file(tmp_path / "w.onnx", spec).passed
+    zoo.export(model, tmp_path / "softmax.onnx", softmax=True, check=False)
+    assert verify_file(tmp_path / "softmax.onnx", spec).passed
+    zoo.export(model, tmp_path / "pixels.onnx", preprocess=True, check=False)
+    with pytest.raises(InputError, match=r"pixels\.onnx: zoo exported it with preprocess=True"):
+        verify_file(tmp_path / "pixels.onnx", spec)
     del model.metadata_props[:]
     assert_same(model, spec, photograph())

@@ -15,7 +15,8 @@ from zoo.cli import completion
 from zoo.cli.common import MODEL_HELP, SETTINGS
 from zoo.cli.lazy import LazyCommand
 from zoo.cli.status import INTERRUPTED, interrupted
-from zoo.cli.terminal import err
+from zoo.cli.terminal import as_options, err
+from zoo.errors import ZooError
 
 #: Name -> location of the command, and the first sentence of its help.
 COMMANDS = {
@@ -75,6 +76,13 @@ class _InOrder(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
+        except ZooError as error:
+            if context.invoked_subcommand is None:
+                raise
+            command = self.commands[context.invoked_subcommand]
+            assert isinstance(command, LazyCommand)
+            known = [name for parameter in command.loaded.params for name in parameter.opts]
+            raise ZooError(as_options(str(error), known)) from error
         except KeyboardInterrupt:  # of which click itself prints an empty line
             err.print(interrupted())
             context.exit(INTERRUPTED)

@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 _QUOTE = "'"
 _ARGUMENT = re.compile(
-    r"\b(num_classes|in_channels|input_size|head|stem|weights|level|model|to)=('[^']*'|\d+)"
+    r"\b(num_classes|in_channels|input_size|head|stem|entry|names|weights|level|model|to)="
+    r"('[^']*'|\d+)"
 )
-
+#: Options of 'zoo convert' that other commands, which take weights as they are, may lack.
+_OF_CONVERT = ("--head", "--stem", "--entry")
 
 #: How a message tells a caller of Python to name the model of some weights.
 _BUILD = re.compile(r"zoo\.build\((NAME|'[^']*'), \.\.\., weights=[^()]*\)")
@@ -160,8 +162,13 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(2)
 
 
-def as_options(message: str) -> str:
+def as_options(message: str, known: Collection[str] | None = None) -> str:
     """Rewrite the Python arguments in a message as options of a command.
+
+    Args:
+        message: The message.
+        known: The options of the command, if it is known: those that it lacks are named as options
+            of ``zoo convert``, which writes weights for it.
 
     Example:
         >>> as_options("num_classes=1000 takes it, head='new' starts it anew")
@@ -172,13 +179,23 @@ def as_options(message: str) -> str:
         'it has no auxiliary heads; build it without --aux'
         >>> as_options("choose one with zoo.build(NAME, ..., weights='timm')")
         'choose one with --model NAME'
+        >>> as_options("head='new' starts it anew", known=["--weights"])
+        "--head new of 'zoo convert' starts it anew"
     """
+
+    def option(match: re.Match[str]) -> str:
+        flag = f"--{match[1].replace('_', '-')}"
+        text = f"{flag} {match[2].strip(_QUOTE)}"
+        elsewhere = known is not None and flag in _OF_CONVERT and flag not in known
+        return f"{text} of 'zoo convert'" if elsewhere else text
+
+    message = message.replace("weights_from=", "weights=")
     message = _BUILD.sub(lambda m: f"--model {m[1].strip(_QUOTE)}", message)
     message = message.replace("with aux=False", "without --aux").replace("aux=True", "--aux")
     message = message.replace("check=False", "--no-check").replace(
         "preprocess=True", "--preprocess"
     )
-    message = _ARGUMENT.sub(lambda m: f"--{m[1].replace('_', '-')} {m[2].strip(_QUOTE)}", message)
+    message = _ARGUMENT.sub(option, message)
     message = re.sub(
         r"\b(num_classes|in_channels|input_size|head|stem) must be(?: None or)?",
         _option_must,

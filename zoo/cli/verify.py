@@ -167,6 +167,8 @@ def verify(
         settings |= {"--dtype": dtype != "float32", "--seed": seed}
         settings |= {"--shard": shard, "--jobs": jobs, "--scheduler": scheduler}
         _check_file(model, settings)
+        if table and weights:
+            raise InputError("--names is for the file's own weights: leave out it or --weights")
         _check_output(save, ".json")
         with progress() as show:
             found = verify_file(

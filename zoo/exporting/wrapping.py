@@ -19,6 +19,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import options
 from zoo.language.document import Mapping
 from zoo.language.graphs import graph_of_document
+from zoo.weights.adaptation import PREPROCESSING
 
 #: The fields of a recipe that leaves pixels as they are.
 _PIXELS: AnyMapping[str, Any] = {
@@ -27,7 +28,7 @@ _PIXELS: AnyMapping[str, Any] = {
     "mean": [0, 0, 0],
     "std": [1, 1, 1],
 }
-PREPROCESSING, PROBABILITIES = "preprocessing", "probabilities"
+PROBABILITIES = "probabilities"
 
 
 def preprocessed(network: Graph) -> tuple[Graph, dict[str, Array]]:

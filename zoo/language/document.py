@@ -48,6 +48,18 @@ class Mapping(dict[str, Any]):
         self.files[key] = source.files.get(key, source.file)
 
 
+class NoMappingError(SpecError):
+    """The top level of a file is not a mapping.
+
+    Args:
+        place: The file and the line.
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"{place}: expected a mapping at the top level, such as 'format: 1'")
+        self.place = place
+
+
 class Sequence(list[Any]):
     """A list that knows the line of each item."""
 
@@ -114,7 +126,7 @@ def parse(text: str, file: str = "<spec>") -> Mapping:
         raise SpecError(f"{file}: not valid YAML: {error}") from None
     if not isinstance(root, yaml.MappingNode):
         line = 1 if root is None else root.start_mark.line + 1
-        raise SpecError(f"{file}:{line}: expected a mapping at the top level, such as 'format: 1'")
+        raise NoMappingError(f"{file}:{line}")
     return _Reader(file, expansion).mapping(root, (), root.start_mark.line + 1)
 
 

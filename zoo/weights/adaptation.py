@@ -17,6 +17,9 @@ from zoo.language.options import Chosen
 from zoo.weights import checking, classifier, initial
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 
+#: What the layers begin with that ``zoo.export`` puts before a network.
+PREPROCESSING = "preprocessing"
+
 
 def filling(
     network: Graph,
@@ -28,6 +31,7 @@ def filling(
     seed: int = 0,
     init: str = "he_uniform",
     mmap: bool = False,
+    as_they_are: bool = False,
 ) -> tuple[Graph, Callable[[Parameter], Array]]:
     """Prepare to fill a network's parameters from a checkpoint.
 
@@ -41,6 +45,8 @@ def filling(
         seed: Random seed for a new head.
         init: Initializer for a new head, as for :func:`zoo.build`; ``native`` means zoo's own.
         mmap: Whether arrays may be pages of the file.
+        as_they_are: Whether the caller can only take the weights as they are, for the hint of an
+            error.
 
     Returns:
         The graph, with the preprocessing and origin that belong to the weights; and a function
@@ -73,7 +79,7 @@ def filling(
     if any(n not in stored or stored[n].shape != s for n, s in expected.items()):
         hint = _size_hint(network, checkpoint, expected)
         whole = of_head | {p.name for p in classifier.parameters(network)}
-        hint = hint or _hint(expected, stored, of_head, of_stem, whole)
+        hint = hint or _hint(network, expected, stored, of_head, of_stem, whole, as_they_are)
     checking.check(
         expected,
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in of_head)},
@@ -163,13 +169,24 @@ def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
         return network
     saved = checkpoint.graph(**network.options)
     expected, actual = dict(_computed(network)), dict(_computed(saved))
+    added = [name for name in actual if name not in expected]
     different = [n for n in {**expected, **actual} if expected.get(n) != actual.get(n)]
+    if different == added and all(saved.node(name).op == "softmax" for name in added):
+        return saved  # a program of the network that returns probabilities
+    before = [name for name in added if name.startswith(f"{PREPROCESSING}.")]
+    if before and expected.keys() < actual.keys():
+        raise WeightsError(
+            f"{checkpoint.title} is {saved.name} as zoo exported it with preprocessing: it takes "
+            f"pixels, and {', '.join(before)} comes first. In Python, zoo.load builds it so; for "
+            f"{network.name} alone, pass the weights that it was exported from"
+        )
     if different:
         names = ", ".join(different[:4]) + (", ..." if len(different) > 4 else "")
+        count = f"{len(different)} node{'s' * (len(different) > 1)}"
         raise WeightsError(
             f"{checkpoint.title} holds weights of {saved.name}, which computes something else than "
-            f"{network.name} at {len(different)} nodes: {names}. zoo.load builds {saved.name}; to "
-            "use the arrays anyway: zoo.set_weights(model, safetensors.numpy.load_file(path))"
+            f"{network.name} at {count}: {names}. In Python, zoo.load builds what it states, and "
+            "zoo.set_weights(model, zoo.get_weights(loaded)) uses its arrays anyway"
         )
     return saved
 
@@ -200,28 +217,43 @@ def _before_adapting(expected: tuple[int, ...], stored: tuple[int, ...]) -> tupl
 
 
 def _hint(
+    network: Graph,
     expected: Mapping[str, Any],
     stored: Mapping[str, Stored],
     of_head: set[str],
     of_stem: set[str],
     classifier_: set[str],
+    as_they_are: bool,
 ) -> str:
+    """Say what to do about parameters that are missing or have another shape; empty if unknown."""
     wrong = {n for n, shape in expected.items() if n in stored and stored[n].shape != shape}
     missing = {n for n in expected if n not in stored}
     if missing and missing | wrong <= classifier_:
-        return "These belong to the classifier: head='new' gives the network a new one."
+        advice = ["num_classes=0 leaves it out"] * _fits_without_classifier(network, stored)
+        advice += ["head='new' gives the network a new one"] * (not as_they_are)
+        return f"These belong to the classifier{': ' * bool(advice)}{', '.join(advice)}."
     if not wrong or missing:
         return ""
     if wrong <= of_head:
         count = stored[min(wrong, key=len)].shape[0]
-        return (
-            f"These belong to the classifier: num_classes={count} keeps it, head='new' replaces it."
-        )
+        replacing = "" if as_they_are else ", head='new' replaces it"
+        return f"These belong to the classifier: num_classes={count} keeps it{replacing}."
+    if as_they_are:
+        return ""
     if wrong <= of_stem:
         return "These read the input: stem='adapt' sums or repeats them over its channels."
     if wrong <= of_head | of_stem:
         return "head='new' replaces the classifier; stem='adapt' adapts what reads the input."
     return ""
+
+
+def _fits_without_classifier(network: Graph, stored: Mapping[str, Stored]) -> bool:
+    """Tell whether weights have all parameters of a network but its classifier's."""
+    try:
+        features = graphs.with_options(network, num_classes=0)
+    except (SpecError, InputError):
+        return False
+    return all(p.name in stored and stored[p.name].shape == p.shape for p in features.parameters)
 
 
 def _size_hint(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:

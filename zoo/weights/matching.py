@@ -28,6 +28,12 @@ from zoo.weights.slots import (
     with_heads,
 )
 
+#: What to do about arrays whose names are those of no source.
+_RENAME = (
+    "To load the arrays of other code for the same network, rename them to zoo's names in Python: "
+    "zoo.set_weights(model, arrays)."
+)
+
 
 def matched(
     path: Path,
@@ -67,6 +73,7 @@ def matched_arrays(
     chosen: Chosen,
     own: Sequence[sources.Source],
     head: str | None = None,
+    advice: str = _RENAME,
 ) -> tuple[Checkpoint, list[sources.Source], list[str]]:
     """Find the parameters of a network among the arrays of a file, as :func:`matched` does.
 
@@ -78,11 +85,12 @@ def matched_arrays(
         chosen: The options to build it with.
         own: The names that zoo's own models have.
         head: Whether the network gets a new classifier.
+        advice: What to do about names that are those of no source, for the error.
 
     Raises:
         WeightsError: The names are those of no network, or of another.
     """
-    found = _found(path, opened, table, network, own)
+    found = _found(path, opened, table, network, own, advice)
     notes = [f"under {' and '.join(opened.keys)}"] if opened.keys else []
     notes += [f"without {found.view.removed}"] if found.view.removed else []
     arrays = found.view.arrays
@@ -115,12 +123,13 @@ def _found(
     table: sources.Source | None,
     network: str | Graph | None,
     own: Sequence[sources.Source],
+    advice: str,
 ) -> _Found:
     """Find the network of a file."""
     stored, tables = opened.arrays, [table] if table else []
     tables = tables or identification.sources_of_format(opened.format, own)
     if network is None:
-        return _identified(path, opened, tables)
+        return _identified(path, opened, tables, advice)
     name = network if isinstance(network, str) else network.name
     pairs = list(_having(tables, network))  # tried first, to avoid trying every network
     for view in identification.views(stored):
@@ -148,7 +157,7 @@ def _found(
         pairs = list(_having(sources.sources().values(), network))
     closest = identification.closest(pairs, seen)
     if closest is None or _change(stored):
-        raise WeightsError(_unknown_names(path, opened, name))
+        raise WeightsError(_unknown_names(path, opened, name, advice))
     (each, key), view = closest
     return _Found([each], key, view)
 
@@ -175,7 +184,9 @@ def _having(
             yield of_network(table, network), network
 
 
-def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Source]) -> _Found:
+def _identified(
+    path: Path, opened: readers.Opened, tables: Sequence[sources.Source], advice: str
+) -> _Found:
     """Find the network of a file among all networks."""
     for replaced in (False, True):
         views = identification.views_of_most if replaced else identification.views
@@ -197,7 +208,7 @@ def _identified(path: Path, opened: readers.Opened, tables: Sequence[sources.Sou
         opened.arrays,
         lambda arrays: next(iter(identification.identify(tables, arrays)), (0, None))[1],
     )
-    raise WeightsError(_unknown_names(path, opened, None))
+    raise WeightsError(_unknown_names(path, opened, None, advice))
 
 
 def _refuse_one_of_several(
@@ -298,16 +309,16 @@ def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stor
     return found.view.arrays, ""  # what is missing is reported where the network is filled
 
 
-def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
+def _unknown_names(path: Path, opened: readers.Opened, name: str | None, advice: str) -> str:
     """Return the error for a file with unknown names: what they were compared with, what to do."""
     examples = ", ".join(map(shown, list(opened.arrays)[:3]))
     if name:
         publishers = [t.title for t in sources.sources().values() if name in t.networks]
-        network, advice = name, ""
+        network, naming = name, ""
     else:
         publishers = [t.title for t in identification.sources_of_format(opened.format)]
         network = "any network"
-        advice = (
+        naming = (
             " If you know the network, name it with zoo.build(NAME, ..., weights=path): the error "
             "then lists what does not fit."
         )
@@ -323,6 +334,5 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None) -> str:
         )
     return (
         f"{path}: the names of its {len(opened.arrays):,} arrays are not {compared}. The file has, "
-        f"for example: {examples}.{advice} To load the arrays of other code for the same network, "
-        "rename them to zoo's names: zoo.set_weights(model, arrays)."
+        f"for example: {examples}.{naming} {advice}"
     )

@@ -139,11 +139,11 @@ def published_checkpoint(
 
     Returns:
         The checkpoint, without the arrays that the table leaves out, and without an origin. Arrays
-        that are not in the table are included under the source's names.
+        that are not in the table are included under their names in the file.
     """
     name = network if isinstance(network, str) else network.name
     arrays, rest = canonical(table, network, stored)
-    arrays.update({f"{key} ({table.title}'s name)": stored[key] for key in rest})
+    arrays.update({f"{key} (in the file)": stored[key] for key in rest})
     document: Any = _graph(network).document  # annotated as a general mapping
     if own := table.networks[name].preprocessing:
         document = {**document, "preprocessing": {**document.get("preprocessing", {}), **own}}

@@ -87,7 +87,7 @@ def verify_file(
     with reporting_damage(file, "an ONNX model"):
         contents = onnx_file.contents(mapped(file), file.parent)
     if names is not None and weights_from is not None:
-        raise InputError("names are for the file's own weights: pass either them or other weights")
+        raise InputError("names are for the file's own weights: pass either names or weights_from")
     given = interface.input_of(contents, str(file))
     requested = options.checked(aux, num_classes, in_channels, input_size)
     graph = _graph(against, given, requested, contents)

@@ -8,18 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from zoo.api import checkpoints
-from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo.errors import InputError, UnknownNameError, WeightsError, suggestion
 from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
 from zoo.language import options
-from zoo.language.document import read
+from zoo.language.document import Mapping as Document
+from zoo.language.document import NoMappingError, read
 from zoo.language.options import Chosen
 from zoo.verification.comparison import Array
-from zoo.weights import adaptation, matching, onnx_file, readers, sources, zoo_onnx_file
+from zoo.weights import (
+    adaptation,
+    identification,
+    matching,
+    onnx_file,
+    readers,
+    sources,
+    zoo_onnx_file,
+)
 from zoo.weights import names as naming
+from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
+from zoo.weights.identification import has_names_of
+from zoo.weights.slots import published_slots, slots_of
 
 _TITLE = "the table of names"
+_MAX_LINES = 12  # of an error
+_ADVICE = (
+    "To say which is which, pass a table of zoo's names of blocks, nodes or parameters and the "
+    "file's: names='table.yaml'."
+)
+_EXAMPLE = "a mapping of zoo's names to those in the file, such as 'conv1.conv: features.0'"
 
 
 @dataclass(frozen=True)
@@ -62,12 +80,15 @@ def from_file(
         UnknownNameError: ``names`` has a name that the network does not have.
     """
     stored = onnx_file.weights(contents)
-    if any(zoo_onnx_file.is_constant(name) for name in stored) and _is_zoos(stored, graph):
+    if _is_zoos(stored, graph):
+        _check_pixels(stored, graph, title)
         stored = {
             name: each for name, each in stored.items() if not zoo_onnx_file.is_constant(name)
         }
     log: list[str] = []
     table = table_of(graph, names) if names is not None else None
+    if table:
+        _check_table(table, graph, stored, title)
     checkpoint, tables, _ = matching.matched_arrays(
         Path(title),
         readers.Opened(_traced(stored, log), "onnx"),
@@ -75,6 +96,7 @@ def from_file(
         graph,
         options.checked(**graph.options),
         checkpoints.own_names(),
+        advice=_ADVICE,
     )
     graph, weights, arrays = _filled(graph, checkpoint, requested, log)
     whose = _TITLE if names is not None else f"{tables[0].title}'s names"
@@ -105,7 +127,7 @@ def table_of(graph: Graph, names: Mapping[str, Any]) -> sources.Source:
     for name, pattern in patterns.items():
         if not any(map(pattern.fullmatch, known)):
             raise UnknownNameError(
-                f"names: {graph.name} has no block, node or parameter {name!r:.200}"
+                f"{_place(names, name)}: {graph.name} has no block, node or parameter {name!r:.200}"
                 + suggestion(name, known)
             )
     steps = (step.name for step in graph.root.steps)
@@ -127,27 +149,62 @@ def read_names(path: Path) -> Mapping[str, Any]:
     """Read a table of names: a YAML file of zoo's names and the file's.
 
     Raises:
-        SpecError: It is no YAML.
-        InputError: It is no mapping of names to names.
+        SpecError: It is not YAML.
+        InputError: It is not a mapping of names to names.
     """
-    table: Any = read(path)
-    if not isinstance(table, Mapping) or not all(
-        isinstance(word, str)
-        for name, given in table.items()
-        for word in (name, *(given if isinstance(given, list) else [given]))
-    ):
-        raise InputError(
-            f"{path}: expected a mapping of zoo's names to those in the file, such as "
-            "'conv1.conv: features.0'"
-        )
+    try:
+        table = read(path)
+    except NoMappingError as error:
+        raise InputError(f"{error.place}: expected {_EXAMPLE}") from None
+    for name, given in table.items():
+        words = (name, *(given if isinstance(given, list) else [given]))
+        if not all(isinstance(word, str) for word in words):
+            raise InputError(f"{_place(table, name)}: expected {_EXAMPLE}")
     return table
+
+
+def _place(names: Mapping[str, Any], name: str) -> str:
+    """Return where a table has a name: its file and line, if it is one of YAML."""
+    if not isinstance(names, Document):
+        return "names"
+    return f"{names.file}:{names.lines.get(name, names.line)}"
+
+
+def _check_table(
+    table: sources.Source, graph: Graph, stored: Mapping[str, Stored], title: str
+) -> None:
+    """Check that the names of a table are those of a file.
+
+    Raises:
+        WeightsError: A parameter has no array, or an array belongs to no parameter.
+    """
+    if any(has_names_of(table, graph, view.arrays) for view in identification.views(stored)):
+        return
+    slots = slots_of(table, graph)
+    all_slots = (*slots.values(), *published_slots(table, graph).values())
+    known = {name for slot in all_slots for name in slot.names}
+    lines = [
+        f"{parameter} is {' or '.join(map(shown, slot.names))} by the table; the file has no such "
+        "array"
+        for parameter, slot in slots.items()
+        if not any(name in stored for name in slot.names)
+    ]
+    lines += [
+        f"{shown(name)} is in the file, and by the table no parameter of {graph.name}"
+        for name in stored
+        if name not in known and not table.leaves_out(name)
+    ]
+    if lines:
+        more = [f"{len(lines) - _MAX_LINES} more"] * (len(lines) > _MAX_LINES)
+        listed = "\n".join(f"  {line}" for line in (*lines[:_MAX_LINES], *more))
+        raise WeightsError(f"{title}: {_TITLE} does not fit the file:\n{listed}")
 
 
 def _filled(
     graph: Graph, checkpoint: Checkpoint, requested: Chosen, log: list[str]
 ) -> tuple[Graph, dict[str, Array], dict[str, str]]:
     graph = adaptation.fitted(graph, checkpoint, requested)
-    graph, value = adaptation.filling(graph, checkpoint, dtype="float32")
+    graph, value = adaptation.filling(graph, checkpoint, dtype="float32", as_they_are=True)
     weights: dict[str, Array] = {}
     arrays: dict[str, str] = {}
     for parameter in graph.parameters:
@@ -172,8 +229,22 @@ def _traced(stored: Mapping[str, Stored], log: list[str]) -> dict[str, Stored]:
 
 
 def _is_zoos(stored: Mapping[str, Stored], graph: Graph) -> bool:
-    """Tell whether zoo itself wrote the file, with constants beside the weights."""
+    """Tell whether zoo itself wrote the file; it may have constants beside the weights."""
     return all(parameter.name in stored for parameter in graph.parameters)
+
+
+def _check_pixels(stored: Mapping[str, Stored], graph: Graph, title: str) -> None:
+    """Reject a file that zoo exported with preprocessing: it does not take what its network takes.
+
+    Raises:
+        InputError: It was.
+    """
+    before = f"{adaptation.PREPROCESSING}."
+    if any(name.startswith(before) for name in stored.keys() - {p.name for p in graph.parameters}):
+        raise InputError(
+            f"{title}: zoo exported it with preprocess=True, so it takes pixels and "
+            f"{graph.name} does not; compare one that was exported without"
+        )
 
 
 def _blocks(block: Block, prefix: str) -> set[str]:
