@@ -49,7 +49,7 @@ from zoo.cli.terminal import as_options, err, escape, out, print_json
 @click.option("--softmax", is_flag=True, help="Return probabilities instead of logits.")
 @click.option("--aux", is_flag=True, help="Include the auxiliary heads.")
 @click.option(
-    "--opset", type=int, help="Version of ONNX's operations in an ONNX file.  [default: 21]"
+    "--opset", type=int, help="Version of ONNX's operations in an ONNX file; by default, 21."
 )
 @click.option("--no-check", is_flag=True, help="Skip the comparison with the model.")
 @size_options
