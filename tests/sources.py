@@ -27,7 +27,7 @@ answers, sys.stdout = sys.stdout, sys.stderr
 IMPORTS
 
 def run(folder, network, options):
-    given = dict(np.load(f"{folder}/native.npz"))
+    given = np.load(f"{folder}/native.npz")  # each array is read when it is needed
     x = np.load(f"{folder}/x.npy")
     made = runpy.run_path(f"{folder}/network.py")[network]
     PROGRAM
@@ -51,7 +51,10 @@ import torch
 torch.set_default_dtype(torch.float64)
 ---
 model = made(**options)
-model.load_state_dict({k: torch.tensor(v) for k, v in given.items()})
+state = model.state_dict()
+assert set(state) == set(given.files), set(state) ^ set(given.files)
+for name, tensor in state.items():
+    tensor.copy_(torch.from_numpy(given[name]))
 model.eval()
 for module in model.modules():  # a batch without dropout
     if isinstance(module, torch.nn.Dropout):
@@ -70,8 +73,10 @@ import paddle
 paddle.set_default_dtype("float64")
 ---
 model = made(**options)
-missing = model.set_state_dict({k: paddle.to_tensor(v) for k, v in given.items()})
-assert missing == ([], []), missing
+state = model.state_dict()
+assert set(state) == set(given.files), set(state) ^ set(given.files)
+for name, tensor in state.items():
+    tensor.set_value(given[name])
 model.eval()
 outputs = model(paddle.to_tensor(x))
 total = sum((v * v).sum() for v in (outputs.values() if options else [outputs]))
@@ -91,7 +96,7 @@ keras.config.set_dtype_policy("float64")
 model = made(**options)
 names = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights
          if "seed" not in w.path}
-assert set(names) == set(given), set(names) ^ set(given)
+assert set(names) == set(given.files), set(names) ^ set(given.files)
 for name, weight in names.items():
     weight.assign(given[name])
 with tf.GradientTape() as tape:
@@ -119,7 +124,7 @@ model = made(**options, rngs=nnx.Rngs(0))
 state = nnx.state(model, (nnx.Param, nnx.BatchStat))
 flat = dict(nnx.to_flat_state(state))
 names = {"/".join(map(str, path)): variable for path, variable in flat.items()}
-assert set(names) == set(given), set(names) ^ set(given)
+assert set(names) == set(given.files), set(names) ^ set(given.files)
 for name, variable in names.items():
     variable.set_value(jax.numpy.asarray(given[name]))
 nnx.update(model, state)
