@@ -25,7 +25,7 @@ DESCRIPTION = Description(
     packages=("onnx", "onnxruntime"),
     install="polyzoo[onnx]",
     suffix=".onnx",
-    convention=convention(PARAMETERS, "CHW"),
+    convention=convention(PARAMETERS, "CHW", left_out=["*/*"]),  # constants of operations
     formats=("onnx",),
     holds_network=True,
     modes=(

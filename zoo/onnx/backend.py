@@ -74,12 +74,7 @@ class OnnxBackend(Backend):
         return workloads.make(self, model, mode, threads)
 
     def own_weights(self, model: onnx.ModelProto) -> dict[str, Array]:
-        own = self.graph_of(model) is not None
-        return {
-            each.name: numpy_helper.to_array(each)
-            for each in model.graph.initializer
-            if not (own and zoo_onnx_file.is_constant(each.name))
-        }
+        return {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
 
     def named_modules(self, model: onnx.ModelProto) -> dict[str, Any]:
         made_by = {value: node for node in model.graph.node for value in node.output}

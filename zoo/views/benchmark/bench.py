@@ -88,7 +88,7 @@ def bench(
         InputError: A number is out of range, a network has no loss to differentiate, or it
             needs more memory than is available.
         BackendError: A framework is not installed, there is no GPU, or the scheduler or its
-            machines cannot be used; see :func:`zoo.jobs.at` and ``docs/benchmarking.md``.
+            machines cannot be used; see ``docs/benchmarking.md``.
 
     Example:
         >>> import zoo
