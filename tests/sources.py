@@ -40,7 +40,7 @@ def run(folder, network, options):
 for line in sys.stdin:
     try:
         answer = {"count": run(**json.loads(line))}
-    except Exception:
+    except Exception:  # whatever a source raises is the test's to report
         answer = {"error": traceback.format_exc()[-3000:]}
     print(json.dumps(answer), file=answers, flush=True)
     gc.collect()

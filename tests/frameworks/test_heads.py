@@ -37,7 +37,7 @@ def test_without_a_classifier_a_model_returns_what_that_would_read(model, backen
     assert error(logits, zoo.predict(model, x)) < 1e-5
     assert set(weights) - set(zoo.get_weights(headless)) == {"fc.weight", "fc.bias"}
     with pytest.raises(
-        InputError, match=r"cannot be trained: it has no classifier; zoo\.reset_head adds one"
+        InputError, match=r"cannot be trained: it has no classifier, which zoo\.reset_head adds"
     ):
         zoo.loss(headless, features, np.array([0, 1]))
 

@@ -52,8 +52,7 @@ def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0)
     """
     backend, _, network = find_built(model)
     smoothing = arguments.number("label_smoothing", label_smoothing, below=1)
-    headless = network.options["num_classes"] == 0
-    losses.check(network, "zoo.reset_head adds one" if headless else "")
+    losses.check(network)
     logits = network.named(outputs)[network.outputs[0].name]
     shape = tuple(getattr(logits, "shape", ()))
     if len(shape) != 2:

@@ -19,7 +19,7 @@ def check(graph: Graph, advice: str = "") -> None:
     """
     for output, node in graph.output_nodes.items():
         if graph.options["num_classes"] == 0:
-            reason = "it has no classifier"
+            reason = "it has no classifier, which zoo.reset_head adds"
         elif node.op == "softmax":
             reason = f"its output {output!r} is a softmax, and a loss takes logits"
         elif len(node.shape) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from zoo.writing.dialect import Dialect
@@ -23,7 +23,7 @@ from zoo.writing.layout import (
     width,
 )
 from zoo.writing.modules import ModuleWriter
-from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used, leaves
 from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
 
@@ -151,8 +151,9 @@ class FunctionWriter(ModuleWriter):
 
         The names of layers in blocks have a dot, unlike those that Keras makes.
         """
-        layers = (made for p in self.pieces for m in p.members for made in _made(m.layer))
-        used = {made.target.rpartition(".")[2] for made in layers if _is_function(made)}
+        layers = (made for p in self.pieces for m in p.members for made in leaves(m.layer))
+        functions = (made for made in layers if isinstance(made, Made) and _is_function(made))
+        used = {made.target.rpartition(".")[2] for made in functions}
         needed = {name for function in used for name in self.snippets.closure(function)}
         code = "\n".join(map(self.snippets.text, needed))
         named = {*_OPERATORS, *re.findall(r"\bops\.(\w+)", code)} if needed else set()
@@ -209,18 +210,6 @@ class FunctionWriter(ModuleWriter):
 
 def _is_function(made: Made) -> bool:
     return made.target.startswith(_FUNCTIONS)
-
-
-def _made(layer: Layer) -> Iterator[Made]:
-    """Yield what a layer of a piece consists of."""
-    if isinstance(layer, Made):
-        yield layer
-    elif isinstance(layer, Chain):
-        for member in layer.members:
-            yield from _made(member.layer)
-    elif isinstance(layer, Either):
-        yield from _made(layer.first)
-        yield from _made(layer.second)
 
 
 def _quiet(writer: FunctionWriter) -> FunctionWriter:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from zoo.writing.folding import Text
-from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used, leaves
 
 #: How often an expression is written out.
 REPEATED = 3
@@ -40,14 +40,8 @@ def _is_condition(text: str) -> bool:
 
 
 def _texts(layer: Layer) -> Iterator[Text]:
-    if isinstance(layer, Chain):
-        for member in layer.members:
-            yield from _texts(member.layer)
-    elif isinstance(layer, Either):
-        yield from _texts(layer.first)
-        yield from _texts(layer.second)
-    else:
-        yield from (value for value in layer.arguments.values() if isinstance(value, Text))
+    for leaf in leaves(layer):
+        yield from (value for value in leaf.arguments.values() if isinstance(value, Text))
 
 
 def _renamed(member: Member, text: Text, name: Text) -> Member:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,18 @@ class Chain:
 
 
 Layer = Made | Used | Either | Chain
+
+
+def leaves(layer: Layer) -> Iterator[Made | Used]:
+    """Yield what a layer consists of."""
+    if isinstance(layer, Chain):
+        for member in layer.members:
+            yield from leaves(member.layer)
+    elif isinstance(layer, Either):
+        yield from leaves(layer.first)
+        yield from leaves(layer.second)
+    else:
+        yield layer
 
 
 @dataclass(frozen=True)
