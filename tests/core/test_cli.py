@@ -273,7 +273,10 @@ def test_help_and_version():
         (["bench", "lenet5", "--batch", "1,x"], "--batch: expected numbers separated by commas"),
         (["bench", "lenet5", "--until", "soon"], "--until: expected a share such as 3%"),
         (["bench", "lenet5", "--budget", "1 day"], "--budget: expected a time such as 90s"),
-        (["bench", "lenet5", "--output", "x.txt"], "expected a name in .html, .csv or .json"),
+        (
+            ["bench", "lenet5", "--output", "x.txt"],
+            "expected a name that ends in .html, .csv or .json",
+        ),
         (["bench", "lenet5", "--against", "none.json"], "none.json: cannot be read: No such file"),
         (["bench", "lenet5", "--against", __file__], "not a JSON file"),
         (["bench", "lenet5", "--what", "fly"], "bench has no work 'fly'. Known: forward"),

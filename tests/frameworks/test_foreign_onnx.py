@@ -142,10 +142,12 @@ def test_merged_batch_norms(fault, spec, here, tmp_path):
         weights = saved(Mine(fault), tmp_path / "w.pth")
     report = verify_file(path, spec, weights_from=weights)
     assert report.passed == (not fault)
+    assert report.weights == f"from {weights}, in place of the file's own"
     equal = {node.name: node.value is not None for node in report.nodes}
     assert not equal["conv1"] and equal["bn"], "the convolution has the batch norm's value"
     if fault:
         assert f"diverge at {FAULTS[fault][0]} (" in report.problems[0]
+        assert not any("only the outputs" in note for note in report.notes)
     else:
         assert "Without a value of their own in the file: conv1" in report.notes
 
@@ -178,6 +180,32 @@ def test_only_the_outputs(spec, here, tmp_path):
     assert "only the outputs could be compared" in str(report)
     assert [n.name for n in report.nodes if n.value] == names[-1:]
     assert given.name in report.input
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"<!DOCTYPE html><html>", "an HTML page, not the file"),
+        (b"", "it is empty"),
+        (b'\x08\0\0\0\0\0\0\0{"a": 1}', "expected an ONNX model, got .* format safetensors"),
+    ],
+)
+def test_other_files(content, text, spec, tmp_path):
+    (tmp_path / "w.onnx").write_bytes(content)
+    with pytest.raises((InputError, WeightsError), match=rf"w\.onnx: .*{text}"):
+        verify_file(tmp_path / "w.onnx", spec)
+
+
+def test_biases_that_an_exporter_left_out(spec, tmp_path):
+    onnx.save(written("no bias"), tmp_path / "w.onnx")
+    with pytest.raises(WeightsError, match=r"a bias that is all zeros.*weights_from='FILE'"):
+        verify_file(tmp_path / "w.onnx", spec)
+
+
+def test_a_model_of_another_program_is_built_from_its_file():
+    for use in (zoo.get_weights, zoo.graph_of, lambda model: zoo.convert(model, "torch")):
+        with pytest.raises(zoo.BackendError, match=r"zoo\.build\(NAME, 'onnx', weights='FILE"):
+            use(written())
 
 
 # Inputs and outputs
@@ -274,7 +302,7 @@ def test_options_that_do_not_belong_together(spec, tmp_path):
     for arguments, text in (
         ([path], "--against NETWORK"),
         ([path, "--against", spec, "--level", "full"], "--level does not apply to an ONNX file"),
-        ([path, "--against", spec, "--output", tmp_path / "r.html"], "expected a name in .json"),
+        ([path, "--against", spec, "--output", tmp_path / "r.html"], "a name that ends in .json"),
         ([spec, "--names", "n.yaml"], "add --against NETWORK"),
         (
             [path, "--against", spec, "--names", "n.yaml", "--weights", "w.pth"],

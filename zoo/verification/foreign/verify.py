@@ -30,7 +30,7 @@ from zoo.verification.foreign.report import ComparedNode, ComparedOutput, FileRe
 from zoo.verification.foreign.weights import Filled
 from zoo.verification.stages import write_job
 from zoo.verification.workers import Workers
-from zoo.weights import onnx_file
+from zoo.weights import formats, onnx_file
 from zoo.weights.checkpoint import reporting_damage
 from zoo.weights.onnx_file import Contents
 from zoo.weights.protobuf import mapped
@@ -82,8 +82,8 @@ def verify_file(
         BackendError: ONNX Runtime is not installed, or cannot run the file.
     """
     file = Path(arguments.path("path", path))
-    if not file.is_file():
-        raise InputError(f"{file}: no such file")
+    if (found := formats.format_of(file)) != "onnx":
+        raise InputError(f"{file}: expected an ONNX model, got a file of the format {found}")
     with reporting_damage(file, "an ONNX model"):
         contents = onnx_file.contents(mapped(file), file.parent)
     if names is not None and weights_from is not None:
@@ -193,7 +193,7 @@ def compare(
         tolerance,
         nodes,
         tuple(problems),
-        tuple(_notes(compared, nodes, contents, names, graph)),
+        tuple(_notes(compared, nodes, contents, names, graph, bool(divergence))),
     )
 
 
@@ -203,6 +203,7 @@ def _notes(
     contents: Contents,
     names: Mapping[str, str],
     graph: Graph,
+    diverges: bool,
 ) -> list[str]:
     notes = [
         f"The file's {output.value} is the softmax of {output.name}; it was compared as such."
@@ -211,7 +212,8 @@ def _notes(
     ]
     ends = {node.name for node in graph.output_nodes.values()}
     if not any(node.value for node in nodes if node.name not in ends):
-        notes.append("No inner node has an equal value: only the outputs could be compared.")
+        only = "." if diverges else ": only the outputs could be compared."
+        notes.append(f"No inner node has an equal value{only}")
     elif missing := [node.name for node in nodes if node.value is None]:
         listed = ", ".join(missing[:4]) + ", ..." * (len(missing) > 4)
         notes.append(f"Without a value of their own in the file: {listed}")
