@@ -219,7 +219,7 @@ def test_help_and_version():
         (["summary", "vgg16", "--input-size", "9x99"], "it takes inputs of 32x32 and more"),
         (["summary", "inception_v3", "--input-size", "64"], "takes inputs of 75x75 and more"),
         (["summary", "vgg16", "--input-size", "0"], "--input-size must be an integer from 1"),
-        (["summary", "vgg16", "--aux"], "vgg16 has no auxiliary heads; build it without --aux"),
+        (["summary", "vgg16", "--aux"], "vgg16 has no auxiliary heads; leave out --aux"),
         (["summary", "VGG16"], "unknown model 'VGG16'. Did you mean 'vgg16'?"),
         (["summary", "nin"], "It is a family: nin_cifar10, nin_cifar100, nin_imagenet."),
         (["verify", "--all", "googlnet"], "matches 'googlnet'. Did you mean 'googlenet'?"),

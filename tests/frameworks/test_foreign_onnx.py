@@ -255,6 +255,7 @@ def changed(edit):
             "not float32",
         ),
         (lambda g: g.input[0].CopyFrom(described("image", [1, 60])), r"image \[1, 60\]"),
+        (lambda g: g.ClearField("output"), r"it has no outputs, tiny has 1 output \(logits\)$"),
     ],
 )
 def test_other_inputs_are_refused(edit, text, spec, tmp_path):

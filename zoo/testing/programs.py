@@ -57,7 +57,8 @@ def check(
     given = interface.input_of(contents, title)
     interface.check_input(given, graph, title)
     if given.batch not in (None, len(x)):
-        raise InputError(f"{title} takes {given.batch} examples at once, x has {len(x)}")
+        count = f"{given.batch} example{'s' * (given.batch != 1)}"
+        raise InputError(f"{title} takes {count} at once, x has {len(x)}")
     chosen = options.checked(**graph.options)
     try:
         filled = weights.from_file(contents, graph, chosen, names or None, title)
