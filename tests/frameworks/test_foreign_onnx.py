@@ -229,6 +229,12 @@ def test_channels_last(spec, here, tmp_path):
     assert "[N, 23, 23, 3]" in report.input
 
 
+def test_an_input_with_channels_last_is_named_as_such(spec):
+    x = photograph().transpose(0, 2, 3, 1)
+    with pytest.raises(InputError, match="the channels are on another axis; transpose it"):
+        assert_same(written(), spec, x)
+
+
 def test_a_fixed_batch_and_the_size_of_the_file(spec_file, here, tmp_path):
     spec = spec_file(LAYERS, header="options: {num_classes: 1000, input_size: 60}\n")
     onnx.save(written(), tmp_path / "w.onnx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -268,6 +269,20 @@ def _batch(x: Array, count: int | None) -> Array:
 
 
 _MAX_BATCH = 64
+#: A place in the source of ONNX Runtime and the signature of a function, within its messages.
+_PLACE = re.compile(r"/\S+\.(?:h|cc):\d+ .*?\) (?=[A-Z])")
+
+
+def reason_of(message: str) -> str:
+    """Return what ONNX Runtime says, without where in its source it says so.
+
+    Example:
+        >>> reason_of("Fail: /src/utils.h:46 void check(const std::map<int, int>&) Opset 99 is new")
+        'Fail: Opset 99 is new'
+    """
+    return _PLACE.sub("", message.strip().partition("\n")[0])[:300]
+
+
 #: Errors of zoo's own that a worker may report, by their names.
 _ERRORS: Mapping[str, type[ZooError]] = {
     error.__name__: error for error in (BackendError, InputError, WeightsError)
@@ -287,7 +302,7 @@ def _in_worker(file: Path, given: Input, x: Array) -> tuple[dict[str, Array], di
             kind, _, reason = answer.partition(": ")
             if kind in _ERRORS:
                 raise _ERRORS[kind](reason.replace(str(file.resolve()), str(file)))
-            raise BackendError(f"{file}: ONNX Runtime cannot run it: {answer[:300]}")
+            raise BackendError(f"{file}: ONNX Runtime cannot run it: {reason_of(answer)}")
         with np.load(folder / "values.npz", allow_pickle=False) as arrays:
             outputs = {n: arrays[f"output{i}"] for i, n in enumerate(answer["outputs"])}
             values = {n: arrays[f"value{i}"] for i, n in enumerate(answer["values"])}
