@@ -341,6 +341,13 @@ PUBLISHED = {
         "timm", "vgg11", "pytorch_model.bin", functools.partial(vgg_in_torch, "TimmVgg", "vgg11")),
     "timm efficientnet": (
         "timm", "efficientnet_b0", "tb0.pth", functools.partial(of_timm, "efficientnet_b0")),
+    "timm efficientnet, edge": (
+        "timm", "efficientnet_es", "tes.pth", functools.partial(of_timm, "efficientnet_es")),
+    "timm resnet, d": ("timm", "resnet18d", "trd.pth", functools.partial(of_timm, "resnet18d")),
+    "timm resnet, s": (
+        "timm", "resnet50s", "trs.safetensors", functools.partial(of_timm, "resnet50s")),
+    "timm resnet, se": (
+        "timm", "se_resnet50", "trse.safetensors", functools.partial(of_timm, "se_resnet50")),
     "timm efficientnet, tf": (
         "timm", "efficientnet_v2_b0", "te2.pth", functools.partial(of_timm, "efficientnet_v2_b0")),
     "timm mobilenet v3 large, tf": (
@@ -406,6 +413,12 @@ PUBLISHED = {
     "paddleclas efficientnet v2": (
         "paddleclas", "efficientnet_v2_s_tf", "ce2.pdparams",
         functools.partial(of_paddleclas, "efficientnet_v2_s_tf")),
+    "paddleclas tinynet": (
+        "paddleclas", "tinynet_e_paddleclas", "ct.pdparams",
+        functools.partial(of_paddleclas, "tinynet_e_paddleclas")),
+    "paddleclas inception v4": (
+        "paddleclas", "inception_v4_paddleclas", "ci4.pdparams",
+        functools.partial(of_paddleclas, "inception_v4_paddleclas")),
     "paddleclas squeezenet": (
         "paddleclas", "squeezenet1_1_paddle", "cs.pdparams",
         functools.partial(of_paddleclas, "squeezenet1_1_paddle")),
@@ -551,6 +564,8 @@ SLOW = (
     "torchvision alexnet", "torchvision mobilenet v2", "timm vgg", "timm efficientnet",
     "timm mobilenet v3 small", "timm mnasnet", "timm mobilenet", "paddleclas vgg",
     "paddleclas resnet", "paddleclas mobilenet", "paddleclas mobilenet v2",
-    "paddleclas squeezenet", "paddleclas efficientnet v2", "keras xception", "keras mobilenet v2",
+    "paddleclas squeezenet", "paddleclas efficientnet v2", "paddleclas tinynet",
+    "paddleclas inception v4", "timm resnet, s", "timm resnet, se", "keras xception",
+    "keras mobilenet v2",
     "paddle resnext", "paddle alexnet", "paddle mobilenet", "paddle mobilenet v2", "paddle shufflenet",
 )  # fmt: skip

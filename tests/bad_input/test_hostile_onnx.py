@@ -181,6 +181,24 @@ def test_hostile_files(folder):
         assert len(error) < 1_000, kind
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (model(tensor(b"a", [4], outside(b"gone.bin"))),
+         r"w\.onnx: gone\.bin, which has the values of a, is missing; put it beside it$"),
+        (model(tensor(b"a", [4], outside(b"data", offset=b"abc"))), "the offset of the values of a is 'abc'"),
+        (model(node(b"Conv", [b"x", b"a"], [b"y"]), tensor(b"a", [4], message(9, bytes(4)), dtype=99)),
+         r"w\.onnx: a has values of ONNX's data type 99"),
+        (b"\x08\x0a\x12\x07pytorch" + message(8, b""), r"\(it has no graph\)"),
+        (b"\x08\x0a\x12\x07pytorch" + message(7, b""), "it states no version of its operations"),
+    ],
+)  # fmt: skip
+def test_errors_tell_one_cause(content, text, folder):
+    (folder / "w.onnx").write_bytes(content)
+    with pytest.raises(WeightsError, match=text):
+        readers.read(folder / "w.onnx")
+
+
 def test_places_outside_the_folder_are_not_looked_at(folder):
     """The error is the same whether or not there is such a file."""
     errors = set()
@@ -190,8 +208,8 @@ def test_places_outside_the_folder_are_not_looked_at(folder):
         path = folder / "w.onnx"
         path.write_bytes(model(tensor(b"a", [4], outside(place))))
         with pytest.raises(
-            WeightsError, match="the values of a are in no file beside it"
+            WeightsError, match="w.onnx: the values of a are in .*only files in the folder"
         ) as caught:
             readers.read(path)
-        errors.add(str(caught.value))
+        errors.add(str(caught.value).replace(place.decode(), "PLACE"))
     assert len(errors) == 1

@@ -17,7 +17,8 @@ import pytest
 from safetensors.numpy import save_file
 
 import zoo
-from zoo.errors import WeightsError
+from zoo.errors import UnknownNameError, WeightsError
+from zoo.language import catalog
 from zoo.language.options import Chosen
 from zoo.weights import formats, loading, readers
 
@@ -78,6 +79,10 @@ OTHERS = {
     "a TensorFlow checkpoint": (
         "m.ckpt.data-00000-of-00001", page(bytes(9)), "a part of a TensorFlow checkpoint; .*index"
     ),
+    "a list of checkpoints": (
+        "checkpoint", page(b'model_checkpoint_path: "m.ckpt"\n'), r"a list of checkpoints; .*\.index"
+    ),
+    "a V1 checkpoint cut short": ("m.ckpt", page(bytes(99)), "its end is missing; download or save it"),
     "its graph": ("m.ckpt.meta", page(bytes(9)), "a part of a TensorFlow checkpoint"),
     "TensorFlow Lite": ("w.tflite", page(b"\x1c\0\0\0TFL3" + bytes(99)), "TensorFlow Lite"),
     "pdmodel": ("w.pdmodel", page(b"\n\x9e" + bytes(99)), r"paddle\.jit\.save"),
@@ -210,6 +215,13 @@ def test_an_index_of_anything_else(text, tmp_path):
     save_file(ARRAYS, tmp_path / "other.safetensors")
     with pytest.raises(WeightsError, match=r"w\.safetensors\.index\.json"):
         readers.read(index)
+
+
+def test_a_file_of_weights_is_no_network():
+    assert set(formats.SUFFIXES) == catalog.WEIGHTS
+    for name in ("s.onnx", "folder/s.safetensors"):
+        with pytest.raises(UnknownNameError, match=f"'{name}' is a file of weights, not a network"):
+            zoo.graph(name)
 
 
 @pytest.mark.parametrize("suffix", formats.SUFFIXES)

@@ -17,7 +17,7 @@ from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
 from zoo.weights import adaptation, formats, loading, readers, sources, zoo_file
 from zoo.weights.checking import checked_arrays
-from zoo.weights.checkpoint import Stored
+from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.slots import slots_of, with_heads
 
 
@@ -148,6 +148,19 @@ def test_weights_of_a_program(pixels, tmp_path):
     filled_, fill = adaptation.filling(network, checkpoint, dtype="float32")
     assert filled_.output_nodes.keys() == {"logits"}
     assert all(np.array_equal(fill(p), arrays[p.name]) for p in network.parameters)
+
+
+def test_merged_batch_norms_are_named_as_such():
+    graph = zoo.graph("resnet20")
+    norms = {p.name for n in graph.nodes if n.op == "batch_norm" for p in n.parameters}
+    arrays = {
+        p.name: Stored(p.shape, "float32", lambda p=p: np.zeros(p.shape, np.float32))
+        for p in graph.parameters
+        if p.name not in norms
+    }
+    checkpoint = Checkpoint("w.onnx", graph.name, graph.document, Chosen(), arrays)
+    with pytest.raises(WeightsError, match="Exporters merge batch norms into convolutions"):
+        adaptation.filling(graph, checkpoint, dtype="float32")
 
 
 def test_heads_may_lack_where_there_are_none(saved, paddles):

@@ -24,9 +24,9 @@ CONFIG = {
 }  # fmt: skip
 
 
-def write(path, source, network, metadata=None):
+def write(path, source, network, metadata=None, num_classes=None):
     """A file of zeros with a source's names."""
-    graph = zoo.graph(network)
+    graph = zoo.graph(network, num_classes=num_classes)
     slots = slots_of(sources.source(source), graph)
     arrays = {}
     for parameter in graph.parameters:
@@ -181,6 +181,34 @@ def test_the_file_with_the_damage_is_named(tmp_path):
     )
     with pytest.raises(WeightsError, match=r"model\.safetensors: pretrained_cfg: "):
         loading.find(path, None, Chosen())
+
+
+def test_a_head_of_imagenet_21k_is_one_of_so_many_classes(publish, tmp_path):
+    network, classes = "mobilenet_v3_large_timm", 11221
+    path = write(tmp_path / "w.safetensors", "timm", network, num_classes=classes)
+    publish(path, "timm", network, license="MIT")
+    checkpoint = loading.find(path, network, Chosen())
+    graph = adaptation.fitted(checkpoint.graph(), checkpoint, Chosen())
+    graph, _ = adaptation.filling(graph, checkpoint, dtype="float16")
+    assert graph.options["num_classes"] == classes
+    assert graph.origin["license"] == "MIT"
+    assert graph.classes == ()  # not ImageNet's thousand
+
+
+@pytest.mark.parametrize("network", ["densenet121", "inception_v3"])
+def test_timms_files_with_torchvisions_names_say_their_preprocessing(network, tmp_path):
+    """Without it, the file may be torchvision's, whose preprocessing differs, or anyone's."""
+    silent = write(tmp_path / "a.safetensors", "timm", network)
+    stated = write(
+        tmp_path / "b.safetensors", "timm", network, {"pretrained_cfg": json.dumps(CONFIG)}
+    )
+    usual, own = opened(silent, network), opened(stated, network)
+    assert usual.origin["names"] == own.origin["names"] == "as timm's and torchvision's"
+    assert usual.preprocessing == zoo.graph(network).preprocessing
+    assert usual.input_shape == zoo.graph(network).input_shape
+    assert own.preprocessing["crop"] == CONFIG["crop_pct"]
+    assert own.preprocessing["mean"] == CONFIG["mean"]
+    assert own.input_shape == (3, 288, 320)
 
 
 @pytest.mark.parametrize("beside", [False, True])

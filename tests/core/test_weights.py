@@ -15,13 +15,14 @@ def test_what_fits_comes_back_in_the_models_order():
 
 
 def test_one_error_lists_everything():
-    given = {"conv.weight": np.zeros((3, 4, 1, 1)), "conv.scale": np.zeros(4)}
+    given = {"conv.weight": np.zeros((3, 4, 1, 1)), "conv.scale": np.zeros(4), "n": 3.0}
     with pytest.raises(WeightsError) as caught:
         checked_arrays(EXPECTED, given)
     assert str(caught.value).splitlines() == [
         "the weights do not fit the model:",
         "  missing: conv.bias  4",
         "  unexpected: conv.scale  4",
+        "  unexpected: n  a number",
         "  wrong shape: conv.weight  expected 4x3x1x1, got 3x4x1x1",
     ]
 

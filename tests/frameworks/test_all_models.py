@@ -110,7 +110,7 @@ def test_a_float32_weight_is_half_as_large():
     ("arguments", "message"),
     [
         ([], "which model?"),
-        (["vgg9", "--output", "x.txt"], "--output: expected a name in .json or .html"),
+        (["vgg9", "--output", "x.txt"], "--output: expected a name that ends in .json or .html"),
         (["--all", "--aux"], "--aux is for one model"),
         (["lenet5", "--jobs", "2"], "--jobs is for several models"),
         (["--all", "--shard", "17/16"], "--shard: expected a part such as 3/16, got '17/16'"),

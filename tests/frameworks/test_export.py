@@ -338,10 +338,15 @@ def test_a_difference_ends_the_command_with_status_1(model, tmp_path, targeted, 
         ("no/model.onnx", {}, "there is no folder"),
         ("folder.onnx", {}, "ONNX is a file, and something else is already there"),
         ("file", {"to": "savedmodel"}, "is a folder, and something else is already there"),
-        ("folder", {"to": "savedmodel"}, "holds 'mine', which zoo did not write"),
+        ("folder", {"to": "savedmodel"}, "holds 'mine', which is no part of"),
         ("model.onnx", {"softmax": 1}, "softmax must be True or False, got 1"),
         ("a\0.onnx", {}, "cannot be written"),
         ("", {}, "path must be the path of a file or folder"),
+        (
+            "folder",
+            {"to": "paddle"},
+            "holds 'mine', which is no part of Paddle's inference program",
+        ),
     ],
 )
 def test_mistakes(name, options, message, model, tmp_path):
@@ -363,7 +368,9 @@ def test_options_that_do_not_fit_the_model(spec_file, tmp_path):
         zoo.InputError, match="was built without auxiliary heads; build it with aux"
     ):
         zoo.export(plain, tmp_path / "a.pt2", aux=True)
-    with pytest.raises(zoo.InputError, match="this lenet5 has no auxiliary heads"):
+    with pytest.raises(
+        zoo.InputError, match="lenet5 has no auxiliary heads; export it without aux=True"
+    ):
         zoo.export(zoo.build("lenet5", "torch"), tmp_path / "a.pt2", aux=True)
     with pytest.raises(zoo.InputError, match="has no classifier, and so no softmax"):
         zoo.export(zoo.build(path, "torch", num_classes=0), tmp_path / "a.pt2", softmax=True)

@@ -142,10 +142,12 @@ def test_merged_batch_norms(fault, spec, here, tmp_path):
         weights = saved(Mine(fault), tmp_path / "w.pth")
     report = verify_file(path, spec, weights_from=weights)
     assert report.passed == (not fault)
+    assert report.weights == f"from {weights}, in place of the file's own"
     equal = {node.name: node.value is not None for node in report.nodes}
     assert not equal["conv1"] and equal["bn"], "the convolution has the batch norm's value"
     if fault:
         assert f"diverge at {FAULTS[fault][0]} (" in report.problems[0]
+        assert not any("only the outputs" in note for note in report.notes)
     else:
         assert "Without a value of their own in the file: conv1" in report.notes
 
@@ -180,6 +182,32 @@ def test_only_the_outputs(spec, here, tmp_path):
     assert given.name in report.input
 
 
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"<!DOCTYPE html><html>", "an HTML page, not the file"),
+        (b"", "it is empty"),
+        (b'\x08\0\0\0\0\0\0\0{"a": 1}', "expected an ONNX model, got .* format safetensors"),
+    ],
+)
+def test_other_files(content, text, spec, tmp_path):
+    (tmp_path / "w.onnx").write_bytes(content)
+    with pytest.raises((InputError, WeightsError), match=rf"w\.onnx: .*{text}"):
+        verify_file(tmp_path / "w.onnx", spec)
+
+
+def test_biases_that_an_exporter_left_out(spec, tmp_path):
+    onnx.save(written("no bias"), tmp_path / "w.onnx")
+    with pytest.raises(WeightsError, match=r"a bias that is all zeros.*weights_from='FILE'"):
+        verify_file(tmp_path / "w.onnx", spec)
+
+
+def test_a_model_of_another_program_is_built_from_its_file():
+    for use in (zoo.get_weights, zoo.graph_of, lambda model: zoo.convert(model, "torch")):
+        with pytest.raises(zoo.BackendError, match=r"zoo\.build\(NAME, 'onnx', weights='FILE"):
+            use(written())
+
+
 # Inputs and outputs
 
 
@@ -199,6 +227,12 @@ def test_channels_last(spec, here, tmp_path):
     report = verify_file(path, spec)
     assert report.passed and "channels last" in report.input
     assert "[N, 23, 23, 3]" in report.input
+
+
+def test_an_input_with_channels_last_is_named_as_such(spec):
+    x = photograph().transpose(0, 2, 3, 1)
+    with pytest.raises(InputError, match="the channels are on another axis; transpose it"):
+        assert_same(written(), spec, x)
 
 
 def test_a_fixed_batch_and_the_size_of_the_file(spec_file, here, tmp_path):
@@ -227,6 +261,7 @@ def changed(edit):
             "not float32",
         ),
         (lambda g: g.input[0].CopyFrom(described("image", [1, 60])), r"image \[1, 60\]"),
+        (lambda g: g.ClearField("output"), r"it has no outputs, tiny has 1 output \(logits\)$"),
     ],
 )
 def test_other_inputs_are_refused(edit, text, spec, tmp_path):
@@ -274,7 +309,7 @@ def test_options_that_do_not_belong_together(spec, tmp_path):
     for arguments, text in (
         ([path], "--against NETWORK"),
         ([path, "--against", spec, "--level", "full"], "--level does not apply to an ONNX file"),
-        ([path, "--against", spec, "--output", tmp_path / "r.html"], "expected a name in .json"),
+        ([path, "--against", spec, "--output", tmp_path / "r.html"], "a name that ends in .json"),
         ([spec, "--names", "n.yaml"], "add --against NETWORK"),
         (
             [path, "--against", spec, "--names", "n.yaml", "--weights", "w.pth"],

@@ -129,7 +129,7 @@ REFUSED = {
     endless: "it has a Loop",
     circle: "topologically sorted",
     huge: "is too large",
-    in_an_attribute: "in no file beside it",
+    in_an_attribute: "only files in the folder of the model",
     unknown: "Secret|opset",
 }
 

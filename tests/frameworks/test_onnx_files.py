@@ -129,7 +129,9 @@ def test_large_networks_have_their_weights_beside(spec, framework, backend, fold
     assert set(folder.iterdir()) == {path, new}
     (folder / "moved").mkdir()
     path.rename(folder / "moved" / "w.onnx")
-    with pytest.raises(WeightsError, match=r"where values of conv.weight are, is missing"):
+    with pytest.raises(
+        WeightsError, match=r"which has the values of conv.weight, is missing; put it"
+    ):
         zoo.load(folder / "moved" / "w.onnx", backend)
     new.rename(folder / "moved" / new.name)
     assert_same(zoo.load(folder / "moved" / "w.onnx", backend), zoo.get_weights(other))

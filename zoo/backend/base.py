@@ -19,7 +19,7 @@ from zoo.backend.training import Plan, Rule, Trainer
 from zoo.backend.workloads import Predicting, Workload
 from zoo.errors import BackendError
 from zoo.files import replacing
-from zoo.graphs.graph import Graph, graph_of
+from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Shape
@@ -53,6 +53,10 @@ class Backend(ABC):
     CONVENTION: ClassVar[Mapping[str, Any]] = {}
     #: Base class of the framework's models, which tells them from its tensors and dtypes.
     MODEL: ClassVar[type] = object
+    #: What to do with a model that zoo did not build.
+    REBUILDING: ClassVar[str] = (
+        "build it with zoo, and copy the weights over: zoo.set_weights(new, zoo.get_weights(old))"
+    )
     #: Whether the framework itself casts class numbers to floating point before it calls a loss.
     casts_labels: ClassVar[bool] = False
 
@@ -118,7 +122,16 @@ class Backend(ABC):
             BackendError: zoo did not build it, or saving and loading it lost the graph.
         """
         graph = self.graph_of(model)
-        return graph_of(model) if graph is None else graph
+        if graph is None:
+            raise self.unknown(model)
+        return graph
+
+    def unknown(self, model: Any) -> BackendError:
+        """Return the error for a model of the framework that zoo did not build."""
+        return BackendError(
+            f"this {type(model).__name__} does not know its graph: it was not built by zoo, or was "
+            f"loaded by the framework's own loader; {self.REBUILDING}"
+        )
 
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> Any:
         """Build the framework's own model of a graph, expanding composites without a kernel."""

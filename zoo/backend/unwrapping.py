@@ -50,11 +50,7 @@ def find_built(model: Any) -> tuple[Backend, Any, Graph]:
             raise BackendError(
                 f"this {kind} has a model that zoo built as its part {path!r}; pass that part"
             )
-    raise BackendError(
-        f"this {kind} does not know its graph: it was not built by zoo, or was loaded by the "
-        "framework's own loader; build it with zoo, and copy the weights over: "
-        "zoo.set_weights(new, zoo.get_weights(old))"
-    )
+    raise backend.unknown(model)
 
 
 def _inner(model: Any) -> Any | None:

@@ -168,7 +168,7 @@ def _checked(saved: tuple[Path, ...]) -> Path | None:
         check_writable(path)
         if path.suffix not in (".html", ".csv", ".json"):
             raise InputError(
-                f"--output: expected a name in .html, .csv or .json, got {path.name!r}"
+                f"--output: expected a name that ends in .html, .csv or .json, got {path.name!r}"
             )
     given = [path for path in saved if path.suffix == ".json"]
     if given or not saved:

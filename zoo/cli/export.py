@@ -22,6 +22,7 @@ from zoo.cli.common import (
 )
 from zoo.cli.progress import progress
 from zoo.cli.terminal import as_options, err, escape, out, print_json
+from zoo.errors import InputError
 
 
 @click.command("export", context_settings=SETTINGS)
@@ -88,6 +89,8 @@ def export(
     from zoo.exporting.export import DifferenceError
     from zoo.weights import loading
 
+    if not target.name:
+        raise InputError("OUT: expected the name of a file or folder, got the current folder")
     _, chosen = places.check(target, to)
     arguments = options(aux, num_classes, in_channels, input_size)
     name = zoo.graph(model, **arguments).name

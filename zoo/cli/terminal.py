@@ -176,7 +176,7 @@ def as_options(message: str, known: Collection[str] | None = None) -> str:
         >>> as_options("head must be None or 'new', got 'old'")
         "--head must be 'new', got 'old'"
         >>> as_options("it has no auxiliary heads; build it with aux=False")
-        'it has no auxiliary heads; build it without --aux'
+        'it has no auxiliary heads; leave out --aux'
         >>> as_options("choose one with zoo.build(NAME, ..., weights='timm')")
         'choose one with --model NAME'
         >>> as_options("head='new' starts it anew", known=["--weights"])
@@ -191,7 +191,8 @@ def as_options(message: str, known: Collection[str] | None = None) -> str:
 
     message = message.replace("weights_from=", "weights=")
     message = _BUILD.sub(lambda m: f"--model {m[1].strip(_QUOTE)}", message)
-    message = message.replace("with aux=False", "without --aux").replace("aux=True", "--aux")
+    message = message.replace("build it with aux=False", "leave out --aux")
+    message = message.replace("aux=True", "--aux")
     message = message.replace("check=False", "--no-check").replace(
         "preprocess=True", "--preprocess"
     )

@@ -119,8 +119,8 @@ from zoo.files import write_text
     "save",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Also write the report to this file, .json or .html. For several models, a folder for "
-    "all reports; a later run resumes there.",
+    help="Also write the report to this file, .json or .html; with --against, .json. For several "
+    "models, a folder for all reports; a later run resumes there.",
 )
 @click.pass_context
 def verify(
@@ -232,7 +232,7 @@ def _check_output(save: Path | None, *suffixes: str) -> None:
     check_writable(save)
     if save.suffix not in suffixes:
         expected = " or ".join(suffixes)
-        raise InputError(f"--output: expected a name in {expected}, got {save.name!r}")
+        raise InputError(f"--output: expected a name that ends in {expected}, got {save.name!r}")
 
 
 def _show(context: click.Context, report: Any, as_json: bool, save: Path | None) -> None:

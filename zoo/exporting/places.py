@@ -28,7 +28,7 @@ def check(path: str | os.PathLike[str], to: str | None) -> tuple[Path, Target]:
     given = arguments.path("path", path, "the path of a file or folder")
     try:
         place = Path(given)
-        target = choose(resolved(place), to)
+        target = choose(resolved(place), to, given)
         _check(place, target)
     except OSError as error:
         raise InputError(f"{given}: cannot be written: {error.strerror or error}") from None
@@ -50,6 +50,6 @@ def _check(place: Path, target: Target) -> None:
         )
     if others := sorted({part.name for part in place.iterdir()} - set(target.contents)):
         raise InputError(
-            f"{place}: this folder would be replaced, and holds {others[0]!r}, which zoo did not "
-            "write; choose another one"
+            f"{place}: this folder would be replaced, and holds {others[0]!r}, which is no part "
+            f"of {target.title}; choose another one"
         )

@@ -157,12 +157,13 @@ TARGETS = (
 _BY_NAME = {target.name: target for target in TARGETS}
 
 
-def choose(path: Path, to: str | None) -> Target:
+def choose(path: Path, to: str | None, title: str = "") -> Target:
     """Return the target that a caller means.
 
     Args:
         path: Where it is written; if ``to`` is not given, its ending says what.
         to: The name of a target.
+        title: What to call the path in an error; by default, as it is.
 
     Raises:
         UnknownNameError: There is no target of that name.
@@ -173,11 +174,12 @@ def choose(path: Path, to: str | None) -> Target:
         ('ONNX', 'paddle')
     """
     by_suffix = {target.suffix: target for target in TARGETS if target.suffix}
+    title = title or str(path)
     if to is None:
         if path.suffix not in by_suffix:
             folders = " or ".join(f"to={t.name!r}" for t in TARGETS if not t.suffix)
             raise InputError(
-                f"{path}: its suffix does not say what to write; expected one of "
+                f"{title}: its suffix does not say what to write; expected one of "
                 f"{', '.join(by_suffix)}, or {folders} for a folder"
             )
         return by_suffix[path.suffix]
@@ -186,8 +188,8 @@ def choose(path: Path, to: str | None) -> Target:
         raise UnknownNameError(f"unknown target {arguments.shown(to)}{hint}")
     target = _BY_NAME[to]
     if target.suffix and path.suffix != target.suffix:
-        raise InputError(f"{path}: {target.title} needs a name that ends in {target.suffix}")
+        raise InputError(f"{title}: {target.title} needs a name that ends in {target.suffix}")
     if not target.suffix and path.suffix in by_suffix:
         other = by_suffix[path.suffix].title
-        raise InputError(f"{path}: {target.title} is a folder, and {path.suffix} is for {other}")
+        raise InputError(f"{title}: {target.title} is a folder, and {path.suffix} is for {other}")
     return target

@@ -24,6 +24,12 @@ from zoo.language.schema import Spec
 from zoo.language.shipped import folder, shipped
 from zoo.language.validation import validate, validate_extension
 
+#: Ends of the names of files of weights, which are no networks.
+WEIGHTS = frozenset(
+    ".safetensors .pdparams .pdema .pdiparams .h5 .hdf5 .keras .msgpack .onnx .caffemodel .index "
+    ".pth .pt .bin .ckpt .tar".split()
+)
+
 MAX_FILES = 8  # in a chain of files that extend, or take blocks from, one another
 
 
@@ -66,6 +72,11 @@ def load(name: str) -> tuple[str, Spec, Mapping]:
         UnknownNameError: No such model.
         SpecError: The file is not a valid spec.
     """
+    if Path(name).suffix.lower() in WEIGHTS:
+        raise UnknownNameError(
+            f"{quoted(name)} is a file of weights, not a network: name the network, and pass the "
+            "file as its weights"
+        )
     if _is_path(name):
         path, model = _split(name)
         if not _exists(path):

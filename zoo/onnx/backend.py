@@ -26,6 +26,10 @@ class OnnxBackend(Backend):
     operations = OPERATIONS
     CONVENTION = DESCRIPTION.convention
     MODEL = onnx.ModelProto
+    REBUILDING = (
+        "build its network with the weights in its file: "
+        "zoo.build(NAME, 'onnx', weights='FILE.onnx')"
+    )
 
     def construct(
         self, graph: Graph, draw: Initial | None, dtype: str, seed: int

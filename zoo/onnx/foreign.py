@@ -17,7 +17,7 @@ from zoo.onnx.files import MAX_MESSAGE, split
 from zoo.onnx.run import session
 from zoo.weights import onnx_file
 from zoo.weights.checking import shown
-from zoo.weights.checkpoint import reporting_damage
+from zoo.weights.checkpoint import UnreadableError, reporting_damage
 from zoo.weights.protobuf import mapped
 
 MAX_VALUES = 2**28  # numbers in one value: a gigabyte of float32
@@ -74,7 +74,10 @@ def check(model: ModelProto, title: str) -> None:
                     )
         for tensor in _tensors(model):
             if tensor.data_location == TensorProto.EXTERNAL:
-                raise ValueError(f"the values of {shown(tensor.name)} are in another file")
+                raise UnreadableError(
+                    f"the values of {shown(tensor.name)} are in another file, and have not been "
+                    "loaded; load the model from its file: onnx.load(path)"
+                )
         onnx.checker.check_model(model)
         bare, _ = split(model, "beside")
         inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True)

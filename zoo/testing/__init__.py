@@ -20,7 +20,7 @@ from zoo import arguments
 from zoo.api.models import Array, get_weights, set_weights
 from zoo.api.running import features
 from zoo.data.labels import class_numbers
-from zoo.errors import InputError, UnknownNameError, suggestion
+from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import text_of
 from zoo.language import graphs, sizes
@@ -174,8 +174,14 @@ def _check_labels(labels: Any, graph: Graph, count: int) -> Array:
 def _reference_graph(model: Any, x: Array) -> Graph:
     graph = getattr(model, "zoo_graph", model)
     if isinstance(graph, str | os.PathLike):
-        size = (x.shape[2], x.shape[3])
-        graph = graphs.graph(os.fspath(graph), in_channels=x.shape[1], input_size=size)
+        name, size = os.fspath(graph), (x.shape[2], x.shape[3])
+        try:
+            graph = graphs.graph(name, in_channels=x.shape[1], input_size=size)
+        except SpecError:
+            own = graphs.graph(name)
+            if x.shape[1] != own.input_shape.channels == x.shape[3]:
+                sizes.check(own, x.shape)  # raises: the channels are on another axis
+            raise
     if not isinstance(graph, Graph):
         raise InputError(
             "model_b must be a model that zoo built, a graph, or the name of a spec; got "

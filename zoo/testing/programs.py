@@ -12,7 +12,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import options
 from zoo.verification.foreign import interface, weights
 from zoo.verification.foreign.interface import Input
-from zoo.verification.foreign.verify import compare
+from zoo.verification.foreign.verify import compare, reason_of
 from zoo.weights import onnx_file
 from zoo.weights.checkpoint import reporting_damage
 
@@ -57,7 +57,8 @@ def check(
     given = interface.input_of(contents, title)
     interface.check_input(given, graph, title)
     if given.batch not in (None, len(x)):
-        raise InputError(f"{title} takes {given.batch} examples at once, x has {len(x)}")
+        count = f"{given.batch} example{'s' * (given.batch != 1)}"
+        raise InputError(f"{title} takes {count} at once, x has {len(x)}")
     chosen = options.checked(**graph.options)
     try:
         filled = weights.from_file(contents, graph, chosen, names or None, title)
@@ -70,8 +71,7 @@ def check(
         try:
             return foreign.run(model, given.name, x)
         except Exception as error:  # an engine may raise anything
-            reason = str(error).strip().partition("\n")[0][:300]
-            raise BackendError(f"{title} cannot be run: {reason}") from error
+            raise BackendError(f"{title} cannot be run: {reason_of(str(error))}") from error
 
     x = x.astype("float32")
     report = compare(contents, filled, given, x, run, title, "on x", tolerance=tolerance)

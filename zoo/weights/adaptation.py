@@ -80,6 +80,8 @@ def filling(
         hint = _size_hint(network, checkpoint, expected)
         whole = of_head | {p.name for p in classifier.parameters(network)}
         hint = hint or _hint(network, expected, stored, of_head, of_stem, whole, as_they_are)
+        if not hint and checkpoint.title.lower().endswith(".onnx"):
+            hint = _lost(network, expected.keys() - stored.keys(), stored, as_they_are)
     checking.check(
         expected,
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in of_head)},
@@ -244,6 +246,23 @@ def _hint(
         return "These read the input: stem='adapt' sums or repeats them over its channels."
     if wrong <= of_head | of_stem:
         return "head='new' replaces the classifier; stem='adapt' adapts what reads the input."
+    return ""
+
+
+def _lost(
+    network: Graph, missing: set[str], stored: Mapping[str, Stored], as_they_are: bool
+) -> str:
+    """Say what became of parameters that exporters of programs do not write; empty if unknown."""
+    advice = "the weights of the model that was exported"
+    advice += " are needed: weights_from='FILE'" if as_they_are else " are needed"
+    norms = {p.name for n in network.nodes if n.op == "batch_norm" for p in n.parameters}
+    if norms and norms <= missing < {p.name for p in network.parameters}:
+        return f"Exporters merge batch norms into convolutions; {advice}."
+    if missing and all(
+        name.endswith(".bias") and f"{name.removesuffix('bias')}weight" in stored
+        for name in missing
+    ):
+        return f"Exporters leave out a bias that is all zeros, as in an untrained model; {advice}."
     return ""
 
 

@@ -73,12 +73,12 @@ def check(
     problems = [
         [f"missing: {n}  {text_of(s)}" for n, s in expected.items() if n not in given],
         [
-            f"unexpected: {shown(n)}  {text_of(s)}"
+            f"unexpected: {shown(n)}  {text_of(s) or 'a number'}"
             for n, (s, _) in given.items()
             if n not in expected and n not in omitted
         ],
         [
-            f"wrong shape: {n}  expected {text_of(s)}, got {text_of(given[n][0])}"
+            f"wrong shape: {n}  expected {text_of(s)}, got {text_of(given[n][0]) or 'a number'}"
             for n, s in expected.items()
             if n in given and tuple(given[n][0]) != tuple(s)
         ],

@@ -87,6 +87,10 @@ class Checkpoint:
         self.verify()
 
 
+class UnreadableError(ValueError):
+    """What is in a file cannot be read, although it is not damaged: its text says what to do."""
+
+
 @contextmanager
 def reporting_damage(path: Path | str, kind: str) -> Iterator[None]:
     """Report any error that a library raises for a damaged file in one line.
@@ -102,6 +106,8 @@ def reporting_damage(path: Path | str, kind: str) -> Iterator[None]:
         yield
     except ZooError:
         raise
+    except UnreadableError as error:
+        raise WeightsError(f"{path}: {error}") from None
     except MemoryError:
         reason = "it requires too much memory"
         raise WeightsError(f"{path}: not {kind}, or damaged ({reason})") from None

@@ -46,9 +46,8 @@ def network_of(path: Path, matches: Sequence[tuple[Source, str]]) -> tuple[str, 
     if (counts.OWN, called) in [(table.name, network) for table, network in matches]:
         others = " or ".join(network for network in networks if network != called)
         return called, f"{called} by the name of the file, not {others}"
-    first, *rest = networks
+    calls = " or ".join(f"zoo.build({name!r}, ..., weights=path)" for name in networks)
     raise WeightsError(
         f"{path}: its names and shapes are those of {' and of '.join(networks)}, which compute "
-        f"different things with them. Name the network: zoo.build({first!r}, ..., weights=path) "
-        f"or zoo.build({rest[0]!r}, ..., weights=path)"
+        f"different things with them. Name the network: {calls}"
     )

@@ -183,6 +183,11 @@ def format_of(path: Path, part: bool = False) -> str:
     if re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
         raise WeightsError(f"{path}: a part of {_TENSORFLOW} next to it")
     found = _by_contents(path, start, end, size) or SUFFIXES.get(path.suffix.lower())
+    if found == "pth" and path.suffix == ".ckpt" and start.startswith(b"\0"):
+        raise WeightsError(
+            f"{path}: not a checkpoint of PyTorch or TensorFlow, or damaged: its end is missing; "
+            "download or save it again"
+        )
     if found is None:
         named = (what for end, what in _NAMED if re.search(f"({end})$", path.name.lower()))
         what = next(named, f"its contents are of no format that zoo reads; {EXPECTED}")
@@ -225,6 +230,10 @@ def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
         return "pdparams"  # or any other pickle
     if start.startswith(b'{"base_code":{"magic":"pir"'):
         raise WeightsError(f"{path}: {_PROGRAM}")
+    if start.startswith(b"model_checkpoint_path:"):
+        raise WeightsError(
+            f"{path}: a list of checkpoints; pass the path of the .index file of one"
+        )
     if size < _MAX_TEXT and re.fullmatch(rb"[\t\n\r\x20-\x7e]+", start):
         begins = start.decode().strip().partition("\n")[0][:60]
         raise WeightsError(f"{path}: a text file, not weights ({begins!r}); download it again")

@@ -16,7 +16,7 @@ import numpy as np
 
 from zoo.weights import protobuf
 from zoo.weights.checking import shown
-from zoo.weights.checkpoint import Stored, reporting_damage
+from zoo.weights.checkpoint import Stored, UnreadableError, reporting_damage
 from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor
 from zoo.weights.protobuf import mapped
 
@@ -94,6 +94,7 @@ class Contents:
 
     operations: list[Operation] = field(default_factory=list)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)  # of a dtype that weights cannot have
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
 
@@ -129,8 +130,10 @@ def contents(data: memoryview, folder: Path | None) -> Contents:
         numbers.add(number)
         if number == _GRAPH:
             graphs.append(value)
-    if len(graphs) != 1 or not isinstance(graphs[0], memoryview) or _OPERATIONS not in numbers:
-        raise ValueError(f"it has {len(graphs)} graphs, or states no version of its operations")
+    if len(graphs) != 1 or not isinstance(graphs[0], memoryview):
+        raise ValueError(f"it has {len(graphs) or 'no'} graph{'s' * (len(graphs) > 1)}")
+    if _OPERATIONS not in numbers:
+        raise ValueError("it states no version of its operations")
     for number, value in reader.fields(graphs[0]):
         if number == _TENSORS:
             _add(found, reader, value)
@@ -151,6 +154,7 @@ def weights(found: Contents) -> dict[str, Stored]:
 
     Raises:
         ValueError: The program uses an array in a way that leaves its layout open.
+        UnreadableError: A parameter has a dtype that weights cannot have.
     """
     aliases = _aliases(found)
     named: dict[str, Stored] = {}
@@ -158,6 +162,8 @@ def weights(found: Contents) -> dict[str, Stored]:
     for operation in found.operations:
         for place, name in enumerate(operation.inputs):
             tensor, transposed = aliases.get(name, (None, False))
+            if name in found.others and place in PARAMETERS.get(operation.op, ()):
+                raise UnreadableError(found.others[name])
             if tensor is None or operation.op in ("Identity", "Transpose"):
                 continue
             is_parameter = place in PARAMETERS.get(operation.op, ())
@@ -180,7 +186,8 @@ def weights(found: Contents) -> dict[str, Stored]:
 def _add(found: Contents, reader: Reader, message: protobuf.Value, name: str = "") -> None:
     try:
         tensor = reader.tensor(message, typed=True)
-    except OtherDtypeError:  # integers, booleans, texts: no weights
+    except OtherDtypeError as error:  # integers, booleans, texts: no weights
+        found.others[name or error.name] = str(error)
         return
     name = name or tensor.name
     if name in found.tensors:

@@ -20,7 +20,7 @@ import numpy as np
 from zoo.graphs.shapes import Shape
 from zoo.weights import pickles, protobuf
 from zoo.weights.checking import shown
-from zoo.weights.checkpoint import Array, Stored
+from zoo.weights.checkpoint import Array, Stored, UnreadableError
 from zoo.weights.protobuf import Value, mapped
 
 #: ONNX's number of a dtype -> dtype
@@ -74,7 +74,19 @@ class Tensor:
 
 
 class OtherDtypeError(ValueError):
-    """A tensor has a dtype that weights cannot have."""
+    """A tensor has a dtype that weights cannot have.
+
+    Args:
+        name: Its name.
+        number: ONNX's number of the dtype.
+    """
+
+    def __init__(self, name: str, number: object) -> None:
+        super().__init__(
+            f"{shown(name)} has values of ONNX's data type {shown(number)}, not floating-point "
+            "numbers"
+        )
+        self.name = name
 
 
 class Reader(protobuf.Reader):
@@ -120,7 +132,7 @@ class Reader(protobuf.Reader):
         name = self.text(found.get(_NAME, memoryview(b"")))
         dtype = DTYPES.get(found.get(_DTYPE, 0))
         if dtype is None:
-            raise OtherDtypeError(f"{shown(name)} has a dtype that weights cannot have")
+            raise OtherDtypeError(name, found.get(_DTYPE, 0))
         pickles.check_shape(tuple(shape))
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
@@ -161,22 +173,49 @@ class Reader(protobuf.Reader):
     def _external(self, name: str, texts: Mapping[str, str], size: int) -> memoryview:
         """Return the bytes of a tensor that are in a file beside this one."""
         file = texts.get("location", "")
-        if not re.fullmatch(r"[^/\\\0:]+", file) or file in (".", ".."):
-            raise ValueError(f"the values of {shown(name)} are in no file beside it")
         if self.folder is None:
-            raise ValueError(f"the values of {shown(name)} are in a file, and have not been loaded")
+            raise UnreadableError(
+                f"the values of {shown(name)} are in another file, and have not been loaded"
+            )
         if file not in self.beside:
-            place = self.folder / file
-            if place.resolve().parent != self.folder.resolve():
-                raise ValueError(f"the values of {shown(name)} are in no file beside it")
-            if not place.is_file():
-                raise ValueError(f"{shown(file)}, where values of {shown(name)} are, is missing")
-            self.beside[file] = mapped(place)
+            self.beside[file] = _beside(self.folder, file, name)
             self.bytes_left += len(self.beside[file])
-        start, length = int(texts.get("offset", "0")), int(texts.get("length", str(size)))
+        start = _number(texts, "offset", 0, name)
+        length = _number(texts, "length", size, name)
         if start < 0 or length != size or start + size > len(self.beside[file]):
             raise ValueError(_WRONG_SIZE.format(name=shown(name)))
         return self.beside[file][start : start + size]
+
+
+def _beside(folder: Path, file: str, name: str) -> memoryview:
+    """Return the contents of a file in a folder that has the values of a tensor.
+
+    Raises:
+        UnreadableError: There is no such file, or it is not in that folder itself.
+    """
+    values = f"the values of {shown(name)}"
+    named = re.fullmatch(r"[^/\\\0:]+", file) and file not in (".", "..")
+    place = folder / file if named else folder
+    if not named or place.resolve().parent != folder.resolve():
+        raise UnreadableError(
+            f"{values} are in {shown(file)!r}, and zoo reads only files in the folder of the "
+            "model; save it with such a file: onnx.save(model, path, save_as_external_data=True, "
+            "location='weights.data')"
+        )
+    if not place.is_file():
+        raise UnreadableError(f"{shown(file)}, which has {values}, is missing; put it beside it")
+    try:
+        return mapped(place) if place.stat().st_size else memoryview(b"")
+    except OSError as error:
+        raise UnreadableError(f"{shown(file)}, which has {values}: {error.strerror}") from None
+
+
+def _number(texts: Mapping[str, str], key: str, default: int, name: str) -> int:
+    """Return a number that says where in a file the values of a tensor are."""
+    text = texts.get(key, str(default))
+    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
+        raise ValueError(f"the {key} of the values of {shown(name)} is {shown(text)!r}")
+    return int(text)
 
 
 _WRONG_SIZE = "the number of bytes of {name} does not match its shape"

@@ -104,14 +104,16 @@ def outputs_of(contents: Contents, graph: Graph, title: str) -> tuple[dict[str, 
     if set(wanted) <= set(names):
         return {name: name for name in wanted}, "by name"
     if len(names) < len(wanted):
+        hint = "; compare without auxiliary heads" * bool(graph.options["aux"])
         raise InputError(
-            f"{title}: it has {_counted(names)}, {graph.name} has {_counted(wanted)}; compare "
-            "without auxiliary heads"
+            f"{title}: it has {_counted(names)}, {graph.name} has {_counted(wanted)}{hint}"
         )
     return dict(zip(wanted, names, strict=False)), "by position"
 
 
 def _counted(names: Sequence[str]) -> str:
+    if not names:
+        return "no outputs"
     listed = ", ".join(map(shown, names[:4])) + ", ..." * (len(names) > 4)
     return f"{len(names)} output{'s' * (len(names) != 1)} ({listed})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ from zoo.verification.foreign.report import ComparedNode, ComparedOutput, FileRe
 from zoo.verification.foreign.weights import Filled
 from zoo.verification.stages import write_job
 from zoo.verification.workers import Workers
-from zoo.weights import onnx_file
+from zoo.weights import formats, onnx_file
 from zoo.weights.checkpoint import reporting_damage
 from zoo.weights.onnx_file import Contents
 from zoo.weights.protobuf import mapped
@@ -82,8 +83,8 @@ def verify_file(
         BackendError: ONNX Runtime is not installed, or cannot run the file.
     """
     file = Path(arguments.path("path", path))
-    if not file.is_file():
-        raise InputError(f"{file}: no such file")
+    if (found := formats.format_of(file)) != "onnx":
+        raise InputError(f"{file}: expected an ONNX model, got a file of the format {found}")
     with reporting_damage(file, "an ONNX model"):
         contents = onnx_file.contents(mapped(file), file.parent)
     if names is not None and weights_from is not None:
@@ -193,7 +194,7 @@ def compare(
         tolerance,
         nodes,
         tuple(problems),
-        tuple(_notes(compared, nodes, contents, names, graph)),
+        tuple(_notes(compared, nodes, contents, names, graph, bool(divergence))),
     )
 
 
@@ -203,6 +204,7 @@ def _notes(
     contents: Contents,
     names: Mapping[str, str],
     graph: Graph,
+    diverges: bool,
 ) -> list[str]:
     notes = [
         f"The file's {output.value} is the softmax of {output.name}; it was compared as such."
@@ -211,7 +213,8 @@ def _notes(
     ]
     ends = {node.name for node in graph.output_nodes.values()}
     if not any(node.value for node in nodes if node.name not in ends):
-        notes.append("No inner node has an equal value: only the outputs could be compared.")
+        only = "." if diverges else ": only the outputs could be compared."
+        notes.append(f"No inner node has an equal value{only}")
     elif missing := [node.name for node in nodes if node.value is None]:
         listed = ", ".join(missing[:4]) + ", ..." * (len(missing) > 4)
         notes.append(f"Without a value of their own in the file: {listed}")
@@ -266,6 +269,20 @@ def _batch(x: Array, count: int | None) -> Array:
 
 
 _MAX_BATCH = 64
+#: A place in the source of ONNX Runtime and the signature of a function, within its messages.
+_PLACE = re.compile(r"/\S+\.(?:h|cc):\d+ .*?\) (?=[A-Z])")
+
+
+def reason_of(message: str) -> str:
+    """Return what ONNX Runtime says, without where in its source it says so.
+
+    Example:
+        >>> reason_of("Fail: /src/utils.h:46 void check(const std::map<int, int>&) Opset 99 is new")
+        'Fail: Opset 99 is new'
+    """
+    return _PLACE.sub("", message.strip().partition("\n")[0])[:300]
+
+
 #: Errors of zoo's own that a worker may report, by their names.
 _ERRORS: Mapping[str, type[ZooError]] = {
     error.__name__: error for error in (BackendError, InputError, WeightsError)
@@ -285,7 +302,7 @@ def _in_worker(file: Path, given: Input, x: Array) -> tuple[dict[str, Array], di
             kind, _, reason = answer.partition(": ")
             if kind in _ERRORS:
                 raise _ERRORS[kind](reason.replace(str(file.resolve()), str(file)))
-            raise BackendError(f"{file}: ONNX Runtime cannot run it: {answer[:300]}")
+            raise BackendError(f"{file}: ONNX Runtime cannot run it: {reason_of(answer)}")
         with np.load(folder / "values.npz", allow_pickle=False) as arrays:
             outputs = {n: arrays[f"output{i}"] for i, n in enumerate(answer["outputs"])}
             values = {n: arrays[f"value{i}"] for i, n in enumerate(answer["values"])}

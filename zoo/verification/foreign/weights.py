@@ -27,7 +27,7 @@ from zoo.weights import (
 )
 from zoo.weights import names as naming
 from zoo.weights.checking import shown
-from zoo.weights.checkpoint import Checkpoint, Stored
+from zoo.weights.checkpoint import Checkpoint, Stored, reporting_damage
 from zoo.weights.identification import has_names_of
 from zoo.weights.slots import published_slots, slots_of
 
@@ -79,7 +79,8 @@ def from_file(
         WeightsError: The names are others, or the arrays do not fit.
         UnknownNameError: ``names`` has a name that the network does not have.
     """
-    stored = onnx_file.weights(contents)
+    with reporting_damage(title, "an ONNX model"):
+        stored = onnx_file.weights(contents)
     if _is_zoos(stored, graph):
         _check_pixels(stored, graph, title)
         stored = {
@@ -112,7 +113,7 @@ def from_elsewhere(weights: str, graph: Graph, requested: Chosen) -> Filled:
     checkpoint = checkpoints.find(weights, graph, options.checked(**graph.options))
     with checkpoint.verified():
         graph, arrays, _ = _filled(graph, checkpoint, requested, [])
-    return Filled(graph, arrays, {}, f"from {weights}; the file has its own, in other forms")
+    return Filled(graph, arrays, {}, f"from {weights}, in place of the file's own")
 
 
 def table_of(graph: Graph, names: Mapping[str, Any]) -> sources.Source:

@@ -142,7 +142,8 @@ class Study(ShownByRich, Evaluation):
         """
         place = Path(arguments.path("path", path))
         if place.suffix not in _SUFFIXES:
-            raise InputError(f"path: expected a name in {', '.join(_SUFFIXES)}, got {place.name!r}")
+            suffixes = ", ".join(_SUFFIXES)
+            raise InputError(f"path: expected a name that ends in {suffixes}, got {place.name!r}")
         texts: dict[Path, str] = {}
         if place.suffix == ".parquet" or place.name.endswith(".benchopt.csv"):
             benchopt.write(self.trained, place)
