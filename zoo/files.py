@@ -34,6 +34,10 @@ _LOCK = "zoo.lock"
 _ATTEMPTS = 100
 
 
+#: The folders of blocks that have not ended, and the process that made each.
+_scratch: dict[Path, int] = {}
+
+
 @contextmanager
 def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> Iterator[Path]:
     """Yield a new folder to work in, which is removed when the block ends.
@@ -72,14 +76,23 @@ def scratch(parent: str | os.PathLike[str], prefix: str, mode: int = 0o777) -> I
                 break
     else:
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    _scratch[folder] = os.getpid()
     try:
         yield folder
     finally:
         if fcntl is None:  # Windows does not remove open files
             os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+        _scratch.pop(folder, None)
         if fcntl is not None:
             os.close(lock)
+
+
+def remove_scratch() -> None:
+    """Remove the folders of all blocks of :func:`scratch`, before the process exits at once."""
+    for folder, process in list(_scratch.items()):
+        if process == os.getpid():  # not in a process that was forked within a block
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -356,7 +369,7 @@ def _put(part: Path, place: Path, old: Path) -> None:
     place.rename(old / place.name)
     try:
         part.rename(place)
-    except OSError:
+    except BaseException:  # an interrupt must not lose the old one
         (old / place.name).rename(place)
         raise
 

@@ -260,6 +260,29 @@ def test_ctrl_c_in_a_command_is_one_line():
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
+def test_ctrl_c_during_an_import_leaves_no_folder(tmp_path):
+    """Then the process exits at once, without the ends of its blocks."""
+    (tmp_path / "interrupting.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    code = (
+        "import sys, zoo\n"
+        "from zoo.cli.main import main\n"
+        "from zoo.files import replacing_all\n"
+        "def summary(*_, **__):\n"
+        "    with replacing_all('here') as part:\n"
+        "        part.mkdir()\n"
+        "        import interrupting\n"
+        "zoo.summary, sys.argv = summary, ['zoo', 'summary', 'vgg16']\n"
+        "sys.path.insert(0, '.')\n"
+        "main()\n"
+    )
+    run = [sys.executable, "-B", "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=HANG, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["interrupting.py"]
+
+
 def test_a_shells_background_job_is_not_interrupted():
     code = INTERRUPTED_AT.format(number=5)
     line = f"trap '' INT; exec {sys.executable} -c '{code}' - summary lenet5 --json"

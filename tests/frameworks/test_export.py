@@ -275,8 +275,22 @@ def test_the_line_on_the_command_line(model, tmp_path, targeted):
     assert "not compared with the model" in done.stdout
 
 
-def different(*arguments):
-    return comparison.Difference(0.25, 1e-5)
+def different(*arguments, **more):
+    return comparison.Difference(0.25, 1e-5, "the model")
+
+
+def test_an_onnx_model_is_compared_with_its_definition(tmp_path, targeted, monkeypatch):
+    """ONNX Runtime would compare the same program with itself."""
+    targeted("onnx")
+    model = zoo.build("lenet5", "onnx")
+    exported = zoo.export(model, tmp_path / "lenet5.onnx", softmax=True)
+    assert exported.reference == "NumPy in float64" and 0 < exported.error < exported.tolerance
+    from zoo.onnx.operations import OPERATIONS
+
+    monkeypatch.setitem(OPERATIONS, "tanh", OPERATIONS["sigmoid"])
+    with pytest.raises(zoo.BackendError, match="differs from NumPy in float64"):
+        zoo.export(zoo.build("lenet5", "onnx"), tmp_path / "wrong.onnx")
+    assert not (tmp_path / "wrong.onnx").exists()
 
 
 @pytest.mark.parametrize("to", TO)
@@ -336,7 +350,7 @@ def test_a_difference_ends_the_command_with_status_1(model, tmp_path, targeted, 
         ),
         ("model.onnx", {"to": "paddle"}, r"is a folder, and \.onnx is for ONNX"),
         ("no/model.onnx", {}, "there is no folder"),
-        ("folder.onnx", {}, "ONNX is a file, and something else is already there"),
+        ("folder.onnx", {}, "ONNX is a file, and this is a folder"),
         ("file", {"to": "savedmodel"}, "is a folder, and something else is already there"),
         ("folder", {"to": "savedmodel"}, "holds 'mine', which is no part of"),
         ("model.onnx", {"softmax": 1}, "softmax must be True or False, got 1"),

@@ -17,6 +17,7 @@ from loading import load
 
 import zoo
 from zoo.cli.program import program
+from zoo.data import images
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.testing import assert_same
 from zoo.verification.foreign.verify import verify_file
@@ -44,13 +45,35 @@ def test_a_fault_is_located(fault, spec):
 
 
 def test_a_softmax_at_the_end(spec, here, tmp_path):
-    with pytest.raises(AssertionError, match=r"is the softmax of logits"):
-        assert_same(written("softmax"), spec, photograph())
+    assert_same(written("softmax"), spec, photograph())
     path = tmp_path / "w.onnx"
     onnx.save(written("softmax"), path)
     report = verify_file(path, spec)
     assert report.passed and report.outputs[0].softmax
     assert "is the softmax of logits" in str(report)
+
+
+def test_the_number_of_classes_is_that_of_the_file(tmp_path):
+    """As a name says nothing of it; a graph does."""
+    x = images.load(images.default(), (32, 32))
+    model = zoo.build("resnet20", "onnx", num_classes=7)
+    del model.metadata_props[:]
+    assert_same(model, "resnet20", x)
+    with pytest.raises(AssertionError, match=r"fc\.weight  expected 10x64, got 7x64"):
+        assert_same(model, zoo.graph("resnet20"), x)
+    by_hand = torch.nn.Sequential(torch.nn.Conv2d(3, 7, 1))
+    names = {"conv": "0"}
+    with pytest.raises(AssertionError, match=r"It has 7 classes: .*, num_classes=7\)"):
+        assert_same(by_hand, classifying(tmp_path), x, names=names, level="structure")
+
+
+def classifying(folder):
+    """A network of one layer."""
+    layers = "layers: {conv: {op: conv, out_channels: $num_classes, kernel_size: 1}}\n"
+    options = "options: {num_classes: 5, input_size: 32}\n"
+    path = folder / "one.yaml"
+    path.write_text(f"format: 1\nname: one\n{options}{layers}")
+    return str(path)
 
 
 def test_weights_that_do_not_fit(spec):
@@ -122,6 +145,20 @@ def test_a_table_that_does_not_fit_the_file(spec, tmp_path):
         "  left.bias is in the file, and by the table no parameter of tiny",
         "  fc.bias is in the file, and by the table no parameter of tiny",
     ]
+
+
+def test_what_a_table_lacks_is_said_of_both(spec, tmp_path):
+    path = tmp_path / "w.onnx"
+    known = {tensor.name for tensor in written().graph.initializer}
+    onnx.save(renamed(written(), lambda name: f"net/{name}" if name in known else name), path)
+    with pytest.raises(WeightsError) as caught:
+        verify_file(path, spec, names={"left": "net/left"})
+    lines = str(caught.value).splitlines()
+    assert "  conv1.weight is not in the table, and the file has no array of this name" in lines
+    assert "  net/conv1.weight is in the file, and by the table no parameter of tiny" in lines
+    assert len(lines) <= 15
+    with pytest.raises(WeightsError, match=r"net/conv1\.weight[\s\S]*names='table.yaml'"):
+        verify_file(path, spec)
 
 
 def saved(model, path):
@@ -255,6 +292,12 @@ def changed(edit):
 @pytest.mark.parametrize(
     ("edit", "text"),
     [
+        (lambda g: g.node[1].input.__setitem__(0, "nowhere"), "reads nowhere, which nothing"),
+        (lambda g: setattr(g.node[0], "op_type", "Foo"), "is Foo, which is no operation of ONNX"),
+        (
+            lambda g: g.input[0].CopyFrom(described("image", [1, 3, 10**6, 10**6])),
+            r"the file's input is \[1, 3, 1000000, 1000000\], which .* does not take",
+        ),
         (lambda g: g.input.append(described("size", [2])), "expected one input.*image, size"),
         (
             lambda g: g.input[0].CopyFrom(described("image", [1, *SHAPE], TensorProto.FLOAT16)),
@@ -266,8 +309,32 @@ def changed(edit):
 )
 def test_other_inputs_are_refused(edit, text, spec, tmp_path):
     onnx.save(changed(edit), tmp_path / "w.onnx")
-    with pytest.raises(InputError, match=text):
+    with pytest.raises((InputError, WeightsError), match=text):
         verify_file(tmp_path / "w.onnx", spec)
+
+
+def test_a_file_without_weights(spec, tmp_path):
+    model = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "relu",
+        [described("x", [1, *SHAPE])],
+        [described("y", [1, *SHAPE])],
+    )
+    onnx.save(helper.make_model(model), tmp_path / "w.onnx")
+    with pytest.raises(WeightsError, match=r"the file contains no arrays.*weights_from='FILE'"):
+        verify_file(tmp_path / "w.onnx", spec)
+    with pytest.raises(AssertionError, match="the file contains no arrays"):
+        assert_same(onnx.load(tmp_path / "w.onnx"), spec, photograph()[:1])
+
+
+def test_a_file_of_another_network(spec, tmp_path):
+    """Which cannot have an input of this size, or such options."""
+    onnx.save(written(), tmp_path / "w.onnx")
+    with pytest.raises(InputError, match=r"the file's input is .*, which googlenet does not take"):
+        verify_file(tmp_path / "w.onnx", "googlenet")
+    zoo.save(zoo.build("googlenet", "onnx", input_size=64), tmp_path / "g.safetensors")
+    with pytest.raises(WeightsError, match="holds weights of googlenet, not of resnet20"):
+        zoo.build("resnet20", "onnx", weights=tmp_path / "g.safetensors")
 
 
 # The command
@@ -313,7 +380,7 @@ def test_options_that_do_not_belong_together(spec, tmp_path):
         ([spec, "--names", "n.yaml"], "add --against NETWORK"),
         (
             [path, "--against", spec, "--names", "n.yaml", "--weights", "w.pth"],
-            "--names is for the file's own weights: leave out it or --weights",
+            "--names is for the file's own weights: leave out either",
         ),
         ([tmp_path / "gone.onnx", "--against", spec], "gone.onnx: no such file"),
         (["--against", spec], "which file"),

@@ -92,6 +92,7 @@ def export(
     if not target.name:
         raise InputError("OUT: expected the name of a file or folder, got the current folder")
     _, chosen = places.check(target, to)
+    chosen.program(check=not no_check).set_opset(opset, None)  # raises before any work
     arguments = options(aux, num_classes, in_channels, input_size)
     name = zoo.graph(model, **arguments).name
     if weights is not None:

@@ -48,6 +48,8 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         if caller.f_code.co_filename == _IMPORT:
             prefix = _END_OF_SPINNER if os.isatty(2) else b""
             os.write(2, prefix + f"{interrupted()}\n".encode())
+            if (files := sys.modules.get("zoo.files")) is not None:
+                getattr(files, "remove_scratch", int)()  # which may not be defined yet
             os._exit(INTERRUPTED)
         caller = caller.f_back
     raise KeyboardInterrupt

@@ -168,7 +168,7 @@ def verify(
         settings |= {"--shard": shard, "--jobs": jobs, "--scheduler": scheduler}
         _check_file(model, settings)
         if table and weights:
-            raise InputError("--names is for the file's own weights: leave out it or --weights")
+            raise InputError("--names is for the file's own weights: leave out either")
         _check_output(save, ".json")
         with progress() as show:
             found = verify_file(

@@ -23,14 +23,21 @@ from zoo.verification.comparison import error
 
 
 class Difference(NamedTuple):
-    """The largest error of any output, and what is allowed."""
+    """The largest error of any output, what is allowed, and what was compared with."""
 
     error: float
     tolerance: float
+    reference: str
 
 
 def compare(
-    model: Any, network: Graph, program: Graph, run: Run, dtype: str, channels_last: bool
+    model: Any,
+    network: Graph,
+    program: Graph,
+    run: Run,
+    dtype: str,
+    channels_last: bool,
+    by_definition: bool = False,
 ) -> Difference:
     """Compare a program with a model, on a batch of one and of two.
 
@@ -41,6 +48,8 @@ def compare(
         run: Runs the program.
         dtype: The dtype of both.
         channels_last: Whether the program takes [N, H, W, C].
+        by_definition: Whether NumPy computes the network in float64, in place of the model, which
+            the engine of the program would run as the same program.
 
     Returns:
         The largest of max|a - b| / max|b| of each output b of the model. That of a softmax is
@@ -52,7 +61,11 @@ def compare(
     photograph = transform(program, "CHW")(images.default())
     batch = np.stack([photograph, photograph[:, :, ::-1]])
     x = batch if program.preprocessing == network.preprocessing else _normalized(batch, network)
-    found = _named(predict(model, x), [output.name for output in network.outputs])
+    found: Mapping[str, Array]
+    if by_definition:
+        found = ops.run(network, x, network_and_weights(model)[1])
+    else:
+        found = _named(predict(model, x), [output.name for output in network.outputs])
     expected = [found[output.name] for output in network.outputs]
     names, largest = list(program.output_nodes), 0.0
     for count in (1, 2):
@@ -73,7 +86,7 @@ def compare(
     tolerance = tolerances.FORWARD[dtype]
     if largest > tolerance and dtype == "float32":
         tolerance = max(tolerance, tolerances.ROUNDING_FACTOR * _rounding(model, network, x[:1]))
-    return Difference(largest, tolerance)
+    return Difference(largest, tolerance, "NumPy in float64" if by_definition else "the model")
 
 
 def _normalized(pixels: Array, network: Graph) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from zoo import arguments
@@ -38,10 +39,12 @@ def check(path: str | os.PathLike[str], to: str | None) -> tuple[Path, Target]:
 def _check(place: Path, target: Target) -> None:
     if not place.parent.is_dir():
         raise InputError(f"{place}: there is no folder {str(place.parent)!r}")
+    tempfile.TemporaryFile(dir=resolved(place).parent).close()  # raises if it cannot be written to
     if not place.exists():
         return
     if target.suffix and not place.is_file():
-        raise InputError(f"{place}: {target.title} is a file, and something else is already there")
+        found = "a folder" if place.is_dir() else "no file"
+        raise InputError(f"{place}: {target.title} is a file, and this is {found}")
     if target.suffix:
         return
     if not place.is_dir():

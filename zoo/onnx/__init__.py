@@ -16,6 +16,26 @@ if TYPE_CHECKING:
 #: operation -> canonical name -> ONNX's own name and axes: all are the canonical ones
 PARAMETERS = Parameters("onnx", {})
 
+#: What the names of operations' constants end in, as in ``norm1/window``. Arrays of other programs
+#: may have a slash in their names, too.
+CONSTANTS = (
+    *(
+        "axes_*",
+        "beta",
+        "channels",
+        "columns",
+        "edges",
+        "eps",
+        "factor",
+        "k",
+        "least",
+        "most",
+        "one",
+    ),
+    *("ones", "rest_of_eps", "root_of_half", "rows", "shape", "shape_of_groups", "six", "start"),
+    *("stop", "three", "window", "zeros"),
+)
+
 DESCRIPTION = Description(
     name="onnx",
     title="ONNX",
@@ -25,7 +45,7 @@ DESCRIPTION = Description(
     packages=("onnx", "onnxruntime"),
     install="polyzoo[onnx]",
     suffix=".onnx",
-    convention=convention(PARAMETERS, "CHW", left_out=["*/*"]),  # constants of operations
+    convention=convention(PARAMETERS, "CHW", left_out=[f"*/{name}" for name in CONSTANTS]),
     formats=("onnx",),
     holds_network=True,
     modes=(

@@ -43,6 +43,7 @@ class OnnxBackend(Backend):
 
     def tensors(self, model: onnx.ModelProto) -> Mapping[str, Tensor]:
         self.known_graph(model)
+        building.check_loaded(model)
         return {
             tensor.name: Tensor.canonical(tensor, tuple(tensor.dims))
             for tensor in model.graph.initializer

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from zoo.backend.base import Array
 from zoo.errors import InputError
@@ -78,6 +78,7 @@ def check(model: ModelProto, title: str) -> None:
                     f"the values of {shown(tensor.name)} are in another file, and have not been "
                     "loaded; load the model from its file: onnx.load(path)"
                 )
+        _check_nodes(model, title)
         onnx.checker.check_model(model)
         bare, _ = split(model, "beside")
         inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True)
@@ -85,6 +86,44 @@ def check(model: ModelProto, title: str) -> None:
         sizes = [size.dim_value for size in value.type.tensor_type.shape.dim]
         if math.prod(max(size, 1) for size in sizes) > MAX_VALUES:
             raise InputError(f"{title}: its value {shown(value.name)} is too large: {sizes}")
+
+
+def _check_nodes(model: ModelProto, title: str) -> None:
+    """Refuse what ONNX's checker would report without saying where it is.
+
+    Raises:
+        InputError: The installed package ``onnx`` does not know an operation, or its version.
+        UnreadableError: A node reads what nothing before it computes.
+    """
+    versions = {each.domain: each.version for each in model.opset_import}
+    version, known = versions.get("", 1), onnx.defs.onnx_opset_version()
+    if version > known:
+        raise InputError(
+            f"{title}: it needs version {version} of ONNX's operations, and onnx "
+            f"{onnx.__version__} knows those up to {known}"
+        )
+    functions = {function.name for function in model.functions}
+    sparse = (each.values.name for each in model.graph.sparse_initializer)
+    there = {each.name for each in (*model.graph.input, *model.graph.initializer)} | {*sparse}
+    for node in model.graph.node:
+        place = f"the node {shown(node.name or ', '.join(node.output))}"
+        if node.op_type not in functions and not _has(node, versions):
+            raise InputError(
+                f"{title}: {place} is {shown(node.op_type)}, which is no operation of ONNX's "
+                f"version {version}"
+            )
+        for name in node.input:
+            if name and name not in there:
+                raise UnreadableError(
+                    f"{place} reads {shown(name)}, which nothing before it computes"
+                )
+        there.update(node.output)
+
+
+def _has(node: NodeProto, versions: Mapping[str, int]) -> bool:
+    """Tell whether an operation exists; those of other domains are known to engines alone."""
+    own = node.domain in ("", "ai.onnx")
+    return not own or onnx.defs.has(node.op_type, versions.get("", 1), "")
 
 
 def run(model: ModelProto, name: str, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:

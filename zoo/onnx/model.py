@@ -18,6 +18,7 @@ from zoo.onnx.operations import OPERATIONS
 from zoo.onnx.writer import DTYPES, Layer, Writer
 from zoo.ops.composite import opened
 from zoo.weights import metadata, zoo_onnx_file
+from zoo.weights.checking import shown
 
 #: The version of ONNX's operations, which ONNX Runtime and OpenVINO both take.
 OPSET = 21
@@ -211,8 +212,24 @@ def graph_of(model: onnx.ModelProto) -> Graph | None:
             f"the metadata of this ONNX model does not state a network: {error}"
         ) from None
     if graph is not None and digest(model, texts) != texts.get(zoo_onnx_file.DIGEST):
+        check_loaded(model)
         _compare(model, graph)
     return graph
+
+
+def check_loaded(model: onnx.ModelProto) -> None:
+    """Refuse a model whose values are in another file.
+
+    Raises:
+        WeightsError: They are.
+    """
+    for tensor in model.graph.initializer:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            files = {each.value for each in tensor.external_data if each.key == "location"}
+            raise WeightsError(
+                f"the values of {tensor.name} are in another file, {shown(', '.join(files))}, and "
+                "have not been loaded; load the model from its file: onnx.load(path)"
+            )
 
 
 def _compare(model: onnx.ModelProto, graph: Graph) -> None:
@@ -239,5 +256,6 @@ def _compare(model: onnx.ModelProto, graph: Graph) -> None:
 
 _DIFFERS = (
     "this ONNX model is not the {name} that its metadata states: {what}. It was changed after zoo "
-    "wrote it; build it anew, or clear its metadata_props to use it as a model of another's"
+    "wrote it; build it anew, or use it as a model of another program, without its metadata: "
+    "del model.metadata_props[:]"
 )

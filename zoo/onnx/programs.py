@@ -24,7 +24,7 @@ class Onnx(Program):
     def set_opset(self, opset: int | None, source: Any) -> None:
         if opset is None and isinstance(source, onnx.ModelProto):
             opset = building.opset_of(source)
-        self._opset = opset
+        self._opset = None if opset is None else building.checked_opset(opset, "float32")
 
     def build(self, backend: Backend, graph: Graph, draw: Initial, dtype: str) -> onnx.ModelProto:
         return building.build(opened(graph, OPERATIONS), draw, dtype, self._opset)

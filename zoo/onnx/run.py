@@ -22,7 +22,7 @@ from zoo.errors import BackendError, InputError
 from zoo.graphs.graph import Graph
 from zoo.onnx import engines
 from zoo.onnx.files import split
-from zoo.onnx.model import parts, value_names
+from zoo.onnx.model import check_loaded, parts, value_names
 from zoo.onnx.operations import OPERATIONS
 from zoo.ops.composite import opened
 
@@ -37,6 +37,7 @@ def observe(
     model: onnx.ModelProto, x: Array, names: Sequence[str], graph: Graph | None
 ) -> tuple[Any, dict[str, list[Array]]]:
     """Run a model and record the values of its nodes; see :class:`zoo.backend.base.Backend`."""
+    check_loaded(model)
     outputs = [value.name for value in model.graph.output]
     known = values_of(model, graph) if names else {}
     values = {name: known[name] for name in names if name in known}

@@ -23,7 +23,7 @@ from zoo.data.labels import class_numbers
 from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import text_of
-from zoo.language import graphs, sizes
+from zoo.language import graphs, options, sizes
 from zoo.testing import programs
 from zoo.testing.comparison import Comparison
 from zoo.testing.handwritten import HandWritten
@@ -54,8 +54,10 @@ def assert_same(
     can be detected and switched off; a functional or missing dropout goes unnoticed.
 
     An ``onnx.ModelProto`` of another program is compared in the levels ``structure`` and
-    ``forward``, in float32: each node with the value that equals its own. Then ``names`` maps to
-    the names of initializers. ``zoo verify FILE.onnx --against MODEL`` does the same for a file.
+    ``forward``, in float32: each node with the value that equals its own. An output that is the
+    softmax of the spec's is compared as such, and a spec that is named gets as many classes as the
+    model has. Then ``names`` maps to the names of initializers. ``zoo verify FILE.onnx --against
+    MODEL`` does the same for a file.
 
     Args:
         model_a: A model of any framework, written by hand or built by zoo; or an ONNX model.
@@ -109,7 +111,10 @@ def assert_same(
     x = _check_input(x)
     graph = _reference_graph(model_b, x)
     if programs.is_program(model_a):
-        programs.check(model_a, graph, x, names, level, tolerance)
+        chosen = options.checked(**graph.options)
+        if isinstance(model_b, str | os.PathLike):  # which says nothing of the classes
+            chosen = chosen._replace(num_classes=None)
+        programs.check(model_a, graph, x, names, level, tolerance, chosen)
         return
     targets = _check_labels(labels, graph, len(x)) if level in LEVELS[2:] else None
     hand_written = HandWritten(model_a, graph, names)

@@ -16,7 +16,7 @@ from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import text_of
 from zoo.testing.calls import Calls, Match, match_calls
-from zoo.weights import checking, sources
+from zoo.weights import checking, classifier, sources
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import Slot, in_canonical_layout, slots_of
@@ -165,9 +165,18 @@ class HandWritten:
         }
         shapes = {name: (value.shape, value.dtype.name) for name, value in canonical.items()}
         hint = ""
+        wrong = [n for n, s in expected.items() if n in canonical and canonical[n].shape != s]
         if remaining and not expected.keys() <= canonical.keys():
             hint = f"Map the spec's names to modules of {self.title} with names."
-        elif any(n in canonical and canonical[n].shape != shape for n, shape in expected.items()):
+        elif wrong and {p.name for p in classifier.nodes(self.graph)[0].parameters}.issuperset(
+            wrong
+        ):
+            count = canonical[wrong[0]].shape[0]
+            hint = (
+                f"It has {count} classes: compare it with zoo.graph({self.graph.name!r}, "
+                f"num_classes={count})."
+            )
+        elif wrong:
             hint = f"{self.graph.name} expects inputs of {text_of(self.graph.input_shape)}."
         try:
             checking.check(

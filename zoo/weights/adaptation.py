@@ -169,7 +169,13 @@ def _same_network(network: Graph, checkpoint: Checkpoint) -> Graph:
     """Return the checkpoint's network with the same options, if it computes the same."""
     if network.document == checkpoint.document:
         return network
-    saved = checkpoint.graph(**network.options)
+    try:
+        saved = checkpoint.graph(**network.options)
+    except (SpecError, InputError) as error:  # for example, it needs a larger input
+        raise WeightsError(
+            f"{checkpoint.title} holds weights of {checkpoint.model}, not of {network.name}, "
+            f"whose options it cannot be built with: {error}"
+        ) from None
     expected, actual = dict(_computed(network)), dict(_computed(saved))
     added = [name for name in actual if name not in expected]
     different = [n for n in {**expected, **actual} if expected.get(n) != actual.get(n)]

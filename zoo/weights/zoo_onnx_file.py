@@ -70,7 +70,8 @@ def read(path: Path) -> Checkpoint:
         ):
             raise WeightsError(
                 f"{path}: its nodes, weights and metadata do not fit together as zoo wrote them: "
-                "the file is damaged, or another program changed it"
+                "the file is damaged, or another program changed it. zoo reads a changed model as "
+                "one of another program if it has no metadata: del model.metadata_props[:]"
             )
 
     arrays = {tensor.name: tensor.stored for tensor in contents.weights}

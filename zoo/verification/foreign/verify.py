@@ -14,7 +14,7 @@ import numpy as np
 from zoo import arguments, ops
 from zoo.backend import registry
 from zoo.data import images
-from zoo.errors import BackendError, InputError, WeightsError, ZooError
+from zoo.errors import BackendError, InputError, SpecError, WeightsError, ZooError
 from zoo.files import scratch
 from zoo.graphs.graph import Graph
 from zoo.language import graphs, options
@@ -251,10 +251,25 @@ def _graph(
             chosen[option] = own
     shape = contents.outputs[0].shape if contents.outputs else None
     if chosen["num_classes"] is None and shape and len(shape) == 2 and shape[1] is not None:
-        graph = graphs.graph(name, **chosen)
+        graph = _sized(name, given, chosen, requested)
         if len(next(iter(graph.output_nodes.values())).shape) == 1:
             chosen["num_classes"] = shape[1] if graph.options["num_classes"] else None
-    return graphs.graph(name, **chosen)
+    return _sized(name, given, chosen, requested)
+
+
+def _sized(name: str, given: Input, chosen: Mapping[str, Any], requested: Chosen) -> Graph:
+    """Return a network for the input of a file.
+
+    Raises:
+        InputError: It does not take such an input.
+    """
+    try:
+        return graphs.graph(name, **chosen)
+    except (SpecError, InputError) as error:
+        graphs.graph(name, **requested._asdict())  # raises if the file is not the reason
+        raise InputError(
+            f"the file's input is {given.declared}, which {name} does not take: {error}"
+        ) from None
 
 
 def _batch(x: Array, count: int | None) -> Array:

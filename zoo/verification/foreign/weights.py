@@ -32,7 +32,7 @@ from zoo.weights.identification import has_names_of
 from zoo.weights.slots import published_slots, slots_of
 
 _TITLE = "the table of names"
-_MAX_LINES = 12  # of an error
+_MAX_LINES = 6  # of an error, for each kind of problem
 _ADVICE = (
     "To say which is which, pass a table of zoo's names of blocks, nodes or parameters and the "
     "file's: names='table.yaml'."
@@ -81,6 +81,11 @@ def from_file(
     """
     with reporting_damage(title, "an ONNX model"):
         stored = onnx_file.weights(contents)
+    if not stored:
+        raise WeightsError(
+            f"{title}: the file contains no arrays, so it has no weights; "
+            "weights_from='FILE' takes those of another file"
+        )
     if _is_zoos(stored, graph):
         _check_pixels(stored, graph, title)
         stored = {
@@ -89,7 +94,7 @@ def from_file(
     log: list[str] = []
     table = table_of(graph, names) if names is not None else None
     if table:
-        _check_table(table, graph, stored, title)
+        _check_table(table, names or {}, graph, stored, title)
     checkpoint, tables, _ = matching.matched_arrays(
         Path(title),
         readers.Opened(_traced(stored, log), "onnx"),
@@ -172,7 +177,11 @@ def _place(names: Mapping[str, Any], name: str) -> str:
 
 
 def _check_table(
-    table: sources.Source, graph: Graph, stored: Mapping[str, Stored], title: str
+    table: sources.Source,
+    names: Mapping[str, Any],
+    graph: Graph,
+    stored: Mapping[str, Stored],
+    title: str,
 ) -> None:
     """Check that the names of a table are those of a file.
 
@@ -184,21 +193,28 @@ def _check_table(
     slots = slots_of(table, graph)
     all_slots = (*slots.values(), *published_slots(table, graph).values())
     known = {name for slot in all_slots for name in slot.names}
-    lines = [
+    patterns = [naming.pattern(name) for name in names]
+    missing = [
         f"{parameter} is {' or '.join(map(shown, slot.names))} by the table; the file has no such "
         "array"
+        if any(pattern.fullmatch(parameter) for pattern in patterns)
+        else f"{parameter} is not in the table, and the file has no array of this name"
         for parameter, slot in slots.items()
         if not any(name in stored for name in slot.names)
     ]
-    lines += [
+    unused = [
         f"{shown(name)} is in the file, and by the table no parameter of {graph.name}"
         for name in stored
         if name not in known and not table.leaves_out(name)
     ]
-    if lines:
-        more = [f"{len(lines) - _MAX_LINES} more"] * (len(lines) > _MAX_LINES)
-        listed = "\n".join(f"  {line}" for line in (*lines[:_MAX_LINES], *more))
+    if missing or unused:
+        listed = "\n".join(f"  {line}" for line in (*_first(missing), *_first(unused)))
         raise WeightsError(f"{title}: {_TITLE} does not fit the file:\n{listed}")
+
+
+def _first(lines: list[str]) -> list[str]:
+    more = len(lines) - _MAX_LINES
+    return [*lines[:_MAX_LINES], f"{more:,} more"] if more > 1 else lines
 
 
 def _filled(
