@@ -248,7 +248,7 @@ def measure(backend: str, name: str, turns: int, steps: int, ready: bool) -> tup
 def main() -> None:
     """Print a table of ratios."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("backends", nargs="*", default=list(BY_HAND), choices=list(BY_HAND))
+    parser.add_argument("backends", nargs="*", default=[*BY_HAND], metavar="BACKEND")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--turns", type=int, default=6, help="after the first, not counted")
     parser.add_argument("--steps", type=int, default=12, help="in a turn")

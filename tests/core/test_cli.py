@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from limits import HANG
+from PIL import Image
 from tables import golden
 
 import zoo
@@ -179,6 +180,17 @@ def test_list_in_other_formats():
     assert [row["model"] for row in rows] == zoo.list_models("vgg1*")
     assert {row["model"]: row["parameters"] for row in rows}["vgg16"] == "138357544"
     assert "| vgg16 | 138,357,544 |" in command("list", "--format", "markdown").stdout
+
+
+def test_damaged_images_are_named(tmp_path):
+    for place in ("train/a", "train/b", "val/a", "val/b"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / place / "1.png")
+    assert command("data", str(tmp_path), "--check").returncode == 0
+    (tmp_path / "train" / "b" / "2.png").write_bytes(b"\x89PNG")
+    done = command("data", str(tmp_path), "--check")
+    assert done.returncode == 1 and "damaged: " in done.stderr and "b/2.png" in done.stderr
+    assert command("data", "--check").returncode == 2
 
 
 def test_the_datasets():

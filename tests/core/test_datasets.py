@@ -86,6 +86,12 @@ def test_an_empty_class(tmp_path):
         dataset(tmp_path)
 
 
+def test_a_file_without_images(tmp_path):
+    np.savez(tmp_path / "a.npz", images=pixels(0, 4, 4), labels=np.zeros(0, int))
+    with pytest.raises(InputError):
+        dataset(tmp_path / "a.npz")
+
+
 ARRAYS = {
     "x_train": pixels(6, 4, 4),
     "y_train": np.array([0, 1, 2, 0, 1, 2], np.uint8),

@@ -225,12 +225,32 @@ class Unwilling:
 
 
 @pytest.mark.parametrize(
-    ("how", "message"), [("killed", "was killed by signal 9"), ("raises", "ended with status 1")]
+    ("how", "message"),
+    [("killed", "was killed by SIGKILL, perhaps"), ("raises", "ended with status 1")],
 )
 def test_a_process_that_ends_is_an_error(how, message):
     stream = Stream(Part(Unwilling(how), np.zeros(4, int)), TRANSFORM, 2)
     with pytest.raises(InputError, match=message):
         list(stream.batches(0, 2, 1))
+
+
+TERMINATED = """
+import os, signal
+from zoo.data import datasets, images, stream
+transform = images.Transform((8, 8), 1, images.USUAL)
+batches = stream.Stream(datasets.dataset("digits").train, transform, 8).batches(0, 20, 2)
+next(batches)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.killpg(0, signal.SIGTERM)
+print(len(list(batches)))
+"""
+
+
+def test_a_signal_to_the_group_is_for_the_first_process():
+    """``timeout`` and schedulers of clusters send it to all; a run then saves its last step."""
+    run = [sys.executable, "-c", TERMINATED]
+    done = subprocess.run(run, capture_output=True, timeout=HANG, start_new_session=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"19\n", b"")
 
 
 def test_what_cannot_be_sent():

@@ -114,7 +114,14 @@ def test_the_schema_of_recipes_is_the_committed_one():
 def test_a_recipe_is_written_and_read_back(tmp_path):
     path = tmp_path / "recipe.yaml"
     recipe = recipes.of(
-        {**LEAST, "milestones": [1], "freeze": ["c*", "a 'b'"], "clip_norm": 1.5, "gamma": 1e-9}
+        {
+            **LEAST,
+            "schedule": "step",
+            "milestones": [1],
+            "freeze": ["c*", "a 'b'"],
+            "clip_norm": 1.5,
+            "gamma": 1e-9,
+        }
     )
     path.write_text(recipe.text())
     assert recipes.of({}, path).to_dict() == recipe.to_dict()
@@ -130,6 +137,8 @@ def test_a_recipe_is_written_and_read_back(tmp_path):
         ("nesterov: true", "nesterov requires a momentum"),
         ("warmup: 3", "warmup must be at most epochs"),
         ("accumulate: 65", "accumulate must be at most batch_size"),
+        ("milestones: [1]", "milestones are for the schedule step, not for constant"),
+        ("schedule: step", "schedule: step needs milestones"),
         ("schedule: linear", "expected 'constant', 'cosine' or 'step'"),
         ("seed: 1.5", "expected an integer"),
         ("format: 2", "the format that this version of zoo reads"),

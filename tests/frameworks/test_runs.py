@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import loading
 import numpy as np
 import pytest
 from ends import apart, final
+from PIL import Image
 
 import zoo
 from zoo.backend import registry
-from zoo.errors import InputError, TrainingError
+from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.training import state as states
 from zoo.training.events import Epoch, Step
 
@@ -353,6 +355,63 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
     recipe.write_text(recipe.read_text().replace("0.01", "0.02"))
     with pytest.raises(InputError, match="changed since the run began"):
         zoo.resume(folder, data=digits)
+
+
+def test_what_the_model_has_already_is_no_setting(spec, digits):
+    load("torch")
+    model = zoo.build(spec, "torch")
+    for name, value in (("dtype", "float64"), ("weights", "torchvision"), ("head", "new")):
+        with pytest.raises(InputError, match=f"{name}: the model is built already"):
+            zoo.train(model, digits, epochs=1, lr=0.1, **{name: value})
+
+
+def test_a_damaged_image_loses_nothing(spec, digits, tmp_path):
+    """What was done before is saved, and the run goes on with the image, or without it."""
+    load("torch")
+    data = tmp_path / "data"
+    for part, images, labels in (("train", "x_train", "y_train"), ("val", "x_test", "y_test")):
+        for number, (image, label) in enumerate(zip(digits[images], digits[labels], strict=True)):
+            place = data / part / str(label)
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.squeeze()).save(place / f"{number:03}.png")
+    model = zoo.build(spec, "torch")
+    stream = zoo.stream(model, zoo.dataset(data).train, 32)
+    damaged = Path(stream.part.images[int(stream.indices(3)[0])])  # of the fourth step
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:50])
+    folder = tmp_path / "run"
+    with pytest.raises(InputError, match=rf"{damaged}.*skip_damaged=True.* saved at step 3"):
+        zoo.train(model, data, epochs=1, lr=0.1, batch_size=32, output=folder)
+    assert final(folder)[0] == 3
+    run = zoo.resume(folder, skip_damaged=True)
+    assert run.epochs[0].damaged == 1
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    named = [line["damaged"] for line in lines if "damaged" in line and "loss" in line]
+    assert named == [[stream.part.name(int(stream.indices(3)[0]))]]
+
+
+def test_a_callback_that_raises_loses_nothing(spec, digits, tmp_path):
+    load("torch")
+
+    def fail(event):
+        if isinstance(event, Step) and event.step == 4:
+            raise ZeroDivisionError
+
+    model = zoo.build(spec, "torch")
+    with pytest.raises(ZeroDivisionError):
+        zoo.train(model, digits, epochs=1, lr=0.1, output=tmp_path / "run", callbacks=[fail])
+    assert final(tmp_path / "run")[0] == 4
+
+
+def test_a_damaged_checkpoint_names_the_one_before(runs, digits, tmp_path):
+    load("torch")
+    folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
+    *_, before, last = sorted((folder / "checkpoints").iterdir())
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=f"{last.name}.*delete the file .* from {before.name}"):
+        zoo.resume(folder, data=digits)
+    last.unlink()
+    zoo.resume(folder, data=digits)
 
 
 def test_frozen_layers_stay_and_others_are_trained(backend, spec, digits):

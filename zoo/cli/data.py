@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli import completion
 from zoo.cli.common import SETTINGS, Format, format_option
-from zoo.cli.terminal import out, print_json
+from zoo.cli.terminal import err, escape, out, print_json
+from zoo.errors import InputError
+
+if TYPE_CHECKING:
+    from zoo.data.labeled import Part
 
 _HEADINGS = ("name", "images", "size", "download", "license", "from")
 _RIGHT = (1, 3)
@@ -16,8 +21,14 @@ _RIGHT = (1, 3)
 
 @click.command("data", context_settings=SETTINGS)
 @click.argument("source", metavar="[DATA]", required=False, shell_complete=completion.data)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Read every image, and name the damaged ones; the exit status is 1 if there are any.",
+)
 @format_option()
-def data(source: str | None, output_format: Format) -> None:
+@click.pass_context
+def data(context: click.Context, source: str | None, check: bool, output_format: Format) -> None:
     """List the datasets that zoo knows, or the classes of one.
 
     DATA is the name of a dataset, a folder of images by class, or an .npz file of arrays. A
@@ -27,6 +38,9 @@ def data(source: str | None, output_format: Format) -> None:
     from zoo.data.published import PUBLISHED
     from zoo.views.tables import Column, Table
 
+    if check and source is None:
+        raise InputError("--check: which images? Give a dataset.")
+    damaged: list[str] = []
     if source is None:
         rows: list[dict[str, Any]] = [
             {
@@ -59,6 +73,8 @@ def data(source: str | None, output_format: Format) -> None:
         import numpy as np
 
         found = dataset(source)
+        if check:
+            damaged = [*_damaged(found.train), *_damaged(found.validation)]
         parts = {
             name: np.bincount(part.labels, minlength=len(found.classes)).tolist()
             for name, part in (("train", found.train), ("validation", found.validation))
@@ -74,6 +90,22 @@ def data(source: str | None, output_format: Format) -> None:
             tuple((row["class"], f"{row['train']:,}", f"{row['validation']:,}") for row in rows),
         )
     _print(rows, table, output_format)
+    for line in damaged:
+        err.print(f"[bold red]damaged:[/] {escape(line)}", soft_wrap=True)
+    if damaged:
+        context.exit(1)
+
+
+def _damaged(part: Part) -> Iterator[str]:
+    """Say why images cannot be read, for those that cannot."""
+    from zoo.data.reading import read
+
+    for index in range(len(part)):
+        try:
+            read(part.images[index], "RGB")
+        except InputError as error:
+            name, reason = part.name(index), str(error)
+            yield reason if name in reason else f"{name}: {reason}"
 
 
 def _print(rows: list[dict[str, Any]], table: Any, output_format: Format) -> None:

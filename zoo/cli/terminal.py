@@ -193,6 +193,7 @@ def as_options(message: str, known: Collection[str] | None = None) -> str:
     message = _BUILD.sub(lambda m: f"--model {m[1].strip(_QUOTE)}", message)
     message = message.replace("build it with aux=False", "leave out --aux")
     message = message.replace("aux=True", "--aux")
+    message = message.replace("skip_damaged=True", "--skip-damaged")
     message = message.replace("check=False", "--no-check").replace(
         "preprocess=True", "--preprocess"
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.training.recipe import Recipe
 
 #: What may be changed when a run is resumed; all else is the run's own.
-_OF_RESUMING = frozenset(("epochs", "data"))
+_OF_RESUMING = frozenset(("epochs", "data", "skip_damaged"))
 _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
 
 
@@ -105,6 +105,7 @@ def train(
         backend = backend_of(resume) if backend is None else backend
         folder = resume
         job |= {"data": given.get("data"), "epochs": None if epochs is None else _count(epochs)}
+        job |= {"skip_damaged": given.get("skip_damaged")}
     else:
         recipe = _recipe(model, recipe_file, given)
         if backend is None:

@@ -56,7 +56,7 @@ def _epoch(event: Epoch) -> str:
     top5 = "" if result.top5 is None else f"  top-5 {result.top5:.2%}"
     best = "  best" if event.best else ""
     if event.damaged:
-        best += f"  {event.damaged:,} damaged images replaced"
+        best += f"  {event.damaged:,} damaged images replaced; metrics.jsonl names them"
     return (
         f"epoch {event.epoch}/{event.epochs}  loss {event.train_loss:.4f}  validation "
         f"{result.loss:.4f}  top-1 {result.top1:.2%}{top5}  "

@@ -91,7 +91,7 @@ def of_arrays(name: str, arrays: Mapping[str, Array]) -> Dataset:
             _check_every_class(f"{name}: {pair[1]}", labels, classes)
     if len(checked) == 1:
         images, labels = checked[0]
-        chosen = np.array([is_validation(str(i)) for i in range(len(labels))])
+        chosen = np.array([is_validation(str(i)) for i in range(len(labels))], bool)
         checked = [(images[~chosen], labels[~chosen]), (images[chosen], labels[chosen])]
     return whole(name, classes, *(Part(*each) for each in checked))
 

@@ -187,7 +187,9 @@ class Stream:
                     if not self.skip_damaged:
                         name, reason = self.part.name(index), str(error)
                         whole = reason if name in reason else f"{name}: {reason}"
-                        raise InputError(whole) from None
+                        raise InputError(
+                            f"{whole}; skip_damaged=True replaces such images"
+                        ) from None
                     index = (index + 1) % len(self.part)
                     if index == wanted:
                         raise InputError("data: no image can be read") from None

@@ -92,6 +92,7 @@ class _Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 pass_fds=[file.fileno()],
+                start_new_session=True,  # what a process group is sent is for the first process
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         self._send(content)
@@ -132,11 +133,10 @@ class _Process:
 
     def _ended(self) -> InputError:
         status = self._process.wait()
-        how = (
-            f"was killed by signal {-status}, perhaps because memory ran out"
-            if status < 0
-            else (f"ended with status {status}")
-        )
+        how = f"ended with status {status}"
+        if status < 0:
+            how = f"was killed by {signal.Signals(-status).name}"
+            how += ", perhaps because memory ran out" * (status == -signal.SIGKILL)
         return InputError(f"data: a process that reads images {how}; or use workers=0")
 
     @staticmethod
@@ -156,7 +156,8 @@ def _pickled(message: Any) -> bytes:
 
 def _work(file: int) -> None:
     """Make the batches whose numbers come in, until there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides when to end
+    for number in (signal.SIGINT, signal.SIGTERM):  # the process that asks decides when to end
+        signal.signal(number, signal.SIG_IGN)
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not become an answer
     source, largest = pickle.load(requests)

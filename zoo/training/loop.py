@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,7 +20,7 @@ from zoo.backend.devices import ALONE, Group
 from zoo.backend.training import EMA, LossScale, Part, Plan
 from zoo.data.labeled import Dataset
 from zoo.data.stream import Batch, Share
-from zoo.errors import InputError, TrainingError, WeightsError
+from zoo.errors import InputError, TrainingError, WeightsError, ZooWarning
 from zoo.graphs import losses
 from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import channels_first
@@ -201,11 +202,14 @@ class Loop:
     def _steps(self, interruption: Interruption) -> str | None:
         """Make the steps that are left, and return why it ended before the last."""
         batches = self.train.batches(self.state.step, self.steps, self.workers)
-        upcoming = next(batches, None)
+        upcoming, problem = next(batches, None), None
         while upcoming is not None:
             batch, number = upcoming, self.state.step
             loss = self._update(batch, number)
-            upcoming = next(batches, None)  # made while the framework computes
+            try:
+                upcoming = next(batches, None)  # made while the framework computes
+            except InputError as error:  # which follows when this step has ended
+                upcoming, problem = None, error
             self._end_step(number, float(loss), batch)
             stop = None
             if not self.state.step % self.train.steps:
@@ -214,9 +218,19 @@ class Loop:
             elif self._is_due():
                 self._save()
             stop = self._asked(interruption) or stop
+            if problem is not None:
+                raise self._saved_before(problem)
             if stop and upcoming is not None:
                 return stop
         return None
+
+    def _saved_before(self, error: InputError) -> InputError:
+        """Save what was done before an error of the images, and return it with this news."""
+        if self.folder is None:
+            return error
+        if self._saved != self.state.step:
+            self._save()
+        return InputError(f"{error}. The run is saved at step {self.state.step:,}")
 
     def _asked(self, interruption: Interruption) -> str | None:
         """Return what a signal or a callback asked for, in any of the processes."""
@@ -259,7 +273,9 @@ class Loop:
             self._clock.rate,
         )
         if self.folder is not None:
-            self.folder.write({"step": step.step, "loss": loss, "lr": step.lr})
+            damaged = [self.train.part.name(index) for index in batch.damaged]
+            line = {"step": step.step, "loss": loss, "lr": step.lr}
+            self.folder.write(line | ({"damaged": damaged} if damaged else {}))
         self._report(step)
 
     def _end_epoch(self) -> str | None:
@@ -339,8 +355,14 @@ class Loop:
 
     def _report(self, event: Event) -> None:
         for callback in self.callbacks:
-            if callback(event) is True:
-                self._asked_to_stop = True
+            try:
+                if callback(event) is True:
+                    self._asked_to_stop = True
+            except Exception:
+                # While a network is evaluated, it may have its averages in place of its weights.
+                if not isinstance(event, Evaluating) and self._saved != self.state.step:
+                    self._save()
+                raise
 
     def _diverged(self, number: int, loss: float, batch: Batch) -> TrainingError:
         """Return the error for a loss that is not finite, which no update followed."""
@@ -379,8 +401,14 @@ def _check_classes(graph: Graph, data: Dataset) -> None:
     wanted, has = len(data.classes), graph.options["num_classes"]
     if has != wanted:
         raise InputError(
-            f"{data.name} has {wanted} classes and the model {has}; build it with "
+            f"the data ({data.name}) has {wanted} classes and the model {has}; build it with "
             f"num_classes={wanted}, or call zoo.reset_head(model, {wanted})"
+        )
+    if missing := set(range(wanted)) - set(data.validation.labels.tolist()):
+        name = data.classes[min(missing)]
+        warnings.warn(
+            ZooWarning(f"{data.name} has no image of the class {name} to validate with"),
+            stacklevel=2,
         )
 
 

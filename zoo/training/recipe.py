@@ -171,6 +171,10 @@ class Recipe(Record):
             )
         if self.warmup > self.epochs:
             raise InputError(f"warmup must be at most epochs, {self.epochs}, got {self.warmup:g}")
+        if self.milestones and self.schedule != "step":
+            raise InputError(f"milestones are for the schedule step, not for {self.schedule}")
+        if self.schedule == "step" and not self.milestones:
+            raise InputError("schedule: step needs milestones, the epochs at which the rate falls")
         self.learning_rate(1)
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -16,7 +16,7 @@ from zoo.api.models import build
 from zoo.backend import registry
 from zoo.backend.unwrapping import find_built
 from zoo.data.datasets import dataset
-from zoo.errors import InputError
+from zoo.errors import InputError, WeightsError
 from zoo.training import recipe as recipes
 from zoo.training import state as states
 from zoo.training.events import Callback
@@ -111,6 +111,7 @@ def train(
         >>> run.epochs[-1].validation.top1 > 0.8
         True
     """
+    _check_settings(settings)
     backend, inner, network = find_built(model)
     found = dataset(data)
     options = network.options
@@ -138,6 +139,16 @@ def train(
             callbacks=callbacks,
         )
         return _run(loop, output)
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    """Reject settings that a model has already, of which a recipe tells how it is built.
+
+    Raises:
+        InputError: There is one.
+    """
+    for name in settings.keys() & Recipe.fields.keys() - Settings.__annotations__.keys():
+        raise InputError(f"{name}: the model is built already; pass {name} to zoo.build instead")
 
 
 def start(
@@ -185,6 +196,7 @@ def resume(
     backend: str | None = None,
     data: Any = None,
     epochs: int | None = None,
+    skip_damaged: bool | None = None,
     devices: int | None = None,
     workers: int = 0,
     callbacks: Iterable[Callback] = (),
@@ -200,6 +212,7 @@ def resume(
         data: The images, if :func:`train` was not given the name or path of a dataset.
         epochs: The total number of epochs, if that has changed. Schedules that depend
             on the number of steps change with it.
+        skip_damaged: Whether to replace images that cannot be read, if that has changed.
         devices: As for :func:`train`.
         workers: As for :func:`train`.
         callbacks: As for :func:`train`.
@@ -229,11 +242,11 @@ def resume(
         closing(loaded.group(_devices(devices))) as group,
         Folder.existing(path, reading=group.rank > 0) as opened,
     ):
-        saved = states.read(_last(opened))
-        recipe = recipes.of(saved.state.recipe)
-        _check_unchanged(opened, recipe)
-        if epochs is not None:
-            recipe = recipes.of({**recipe.to_dict(), "epochs": epochs})
+        saved = _last(opened)
+        recipe = _current(opened, recipes.of(saved.state.recipe))
+        changed = {"epochs": epochs, "skip_damaged": skip_damaged}
+        given = {name: value for name, value in changed.items() if value is not None}
+        recipe = recipes.of({**recipe.to_dict(), **given})
         images = dataset(recipe.data if data is None else data)
         with saved.weights.verified():
             network = saved.weights.graph()
@@ -251,8 +264,8 @@ def resume(
             loop.resume(saved)
         if loop.state.step >= loop.steps:
             raise InputError(
-                f"{path}: the run has already reached epoch {recipe.epochs}; to continue it, pass "
-                "more epochs"
+                f"{path}: the run has already reached epoch {loop.state.step // loop.train.steps}; "
+                "to continue it, pass more epochs"
             )
         group.sum(np.zeros(1))  # until all processes have read the folder
         if not group.rank:
@@ -269,14 +282,25 @@ def backend_of(folder: Path) -> str:
         WeightsError: The checkpoint is damaged.
     """
     with Folder.existing(folder, reading=True) as opened:
-        return states.read(_last(opened)).state.backend
+        return _last(opened).state.backend
 
 
-def _last(folder: Folder) -> Path:
-    found = folder.checkpoints()
-    if not found:
+def _last(folder: Folder) -> states.Saved:
+    """Read the last checkpoint of a run.
+
+    Raises:
+        InputError: There is none.
+        WeightsError: It is damaged.
+    """
+    checkpoints = folder.checkpoints()
+    if not checkpoints:
         raise InputError(f"{folder.path}: the run has no checkpoint yet; start it again")
-    return found[-1]
+    *before, last = checkpoints
+    try:
+        return states.read(last)
+    except WeightsError as error:
+        hint = f"; delete the file to continue from {before[-1].name}" if before else ""
+        raise WeightsError(f"{error}{hint}") from None
 
 
 def _run(loop: Loop, output: Location | None) -> Run:
@@ -289,13 +313,20 @@ def _run(loop: Loop, output: Location | None) -> Run:
         return loop.run()
 
 
-def _check_unchanged(folder: Folder, recipe: Recipe) -> None:
-    """Reject a recipe that was changed after the run began: it would not be what happened."""
-    if recipes.of({}, folder.path / RECIPE).to_dict() != recipe.to_dict():
+def _current(folder: Folder, recipe: Recipe) -> Recipe:
+    """Return a run's recipe, of which the folder has what was changed on resuming.
+
+    Raises:
+        InputError: Something else was changed after the run began: it would not be what happened.
+    """
+    written = recipes.of({}, folder.path / RECIPE)
+    changed = {"epochs": written.epochs, "skip_damaged": written.skip_damaged}
+    if written.to_dict() != {**recipe.to_dict(), **changed}:
         raise InputError(
             f"{folder.path / RECIPE}: changed since the run began; undo that, or start another run "
             "with it"
         )
+    return written
 
 
 def _dtype(backend: Any, model: Any) -> str:
