@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from run import compare
+from in_process import compare
 
 import zoo
 from zoo.backend import registry

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from run import BACKENDS, compare
+from in_process import BACKENDS, compare
 
 import zoo
 from zoo.api import conversion

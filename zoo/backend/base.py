@@ -134,7 +134,13 @@ class Backend(ABC):
         )
 
     def build(self, graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> Any:
-        """Build the framework's own model of a graph, expanding composites without a kernel."""
+        """Build the framework's own model of a graph, expanding composites without a kernel.
+
+        Raises:
+            BackendError: The backend does not have this network, or does not support the request.
+        """
+        if reason := self.description.lack_of(graph.name):
+            raise BackendError(reason)
         kernels = OPS if self.operations is None else self.operations
         return self.construct(opened(graph, kernels), draw, dtype, seed)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 #: What ``zoo verify`` compares, each level more than the one before.
 LEVELS = ("forward", "gradients", "training", "full")
+_LEVELS = ("none", *LEVELS)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Description:
         formats: Formats of files that have these names; see ``zoo.weights.formats``.
         holds_network: Whether its files hold the network, too, so that ``zoo.save`` writes them.
         level: The highest level of ``zoo verify`` that it takes part in, one of ``LEVELS``:
-            ``forward`` if it only infers.
+            ``forward`` if it only infers, ``none`` if its models do not have the graph's nodes.
+        networks: The names of the only networks that it has; empty if it builds any graph.
         limits: Operation -> the cases that the framework does not support; they raise an error.
         form_limits: Form of execution -> why it is not available.
         precision_limits: dtype -> why networks do not run in it.
@@ -85,6 +87,7 @@ class Description:
     formats: tuple[str, ...] = ()
     holds_network: bool = False
     level: str = "forward"
+    networks: tuple[str, ...] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
     form_limits: Mapping[str, str] = field(default_factory=dict)
     precision_limits: Mapping[str, str] = field(default_factory=dict)
@@ -106,12 +109,24 @@ class Description:
                 raise ValueError(f"{attribute} must be a string, got {value!r}")
         if self.implementation.count(":") != 1:
             raise ValueError(f"implementation must be 'module:class', got {self.implementation!r}")
-        if self.level not in LEVELS:
-            raise ValueError(f"level must be one of {', '.join(LEVELS)}, got {self.level!r}")
+        if self.level not in _LEVELS:
+            raise ValueError(f"level must be one of {', '.join(_LEVELS)}, got {self.level!r}")
 
     def reaches(self, level: str) -> bool:
         """Tell whether the backend takes part in a level of ``zoo verify``."""
-        return LEVELS.index(level) <= LEVELS.index(self.level)
+        return _LEVELS.index(level) <= _LEVELS.index(self.level)
+
+    def lack_of(self, network: str) -> str | None:
+        """Return why it does not have a network; None if it does.
+
+        Example:
+            >>> mine = Description("mine", "Mine", "m:Mine", "m", networks=("vgg16", "vgg19"))
+            >>> mine.lack_of("resnet50"), mine.lack_of("vgg16")
+            ('mine has vgg16 and vgg19, not resnet50', None)
+        """
+        if not self.networks or network in self.networks:
+            return None
+        return f"{self.name} has {' and '.join(self.networks)}, not {network}"
 
     def owns(self, module: str) -> bool:
         """Tell whether a module belongs to the framework.

@@ -215,6 +215,8 @@ def _reason(cell: Cell, entry: Description, mode: Mode) -> str | None:
     """Return why a cell is not available; None if it is, and empty if nobody would expect it."""
     if cell.work not in mode.works or cell.device not in mode.devices:
         return ""
+    if reason := entry.lack_of(cell.model):
+        return reason
     if cell.dtype == "bfloat16" and cell.work != "forward":
         return "only forward passes are held to a reference in bfloat16"
     if cell.dtype not in mode.dtypes:

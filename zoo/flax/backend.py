@@ -111,19 +111,18 @@ class FlaxBackend(Backend):
         return model  # JAX makes models on a GPU where it finds one
 
     def optimizer(self, model: nnx.Module, rule: Rule) -> nnx.Optimizer[Any]:
-        parameters.tensors(model)  # so that a layer that was replaced is reported
+        self.tensors(model)  # so that a layer that was replaced is reported
         return optimizers.make(model, rule)
 
     def native_optimizer(
         self, model: nnx.Module, name: str, lr: float, settings: Mapping[str, Any]
     ) -> nnx.Optimizer[Any]:
-        parameters.tensors(model)
+        self.tensors(model)
         return optimizers.native(model, name, lr, settings)
 
     def kept(self, model: nnx.Module, optimizer: nnx.Optimizer[Any]) -> Kept:
-        graph = self.known_graph(model)
-        trainable = {p.name for p in graph.parameters if p.trainable}
-        paths = parameters.paths(graph)
+        trainable = {p.name for p in self.known_graph(model).parameters if p.trainable}
+        paths = parameters.paths(model, self.tensors(model))
         return optimizers.kept(optimizer, {n: p for n, p in paths.items() if n in trainable})
 
     def differentiate(
@@ -134,7 +133,7 @@ class FlaxBackend(Backend):
     def gradients(
         self, model: nnx.Module, x: Array, labels: Array
     ) -> tuple[float, dict[str, Array], Array]:
-        return train.gradients(model, x, labels, self.total_loss)
+        return train.gradients(model, x, labels, self.total_loss, self.tensors(model))
 
     def optimizing(
         self, model: nnx.Module, rule: str, settings: Mapping[str, float]

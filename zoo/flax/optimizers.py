@@ -18,6 +18,7 @@ from flax import nnx
 
 from zoo.backend.optimizers import Kept, in_own_words, refuse
 from zoo.backend.training import Rule
+from zoo.flax.parameters import Path
 
 #: Slot -> its name in the states of Optax's transformations.
 SLOTS = {"momentum": "trace", "moment1": "mu", "moment2": "nu", "mean_square": "nu"}
@@ -67,7 +68,7 @@ def native(
     return nnx.Optimizer(model, getattr(optax, name)(lr, **options), wrt=nnx.Param)
 
 
-def kept(optimizer: nnx.Optimizer[Any], paths: Mapping[str, tuple[str, ...]]) -> Kept:
+def kept(optimizer: nnx.Optimizer[Any], paths: Mapping[str, Path]) -> Kept:
     """Return what an optimizer keeps.
 
     Args:
@@ -124,7 +125,7 @@ def rate(optimizer: nnx.Optimizer[Any]) -> nnx.Variable[Any]:
     return variable
 
 
-def slot(optimizer: nnx.Optimizer[Any], name: str, path: tuple[str, ...]) -> nnx.Variable[Any]:
+def slot(optimizer: nnx.Optimizer[Any], name: str, path: Path) -> nnx.Variable[Any]:
     """Return the Variable of a slot for the parameter with a path in the model."""
     field = SLOTS[name]
     states = next(getattr(s, field) for s in optimizer.opt_state.inner_state if hasattr(s, field))

@@ -7,6 +7,7 @@ has its inputs in that order.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -19,6 +20,9 @@ from zoo.flax import PARAMETERS, _private
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.ops import OPS
+
+#: Where a Variable is: names of attributes, and numbers of elements of lists.
+Path = tuple[str | int, ...]
 
 
 def tensors(model: nnx.Module) -> dict[str, Tensor]:
@@ -52,13 +56,22 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
     return by_name
 
 
-def paths(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """Return where every parameter and running statistic is in a model, by canonical name."""
-    return {
-        p.name: (*node.name.split("."), PARAMETERS.slot(node.op, p.name).name)
-        for node in graph.nodes
-        for p in node.parameters
-    }
+def paths(model: nnx.Module, tensors: Mapping[str, Tensor]) -> dict[str, Path]:
+    """Return where every parameter and running statistic is in a model, by canonical name.
+
+    Args:
+        model: The model.
+        tensors: Its parameters and running statistics.
+    """
+    places = {id(node): path for path, node in nnx.iter_graph(model)}
+    return {name: places[id(tensor.handle)] for name, tensor in tensors.items()}
+
+
+def at(model: nnx.Module, path: Path) -> Any:
+    """Return what is at a path in a model."""
+    return functools.reduce(
+        lambda part, key: part[key] if isinstance(key, int) else getattr(part, key), path, model
+    )
 
 
 def _unfit(graph: Graph, node: Node, layer: Any) -> BackendError:

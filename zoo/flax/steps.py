@@ -20,6 +20,7 @@ from zoo.backend.outputs import mapped
 from zoo.backend.training import Plan
 from zoo.flax import _private, grouped, parameters
 from zoo.flax.devices import AXIS, DIVIDED, WHOLE
+from zoo.flax.parameters import Path
 
 #: Layers that compute in a dtype that is a setting of theirs.
 _LAYERS = (nnx.Conv, nnx.Linear, nnx.BatchNorm, nnx.LayerNorm)
@@ -96,9 +97,9 @@ def split(
 class Network:
     """The forward pass in training mode, as a function."""
 
-    def __init__(self, graphdef: Any, state: Any, names: Names) -> None:
-        """Take what :func:`split` returns."""
-        self._graphdef, self._state, self._names = graphdef, state, names
+    def __init__(self, graphdef: Any, state: Any, names: Names, paths: Mapping[str, Path]) -> None:
+        """Take what :func:`split` returns, the names of the arguments, and where they belong."""
+        self._graphdef, self._state, self._names, self._paths = graphdef, state, names, paths
 
     def __call__(
         self,
@@ -118,7 +119,7 @@ class Network:
             masks: Name of a dropout -> what its input is multiplied by.
         """
         model = nnx.merge(self._graphdef, self._state, copy=True)
-        variables = {name: t.handle for name, t in parameters.tensors(model).items()}
+        variables = {name: parameters.at(model, path) for name, path in self._paths.items()}
         names = self._names
         for group, values in (
             (names.weights, weights),
@@ -300,6 +301,7 @@ class Step:
 def compiled(
     parts: tuple[Any, Any],
     names: Names,
+    paths: Mapping[str, Path],
     transform: optax.GradientTransformation,
     trees: tuple[Any, Any],
     loss: Loss,
@@ -312,6 +314,7 @@ def compiled(
     Args:
         parts: What :func:`split` returns.
         names: See :class:`Step`, as for the others.
+        paths: Where in the model what they name is; it follows from the structure.
         transform: It follows from the plan.
         trees: As there.
         loss: It follows from the graph, which is in the structure, and from the plan.
@@ -322,7 +325,7 @@ def compiled(
     key = parts[0], names, trees, replace(plan, rule=replace(plan.rule, lr=0)), dtype, mesh
     step = _steps.pop(key, None)
     if step is None:
-        step = Step(Network(*parts, names), names, transform, trees, loss, plan, dtype, mesh)
+        step = Step(Network(*parts, names, paths), names, transform, trees, loss, plan, dtype, mesh)
     _steps[key] = step
     if len(_steps) > _KEPT:
         del _steps[next(iter(_steps))]

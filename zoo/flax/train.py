@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 
 from zoo.backend.base import Array
+from zoo.backend.parameters import Tensor
 from zoo.flax import observe, parameters
 
 #: The training loss: a function of a model, its outputs, and labels.
@@ -34,7 +35,7 @@ def cross_entropy(
 
 
 def gradients(
-    model: nnx.Module, x: Array, labels: Array, loss: TotalLoss
+    model: nnx.Module, x: Array, labels: Array, loss: TotalLoss, tensors: Mapping[str, Tensor]
 ) -> tuple[float, dict[str, Array], Array]:
     """Differentiate a loss in training mode; running statistics are updated.
 
@@ -43,6 +44,7 @@ def gradients(
         x: [N, C, H, W].
         labels: Class numbers [N].
         loss: The training loss.
+        tensors: The model's parameters and running statistics by canonical name.
 
     Returns:
         The loss; canonical name -> gradient, in the canonical layout; and the input's gradient,
@@ -56,11 +58,11 @@ def gradients(
     inputs = np.asarray(x, _dtype(model)), np.asarray(labels)
     (value, updated), (grads, input_gradient) = _compiled[model][1](weights, rest, *inputs)
     nnx.update(model, updated)
-    tensors = parameters.tensors(nnx.merge(graphdef, grads, rest))
+    found = dict(nnx.to_flat_state(grads))
     by_name = {
-        name: tensor.to_canonical(parameters.to_numpy(tensor.handle))
-        for name, tensor in tensors.items()
-        if isinstance(tensor.handle, nnx.Param)
+        name: tensors[name].to_canonical(parameters.to_numpy(found[path]))
+        for name, path in parameters.paths(model, tensors).items()
+        if path in found
     }
     return float(value), by_name, np.array(input_gradient)
 
@@ -119,8 +121,8 @@ def optimizing(
 
 
 def _dtype(model: nnx.Module) -> Any:
-    tensors = parameters.tensors(model).values()
-    return next((tensor.handle[...].dtype for tensor in tensors), jnp.float32)
+    weights = jax.tree.leaves(nnx.state(model, nnx.Param))
+    return next((weight.dtype for weight in weights), jnp.float32)
 
 
 def _differentiating(graphdef: Any, loss: TotalLoss) -> Callable[..., Any]:

@@ -41,8 +41,9 @@ class FlaxTrainer(Trainer):
                 f"this {graph.name} has no parameters to train: it has none, or all are frozen"
             )
         model.train()
-        self._paths = parameters.paths(graph)
-        variables = {n: tensor.handle for n, tensor in parameters.tensors(model).items()}
+        tensors = backend.tensors(model)
+        self._paths = parameters.paths(model, tensors)
+        variables = {name: tensor.handle for name, tensor in tensors.items()}
         wrt = nnx.All(
             nnx.Param, nnx.filterlib.PathIn(*(self._paths[name] for name in self.trained))
         )
@@ -94,6 +95,7 @@ class FlaxTrainer(Trainer):
                 AXIS if self._group is not None and plan.sync_batch_norm else None,
             ),
             names,
+            self._paths,
             self.optimizer.tx,
             (weights_tree, slots_tree),
             loss,  # not of the model, which would live as long as the compiled step

@@ -68,11 +68,9 @@ class _Gradients(Differentiated):
         model.train()
         self.model, self.mode = model, mode
         graphdef, weights, rest = nnx.split(model, nnx.Param, ...)
-        self.tensors = {
-            name: tensor
-            for name, tensor in parameters.tensors(model).items()
-            if isinstance(tensor.handle, nnx.Param)
-        }
+        own = backend.tensors(model)
+        self.tensors = {n: t for n, t in own.items() if isinstance(t.handle, nnx.Param)}
+        self.paths = parameters.paths(model, self.tensors).values()
 
         def compute(weights: Any, rest: Any, x: jax.Array, labels: jax.Array) -> Any:
             copy = nnx.merge(graphdef, weights, rest, copy=True)
@@ -82,7 +80,6 @@ class _Gradients(Differentiated):
         if mode != "eager":
             differentiate = nnx.jit(differentiate) if mode == "nnx.jit" else jax.jit(differentiate)
         self.call = lambda given: differentiate(weights, rest, *given)
-        self.merged = lambda gradients: nnx.merge(graphdef, gradients, rest)
 
     def place(self, x: Array, labels: Array) -> tuple[jax.Array, jax.Array]:
         placed = to_input(self.model, x), jnp.asarray(labels)
@@ -96,8 +93,8 @@ class _Gradients(Differentiated):
 
     def read(self, result: Any) -> dict[str, Array]:
         (loss, _), gradients = result
-        found = parameters.tensors(self.merged(gradients))
-        return super().read((loss, [found[name].handle[...] for name in self.tensors]))
+        found = dict(nnx.to_flat_state(gradients))
+        return super().read((loss, [found[path][...] for path in self.paths]))
 
     def to_numpy(self, value: jax.Array) -> Array:
         return _to_numpy(value)
@@ -107,9 +104,9 @@ class _Gradients(Differentiated):
 
 
 def _facts(model: nnx.Module, mode: str) -> dict[str, Any]:
-    handles = [tensor.handle[...] for tensor in parameters.tensors(model).values()]
+    weights = jax.tree.leaves(nnx.state(model, nnx.Param))
     return {
-        "dtype": handles[0].dtype.name,
+        "dtype": weights[0].dtype.name,
         "training": False,
         "compiled": mode != "eager",
         "given": "NHWC",

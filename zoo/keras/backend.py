@@ -126,7 +126,7 @@ class KerasBackend(Backend):
 
     def frozen(self, model: keras.Model) -> frozenset[str]:
         trained = {id(variable) for variable in model.trainable_variables}
-        own = parameters.tensors(model)
+        own = self.tensors(model)
         names = (p.name for p in self.known_graph(model).parameters if p.trainable)
         return frozenset(name for name in names if id(own[name].handle) not in trained)
 
@@ -139,7 +139,7 @@ class KerasBackend(Backend):
         return optimizers.native(name, lr, settings)
 
     def kept(self, model: keras.Model, optimizer: keras.Optimizer) -> Kept:
-        own = parameters.tensors(model)
+        own = self.tensors(model)
         names = (p.name for p in self.known_graph(model).parameters if p.trainable)
         return optimizers.kept(optimizer, model, {name: own[name].handle for name in names})
 
@@ -151,7 +151,9 @@ class KerasBackend(Backend):
     def gradients(
         self, model: keras.Model, x: Array, labels: Array
     ) -> tuple[float, dict[str, Array], Array]:
-        return train.gradients(model, x, lambda outputs: self.total_loss(model, outputs, labels))
+        return train.gradients(
+            model, x, lambda outputs: self.total_loss(model, outputs, labels), self.tensors(model)
+        )
 
     def optimizing(
         self, model: keras.Model, rule: str, settings: Mapping[str, float]

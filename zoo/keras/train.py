@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from zoo.backend.base import Array
-from zoo.keras import parameters
+from zoo.backend.parameters import Tensor
 from zoo.keras.run import (
     any_input,
     named_modules,
@@ -39,19 +39,22 @@ def cross_entropy(logits: Any, labels: Any, weight: float = 1.0, smoothing: floa
     return keras.ops.where(valid, loss, keras.ops.convert_to_tensor(np.nan, dtype=logits.dtype))
 
 
-def gradients(model: keras.Model, x: Array, loss: Loss) -> tuple[float, dict[str, Array], Array]:
+def gradients(
+    model: keras.Model, x: Array, loss: Loss, tensors: Mapping[str, Tensor]
+) -> tuple[float, dict[str, Array], Array]:
     """Differentiate a loss in training mode; running statistics are updated.
 
     Args:
         model: A model that zoo built.
         x: [N, C, H, W].
         loss: A function of what the model returns.
+        tensors: Its parameters and running statistics by canonical name.
 
     Returns:
         The loss; canonical name -> gradient, in the canonical layout; and the input's gradient,
         [N, C, H, W].
     """
-    trainable = {n: t for n, t in parameters.tensors(model).items() if t.handle.trainable}
+    trainable = {name: tensor for name, tensor in tensors.items() if tensor.handle.trainable}
     variables = [tensor.handle for tensor in trainable.values()]
     differentiate = ENGINES[keras.backend.backend()]
     value, input_gradient, grads = differentiate(model, to_input(model, x), variables, loss)

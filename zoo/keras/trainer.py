@@ -55,7 +55,7 @@ class KerasTrainer(Trainer):
 
     def _make_variables(self) -> None:
         model, plan = self.model, self.plan
-        own = parameters.tensors(model)
+        own = self.backend.tensors(model)
         self._trained = {name: own[name] for name in self.trained}
         self._places = {name: place for place, name in enumerate(self._trained)}
         rule = plan.optimized

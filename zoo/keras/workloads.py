@@ -13,7 +13,6 @@ from zoo.backend.base import Array
 from zoo.backend.training import Plan, Rule
 from zoo.backend.workloads import Differentiated, Training, Workload
 from zoo.graphs.layouts import channels_first
-from zoo.keras.parameters import tensors
 from zoo.keras.run import to_input
 
 
@@ -68,7 +67,7 @@ class _Forward(Workload):
 class _Gradients(Differentiated):
     def __init__(self, backend: Any, model: keras.Model, mode: str) -> None:
         self.model, self.mode = model, mode
-        self.tensors = {n: t for n, t in tensors(model).items() if t.handle.trainable}
+        self.tensors = {n: t for n, t in backend.tensors(model).items() if t.handle.trainable}
         variables = [tensor.handle.value for tensor in self.tensors.values()]
 
         def differentiate(x: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:

@@ -111,7 +111,7 @@ class PaddleBackend(Backend):
         return model.to("gpu") if device == "cuda" else model
 
     def frozen(self, model: nn.Layer) -> frozenset[str]:
-        own = parameters.tensors(model)
+        own = self.tensors(model)
         trainable = (p.name for p in self.known_graph(model).parameters if p.trainable)
         return frozenset(name for name in trainable if own[name].handle.stop_gradient)
 
@@ -142,7 +142,9 @@ class PaddleBackend(Backend):
     def gradients(
         self, model: nn.Layer, x: Array, labels: Array
     ) -> tuple[float, dict[str, Array], Array]:
-        return train.gradients(model, x, lambda outputs: self.total_loss(model, outputs, labels))
+        return train.gradients(
+            model, x, lambda outputs: self.total_loss(model, outputs, labels), self.tensors(model)
+        )
 
     def optimizing(
         self, model: nn.Layer, rule: str, settings: Mapping[str, float]

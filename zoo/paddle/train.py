@@ -12,7 +12,7 @@ import paddle
 from paddle import nn
 
 from zoo.backend.base import Array
-from zoo.paddle import parameters
+from zoo.backend.parameters import Tensor
 from zoo.paddle.modules import constant
 from zoo.paddle.run import named_modules, own_weights, to_input, to_numpy
 
@@ -39,7 +39,10 @@ def cross_entropy(
 
 
 def gradients(
-    model: nn.Layer, x: Array, loss: Callable[[Any], paddle.Tensor]
+    model: nn.Layer,
+    x: Array,
+    loss: Callable[[Any], paddle.Tensor],
+    tensors: Mapping[str, Tensor],
 ) -> tuple[float, dict[str, Array], Array]:
     """Differentiate a loss in training mode; running statistics are updated.
 
@@ -47,16 +50,13 @@ def gradients(
         model: Its mode is restored.
         x: [N, C, H, W].
         loss: A function of what the model returns.
+        tensors: Its parameters and running statistics by canonical name.
 
     Returns:
         The loss; canonical name -> gradient, in the canonical layout; and the input's gradient,
         [N, C, H, W].
     """
-    trainable = {
-        name: tensor
-        for name, tensor in parameters.tensors(model).items()
-        if not tensor.handle.stop_gradient
-    }
+    trainable = {n: tensor for n, tensor in tensors.items() if not tensor.handle.stop_gradient}
     with _training(model):
         handles = [tensor.handle for tensor in trainable.values()]
         value, input_gradient, grads = _differentiate(model, x, loss, handles)

@@ -11,7 +11,6 @@ from paddle import nn
 from zoo.backend.base import Array
 from zoo.backend.training import Plan, Rule
 from zoo.backend.workloads import Differentiated, Training, Workload
-from zoo.paddle.parameters import tensors
 from zoo.paddle.run import to_input, to_numpy
 
 
@@ -62,7 +61,8 @@ class _Gradients(Differentiated):
     def __init__(self, backend: Any, model: nn.Layer, compiled: bool) -> None:
         self.model, self.compiled = model, compiled
         model.train()
-        self.tensors = {n: t for n, t in tensors(model).items() if not t.handle.stop_gradient}
+        own = backend.tensors(model)
+        self.tensors = {n: t for n, t in own.items() if not t.handle.stop_gradient}
         self.parameters = [tensor.handle for tensor in self.tensors.values()]
 
         def loss(x: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:

@@ -108,8 +108,8 @@ class TorchBackend(Backend):
         return model.to(device)
 
     def frozen(self, model: nn.Module) -> frozenset[str]:
-        own = parameters.by_canonical_name(model, dict(model.named_parameters()))
-        return frozenset(name for name, tensor in own.items() if not tensor.handle.requires_grad)
+        own = self._parameters(model)
+        return frozenset(name for name, handle in own.items() if not handle.requires_grad)
 
     def optimizer(self, model: nn.Module, rule: Rule) -> torch.optim.Optimizer:
         return TorchTrainer(self, model, Plan(rule, frozen=self.frozen(model))).optimizer
@@ -117,13 +117,16 @@ class TorchBackend(Backend):
     def native_optimizer(
         self, model: nn.Module, name: str, lr: float, settings: Mapping[str, Any]
     ) -> torch.optim.Optimizer:
-        own = parameters.by_canonical_name(model, dict(model.named_parameters()))
-        trained = {n: t.handle for n, t in own.items() if t.handle.requires_grad}
+        own = self._parameters(model)
+        trained = {n: handle for n, handle in own.items() if handle.requires_grad}
         return optimizers.native(trained, name, lr, settings)
 
     def kept(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Kept:
-        own = parameters.by_canonical_name(model, dict(model.named_parameters()))
-        return optimizers.kept(optimizer, {name: t.handle for name, t in own.items()})
+        return optimizers.kept(optimizer, self._parameters(model))
+
+    def _parameters(self, model: nn.Module) -> dict[str, nn.Parameter]:
+        handles = {name: tensor.handle for name, tensor in self.tensors(model).items()}
+        return {name: each for name, each in handles.items() if isinstance(each, nn.Parameter)}
 
     def differentiate(
         self, model: nn.Module, x: Array, loss: Callable[[Any], Any], dropouts: Iterable[str]
@@ -133,7 +136,9 @@ class TorchBackend(Backend):
     def gradients(
         self, model: nn.Module, x: Array, labels: Array
     ) -> tuple[float, dict[str, Array], Array]:
-        return train.gradients(model, x, lambda outputs: self.total_loss(model, outputs, labels))
+        return train.gradients(
+            model, x, lambda outputs: self.total_loss(model, outputs, labels), self.tensors(model)
+        )
 
     def optimizing(
         self, model: nn.Module, rule: str, settings: Mapping[str, float]

@@ -6,9 +6,6 @@ are. Only ``num_batches_tracked`` has no counterpart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from torch import nn
@@ -49,7 +46,7 @@ _ALTERED = {
 
 
 def tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return every parameter and running statistic by its canonical name.
+    """Return every parameter and running statistic by its canonical name, as the model has it.
 
     Raises:
         BackendError: A layer computes its weights from other parameters, or has them in a form of
@@ -60,26 +57,12 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
             for changer, (change, remedy) in _ALTERED.items():
                 if origin == changer or origin.startswith(f"{changer}."):
                     raise BackendError(f"the layer {path!r} was {change}: {remedy}")
-    return by_canonical_name(
-        model,
-        {
-            name: _plain(name, value)
-            for name, value in model.state_dict(keep_vars=True).items()
-            if not name.endswith("num_batches_tracked")
-        },
-    )
-
-
-def by_canonical_name(model: nn.Module, values: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Describe parameters, or their gradients, by their canonical names.
-
-    Args:
-        model: The model that has them.
-        values: Name in the model -> tensor or array.
-    """
     others = PARAMETERS.of_packages(model)
     tensors = {}
-    for key, value in values.items():
+    for key, value in model.state_dict(keep_vars=True).items():
+        if key.endswith("num_batches_tracked"):
+            continue
+        _check_plain(key, value)
         name = _private.canonical_name(key)
         if name in others:
             name, slot = others[name]
@@ -107,8 +90,8 @@ def fill(model: nn.Module, node: Node, name: str, array: Array) -> None:
     _private.fill(layer, location.name, from_numpy(to_native(array, location.axes)))
 
 
-def _plain(name: str, value: torch.Tensor) -> torch.Tensor:
-    """Return a tensor without its history, which must be dense and of no class of its own."""
+def _check_plain(name: str, value: torch.Tensor) -> None:
+    """Reject a tensor that is not dense, or is of a class of its own."""
     if is_lazy(value):
         raise BackendError(f"{name} has no size and no value yet: run the model once first")
     tensor = value.detach()
@@ -118,7 +101,6 @@ def _plain(name: str, value: torch.Tensor) -> torch.Tensor:
             f"{name} is a {kind}: zoo reads only plain tensors; pass the model as it was before, "
             "or give it the values that this stands for"
         )
-    return tensor
 
 
 def to_numpy(tensor: torch.Tensor) -> Array:

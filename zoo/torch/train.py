@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from zoo.backend.base import Array
-from zoo.torch.parameters import by_canonical_name
+from zoo.backend.parameters import Tensor
 from zoo.torch.run import named_modules, own_weights, to_input, to_numpy
 
 
@@ -25,7 +25,10 @@ def cross_entropy(
 
 
 def gradients(
-    model: nn.Module, x: Array, loss: Callable[[Any], torch.Tensor]
+    model: nn.Module,
+    x: Array,
+    loss: Callable[[Any], torch.Tensor],
+    tensors: Mapping[str, Tensor],
 ) -> tuple[float, dict[str, Array], Array]:
     """Differentiate a loss in training mode; running statistics are updated.
 
@@ -33,14 +36,15 @@ def gradients(
         model: Its mode is restored.
         x: [N, C, H, W].
         loss: A function of what the model returns.
+        tensors: Its parameters and running statistics by canonical name.
 
     Returns:
         The loss; canonical name -> gradient; and the input's gradient, [N, C, H, W].
     """
+    trained = {name: tensor.handle for name, tensor in tensors.items()}
     with training(model):
-        value, grads, input_gradient = _differentiate(model, x, loss)
-    tensors = by_canonical_name(model, grads)
-    by_name = {name: tensor.to_canonical(tensor.handle) for name, tensor in tensors.items()}
+        value, grads, input_gradient = _differentiate(model, x, loss, trained)
+    by_name = {name: tensors[name].to_canonical(gradient) for name, gradient in grads.items()}
     return value, by_name, input_gradient
 
 
@@ -54,7 +58,8 @@ def differentiate(
         for name in dropouts:
             modules[name].training = False
         try:
-            value, grads, input_gradient = _differentiate(model, x, loss)
+            own = dict(model.named_parameters())
+            value, grads, input_gradient = _differentiate(model, x, loss, own)
             updated = own_weights(model)
         finally:
             for name, buffer in model.named_buffers():
@@ -73,9 +78,12 @@ def optimizer(model: nn.Module, rule: str, settings: Mapping[str, float]) -> tor
 
 
 def _differentiate(
-    model: nn.Module, x: Array, loss: Callable[[Any], torch.Tensor]
+    model: nn.Module,
+    x: Array,
+    loss: Callable[[Any], torch.Tensor],
+    own: Mapping[str, torch.Tensor],
 ) -> tuple[float, dict[str, Array], Array]:
-    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    parameters = {name: value for name, value in own.items() if value.requires_grad}
     tensor = to_input(model, x).requires_grad_()
     value = loss(model(tensor))
     grads = torch.autograd.grad(value, [tensor, *parameters.values()], materialize_grads=True)

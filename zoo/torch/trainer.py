@@ -18,7 +18,6 @@ from zoo.backend.outputs import mapped
 from zoo.backend.training import LossScale, Part, Plan, Trainer
 from zoo.errors import BackendError
 from zoo.torch import devices, optimizers
-from zoo.torch.parameters import by_canonical_name, tensors
 from zoo.torch.train import training
 
 
@@ -29,7 +28,7 @@ class TorchTrainer(Trainer):
 
     def __init__(self, backend: Any, model: nn.Module, plan: Plan, group: Group = ALONE) -> None:
         super().__init__(backend, model, plan, group)
-        own = by_canonical_name(model, dict(model.named_parameters()))
+        own = backend.tensors(model)
         self._trained = {name: own[name].handle for name in self.trained}
         self._frozen = [own[name].handle for name in own.keys() & plan.frozen]
         rule = plan.optimized
@@ -41,8 +40,8 @@ class TorchTrainer(Trainer):
         optimizers.start(self.optimizer, plan.rule, 0)
         example = next(model.parameters())
         self._device, self._dtype = example.device, example.dtype
-        self._values = tensors(model) if plan.ema is not None else {}
-        self.averages = {name: t.handle.clone() for name, t in self._values.items()}
+        self._values = own if plan.ema is not None else {}
+        self.averages = {name: t.handle.detach().clone() for name, t in self._values.items()}
         self._norms = [
             cast(nn.BatchNorm2d, model.get_submodule(node.name))
             for node in backend.known_graph(model).nodes

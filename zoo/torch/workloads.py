@@ -10,7 +10,6 @@ from torch import nn
 from zoo.backend.base import Array
 from zoo.backend.training import Plan, Rule
 from zoo.backend.workloads import Differentiated, Training, Workload
-from zoo.torch.parameters import by_canonical_name
 from zoo.torch.run import to_input, to_numpy
 
 
@@ -61,8 +60,7 @@ class _Forward(Workload):
 class _Gradients(Differentiated):
     def __init__(self, backend: Any, model: nn.Module, compiled: bool) -> None:
         self.model, self.compiled = model.train(), compiled
-        own = by_canonical_name(model, dict(model.named_parameters()))
-        self.tensors = {name: t for name, t in own.items() if t.handle.requires_grad}
+        self.tensors = {n: t for n, t in backend.tensors(model).items() if t.handle.requires_grad}
         self.parameters = [tensor.handle for tensor in self.tensors.values()]
         self.device = self.parameters[0].device
 

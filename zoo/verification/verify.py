@@ -15,7 +15,7 @@ from zoo import arguments
 from zoo.backend import registry
 from zoo.backend.description import LEVELS
 from zoo.data import images
-from zoo.errors import InputError, SpecError, UnknownNameError, suggestion
+from zoo.errors import BackendError, InputError, SpecError, UnknownNameError, suggestion
 from zoo.files import scratch
 from zoo.graphs import losses
 from zoo.graphs.graph import Graph
@@ -189,14 +189,20 @@ def requested(backends: Sequence[str] | None, dtype: str, level: str) -> dict[st
     Raises:
         UnknownNameError: There is no such backend, dtype or level.
         InputError: The level needs two backends, and there are fewer.
-        BackendError: All backends were requested, and none is installed.
+        BackendError: All backends were requested, and none is installed; or one that takes no part.
     """
     _check_known("dtype", dtype, tolerances.FORWARD)
     _check_known("level", level, LEVELS)
     if backends is None:
         registry.installed()
-    names = list(registry.table()) if backends is None else backends
+    every = [name for name, entry in registry.table().items() if entry.reaches("forward")]
+    names = every if backends is None else backends
     found = {registry.resolve(name).name: name for name in names}
+    for name in found.keys() - set(every):
+        raise BackendError(
+            f"{name} takes no part in zoo verify: its models do not have the network's nodes; "
+            "zoo bench compares their outputs and gradients"
+        )
     if not found:
         raise InputError("backends: name at least one, or leave it out for all backends")
     if level != "forward":

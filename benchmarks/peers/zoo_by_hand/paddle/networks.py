@@ -2,6 +2,7 @@
 
 import paddle
 from paddle import nn
+from paddle.nn import functional as F
 
 
 class ConvReLU(nn.Layer):
@@ -12,6 +13,17 @@ class ConvReLU(nn.Layer):
 
     def forward(self, x):
         return self.relu(self.conv(x))
+
+
+class ResponseNorm(nn.Layer):
+    """Local response normalization over 5 channels, with the constants of the Caffe model."""
+
+    def forward(self, x):
+        if x.dtype != paddle.float64:
+            return F.local_response_norm(x, 5)
+        # Paddle compiles its own in float32 only, and gradients are compared in float64.
+        squares = F.pad(x.square().unsqueeze(1), [0, 0, 0, 0, 2, 2], data_format="NCDHW")
+        return x / (1 + 1e-4 * F.avg_pool3d(squares, (5, 1, 1), 1).squeeze(1)) ** 0.75
 
 
 class Inception(nn.Layer):
@@ -33,15 +45,15 @@ class Inception(nn.Layer):
 
 
 class GoogLeNet(nn.Layer):
-    def __init__(self, num_classes=1000):
+    def __init__(self, num_classes, dropout):
         super().__init__()
         self.stem = nn.Sequential(
             ConvReLU(3, 64, 7, 2, 3),
             nn.MaxPool2D(3, 2, ceil_mode=True),
-            nn.LocalResponseNorm(5),
+            ResponseNorm(),
             ConvReLU(64, 64, 1),
             ConvReLU(64, 192, 3, padding=1),
-            nn.LocalResponseNorm(5),
+            ResponseNorm(),
             nn.MaxPool2D(3, 2, ceil_mode=True),
         )
         self.stage3 = nn.Sequential(
@@ -62,7 +74,7 @@ class GoogLeNet(nn.Layer):
             Inception(832, 384, 192, 384, 48, 128, 128),
         )
         self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Dropout(0.4), nn.Linear(1024, num_classes)
+            nn.AdaptiveAvgPool2D(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(1024, num_classes)
         )
 
     def forward(self, x):
@@ -70,7 +82,7 @@ class GoogLeNet(nn.Layer):
 
 
 class VGG16(nn.Layer):
-    def __init__(self, num_classes=1000):
+    def __init__(self, num_classes, dropout):
         super().__init__()
         layers, channels = [], 3
         for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
@@ -83,10 +95,10 @@ class VGG16(nn.Layer):
             nn.Flatten(),
             nn.Linear(512 * 7 * 7, 4096),
             nn.ReLU(),
-            nn.Dropout(0.5),
+            nn.Dropout(dropout),
             nn.Linear(4096, 4096),
             nn.ReLU(),
-            nn.Dropout(0.5),
+            nn.Dropout(dropout),
             nn.Linear(4096, num_classes),
         )
 
@@ -94,9 +106,9 @@ class VGG16(nn.Layer):
         return self.classifier(self.features(x))
 
 
-def googlenet():
-    return GoogLeNet()
+def googlenet(num_classes=1000, dropout=0.4):
+    return GoogLeNet(num_classes, dropout)
 
 
-def vgg16():
-    return VGG16()
+def vgg16(num_classes=1000, dropout=0.5):
+    return VGG16(num_classes, dropout)

@@ -24,7 +24,7 @@ def conv(inputs, outputs, kernel, **options):
     return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, **options), nn.ReLU())
 
 
-def googlenet(num_classes=1000):
+def googlenet(num_classes=1000, dropout=0.4):
     return nn.Sequential(
         conv(3, 64, 7, stride=2, padding=3),
         nn.MaxPool2d(3, 2, ceil_mode=True),
@@ -46,12 +46,12 @@ def googlenet(num_classes=1000):
         Inception(832, 384, 192, 384, 48, 128, 128),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Dropout(0.4),
+        nn.Dropout(dropout),
         nn.Linear(1024, num_classes),
     )
 
 
-def vgg16(num_classes=1000):
+def vgg16(num_classes=1000, dropout=0.5):
     layers, inputs = [], 3
     for outputs, count in [(64, 2), (128, 2), (256, 3), (512, 3), (512, 3)]:
         for _ in range(count):
@@ -63,9 +63,9 @@ def vgg16(num_classes=1000):
         nn.Flatten(),
         nn.Linear(512 * 7 * 7, 4096),
         nn.ReLU(),
-        nn.Dropout(0.5),
+        nn.Dropout(dropout),
         nn.Linear(4096, 4096),
         nn.ReLU(),
-        nn.Dropout(0.5),
+        nn.Dropout(dropout),
         nn.Linear(4096, num_classes),
     )

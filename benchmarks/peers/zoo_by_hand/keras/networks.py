@@ -4,9 +4,9 @@ import keras
 from keras import layers, ops
 
 
-def googlenet(num_classes=1000):
+def googlenet(num_classes=1000, dropout=0.4, size=(224, 224)):
     """The paper's network with its response normalization, without auxiliary heads."""
-    x = inputs = keras.Input((224, 224, 3))
+    x = inputs = keras.Input((*size, 3))
     x = layers.ZeroPadding2D(3)(x)
     x = conv(x, 64, 7, strides=2, padding="valid")
     x = pool(x)
@@ -27,13 +27,13 @@ def googlenet(num_classes=1000):
     x = inception(x, 256, 160, 320, 32, 128, 128)
     x = inception(x, 384, 192, 384, 48, 128, 128)
     x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(0.4)(x)
+    x = layers.Dropout(dropout)(x)
     return keras.Model(inputs, layers.Dense(num_classes)(x))
 
 
-def vgg16(num_classes=1000):
+def vgg16(num_classes=1000, dropout=0.5, size=(224, 224)):
     """The 16-layer network of Simonyan and Zisserman, configuration D."""
-    x = inputs = keras.Input((224, 224, 3))
+    x = inputs = keras.Input((*size, 3))
     for filters, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(count):
             x = conv(x, filters, 3)
@@ -41,7 +41,7 @@ def vgg16(num_classes=1000):
     x = layers.Flatten()(x)
     for _ in range(2):
         x = layers.Dense(4096, activation="relu")(x)
-        x = layers.Dropout(0.5)(x)
+        x = layers.Dropout(dropout)(x)
     return keras.Model(inputs, layers.Dense(num_classes)(x))
 
 
@@ -71,7 +71,8 @@ class ResponseNorm(layers.Layer):
     """Local response normalization over 5 channels, with the constants of the Caffe model."""
 
     def call(self, x):
-        if keras.backend.backend() == "tensorflow":
+        # TensorFlow's own has no float64, in which gradients are compared.
+        if keras.backend.backend() == "tensorflow" and self.compute_dtype != "float64":
             import tensorflow as tf
 
             return tf.nn.lrn(x, depth_radius=2, bias=1.0, alpha=2e-5, beta=0.75)

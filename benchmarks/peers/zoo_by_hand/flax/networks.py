@@ -67,12 +67,12 @@ def pool(x: jax.Array) -> jax.Array:
 
 
 class GoogLeNet(nnx.Module):
-    def __init__(self, num_classes: int = 1000, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, num_classes: int, dropout: float, *, rngs: nnx.Rngs) -> None:
         self.conv1 = ConvReLU(3, 64, 7, 2, rngs=rngs)
         self.reduce2 = ConvReLU(64, 64, 1, rngs=rngs)
         self.conv2 = ConvReLU(64, 192, 3, rngs=rngs)
         self.modules = nnx.List([Inception(*row, rngs=rngs) for row in MODULES])
-        self.dropout = nnx.Dropout(0.4, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout, rngs=rngs)
         self.fc = nnx.Linear(1024, num_classes, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -86,7 +86,7 @@ class GoogLeNet(nnx.Module):
 
 
 class VGG16(nnx.Module):
-    def __init__(self, num_classes: int = 1000, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, num_classes: int, dropout: float, *, rngs: nnx.Rngs) -> None:
         widths = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
         din, stages = 3, []
         for stage in widths:
@@ -99,7 +99,7 @@ class VGG16(nnx.Module):
         self.fc1 = nnx.Linear(512 * 7 * 7, 4096, rngs=rngs)
         self.fc2 = nnx.Linear(4096, 4096, rngs=rngs)
         self.fc3 = nnx.Linear(4096, num_classes, rngs=rngs)
-        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         for stage in self.stages:
@@ -110,9 +110,9 @@ class VGG16(nnx.Module):
         return self.fc3(x)
 
 
-def googlenet() -> nnx.Module:
-    return GoogLeNet(rngs=nnx.Rngs(0))
+def googlenet(num_classes: int = 1000, dropout: float = 0.4) -> nnx.Module:
+    return GoogLeNet(num_classes, dropout, rngs=nnx.Rngs(0))
 
 
-def vgg16() -> nnx.Module:
-    return VGG16(rngs=nnx.Rngs(0))
+def vgg16(num_classes: int = 1000, dropout: float = 0.5) -> nnx.Module:
+    return VGG16(num_classes, dropout, rngs=nnx.Rngs(0))
