@@ -101,7 +101,8 @@ def keras_loader(images: Images, size: int) -> Iterator[tuple[Any, Any]]:
     arrays = np.stack([image.squeeze() for image in images.images]), images.labels
     data = tf.data.Dataset.from_tensor_slices(arrays).shuffle(len(images)).repeat()
     data = data.map(prepare, tf.data.AUTOTUNE).batch(size, drop_remainder=True)
-    return iter(data.prefetch(tf.data.AUTOTUNE))
+    # An automatic number would grow until all batches of a turn are made in that of zoo.train.
+    return iter(data.prefetch(2))
 
 
 def flax_loader(images: Images, size: int) -> Iterator[tuple[Any, Any]]:
