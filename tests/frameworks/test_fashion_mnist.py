@@ -38,7 +38,14 @@ def test_the_accuracy_of_the_datasets_own_table(name, backend, images):
     for seed in SEEDS[name]:
         model = zoo.build(name, backend, num_classes=10, in_channels=1, seed=seed)
         run = zoo.train(
-            model, images, seed=seed, optimizer="sgd", momentum=0.9, schedule="cosine", **settings
+            model,
+            images,
+            seed=seed,
+            workers=1,
+            optimizer="sgd",
+            momentum=0.9,
+            schedule="cosine",
+            **settings,
         )
         found.append(run.epochs[-1].validation.top1)
     spread = np.ptp(found)
