@@ -172,8 +172,8 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     """Set a model's weights and running statistics from arrays by name.
 
     The arrays must have exactly the names and shapes of the model's parameters and running
-    statistics. Only the arrays of auxiliary heads that the model does not have, and PyTorch's
-    counters of batches, are ignored. The arrays are copied. If they do not fit, the model stays
+    statistics. Only the arrays of auxiliary heads that the model does not have, PyTorch's counters
+    of batches, and Flax's state of random generators are ignored. The arrays are copied. If they do not fit, the model stays
     unchanged.
 
     Args:
@@ -181,7 +181,8 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         weights: Canonical name -> array, as :func:`get_weights` returns for any backend; or a
             framework's own state of a model that zoo built of the same network: the
             ``state_dict()`` of PyTorch or PaddlePaddle, or Flax's ``nnx.to_pure_dict(nnx.state(
-            model))``, also as msgpack and Orbax restore it.
+            model))``, also as msgpack and Orbax restore it; or the dict of a training tool that has
+            it under a key such as ``state_dict``, or as ``params`` and ``batch_stats``.
 
     Raises:
         WeightsError: Lists the arrays that are missing, unexpected or of another shape.

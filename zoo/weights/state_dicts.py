@@ -64,25 +64,8 @@ def arrays(
     Raises:
         WeightsError: There are none, there is no such entry, or something else is among them.
     """
-    keys: list[str] = []
-    whole, wanted, statistics = value, entry, None
-    while isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:
-        if wanted is not None:
-            first, _, inner = (wanted, "", "") if wanted in value else wanted.partition(".")
-            if _holds(value.get(first), stored):
-                keys.append(repr(first))
-                value, wanted = value[first], inner or None
-                continue
-        there = [key for key in KEYS if _holds(value.get(key), stored)]
-        if not there:
-            break
-        key, *others = there
-        beside = f", not {' or '.join(map(repr, others))}" if others else ""
-        keys.append(f"{key!r}{beside}")
-        if key == "params" and _holds(value.get(_STATISTICS), stored):
-            keys[-1] = f"'params' and {_STATISTICS!r}"
-            statistics = value[_STATISTICS]
-        value = value[key]
+    trees, keys, wanted = located(value, stored, entry)
+    whole, value = value, trees[0]
     if isinstance(value, pickles.Other):
         raise WeightsError(_object(path, "it", value))
     if not isinstance(value, Mapping):
@@ -92,7 +75,6 @@ def arrays(
         )
     found: dict[str, Stored] = {}
     rest: list[tuple[str, Any]] = []
-    trees = [value] if statistics is None else [value, statistics]
     for name, item in itertools.chain.from_iterable(_items(path, tree) for tree in trees):
         array = stored(item)
         if array is not None:
@@ -115,6 +97,42 @@ def arrays(
         sets = [key for key, item in whole.items() if _holds(item, stored)]
         return selected(path, found, wanted, sets), [*keys, repr(wanted)]
     return found, keys
+
+
+def located(
+    value: Any, stored: Stores, entry: str | None = None
+) -> tuple[list[Any], list[str], str | None]:
+    """Follow the keys that lead to the weights in what was saved.
+
+    Args:
+        value: What was saved.
+        stored: As for :func:`arrays`.
+        entry: As for :func:`arrays`.
+
+    Returns:
+        What is there: one object, or Flax's parameters and statistics; the keys, for messages; and
+        what is left of the entry, which no key is.
+    """
+    keys: list[str] = []
+    trees, wanted = [value], entry
+    while isinstance(value := trees[0], Mapping) and len(keys) < _MAX_DEPTH:
+        if wanted is not None:
+            first, _, inner = (wanted, "", "") if wanted in value else wanted.partition(".")
+            if _holds(value.get(first), stored):
+                keys.append(repr(first))
+                trees, wanted = [value[first]], inner or None
+                continue
+        there = [key for key in KEYS if _holds(value.get(key), stored)]
+        if not there:
+            break
+        key, *others = there
+        beside = f", not {' or '.join(map(repr, others))}" if others else ""
+        keys.append(f"{key!r}{beside}")
+        trees = [value[key]]
+        if key == "params" and _holds(value.get(_STATISTICS), stored):
+            keys[-1] = f"'params' and {_STATISTICS!r}"
+            trees.append(value[_STATISTICS])
+    return trees, keys, wanted
 
 
 def selected(
