@@ -254,7 +254,9 @@ def test_a_state_of_parameters_alone_lacks_running_statistics(tiny, framework, b
         from flax import nnx
 
         state = nnx.state(model, nnx.Param)
-    with pytest.raises(WeightsError, match=r"missing: bn.running_mean  6\n[^.]*bn.running_var") as e:
+    with pytest.raises(
+        WeightsError, match=r"missing: bn.running_mean  6\n[^.]*bn.running_var"
+    ) as e:
         zoo.set_weights(model, state)
     assert "unexpected" not in str(e.value)
     assert "Only running statistics are missing" in str(e.value)

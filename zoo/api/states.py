@@ -33,8 +33,8 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
         under the names that this framework has for the network.
     """
     known = {parameter.name for parameter in network.parameters}
-    trees, _, _ = state_dicts.located(weights, lambda value: getattr(value, "shape", None))
-    for trees in ([weights], trees) if trees[0] is not weights else ([weights],):
+    inner, _, _ = state_dicts.located(weights, lambda value: getattr(value, "shape", None))
+    for trees in ([weights], inner) if inner[0] is not weights else ([weights],):
         flat = {name: value for tree in trees for name, value in _flat(tree)}
         owners = {_owner(value) for value in flat.values()}
         name = owners.pop() if len(owners) == 1 else None
@@ -47,7 +47,9 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
         for owner in possible:
             if found := _canonical(flat, owner, network, exact=True, own=name is not None):
                 return found
-    if name is not None and not known <= flat.keys():  # what does not fit is reported under its canonical name
+    if (
+        name is not None and not known <= flat.keys()
+    ):  # what does not fit is reported under its canonical name
         return _canonical(flat, possible[0], network, exact=False, own=True) or weights
     return weights
 
