@@ -316,9 +316,11 @@ def test_a_layer_of_another_kind_is_refused_by_name(model, backend, tmp_path):
         lambda: zoo.convert(model, backend),
         lambda: zoo.save(model, tmp_path / "w.safetensors"),
     ):
-        with pytest.raises(ZooError, match="'fc' .*is a Sequential"):
+        with pytest.raises(ZooError, match="'fc' .*is a Sequential") as refused:
             verb()
     assert not list(tmp_path.iterdir())
+    hint = "a spec of your own" if backend == "flax" else "save the model's state_dict(): zoo.load"
+    assert hint in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +381,10 @@ def _altered_in_paddle():
 def _altered_in_keras():
     yield "quantized", lambda m: m.quantize("int8")
     yield "renamed", lambda m: setattr(m.get_layer("fc"), "name", "head")
-    yield "has an adapter", lambda m: m.get_layer("fc").enable_lora(2)
+    yield (
+        r"has an adapter; model\.save\('w\.keras'\) merges it",
+        lambda m: m.get_layer("fc").enable_lora(2),
+    )
 
 
 def _altered_in_flax():
@@ -389,6 +394,10 @@ def _altered_in_flax():
     yield (
         "is a LoRALinear",
         lambda m: setattr(m, "fc", nnx.LoRALinear(64, 5, lora_rank=2, rngs=rngs)),
+    )
+    yield (
+        "a bias of zeros",
+        lambda m: setattr(m, "fc", nnx.Linear(64, 5, use_bias=False, rngs=rngs)),
     )
     yield (
         "that zoo did not build: extra.bias",

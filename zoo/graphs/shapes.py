@@ -56,7 +56,7 @@ def text_of(shape: Shape) -> str:
         >>> text_of((64, 112, 112))
         '64x112x112'
         >>> len(text_of((1,) * 100_000))  # as a damaged file may state
-        80
+        82
     """
     text = "x".join(map(str, shape[:_MAX_SHOWN]))
     if len(shape) <= _MAX_SHOWN and len(text) <= _MAX_SHOWN:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import WeightsError
+from zoo.weights import names as naming
 from zoo.weights import pickles
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored
@@ -19,6 +20,7 @@ KEYS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
 )
 
+_OPTIMIZER = {"state", "param_groups"}  # what PyTorch's have
 _STATISTICS = "batch_stats"  # what Flax keeps in addition to "params"
 _MAX_DEPTH = 8  # keys that lead to the weights
 _MAX_ITEMS = 100_000  # that are looked at
@@ -68,6 +70,11 @@ def arrays(
     whole, value = value, trees[0]
     if isinstance(value, pickles.Other):
         raise WeightsError(_object(path, "it", value))
+    if any(isinstance(each, Mapping) and each.keys() >= _OPTIMIZER for each in (whole, value)):
+        raise WeightsError(
+            f"{path}: the state of an optimizer; pass the file of the model's weights, which is "
+            "often next to it"
+        )
     if not isinstance(value, Mapping):
         kind = "a tensor alone" if stored(value) else type(value).__name__
         raise WeightsError(
@@ -89,6 +96,13 @@ def arrays(
                 raise WeightsError(f"{path}: {shown(name)}: {what}")
             if not found:
                 raise WeightsError(_object(path, f"{shown(name)}: it", item))
+    for name, item in rest if not found else ():
+        if isinstance(item, list | tuple) and any(stored(each) is not None for each in item):
+            raise WeightsError(
+                f"{path}: {shown(name)}: a list of arrays without names; copy them to the model's "
+                "parameters with the tool that saved them (in diffusers: "
+                "ema.copy_to(model.parameters())), and save the model's state_dict()"
+            )
     if rest and not found:
         name, item = rest[0]
         kind = type(item).__name__
@@ -143,24 +157,23 @@ def selected(
     Args:
         path: The file, for messages.
         arrays: Name -> array.
-        entry: The entry.
+        entry: The entry; names of wrappers in it, and before it, may be left out.
         others: The other entries that the file has, for messages.
 
     Raises:
         WeightsError: There are none.
     """
-    found = {
-        name.removeprefix(f"{entry}."): array
-        for name, array in arrays.items()
-        if name.startswith(f"{entry}.")
-    }
-    if not found:
-        firsts = list(dict.fromkeys([*others, *(name.partition(".")[0] for name in arrays)]))
-        known = ", ".join(map(shown, firsts[:_MAX_SETS])) + ", ..." * (len(firsts) > _MAX_SETS)
-        raise WeightsError(
-            f"{path}: it has no entry {entry!r:.200}; the names in it begin with {known}"
-        )
-    return found
+    bare = {naming.without_wrappers(name): array for name, array in arrays.items()}
+    for each, named in ((entry, arrays), (naming.without_wrappers(entry), bare)):
+        start = f"{each}."
+        found = {n.removeprefix(start): a for n, a in named.items() if n.startswith(start)}
+        if found and len(named) == len(arrays):
+            return found
+    firsts = list(dict.fromkeys([*others, *(name.partition(".")[0] for name in arrays)]))
+    known = ", ".join(map(shown, firsts[:_MAX_SETS])) + ", ..." * (len(firsts) > _MAX_SETS)
+    raise WeightsError(
+        f"{path}: it has no entry {entry!r:.200}; the names in it begin with {known}"
+    )
 
 
 def _tensor(name: str) -> str:
