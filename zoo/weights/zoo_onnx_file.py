@@ -172,8 +172,8 @@ def _contents(path: Path) -> _Contents:
                 contents.tensors.append(reader.tensor(value, typed=True))
             except OtherDtypeError as error:
                 raise UnreadableError(
-                    f"another program changed what zoo wrote, such as to quantize it ({error}); pass "
-                    "the file as it was before"
+                    "another program changed what zoo wrote, such as to quantize it; pass the file "
+                    f"as it was before ({error})"
                 ) from None
         elif number in ORDER:
             contents.messages.setdefault(number, []).append(message(value))
