@@ -17,6 +17,11 @@ from zoo.language import graphs
         ({"input_size": "224"}, "input_size must be an integer from 1 to 8192 or"),
         ({"input_size": (224,)}, "input_size must be an integer"),
         ({"input_size": 100_000}, "input_size must be an integer from 1 to 8192"),
+        (
+            {"classes": {"cat": 0, "dog": 1}},
+            "list of the names of the classes in the order of their",
+        ),
+        ({"classes": {"cat", "dog"}}, "list of the names of the classes in the order of their"),
         ({"aux": 1}, "aux must be True or False, got 1"),
     ],
 )

@@ -55,6 +55,8 @@ def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_
     weights = zoo.get_weights(new)
     (name,) = [n for n, a in weights.items() if a.shape == kernel.shape and "13" in n]
     assert np.array_equal(weights[name], kernel)
+    told = "without the layers Rescaling of the file's model" in zoo.graph_of(new).origin["note"]
+    assert told == (kind == "sequential" and suffix != ".weights.h5")
     if kind == "base":
         with pytest.raises(WeightsError, match="head='new' gives the network a new one"):
             zoo.load(path, "torch")
@@ -77,6 +79,25 @@ def test_a_compiled_model_within_another(keras_models, tmp_path):
     outer = keras.Sequential([keras.Input((32, 32, 3)), inner, keras.layers.Softmax()])
     outer.save(tmp_path / "w.keras")
     assert_same(zoo.load(tmp_path / "w.keras", "keras"), inner)
+
+
+def test_what_keras_quantized_is_refused(keras_models, tmp_path):
+    model = zoo.build("resnet20", "keras")
+    model.get_layer("fc").quantize("int8")
+    model.save(tmp_path / "w.keras")
+    with pytest.raises(WeightsError, match=r"fc\.\w+: a layer was quantized"):
+        zoo.load(tmp_path / "w.keras", "keras")
+
+
+def test_an_adapter_that_keras_merges(keras_models, tmp_path):
+    model = zoo.build("resnet20", "keras")
+    layer = model.get_layer("fc")
+    layer.enable_lora(2)
+    for variable in (layer.lora_kernel_a, layer.lora_kernel_b):
+        variable.assign(np.ones(variable.shape))
+    model.save(tmp_path / "w.keras")
+    found = zoo.get_weights(zoo.load(tmp_path / "w.keras", "keras"))["fc.weight"]
+    assert np.allclose(found, np.asarray(layer.kernel).T, atol=1e-6)
 
 
 def test_parts_of_keras_are_refused(keras_models, tmp_path):

@@ -257,6 +257,18 @@ def test_a_file_that_does_not_state_its_network(spec, tmp_path):
             verb()
 
 
+def test_a_file_that_was_quantized(spec, tmp_path):
+    """Scales are numbers without axes, in ``float_data``, as ONNX Runtime's quantizer writes them."""
+    scale = onnx.helper.make_tensor("fc_scale", TensorProto.FLOAT, [], [0.5])
+    codes = onnx.helper.make_tensor("fc_quantized", TensorProto.UINT8, [2, 2], [1, 2, 3, 4])
+    for added, what in (([scale], "another program changed it"), ([scale, codes], "to quantize")):
+        model = zoo.build(spec, "onnx")
+        model.graph.initializer.extend(added)
+        onnx.save(model, tmp_path / "w.onnx")
+        with pytest.raises(WeightsError, match=what):
+            zoo.load(tmp_path / "w.onnx", "onnx")
+
+
 # Damage
 
 

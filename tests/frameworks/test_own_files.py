@@ -222,9 +222,15 @@ def states(model, backend):
         case "flax":
             from flax import nnx
 
-            state = nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
-            yield nnx.to_pure_dict(state)
-            yield state
+            yield nnx.to_pure_dict(nnx.state(model))  # also that of random generators
+            yield nnx.state(model)
+            yield nnx.to_pure_dict(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+            pure = {
+                key: nnx.to_pure_dict(nnx.state(model, kind))
+                for key, kind in (("params", nnx.Param), ("batch_stats", nnx.BatchStat))
+            }
+            yield pure
+            yield {"step": 3, "opt_state": {"mu": pure["params"]}, **pure}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -237,6 +243,23 @@ def test_set_weights_takes_the_state_of_any_framework(dtype, tiny, framework, ba
         zoo.set_weights(target, state)
         for name, value in zoo.get_weights(target).items():
             assert value.tobytes() == expected[name].tobytes(), name
+
+
+@pytest.mark.parametrize("backend", ["torch", "flax"], indirect=True)
+def test_a_state_of_parameters_alone_lacks_running_statistics(tiny, framework, backend):
+    model = random_model(tiny, backend)
+    if backend == "torch":
+        state = dict(model.named_parameters())
+    else:
+        from flax import nnx
+
+        state = nnx.state(model, nnx.Param)
+    with pytest.raises(
+        WeightsError, match=r"missing: bn.running_mean  6\n[^.]*bn.running_var"
+    ) as e:
+        zoo.set_weights(model, state)
+    assert "unexpected" not in str(e.value)
+    assert "Only running statistics are missing" in str(e.value)
 
 
 def test_set_weights_refuses_a_state_that_does_not_fit(tiny, framework, backend):

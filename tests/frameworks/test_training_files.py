@@ -7,6 +7,7 @@ import collections
 import decimal
 import functools
 import pathlib
+import pickle
 import warnings
 
 import numpy as np
@@ -343,7 +344,16 @@ REFUSED = {
     "empty": (lambda t, s: {"module": {n: v[:0] for n, v in s.items()}}, "its arrays are empty.*zero_to_fp32"),
     "a norm": (
         lambda t, s: {**without(s, "fc.weight"), "fc.weight_g": s["fc.bias"], "fc.weight_v": s["fc.weight"]},
-        r"fc\.weight_g: a layer was parametrized.*remove_parametrizations",
+        r"fc\.weight_g: a layer was parametrized.*remove_weight_norm\(layer\)",
+    ),
+    "an older spectral norm": (
+        lambda t, s: {**without(s, "fc.weight"), "fc.weight_orig": s["fc.weight"], "fc.weight_u": s["fc.bias"],
+                      "fc.weight_v": s["fc.weight"][0]},
+        r"fc\.weight_u: a layer was normalized.*remove_spectral_norm\(layer\)",
+    ),
+    "a parametrization": (
+        lambda t, s: {**without(s, "fc.weight"), "fc.parametrizations.weight.original0": s["fc.weight"]},
+        r"a layer was parametrized.*remove_parametrizations",
     ),
     "pruned": (
         lambda t, s: {**without(s, "fc.weight"), "fc.weight_orig": s["fc.weight"], "fc.weight_mask": s["fc.weight"]},
@@ -352,10 +362,27 @@ REFUSED = {
     "an adapter": (
         lambda t, s: {**s, "fc.lora_A.default.weight": s["fc.weight"][:4]}, r"has an adapter; merge it",
     ),
+    "an adapter and the layer": (
+        lambda t, s: {**prefixed("base_model.model.", without(s, "fc.")),
+                      **{f"base_model.model.fc.base_layer.{n}": s[f"fc.{n}"] for n in ("weight", "bias")},
+                      "base_model.model.fc.lora_A.default.weight": s["fc.weight"][:4]},
+        r"fc\.\w+.* has an adapter; merge it",
+    ),
+    "a quantized layer": (
+        lambda t, s: t.ao.quantization.quantize_dynamic(model(), {t.nn.Linear}).state_dict(),
+        r"fc\.\w+: a layer was quantized",
+    ),
+    "codes of a quantized layer": (
+        lambda t, s: {**without(s, "fc."), "fc.kernel": s["fc.weight"].to(t.int8), "fc.kernel_scale": s["fc.bias"]},
+        "fc.kernel: a layer was quantized",
+    ),
+    "averages without names": (
+        lambda t, s: {"decay": 0.9, "shadow_params": list(s.values())}, r"shadow_params: a list of arrays without names.*copy_to",
+    ),
     "observers": (
         lambda t, s: {**s, "fc.weight_fake_quant.scale": s["fc.bias"][:1]}, "was prepared for quantization",
     ),
-    "an optimizer": (lambda t, s: t.optim.Adam(t.nn.Linear(2, 2).parameters()).state_dict(), "expected an array"),
+    "an optimizer": (lambda t, s: t.optim.Adam(t.nn.Linear(2, 2).parameters()).state_dict(), "the state of an optimizer; pass"),
     "nothing": (lambda t, s: {}, "contains no arrays"),
 }  # fmt: skip
 
@@ -370,6 +397,75 @@ def test_what_is_refused_by_name(kind, save):
         path = save(make(torch, torchvisions()))
     with pytest.raises(WeightsError, match=message):
         zoo.load(path, "torch")
+
+
+def two_networks(kind):
+    """Files of self-supervised learning: two networks under wrappers, each with a projection."""
+    state = torchvisions()
+    backbone, first = without(state, "fc."), next(iter(state.values()))
+    if kind == "queue":
+        heads = {f"module.encoder_{x}.fc.{n}.weight": first[0, 0] for x in "qk" for n in (0, 2)}
+        zeros = {name: value * 0 for name, value in backbone.items()}
+        both = {**prefixed("module.encoder_q.", backbone), **prefixed("module.encoder_k.", zeros)}
+        return {"state_dict": {**both, **heads, "module.queue": first}}, "encoder_q"
+    return {
+        "student": {
+            **prefixed("module.backbone.", backbone),
+            "module.head.mlp.0.weight": first[0, 0],
+        },
+        "teacher": {**prefixed("backbone.", backbone), "head.mlp.0.weight": first[0, 0]},
+        "loss": {"center": first[0, 0]},
+    }, "student"
+
+
+@pytest.mark.parametrize("kind", ["queue", "teacher"])
+def test_one_of_two_networks_with_other_heads(kind, save):
+    value, entry = two_networks(kind)
+    path = save(value)
+    for call in (zoo.load, lambda *a, **o: zoo.build(LINEAR, "torch", weights=path, **o)):
+        with pytest.raises(WeightsError, match=f"its entry '{entry}' is .*entry='{entry}'.*reads"):
+            call(path, "torch")
+        for options in ({"head": "new"}, {"num_classes": 0}):
+            assert_same(call(path, "torch", entry=entry, **options), model(), but=("fc",))
+
+
+def test_the_kernel_of_a_1x1_convolution_is_that_of_a_linear_layer(save):
+    state = torchvisions(classes=10)
+    path = save({**state, "fc.weight": state["fc.weight"][:, :, None, None]})
+    for found in (zoo.load(path, "torch"), zoo.build(LINEAR, "torch", weights=path)):
+        assert_same(found, model(classes=10))
+    for wrong in (
+        state["fc.weight"][:, 1:],
+        state["fc.weight"][:, :, None, None].expand(-1, -1, 2, 1),
+    ):
+        path = save({**state, "fc.weight": wrong})
+        with pytest.raises(WeightsError, match="to the classifier: head='new' replaces it"):
+            zoo.build(LINEAR, "torch", weights=path)
+
+
+def test_a_pickle_of_arrays_with_the_names_of_pytorch(tmp_path):
+    arrays = {name: value.numpy() for name, value in torchvisions().items()}
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps(arrays))
+    assert_same(zoo.load(tmp_path / "w.pkl", "torch"), model())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".pth"])
+def test_a_new_head_for_a_network_without_one(suffix, tmp_path):
+    load("torch")
+    path = tmp_path / f"w{suffix}"
+    features = zoo.build("resnet20", "torch", num_classes=0, seed=2)
+    if suffix == ".pth":
+        import torch
+
+        torch.save(features.state_dict(), path)
+    else:
+        zoo.save(features, path)
+    found = zoo.load(path, "torch", head="new")
+    assert zoo.graph_of(found).options["num_classes"] == 10
+    assert_same(found, features)
+    assert (
+        zoo.graph_of(zoo.load(path, "torch", head="new", num_classes=3)).options["num_classes"] == 3
+    )
 
 
 def test_torchscript_is_named(tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo import arguments
 from zoo.backend import registry
-from zoo.backend.unwrapping import find
+from zoo.backend.unwrapping import find_whole
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.language import graphs, options
@@ -155,7 +155,7 @@ def get_weights(model: Any) -> dict[str, Array]:
 
     Raises:
         BackendError: A layer computes its weights from others, for example because it was pruned;
-            the message says how to undo that.
+            the message says how to undo that. Or a model that zoo built is a part of this one.
         WeightsError: A layer was quantized.
 
     Example:
@@ -164,7 +164,7 @@ def get_weights(model: Any) -> dict[str, Array]:
         >>> weights["conv1.conv.weight"].shape
         (64, 3, 7, 7)
     """
-    backend, inner = find(model)
+    backend, inner = find_whole(model)
     return dict(floating(backend.get_weights(inner)))
 
 
@@ -172,16 +172,17 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     """Set a model's weights and running statistics from arrays by name.
 
     The arrays must have exactly the names and shapes of the model's parameters and running
-    statistics. Only the arrays of auxiliary heads that the model does not have, and PyTorch's
-    counters of batches, are ignored. The arrays are copied. If they do not fit, the model stays
-    unchanged.
+    statistics. Only the arrays of auxiliary heads that the model does not have, PyTorch's counters
+    of batches, and Flax's state of random generators are ignored. The arrays are copied. If they do
+    not fit, the model stays unchanged.
 
     Args:
         model: A model of any backend.
         weights: Canonical name -> array, as :func:`get_weights` returns for any backend; or a
             framework's own state of a model that zoo built of the same network: the
             ``state_dict()`` of PyTorch or PaddlePaddle, or Flax's ``nnx.to_pure_dict(nnx.state(
-            model))``, also as msgpack and Orbax restore it.
+            model))``, also as msgpack and Orbax restore it; or the dict of a training tool that has
+            it under a key such as ``state_dict``, or as ``params`` and ``batch_stats``.
 
     Raises:
         WeightsError: Lists the arrays that are missing, unexpected or of another shape.
@@ -192,7 +193,7 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         >>> model = zoo.build("googlenet", "torch", seed=1)
         >>> zoo.set_weights(model, zoo.get_weights(zoo.build("googlenet", "torch", aux=True)))
     """
-    backend, model = find(model)
+    backend, model = find_whole(model)
     if not isinstance(weights, Mapping):
         raise arguments.wrong("weights", "a mapping of names to arrays", weights)
     network = backend.graph_of(model)

@@ -12,6 +12,7 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
 from zoo.language.graphs import with_options
 from zoo.ops.composite import opened
+from zoo.weights import classifier
 from zoo.weights.checking import check, floating
 
 
@@ -95,10 +96,16 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
         layer, kind = actual.get(path), type(wanted)
         if type(layer) not in (kind, *backend.EQUIVALENTS.get(ops.get(path, ""), ())):
             found = f"a {type(layer).__name__}" if path in actual else "no module"
+            hint = ""
+            if hasattr(model, "state_dict") and path in {n.name for n in classifier.nodes(graph)}:
+                hint = (
+                    " If a linear layer in it is the classifier, save the model's state_dict(): "
+                    "zoo.load reads that from the file."
+                )
             raise WeightsError(
                 f"{path!r} of this {graph.name} is {found}, not the {kind.__name__} that zoo "
                 "built, so zoo does not know what it computes. zoo.get_weights returns the arrays "
-                "as they are; a spec of your own can describe another layer."
+                f"as they are; a spec of your own can describe another layer.{hint}"
             )
         for name, value in _settings(backend, wanted).items():
             changed = getattr(layer, name, value)

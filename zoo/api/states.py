@@ -9,9 +9,10 @@ import numpy as np
 
 from zoo.api.checkpoints import own_table
 from zoo.backend import registry
+from zoo.backend.description import Description
 from zoo.graphs.graph import Graph
-from zoo.weights import framework_source, identification
-from zoo.weights.checkpoint import Stored
+from zoo.weights import framework_source, identification, state_dicts
+from zoo.weights.checkpoint import Array, Stored
 from zoo.weights.slots import canonical
 
 _MAX_DEPTH = 32  # dicts in dicts
@@ -31,30 +32,62 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
         Canonical name -> array; ``weights`` itself unless its tensors are those of one framework,
         under the names that this framework has for the network.
     """
-    flat = dict(_flat(weights))
-    owners = {_owner(value) for value in flat.values()}
-    name = owners.pop() if len(owners) == 1 else None
     known = {parameter.name for parameter in network.parameters}
-    if name is not None:
-        possible = [registry.table()[name]]
-    elif known <= flat.keys() or not all(isinstance(each, np.ndarray) for each in flat.values()):
-        return weights
-    else:
-        possible = list(registry.table().values())
-    for owner in possible:
-        if not owner.formats:
+    inner, _, _ = state_dicts.located(weights, lambda value: getattr(value, "shape", None))
+    for trees in ([weights], inner) if inner[0] is not weights else ([weights],):
+        flat = {name: value for tree in trees for name, value in _flat(tree)}
+        owners = {_owner(value) for value in flat.values()}
+        name = owners.pop() if len(owners) == 1 else None
+        if name is not None:
+            possible = [registry.table()[name]]
+        elif known <= flat.keys() or not all(isinstance(v, np.ndarray) for v in flat.values()):
             continue
-        table = framework_source.of_network(own_table(owner), network)
-        to_numpy = registry.load(owner.name).to_numpy if name is not None else np.asarray
-        try:
-            stored = {name: _stored(value, to_numpy) for name, value in flat.items()}
-        except _NO_TENSOR:
-            continue
-        for view in identification.views(stored):
-            if identification.has_names_of(table, network, view.arrays):
-                arrays, _ = canonical(table, network, view.arrays)
-                return {name: array.read() for name, array in arrays.items()}
+        else:
+            possible = list(registry.table().values())
+        for owner in possible:
+            if found := _canonical(flat, owner, network, exact=True, own=name is not None):
+                return found
+    if (
+        name is not None and not known <= flat.keys()
+    ):  # what does not fit is reported under its canonical name
+        return _canonical(flat, possible[0], network, exact=False, own=True) or weights
     return weights
+
+
+def _canonical(
+    flat: Mapping[str, Any], owner: Description, network: Graph, *, exact: bool, own: bool
+) -> dict[str, Array] | None:
+    """Convert a state with the names of one framework; None if it has others.
+
+    Args:
+        flat: Name -> tensor or array.
+        owner: The framework's backend.
+        network: The network.
+        exact: Whether the names must be exactly those of the network.
+        own: Whether the values are tensors of the framework, not arrays of NumPy.
+    """
+    if not owner.formats:
+        return None
+    table = framework_source.of_network(own_table(owner), network)
+    to_numpy = registry.load(owner.name).to_numpy if own else np.asarray
+    try:
+        stored = {name: _stored(flat[name], to_numpy) for name in table.kept(flat)}
+    except _NO_TENSOR:
+        return None
+    if exact:
+        seen = identification.views(stored)
+        fits = (v for v in seen if identification.has_names_of(table, network, v.arrays))
+        view = next(fits, None)
+    else:
+        closest = identification.closest(
+            [(table, network)], list(identification.views_of_most(stored))
+        )
+        view = closest and closest[1]
+    if view is None:
+        return None
+    arrays, rest = canonical(table, network, view.arrays)
+    arrays.update({name: view.arrays[name] for name in rest})
+    return {name: array.read() for name, array in arrays.items()}
 
 
 def _flat(weights: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Any:

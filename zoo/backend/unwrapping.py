@@ -42,15 +42,32 @@ def find_built(model: Any) -> tuple[Backend, Any, Graph]:
     """
     backend, model = find(model)
     graph = backend.graph_of(model)
-    if graph is not None:
-        return backend, model, graph
-    kind = type(model).__name__
+    if graph is None:
+        _refuse_part(backend, model)
+        raise backend.unknown(model)
+    return backend, model, graph
+
+
+def find_whole(model: Any) -> tuple[Backend, Any]:
+    """Return a model, which may be inside wrappers, as :func:`find` does.
+
+    Raises:
+        BackendError: As for :func:`find`; or a model that zoo built is only a part of this one, so
+            that names and layouts of its weights would not be those of zoo.
+    """
+    backend, model = find(model)
+    if backend.graph_of(model) is None:
+        _refuse_part(backend, model)
+    return backend, model
+
+
+def _refuse_part(backend: Backend, model: Any) -> None:
     for path, part in backend.named_modules(model).items():
         if part is not model and isinstance(getattr(part, "zoo_graph", None), Graph):
             raise BackendError(
-                f"this {kind} has a model that zoo built as its part {path!r}; pass that part"
+                f"this {type(model).__name__} has a model that zoo built as its part {path!r}; "
+                "pass that part"
             )
-    raise backend.unknown(model)
 
 
 def _inner(model: Any) -> Any | None:

@@ -83,7 +83,9 @@ def _unfit(graph: Graph, node: Node, layer: Any) -> BackendError:
             return PARAMETERS.missing(node, parameter.name, layer)
     return BackendError(
         f"the layer {node.name!r} is a {type(layer).__name__} with other parameters than the layer "
-        "that zoo built"
+        "that zoo built; put one like that in its place: with an adapter or a norm merged into the "
+        "kernel, or with a bias of zeros. zoo.reset_head(model, 0) removes a classifier, and a "
+        "spec of your own can describe any other layer"
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import is_
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 import jax
 import jax.numpy as jnp
@@ -25,9 +25,10 @@ from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
 
-#: model -> its forward pass; and the one that last returned features
-_predicting: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
-_observing: WeakKeyDictionary[nnx.Module, Forward] = WeakKeyDictionary()
+#: ``id`` of a model, which need not be hashable, as a dataclass -> it, and its forward pass
+_Cache = dict[int, tuple[ref[nnx.Module], "Forward"]]
+_predicting: _Cache = {}
+_observing: _Cache = {}  # the one that last returned features
 
 
 def predict(model: nnx.Module, x: Array, group: FlaxGroup | None = None) -> Outputs:
@@ -107,12 +108,12 @@ class Forward:
         return compiled(values, np.asarray(x, dtype))
 
 
-def _forward(
-    cache: WeakKeyDictionary[nnx.Module, Forward], model: nnx.Module, names: tuple[str, ...]
-) -> Forward:
-    forward = cache.get(model)
+def _forward(cache: _Cache, model: nnx.Module, names: tuple[str, ...]) -> Forward:
+    key = id(model)
+    _, forward = cache.get(key, (None, None))
     if forward is None or not forward.fits(model, names):
-        forward = cache[model] = Forward(model, names, forward)
+        forward = Forward(model, names, forward)
+        cache[key] = ref(model, lambda _: cache.pop(key, None)), forward
     return forward
 
 

@@ -25,6 +25,8 @@ class Vector(NamedTuple):
     features: int
 
 
+_MAX_SHOWN = 64  # sizes, and characters, of a shape in a text
+
 #: The shape of any array, such as a parameter.
 Shape: TypeAlias = tuple[int, ...]
 
@@ -53,5 +55,10 @@ def text_of(shape: Shape) -> str:
     Example:
         >>> text_of((64, 112, 112))
         '64x112x112'
+        >>> len(text_of((1,) * 100_000))  # as a damaged file may state
+        82
     """
-    return "x".join(map(str, shape))
+    text = "x".join(map(str, shape[:_MAX_SHOWN]))
+    if len(shape) <= _MAX_SHOWN and len(text) <= _MAX_SHOWN:
+        return text
+    return f"{text[:_MAX_SHOWN]}... ({len(shape):,} axes)"

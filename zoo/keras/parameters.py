@@ -94,7 +94,7 @@ def _check_coverage(layer: keras.Layer, op: str, names: Sequence[str]) -> None:
     known = {PARAMETERS.slot(op, name).name for name in names}
     variables = [v for v in layer.variables if v.name != "seed_generator_state"]
     if getattr(layer, "lora_enabled", False):
-        what = "has an adapter; pass the model without it"
+        what = "has an adapter; model.save('w.keras') merges it, and zoo.load reads that file"
     elif getattr(layer, "quantization_mode", None):
         what = "was quantized; pass the model as it was before"
     elif len(variables) > sum(getattr(layer, name, None) is not None for name in known):

@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.backend.base import Array
 from zoo.backend.outputs import mapped
-from zoo.errors import InputError
+from zoo.errors import BackendError, InputError
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
@@ -24,7 +24,7 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     This uses the compiled function that Keras caches in the model. Calling the model runs its
     layers one by one and takes several times as long.
     """
-    if not hasattr(model, "inputs"):  # a user's own class, or a layer
+    if not getattr(model, "inputs", None):  # a user's own class, or a layer
         result = model(any_input(model, x), training=False)
         return mapped(result, lambda value: _to_numpy(keras.ops.convert_to_numpy(value)))
     return to_outputs(model, _on_batch(model, to_input(model, x)))
@@ -116,29 +116,42 @@ def named_modules(model: keras.Model) -> dict[str, keras.Layer]:
 
 def to_input(model: keras.Model, x: Array) -> Array:
     """Convert x to NHWC, in a dtype that every engine accepts; the model casts it to its own."""
-    (tensor,) = model.inputs
-    x = np.ascontiguousarray(
-        x.transpose(0, 2, 3, 1), np.float64 if tensor.dtype == "float64" else np.float32
-    )
+    tensor, *others = model.inputs
+    if others:
+        raise BackendError(
+            f"{model.name} has {len(model.inputs)} inputs; zoo runs models that take images alone"
+        )
     # Once a compiled function has run on several sizes, it no longer checks them.
-    sides = tensor.shape[1:]
-    if any(side not in (None, n) for side, n in zip(sides, x.shape[1:], strict=True)):
+    sides = (tensor.shape[-1], *tensor.shape[1:-1])
+    if len(sides) != 3 or any(
+        side not in (None, n) for side, n in zip(sides, x.shape[1:], strict=True)
+    ):
         expected = ", ".join("any" if side is None else str(side) for side in sides)
         raise InputError(
             f"{model.name} was built for inputs [N, {expected}], got {list(x.shape)}; in Keras its "
-            f"size is fixed: build it with input_size={x.shape[1:3]}"
+            f"size is fixed: build it with input_size={x.shape[2:]}"
         )
-    return x
+    return np.ascontiguousarray(
+        x.transpose(0, 2, 3, 1), np.float64 if tensor.dtype == "float64" else np.float32
+    )
 
 
 def to_outputs(model: keras.Model, result: Any) -> Array | dict[str, Array]:
     """Return a model's result as NumPy arrays, its outputs in the order of the spec."""
-    if not isinstance(result, dict):
-        (layout,) = layouts(model, model.outputs)
-        return _to_numpy(result, layout)
-    tensors = model.output
-    flattened = zip(tensors, layouts(model, list(tensors.values())), strict=True)
-    return {name: _to_numpy(result[name], layout) for name, layout in flattened}
+    found = dict(zip(map(id, model.outputs), layouts(model, model.outputs), strict=True))
+
+    def converted(value: Any, tensor: Any) -> Any:
+        if isinstance(tensor, Mapping):
+            return {name: converted(value[name], tensor[name]) for name in tensor}
+        if isinstance(tensor, list | tuple):
+            return [converted(*pair) for pair in zip(value, tensor, strict=True)]
+        return _to_numpy(value, found[id(tensor)])
+
+    several = isinstance(result, Mapping | list | tuple)
+    outputs: Array | dict[str, Array] = converted(
+        result, model.output if several else model.outputs[0]
+    )
+    return outputs
 
 
 def _to_numpy(value: Array, layout: Shape | None = None) -> Array:

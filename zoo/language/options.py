@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from zoo import arguments
@@ -10,7 +10,7 @@ from zoo.errors import InputError
 
 MAX_IMAGE = 8_192  # pixels a side
 MAX_COUNT = 1_000_000  # classes or channels
-_NAMES = "a list of the names of the classes"
+_NAMES = "a list of the names of the classes in the order of their numbers"
 
 
 class Chosen(NamedTuple):
@@ -56,13 +56,15 @@ def names(value: Any) -> tuple[str, ...]:
     """Return the names of classes.
 
     Raises:
-        InputError: They are not a list of at least one string.
+        InputError: They are not a list of at least one string. A dict or a set is none: its order
+            need not be that of the numbers.
 
     Example:
         >>> names(["cat", "dog"])
         ('cat', 'dog')
     """
-    listed = None if isinstance(value, str) else arguments.texts("classes", value, _NAMES)
+    unordered = isinstance(value, str | Mapping | Set)
+    listed = None if unordered else arguments.texts("classes", value, _NAMES)
     if not listed or any(not name.strip() for name in listed) or len(listed) > MAX_COUNT:
         raise arguments.wrong("classes", _NAMES, value)
     return tuple(listed)

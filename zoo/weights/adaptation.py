@@ -12,6 +12,7 @@ from zoo import arguments
 from zoo.errors import InputError, SpecError, WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
+from zoo.graphs.shapes import Shape
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.weights import checking, classifier, initial
@@ -120,6 +121,8 @@ def fitted(
         head: As for :func:`filling`; a new classifier has the number of the network.
         stem: As for :func:`filling`.
     """
+    if head and requested.num_classes is None and network.options["num_classes"] == 0:
+        network = graphs.with_options(network, num_classes=None)  # the spec's own number
     expected = {p.name: p.shape for p in network.parameters}
     stored = {name: array.shape for name, array in checkpoint.arrays.items()}
     different = {n: s for n, s in expected.items() if n in stored and stored[n] != s}
@@ -237,15 +240,18 @@ def _hint(
     wrong = {n for n, shape in expected.items() if n in stored and stored[n].shape != shape}
     missing = {n for n in expected if n not in stored}
     if missing and missing | wrong <= classifier_:
-        advice = ["num_classes=0 leaves it out"] * _fits_without_classifier(network, stored)
+        shapes = {name: array.shape for name, array in stored.items()}
+        advice = ["num_classes=0 leaves it out"] * _fits_with_classes(network, shapes, 0)
         advice += ["head='new' gives the network a new one"] * (not as_they_are)
         return f"These belong to the classifier{': ' * bool(advice)}{', '.join(advice)}."
     if not wrong or missing:
         return ""
     if wrong <= of_head:
-        count = stored[min(wrong, key=len)].shape[0]
-        replacing = "" if as_they_are else ", head='new' replaces it"
-        return f"These belong to the classifier: num_classes={count} keeps it{replacing}."
+        shapes = {name: array.shape for name, array in stored.items()}
+        count = (shapes[min(wrong, key=len)] or (0,))[0]
+        advice = [f"num_classes={count} keeps it"] * _fits_with_classes(network, shapes, count)
+        advice += ["head='new' replaces it"] * (not as_they_are)
+        return f"These belong to the classifier{': ' * bool(advice)}{', '.join(advice)}."
     if as_they_are:
         return ""
     if wrong <= of_stem:
@@ -272,13 +278,13 @@ def _lost(
     return ""
 
 
-def _fits_without_classifier(network: Graph, stored: Mapping[str, Stored]) -> bool:
-    """Tell whether weights have all parameters of a network but its classifier's."""
+def _fits_with_classes(network: Graph, shapes: Mapping[str, Shape], count: int) -> bool:
+    """Tell whether weights have all parameters of a network with so many classes; 0 is none."""
     try:
-        features = graphs.with_options(network, num_classes=0)
+        changed = graphs.with_options(network, num_classes=count, classes=None)
     except (SpecError, InputError):
         return False
-    return all(p.name in stored and stored[p.name].shape == p.shape for p in features.parameters)
+    return all(shapes.get(p.name) == p.shape for p in changed.parameters)
 
 
 def _size_hint(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:

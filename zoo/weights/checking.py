@@ -16,6 +16,13 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 #: The dtypes that weights can have, widest first.
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
+#: What to do if only these are missing.
+_OF_STATISTICS = (".running_mean", ".running_var")
+_STATISTICS = (
+    "Only running statistics are missing: they are no parameters, so named_parameters() and "
+    "nnx.state(model, nnx.Param) leave them out. The model's whole state has them, too."
+)
+
 _MAX_LINES = 12  # in an error, for each kind of problem
 _MAX_NAME = 100  # characters of a name in an error
 
@@ -83,6 +90,9 @@ def check(
             if n in given and tuple(given[n][0]) != tuple(s)
         ],
     ]
+    missing, *others = problems
+    if missing and not any(others) and not hint:
+        hint = _STATISTICS * all(n in given or n.endswith(_OF_STATISTICS) for n in expected)
     for lines in problems:
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f"{lines[0].partition(': ')[0]}: {len(lines) - _MAX_LINES} more"]

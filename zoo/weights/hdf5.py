@@ -35,6 +35,8 @@ _CHECKSUM_BYTES = 4
 
 _KIND = "an HDF5 file of weights"
 
+_PREPROCESSING = re.compile(rb'"class_name": *"(Rescaling|Normalization|Resizing|CenterCrop)"')
+
 
 def read_zip(path: Path) -> dict[str, Stored]:
     """Open a ``.keras`` file; see :func:`read`."""
@@ -42,6 +44,26 @@ def read_zip(path: Path) -> dict[str, Stored]:
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
         weights = archives.entries(path, data)["model.weights.h5"]
     return read(path, io.BufferedReader(_Part(weights)))
+
+
+def preprocessing(path: Path, found: str) -> list[str]:
+    """Return the kinds of a Keras model's own layers that change what the model takes.
+
+    They are looked for in the text of its configuration, which is not interpreted.
+
+    Args:
+        path: The file.
+        found: Its format, ``keras`` or ``h5``; a file of weights alone has no configuration.
+    """
+    import h5py
+
+    with path.open("rb") as file, reporting_damage(path, _KIND):
+        if found == "keras":
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            text = bytes(archives.entries(path, data).get("config.json", b""))
+        else:
+            text = _text(h5py.File(path, "r"), "model_config", "").encode()
+    return list(dict.fromkeys(kind.decode() for kind in _PREPROCESSING.findall(text)))
 
 
 class _Part(io.RawIOBase):

@@ -19,11 +19,6 @@ _MAX_PREFIX = 6  # names of wrappers before those of a network
 _MAX_PARTS = 4  # of a file that are tried
 _MAX_EXTRA = 16  # arrays of another classifier
 
-#: What PyTorch's wrappers add to the names of the modules inside them.
-_WRAPPERS = frozenset(
-    ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_layers")
-)
-
 
 @dataclass(frozen=True)
 class View:
@@ -75,9 +70,10 @@ def _without_wrappers(stored: Mapping[str, Stored]) -> View | None:
     arrays: dict[str, Stored] = {}
     removed: set[str] = set()
     for name, array in stored.items():
-        parts = name.split(".") if len(name) <= MAX_NAME else [name]
-        removed |= _WRAPPERS.intersection(parts)
-        arrays[".".join(part for part in parts if part not in _WRAPPERS)] = array
+        if len(name) <= MAX_NAME:
+            removed |= naming.WRAPPERS.intersection(name.split("."))
+            name = naming.without_wrappers(name)
+        arrays[name] = array
     if not removed or len(arrays) < len(stored):
         return None
     return View(arrays, " and ".join(f"{word!r}" for word in sorted(removed)))
@@ -104,10 +100,12 @@ def parts(stored: Mapping[str, Stored]) -> Iterator[tuple[str, Mapping[str, Stor
     """Yield each prefix of several arrays' names, and these arrays with it removed.
 
     Args:
-        stored: Name in the file -> array.
+        stored: Name in the file -> array; names of wrappers do not count.
     """
     if any(len(name) > MAX_NAME for name in stored):
         return
+    bare = _without_wrappers(stored)
+    stored = bare.arrays if bare else stored
     words = [name.split(".")[:-1] for name in stored]
     pairs = itertools.takewhile(
         lambda pair: pair[0] == pair[1], zip(min(words), max(words), strict=False)

@@ -17,6 +17,7 @@ from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
 from zoo.weights import classifier, counts, disambiguation, identification, readers, sources
+from zoo.weights import names as naming
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.framework_source import of_network
@@ -95,9 +96,11 @@ def matched_arrays(
     notes += [f"without {found.view.removed}"] if found.view.removed else []
     arrays = found.view.arrays
     if found.replaced:
-        arrays, note = _with_classifier(found, head)
+        arrays, note = _with_classifier(path, found, bool(head) or chosen.num_classes == 0)
         notes += [note] if note else []
     notes += [found.note] if found.note else []
+    if before := " and ".join(opened.preprocessing):
+        notes.append(f"without the layers {before} of the file's model: give what they return")
     checkpoint = published_checkpoint(found.tables[0], found.network, path, arrays, chosen)
     return checkpoint, found.tables, notes
 
@@ -143,7 +146,7 @@ def _found(
             if departs := identification.replacement(each, key, view.arrays):
                 return _Found([each], key, view, departs)
     _refuse_one_of_several(
-        path, stored, lambda arrays: name if any(has_names_of(*p, arrays) for p in pairs) else None
+        path, stored, lambda arrays, replaced: name * _fits(pairs, arrays, replaced)
     )
     for view in identification.views(stored):
         for source, other in identification.identify(tables, view.arrays):
@@ -206,38 +209,71 @@ def _identified(
     _refuse_one_of_several(
         path,
         opened.arrays,
-        lambda arrays: next(iter(identification.identify(tables, arrays)), (0, None))[1],
+        lambda *seen: next((name for _, name in identification.identify(tables, *seen)), ""),
     )
     raise WeightsError(_unknown_names(path, opened, None, advice))
 
 
+def _fits(
+    pairs: Iterable[tuple[sources.Source, str | Graph]],
+    arrays: Mapping[str, Stored],
+    replaced: bool,
+) -> bool:
+    """Tell whether arrays are a network, or one whose classifier is missing or replaced."""
+    return any(
+        identification.replacement(*pair, arrays) if replaced else has_names_of(*pair, arrays)
+        for pair in pairs
+    )
+
+
 def _refuse_one_of_several(
-    path: Path, stored: Mapping[str, Stored], named: Callable[[Mapping[str, Stored]], str | None]
+    path: Path,
+    stored: Mapping[str, Stored],
+    named: Callable[[Mapping[str, Stored], bool], str],
 ) -> None:
     """Reject a file that holds a network and other arrays; the caller must say which entry to take.
 
     Args:
         path: The file, for messages.
         stored: Name -> array.
-        named: Returns the name of the network that has these arrays, if there is one.
+        named: Returns the name of the network that has these arrays, or, if so requested, all of
+            them but its classifier; empty if there is none.
 
     Raises:
         WeightsError: Some of the arrays are a network.
     """
-    for entry, arrays in identification.parts(stored):
-        for view in identification.views(arrays):
-            if network := named(view.arrays):
-                other = next(name for name in stored if not name.startswith(f"{entry}."))
-                raise WeightsError(
-                    f"{path}: its entry {entry!r:.200} is {network}, but it also has other arrays, "
-                    f"for example: {shown(other)}. entry={entry!r:.200} reads {network} alone"
-                )
+    for replaced in (False, True):
+        views = identification.views_of_most if replaced else identification.views
+        for entry, arrays in identification.parts(stored):
+            network = next(filter(None, (named(v.arrays, replaced) for v in views(arrays))), "")
+            if not network:
+                continue
+            names = map(naming.without_wrappers, stored)
+            other = next(name for name in names if not name.startswith(f"{entry}."))
+            what = f"{network} with another classifier or none" if replaced else network
+            options = ", with head='new' or num_classes=0," if replaced else ""
+            raise WeightsError(
+                f"{path}: its entry {entry!r:.200} is {what}, but it also has other arrays, "
+                f"for example: {shown(other)}. entry={entry!r:.200}{options} reads {network} alone"
+            )
 
+
+_QUANTIZED = "a layer was quantized; save the weights of the model that it was made from"
 
 #: What occurs in the names of a layer whose weights were replaced -> what to do.
 _CHANGES = (
     (
-        r"\.parametrizations\.|\.weight_[gv]$",
+        r"\.weight_u$",
+        "a layer was normalized by spectral_norm; undo that before the weights are saved: "
+        "torch.nn.utils.remove_spectral_norm(layer)",
+    ),
+    (
+        r"\.weight_[gv]$",
+        "a layer was parametrized by weight_norm; undo that before the weights are saved: "
+        "torch.nn.utils.remove_weight_norm(layer)",
+    ),
+    (
+        r"\.parametrizations\.",
         "a layer was parametrized, as by weight_norm; undo that before the weights are saved: "
         "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')",
     ),
@@ -251,9 +287,13 @@ _CHANGES = (
         "a layer has an adapter; merge it before the weights are saved: model.merge_and_unload()",
     ),
     (
-        r"fake_quant|activation_post_process|_packed_params|_observer\.",
+        r"fake_quant|activation_post_process|_observer\.",
         "the model was prepared for quantization; save the weights of the model that it was made "
         "from",
+    ),
+    (
+        r"_packed_params|\.zero_point$",
+        _QUANTIZED,
     ),
     (
         r"^onnx::\w+_\d+$",
@@ -270,24 +310,37 @@ _CHANGES = (
 )
 
 
-def _change(names: Iterable[str]) -> str:
-    """Say what was done to a layer, if the names in a file show it; otherwise empty."""
-    for name in names:
-        for pattern, what in _CHANGES:
-            if len(name) <= identification.MAX_NAME and re.search(pattern, name):
+def _change(arrays: Mapping[str, Stored]) -> str:
+    """Say what was done to a layer, if its arrays in a file show it; otherwise empty."""
+    names = [name for name in arrays if len(name) <= identification.MAX_NAME]
+    for pattern, what in _CHANGES:  # in this order: a normalized layer has what a pruned one has
+        for name in names:
+            if re.search(pattern, name):
                 return f"{name}: {what}"
+    for name in names:
+        if arrays[name].dtype in ("int8", "uint8") and len(arrays[name].shape) > 1:
+            return f"{name}: {_QUANTIZED}"
     return ""
 
 
-def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stored], str]:
-    """Return the arrays of a file with another classifier or none, and what was done."""
+def _with_classifier(path: Path, found: _Found, dropped: bool) -> tuple[Mapping[str, Stored], str]:
+    """Return the arrays of a file with another classifier or none, and what was done.
+
+    Args:
+        path: The file, for messages.
+        found: What was found in it.
+        dropped: Whether the network gets a new classifier, or none.
+
+    Raises:
+        WeightsError: The classifier is a layer that was changed.
+    """
     assert found.replaced
     table, network, departs = found.tables[0], found.network, found.replaced
     keys = table.table_names(found.name, table.kept(found.view.arrays))
     extra = {keys[name] for name in departs.extra}
     kept = {key: array for key, array in found.view.arrays.items() if key not in extra}
     shown_extra = ", ".join(map(shown, sorted(extra)))
-    if head:
+    if dropped:
         return kept, f"without {shown_extra}" if extra else "without a classifier"
     slots, last = published_slots(table, network), classifier.nodes(with_heads(network))[0]
     renamed: dict[str, str] = {}
@@ -306,6 +359,8 @@ def _with_classifier(found: _Found, head: str | None) -> tuple[Mapping[str, Stor
             kept[renamed[key]] = array
         place = sorted(extra)[0].rpartition(".")[0]
         return kept, f"with {shown(place)!r} as the classifier"
+    if change := _change({key: found.view.arrays[key] for key in extra}):
+        raise WeightsError(f"{path}: {change}")
     return found.view.arrays, ""  # what is missing is reported where the network is filled
 
 

@@ -6,7 +6,22 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 
+#: What PyTorch's wrappers add to the names of the modules inside them.
+WRAPPERS = frozenset(
+    ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_layers")
+)
+
 Names = str | list[str]  # one name, or alternatives of which a file has one
+
+
+def without_wrappers(name: str) -> str:
+    """Return a name without what wrappers add to it.
+
+    Example:
+        >>> without_wrappers("module.encoder.fc.weight")
+        'encoder.fc.weight'
+    """
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
 def listed(names: Names) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import mmap
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ from zoo.weights.checkpoint import Stored, reporting_damage
 
 MAX_TENSORS = hdf5.MAX_TENSORS
 
+#: Ends of names that PyTorch's batch norms have, and PaddlePaddle's have not.
+_PYTORCHS = (".running_mean", ".num_batches_tracked")
+
 _MAX_INDEX = 10_000_000  # bytes
 _MAX_FILES = 1_000  # that an index may list
 
@@ -44,11 +47,13 @@ class Opened:
         format: The format whose names they have: ``safetensors``, ``pth``, ``pdparams``, ``h5``,
             ``msgpack``, ``onnx``, ``caffemodel`` or ``ckpt``.
         keys: The keys that lead to the arrays in what a training tool saved, for messages.
+        preprocessing: The kinds of layers in a model of Keras that prepare its input.
     """
 
     arrays: dict[str, Stored]
     format: str
     keys: tuple[str, ...] = ()
+    preprocessing: tuple[str, ...] = ()
 
 
 def read(path: Path, entry: str | None = None) -> Opened:
@@ -68,17 +73,20 @@ def read(path: Path, entry: str | None = None) -> Opened:
     if entry is None or found in _OF_DICTS:
         return opened
     arrays = state_dicts.selected(path, opened.arrays, entry)
-    return Opened(arrays, opened.format, (repr(entry),))
+    return replace(opened, arrays=arrays, keys=(repr(entry),))
 
 
 def _read(path: Path, found: str, entry: str | None = None) -> Opened:
     if found in _OF_DICTS:
         names, read = _OF_DICTS[found]
         arrays, keys = read(path, entry)
+        if names == "pdparams" and any(name.endswith(_PYTORCHS) for name in arrays):
+            names = "pth"  # a pickle of arrays of NumPy has no framework's mark
         opened = Opened(arrays, names, tuple(keys))
     else:
         names, alone = _ALONE[found]
-        opened = Opened(alone(path), names)
+        before = hdf5.preprocessing(path, found) if found in ("h5", "keras") else ()
+        opened = Opened(alone(path), names, preprocessing=tuple(before))
     if not opened.arrays:
         raise WeightsError(f"{path}: the file contains no arrays")
     if all(0 in array.shape for array in opened.arrays.values()):

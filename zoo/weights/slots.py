@@ -188,6 +188,8 @@ def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
         return Stored((math.prod(shape),), stored.dtype, lambda: stored.read().reshape(-1))
     if layout in ("OI", "IO") and not linear and len(shape) == 2:
         return _pointwise(stored, layout)
+    if linear and layout in ("OI", "IO") and len(shape) == 4 and not slot.flattened:
+        return _of_convolution(stored)
     if layout is None or len(layout) != len(shape):
         return stored
     if linear and layout == "OIHW":  # a convolution over the whole map
@@ -224,6 +226,23 @@ def _pointwise(stored: Stored, layout: str) -> Stored:
     def read() -> Array:
         kernel = stored.read()
         return (kernel if layout == "OI" else kernel.T).reshape(shape)
+
+    return Stored(shape, stored.dtype, read)
+
+
+def _of_convolution(stored: Stored) -> Stored:
+    """Return the kernel of a 1x1 convolution as that of a linear layer; unchanged if it is none.
+
+    The two axes of size 1 tell whether the outputs are first or last.
+    """
+    first, last = stored.shape[:2] == (1, 1), stored.shape[2:] == (1, 1)
+    if first == last:
+        return stored
+    shape = stored.shape[:2] if last else stored.shape[:1:-1]
+
+    def read() -> Array:
+        kernel = stored.read()
+        return kernel.reshape(shape) if last else kernel.reshape(shape[::-1]).T
 
     return Stored(shape, stored.dtype, read)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import WeightsError
+from zoo.weights import names as naming
 from zoo.weights import pickles
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored
@@ -19,6 +20,7 @@ KEYS = (
     *("state_dict_ema", "model_ema", "ema_state_dict", "ema"),
 )
 
+_OPTIMIZER = {"state", "param_groups"}  # what PyTorch's have
 _STATISTICS = "batch_stats"  # what Flax keeps in addition to "params"
 _MAX_DEPTH = 8  # keys that lead to the weights
 _MAX_ITEMS = 100_000  # that are looked at
@@ -64,27 +66,15 @@ def arrays(
     Raises:
         WeightsError: There are none, there is no such entry, or something else is among them.
     """
-    keys: list[str] = []
-    whole, wanted, statistics = value, entry, None
-    while isinstance(value, Mapping) and len(keys) < _MAX_DEPTH:
-        if wanted is not None:
-            first, _, inner = (wanted, "", "") if wanted in value else wanted.partition(".")
-            if _holds(value.get(first), stored):
-                keys.append(repr(first))
-                value, wanted = value[first], inner or None
-                continue
-        there = [key for key in KEYS if _holds(value.get(key), stored)]
-        if not there:
-            break
-        key, *others = there
-        beside = f", not {' or '.join(map(repr, others))}" if others else ""
-        keys.append(f"{key!r}{beside}")
-        if key == "params" and _holds(value.get(_STATISTICS), stored):
-            keys[-1] = f"'params' and {_STATISTICS!r}"
-            statistics = value[_STATISTICS]
-        value = value[key]
+    trees, keys, wanted = located(value, stored, entry)
+    whole, value = value, trees[0]
     if isinstance(value, pickles.Other):
         raise WeightsError(_object(path, "it", value))
+    if any(isinstance(each, Mapping) and each.keys() >= _OPTIMIZER for each in (whole, value)):
+        raise WeightsError(
+            f"{path}: the state of an optimizer; pass the file of the model's weights, which is "
+            "often next to it"
+        )
     if not isinstance(value, Mapping):
         kind = "a tensor alone" if stored(value) else type(value).__name__
         raise WeightsError(
@@ -92,7 +82,6 @@ def arrays(
         )
     found: dict[str, Stored] = {}
     rest: list[tuple[str, Any]] = []
-    trees = [value] if statistics is None else [value, statistics]
     for name, item in itertools.chain.from_iterable(_items(path, tree) for tree in trees):
         array = stored(item)
         if array is not None:
@@ -107,6 +96,13 @@ def arrays(
                 raise WeightsError(f"{path}: {shown(name)}: {what}")
             if not found:
                 raise WeightsError(_object(path, f"{shown(name)}: it", item))
+    for name, item in rest if not found else ():
+        if isinstance(item, list | tuple) and any(stored(each) is not None for each in item):
+            raise WeightsError(
+                f"{path}: {shown(name)}: a list of arrays without names; copy them to the model's "
+                "parameters with the tool that saved them (in diffusers: "
+                "ema.copy_to(model.parameters())), and save the model's state_dict()"
+            )
     if rest and not found:
         name, item = rest[0]
         kind = type(item).__name__
@@ -117,6 +113,42 @@ def arrays(
     return found, keys
 
 
+def located(
+    value: Any, stored: Stores, entry: str | None = None
+) -> tuple[list[Any], list[str], str | None]:
+    """Follow the keys that lead to the weights in what was saved.
+
+    Args:
+        value: What was saved.
+        stored: As for :func:`arrays`.
+        entry: As for :func:`arrays`.
+
+    Returns:
+        What is there: one object, or Flax's parameters and statistics; the keys, for messages; and
+        what is left of the entry, which no key is.
+    """
+    keys: list[str] = []
+    trees, wanted = [value], entry
+    while isinstance(value := trees[0], Mapping) and len(keys) < _MAX_DEPTH:
+        if wanted is not None:
+            first, _, inner = (wanted, "", "") if wanted in value else wanted.partition(".")
+            if _holds(value.get(first), stored):
+                keys.append(repr(first))
+                trees, wanted = [value[first]], inner or None
+                continue
+        there = [key for key in KEYS if _holds(value.get(key), stored)]
+        if not there:
+            break
+        key, *others = there
+        beside = f", not {' or '.join(map(repr, others))}" if others else ""
+        keys.append(f"{key!r}{beside}")
+        trees = [value[key]]
+        if key == "params" and _holds(value.get(_STATISTICS), stored):
+            keys[-1] = f"'params' and {_STATISTICS!r}"
+            trees.append(value[_STATISTICS])
+    return trees, keys, wanted
+
+
 def selected(
     path: Path, arrays: Mapping[str, Stored], entry: str, others: Iterable[str] = ()
 ) -> dict[str, Stored]:
@@ -125,24 +157,23 @@ def selected(
     Args:
         path: The file, for messages.
         arrays: Name -> array.
-        entry: The entry.
+        entry: The entry; names of wrappers in it, and before it, may be left out.
         others: The other entries that the file has, for messages.
 
     Raises:
         WeightsError: There are none.
     """
-    found = {
-        name.removeprefix(f"{entry}."): array
-        for name, array in arrays.items()
-        if name.startswith(f"{entry}.")
-    }
-    if not found:
-        firsts = list(dict.fromkeys([*others, *(name.partition(".")[0] for name in arrays)]))
-        known = ", ".join(map(shown, firsts[:_MAX_SETS])) + ", ..." * (len(firsts) > _MAX_SETS)
-        raise WeightsError(
-            f"{path}: it has no entry {entry!r:.200}; the names in it begin with {known}"
-        )
-    return found
+    bare = {naming.without_wrappers(name): array for name, array in arrays.items()}
+    for each, named in ((entry, arrays), (naming.without_wrappers(entry), bare)):
+        start = f"{each}."
+        found = {n.removeprefix(start): a for n, a in named.items() if n.startswith(start)}
+        if found and len(named) == len(arrays):
+            return found
+    firsts = list(dict.fromkeys([*others, *(name.partition(".")[0] for name in arrays)]))
+    known = ", ".join(map(shown, firsts[:_MAX_SETS])) + ", ..." * (len(firsts) > _MAX_SETS)
+    raise WeightsError(
+        f"{path}: it has no entry {entry!r:.200}; the names in it begin with {known}"
+    )
 
 
 def _tensor(name: str) -> str:

@@ -19,8 +19,8 @@ import xxhash
 
 from zoo.errors import WeightsError
 from zoo.weights import metadata
-from zoo.weights.checkpoint import Checkpoint, Stored, reporting_damage
-from zoo.weights.onnx_messages import Bytes, Reader, Tensor
+from zoo.weights.checkpoint import Checkpoint, Stored, UnreadableError, reporting_damage
+from zoo.weights.onnx_messages import Bytes, OtherDtypeError, Reader, Tensor
 from zoo.weights.protobuf import mapped, message
 
 #: The texts that state digests.
@@ -169,7 +169,13 @@ def _contents(path: Path) -> _Contents:
         raise ValueError(f"it has {len(graphs)} graphs")
     for number, value in reader.fields(graphs[0]):
         if number == _TENSORS:
-            contents.tensors.append(reader.tensor(value))
+            try:
+                contents.tensors.append(reader.tensor(value, typed=True))
+            except OtherDtypeError as error:
+                raise UnreadableError(
+                    "another program changed what zoo wrote, such as to quantize it; pass the file "
+                    f"as it was before ({error})"
+                ) from None
         elif number in ORDER:
             contents.messages.setdefault(number, []).append(message(value))
     if len({tensor.name for tensor in contents.tensors}) < len(contents.tensors):
