@@ -159,6 +159,10 @@ def test_what_a_table_lacks_is_said_of_both(spec, tmp_path):
     assert len(lines) <= 15
     with pytest.raises(WeightsError, match=r"net/conv1\.weight[\s\S]*names='table.yaml'"):
         verify_file(path, spec)
+    some = {name for name in known if name.startswith(("conv1", "bn"))}
+    onnx.save(renamed(written(), lambda name: f"net/{name}" if name in some else name), path)
+    with pytest.raises(WeightsError, match=r"unexpected: net/conv1[\s\S]*names='table.yaml'"):
+        verify_file(path, spec)
 
 
 def saved(model, path):

@@ -104,7 +104,13 @@ def from_file(
         checkpoints.own_names(),
         advice=_ADVICE,
     )
-    graph, weights, arrays = _filled(graph, checkpoint, requested, log)
+    try:
+        graph, weights, arrays = _filled(graph, checkpoint, requested, log)
+    except WeightsError as error:
+        known = {parameter.name for parameter in graph.parameters}
+        if names is not None or checkpoint.arrays.keys() <= known:
+            raise
+        raise WeightsError(f"{error}\n{_ADVICE}") from None
     whose = _TITLE if names is not None else f"{tables[0].title}'s names"
     return Filled(graph, weights, arrays, f"from the file, by {whose}")
 
