@@ -96,16 +96,16 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
         layer, kind = actual.get(path), type(wanted)
         if type(layer) not in (kind, *backend.EQUIVALENTS.get(ops.get(path, ""), ())):
             found = f"a {type(layer).__name__}" if path in actual else "no module"
-            hint = ""
+            advice = ""
             if hasattr(model, "state_dict") and path in {n.name for n in classifier.nodes(graph)}:
-                hint = (
+                advice = (
                     " If a linear layer in it is the classifier, save the model's state_dict(): "
                     "zoo.load reads that from the file."
                 )
             raise WeightsError(
                 f"{path!r} of this {graph.name} is {found}, not the {kind.__name__} that zoo "
                 "built, so zoo does not know what it computes. zoo.get_weights returns the arrays "
-                f"as they are; a spec of your own can describe another layer.{hint}"
+                f"as they are; a spec of your own can describe another layer.{advice}"
             )
         for name, value in _settings(backend, wanted).items():
             changed = getattr(layer, name, value)
