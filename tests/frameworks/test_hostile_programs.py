@@ -127,7 +127,7 @@ def unknown():
 
 REFUSED = {
     endless: "it has a Loop",
-    circle: "topologically sorted",
+    circle: "reads b, which nothing before it computes",
     huge: "is too large",
     in_an_attribute: "only files in the folder of the model",
     unknown: "Secret|opset",
