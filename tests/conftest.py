@@ -73,7 +73,7 @@ def cluster(monkeypatch):
     # Workers import what this process can import.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     made = LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
     )
     yield made
     made.close()

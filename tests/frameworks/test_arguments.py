@@ -42,7 +42,8 @@ def calls(tmp_path_factory):
     photograph = np.zeros((40, 40, 3), np.uint8)
     x = np.random.default_rng(0).random((2, 1, 32, 32)).astype(np.float32)
     digits = zoo.dataset("digits").train
-    few = {"images": np.stack([digits.images[i] for i in range(40)]), "labels": digits.labels[:40]}
+    images, labels = np.stack([digits.images[i] for i in range(40)]), digits.labels[:40]
+    few = {"x_train": images, "y_train": labels, "x_test": images, "y_test": labels}
     adam = zoo.optimizer(model, "adam", 0.1)
     once = {"epochs": 1, "lr": 0.1, "batch_size": 20}
     run = folder / "run"

@@ -94,7 +94,10 @@ def test_weights_with_and_without_a_classifier(model, backend, tmp_path, x):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classes": "cat"}, "classes must be a list of the names of the classes in the order of .*, got 'cat'"),
+        (
+            {"classes": "cat"},
+            "classes must be a list of the names of the classes in the order of .*, got 'cat'",
+        ),
         ({"classes": []}, "classes must be a list"),
         ({"classes": ["cat", 1]}, "classes must be a list"),
         ({"num_classes": 3, "classes": ["cat"]}, "num_classes is 3, but classes has 1 name"),

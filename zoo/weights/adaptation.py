@@ -121,6 +121,7 @@ def fitted(
         head: As for :func:`filling`; a new classifier has the number of the network.
         stem: As for :func:`filling`.
     """
+    head = arguments.choice("head", head, "new")
     if head and requested.num_classes is None and network.options["num_classes"] == 0:
         network = graphs.with_options(network, num_classes=None)  # the spec's own number
     expected = {p.name: p.shape for p in network.parameters}
