@@ -34,7 +34,9 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
     """
     known = {parameter.name for parameter in network.parameters}
     inner, _, _ = state_dicts.located(weights, lambda value: getattr(value, "shape", None))
-    for trees in ([weights], inner) if inner[0] is not weights else ([weights],):
+    under_keys = [] if inner[0] is weights else [inner]
+    closest = None
+    for trees in [[weights], *under_keys]:
         flat = {name: value for tree in trees for name, value in _flat(tree)}
         owners = {_owner(value) for value in flat.values()}
         name = owners.pop() if len(owners) == 1 else None
@@ -47,11 +49,9 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
         for owner in possible:
             if found := _canonical(flat, owner, network, exact=True, own=name is not None):
                 return found
-    if (
-        name is not None and not known <= flat.keys()
-    ):  # what does not fit is reported under its canonical name
-        return _canonical(flat, possible[0], network, exact=False, own=True) or weights
-    return weights
+        if name is not None and not known <= flat.keys():
+            closest = _canonical(flat, possible[0], network, exact=False, own=True)
+    return closest or weights  # what does not fit is reported under its canonical name
 
 
 def _canonical(

@@ -19,22 +19,9 @@ PARAMETERS = Parameters("onnx", {})
 #: What the names of operations' constants end in, as in ``norm1/window``. Arrays of other programs
 #: may have a slash in their names, too.
 CONSTANTS = (
-    *(
-        "axes_*",
-        "beta",
-        "channels",
-        "columns",
-        "edges",
-        "eps",
-        "factor",
-        "k",
-        "least",
-        "most",
-        "one",
-    ),
-    *("ones", "rest_of_eps", "root_of_half", "rows", "shape", "shape_of_groups", "six", "start"),
-    *("stop", "three", "window", "zeros"),
-)
+    "axes_* beta channels columns edges eps factor k least most one ones rest_of_eps root_of_half "
+    "rows shape shape_of_groups six start stop three window zeros"
+).split()
 
 DESCRIPTION = Description(
     name="onnx",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
 from zoo.backend.base import Array
 from zoo.errors import InputError
 from zoo.onnx.files import MAX_MESSAGE, split
+from zoo.onnx.model import not_loaded
 from zoo.onnx.run import session
 from zoo.weights import onnx_file
 from zoo.weights.checking import shown
@@ -74,10 +75,7 @@ def check(model: ModelProto, title: str) -> None:
                     )
         for tensor in _tensors(model):
             if tensor.data_location == TensorProto.EXTERNAL:
-                raise UnreadableError(
-                    f"the values of {shown(tensor.name)} are in another file, and have not been "
-                    "loaded; load the model from its file: onnx.load(path)"
-                )
+                raise UnreadableError(not_loaded(tensor))
         _check_nodes(model, title)
         onnx.checker.check_model(model)
         bare, _ = split(model, "beside")
@@ -107,7 +105,9 @@ def _check_nodes(model: ModelProto, title: str) -> None:
     there = {each.name for each in (*model.graph.input, *model.graph.initializer)} | {*sparse}
     for node in model.graph.node:
         place = f"the node {shown(node.name or ', '.join(node.output))}"
-        if node.op_type not in functions and not _has(node, versions):
+        # Those of other domains are known to engines alone.
+        own = not node.domain and node.op_type not in functions
+        if own and not onnx.defs.has(node.op_type, version, ""):
             raise InputError(
                 f"{title}: {place} is {shown(node.op_type)}, which is no operation of ONNX's "
                 f"version {version}"
@@ -118,12 +118,6 @@ def _check_nodes(model: ModelProto, title: str) -> None:
                     f"{place} reads {shown(name)}, which nothing before it computes"
                 )
         there.update(node.output)
-
-
-def _has(node: NodeProto, versions: Mapping[str, int]) -> bool:
-    """Tell whether an operation exists; those of other domains are known to engines alone."""
-    own = node.domain in ("", "ai.onnx")
-    return not own or onnx.defs.has(node.op_type, versions.get("", 1), "")
 
 
 def run(model: ModelProto, name: str, x: Array) -> tuple[dict[str, Array], dict[str, Array]]:

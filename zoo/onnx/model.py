@@ -224,12 +224,18 @@ def check_loaded(model: onnx.ModelProto) -> None:
         WeightsError: They are.
     """
     for tensor in model.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            files = {each.value for each in tensor.external_data if each.key == "location"}
-            raise WeightsError(
-                f"the values of {tensor.name} are in another file, {shown(', '.join(files))}, and "
-                "have not been loaded; load the model from its file: onnx.load(path)"
-            )
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise WeightsError(not_loaded(tensor))
+
+
+def not_loaded(tensor: TensorProto) -> str:
+    """Say what to do about a tensor whose values are in another file."""
+    places = [each.value for each in tensor.external_data if each.key == "location"]
+    file = f", {shown(places[0])}," if places else ""
+    return (
+        f"the values of {shown(tensor.name)} are in another file{file} and have not been loaded; "
+        "load the model from its file: onnx.load(path)"
+    )
 
 
 def _compare(model: onnx.ModelProto, graph: Graph) -> None:

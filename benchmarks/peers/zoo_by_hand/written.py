@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, ClassVar
@@ -34,6 +35,7 @@ class Written(Backend):
         self.tensors(model)  # a network of another shape is reported here
         return model
 
+    @abstractmethod
     def write(
         self, network: Callable[..., Any], settings: Mapping[str, Any], graph: Graph, dtype: str
     ) -> Any:
@@ -45,11 +47,10 @@ class Written(Backend):
             graph: The network of zoo that it is compared with.
             dtype: The dtype of its parameters.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def written(self, model: Any) -> Iterable[Any]:
         """Return the parameters of a network, in the order in which they are written."""
-        raise NotImplementedError
 
     def tensors(self, model: Any) -> dict[str, Tensor]:
         graph, layouts = self.known_graph(model), self.CONVENTION["layouts"]
