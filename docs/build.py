@@ -10,12 +10,14 @@ import argparse
 import gc
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pages import cards, commands, lessons, operations, parts, reference, sides, staging
 from sphinx.cmd.build import build_main
 
 import zoo
+from zoo.language import index
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,6 +27,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition(":")[0])
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "site")
     parser.add_argument("--reports", type=Path, help="a folder of zoo verify --all --output")
+    parser.add_argument(
+        "--families", nargs="*", metavar="NAME", help="write no other models' cards"
+    )
     parser.add_argument("--no-run", action="store_true", help="show lessons without their outputs")
     arguments = parser.parse_args()
     gc.set_threshold(
@@ -33,7 +38,7 @@ def main() -> int:
     notebooks = None if arguments.no_run else lessons.executed()
     output = arguments.output.resolve()
     pages = output.with_name(f"{output.name}-pages")
-    write(pages, arguments.reports, notebooks)
+    write(pages, arguments.families, arguments.reports, notebooks)
     shutil.rmtree(output, ignore_errors=True)
     doctrees = output.with_name(f"{output.name}-doctrees")
     options = ["-b", "html", "-j", "auto", "-W", "--keep-going", "-q", "-d", str(doctrees)]
@@ -41,9 +46,15 @@ def main() -> int:
     return build_main([*options, "-c", str(ROOT / "docs"), str(pages), str(output)])
 
 
-def write(target: Path, reports: Path | None, notebooks: Path | None) -> None:
+def write(
+    target: Path, families: Sequence[str] | None, reports: Path | None, notebooks: Path | None
+) -> None:
     """Write every page, written and generated, to a folder."""
-    graphs = {name: zoo.graph(name) for name in zoo.list_models()}
+    graphs = {
+        name: zoo.graph(name)
+        for name, entry in index.entries().items()
+        if families is None or entry["family"] in families
+    }
     files = staging.written()
     if notebooks:
         files |= lessons.pages(notebooks)

@@ -18,7 +18,7 @@ EXTRA = "extra"
 def write(graphs: Mapping[str, zoo.Graph], target: Path) -> None:
     """Write the pages to the folder of what is copied as it is."""
     lessons = {topic: f"../lessons/{name}.html" for topic, name in topics().items()}
-    for name in MODELS:
+    for name in graphs.keys() & set(MODELS):
         page = zoo.sources(graphs[name], lessons=lessons).html
         put(target / EXTRA / "side-by-side" / f"{name}.html", page)
 

@@ -122,7 +122,6 @@ def counted():
     import paddle
 
     gc.collect()
-    gc.freeze()  # the frameworks' own objects, so that what a model leaves is collected quickly
 
     @functools.cache
     def parameters(source, name, **options):
@@ -138,8 +137,7 @@ def counted():
         gc.collect()
         return found
 
-    yield parameters
-    gc.unfreeze()
+    return parameters
 
 
 TABLES = {"keras": KERAS, "paddle": PADDLE}

@@ -9,10 +9,12 @@ from urllib.parse import unquote
 
 import axe_core_python
 import browsing
+import loading
 import pytest
 import sites
 
 import zoo
+from zoo.language import index
 from zoo.verification.comparison import Worst
 from zoo.verification.results import BackendResult, Results
 from zoo.weights import sources
@@ -70,7 +72,7 @@ def test_every_link_leads_somewhere(site, pages):
                 fragment and name in anchors and fragment not in anchors[name]
             ):
                 dead.add((page, link))
-    assert count > 10_000
+    assert count > (4_000 if loading.quick else 10_000)
     assert not dead, sorted(dead)[:20]
 
 
@@ -146,7 +148,13 @@ def test_stated_accuracy_is_of_known_files(cards):
 
 
 def test_every_model_has_a_card(pages):
-    for name in zoo.list_models():
+    names = [
+        name
+        for name, entry in index.entries().items()
+        if not loading.quick or entry["family"] in sites.FAMILIES
+    ]
+    assert len(names) > 20
+    for name in names:
         assert f">{name}" in pages[f"models/{name}.html"]
         assert f"{name}.svg" in pages[f"models/{name}.html"]
 
