@@ -567,5 +567,8 @@ SLOW = (
     "paddleclas squeezenet", "paddleclas efficientnet v2", "paddleclas tinynet",
     "paddleclas inception v4", "timm resnet, s", "timm resnet, se", "keras xception",
     "keras mobilenet v2",
-    "paddle resnext", "paddle alexnet", "paddle mobilenet", "paddle mobilenet v2", "paddle shufflenet",
+    "keras efficientnet", "keras vgg16 whole", "paddle inception", "paddle resnet",
+    "paddle mobilenet v3 small", "timm regnet", "timm mobilenet v3 large, tf",
+    "torchvision convnext", "torchvision mobilenet v3 small", "paddleclas shufflenet",
+    "paddleclas resnet, vd", "paddle resnext", "paddle alexnet", "paddle mobilenet", "paddle mobilenet v2", "paddle shufflenet",
 )  # fmt: skip

@@ -10,7 +10,7 @@ import gc
 import types
 
 import pytest
-from counting import count
+from counting import count, index
 from loading import load
 
 import zoo
@@ -122,6 +122,7 @@ def counted():
     import paddle
 
     gc.collect()
+    gc.freeze()  # what there is, so that what a model leaves is collected quickly
 
     @functools.cache
     def parameters(source, name, **options):
@@ -144,20 +145,14 @@ TABLES = {"keras": KERAS, "paddle": PADDLE}
 
 
 def cases():
-    """Every network; those that Keras takes seconds to build are slow."""
+    """Every network; all but the smallest of each family are slow."""
+    models = {model["model"]: model for model in index()}
     for source, table in TABLES.items():
-        for name in table:
-            deep = source == "keras" and name.startswith(DEEP)
-            yield pytest.param(source, name, marks=[pytest.mark.slow] if deep else [])
-
-
-#: Beginnings of the names of networks that are deeper than a first one of their kind.
-DEEP = (
-    *(f"efficientnet_b{number}" for number in range(1, 8)),
-    *(f"efficientnet_v2_{size}" for size in ("b1", "b2", "b3", "s", "m", "l")),
-    *(f"convnext_{size}" for size in ("small", "base", "large", "xlarge")),
-    *("densenet169", "densenet201", "resnet101", "resnet152", "nasnet_large"),
-)
+        seen = set()
+        for name in sorted(table, key=lambda name: models[name]["macs"]):
+            family = models[name]["family"]
+            yield pytest.param(source, name, marks=[pytest.mark.slow] if family in seen else [])
+            seen.add(family)
 
 
 @pytest.mark.parametrize(("source", "network"), list(cases()))

@@ -108,7 +108,10 @@ def test_the_files_of_other_tools(capsys):
         assert capsys.readouterr().out.strip() == code.strip().splitlines()[-1].removeprefix("# ")
 
 
-@pytest.mark.parametrize("framework", ["torch", "tensorflow", "numpy"])
+@pytest.mark.parametrize(
+    "framework",
+    ["numpy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("torch", "tensorflow"))],
+)
 def test_the_pipelines_of_photographs(framework, tmp_path):
     """Each in a process of its own, because PyTorch's loader forks one in which JAX may run."""
     load({"tensorflow": "keras", "numpy": "flax"}.get(framework, framework))

@@ -77,11 +77,11 @@ CASES = [
     (VGG_POOLED, {"input_size": (71, 45), "in_channels": 4, "num_classes": 7}, 1),
     ("lenet5", {}, 3),
     ("alexnet_two_towers", {"input_size": (67, 71), "num_classes": 7}, 2),
-    ("squeezenet1_1", {"input_size": (61, 44), "num_classes": 7}, 2),
     ("inception_module_naive", {"input_size": (5, 8)}, 1),
 ]
 #: Cases without anything that those do not have.
 FURTHER_CASES = [
+    ("squeezenet1_1", {"input_size": (61, 44), "num_classes": 7}, 2),
     ("googlenet", {"aux": True}, 1),
     ("googlenet_tutorial", {"aux": True, "input_size": (225, 239)}, 1),
     ("googlenet_paddle", {"aux": True, "input_size": 96}, 1),

@@ -110,7 +110,8 @@ def test_tensorflow_by_name_insists_on_it(name):
     assert "KERAS_BACKEND" in bad.stderr
 
 
-@pytest.mark.parametrize("engine", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["jax", "torch"])
 def test_keras_computes_with_whichever_engine_it_runs_on(engine, spec_file):
     path = spec_file(
         """

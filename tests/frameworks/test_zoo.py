@@ -35,6 +35,7 @@ def frameworks():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # in float64 PyTorch takes each group of a convolution by itself
     gc.collect()
+    gc.freeze()  # the frameworks' own objects, so that what a model leaves is collected quickly
     yield modules
     torch.set_num_threads(threads)
 
