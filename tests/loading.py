@@ -1,6 +1,5 @@
 """Loads a backend for tests."""
 
-import gc
 import os
 import warnings
 
@@ -11,8 +10,6 @@ from zoo.backend import registry
 #: Whether compilers may skip optimizations, which take most of the time of a model's first run. So
 #: it is in the tests of every run; slow tests have them all.
 quick = False
-
-_loaded: set[str] = set()
 
 
 def load(name: str, double: bool = False):
@@ -41,7 +38,4 @@ def load(name: str, double: bool = False):
             import tensorflow as tf
 
             tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-        if name not in _loaded:
-            _loaded.add(name)
-            gc.freeze()  # a framework's own objects stay; collections need not look at them
         return backend

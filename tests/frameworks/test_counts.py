@@ -138,7 +138,8 @@ def counted():
         gc.collect()
         return found
 
-    return parameters
+    yield parameters
+    gc.unfreeze()
 
 
 TABLES = {"keras": KERAS, "paddle": PADDLE}

@@ -93,6 +93,45 @@ def test_every_operation(backend, framework, runner, spec_file, tmp_path):
     check(spec_file(layers + LAYERS, header=DOWN), backend, runner, tmp_path)
 
 
+#: Blocks of which a layer is one or another; the first one needs fewer parameters.
+EITHER = """
+options: {num_classes: 5, in_channels: 4, input_size: 8}
+tables:
+  stages:
+    columns:  [    kind, expand, channels]
+    rows:
+      stage1: [ opening,      2,        6]
+      stage2: [residual,      3,        6]
+      stage3: [residual,      3,        8]
+blocks:
+  opening:
+    parameters: {channels: ~, expand: ~, rate: ~}
+    layers:
+      conv: {op: conv, out_channels: $channels * $expand, kernel_size: 3}
+      project: {op: conv, out_channels: $channels, kernel_size: 1}
+  residual:
+    parameters: {channels: ~, expand: ~, rate: ~, adds: $input.channels == $channels}
+    layers:
+      conv: {op: conv, out_channels: $input.channels * $expand, kernel_size: 3, padding: 1}
+      project: {op: conv, out_channels: $channels, kernel_size: 1}
+      drop: {op: stochastic_depth, rate: $rate, when: $adds}
+      add: {op: add, from: [drop, input], when: $adds}
+  stage:
+    parameters: {kind: ~, expand: ~, channels: ~, count: ~}
+    layers:
+      block: {block: $kind, repeat: $count, channels: $channels, expand: $expand, rate: $index / 4}
+"""
+
+
+def test_blocks_of_which_a_layer_is_one_or_another(backend, framework, runner, spec_file, tmp_path):
+    layers = """
+    stage: {block: stage, table: stages, repeat: [1, 3, 2], count: $item}
+    flatten: {op: flatten}
+    fc: {op: linear, out_features: $num_classes}
+    """
+    check(spec_file(layers, header=EITHER), backend, runner, tmp_path)
+
+
 def run(model, backend, x):
     """The outputs, and the gradients of the sum of their squares, in evaluation mode."""
 

@@ -37,6 +37,7 @@ def frameworks():
     gc.collect()
     gc.freeze()  # the frameworks' own objects, so that what a model leaves is collected quickly
     yield modules
+    gc.unfreeze()
     torch.set_num_threads(threads)
 
 

@@ -57,8 +57,6 @@ class Collection:
         self.kinds: dict[tuple[int, str], str] = {}
         for number, again in enumerate(self.graphs):
             self._collect(number, again.root)
-        for kind in list(self.uses):
-            self._divide(kind)
 
     def _collect(self, number: int, block: Block) -> None:
         for step in block.steps:
@@ -75,26 +73,8 @@ class Collection:
         names = {**self.traces[number].names, **arguments, "input": _parts(block)}
         return Instance(number, block, names)
 
-    def _divide(self, kind: str) -> None:
-        """Divide the uses of a block whose parameter names blocks that take arguments."""
-        blocks, instances = self.document["blocks"], self.uses[kind]
-        for name in blocks[kind].get("parameters", {}):
-            values = {str(row.names[name]) for row in instances}
-            if len(values) < 2 or not values <= set(blocks):
-                continue
-            if any(blocks[value].get("parameters") for value in values):
-                del self.uses[kind]
-                for row in instances:
-                    part = f"{kind}:{row.names[name]}"
-                    self.uses.setdefault(part, []).append(row)
-                    self.kinds[row.number, row.block.name] = part
-                return
-
     def kind(self, number: int, block: Block) -> str | None:
-        """Return the name of a block in the spec; None for a group.
-
-        Where a parameter names another block that takes arguments, its value follows the name.
-        """
+        """Return the name of a block in the spec; None for a group."""
         return self.kinds.get((number, block.name))
 
     def repetitions(self, instance: Instance, key: str) -> list[tuple[str, Node | Block]]:

@@ -17,7 +17,7 @@ from zoo.writing.layout import paragraph
 from zoo.writing.marks import plain
 from zoo.writing.modules import ModuleWriter
 from zoo.writing.pieces import Piece
-from zoo.writing.unification import Unifier
+from zoo.writing.unification import unified
 
 MOST_AUTHORS = 4
 BACKENDS = ("torch", "paddle", "keras", "flax")
@@ -26,8 +26,7 @@ BACKENDS = ("torch", "paddle", "keras", "flax")
 def write(graph: Graph, backend: str) -> tuple[str, list[Span]]:
     """Return the source code of a network for one of zoo's backends, and whose each part is."""
     dialect: Dialect = importlib.import_module(f"zoo.writing.{backend}").DIALECT
-    unifier = Unifier(Collection(graph), dialect.describe, dialect.fields, dialect.pairs)
-    pieces = unifier.pieces
+    pieces = unified(Collection(graph), dialect.describe, dialect.fields, dialect.pairs)
     pieces[-1].about = returned(graph, pieces[-1], dialect)
     writer = _writer(dialect, pieces)
     classes = writer.classes()

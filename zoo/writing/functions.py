@@ -38,10 +38,11 @@ class FunctionWriter(ModuleWriter):
     def __init__(self, dialect: Dialect, pieces: Sequence[Piece]) -> None:
         super().__init__(dialect, pieces)
         self.signatures: dict[str, set[str]] = {}
+        self.alone: Piece | None = None
 
     def name(self, piece: Piece) -> str:
         """Return what a piece is called in the file."""
-        return piece.kind if piece.is_network else piece.kind.replace(":", "_")
+        return piece.kind
 
     def piece(self, piece: Piece, is_network: bool) -> str:
         """Return the text of a function."""
@@ -54,13 +55,14 @@ class FunctionWriter(ModuleWriter):
         names = piece.parameters
         code = [*body, *(f"{value}" for value in piece.local.values())]
         for name, default in names.items():
-            if name == piece.channels or not reads(code, name):
+            if name == piece.channels:
+                continue
+            if not reads(code, name) and name not in self.of_others(piece):
                 continue
             parameters.append(name if default is ... else f"{name}={text(self.value(default))}")
         if not is_network:
             parameters += ["*", "name"]
         space = " " * INDENT
-        late = [*self.late, "", ""] if self.late else []
         first = [f"{space}{name} = {value}" for name, value in piece.local.items()]
         first = [line for line in first if reads(body, line.split()[0])]
         if piece.channels and reads([*first, *body], piece.channels):
@@ -69,7 +71,7 @@ class FunctionWriter(ModuleWriter):
             first.insert(0, f"{space}inputs = x = keras.Input({self.shape})")
         return "\n".join(
             [
-                *late,
+                *self.late_lines(),
                 *lines("def ", call(self.name(piece), parameters), ":"),
                 *docstring(piece, self.dialect, is_network),
                 *first,
@@ -198,8 +200,18 @@ class FunctionWriter(ModuleWriter):
 
     def kept(self, piece: Piece) -> set[str]:
         """Return the parameters that the function of a block has."""
+        return self.own(piece) | self.of_others(piece)
+
+    def of_others(self, piece: Piece) -> set[str]:
+        """Return the parameters of the functions that a layer may call instead."""
+        if piece is self.alone:
+            return set()
+        return {name for other in piece.others for name in self.own(other)}
+
+    def own(self, piece: Piece) -> set[str]:
+        """Return the parameters that the function of a block reads."""
         if piece.kind not in self.signatures:
-            writer = _quiet(self)
+            writer = _quiet(self, piece)
             found = writer.piece(piece, False)
             head = found[found.index("def ") : found.index('"""')]
             self.signatures[piece.kind] = {n for n in piece.parameters if reads([head], n)}
@@ -212,10 +224,10 @@ def _is_function(made: Made) -> bool:
     return made.target.startswith(_FUNCTIONS)
 
 
-def _quiet(writer: FunctionWriter) -> FunctionWriter:
-    """Return a writer whose notes are not kept."""
+def _quiet(writer: FunctionWriter, piece: Piece) -> FunctionWriter:
+    """Return a writer of one function, whose notes are not kept."""
     other = FunctionWriter(writer.dialect, writer.pieces)
-    other.signatures = writer.signatures
+    other.signatures, other.alone = writer.signatures, piece
     return other
 
 

@@ -54,7 +54,7 @@ class ModuleWriter:
         self.tables: dict[str, dict[str, list[Any]]] = {}
         self.chains = False
         self.marks = Marks()
-        self.late: list[str] = []
+        self.late: dict[str, list[str]] = {}
 
     #: Names of the groups that the current member is in, each with a dot.
     inside = ""
@@ -113,7 +113,7 @@ class ModuleWriter:
             for flag, value in self.flags.items()
         ]
         base = self.dialect.base
-        late = [*self.late, "", ""] if self.late else []
+        late = self.late_lines()
         settings = [2 * space + line for line in (*kept, *flags)]
         initializing = [*self.first_lines(), *settings, *making]
         body = [
@@ -216,10 +216,14 @@ class ModuleWriter:
         if any(
             isinstance(cell, Text) for row in loop.rows if isinstance(row, tuple) for cell in row
         ):
-            self.late += found  # it names classes
+            self.late[name] = found  # it names classes
         else:
             self.constants[name] = found
         return name
+
+    def late_lines(self) -> list[str]:
+        """Return the constants that come just before the network."""
+        return [line for found in self.late.values() for line in (*found, "", "")]
 
     def count(self, member: Member) -> str:
         """Return the attribute for the number of repetitions."""

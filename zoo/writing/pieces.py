@@ -113,7 +113,7 @@ class Member:
     table: str = ""
 
 
-@dataclass
+@dataclass(eq=False)
 class Piece:
     """A class or function of the source file.
 
@@ -131,6 +131,7 @@ class Piece:
         input_shape: For the whole network, the height, width and channels of its input.
         bindings: For each instance, the values of the parameters.
         group: For a group of layers that became a piece of its own, its place in the spec.
+        others: The pieces that a layer may be instead of it; they have the same parameters.
     """
 
     kind: str
@@ -146,9 +147,10 @@ class Piece:
     input_shape: tuple[int, ...] = ()
     bindings: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
     group: str = ""
+    others: list[Piece] = field(default_factory=list, repr=False)
 
     def place(self, key: str) -> str:
         """Return where the spec has a layer: the block, a slash, and names within it."""
         if self.group:
             return f"{self.group}.{key}"
-        return f"{'' if self.is_network else self.kind.partition(':')[0]}/{key}"
+        return f"{'' if self.is_network else self.kind}/{key}"

@@ -8,6 +8,7 @@ simple function of one or two; or a new parameter.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,9 @@ from zoo.writing.folding import CHANNELS, Text, fold, value_of
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 
 Column = Sequence[Any]
+
+#: What frameworks call the number of channels that a layer reads.
+_OF_CHANNELS = ("in_channels", "in_features", "num_features")
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -73,6 +77,7 @@ class Scope:
         defaults: Their defaults in the spec.
         channels: The channels that each instance reads.
         channels_name: What they are called.
+        common: The parameters that stay parameters even if they are constant.
     """
 
     def __init__(
@@ -82,8 +87,9 @@ class Scope:
         defaults: Mapping[str, Any],
         channels: Column = (),
         channels_name: str = "in_channels",
+        common: frozenset[str] = frozenset(),
     ) -> None:
-        self.names, self.defaults = names, defaults
+        self.names, self.defaults, self.common = names, defaults, common
         self.channels_name = channels_name
         self.channels = representative(channels) if channels else None
         self.columns: dict[str, Column] = {}
@@ -100,11 +106,11 @@ class Scope:
                     self.constants[name] = value
                 elif name in ("num_classes", "aux"):
                     self.columns[name] = column
-        if channels and not is_constant(channels):
+        if channels and not (is_constant(channels) and channels_name not in common):
             self.columns[channels_name] = channels
         for name in parameters:
             column = [frozen(row[name]) for row in names]
-            if is_constant(column):
+            if is_constant(column) and name not in common:
                 self.constants[name] = names[0][name]
             else:
                 self._add(name, column)
@@ -164,13 +170,22 @@ class Scope:
             key: The layer that it is for, which precedes the name if that is taken.
         """
         if is_constant(column):
-            return representative(column)
+            found = self.find(column, stated) if self._is_common(stated, name) else None
+            return representative(column) if found is None else self.use(found)
         found = self.find(column, stated)
         if found is None and (items := self._items(column)):
             return items
         if found is None:
             found = self.new(name, column, key)
         return self.use(found)
+
+    def _is_common(self, stated: Any, name: str) -> bool:
+        """Whether an argument, even if it is constant, is to be a parameter of the block."""
+        reads = self.channels_name in self.common
+        if stated is None:
+            return reads and name in _OF_CHANNELS
+        names = set(re.findall(r"\$(\w+)", stated)) if isinstance(stated, str) else set()
+        return bool(names & self.common) or (reads and "input" in names)
 
     def _items(self, column: Column) -> tuple[Any, ...] | None:
         """Return the items of a column of tuples, each expressed by itself."""

@@ -32,14 +32,50 @@ Definition = Mapping[str, Any]
 _OTHERS = {"op", "block", "layers", "from", "when", "repeat", "table", "after", "published"}
 
 
-class Unifier:
-    """Makes the pieces of a source file.
+class _UnlikeError(Exception):
+    """Blocks of which a layer is one or another have other parameters."""
+
+    def __init__(self, kinds: Sequence[str], names: Sequence[str]) -> None:
+        super().__init__(f"{' and '.join(kinds)} take other arguments")
+        self.kinds, self.names = kinds, frozenset(names)
+
+
+def unified(
+    collection: Collection, describe: Describe, fields: Mapping[str, str], pairs: bool = False
+) -> list[Piece]:
+    """Return the pieces of a source file.
 
     Args:
         collection: The network.
         describe: Returns the call that makes the layer of a node.
         fields: Argument of a framework's layer -> field of the operation, where they differ.
         pairs: Whether the framework's layers take pairs only, rather than one number.
+
+    Returns:
+        The pieces, each after those that it uses; the last one is the network.
+    """
+    # Blocks have the parameters that they need. Those of which a layer is one or another, such as
+    # the kinds of blocks in a stage, need those of all; so they are made once more.
+    common: dict[str, frozenset[str]] = {}
+    while True:
+        try:
+            return Unifier(collection, describe, fields, pairs, common).pieces
+        except _UnlikeError as error:
+            more = {kind: common.get(kind, frozenset()) | error.names for kind in error.kinds}
+            if all(common.get(kind) == names for kind, names in more.items()):
+                raise BackendError(str(error)) from None
+            common |= more
+
+
+class Unifier:
+    """Makes the pieces of a source file; see :func:`unified`.
+
+    Args:
+        collection: The network.
+        describe: Returns the call that makes the layer of a node.
+        fields: Argument of a framework's layer -> field of the operation, where they differ.
+        pairs: Whether the framework's layers take pairs only, rather than one number.
+        common: Block -> parameters that it has because others have them.
 
     Attributes:
         pieces: The pieces, each after those that it uses; the last one is the network.
@@ -50,10 +86,11 @@ class Unifier:
         collection: Collection,
         describe: Describe,
         fields: Mapping[str, str],
-        pairs: bool = False,
+        pairs: bool,
+        common: Mapping[str, frozenset[str]],
     ) -> None:
         self.collection, self.describe, self.fields = collection, describe, fields
-        self.pairs = pairs
+        self.pairs, self.common = pairs, common
         self.pieces: list[Piece] = []
         self.made: dict[str, Piece] = {}
         graph = collection.graphs[0]
@@ -82,7 +119,7 @@ class Unifier:
     def piece(self, kind: str) -> Piece:
         """Return the piece of a block of the spec."""
         if kind not in self.made:
-            definition = self.collection.document["blocks"][kind.partition(":")[0]]
+            definition = self.collection.document["blocks"][kind]
             piece = Piece(kind, camel_case(kind), str(definition.get("about") or ""))
             self.made[kind] = piece
             parameters = definition.get("parameters", {})
@@ -96,7 +133,9 @@ class Unifier:
         channels = [row.block.input_shape[0] for row in rows]
         name = "in_features" if vector else "in_channels"
         piece.channels = name
-        scope = Scope([row.names for row in rows], list(defaults), defaults, channels, name)
+        common = self.common.get(piece.kind, frozenset())
+        names = [row.names for row in rows]
+        scope = Scope(names, list(defaults), defaults, channels, name, common)
         self.fill(piece, layers, rows, scope)
 
     def fill(
@@ -110,17 +149,19 @@ class Unifier:
             columns = {piece.channels: columns[piece.channels], **columns}
         required, optional = {}, {}
         for name in columns:
-            if name not in scope.used or name in scope.local:
+            if name not in {*scope.used, *scope.common} or name in scope.local:
                 continue
             default = frozen(scope.defaults.get(name))
             if default is None or (isinstance(default, str) and "$" in default):
                 required[name] = ...
             else:
                 optional[name] = default
+        required |= dict.fromkeys(sorted(scope.common - columns.keys()), ...)
         piece.parameters = {**required, **optional}
         for number, row in enumerate(rows):
             piece.bindings[row.number, row.block.name] = {
-                name: columns[name][number] for name in piece.parameters
+                name: columns[name][number] if name in columns else ABSENT
+                for name in piece.parameters
             }
         hoist(piece)
         self.pieces.append(piece)
@@ -310,12 +351,14 @@ class Unifier:
         parameters = list(dict.fromkeys(name for piece in pieces for name in piece.parameters))
         for name in parameters:
             if any(name not in piece.parameters for piece in pieces):
-                raise BackendError(f"{' and '.join(names)} take other arguments")
+                raise _UnlikeError(names, parameters)
             column = [b if b is ABSENT else b[name] for b in bindings]
             stated = layer.get(name) if name not in _OTHERS else None
             arguments[name] = scope.express(column, stated, name, key)
         chosen = None
         if len(pieces) > 1:
+            for piece in pieces:
+                piece.others += [other for other in pieces if other not in (piece, *piece.others)]
             column = [k if k is ABSENT else Text(self.piece(k).name) for k in kinds]
             chosen = scope.express(column, layer.get("block"), "block")
         return Used(pieces[0], arguments, chosen)
@@ -341,11 +384,7 @@ class Unifier:
             return Chain(self.members(piece, definition, inner, scope)[0])
         kind = f"{piece.kind}_{key}"
         new = Piece(kind, camel_case(kind), group=piece.place(key))
-        parameters = (
-            self.collection.document["blocks"]
-            .get(piece.kind.partition(":")[0], {})
-            .get("parameters", {})
-        )
+        parameters = self.collection.document["blocks"].get(piece.kind, {}).get("parameters", {})
         self.parametrize(new, dict.fromkeys(parameters), definition, present)
         numbers = [ABSENT if row is None else row.number for row in inner]
         bindings = [
