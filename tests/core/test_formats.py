@@ -85,6 +85,7 @@ OTHERS = {
     "a V1 checkpoint cut short": ("m.ckpt", page(bytes(99)), "its end is missing; download or save it"),
     "its graph": ("m.ckpt.meta", page(bytes(9)), "a part of a TensorFlow checkpoint"),
     "TensorFlow Lite": ("w.tflite", page(b"\x1c\0\0\0TFL3" + bytes(99)), "TensorFlow Lite"),
+    "a program of JAX": ("w.jaxexport", page(b"<\0\0\0" + bytes(range(99))), r"that jax\.export saved"),
     "pdmodel": ("w.pdmodel", page(b"\n\x9e" + bytes(99)), r"paddle\.jit\.save"),
     "a new program": ("w.json", page(b'{"base_code":{"magic":"pir","version":4}}'), r"paddle\.jit\.save"),
     "names": ("w.pdiparams.info", page(b"\x80\x02}q\0."), "the names of weights; pass the .pdiparams file"),
@@ -120,6 +121,55 @@ def test_other_files_are_named_at_once(kind, tmp_path):
     if kind != "a folder of Orbax":  # which is opened to find out
         with pytest.raises(WeightsError, match=message):
             loading.check(tmp_path / name, None)
+
+
+#: A class or function in a pickle -> how the framework that has it saves weights.
+SAVING = {
+    "flax.nnx.statelib State": r"msgpack_serialize\(nnx\.to_pure_dict",
+    "zoo.flax.model Network": r"msgpack_serialize\(nnx\.to_pure_dict",
+    "jax._src.array _reconstruct_array": r"msgpack_serialize\(nnx\.to_pure_dict",
+    "keras.src.models.functional Functional": r"model\.save_weights\('w\.weights\.h5'\)",
+    "zoo.paddle.model Network": r"paddle\.save\(model\.state_dict\(\), 'w\.pdparams'\)",
+    "zoo.torch.model Network": r"torch\.save\(model\.state_dict\(\), 'w\.pth'\)",
+    "__main__ Net": r"torch\.save\(model\.state_dict\(\), 'w\.pth'\)",
+}
+
+
+@pytest.mark.parametrize("name", SAVING)
+def test_an_object_of_a_framework_is_saved_as_that_framework_does(name, tmp_path):
+    thing = f"c{name.replace(' ', chr(10))}\n".encode()
+    attribute = b"cbuiltins\ngetattr\n" + thing + b"X\1\0\0\0a\x86R"
+    for value in (thing, attribute, thing + b"K\0\x86", b"}X\1\0\0\0a" + thing + b"s"):
+        (tmp_path / "w.pkl").write_bytes(b"\x80\x02" + value + b".")
+        with pytest.raises(WeightsError, match=f"{name.replace(' ', '.')}.*{SAVING[name]}"):
+            readers.read(tmp_path / "w.pkl")
+
+
+def test_arrays_without_names_are_refused(tmp_path):
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps([*ARRAYS.values()]))
+    with pytest.raises(WeightsError, match=r"Keras' model\.get_weights\(\).*model\.save_weights"):
+        readers.read(tmp_path / "w.pkl")
+
+
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (["fc.weight_g", "fc.weight_v"], r"paddle\.nn\.utils\.remove_weight_norm\(layer\)"),
+        (
+            ["fc.weight_orig", "fc.weight_u", "fc.weight_v"],
+            "spectral_norm; save the weights .*without",
+        ),
+    ],
+)
+def test_a_normalized_layer_is_undone_as_its_framework_does(names, advice, tmp_path):
+    for also, what in ((["bn._mean"], advice), (["bn.running_mean"], "torch.nn.utils.remove_")):
+        arrays = dict.fromkeys([*names, *also], np.ones((2, 2), np.float32))
+        for path in (tmp_path / "w.pkl", tmp_path / "w.safetensors"):
+            path.write_bytes(pickle.dumps(arrays))
+            if path.suffix == ".safetensors":
+                save_file(arrays, path)
+            with pytest.raises(WeightsError, match=what):
+                loading.find(path, None, Chosen())
 
 
 def hdf5(path):

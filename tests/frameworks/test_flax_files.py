@@ -45,3 +45,47 @@ def test_a_pickle_of_flax(tmp_path):
     arrays = jax.tree.map(np.asarray, state)
     (tmp_path / "w.pkl").write_bytes(pickle.dumps(arrays))
     assert_same(zoo.load(tmp_path / "w.pkl", "flax"), model)
+
+
+def _ways_of_saving(params, stats):
+    """What trees and names become in training scripts -> what the origin says of it."""
+    from flax.traverse_util import flatten_dict
+
+    both, whole = {"params": params, "batch_stats": stats}, {}
+    for tree in (params, stats):
+        whole |= flatten_dict(tree)
+    flat = {"/".join(path): array for path, array in whole.items()}
+    yield flat, None
+    yield {f"model/{name}": array for name, array in flat.items()}, "without 'model.'"
+    yield flatten_dict(both, sep="/"), "under 'params' and 'batch_stats'"
+    yield flatten_dict(both, sep="."), "under 'params' and 'batch_stats'"
+    inner = {kind: {"model": tree} for kind, tree in both.items()}
+    yield inner, "under 'params' and 'batch_stats' and 'model'"
+    yield {"state": inner}, "under 'state' and 'params' and 'batch_stats' and 'model'"
+    own = {kind: {"my_net": tree} for kind, tree in both.items()}
+    yield own, "under 'params' and 'batch_stats'; without 'my_net.'"
+
+
+def test_trees_and_names_of_training_scripts(tmp_path):
+    load("flax")
+    import jax
+    from flax import nnx, serialization
+    from safetensors.numpy import save_file
+
+    model = zoo.build("resnet20", "flax", num_classes=4, seed=5)
+    kinds = (nnx.Param, nnx.BatchStat)
+    trees = [nnx.to_pure_dict(nnx.state(model, kind)) for kind in kinds]
+    for value, note in _ways_of_saving(*jax.tree.map(np.asarray, trees)):
+        paths = [tmp_path / "w.msgpack"]
+        paths[0].write_bytes(serialization.msgpack_serialize(value))
+        if not any(isinstance(each, dict) for each in value.values()):
+            paths.append(tmp_path / "w.safetensors")
+            save_file(value, paths[1])
+        for path in paths:
+            found = zoo.load(path, "flax")
+            assert_same(found, model)
+            assert zoo.graph_of(found).origin.get("note") == note
+        target = zoo.build("resnet20", "flax", num_classes=4)
+        if not any(name.startswith(("params.", "params/")) for name in value):
+            zoo.set_weights(target, value)
+            assert_same(target, model)

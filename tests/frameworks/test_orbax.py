@@ -63,6 +63,19 @@ def stepwise(state, other, path, **options):
         manager.wait_until_finished()
 
 
+def apart(state, path):
+    """Parameters and statistics as two items of a step."""
+    import orbax.checkpoint as ocp
+    from flax import nnx
+
+    kinds = {"params": nnx.Param, "batch_stats": nnx.BatchStat}
+    trees = {name: pure(nnx.filter_state(state, kind)) for name, kind in kinds.items()}
+    items = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
+    with ocp.CheckpointManager(path) as manager:
+        manager.save(2, args=ocp.args.Composite(**items))
+        manager.wait_until_finished()
+
+
 def standard(value, path):
     import orbax.checkpoint as ocp
 
@@ -105,6 +118,7 @@ WRITERS = {
         "under 'ema'", "ema",
     ),
     "steps": (lambda s, path: stepwise(s, pure(s), path), "under step 10 and 'state'", None),
+    "parameters and statistics": (apart, "under step 2 and 'params' and 'batch_stats'", None),
     "named steps": (
         lambda s, path: stepwise(s, pure(s), path, step_prefix="ckpt", step_format_fixed_length=6),
         "under step 10 and 'state'", None,

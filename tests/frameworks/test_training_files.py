@@ -105,6 +105,10 @@ WRAPPED = {
         None,
     ),
     "numbers beside": (lambda s: {**s, "epoch": 3, "name": "a", "nothing": None}, None),
+    "an epoch": (
+        lambda s: {**prefixed("model.", s), "model.epoch": s["fc.bias"][0].long()},
+        "without 'model.'; without the number model.epoch",
+    ),
     "a module's parameters": (lambda s: {n: __import__("torch").nn.Parameter(v) for n, v in s.items()}, None),
 }  # fmt: skip
 
@@ -119,6 +123,44 @@ def test_what_tools_put_around_weights(kind, name, save):
     assert zoo.graph_of(found).origin.get("note") == note
     if name == "w.pth":
         assert_same(zoo.build(LINEAR, "torch", weights=path), model())
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_every_protocol_in_both_containers(protocol, zipped, save):
+    options = {"pickle_protocol": protocol, "_use_new_zipfile_serialization": zipped}
+    for name in ("w.pth", "w.weights"):
+        assert_same(zoo.load(save(torchvisions(), name, **options), "torch"), model())
+
+
+#: A change of a state -> what is said of it.
+NEARLY = {
+    "one less": (
+        lambda s: without(s, "stage2.0.branch1.0.weight"),
+        r"missing: stage2\.0\.branch1\.0\.weight\. ",
+    ),
+    "one more": (
+        lambda s: {**s, "stage2.0.scale": s["fc.bias"][:3]},
+        r"unexpected: stage2\.0\.scale\. ",
+    ),
+    "a number that may be a weight": (
+        lambda s: {**s, "temperature": s["fc.bias"][0]},
+        r"unexpected: temperature\. ",
+    ),
+    "both": (
+        lambda s: {**without(s, "conv5.1.bias"), **dict.fromkeys("abcdef", s["fc.bias"])},
+        r"missing: conv5\.1\.bias; unexpected: a, b, c, d, \.\.\.\. ",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NEARLY)
+def test_the_network_that_a_file_nearly_has_is_named(kind, save):
+    change, message = NEARLY[kind]
+    path = save({"state_dict": prefixed("model.", change(torchvisions()))})
+    message = f"torchvision's names of {LINEAR}, with these exceptions: {message}"
+    with pytest.raises(WeightsError, match=message):
+        zoo.load(path, "torch")
 
 
 #: What holds several sets of weights, of which the second is the model's -> the entries tried.
@@ -333,7 +375,7 @@ REFUSED = {
     "complex": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.complex64)}, "fc.bias: a tensor of ComplexFloat"),
     "meta": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to("meta")}, "the device 'meta', which has no values"),
     "integers": (lambda t, s: {**s, "fc.bias": s["fc.bias"].to(t.int8)}, "fc.bias: expected floating-point values, got int8"),
-    "a list": (lambda t, s: list(s.values()), "expected arrays by name, got list; save the model's state_dict"),
+    "a list": (lambda t, s: list(s.values()), r"a list of arrays without names.*in PyTorch with torch\.save\(model\.state_dict"),
     "a tensor": (lambda t, s: s["fc.bias"], "expected arrays by name, got a tensor alone"),
     "two networks": (lambda t, s: {"G": s, "D": s}, r"'G' is shufflenet.*for example: D\..*entry='G' reads"),
     "teacher": (lambda t, s: {**prefixed("student.", s), **prefixed("teacher.", s)}, r"'student' is shufflenet.*for example: teacher\..*entry='student' reads"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import textwrap
+import warnings
 
 import numpy as np
 import pytest
@@ -182,36 +183,67 @@ def _parts(model, backend):
     if backend == "torch":
         from torch import nn
 
-        return nn.Sequential(model, nn.ReLU()), "0"
-    if backend == "paddle":
+        yield nn.Sequential(model, nn.ReLU()), "0"
+        yield _forwarding(nn.Module)(model), "_module"
+    elif backend == "paddle":
         from paddle import nn
 
-        return nn.Sequential(model, nn.ReLU()), "0"
-    if backend == "keras":
+        yield nn.Sequential(model, nn.ReLU()), "0"
+        yield _forwarding(nn.Layer)(model), "_module"
+    elif backend == "keras":
         import keras
 
-        return keras.Sequential([model, keras.layers.ReLU()]), "small"
-    from flax import nnx
+        yield keras.Sequential([model, keras.layers.ReLU()]), "small"
+        yield _forwarding(keras.Model)(model), "_module"
+    else:
+        from flax import nnx
 
-    return nnx.Sequential(model, nnx.relu), "layers.0"
+        yield nnx.Sequential(model, nnx.relu), "layers.0"
+        yield _forwarding(nnx.Module)(model), "_module"
+
+
+def _forwarding(base):
+    """A class of wrappers that have the attributes of what they wrap, as Opacus' and PEFT's do."""
+
+    class Forwarding(base):
+        def __init__(self, model):
+            super().__init__()
+            self._module = model
+
+        def forward(self, x):
+            return self._module(x)
+
+        __call__ = forward if base.__module__.startswith("flax") else base.__call__
+        call = forward
+
+        def __getattr__(self, name):
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                if name.startswith("_"):
+                    raise
+                return getattr(self._module, name)
+
+    return Forwarding
 
 
 @pytest.mark.frameworks
 def test_a_part_of_the_users_own_model_is_named(model, backend, tmp_path):
-    own, path = _parts(model, backend)
-    x = np.zeros((1, 2, 6, 6), np.float32)
-    for verb in (
-        lambda: zoo.graph_of(own),
-        lambda: zoo.features(own, x, "relu"),
-        lambda: zoo.save(own, tmp_path / "w.safetensors"),
-        lambda: zoo.convert(own, backend),
-        lambda: zoo.loss(own, np.zeros((1, 5)), [1]),
-        lambda: zoo.get_weights(own),
-        lambda: zoo.set_weights(own, {}),
-    ):
-        with pytest.raises(BackendError, match=f"has a model that zoo built as its part {path!r}"):
-            verb()
-    assert zoo.predict(own, x).shape == (1, 5)
+    x, graph = np.zeros((1, 2, 6, 6), np.float32), zoo.graph_of(model)
+    for own, path in _parts(model, backend):
+        for verb in (
+            lambda own=own: zoo.graph_of(own),
+            lambda own=own: zoo.features(own, x, "relu"),
+            lambda own=own: zoo.save(own, tmp_path / "w.safetensors"),
+            lambda own=own: zoo.convert(own, backend),
+            lambda own=own: zoo.loss(own, np.zeros((1, 5)), [1]),
+            lambda own=own: zoo.get_weights(own),
+            lambda own=own: zoo.set_weights(own, {}),
+            lambda own=own: assert_same(own, graph, x),
+        ):
+            with pytest.raises(BackendError, match=f"that zoo built as its part {path!r}; pass"):
+                verb()
+        assert zoo.predict(own, x).shape == (1, 5)
 
 
 def test_a_module_that_is_not_hashable(spec):
@@ -321,6 +353,7 @@ def test_a_layer_of_another_kind_is_refused_by_name(model, backend, tmp_path):
     assert not list(tmp_path.iterdir())
     hint = "a spec of your own" if backend == "flax" else "save the model's state_dict(): zoo.load"
     assert hint in str(refused.value)
+    assert "zoo.reset_head(model, 0)" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -336,6 +369,58 @@ def test_another_activation_is_refused_by_name(model, backend, kind):
         model.relu = importlib.import_module(backend).nn.GELU()
     with pytest.raises(WeightsError, match=f"'relu' of this small is {kind}, not the"):
         zoo.convert(model, backend)
+
+
+def _without_bias(model, backend):
+    """Give a model a classifier that has no bias, which zoo's has."""
+    nn = importlib.import_module(f"{backend}.nn")
+    model.fc = nn.Linear(
+        64, 5, **{"torch": {"bias": False}, "paddle": {"bias_attr": False}}[backend]
+    )
+
+
+def _without_statistics(model, backend):
+    importlib.import_module("torch.func").replace_all_batch_norm_modules_(model)
+
+
+@pytest.mark.parametrize(
+    ("backend", "change", "missing"),
+    [
+        ("torch", _without_bias, "fc.bias"),
+        ("paddle", _without_bias, "fc.bias"),
+        ("torch", _without_statistics, "bn.running_mean"),
+    ],
+    indirect=["backend"],
+)
+def test_a_layer_that_lacks_a_parameter_is_refused(model, backend, change, missing, tmp_path):
+    change(model, backend)
+    for verb in (
+        lambda: zoo.graph_of(model),
+        lambda: zoo.save(model, tmp_path / "w.safetensors"),
+        lambda: zoo.convert(model, backend),
+    ):
+        with pytest.raises(WeightsError, match=rf"missing: {missing}[\s\S]*a bias of zeros"):
+            verb()
+    if missing == "fc.bias":
+        with pytest.raises(WeightsError, match=r"has no fc\.bias: a layer was replaced"):
+            zoo.optimizer(model, "sgd", 0.1)
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle"], indirect=True)
+def test_a_layer_in_the_place_of_a_block_is_refused_by_its_own_name(framework, backend):
+    nn = importlib.import_module(f"{backend}.nn")
+    model = zoo.build("resnet20", backend)
+    model.conv1 = (nn.Conv2d if backend == "torch" else nn.Conv2D)(3, 16, 3, 1, 1)
+    with pytest.raises(
+        WeightsError, match="'conv1' of this resnet20 is a Conv2[dD], not the block"
+    ):
+        zoo.graph_of(model)
+    model = zoo.build("resnet20", backend)
+    del model.layer1.block1.conv1.relu
+    with pytest.raises(
+        WeightsError, match=r"'layer1\.block1\.conv1\.relu' of .* is no module, not"
+    ):
+        zoo.graph_of(model)
 
 
 def _observe(model):
@@ -456,6 +541,70 @@ def test_other_settings_are_refused_by_name(model, backend, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def _twice(function):
+    return lambda *arguments, **options: 2 * function(*arguments, **options)
+
+
+def test_functions_of_flaxs_layers_are_settings(spec):
+    load("flax")
+    jax, nnx = importlib.import_module("jax"), importlib.import_module("flax.nnx")
+    mask = nnx.data(np.zeros((3, 3, 2, 4), np.float32))
+    for layer, name, value, text in (
+        ("conv", "conv_general_dilated", _twice(jax.lax.conv_general_dilated), "<lambda>"),
+        ("fc", "dot_general", _twice(jax.lax.dot_general), "<lambda>"),
+        ("bn", "promote_dtype", lambda values, dtype: values, "<lambda>"),
+        ("fc", "preferred_element_type", jax.numpy.bfloat16, "bfloat16"),
+        ("conv", "mask", mask, "an array"),
+    ):
+        model = zoo.build(spec, "flax")
+        setattr(getattr(model, layer), name, value)
+        with pytest.raises(WeightsError, match=f"{name} of '{layer}' in this small is {text}, not"):
+            zoo.convert(model, "flax")
+
+
+def test_several_models_that_nnx_made_one_are_refused(spec, tmp_path):
+    load("flax")
+    jax, nnx = importlib.import_module("jax"), importlib.import_module("flax.nnx")
+    model = zoo.build(spec, "flax")
+    weights, x = zoo.get_weights(model), np.zeros((1, 2, 6, 6), np.float32)
+    many = nnx.vmap(lambda _: nnx.clone(model), in_axes=0, out_axes=0)(np.arange(3))
+    for verb in (
+        lambda: zoo.get_weights(many),
+        lambda: zoo.set_weights(many, weights),
+        lambda: zoo.predict(many, x),
+        lambda: zoo.features(many, x, "relu"),
+        lambda: zoo.graph_of(many),
+        lambda: zoo.save(many, tmp_path / "w.safetensors"),
+        lambda: zoo.convert(many, "flax"),
+    ):
+        with pytest.raises(
+            BackendError, match=r"3 models in one.*tree\.map\(lambda a: a\[0\], model"
+        ):
+            verb()
+    one = zoo.get_weights(jax.tree.map(lambda a: a[0], many))
+    assert all(np.array_equal(one[name], value) for name, value in weights.items())
+
+
+def test_what_a_flax_model_keeps_of_its_last_run_is_ignored(spec, tmp_path):
+    load("flax")
+    jax, nnx = importlib.import_module("jax"), importlib.import_module("flax.nnx")
+    model = zoo.build(spec, "flax")
+    x = np.random.default_rng(0).random((2, 2, 6, 6), np.float32)
+    expected, weights = zoo.predict(model, x), zoo.get_weights(model)
+    for times in (1, 2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # newer versions of Flax have another way
+            model.sow(nnx.Intermediate, "a_feature", jax.numpy.ones(3))
+        assert np.array_equal(zoo.predict(model, x), expected), times
+        assert zoo.get_weights(model).keys() == weights.keys()
+    assert zoo.features(model, x, "relu")["relu"].shape == (2, 4, 4, 4)
+    assert np.allclose(zoo.predict(zoo.convert(model, "flax"), x), expected, atol=1e-6)
+    zoo.save(model, tmp_path / "w.safetensors")
+    saved = zoo.get_weights(zoo.build(spec, "flax", weights=tmp_path / "w.safetensors"))
+    assert all(np.array_equal(saved[name], value) for name, value in weights.items())
+    zoo.set_weights(model, weights)
+
+
 def test_settings_of_the_same_meaning_are_taken(spec, framework):
     """A user's own layers state the same in other forms, and what matters in training alone."""
     nn = importlib.import_module("torch").nn
@@ -463,6 +612,7 @@ def test_settings_of_the_same_meaning_are_taken(spec, framework):
     model.conv = nn.Conv2d(2, 4, 3, padding="valid")
     model.bn = nn.BatchNorm2d(4, momentum=None)
     model.relu = nn.ReLU(inplace=True)
+    model.bn.eps = np.float64(model.bn.eps)
     assert np.array_equal(zoo.get_weights(zoo.convert(model, "torch"))["bn.weight"], np.ones(4))
 
 

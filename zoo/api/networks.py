@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zoo.backend.base import Array, Backend
@@ -40,7 +40,9 @@ def graph_of(model: Any) -> Graph:
     backend, model, graph = find_built(model)
     shapes = backend.shapes(model)
     _check_layers(backend, model, graph)
-    return _with_its_classes(graph, shapes)
+    network = _with_its_classes(graph, shapes)
+    _check_shapes(network, shapes)
+    return network
 
 
 def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
@@ -62,14 +64,35 @@ def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
     arrays = dict(floating(backend.get_weights(model)))
     _check_layers(backend, model, graph)
     network = _with_its_classes(graph, {name: array.shape for name, array in arrays.items()})
+    _check_shapes(network, {name: array.shape for name, array in arrays.items()})
+    return network, arrays
+
+
+def _check_shapes(network: Graph, shapes: Mapping[str, Shape]) -> None:
+    """Reject a model that has other parameters than its network."""
     check(
         {p.name: p.shape for p in network.parameters},
-        {name: (array.shape, array.dtype.name) for name, array in arrays.items()},
+        {name: (shape, "float32") for name, shape in shapes.items()},
         subject=f"the weights that this {network.name} now has",
-        hint="A layer was replaced. zoo.build makes models with other options, such as "
-        "num_classes; a spec of your own can describe any other layer.",
+        hint="A layer was replaced, or has other parameters. Put one like that of zoo in its "
+        "place, for example with a bias of zeros. zoo.build makes models with other options, such "
+        "as num_classes; a spec of your own can describe any other layer.",
     )
-    return network, arrays
+
+
+def check_trainable(backend: Backend, model: Any, network: Graph) -> None:
+    """Check that a model has what an optimizer of its network trains.
+
+    Raises:
+        WeightsError: It has not: a layer was replaced.
+    """
+    own = backend.tensors(model)
+    for parameter in network.parameters:
+        if parameter.trainable and parameter.name not in own:
+            raise WeightsError(
+                f"this {network.name} has no {parameter.name}: a layer was replaced with one that "
+                "has other parameters; the framework's own optimizers train it as it is"
+            )
 
 
 def _with_its_classes(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
@@ -95,30 +118,61 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
     for path, wanted in expected.items():
         layer, kind = actual.get(path), type(wanted)
         if type(layer) not in (kind, *backend.EQUIVALENTS.get(ops.get(path, ""), ())):
-            found = f"a {type(layer).__name__}" if path in actual else "no module"
+            place, wanted_kind, found = path, kind.__name__, "no module"
+            outer = next((each for each in _outwards(path) if each in actual), "")
+            if outer and not isinstance(model, type(actual[outer])):  # of which zoo's blocks are
+                place, found = outer, f"a {type(actual[outer]).__name__}"
+                wanted_kind = kind.__name__ if outer == path else "block"
             advice = ""
             if hasattr(model, "state_dict") and path in {n.name for n in classifier.nodes(graph)}:
                 advice = (
                     " If a linear layer in it is the classifier, save the model's state_dict(): "
-                    "zoo.load reads that from the file."
+                    "zoo.load reads that from the file. If there is none, build the model with "
+                    "num_classes=0, or call zoo.reset_head(model, 0) before the layer is replaced."
                 )
             raise WeightsError(
-                f"{path!r} of this {graph.name} is {found}, not the {kind.__name__} that zoo "
+                f"{place!r} of this {graph.name} is {found}, not the {wanted_kind} that zoo "
                 "built, so zoo does not know what it computes. zoo.get_weights returns the arrays "
                 f"as they are; a spec of your own can describe another layer.{advice}"
             )
         for name, value in _settings(backend, wanted).items():
             changed = getattr(layer, name, value)
-            if changed is not value and _plain(changed) != _plain(value):
+            if changed is not value and not _equal(changed, value):
+                stated = "as the spec says; a spec of your own can say so, too"
+                if callable(value) or _is_array(changed):
+                    stated = "as in zoo's layer; a spec of your own can describe another layer"
                 raise WeightsError(
-                    f"{name.lstrip('_')} of {path!r} in this {graph.name} is {changed}, not "
-                    f"{value} as the spec says; a spec of your own can say so, too"
+                    f"{name.lstrip('_')} of {path!r} in this {graph.name} is {_text(changed)}, not "
+                    f"{_text(value)} {stated}"
                 )
 
 
 def _settings(backend: Backend, layer: Any) -> dict[str, Any]:
     """Return the settings that affect what a layer computes, besides its weights."""
     return {name: value for name, value in vars(layer).items() if name in backend.SETTINGS}
+
+
+def _outwards(path: str) -> Iterator[str]:
+    """Yield a path, and those of the blocks around it, from the innermost."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Tell whether two settings mean the same; no layer of zoo has an array as one."""
+    return not _is_array(one) and bool(_plain(one) == _plain(other))
+
+
+def _is_array(value: Any) -> bool:
+    return bool(getattr(value, "shape", ()))  # a number of NumPy has no axes
+
+
+def _text(value: Any) -> str:
+    """Return a setting for a message: of a function its name, and of an array not its values."""
+    if _is_array(value):
+        return "an array"
+    return str(getattr(value, "__name__", value))
 
 
 def _plain(value: Any) -> Any:

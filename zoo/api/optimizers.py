@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from zoo import arguments
+from zoo.api.networks import check_trainable
 from zoo.backend.base import Array, Backend
 from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
@@ -80,7 +81,7 @@ def optimizer(
         >>> type(optimizer)
         <class 'torch.optim.sgd.SGD'>
     """
-    backend, inner, _ = find_built(model)
+    backend, inner, network = find_built(model)
     given = {
         "momentum": momentum,
         "nesterov": nesterov,
@@ -95,6 +96,7 @@ def optimizer(
         raise arguments.wrong("rule", " or ".join(map(repr, WHOSE)), rule)
     chosen = rule_of(name, lr, decay=decay, **settings)
     if rule == "written":
+        check_trainable(backend, inner, network)
         return backend.optimizer(inner, chosen)
     if decay != "all":
         raise InputError(
@@ -127,7 +129,8 @@ def get_optimizer_state(model: Any, optimizer: Any) -> dict[str, Array]:
         >>> state["moment1/c1.conv.weight"].shape, state["steps"]
         ((6, 1, 5, 5), array(0))
     """
-    backend, inner, _ = find_built(model)
+    backend, inner, network = find_built(model)
+    check_trainable(backend, inner, network)
     kept, tensors = _state(backend, inner, optimizer)
     arrays = {n: t.to_canonical(backend.to_numpy(t.handle)) for n, t in tensors.items()}
     return arrays if kept.steps is None else {**arrays, "steps": np.asarray(kept.steps)}
@@ -151,7 +154,8 @@ def set_optimizer_state(model: Any, optimizer: Any, state: Mapping[str, Any]) ->
         >>> adam = zoo.optimizer(model, "adam", 1e-3)
         >>> zoo.set_optimizer_state(model, adam, zoo.get_optimizer_state(model, adam))
     """
-    backend, inner, _ = find_built(model)
+    backend, inner, network = find_built(model)
+    check_trainable(backend, inner, network)
     if not isinstance(state, Mapping):
         raise arguments.wrong("state", "a mapping of names to arrays", state)
     kept, tensors = _state(backend, inner, optimizer)

@@ -92,6 +92,8 @@ def _canonical(
 
 def _flat(weights: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> Any:
     for name, value in weights.items():
+        if isinstance(name, str):
+            name = name.replace("/", ".")  # as Flax's flatten_dict(state, sep="/") joins names
         if isinstance(value, Mapping) and value.keys() == {"value"}:  # a variable in Flax's state
             value = value["value"]
         if isinstance(value, Mapping) and depth < _MAX_DEPTH:

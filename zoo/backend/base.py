@@ -19,7 +19,7 @@ from zoo.backend.training import Plan, Rule, Trainer
 from zoo.backend.workloads import Predicting, Workload
 from zoo.errors import BackendError
 from zoo.files import replacing
-from zoo.graphs.graph import Graph
+from zoo.graphs.graph import Graph, own_graph
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Shape
@@ -112,8 +112,7 @@ class Backend(ABC):
 
     def graph_of(self, model: Any) -> Graph | None:
         """Return the graph that a model was built from; None if zoo did not build it."""
-        graph = getattr(model, "zoo_graph", None)
-        return graph if isinstance(graph, Graph) else None
+        return own_graph(model)
 
     def known_graph(self, model: Any) -> Graph:
         """Return the graph that a model was built from.

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zoo.errors import BackendError
+from zoo.graphs.graph import own_graph
 from zoo.graphs.layouts import outputs_first, outputs_last
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map, Shape
@@ -158,7 +159,7 @@ class Parameters(dict[str, Mapping[str, Slot]]):
         """
         return {
             f"{node.name}.{slot.name}": (f"{node.name}.{name}", slot)
-            for node in getattr(getattr(model, "zoo_graph", None), "nodes", ())
+            for node in getattr(own_graph(model), "nodes", ())
             for name, slot in self._of_package(node.op).items()
         }
 

@@ -63,7 +63,7 @@ def find_whole(model: Any) -> tuple[Backend, Any]:
 
 def _refuse_part(backend: Backend, model: Any) -> None:
     for path, part in backend.named_modules(model).items():
-        if part is not model and isinstance(getattr(part, "zoo_graph", None), Graph):
+        if part is not model and backend.graph_of(part) is not None:
             raise BackendError(
                 f"this {type(model).__name__} has a model that zoo built as its part {path!r}; "
                 "pass that part"

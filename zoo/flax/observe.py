@@ -93,7 +93,7 @@ def _record(model: nnx.Module, name: str, calls: dict[str, list[Array]]) -> None
 def _modules(parent: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     children = vars(parent) if isinstance(parent, nnx.Module) else dict(enumerate(parent))
     for name, child in children.items():
-        if str(name).startswith("_"):
+        if str(name).startswith("_") and not isinstance(child, nnx.Module):
             continue
         if isinstance(child, nnx.Module) or callable(child):
             yield f"{prefix}{name}", child

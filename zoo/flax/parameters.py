@@ -17,8 +17,9 @@ from flax import nnx
 from zoo.backend.parameters import Array, Tensor
 from zoo.errors import BackendError
 from zoo.flax import PARAMETERS, _private
-from zoo.graphs.graph import Graph
+from zoo.graphs.graph import Graph, own_graph
 from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Shape, text_of
 from zoo.ops import OPS
 
 #: Where a Variable is: names of attributes, and numbers of elements of lists.
@@ -32,13 +33,14 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
         BackendError: The model does not know its graph, which is needed to determine layouts; or a
             layer was replaced with one that has other parameters, or added.
     """
-    graph = getattr(model, "zoo_graph", None)
-    if not isinstance(graph, Graph):
+    graph = own_graph(model)
+    if graph is None:
         raise BackendError(
             f"this {type(model).__name__} does not know its graph, which determines the layout of "
             "its weights: it was not built by zoo"
         )
     by_name, own = {}, set()
+    stacked: set[Shape] = set()  # the axes that kernels have before their own
     for node in graph.nodes:
         layer = find(model, node.name) if node.parameters else None
         names = [p.name.removeprefix(f"{node.name}.") for p in node.parameters]
@@ -49,10 +51,19 @@ def tensors(model: nnx.Module) -> dict[str, Tensor]:
             location = variables[local]
             variable = getattr(layer, location.name)
             layout = node.attributes.get("layout") if local == "weight" else None
+            if location.axes != "C":
+                stacked.add(variable.shape[: max(len(variable.shape) - len(location.axes), 0)])
             by_name[parameter.name] = Tensor(variable, tuple(variable.shape), location.axes, layout)
             own.add(f"{node.name}.{location.name}")
     if others := sorted(_names(model) - own):
         raise BackendError(f"this {graph.name} has parameters that zoo did not build: {others[0]}")
+    if len(stacked) == 1 and (sizes := stacked.pop()):
+        first = ", ".join("0" for _ in sizes)
+        raise BackendError(
+            f"this {graph.name} is {text_of(sizes)} models in one, as nnx.vmap makes them: its "
+            "arrays have an axis for them before their own; pass one of them: "
+            f"jax.tree.map(lambda a: a[{first}], model)"
+        )
     return by_name
 
 

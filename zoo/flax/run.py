@@ -7,7 +7,7 @@ call only checks that the model still consists of the same objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import is_
 from typing import Any
 from weakref import ref
@@ -21,6 +21,7 @@ from zoo.backend.base import Array, Outputs
 from zoo.flax import _private
 from zoo.flax.devices import FlaxGroup, predicting
 from zoo.flax.parameters import find
+from zoo.graphs.graph import own_graph
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
@@ -50,7 +51,7 @@ def forms(model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
     jitted = nnx.jit(lambda model, x: model(x))
 
     def run(function: Callable[..., Any], x: Array) -> Outputs:
-        dtype = next((v.dtype for v in _variables(model)), x.dtype)
+        dtype = next(_dtypes(_variables(model)), x.dtype)
         return _to_outputs(model, function(np.asarray(x, dtype).transpose(0, 2, 3, 1)))
 
     return {
@@ -87,7 +88,7 @@ class Forward:
             abstract = jax.eval_shape(lambda: state)
             pure = _pure(self._graphdef, abstract, names)
             # In float64 the library makes most networks several times slower.
-            plain = bool(names) or any(v.dtype == jnp.float64 for v in self._variables)
+            plain = bool(names) or jnp.float64 in _dtypes(self._variables)
             options = None if plain else _private.compiler_options()
             self._compiled = jax.jit(pure, compiler_options=options)
 
@@ -101,8 +102,8 @@ class Forward:
     def __call__(
         self, model: nnx.Module, x: Array, group: FlaxGroup | None = None
     ) -> tuple[Any, dict[str, jax.Array]]:
-        weights = (v.dtype for v in self._variables if isinstance(v, nnx.Param))
-        dtype = next(weights, getattr(model, "_dtype", None))  # kept by a network without weights
+        own = getattr(model, "_dtype", None)  # kept by a network without weights
+        dtype = next(_dtypes(self._variables), own)
         values = [_private.raw(variable) for variable in self._variables]
         compiled = self._compiled if group is None else predicting(group, self._compiled)
         return compiled(values, np.asarray(x, dtype))
@@ -171,9 +172,14 @@ def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
     return list(variables.values())
 
 
+def _dtypes(variables: Iterable[nnx.Variable[Any]]) -> Iterator[np.dtype[Any]]:
+    """Yield the dtypes of parameters; other Variables may have values that are no arrays."""
+    return (variable.dtype for variable in variables if isinstance(variable, nnx.Param))
+
+
 def _to_outputs(model: nnx.Module, result: Any) -> Outputs:
     """Return a model's result as NumPy arrays, its outputs in the order of the spec."""
-    graph = getattr(model, "zoo_graph", None)
+    graph = own_graph(model)
     layouts = {name: node.layout for name, node in graph.output_nodes.items()} if graph else {}
     if isinstance(result, dict):  # jit returns its keys in alphabetical order
         return {name: _to_numpy(result[name], layouts.get(name)) for name in layouts or result}

@@ -253,14 +253,26 @@ def _without_dropout(block: Block) -> Block:
     return replace(block, steps=tuple(replace(s, child=without(s.child)) for s in block.steps))
 
 
+def own_graph(model: object) -> Graph | None:
+    """Return the graph that an object keeps as the model that zoo built; None for any other.
+
+    A wrapper that looks up in a model what it lacks itself does not count.
+    """
+    try:
+        graph = object.__getattribute__(model, "zoo_graph")  # without __getattr__
+    except AttributeError:
+        return None
+    return graph if isinstance(graph, Graph) else None
+
+
 def graph_of(model: Any) -> Graph:
     """Return the graph that a model was built from.
 
     Raises:
         BackendError: zoo did not build the model, or saving and loading it lost the graph.
     """
-    network = getattr(model, "zoo_graph", None)
-    if not isinstance(network, Graph):
+    network = own_graph(model)
+    if network is None:
         if not callable(model):  # so it is no model at all
             raise BackendError(
                 f"expected a model that zoo built, got {arguments.shown(model)}; build one with "

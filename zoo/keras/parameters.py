@@ -17,6 +17,7 @@ from keras import layers
 
 from zoo.backend.parameters import Array, Tensor, to_native
 from zoo.errors import BackendError
+from zoo.graphs.graph import own_graph
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Map
 from zoo.keras import PARAMETERS, _private
@@ -54,7 +55,7 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
             f"zoo reads functional and sequential models, whose layers have names, and this "
             f"{type(model).__name__} is neither; pass the model that is in it"
         )
-    graph = getattr(model, "zoo_graph", None)
+    graph = own_graph(model)
     parameters = {
         node.name: (node.op, tuple(_local(p.name) for p in node.parameters))
         for node in (graph.nodes if graph else ())

@@ -11,6 +11,7 @@ import numpy as np
 from zoo.backend.base import Array
 from zoo.backend.outputs import mapped
 from zoo.errors import BackendError, InputError
+from zoo.graphs.graph import own_graph
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
@@ -41,7 +42,10 @@ def _on_batch(model: keras.Model, x: Array) -> Any:
 
 def held(model: keras.Layer) -> keras.Model | None:
     """Return the model that is the only layer of a functional or sequential model, if it is so."""
-    if not isinstance(model, _private.Functional | keras.Sequential) or hasattr(model, "zoo_graph"):
+    if (
+        not isinstance(model, _private.Functional | keras.Sequential)
+        or own_graph(model) is not None
+    ):
         return None
     inner, *others = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)] or [0]
     return None if others or not isinstance(inner, keras.Model) else inner
@@ -180,11 +184,9 @@ def _children(layer: keras.Layer) -> Iterator[tuple[str, keras.Layer]]:
         yield from ((child.name, child) for child in layer.layers)
         return
     for name, value in vars(layer).items():
-        if name.startswith("_"):
-            continue
         if isinstance(value, keras.Layer):
             yield name, value
-        elif isinstance(value, list | tuple):
+        elif isinstance(value, list | tuple) and not name.startswith("_"):  # those are Keras' own
             yield from (
                 (f"{name}.{i}", child)
                 for i, child in enumerate(value)

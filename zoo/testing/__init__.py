@@ -88,6 +88,8 @@ def assert_same(
             the state of the nodes before it.
         InputError: A model is not supported, ``x`` or ``labels`` have the wrong shape or values, or
             ``names`` maps to a module that does not exist.
+        BackendError: A model that zoo built is only a part of ``model_a``, and there are no
+            ``names``.
         UnknownNameError: ``names`` contains a name that is not in the spec, or ``level`` is
             unknown.
 

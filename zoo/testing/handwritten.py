@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.api.models import Array
-from zoo.backend.unwrapping import find
+from zoo.backend.unwrapping import find, find_whole
 from zoo.errors import InputError, UnknownNameError, WeightsError, suggestion
 from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
@@ -37,7 +37,7 @@ class HandWritten:
     names: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        backend, self.model = find(self.model)
+        backend, self.model = (find if self.names else find_whole)(self.model)
         self.backend: Any = backend
         self.title = type(self.model).__name__
         blocks = [name for name, _ in _blocks(self.graph.root, "")]

@@ -13,6 +13,7 @@ import numpy as np
 from zoo import arguments
 from zoo.api import checkpoints
 from zoo.api.models import build
+from zoo.api.networks import check_trainable
 from zoo.backend import registry
 from zoo.backend.unwrapping import find_built
 from zoo.data.datasets import dataset
@@ -113,6 +114,7 @@ def train(
     """
     _check_settings(settings)
     backend, inner, network = find_built(model)
+    check_trainable(backend, inner, network)
     found = dataset(data)
     options = network.options
     recipe = recipes.of(

@@ -34,16 +34,15 @@ SUFFIXES = {
 #: The message for anything else.
 EXPECTED = f"expected a file of weights, with one of the suffixes {', '.join(SUFFIXES)}"
 
-_PYTORCH_BEFORE_1_6 = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # a pickle of its magic number
+#: A pickle of PyTorch's magic number, of any protocol; those from the fourth on have frames.
+_PYTORCH_BEFORE_1_6 = re.compile(
+    rb"\x80[\x02-\x05](\x95.{8})?\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL
+)
 _MAX_TEXT = 100_000  # bytes of what a server may send instead of a file
 _KERAS_INDEX = ".weights.json"
 _INDEX = ".index.json"  # the end of the names of indexes of several files
 
-#: Position and value of the bytes that identify a format -> the format.
-_FORMATS = (
-    (0, b"\x89HDF\r\n\x1a\n", "h5"),
-    (0, _PYTORCH_BEFORE_1_6, "pth"),
-)
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 #: Position and value of the bytes that identify a format that zoo does not read, and a message.
 _OTHERS = (
@@ -86,6 +85,7 @@ _NAMED = (
     ),
     (r"\.pdmodel", _PROGRAM),
     (r"\.prototxt", "a Caffe network without weights; pass the path of the .caffemodel file"),
+    (r"\.jaxexport", f"a program that jax.export saved; {_MODEL}"),
     (r"\.tflite", f"a TensorFlow Lite model; {_MODEL}"),
     (r"\.mlmodel|\.mlpackage", f"a Core ML model; {_MODEL}"),
     (r"\.npy", f"a NumPy array; zoo reads arrays by name: {_NPZ}"),
@@ -205,9 +205,10 @@ def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
     """Return the format that the first or last bytes of a file state, if they state one."""
     if end == sstable.MAGIC:
         return "ckpt"
-    for place, magic, found in _FORMATS:
-        if start.startswith(magic, place):
-            return found
+    if start.startswith(_HDF5):
+        return "h5"
+    if _PYTORCH_BEFORE_1_6.match(start):
+        return "pth"
     for place, magic, what in _OTHERS:
         if start.startswith(magic, place):
             raise WeightsError(f"{path}: {what.format(npz=_NPZ, model=_MODEL)}")

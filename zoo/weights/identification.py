@@ -18,6 +18,7 @@ MAX_NAME = 300  # characters; a hostile file may have names of megabytes
 _MAX_PREFIX = 6  # names of wrappers before those of a network
 _MAX_PARTS = 4  # of a file that are tried
 _MAX_EXTRA = 16  # arrays of another classifier
+_MAX_EXCEPTIONS = 8  # from the names of a network that a file nearly has
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,23 @@ class Replaced:
 
     missing: tuple[str, ...]
     extra: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Near:
+    """How a file differs from a network that it has nearly all names of.
+
+    Attributes:
+        table: The source whose names these are.
+        network: The network.
+        missing: The source's names of parameters that are not in the file.
+        extra: Names in the file that are not among the network's.
+    """
+
+    table: Source
+    network: str
+    missing: Sequence[str]
+    extra: Sequence[str]
 
 
 def views(stored: Mapping[str, Stored]) -> Iterator[View]:
@@ -192,6 +210,46 @@ def closest(
 
     best = max(((pair, view) for pair in pairs for view in seen), key=common, default=None)
     return best if best and common(best) else None
+
+
+def nearest(tables: Iterable[Source], seen: Sequence[View]) -> Near | None:
+    """Find the network whose names a file has but for a few.
+
+    Args:
+        tables: The sources to consider.
+        seen: The views of the file.
+
+    Returns:
+        The network with the fewest exceptions; None if every one has too many.
+    """
+    found: list[Near] = []
+    for table in tables:
+        for view in seen:
+            kept = table.kept(view.arrays)
+            for network in table.networks:
+                if near := _near(table, network, kept):
+                    found.append(near)
+    return min(found, key=lambda near: len(near.missing) + len(near.extra), default=None)
+
+
+def _near(table: Source, network: str, kept: Sequence[str]) -> Near | None:
+    most = min(_MAX_EXCEPTIONS, len(kept) // 4)
+    if not any(counts.allow(table.name, network, len(kept) + n) for n in range(-most, most + 1)):
+        return None
+    names = table.table_names(network, kept)
+    if not _plausible(table, network, names, most):
+        return None
+    slots = published_slots(table, network).values()
+    known = {name for slot in slots for name in slot.names}
+    extra = [key for name, key in names.items() if name not in known]
+    missing = [
+        slot.names[0]
+        for slot in slots
+        if not slot.optional and not any(name in names for name in slot.names)
+    ]
+    if len(extra) + len(missing) > most:
+        return None
+    return Near(table, network, missing, extra)
 
 
 def has_names_of(table: Source, network: str | Graph, keys: Iterable[str]) -> bool:

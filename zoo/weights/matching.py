@@ -6,9 +6,8 @@ The origin of the weights says how the file was matched.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.errors import WeightsError
@@ -16,7 +15,15 @@ from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
-from zoo.weights import classifier, counts, disambiguation, identification, readers, sources
+from zoo.weights import (
+    altered,
+    classifier,
+    counts,
+    disambiguation,
+    identification,
+    readers,
+    sources,
+)
 from zoo.weights import names as naming
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
@@ -28,6 +35,8 @@ from zoo.weights.slots import (
     published_slots,
     with_heads,
 )
+
+_MAX_SHOWN = 4  # names in a message
 
 #: What to do about arrays whose names are those of no source.
 _RENAME = (
@@ -91,18 +100,40 @@ def matched_arrays(
     Raises:
         WeightsError: The names are those of no network, or of another.
     """
+    numbers = _numbers(opened)
+    opened = replace(
+        opened, arrays={name: each for name, each in opened.arrays.items() if name not in numbers}
+    )
     found = _found(path, opened, table, network, own, advice)
     notes = [f"under {' and '.join(opened.keys)}"] if opened.keys else []
     notes += [f"without {found.view.removed}"] if found.view.removed else []
     arrays = found.view.arrays
     if found.replaced:
-        arrays, note = _with_classifier(path, found, bool(head) or chosen.num_classes == 0)
+        dropped = bool(head) or chosen.num_classes == 0
+        arrays, note = _with_classifier(path, opened.format, found, dropped)
         notes += [note] if note else []
+    if ignored := found.tables[0].kept(numbers):
+        notes.append(f"without the number {' and '.join(map(shown, ignored[:_MAX_SHOWN]))}")
     notes += [found.note] if found.note else []
     if before := " and ".join(opened.preprocessing):
         notes.append(f"without the layers {before} of the file's model: give what they return")
     checkpoint = published_checkpoint(found.tables[0], found.network, path, arrays, chosen)
     return checkpoint, found.tables, notes
+
+
+def _numbers(opened: readers.Opened) -> Mapping[str, Stored]:
+    """Return single integers, such as the number of an epoch: no layer has these.
+
+    Empty if there is nothing else, or if they are those of a quantized layer.
+    """
+    kinds = ("bool", "int", "uint")
+    found = {
+        name: array
+        for name, array in opened.arrays.items()
+        if not array.shape and array.dtype.startswith(kinds)
+    }
+    is_all = len(found) == len(opened.arrays)
+    return {} if is_all or altered.layer(found, opened.format) else found
 
 
 @dataclass(frozen=True)
@@ -159,8 +190,8 @@ def _found(
     if not pairs and not table:
         pairs = list(_having(sources.sources().values(), network))
     closest = identification.closest(pairs, seen)
-    if closest is None or _change(stored):
-        raise WeightsError(_unknown_names(path, opened, name, advice))
+    if closest is None or altered.layer(stored, opened.format):
+        raise WeightsError(_unknown_names(path, opened, name, advice, tables))
     (each, key), view = closest
     return _Found([each], key, view)
 
@@ -211,7 +242,7 @@ def _identified(
         opened.arrays,
         lambda *seen: next((name for _, name in identification.identify(tables, *seen)), ""),
     )
-    raise WeightsError(_unknown_names(path, opened, None, advice))
+    raise WeightsError(_unknown_names(path, opened, None, advice, tables))
 
 
 def _fits(
@@ -258,76 +289,14 @@ def _refuse_one_of_several(
             )
 
 
-_QUANTIZED = "a layer was quantized; save the weights of the model that it was made from"
-
-#: What occurs in the names of a layer whose weights were replaced -> what to do.
-_CHANGES = (
-    (
-        r"\.weight_u$",
-        "a layer was normalized by spectral_norm; undo that before the weights are saved: "
-        "torch.nn.utils.remove_spectral_norm(layer)",
-    ),
-    (
-        r"\.weight_[gv]$",
-        "a layer was parametrized by weight_norm; undo that before the weights are saved: "
-        "torch.nn.utils.remove_weight_norm(layer)",
-    ),
-    (
-        r"\.parametrizations\.",
-        "a layer was parametrized, as by weight_norm; undo that before the weights are saved: "
-        "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')",
-    ),
-    (
-        r"\.weight_(orig|mask)$",
-        "a layer was pruned; make that permanent before the weights are saved: "
-        "torch.nn.utils.prune.remove(layer, 'weight')",
-    ),
-    (
-        r"\.lora_[AB](\.|$)|\.base_layer\.",
-        "a layer has an adapter; merge it before the weights are saved: model.merge_and_unload()",
-    ),
-    (
-        r"fake_quant|activation_post_process|_observer\.",
-        "the model was prepared for quantization; save the weights of the model that it was made "
-        "from",
-    ),
-    (
-        r"_packed_params|\.zero_point$",
-        _QUANTIZED,
-    ),
-    (
-        r"^onnx::\w+_\d+$",
-        "the exporter of PyTorch made up this name when it merged a batch norm into a convolution, "
-        "or turned a kernel; keep the names: torch.onnx.export(..., dynamo=False, "
-        "do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE). The program itself "
-        "can be compared with a network: zoo verify FILE.onnx --against NETWORK --weights FILE",
-    ),
-    (
-        r"^param_\d+$",
-        "this is a name in a program of PaddlePaddle, which does not have the names of layers; "
-        "save the state_dict() of the model that it was made from",
-    ),
-)
-
-
-def _change(arrays: Mapping[str, Stored]) -> str:
-    """Say what was done to a layer, if its arrays in a file show it; otherwise empty."""
-    names = [name for name in arrays if len(name) <= identification.MAX_NAME]
-    for pattern, what in _CHANGES:  # in this order: a normalized layer has what a pruned one has
-        for name in names:
-            if re.search(pattern, name):
-                return f"{name}: {what}"
-    for name in names:
-        if arrays[name].dtype in ("int8", "uint8") and len(arrays[name].shape) > 1:
-            return f"{name}: {_QUANTIZED}"
-    return ""
-
-
-def _with_classifier(path: Path, found: _Found, dropped: bool) -> tuple[Mapping[str, Stored], str]:
+def _with_classifier(
+    path: Path, format_: str, found: _Found, dropped: bool
+) -> tuple[Mapping[str, Stored], str]:
     """Return the arrays of a file with another classifier or none, and what was done.
 
     Args:
         path: The file, for messages.
+        format_: Its format.
         found: What was found in it.
         dropped: Whether the network gets a new classifier, or none.
 
@@ -359,12 +328,37 @@ def _with_classifier(path: Path, found: _Found, dropped: bool) -> tuple[Mapping[
             kept[renamed[key]] = array
         place = sorted(extra)[0].rpartition(".")[0]
         return kept, f"with {shown(place)!r} as the classifier"
-    if change := _change({key: found.view.arrays[key] for key in extra}):
+    if change := altered.layer({key: found.view.arrays[key] for key in extra}, format_):
         raise WeightsError(f"{path}: {change}")
     return found.view.arrays, ""  # what is missing is reported where the network is filled
 
 
-def _unknown_names(path: Path, opened: readers.Opened, name: str | None, advice: str) -> str:
+def _nearest(opened: readers.Opened, tables: Sequence[sources.Source]) -> str:
+    """Say which network a file nearly has the names of, and how they differ; empty if none."""
+    seen = list(identification.views(opened.arrays))
+    near = identification.nearest(tables, seen)
+    if near is None:
+        return ""
+    differences = [
+        f"{what}: {', '.join(map(shown, names[:_MAX_SHOWN]))}{', ...' * (len(names) > _MAX_SHOWN)}"
+        for what, names in (("missing", near.missing), ("unexpected", near.extra))
+        if names
+    ]
+    whose = "zoo's" if near.table.name == counts.OWN else f"{near.table.title}'s"
+    return (
+        f"the names of its {len(opened.arrays):,} arrays are {whose} names of {near.network}, with "
+        f"these exceptions: {'; '.join(differences)}. Nothing was loaded, since these may matter "
+        "for what the network computes: save all arrays of the network, and no others"
+    )
+
+
+def _unknown_names(
+    path: Path,
+    opened: readers.Opened,
+    name: str | None,
+    advice: str,
+    tables: Sequence[sources.Source],
+) -> str:
     """Return the error for a file with unknown names: what they were compared with, what to do."""
     examples = ", ".join(map(shown, list(opened.arrays)[:3]))
     if name:
@@ -377,8 +371,10 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None, advice:
             " If you know the network, name it with zoo.build(NAME, ..., weights=path): the error "
             "then lists what does not fit."
         )
-    if change := _change(opened.arrays):
+    if change := altered.layer(opened.arrays, opened.format):
         return f"{path}: {change}"
+    if not name and (near := _nearest(opened, tables)):
+        return f"{path}: {near}"
     *rest, last = publishers or ["any source that zoo knows"]
     published = f"{', '.join(rest)} or {last}" if rest else last
     compared = f"those of {network} as published by {published}, nor zoo's own"

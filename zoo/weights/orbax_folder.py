@@ -22,7 +22,8 @@ TREE = "_METADATA"  # the file of a checkpoint with the names of its arrays
 STEP = "_CHECKPOINT_METADATA"  # what a checkpoint of several items has, too
 
 _KIND = "a checkpoint of Orbax"
-_ITEMS = ("default", "state", "model", "params", "pytree")  # what trees are called in a step
+_PARAMETERS = "params"
+_ITEMS = ("default", "state", "model", _PARAMETERS, "pytree")  # what trees are called in a step
 _ARRAYS = ("jax.Array", "np.ndarray")
 _MAX_TREE = 20_000_000  # bytes
 _MAX_ENTRIES = 10_000  # of a folder that are looked at
@@ -57,44 +58,60 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
             "python -m pip install orbax-checkpoint"
         ) from None
     with reporting_damage(path, _KIND):
-        folder, places = _tree_of(path)
-        with (folder / TREE).open("rb") as file:
-            tree = json.loads(file.read(_MAX_TREE))
-        entries = [(_keys(path, each), each) for each in tree["tree_metadata"].values()]
-        entries = [each for each in entries if each[1]["value_metadata"]["value_type"] in _ARRAYS]
-        if len(entries) > _MAX_ARRAYS:
-            raise WeightsError(f"{path}: the checkpoint contains more than {_MAX_ARRAYS:,} arrays")
-        context = tensorstore.Context()
-        opening = [
-            tensorstore.open(_spec(folder, tree, ".".join(keys)), context=context)
-            for keys, _ in entries
-        ]
-        value: dict[str, Any] = {}
-        total = 0
-        for (keys, _), future in zip(entries, opening, strict=True):
-            opened = future.result()
-            total += math.prod(opened.shape) * opened.dtype.numpy_dtype.itemsize
-            _put(path, value, keys, _stored(path, ".".join(keys), opened))
-        if total > _SMALL + _MAX_RATIO * _size(folder):
-            raise WeightsError(f"{path}: damaged: its arrays are larger than the folder can hold")
+        folder, places = _step_of(path)
+        items, named = _items_of(folder)
+        places += named
+        value = {item: _tree(path, folder / item, tensorstore) for item in items}
         arrays, inner = state_dicts.arrays(
-            path, value, lambda each: each if isinstance(each, Stored) else None, entry
+            path,
+            value if len(items) > 1 else value[items[0]],
+            lambda each: each if isinstance(each, Stored) else None,
+            entry,
         )
     return arrays, [*places, *inner]
 
 
-def _tree_of(path: Path) -> tuple[Path, list[str]]:
-    """Return the folder of the arrays within a checkpoint, and where that is, for messages."""
-    folder, places = path, []
-    if not (folder / TREE).is_file() and not (folder / STEP).is_file():
-        steps = _steps(path)
-        step = max(steps, default=None)
-        if step is None:
-            raise WeightsError(f"{path}: {_KIND} without any step")
-        folder = steps[step]
-        places.append(f"step {step}")
+def _tree(path: Path, folder: Path, tensorstore: Any) -> dict[str, Any]:
+    """Return the arrays of one tree, in dicts in dicts, which TensorStore opens."""
+    with (folder / TREE).open("rb") as file:
+        tree = json.loads(file.read(_MAX_TREE))
+    entries = [(_keys(path, each), each) for each in tree["tree_metadata"].values()]
+    entries = [each for each in entries if each[1]["value_metadata"]["value_type"] in _ARRAYS]
+    if len(entries) > _MAX_ARRAYS:
+        raise WeightsError(f"{path}: the checkpoint contains more than {_MAX_ARRAYS:,} arrays")
+    context = tensorstore.Context()
+    opening = [
+        tensorstore.open(_spec(folder, tree, ".".join(keys)), context=context)
+        for keys, _ in entries
+    ]
+    value: dict[str, Any] = {}
+    total = 0
+    for (keys, _), future in zip(entries, opening, strict=True):
+        opened = future.result()
+        total += math.prod(opened.shape) * opened.dtype.numpy_dtype.itemsize
+        _put(path, value, keys, _stored(path, ".".join(keys), opened))
+    if total > _SMALL + _MAX_RATIO * _size(folder):
+        raise WeightsError(f"{path}: damaged: its arrays are larger than the folder can hold")
+    return value
+
+
+def _step_of(path: Path) -> tuple[Path, list[str]]:
+    """Return the folder of the last step of a checkpoint, and which that is, for messages."""
+    if (path / TREE).is_file() or (path / STEP).is_file():
+        return path, []
+    steps = _steps(path)
+    if not steps:
+        raise WeightsError(f"{path}: {_KIND} without any step")
+    return steps[max(steps)], [f"step {max(steps)}"]
+
+
+def _items_of(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the folders of the weights' trees within a step, and their names, for messages.
+
+    There are two if the parameters and the statistics are items of their own.
+    """
     if (folder / TREE).is_file():
-        return folder, places
+        return ["."], []
     items = sorted(item.parent.name for item in folder.glob(f"*/{TREE}"))
     known = [item for item in _ITEMS if item in items] or (items if len(items) == 1 else [])
     if not known:
@@ -102,9 +119,9 @@ def _tree_of(path: Path) -> tuple[Path, list[str]]:
             "it has no arrays; restore it, and save zoo's model with zoo.save"
         )  # fmt: skip
         raise WeightsError(f"{folder}: {_KIND}: {has}")
-    if known[0] != "default":
-        places.append(repr(known[0]))
-    return folder / known[0], places
+    if known[0] == _PARAMETERS and state_dicts.STATISTICS in items:
+        return [_PARAMETERS, state_dicts.STATISTICS], []  # which the keys of the weights name
+    return known[:1], [repr(known[0])] if known[0] != "default" else []
 
 
 def _steps(path: Path) -> dict[int, Path]:

@@ -329,7 +329,8 @@ class Reader:
         """Call what stands for a function."""
         self.make(len(_of(tuple, arguments)))
         if isinstance(function, Other):
-            return Other(function.name)
+            owner = arguments[0] if function.name == "builtins.getattr" and arguments else None
+            return Other(owner.name if isinstance(owner, Other) else function.name)
         try:
             value = _of(Call, function).make(*arguments)
         except TypeError:

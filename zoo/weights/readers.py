@@ -70,6 +70,8 @@ def read(path: Path, entry: str | None = None) -> Opened:
     """
     found = formats.format_of(path)
     opened = _indexed(path) if found == "index" else _read(path, found, entry)
+    if opened.format in _FLAT:
+        opened = _as_nested(opened)
     if entry is None or found in _OF_DICTS:
         return opened
     arrays = state_dicts.selected(path, opened.arrays, entry)
@@ -97,6 +99,23 @@ def _read(path: Path, found: str, entry: str | None = None) -> Opened:
     if len(opened.arrays) > MAX_TENSORS:
         raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
     return opened
+
+
+def _as_nested(opened: Opened) -> Opened:
+    """Return arrays under the names that they have in dicts in dicts, where Flax's were flattened.
+
+    ``flax.traverse_util.flatten_dict`` joins keys with any separator, usually a slash or a dot, and
+    also those of the parameters and of the statistics, which are read together.
+    """
+    arrays = {name.replace("/", "."): array for name, array in opened.arrays.items()}
+    if len(arrays) < len(opened.arrays):
+        return opened
+    keys, starts = opened.keys, {name.partition(".")[0] for name in arrays}
+    if starts == {"params", state_dicts.STATISTICS}:
+        inner = {name.partition(".")[2]: array for name, array in arrays.items()}
+        if len(inner) == len(arrays):
+            arrays, keys = inner, (*keys, f"'params' and {state_dicts.STATISTICS!r}")
+    return replace(opened, arrays=arrays, keys=keys)
 
 
 def _pytorch(path: Path, entry: str | None) -> tuple[dict[str, Stored], list[str]]:
@@ -139,6 +158,10 @@ _ALONE: dict[str, tuple[str, Callable[[Path], _Arrays]]] = {
     "caffemodel": ("caffemodel", caffe_file.read),
     "ckpt": ("ckpt", tensorflow_checkpoint.read),
 }
+
+
+#: Formats whose names may be those of Flax, flattened.
+_FLAT = ("msgpack", "safetensors")
 
 
 def _indexed(path: Path) -> Opened:

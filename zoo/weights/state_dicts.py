@@ -21,7 +21,7 @@ KEYS = (
 )
 
 _OPTIMIZER = {"state", "param_groups"}  # what PyTorch's have
-_STATISTICS = "batch_stats"  # what Flax keeps in addition to "params"
+STATISTICS = "batch_stats"  # what Flax keeps in addition to "params"
 _MAX_DEPTH = 8  # keys that lead to the weights
 _MAX_ITEMS = 100_000  # that are looked at
 _MAX_SETS = 4  # that a message names
@@ -41,6 +41,31 @@ _OTHER_TENSORS = {
     "torch._utils._rebuild_wrapper_subclass": (
         "a part of a distributed tensor; save tensor.full_tensor()"
     ),
+}
+
+#: Framework -> what has a model's arrays by name.
+_STATES = {
+    "torch": "state_dict()",
+    "paddle": "state_dict()",
+    "keras": "weights",
+    "flax": "state as dicts of arrays",
+}
+
+#: Framework -> what saves that.
+_SAVING = {
+    "torch": "torch.save(model.state_dict(), 'w.pth')",
+    "paddle": "paddle.save(model.state_dict(), 'w.pdparams')",
+    "keras": "model.save_weights('w.weights.h5')",
+    "flax": "flax.serialization.msgpack_serialize(nnx.to_pure_dict("
+    "nnx.state(model, (nnx.Param, nnx.BatchStat)))), in a file w.msgpack",
+}
+
+#: Package of a class, of zoo's or of a framework -> the framework.
+_OWNERS = {
+    **{name: name for name in _SAVING},
+    "tensorflow": "keras",
+    "jax": "flax",
+    "jaxlib": "flax",
 }
 
 #: Returns an array if a value from a pickle describes one, and None if it does not.
@@ -68,15 +93,24 @@ def arrays(
     """
     trees, keys, wanted = located(value, stored, entry)
     whole, value = value, trees[0]
-    if isinstance(value, pickles.Other):
-        raise WeightsError(_object(path, "it", value))
     if any(isinstance(each, Mapping) and each.keys() >= _OPTIMIZER for each in (whole, value)):
         raise WeightsError(
             f"{path}: the state of an optimizer; pass the file of the model's weights, which is "
             "often next to it"
         )
+    alone = stored(value) is not None  # which may be a tuple
+    items = value if isinstance(value, list | tuple) and not alone else ()
+    for each in (value, *items[:1]):
+        if isinstance(each, pickles.Other):
+            raise WeightsError(_object(path, "it", each))
+    if any(stored(each) is not None for each in items):
+        raise WeightsError(
+            f"{path}: a list of arrays without names, as Keras' model.get_weights() returns; save "
+            "them with their names: in Keras with model.save_weights('w.weights.h5'), in PyTorch "
+            f"with {_SAVING['torch']}"
+        )
     if not isinstance(value, Mapping):
-        kind = "a tensor alone" if stored(value) else type(value).__name__
+        kind = "a tensor alone" if alone else type(value).__name__
         raise WeightsError(
             f"{path}: expected arrays by name, got {kind}; save the model's state_dict()"
         )
@@ -129,23 +163,28 @@ def located(
     """
     keys: list[str] = []
     trees, wanted = [value], entry
-    while isinstance(value := trees[0], Mapping) and len(keys) < _MAX_DEPTH:
+
+    def hold(key: str) -> bool:
+        return all(_holds(tree.get(key), stored) for tree in trees)
+
+    while all(isinstance(tree, Mapping) for tree in trees) and len(keys) < _MAX_DEPTH:
         if wanted is not None:
-            first, _, inner = (wanted, "", "") if wanted in value else wanted.partition(".")
-            if _holds(value.get(first), stored):
+            first, _, inner = (wanted, "", "") if wanted in trees[0] else wanted.partition(".")
+            if hold(first):
                 keys.append(repr(first))
-                trees, wanted = [value[first]], inner or None
+                trees, wanted = [tree[first] for tree in trees], inner or None
                 continue
-        there = [key for key in KEYS if _holds(value.get(key), stored)]
+        there = [key for key in KEYS if hold(key)]
         if not there:
             break
         key, *others = there
         beside = f", not {' or '.join(map(repr, others))}" if others else ""
         keys.append(f"{key!r}{beside}")
-        trees = [value[key]]
-        if key == "params" and _holds(value.get(_STATISTICS), stored):
-            keys[-1] = f"'params' and {_STATISTICS!r}"
-            trees.append(value[_STATISTICS])
+        if key == "params" and hold(STATISTICS):
+            keys[-1] = f"'params' and {STATISTICS!r}"
+            trees = [tree[each] for tree in trees for each in (key, STATISTICS)]
+        else:
+            trees = [tree[key] for tree in trees]
     return trees, keys, wanted
 
 
@@ -187,10 +226,12 @@ def _tensor(name: str) -> str:
 
 def _object(path: Path, name: str, value: pickles.Other) -> str:
     """Return the error for an object of Python, such as a whole model."""
+    packages = value.name.removeprefix("zoo.").split(".")
+    framework = _OWNERS.get(packages[0], "paddle" if path.suffix == ".pdparams" else "torch")
     return (
         f"{path}: {name} names {shown(value.name)}, which is not an array but an object of Python, "
         "such as a whole model, and zoo does not run code from a file; save the model's "
-        "state_dict(): torch.save(model.state_dict(), 'w.pth')"
+        f"{_STATES[framework]}: {_SAVING[framework]}"
     )
 
 
