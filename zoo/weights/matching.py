@@ -16,7 +16,15 @@ from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
-from zoo.weights import classifier, counts, disambiguation, identification, readers, sources
+from zoo.weights import (
+    classifier,
+    counts,
+    disambiguation,
+    identification,
+    keras_places,
+    readers,
+    sources,
+)
 from zoo.weights import names as naming
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
@@ -99,8 +107,10 @@ def matched_arrays(
         arrays, note = _with_classifier(path, found, bool(head) or chosen.num_classes == 0)
         notes += [note] if note else []
     notes += [found.note] if found.note else []
-    if before := " and ".join(opened.preprocessing):
-        notes.append(f"without the layers {before} of the file's model: give what they return")
+    if opened.configuration:
+        notes += keras_places.compared(
+            path, opened, found.tables[0], found.network, found.view.arrays, head, chosen
+        )
     checkpoint = published_checkpoint(found.tables[0], found.network, path, arrays, chosen)
     return checkpoint, found.tables, notes
 
