@@ -111,14 +111,21 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
             changed = getattr(layer, name, value)
             if changed is not value and _plain(changed) != _plain(value):
                 raise WeightsError(
-                    f"{name.lstrip('_')} of {path!r} in this {graph.name} is {changed}, not "
-                    f"{value} as the spec says; a spec of your own can say so, too"
+                    f"{name.lstrip('_')} of {path!r} in this {graph.name} is {_shown(changed)}, "
+                    f"not {_shown(value)} as the spec says; a spec of your own can say so, too"
                 )
 
 
 def _settings(backend: Backend, layer: Any) -> dict[str, Any]:
     """Return the settings that affect what a layer computes, besides its weights."""
     return {name: value for name, value in vars(layer).items() if name in backend.SETTINGS}
+
+
+def _shown(value: Any) -> Any:
+    """Return a setting as a message shows it: the name of a function, without an address."""
+    kind = type(value)
+    fallback = kind.__name__ if kind.__repr__ is object.__repr__ else value
+    return getattr(value, "__name__", fallback)
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,6 @@ The origin of the weights says how the file was matched.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
 from zoo.weights import (
+    changed_layers,
     classifier,
     counts,
     disambiguation,
@@ -169,7 +169,7 @@ def _found(
     if not pairs and not table:
         pairs = list(_having(sources.sources().values(), network))
     closest = identification.closest(pairs, seen)
-    if closest is None or _change(stored):
+    if closest is None or changed_layers.change(stored):
         raise WeightsError(_unknown_names(path, opened, name, advice))
     (each, key), view = closest
     return _Found([each], key, view)
@@ -268,71 +268,6 @@ def _refuse_one_of_several(
             )
 
 
-_QUANTIZED = "a layer was quantized; save the weights of the model that it was made from"
-
-#: What occurs in the names of a layer whose weights were replaced -> what to do.
-_CHANGES = (
-    (
-        r"\.weight_u$",
-        "a layer was normalized by spectral_norm; undo that before the weights are saved: "
-        "torch.nn.utils.remove_spectral_norm(layer)",
-    ),
-    (
-        r"\.weight_[gv]$",
-        "a layer was parametrized by weight_norm; undo that before the weights are saved: "
-        "torch.nn.utils.remove_weight_norm(layer)",
-    ),
-    (
-        r"\.parametrizations\.",
-        "a layer was parametrized, as by weight_norm; undo that before the weights are saved: "
-        "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')",
-    ),
-    (
-        r"\.weight_(orig|mask)$",
-        "a layer was pruned; make that permanent before the weights are saved: "
-        "torch.nn.utils.prune.remove(layer, 'weight')",
-    ),
-    (
-        r"\.lora_[AB](\.|$)|\.base_layer\.",
-        "a layer has an adapter; merge it before the weights are saved: model.merge_and_unload()",
-    ),
-    (
-        r"fake_quant|activation_post_process|_observer\.",
-        "the model was prepared for quantization; save the weights of the model that it was made "
-        "from",
-    ),
-    (
-        r"_packed_params|\.zero_point$",
-        _QUANTIZED,
-    ),
-    (
-        r"^onnx::\w+_\d+$",
-        "the exporter of PyTorch made up this name when it merged a batch norm into a convolution, "
-        "or turned a kernel; keep the names: torch.onnx.export(..., dynamo=False, "
-        "do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE). The program itself "
-        "can be compared with a network: zoo verify FILE.onnx --against NETWORK --weights FILE",
-    ),
-    (
-        r"^param_\d+$",
-        "this is a name in a program of PaddlePaddle, which does not have the names of layers; "
-        "save the state_dict() of the model that it was made from",
-    ),
-)
-
-
-def _change(arrays: Mapping[str, Stored]) -> str:
-    """Say what was done to a layer, if its arrays in a file show it; otherwise empty."""
-    names = [name for name in arrays if len(name) <= identification.MAX_NAME]
-    for pattern, what in _CHANGES:  # in this order: a normalized layer has what a pruned one has
-        for name in names:
-            if re.search(pattern, name):
-                return f"{name}: {what}"
-    for name in names:
-        if arrays[name].dtype in ("int8", "uint8") and len(arrays[name].shape) > 1:
-            return f"{name}: {_QUANTIZED}"
-    return ""
-
-
 def _with_classifier(path: Path, found: _Found, dropped: bool) -> tuple[Mapping[str, Stored], str]:
     """Return the arrays of a file with another classifier or none, and what was done.
 
@@ -369,7 +304,7 @@ def _with_classifier(path: Path, found: _Found, dropped: bool) -> tuple[Mapping[
             kept[renamed[key]] = array
         place = sorted(extra)[0].rpartition(".")[0]
         return kept, f"with {shown(place)!r} as the classifier"
-    if change := _change({key: found.view.arrays[key] for key in extra}):
+    if change := changed_layers.change({key: found.view.arrays[key] for key in extra}):
         raise WeightsError(f"{path}: {change}")
     return found.view.arrays, ""  # what is missing is reported where the network is filled
 
@@ -387,7 +322,7 @@ def _unknown_names(path: Path, opened: readers.Opened, name: str | None, advice:
             " If you know the network, name it with zoo.build(NAME, ..., weights=path): the error "
             "then lists what does not fit."
         )
-    if change := _change(opened.arrays):
+    if change := changed_layers.change(opened.arrays):
         return f"{path}: {change}"
     *rest, last = publishers or ["any source that zoo knows"]
     published = f"{', '.join(rest)} or {last}" if rest else last
