@@ -135,6 +135,7 @@ def test_the_same_network_is_read(suffix, saved):
         (of_class("Softmax"), "without the softmax at the end of the file's model"),
         (of_class("Rescaling", scale=0.5), "without the Rescaling at the end"),
         (of_class("Custom>Mine"), "its layers Mine could not be compared"),
+        (of_class("MaxPooling2D", strides={}), "its configuration could not be compared"),
     ],
 )
 def test_what_follows_the_network_is_named(change, note, saved, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from zoo.errors import ZooError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.language.options import Chosen
@@ -13,6 +14,8 @@ from zoo.weights.checkpoint import Stored
 from zoo.weights.readers import Opened
 from zoo.weights.slots import located, published_slots, with_heads
 from zoo.weights.sources import Source
+
+_UNKNOWN = "its configuration could not be compared with the network"
 
 
 def compared(
@@ -60,9 +63,14 @@ def compared(
     model = keras_config.parsed(opened.configuration)
     places = _places(model, found) if model else None
     if model is None or places is None:
-        return ["its configuration could not be compared with the network"]
+        return [_UNKNOWN]
     dropped = bool(head) or chosen.num_classes == 0
-    return keras_comparison.compared(path, model, graph, places, dropped, bool(head))
+    try:
+        return keras_comparison.compared(path, model, graph, places, dropped, bool(head))
+    except ZooError:
+        raise
+    except Exception:  # a layer may state anything for a setting
+        return [_UNKNOWN]
 
 
 def _places(
