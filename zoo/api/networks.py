@@ -123,7 +123,7 @@ def _settings(backend: Backend, layer: Any) -> dict[str, Any]:
 
 def _shown(value: Any) -> Any:
     """Return a setting as a message shows it: the name of a function, without an address."""
-    kind = type(value)
+    kind: Any = type(value)
     fallback = kind.__name__ if kind.__repr__ is object.__repr__ else value
     return getattr(value, "__name__", fallback)
 
