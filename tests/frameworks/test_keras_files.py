@@ -11,7 +11,7 @@ from checkpoints import assert_same
 from loading import load
 
 import zoo
-from zoo.errors import WeightsError
+from zoo.errors import BackendError, WeightsError
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +81,50 @@ def test_a_compiled_model_within_another(keras_models, tmp_path):
     assert_same(zoo.load(tmp_path / "w.keras", "keras"), inner)
 
 
-def test_what_keras_quantized_is_refused(keras_models, tmp_path):
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_what_keras_quantized_is_refused(mode, keras_models, tmp_path):
     model = zoo.build("resnet20", "keras")
-    model.get_layer("fc").quantize("int8")
+    model.get_layer("fc").quantize(mode)
     model.save(tmp_path / "w.keras")
-    with pytest.raises(WeightsError, match=r"fc\.\w+: a layer was quantized"):
-        zoo.load(tmp_path / "w.keras", "keras")
+    model.save_weights(tmp_path / "w.weights.h5")
+    model.save(tmp_path / "w.h5")
+    for file in ("w.keras", "w.weights.h5", "w.h5"):
+        with pytest.raises(WeightsError, match=r"fc(\.\w+)?: a layer was quantized"):
+            zoo.load(tmp_path / file, "keras")
+        with pytest.raises(WeightsError, match=r"fc(\.\w+)?: a layer was quantized"):
+            zoo.build("resnet20", "keras", weights=tmp_path / file)
+
+
+def test_the_old_format_with_operations_as_custom_objects(keras_models, tmp_path):
+    import keras
+
+    model = zoo.build("resnet20", "keras")
+    model.save(tmp_path / "w.h5")
+    with pytest.raises(ValueError, match="Unknown layer: 'Pad'"):
+        keras.models.load_model(tmp_path / "w.h5")
+    operations = {type(each).__name__: type(each) for each in model.operations}
+    loaded = keras.models.load_model(tmp_path / "w.h5", custom_objects=operations)
+    x = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
+    assert np.array_equal(loaded(x), model(x))
+
+
+def test_an_activation_that_was_replaced_is_named(keras_models):
+    import keras
+
+    model = zoo.build("resnet20", "keras")
+    model.get_layer("conv1.relu").activation = keras.activations.gelu
+    with pytest.raises(WeightsError, match="resnet20 is gelu, not relu as the spec says"):
+        zoo.graph_of(model)
+
+
+def test_a_pipeline_is_refused_alike_by_every_verb(keras_models, tmp_path):
+    import keras
+
+    model = zoo.build("resnet20", "keras")
+    pipeline = keras.layers.Pipeline([keras.layers.Rescaling(0.5), model])
+    for verb in (zoo.graph_of, zoo.get_weights, lambda each: zoo.save(each, tmp_path / "w.onnx")):
+        with pytest.raises(BackendError, match="this Pipeline is neither; pass the model that is"):
+            verb(pipeline)
 
 
 def test_an_adapter_that_keras_merges(keras_models, tmp_path):

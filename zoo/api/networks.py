@@ -169,10 +169,12 @@ def _is_array(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    """Return a setting for a message: of a function its name, and of an array not its values."""
+    """Return a setting for a message: a name without an address, and of an array no values."""
     if _is_array(value):
         return "an array"
-    return str(getattr(value, "__name__", value))
+    kind: Any = type(value)
+    fallback = kind.__name__ if kind.__repr__ is object.__repr__ else value
+    return str(getattr(value, "__name__", fallback))
 
 
 def _plain(value: Any) -> Any:

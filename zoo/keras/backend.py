@@ -40,6 +40,9 @@ class KerasBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> keras.Model:
         return model.build(graph, draw, dtype, seed)
 
+    def unknown(self, model: keras.Layer) -> BackendError:
+        return parameters.unnamed(model) or super().unknown(model)
+
     def held(self, model: keras.Layer) -> keras.Model | None:
         return run.held(model)
 

@@ -50,11 +50,8 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
     Raises:
         BackendError: The layers have no names, were renamed, or have other weights.
     """
-    if not _private.has_named_layers(model):
-        raise BackendError(
-            f"zoo reads functional and sequential models, whose layers have names, and this "
-            f"{type(model).__name__} is neither; pass the model that is in it"
-        )
+    if error := unnamed(model):
+        raise error
     graph = own_graph(model)
     parameters = {
         node.name: (node.op, tuple(_local(p.name) for p in node.parameters))
@@ -84,6 +81,16 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
                 "weights than the layer that zoo built"
             )
     return {p.name: tensors[p.name] for p in graph.parameters}
+
+
+def unnamed(model: keras.Layer) -> BackendError | None:
+    """Return the error for a model whose layers have no names; None for any other."""
+    if _private.has_named_layers(model):
+        return None
+    return BackendError(
+        f"zoo reads functional and sequential models, whose layers have names, and this "
+        f"{type(model).__name__} is neither; pass the model that is in it"
+    )
 
 
 def _check_coverage(layer: keras.Layer, op: str, names: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Mapping
 
@@ -43,7 +44,7 @@ _CHANGES = (
         "from",
     ),
     (
-        r"_packed_params|\.zero_point$",
+        r"_packed_params|\.zero_point$|_amax_history(:0)?$",
         _QUANTIZED,
     ),
     (
@@ -84,4 +85,9 @@ def layer(arrays: Mapping[str, Stored], format_: str) -> str:
     for name in names:
         if arrays[name].dtype in ("int8", "uint8") and len(arrays[name].shape) > 1:
             return f"{name}: {_QUANTIZED}"
+    # Keras has numbers for names here: a layer in float8 has a scale of each of three tensors.
+    numbered = [name for name in names if name.rpartition(".")[2].isdigit()]
+    scales = collections.Counter(n.rpartition(".")[0] for n in numbered if not arrays[n].shape)
+    if quantized := next((place for place, count in scales.items() if place and count > 2), ""):
+        return f"{quantized}: {_QUANTIZED}"
     return ""

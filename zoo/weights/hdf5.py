@@ -1,6 +1,6 @@
 """Reads the arrays of Keras' files: HDF5, alone or within the zip of a ``.keras``.
 
-Only arrays are read. The configuration of a model, which may contain code, is ignored.
+The configuration of a model, which may contain code, is only text here.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ _CHECKSUM_BYTES = 4
 
 _KIND = "an HDF5 file of weights"
 
-_PREPROCESSING = re.compile(rb'"class_name": *"(Rescaling|Normalization|Resizing|CenterCrop)"')
-
 
 def read_zip(path: Path) -> dict[str, Stored]:
     """Open a ``.keras`` file; see :func:`read`."""
@@ -46,24 +44,20 @@ def read_zip(path: Path) -> dict[str, Stored]:
     return read(path, io.BufferedReader(_Part(weights)))
 
 
-def preprocessing(path: Path, found: str) -> list[str]:
-    """Return the kinds of a Keras model's own layers that change what the model takes.
-
-    They are looked for in the text of its configuration, which is not interpreted.
+def configuration(path: Path, found: str) -> bytes:
+    """Return the configuration of a Keras model as JSON, empty if the file has none.
 
     Args:
         path: The file.
-        found: Its format, ``keras`` or ``h5``; a file of weights alone has no configuration.
+        found: Its format, ``keras`` or ``h5``.
     """
     import h5py
 
     with path.open("rb") as file, reporting_damage(path, _KIND):
         if found == "keras":
             data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-            text = bytes(archives.entries(path, data).get("config.json", b""))
-        else:
-            text = _text(h5py.File(path, "r"), "model_config", "").encode()
-    return list(dict.fromkeys(kind.decode() for kind in _PREPROCESSING.findall(text)))
+            return bytes(archives.entries(path, data).get("config.json", b""))
+        return _text(h5py.File(path, "r"), "model_config", "").encode()
 
 
 class _Part(io.RawIOBase):

@@ -21,6 +21,7 @@ from zoo.weights import (
     counts,
     disambiguation,
     identification,
+    keras_places,
     readers,
     sources,
 )
@@ -115,8 +116,10 @@ def matched_arrays(
     if ignored := found.tables[0].kept(numbers):
         notes.append(f"without the number {' and '.join(map(shown, ignored[:_MAX_SHOWN]))}")
     notes += [found.note] if found.note else []
-    if before := " and ".join(opened.preprocessing):
-        notes.append(f"without the layers {before} of the file's model: give what they return")
+    if opened.configuration:
+        notes += keras_places.compared(
+            path, opened, found.tables[0], found.network, found.view.arrays, head, chosen
+        )
     checkpoint = published_checkpoint(found.tables[0], found.network, path, arrays, chosen)
     return checkpoint, found.tables, notes
 

@@ -47,13 +47,13 @@ class Opened:
         format: The format whose names they have: ``safetensors``, ``pth``, ``pdparams``, ``h5``,
             ``msgpack``, ``onnx``, ``caffemodel`` or ``ckpt``.
         keys: The keys that lead to the arrays in what a training tool saved, for messages.
-        preprocessing: The kinds of layers in a model of Keras that prepare its input.
+        configuration: That of a model of Keras, as JSON; empty if the file has none.
     """
 
     arrays: dict[str, Stored]
     format: str
     keys: tuple[str, ...] = ()
-    preprocessing: tuple[str, ...] = ()
+    configuration: bytes = b""
 
 
 def read(path: Path, entry: str | None = None) -> Opened:
@@ -87,8 +87,9 @@ def _read(path: Path, found: str, entry: str | None = None) -> Opened:
         opened = Opened(arrays, names, tuple(keys))
     else:
         names, alone = _ALONE[found]
-        before = hdf5.preprocessing(path, found) if found in ("h5", "keras") else ()
-        opened = Opened(alone(path), names, preprocessing=tuple(before))
+        opened = Opened(alone(path), names)
+        if names == "h5":
+            opened = replace(opened, configuration=hdf5.configuration(path, found))
     if not opened.arrays:
         raise WeightsError(f"{path}: the file contains no arrays")
     if all(0 in array.shape for array in opened.arrays.values()):

@@ -160,14 +160,23 @@ def canonical(
         network: As for :func:`published_slots`.
         stored: Name in the file -> array.
     """
+    keys, rest = located(table, network, stored)
+    slots = published_slots(table, network)
+    return {p: in_canonical_layout(stored[key], slots[p]) for p, key in keys.items()}, rest
+
+
+def located(
+    table: Source, network: str | Graph, stored: Mapping[str, Stored]
+) -> tuple[dict[str, str], list[str]]:
+    """Return a source's names in a file by canonical names, and the rest; see :func:`canonical`."""
     name = network if isinstance(network, str) else network.name
     remaining = table.table_names(name, table.kept(stored))
-    arrays: dict[str, Stored] = {}
+    keys: dict[str, str] = {}
     for parameter, slot in published_slots(table, network).items():
         key = next((remaining.pop(name) for name in slot.names if name in remaining), None)
         if key is not None:
-            arrays[parameter] = in_canonical_layout(stored[key], slot)
-    return arrays, list(remaining.values())
+            keys[parameter] = key
+    return keys, list(remaining.values())
 
 
 def in_canonical_layout(stored: Stored, slot: Slot) -> Stored:
