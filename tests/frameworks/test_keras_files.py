@@ -113,7 +113,7 @@ def test_an_activation_that_was_replaced_is_named(keras_models):
 
     model = zoo.build("resnet20", "keras")
     model.get_layer("conv1.relu").activation = keras.activations.gelu
-    with pytest.raises(WeightsError, match="resnet20 is gelu, not relu as the spec says"):
+    with pytest.raises(WeightsError, match="resnet20 is gelu, not relu as in zoo's layer"):
         zoo.graph_of(model)
 
 
