@@ -67,7 +67,7 @@ from pathlib import Path
 from damage import mutants
 from hostile import limit_memory, peak
 from zoo.errors import WeightsError
-from zoo.weights import readers
+from zoo.weights.reading import readers
 path, count = Path(sys.argv[1]), int(sys.argv[2])
 good = path.read_bytes()
 expected = {name: stored.read().tolist() for name, stored in readers.read(path).arrays.items()}
@@ -105,7 +105,7 @@ def outcomes(path: Path, count: int) -> tuple[int, int, int]:
 
 
 def read_arrays(name: str) -> None:
-    from zoo.weights import readers
+    from zoo.weights.reading import readers
 
     for array in readers.read(Path(name)).arrays.values():
         array.read()

@@ -12,7 +12,7 @@ import safetensors.numpy  # noqa: F401  (before the processes that need it are f
 
 import zoo
 from zoo import files
-from zoo.weights import zoo_file
+from zoo.weights.reading import zoo_file
 
 spec, path = sys.argv[1:]
 graph = zoo.graph(spec)

@@ -12,7 +12,7 @@ import pytest
 from hostile import refusals
 
 from zoo.errors import WeightsError
-from zoo.weights import crc32c, readers, sstable
+from zoo.weights.reading import crc32c, readers, sstable
 
 MILLION = 1_000_000
 

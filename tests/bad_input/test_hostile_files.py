@@ -21,7 +21,7 @@ import pytest
 from hostile import refusals
 
 import zoo
-from zoo.weights import readers, zoo_file
+from zoo.weights.reading import readers, zoo_file
 
 HEAD = b"\x80\x04"
 MEGABYTE = 1_000_000
@@ -182,7 +182,7 @@ import sys
 from pathlib import Path
 from hostile import limit_memory, peak
 from zoo.errors import WeightsError
-from zoo.weights import readers
+from zoo.weights.reading import readers
 (stored,) = readers.read(Path(sys.argv[1])).arrays.values()
 limit_memory()
 before = peak()

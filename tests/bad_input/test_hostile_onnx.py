@@ -15,7 +15,7 @@ from hostile import refusals
 from wire import message, varint
 
 from zoo.errors import WeightsError
-from zoo.weights import onnx_file, readers
+from zoo.weights.reading import onnx_file, readers
 
 MEGABYTE = 1_000_000
 

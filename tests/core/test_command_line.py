@@ -17,7 +17,7 @@ from zoo.data.published import PUBLISHED
 from zoo.exporting.targets import TARGETS
 from zoo.verification import tolerances
 from zoo.verification.verify import LEVELS
-from zoo.weights import formats
+from zoo.weights.reading import formats
 
 HEAVY = {"numpy", "pydantic", "yaml", "rich", "torch", "paddle", "keras", "jax"}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zoo.weights import crc32c
+from zoo.weights.reading import crc32c
 
 EXAMPLES = {
     bytes(32): 0x8A9136AA,

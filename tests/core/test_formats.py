@@ -20,7 +20,8 @@ import zoo
 from zoo.errors import UnknownNameError, WeightsError
 from zoo.language import catalog
 from zoo.language.options import Chosen
-from zoo.weights import formats, loading, readers
+from zoo.weights import loading
+from zoo.weights.reading import formats, readers
 
 ARRAYS = {"a.weight": np.arange(3, dtype=np.float32), "b.weight": np.ones((2, 2), np.float32)}
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 46830571\n"

@@ -15,9 +15,10 @@ from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.exporting.wrapping import preprocessed, with_probabilities
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
-from zoo.weights import adaptation, formats, loading, readers, sources, zoo_file
+from zoo.weights import adaptation, loading, sources
 from zoo.weights.checking import checked_arrays
 from zoo.weights.checkpoint import Checkpoint, Stored
+from zoo.weights.reading import formats, readers, zoo_file
 from zoo.weights.slots import slots_of, with_heads
 
 

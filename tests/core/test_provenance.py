@@ -13,7 +13,8 @@ import zoo
 from zoo.api import conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.language.options import Chosen
-from zoo.weights import adaptation, loading, sources, zoo_file
+from zoo.weights import adaptation, loading, sources
+from zoo.weights.reading import zoo_file
 from zoo.weights.slots import slots_of
 
 LICENSE = "CC BY-NC 4.0"

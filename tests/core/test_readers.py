@@ -12,7 +12,7 @@ import pytest
 from damage import mutants, pickle_mutants
 
 from zoo.errors import WeightsError
-from zoo.weights import pickles, readers
+from zoo.weights.reading import pickles, readers
 
 rng = np.random.default_rng(0)
 ARRAYS = {

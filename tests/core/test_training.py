@@ -281,7 +281,7 @@ def _read_all(path):
 
 
 def test_a_file_of_weights_is_no_checkpoint(tmp_path):
-    from zoo.weights import zoo_file
+    from zoo.weights.reading import zoo_file
 
     graph = zoo.graph("lenet5")
     path = tmp_path / "weights.safetensors"
@@ -293,7 +293,7 @@ def test_a_file_of_weights_is_no_checkpoint(tmp_path):
 
 
 def test_a_state_that_is_something_else_is_one_error(checkpoint, tmp_path):
-    from zoo.weights import zoo_file
+    from zoo.weights.reading import zoo_file
 
     path, weights, slots, _ = checkpoint
     graph = zoo.graph("lenet5")

@@ -15,7 +15,8 @@ import zoo
 from zoo.errors import InputError, WeightsError, ZooError
 from zoo.language.options import Chosen
 from zoo.views.difference.diff import Difference
-from zoo.weights import adaptation, loading, zoo_file
+from zoo.weights import adaptation, loading
+from zoo.weights.reading import zoo_file
 
 SPEC = """
 conv: {op: conv, out_channels: 4, kernel_size: 3, bias: false}

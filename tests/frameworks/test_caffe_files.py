@@ -10,7 +10,7 @@ from hostile import outcomes
 
 import zoo
 from zoo.errors import WeightsError
-from zoo.weights import formats, readers
+from zoo.weights.reading import formats, readers
 
 rng = np.random.default_rng(0)
 LAYERS = [
@@ -156,7 +156,7 @@ def test_a_file_cut_short(write):
 
 
 def test_the_first_bytes_of_damaged_files_raise_nothing():
-    from zoo.weights import caffe_file
+    from zoo.weights.reading import caffe_file
 
     good = caffe.network(LAYERS)[:200]
     assert caffe_file.begins(good)

@@ -170,9 +170,9 @@ from zoo.errors import ZooError
 from zoo.language import graphs, options
 from zoo.onnx import foreign
 from zoo.verification.foreign import interface, weights
-from zoo.weights import onnx_file
+from zoo.weights.reading import onnx_file
 from zoo.weights.checkpoint import reporting_damage
-from zoo.weights.protobuf import mapped
+from zoo.weights.reading.protobuf import mapped
 
 path, spec, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 good, graph = path.read_bytes(), graphs.graph(spec)

@@ -15,7 +15,7 @@ from hostile import refusals
 from loading import load
 
 from zoo.errors import WeightsError
-from zoo.weights import readers
+from zoo.weights.reading import readers
 
 load("torch")
 import torch

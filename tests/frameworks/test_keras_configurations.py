@@ -18,7 +18,7 @@ from zoo.errors import WeightsError
 from zoo.language import options
 from zoo.weights import matching
 from zoo.weights.checkpoint import Stored
-from zoo.weights.readers import Opened
+from zoo.weights.reading.readers import Opened
 
 NETWORK = "mobilenet_v1_0_25"
 FREE = options.checked(False, None, None, None)

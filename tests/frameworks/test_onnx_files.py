@@ -21,7 +21,8 @@ from zoo.api import conversion
 from zoo.api.checkpoints import own_names
 from zoo.errors import InputError, UnknownNameError, WeightsError, ZooError
 from zoo.language.options import Chosen
-from zoo.weights import adaptation, initial, loading, zoo_onnx_file
+from zoo.weights import adaptation, initial, loading
+from zoo.weights.reading import zoo_onnx_file
 
 load("onnx")
 import onnx

@@ -24,8 +24,9 @@ from zoo.api import conversion
 from zoo.language import options
 from zoo.language.options import Chosen
 from zoo.verification.comparison import error
-from zoo.weights import identification, readers, sources
+from zoo.weights import identification, sources
 from zoo.weights.checkpoint import Stored
+from zoo.weights.reading import readers
 from zoo.weights.slots import published_checkpoint, slots_of, with_heads
 
 

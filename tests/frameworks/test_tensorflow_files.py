@@ -13,7 +13,8 @@ from publishing import save_in_tensorflow
 
 from zoo.errors import WeightsError
 from zoo.language.options import Chosen
-from zoo.weights import formats, loading, readers
+from zoo.weights import loading
+from zoo.weights.reading import formats, readers
 
 load("keras")
 import tensorflow as tf

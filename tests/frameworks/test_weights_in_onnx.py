@@ -97,7 +97,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("dtype", "kind"), KINDS)
 def test_values_are_those_that_the_package_onnx_reads(dtype, kind, tmp_path):
-    from zoo.weights import onnx_file
+    from zoo.weights.reading import onnx_file
 
     rng = np.random.default_rng(0)
     arrays = {
@@ -158,7 +158,7 @@ def of_constants():
     "made", [lambda: of_gemm(True), lambda: of_gemm(False), of_matmul, of_transpose, of_constants]
 )
 def test_the_program_states_the_layout_of_a_kernel(made, tmp_path):
-    from zoo.weights import onnx_file
+    from zoo.weights.reading import onnx_file
 
     nodes, arrays = made()
     path = tmp_path / "w.onnx"
@@ -171,7 +171,7 @@ def test_the_program_states_the_layout_of_a_kernel(made, tmp_path):
 
 
 def test_uses_that_leave_the_layout_open_are_refused(tmp_path):
-    from zoo.weights import onnx_file
+    from zoo.weights.reading import onnx_file
 
     square = numpy_helper.from_array(np.ones((3, 3), np.float32), "w")
     twice = [

@@ -16,9 +16,10 @@ from zoo.graphs.nodes import Parameter
 from zoo.language import options
 from zoo.language.graphs import graph
 from zoo.language.options import Chosen
-from zoo.weights import adaptation, loading, zoo_file
+from zoo.weights import adaptation, loading
 from zoo.weights.checking import widest
 from zoo.weights.checkpoint import Array, Checkpoint
+from zoo.weights.reading import zoo_file
 
 
 def convert(model: Any, backend: str) -> Any:

@@ -11,8 +11,9 @@ from zoo.api.checkpoints import own_table
 from zoo.backend import registry
 from zoo.backend.description import Description
 from zoo.graphs.graph import Graph
-from zoo.weights import framework_source, identification, state_dicts
+from zoo.weights import framework_source, identification
 from zoo.weights.checkpoint import Array, Stored
+from zoo.weights.reading import state_dicts
 from zoo.weights.slots import canonical
 
 _MAX_DEPTH = 32  # dicts in dicts

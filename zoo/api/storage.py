@@ -14,8 +14,9 @@ from zoo.backend import registry
 from zoo.backend.unwrapping import find
 from zoo.errors import InputError
 from zoo.language import options
-from zoo.weights import adaptation, initial, zoo_file
+from zoo.weights import adaptation, initial
 from zoo.weights.checking import widest
+from zoo.weights.reading import zoo_file
 
 
 def load(

@@ -52,7 +52,7 @@ class Description:
         suffix: File suffix of the framework's own weight files, for writing.
         convention: What its models call their parameters, and how they lie; see
             ``parameters.convention``.
-        formats: Formats of files that have these names; see ``zoo.weights.formats``.
+        formats: Formats of files that have these names; see ``zoo.weights.reading.formats``.
         holds_network: Whether its files hold the network, too, so that ``zoo.save`` writes them.
         level: The highest level of ``zoo verify`` that it takes part in, one of ``LEVELS``:
             ``forward`` if it only infers, ``none`` if its models do not have the graph's nodes.

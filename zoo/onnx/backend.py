@@ -16,7 +16,7 @@ from zoo.graphs.graph import Graph
 from zoo.onnx import DESCRIPTION, files, run, workloads
 from zoo.onnx import model as building
 from zoo.onnx.operations import OPERATIONS
-from zoo.weights import zoo_onnx_file
+from zoo.weights.reading import zoo_onnx_file
 
 
 class OnnxBackend(Backend):

@@ -15,7 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from zoo.files import replacing
 from zoo.onnx.model import state_weights, texts_of
-from zoo.weights import zoo_onnx_file
+from zoo.weights.reading import zoo_onnx_file
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -16,10 +16,10 @@ from zoo.errors import InputError
 from zoo.onnx.files import MAX_MESSAGE, split
 from zoo.onnx.model import not_loaded
 from zoo.onnx.run import session
-from zoo.weights import onnx_file
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import UnreadableError, reporting_damage
-from zoo.weights.protobuf import mapped
+from zoo.weights.reading import onnx_file
+from zoo.weights.reading.protobuf import mapped
 
 MAX_VALUES = 2**28  # numbers in one value: a gigabyte of float32
 #: Operations that may never end.

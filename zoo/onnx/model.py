@@ -17,8 +17,8 @@ from zoo.graphs.serialization import plain
 from zoo.onnx.operations import OPERATIONS
 from zoo.onnx.writer import DTYPES, Layer, Writer
 from zoo.ops.composite import opened
-from zoo.weights import metadata, zoo_onnx_file
 from zoo.weights.checking import shown
+from zoo.weights.reading import metadata, zoo_onnx_file
 
 #: The version of ONNX's operations, which ONNX Runtime and OpenVINO both take.
 OPSET = 21

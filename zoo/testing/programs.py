@@ -13,8 +13,8 @@ from zoo.language.options import Chosen
 from zoo.verification.foreign import interface, weights
 from zoo.verification.foreign.interface import Input
 from zoo.verification.foreign.verify import compare, reason_of
-from zoo.weights import onnx_file
 from zoo.weights.checkpoint import reporting_damage
+from zoo.weights.reading import onnx_file
 
 
 def is_program(model: Any) -> bool:

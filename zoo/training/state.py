@@ -21,8 +21,8 @@ import numpy as np
 from zoo.errors import WeightsError
 from zoo.files import Caller
 from zoo.graphs.graph import Graph
-from zoo.weights import zoo_file
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.reading import zoo_file
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 

@@ -73,7 +73,7 @@ def layer(arrays: Mapping[str, Stored], format_: str) -> str:
 
     Args:
         arrays: Name in the file -> array.
-        format_: The format whose names they have; see :class:`zoo.weights.readers.Opened`.
+        format_: The format whose names they have; see :class:`zoo.weights.reading.readers.Opened`.
     """
     names = [name for name in arrays if len(name) <= identification.MAX_NAME]
     paddles = format_ == "pdparams" or any(name.endswith("._mean") for name in names)

@@ -141,7 +141,7 @@ def sources_of_format(format_: str, own: Iterable[Source] = ()) -> list[Source]:
     """Return the sources that publish files of a format, and after them those of zoo's own names.
 
     Args:
-        format_: The format; see ``zoo.weights.readers.Opened``.
+        format_: The format; see ``zoo.weights.reading.readers.Opened``.
         own: Tables of zoo's own names.
     """
     return [table for table in (*sources().values(), *own) if format_ in table.formats]

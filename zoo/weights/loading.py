@@ -11,16 +11,9 @@ from zoo import arguments
 from zoo.errors import InputError
 from zoo.graphs.graph import Graph
 from zoo.language.options import Chosen
-from zoo.weights import (
-    formats,
-    matching,
-    provenance,
-    published_files,
-    sources,
-    zoo_file,
-    zoo_onnx_file,
-)
+from zoo.weights import matching, provenance, published_files, sources
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.reading import formats, zoo_file, zoo_onnx_file
 
 Weights = str | os.PathLike[str]
 

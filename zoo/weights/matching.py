@@ -15,21 +15,14 @@ from zoo.graphs.graph import Graph
 from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.language.shipped import shipped
-from zoo.weights import (
-    altered,
-    classifier,
-    counts,
-    disambiguation,
-    identification,
-    keras_places,
-    readers,
-    sources,
-)
+from zoo.weights import altered, classifier, counts, disambiguation, identification, sources
 from zoo.weights import names as naming
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.framework_source import of_network
 from zoo.weights.identification import Replaced, View, count_matching_shapes, has_names_of
+from zoo.weights.keras_models import places as keras_places
+from zoo.weights.reading import readers
 from zoo.weights.slots import (
     as_convolution,
     published_checkpoint,

@@ -15,8 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zoo.errors import WeightsError
-from zoo.weights import published_files, zoo_file
+from zoo.weights import published_files
 from zoo.weights.checkpoint import Checkpoint
+from zoo.weights.reading import zoo_file
 from zoo.weights.sources import File, Source
 
 _CONFIG = "config.json"

@@ -13,7 +13,7 @@ from zoo.graphs.shapes import text_of
 from zoo.verification.comparison import Array
 from zoo.verification.foreign.matching import Match, Values
 from zoo.weights.checking import shown
-from zoo.weights.onnx_file import PARAMETERS, Operation
+from zoo.weights.reading.onnx_file import PARAMETERS, Operation
 
 #: zoo's operation -> ONNX's operations that can compute it.
 _COUNTERPARTS: Mapping[str, tuple[str, ...]] = {

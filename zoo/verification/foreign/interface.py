@@ -12,7 +12,7 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import text_of
 from zoo.verification.comparison import Array
 from zoo.weights.checking import shown
-from zoo.weights.onnx_file import Contents, Value
+from zoo.weights.reading.onnx_file import Contents, Value
 
 _FLOAT = 1  # ONNX's number of float32
 _CHANNELS = (1, 3, 4)  # numbers of channels by which an undeclared layout is told

@@ -31,10 +31,10 @@ from zoo.verification.foreign.report import ComparedNode, ComparedOutput, FileRe
 from zoo.verification.foreign.weights import Filled
 from zoo.verification.stages import write_job
 from zoo.verification.workers import Workers
-from zoo.weights import formats, onnx_file
 from zoo.weights.checkpoint import reporting_damage
-from zoo.weights.onnx_file import Contents
-from zoo.weights.protobuf import mapped
+from zoo.weights.reading import formats, onnx_file
+from zoo.weights.reading.onnx_file import Contents
+from zoo.weights.reading.protobuf import mapped
 
 #: Runs a program on its input, and returns its outputs and its values by name.
 Run = Callable[[Input, Array], tuple[Mapping[str, Array], Mapping[str, Array]]]

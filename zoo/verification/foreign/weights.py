@@ -16,19 +16,12 @@ from zoo.language.document import Mapping as Document
 from zoo.language.document import NoMappingError, read
 from zoo.language.options import Chosen
 from zoo.verification.comparison import Array
-from zoo.weights import (
-    adaptation,
-    identification,
-    matching,
-    onnx_file,
-    readers,
-    sources,
-    zoo_onnx_file,
-)
+from zoo.weights import adaptation, identification, matching, sources
 from zoo.weights import names as naming
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored, reporting_damage
 from zoo.weights.identification import has_names_of
+from zoo.weights.reading import onnx_file, readers, zoo_onnx_file
 from zoo.weights.slots import published_slots, slots_of
 
 _TITLE = "the table of names"

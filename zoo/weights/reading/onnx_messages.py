@@ -18,10 +18,10 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
 from zoo.graphs.shapes import Shape
-from zoo.weights import pickles, protobuf
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored, UnreadableError
-from zoo.weights.protobuf import Value, mapped
+from zoo.weights.reading import pickles, protobuf
+from zoo.weights.reading.protobuf import Value, mapped
 
 #: ONNX's number of a dtype -> dtype
 DTYPES = {1: "float32", 7: "int64", 10: "float16", 11: "float64", 16: "bfloat16"}

@@ -18,8 +18,8 @@ from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.weights import classifier
 from zoo.weights.checking import shown
-from zoo.weights.keras_config import Key, Layer, Model
-from zoo.weights.keras_kinds import (
+from zoo.weights.keras_models.config import Key, Layer, Model
+from zoo.weights.keras_models.kinds import (
     CONSTANT,
     Kind,
     activation,

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from zoo.weights import protobuf
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored, UnreadableError, reporting_damage
-from zoo.weights.onnx_messages import OtherDtypeError, Reader, Tensor
-from zoo.weights.protobuf import mapped
+from zoo.weights.reading import protobuf
+from zoo.weights.reading.onnx_messages import OtherDtypeError, Reader, Tensor
+from zoo.weights.reading.protobuf import mapped
 
 _KIND = "an ONNX model"
 #: In ONNX's messages: the numbers of the fields that are read.

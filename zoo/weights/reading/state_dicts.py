@@ -9,9 +9,9 @@ from typing import Any
 
 from zoo.errors import WeightsError
 from zoo.weights import names as naming
-from zoo.weights import pickles
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Stored
+from zoo.weights.reading import pickles
 
 #: Keys under which training tools store weights; the first one in a file is used.
 KEYS = (
@@ -79,7 +79,7 @@ def arrays(
 
     Args:
         path: The file, for messages.
-        value: What :mod:`zoo.weights.pickles` read.
+        value: What :mod:`zoo.weights.reading.pickles` read.
         stored: Returns the array that a value describes.
         entry: The key of the weights to take, or what their names begin with, where the file holds
             several sets of weights; None for the main one.

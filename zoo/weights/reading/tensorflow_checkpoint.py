@@ -20,10 +20,10 @@ import numpy as np
 
 from zoo.errors import WeightsError
 from zoo.graphs.shapes import Shape
-from zoo.weights import crc32c, pickles, protobuf, sstable
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored, reporting_damage
-from zoo.weights.protobuf import Reader, Value, message
+from zoo.weights.reading import crc32c, pickles, protobuf, sstable
+from zoo.weights.reading.protobuf import Reader, Value, message
 
 #: The end of the name of the index of a checkpoint.
 INDEX = ".index"

@@ -11,8 +11,8 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
 from zoo.errors import WeightsError
-from zoo.weights import pickles, state_dicts
 from zoo.weights.checkpoint import Stored, reporting_damage
+from zoo.weights.reading import pickles, state_dicts
 
 _ARRAY = 1  # Flax's number of the kind of value
 _DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint32", "uint8", "bool")
@@ -25,7 +25,7 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
 
     Args:
         path: The file.
-        entry: As for :func:`zoo.weights.state_dicts.arrays`.
+        entry: As for :func:`zoo.weights.reading.state_dicts.arrays`.
 
     Returns:
         Name -> array, and the keys that lead to them.

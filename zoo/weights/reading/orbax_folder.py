@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import WeightsError
-from zoo.weights import state_dicts
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored, reporting_damage
+from zoo.weights.reading import state_dicts
 
 TREE = "_METADATA"  # the file of a checkpoint with the names of its arrays
 STEP = "_CHECKPOINT_METADATA"  # what a checkpoint of several items has, too
@@ -42,7 +42,7 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
 
     Args:
         path: A folder that a ``Checkpointer`` or a ``CheckpointManager`` wrote.
-        entry: As for :func:`zoo.weights.state_dicts.arrays`.
+        entry: As for :func:`zoo.weights.reading.state_dicts.arrays`.
 
     Returns:
         Name -> array, and the steps and keys that lead to them.

@@ -18,10 +18,10 @@ from pathlib import Path
 import xxhash
 
 from zoo.errors import WeightsError
-from zoo.weights import metadata
 from zoo.weights.checkpoint import Checkpoint, Stored, UnreadableError, reporting_damage
-from zoo.weights.onnx_messages import Bytes, OtherDtypeError, Reader, Tensor
-from zoo.weights.protobuf import mapped, message
+from zoo.weights.reading import metadata
+from zoo.weights.reading.onnx_messages import Bytes, OtherDtypeError, Reader, Tensor
+from zoo.weights.reading.protobuf import mapped, message
 
 #: The texts that state digests.
 SPEC_DIGEST, WEIGHTS_DIGEST, DIGEST = "spec_digest", "weights_digest", "digest"

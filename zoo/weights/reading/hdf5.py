@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import WeightsError
-from zoo.weights import archives
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored, reporting_damage
+from zoo.weights.reading import archives
 
 MAX_TENSORS = 20_000
 

@@ -17,9 +17,9 @@ import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
 from zoo.errors import WeightsError
-from zoo.weights import pickles
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored, reporting_damage
+from zoo.weights.reading import pickles
 
 NAMES = ".info"  # what the name of the file with the names ends with, in addition
 

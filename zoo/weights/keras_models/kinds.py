@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zoo.graphs.nodes import Node
-from zoo.weights.keras_config import Layer
+from zoo.weights.keras_models.config import Layer
 
 #: An operation, and the settings of a pool.
 Kind = tuple[Any, ...]

@@ -18,10 +18,10 @@ import numpy as np
 
 from zoo.errors import WeightsError
 from zoo.graphs.shapes import Shape
-from zoo.weights import pickles, protobuf
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored, reporting_damage
-from zoo.weights.protobuf import Reader, message
+from zoo.weights.reading import pickles, protobuf
+from zoo.weights.reading.protobuf import Reader, message
 
 _KIND = "a Caffe file of weights"
 _MAX_FIELDS = 100_000  # ten times those of a ResNet of 152 layers

@@ -1,7 +1,7 @@
 """Reads PyTorch's weight files, without PyTorch and without executing pickled code.
 
 PyTorch's own reader rejects code, too, but trusts every size in a file, and its work is not
-bounded. So files are read with :mod:`zoo.weights.pickles`.
+bounded. So files are read with :mod:`zoo.weights.reading.pickles`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import WeightsError
-from zoo.weights import archives, pickles, state_dicts
 from zoo.weights.checkpoint import Array, Stored
-from zoo.weights.pickles import Call
+from zoo.weights.reading import archives, pickles, state_dicts
+from zoo.weights.reading.pickles import Call
 
 _MAGIC = 0x1950A86A20F9469CFC6C  # what the format before PyTorch 1.6 begins with
 
@@ -43,7 +43,7 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
 
     Args:
         path: The file, in the current zip format or in the format before PyTorch 1.6.
-        entry: As for :func:`zoo.weights.state_dicts.arrays`.
+        entry: As for :func:`zoo.weights.reading.state_dicts.arrays`.
 
     Returns:
         Name in the file -> array, and the keys that lead to them.

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import WeightsError
-from zoo.weights import (
+from zoo.weights.checking import shown
+from zoo.weights.checkpoint import Stored, reporting_damage
+from zoo.weights.reading import (
     caffe_file,
     flax_file,
     formats,
@@ -26,8 +28,6 @@ from zoo.weights import (
     zoo_file,
     zoo_onnx_file,
 )
-from zoo.weights.checking import shown
-from zoo.weights.checkpoint import Stored, reporting_damage
 
 MAX_TENSORS = hdf5.MAX_TENSORS
 
@@ -63,7 +63,7 @@ def read(path: Path, entry: str | None = None) -> Opened:
         path: A file that PyTorch, PaddlePaddle, Keras, Flax, safetensors or Caffe wrote; an ONNX
             model; a checkpoint of TensorFlow, or its index; an index of several files,
             ``*.index.json``; or a folder that Orbax wrote.
-        entry: As for :func:`zoo.weights.state_dicts.arrays`.
+        entry: As for :func:`zoo.weights.reading.state_dicts.arrays`.
 
     Raises:
         WeightsError: The file is missing, damaged, too large, or has another format.

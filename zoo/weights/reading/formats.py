@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from zoo.errors import WeightsError
-from zoo.weights import archives, caffe_file, orbax_folder, sstable, tensorflow_checkpoint
+from zoo.weights.reading import archives, caffe_file, orbax_folder, sstable, tensorflow_checkpoint
 
 MAX_BYTES = 20_000_000_000
 

@@ -9,9 +9,10 @@ from zoo.errors import ZooError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.language.options import Chosen
-from zoo.weights import classifier, keras_comparison, keras_config
+from zoo.weights import classifier
 from zoo.weights.checkpoint import Stored
-from zoo.weights.readers import Opened
+from zoo.weights.keras_models import comparison, config
+from zoo.weights.reading.readers import Opened
 from zoo.weights.slots import located, published_slots, with_heads
 from zoo.weights.sources import Source
 
@@ -39,7 +40,7 @@ def compared(
         chosen: The options to build the network with.
 
     Returns:
-        Notes; see :func:`zoo.weights.keras_comparison.compared`.
+        Notes; see :func:`zoo.weights.keras_models.comparison.compared`.
 
     Raises:
         WeightsError: The configuration is that of another network.
@@ -60,13 +61,13 @@ def compared(
     last = classifier.nodes(graph)[0]
     if len(others) == 1 and not any(last in nodes for nodes in found.values()):
         found[others.pop()] = [last]
-    model = keras_config.parsed(opened.configuration)
+    model = config.parsed(opened.configuration)
     places = _places(model, found) if model else None
     if model is None or places is None:
         return [_UNKNOWN]
     dropped = bool(head) or chosen.num_classes == 0
     try:
-        return keras_comparison.compared(path, model, graph, places, dropped, bool(head))
+        return comparison.compared(path, model, graph, places, dropped, bool(head))
     except ZooError:
         raise
     except Exception:  # a layer may state anything for a setting
@@ -74,7 +75,7 @@ def compared(
 
 
 def _places(
-    model: keras_config.Model, found: Mapping[str, Sequence[Node]]
+    model: config.Model, found: Mapping[str, Sequence[Node]]
 ) -> dict[str, Sequence[Node]] | None:
     """Return the nodes by layer, where a file has some by the model that the layer is in."""
     names = {layer.name for layer in model.layers.values()}

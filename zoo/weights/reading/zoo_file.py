@@ -27,8 +27,8 @@ from zoo.errors import InputError, WeightsError, listed
 from zoo.files import Caller, replacing
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
-from zoo.weights import metadata
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
+from zoo.weights.reading import metadata
 
 FORMAT = "1"
 #: The text of the metadata that only a checkpoint of a training run has.

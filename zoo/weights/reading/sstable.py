@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from zoo.weights import crc32c
-from zoo.weights.protobuf import integer
+from zoo.weights.reading import crc32c
+from zoo.weights.reading.protobuf import integer
 
 #: The last bytes of such a file.
 MAGIC = bytes.fromhex("57fb808b247547db")

@@ -1,0 +1,1 @@
+"""Holds the configuration in a file of Keras to a network."""

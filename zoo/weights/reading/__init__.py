@@ -1,0 +1,1 @@
+"""Reads the formats of files of weights: which arrays a file has, and under which names."""
