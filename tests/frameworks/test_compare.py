@@ -16,8 +16,9 @@ from loading import load
 import zoo
 from zoo.backend import registry
 from zoo.backend.training import Part, Plan, Rule
-from zoo.comparing import plan, proof, run, switches, training
+from zoo.comparing import plan, proof, run, training
 from zoo.comparing import study as studies
+from zoo.comparing.switches import of_images
 from zoo.data.images import scaled
 
 pytestmark = pytest.mark.frameworks
@@ -245,7 +246,7 @@ def test_images_without_antialias_are_resized_as_by_tensorflow(size):
 
     image = np.random.default_rng(0).integers(0, 256, (28, 28, 3), np.uint8)
     expected = tf.image.resize(image.astype(np.float32), size, "bilinear", antialias=False)
-    fields = switches.RESIZING["bilinear"]
+    fields = of_images.RESIZING["bilinear"]
     found = np.asarray(scaled(Image.fromarray(image), size[::-1], fields))
     assert np.abs(found - expected.numpy()).max() <= 0.51
 

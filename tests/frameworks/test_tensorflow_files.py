@@ -131,7 +131,7 @@ def test_a_prefix_stands_for_its_index(file, tmp_path):
         loading.check(weights, "vgg16")
         with pytest.raises(WeightsError, match=re.escape(f"{prefix}")) as caught:
             loading.find(weights, "vgg16", Chosen())
-        assert "the names of its 10 arrays are not those of vgg16" in str(caught.value)
+        assert "the names of its 9 arrays are not those of vgg16" in str(caught.value)
 
 
 def test_contents_decide(file, tmp_path):

@@ -258,10 +258,7 @@ def own_graph(model: object) -> Graph | None:
 
     A wrapper that looks up in a model what it lacks itself does not count.
     """
-    try:
-        graph = object.__getattribute__(model, "zoo_graph")  # without __getattr__
-    except AttributeError:
-        return None
+    graph = getattr(model, "__dict__", {}).get("zoo_graph")
     return graph if isinstance(graph, Graph) else None
 
 

@@ -198,6 +198,8 @@ class _Comparison:
         extra, missing = found.kinds - expected.kinds, expected.kinds - found.kinds
         if not (extra or missing) or _covers_map(extra, missing, found):
             return
+        if _normalizes(extra, missing, found):
+            return
         steps = (step for step in reversed(found.steps) if set(step.kinds or ()) & set(extra))
         layer = next((shown(step.layer.name) for step in steps if step.layer), "")
         here = f"it has {_text(extra)} in {layer}" if extra else "it has nothing"
@@ -246,6 +248,12 @@ def _covers_map(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -
         return False
     flat = any(layer.kind == "Flatten" for layer in found.layers)
     return [kind[0] for kind in extra] == ["avg_pool"] or (not extra and flat)
+
+
+def _normalizes(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -> bool:
+    """Tell whether arithmetic may stand for a local response normalization, which Keras lacks."""
+    sums = set(missing) == {("lrn",)} and set(extra) <= {("add",)}
+    return sums and any(is_arithmetic(layer) for layer in found.layers)
 
 
 def _settings(layer: Layer, node: Node) -> Iterator[tuple[str, Any, Any]]:
