@@ -26,7 +26,7 @@ def images():
         try:
             zoo.dataset("fashion-mnist")
         except InputError as error:  # it cannot be downloaded either
-            pytest.skip(str(error))
+            pytest.skip(str(error))  # on a laptop without a network
     return zoo.dataset("fashion-mnist")
 
 

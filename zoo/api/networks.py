@@ -62,9 +62,10 @@ def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
     """
     backend, model, graph = find_built(model)
     arrays = dict(floating(backend.get_weights(model)))
+    shapes = {name: array.shape for name, array in arrays.items()}
     _check_layers(backend, model, graph)
-    network = _with_its_classes(graph, {name: array.shape for name, array in arrays.items()})
-    _check_shapes(network, {name: array.shape for name, array in arrays.items()})
+    network = _with_its_classes(graph, shapes)
+    _check_shapes(network, shapes)
     return network, arrays
 
 
@@ -72,7 +73,7 @@ def _check_shapes(network: Graph, shapes: Mapping[str, Shape]) -> None:
     """Reject a model that has other parameters than its network."""
     check(
         {p.name: p.shape for p in network.parameters},
-        {name: (shape, "float32") for name, shape in shapes.items()},
+        {name: (shape, "float32") for name, shape in shapes.items()},  # any dtype of weights does
         subject=f"the weights that this {network.name} now has",
         hint="A layer was replaced, or has other parameters. Put one like that of zoo in its "
         "place, for example with a bias of zeros. zoo.build makes models with other options, such "

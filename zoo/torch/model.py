@@ -119,7 +119,7 @@ class Network(Stack):
         self._is_chain = self._is_chain and len(self._output_steps) == 1
 
     # A block returns one tensor; a network with auxiliary heads returns a dict.
-    def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]
+    def forward(self, x: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:  # type: ignore[override]  # of Block
         self.check_size(x)
         if self._is_chain:
             return super().forward(x)

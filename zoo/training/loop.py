@@ -358,7 +358,7 @@ class Loop:
             try:
                 if callback(event) is True:
                     self._asked_to_stop = True
-            except Exception:
+            except Exception:  # a callback may raise anything, and loses no step
                 # While a network is evaluated, it may have its averages in place of its weights.
                 if not isinstance(event, Evaluating) and self._saved != self.state.step:
                     self._save()

@@ -349,4 +349,4 @@ def _text(kinds: Iterable[Kind]) -> str:
 
 
 def _listed(words: Iterable[str]) -> str:
-    return " and ".join(dict.fromkeys(words))
+    return " and ".join(dict.fromkeys(map(shown, words)))

@@ -14,6 +14,9 @@ MAX_LAYERS = 10_000  # of a model, with those of the models in it
 _MAX_BYTES = 50_000_000
 _MAX_DEPTH = 8  # of models within models
 
+#: What reading a configuration raises where it is of another form than Keras gives it.
+MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+
 #: A call of a layer: the names and numbers of calls of the models that it is in, and its own.
 Key = tuple[Any, ...]
 
@@ -64,7 +67,7 @@ def parsed(text: bytes) -> Model | None:
         outputs = _add(json.loads(text), (), [], layers)
         model = Model(layers, tuple(outputs))
         return model if all(i in layers for each in layers.values() for i in each.inputs) else None
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+    except MALFORMED:
         return None
 
 

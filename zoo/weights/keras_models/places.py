@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from zoo.errors import ZooError
+from zoo.errors import WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.language.options import Chosen
@@ -68,9 +68,9 @@ def compared(
     dropped = bool(head) or chosen.num_classes == 0
     try:
         return comparison.compared(path, model, graph, places, dropped, bool(head))
-    except ZooError:
+    except WeightsError:  # a ValueError, too
         raise
-    except Exception:  # a layer may state anything for a setting
+    except config.MALFORMED:  # a layer may state anything for a setting
         return [_UNKNOWN]
 
 
