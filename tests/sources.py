@@ -105,7 +105,6 @@ with tf.GradientTape() as tape:
 trained = {k: w.value for k, w in names.items() if w.trainable}
 found = tape.gradient(total, list(trained.values()))
 gradients = {k.replace("/", "|"): g.numpy() for k, g in zip(trained, found)}
-model.save_weights(f"{folder}/saved.weights.h5")
 model.save(f"{folder}/saved.keras")
 to_numpy = lambda v: v.numpy()
 count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
