@@ -75,7 +75,7 @@ def test_a_small_network(backend, framework, runner, tmp_path):
     check(SMALL[backend], backend, runner, tmp_path)
 
 
-#: Also a layer that some uses of a block have and others do not.
+#: Also a layer that some uses of a block have and others do not, and pairs of equal numbers.
 DOWN = """
 options: {num_classes: 5, input_size: 34}
 blocks:
@@ -84,6 +84,8 @@ blocks:
     layers:
       pool: {op: avg_pool, kernel_size: 2, stride: $stride, when: $stride > 1}
       norm: {op: batch_norm}
+      pad: {op: pad_channels, padding: $stride}
+      select: {op: select, channels: [2, 2]}
 """
 
 

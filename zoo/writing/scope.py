@@ -179,6 +179,17 @@ class Scope:
             found = self.new(name, column, key)
         return self.use(found)
 
+    def express_pairs(self, column: Column, stated: Any, name: str, key: str) -> Any:
+        """Express the values of an argument that takes no number for a pair of equal ones."""
+        numbers = [squeezed(value) for value in column]
+        integers = all(type(number) is int or number is ABSENT for number in numbers)
+        if is_constant(column) or not integers or same(numbers, column):
+            return self.express(column, stated, name, key)
+        found = self.use(self.find(numbers, stated))
+        if found is None:
+            return self.express(column, None, name, key)
+        return Text(f"({found}, {found})")
+
     def _is_common(self, stated: Any, name: str) -> bool:
         """Whether an argument, even if it is constant, is to be a parameter of the block."""
         reads = self.channels_name in self.common

@@ -21,7 +21,6 @@ from zoo.writing.scope import (
     frozen,
     is_constant,
     representative,
-    same,
     squeezed,
 )
 
@@ -312,24 +311,18 @@ class Unifier:
         names = dict.fromkeys(n for c in calls if c is not ABSENT for n in c.arguments)
         for name in names:
             field = self.fields.get(name, name)
-            column = [c if c is ABSENT else self.value(c.arguments[name]) for c in calls]
-            arguments[name] = self.expressed(column, layer.get(field), name, scope, key)
+            values = [c if c is ABSENT else frozen(c.arguments[name]) for c in calls]
+            if self.takes_pairs(targets[0], name):
+                arguments[name] = scope.express_pairs(values, layer.get(field), name, key)
+            else:
+                column = [squeezed(value) for value in values]
+                arguments[name] = scope.express(column, layer.get(field), name, key)
         return Made(targets[0], arguments)
 
-    def value(self, value: Any) -> Any:
-        return frozen(value) if self.pairs else squeezed(value)
-
-    def expressed(self, column: Column, stated: Any, name: str, scope: Scope, key: str) -> Any:
-        """Express a column; of a framework that takes pairs alone, also from single numbers."""
-        if not self.pairs or is_constant(column):
-            return scope.express(column, stated, name, key)
-        numbers = [squeezed(value) for value in column]
-        if same(numbers, column) or not all(type(n) is int or n is ABSENT for n in numbers):
-            return scope.express(column, stated, name, key)
-        found = scope.use(scope.find(numbers, stated))
-        if found is None:
-            return scope.express(column, None, name, key)
-        return Text(f"({found}, {found})")
+    def takes_pairs(self, target: str, argument: str) -> bool:
+        """Tell whether a pair may not be one number, as in zoo's own layers, but for windows."""
+        own = target.startswith("zoo.") and argument not in ("kernel_size", "stride", "dilation")
+        return self.pairs or own
 
     def use(
         self,

@@ -28,6 +28,7 @@ from zoo.weights.keras_models.kinds import (
     is_silent,
     kinds_of,
     kinds_of_node,
+    pair,
 )
 
 _INPUT = "input"
@@ -268,7 +269,7 @@ def _settings(layer: Layer, node: Node) -> Iterator[tuple[str, Any, Any]]:
     sampling = _sampling(*(attributes[name] for name in _SETTINGS.values()))
     for name, own in _SETTINGS.items():
         step = (1, 1) if own == "kernel_size" else sampling
-        here = _pair(config.get(name, 1))
+        here = pair(config.get(name, 1))
         there = tuple(a // b for a, b in zip(attributes[own], step, strict=True))
         if attributes["kernel_size"] == here == (1, 1):
             return  # its steps are compared as a layer of their own, and dilation has no effect
@@ -327,7 +328,7 @@ def _parts(layer: Layer, nodes: Sequence[Node], inputs: int) -> Iterator[_Step]:
     """Yield the steps of a layer one after another, without what they read."""
     config = layer.config
     if nodes and "kernel_size" in config:
-        kernel, stride = _pair(config["kernel_size"]), _pair(config.get("strides", 1))
+        kernel, stride = pair(config["kernel_size"]), pair(config.get("strides", 1))
         yield from _sampled((), _sampling(kernel, stride, (1, 1)))
     for node in nodes:
         yield _Step((), (), node if node.op in _OPS else None, layer)
@@ -335,10 +336,6 @@ def _parts(layer: Layer, nodes: Sequence[Node], inputs: int) -> Iterator[_Step]:
         yield _Step((), kinds_of(layer, inputs), None, layer, is_padding(layer))
     if layer.kind != "Activation" and config.get("activation"):
         yield _Step((), activation(config["activation"]), None, layer)
-
-
-def _pair(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, list | tuple) else (value, value)
 
 
 def _text(kinds: Iterable[Kind]) -> str:

@@ -102,8 +102,8 @@ def kinds_of(layer: Layer, inputs: int = 1) -> tuple[Kind, ...] | None:
     if kind == "ReLU":
         return _relu(config)
     if kind in _POOLS:
-        size = _pair(config["pool_size"])
-        strides = _pair(config.get("strides") or size)
+        size = pair(config["pool_size"])
+        strides = pair(config.get("strides") or size)
         name = _POOLS[kind] if size != (1, 1) else "subsample"
         return ((name, size, strides),)
     if kind in _GLOBAL:
@@ -160,5 +160,6 @@ def _plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _pair(value: Any) -> tuple[Any, ...]:
+def pair(value: Any) -> tuple[Any, ...]:
+    """Return a setting of both axes as a pair."""
     return tuple(value) if isinstance(value, list | tuple) else (value, value)
