@@ -320,9 +320,8 @@ class Unifier:
         return Made(targets[0], arguments)
 
     def takes_pairs(self, target: str, argument: str) -> bool:
-        """Tell whether a pair may not be one number, as in zoo's own layers, but for windows."""
-        own = target.startswith("zoo.") and argument not in ("kernel_size", "stride", "dilation")
-        return self.pairs or own
+        """Tell whether one number may not stand for a pair, as where zoo's own layers unpack it."""
+        return self.pairs or (target.startswith("zoo.") and argument in ("padding", "channels"))
 
     def use(
         self,
