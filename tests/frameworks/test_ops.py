@@ -78,6 +78,37 @@ def test_operation(op, times, framework, backend, tmp_path):
     assert compared >= 5
 
 
+ACTIVATIONS = [
+    op for op, kind in ops.OPS.items() if kind.family == "activation" and op != "softmax"
+]
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("op", ACTIVATIONS)
+def test_the_derivative_of_an_activation(op, framework, backend, spec_file):
+    """By the gradient of a shift before it, against differences of the NumPy meaning."""
+    points = np.linspace(-7, 7, 96)  # none is near a kink
+    layers = f"shift: {{op: affine}}\nactivation: {{op: {op}}}\nlogits: {{op: flatten}}"
+    path = spec_file(layers, header="options: {num_classes: 96, in_channels: 96, input_size: 1}\n")
+    graph = zoo.graph(path)
+    model = zoo.build(path, backend, dtype="float64")
+    zoo.set_weights(model, {"shift.weight": np.ones(96), "shift.bias": points})
+    _, gradients, _ = framework.gradients(model, np.zeros((1, 96, 1, 1)), np.array([0]))
+
+    def value(shift):
+        x = (points + shift).reshape(1, 96, 1, 1)
+        return ops.run(graph, x, {"shift.weight": np.ones(96), "shift.bias": np.zeros(96)})[
+            "logits"
+        ][0]
+
+    h = 2e-3  # the five-point formula: exact but for h**4 and rounding
+    derivative = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
+    exponentials = np.exp(value(0) - value(0).max())
+    of_loss = exponentials / exponentials.sum()
+    of_loss[0] -= 1
+    assert error(gradients["shift.bias"] / of_loss, derivative) <= 1e-10
+
+
 def test_an_average_may_have_more_padding_than_half_its_kernel(framework, backend, spec_file):
     """PyTorch's own layer refuses it."""
     path = spec_file("p: {op: avg_pool, kernel_size: 3, stride: 1, padding: 2}")

@@ -156,6 +156,13 @@ def normalize_and_track(
         batches.add_(1)
 
 
+class HardSigmoid(nn.Hardsigmoid):
+    """relu6(x + 3) / 6; PyTorch's own rounds 1 / 6 to float32 in the gradient."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return F.hardtanh(input, -3.0, 3.0) / 6 + 0.5  # in bfloat16, input + 3 would be rounded
+
+
 class LocalResponseNorm(nn.LocalResponseNorm):
     """PyTorch's own for every dtype: its three-dimensional average pool lacks bfloat16."""
 

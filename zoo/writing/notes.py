@@ -160,8 +160,8 @@ NOTES = (
         "GELU is exact by default in PyTorch, PaddlePaddle and Keras, and approximated by tanh in "
         "Flax. The slope of a hard sigmoid is 1/6, which some kernels round to float32.",
         {
-            "torch": r"\b(?:GELU|Hardsigmoid|Hardswish)\b",
-            "paddle": r"\b(?:GELU|Hardsigmoid|Hardswish)\b",
+            "torch": r"\b(?:GELU|Hard[Ss]igmoid|Hardswish)\b",
+            "paddle": r"\b(?:GELU|Hard[Ss]igmoid|Hardswish)\b",
             "keras": r"\b(?:gelu|hard_sigmoid|hard_swish)\b",
             "flax": r"\b(?:gelu|hard_sigmoid|hard_swish)\b",
         },
