@@ -32,18 +32,27 @@ def main() -> int:
     )
     parser.add_argument("--no-run", action="store_true", help="show lessons without their outputs")
     arguments = parser.parse_args()
-    gc.set_threshold(
-        100_000
-    )  # pages are large trees; looking through them takes a sixth of a build
-    notebooks = None if arguments.no_run else lessons.executed()
     output = arguments.output.resolve()
+    if output.is_file() or (output.is_dir() and any(output.iterdir()) and not _is_site(output)):
+        parser.error(f"{output} is not a site that this program built; choose another folder")
+    # Pages are large trees, and looking through them takes a sixth of a build.
+    gc.set_threshold(100_000)
+    notebooks = None if arguments.no_run else lessons.executed()
     pages = output.with_name(f"{output.name}-pages")
     write(pages, arguments.families, arguments.reports, notebooks)
     shutil.rmtree(output, ignore_errors=True)
     doctrees = output.with_name(f"{output.name}-doctrees")
     options = ["-b", "html", "-j", "auto", "-W", "--keep-going", "-q", "-d", str(doctrees)]
     options += ["-D", f"html_extra_path={pages / sides.EXTRA}"]
-    return build_main([*options, "-c", str(ROOT / "docs"), str(pages), str(output)])
+    status = build_main([*options, "-c", str(ROOT / "docs"), str(pages), str(output)])
+    if status == 0:
+        print(f"The site is built. Its first page is {output / 'index.html'}.")
+    return int(status)
+
+
+def _is_site(folder: Path) -> bool:
+    """Tell whether a folder holds a site, which may be replaced."""
+    return (folder / ".buildinfo").is_file()
 
 
 def write(
