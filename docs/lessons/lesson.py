@@ -71,12 +71,16 @@ class Lesson:
         path = OUTPUTS / f"{self.name}.txt"
         return path.read_text("utf-8") if path.exists() else ""
 
-    def run(self) -> str:
-        """Run the cells in a fresh namespace in this process, and return what they print.
+    def run(self, names: dict[str, Any] | None = None) -> str:
+        """Run the cells in this process, and return what they print.
 
         Frameworks that are to be imported in a certain order must be imported already.
+
+        Args:
+            names: An empty dict, which then has what the cells define.
         """
-        names: dict[str, Any] = {"__name__": "__main__"}
+        names = {} if names is None else names
+        names["__name__"] = "__main__"
         exec(compile(SETUP.read_text("utf-8"), str(SETUP), "exec"), names)
         parts = []
         for number, cell in enumerate(self.code, 1):

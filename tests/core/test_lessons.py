@@ -7,6 +7,7 @@ import tomllib
 import nbformat
 import pytest
 from course import FOLDER, LESSONS, NAMES, lesson, notebooks
+from wrong_answers import WRONG
 
 from zoo.writing import notes
 
@@ -85,9 +86,25 @@ def test_a_lesson_has_its_parts(page):
         assert re.search(rf"^### {framework}", prose, re.MULTILINE), framework
     assert re.search(r"^## (What zoo does|The paper's table)", prose, re.MULTILINE)
     assert re.search(r"^## Exercise", prose, re.MULTILINE)
-    solution = page.code[-1]
-    assert "hide-cell" in solution.metadata["tags"]
-    assert "zoo.testing.assert_same(" in solution.source
+    assert "hide-cell" in page.code[-1].metadata["tags"]
+
+
+@every_lesson
+def test_a_check_refuses_the_first_try_and_accepts_the_solution(page):
+    *_, check, solution = page.code
+    defined, _, tried = check.source.partition("\n\n\ntry:\n    check(")
+    assert "def check(" in defined
+    assert re.search(r"^ +(zoo\.testing\.assert_same\(|assert )", defined, re.MULTILINE)
+    assert re.search(r"\nexcept .*AssertionError.* as error:\n    print\(.*error.*\)$", tried)
+    assert re.search(r"^check\(", solution.source, re.MULTILINE)
+    refused, accepted = re.split(r"(?m)^\[\d+\]\n", page.recorded)[-2:]
+    (said,) = re.findall(r'^    print\(f?"([^"{]*)', defined, re.MULTILINE)
+    assert accepted.startswith(said)
+    assert not refused.startswith(said)
+
+
+def test_every_lesson_has_a_wrong_answer():
+    assert list(WRONG) == NAMES
 
 
 @every_lesson

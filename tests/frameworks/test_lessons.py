@@ -1,4 +1,4 @@
-"""The lessons run, and print what they did when their text was written."""
+"""The lessons run, print what they did when their text was written, and refuse wrong answers."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ import pytest
 from course import FOLDER, LESSONS, NAMES, lesson
 from limits import HANG
 from loading import load
+from wrong_answers import WRONG
 
 
 @pytest.fixture
@@ -33,8 +34,12 @@ def frameworks(tmp_path, monkeypatch):
 # Paddle's own, in every step of a batch norm.
 @pytest.mark.filterwarnings("ignore:When training, we now always track global mean:UserWarning")
 @pytest.mark.parametrize("page", LESSONS, ids=NAMES)
-def test_a_lesson_prints_what_it_did(page, frameworks):
-    assert lesson.differences(page.run(), page.recorded) == []
+def test_a_lesson_prints_what_it_did_and_refuses_a_wrong_answer(page, frameworks):
+    names = {}
+    assert lesson.differences(page.run(names), page.recorded) == []
+    answer, words = WRONG[page.name]
+    with pytest.raises(AssertionError, match=words):
+        exec(answer, names)
 
 
 @pytest.mark.slow

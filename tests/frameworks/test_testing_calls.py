@@ -246,6 +246,28 @@ def test_names_that_lead_nowhere(call, called, called_names, small):
         assert_same(call(), called, small, names={**called_names, "relu1": "nothing"})
 
 
+def test_a_method_with_the_name_of_a_node_is_no_module(spec_file, small):
+    load("flax")
+    from flax import nnx
+
+    class Mine(nnx.Module):
+        def __init__(self):
+            self.fc = nnx.Linear(3, 5, rngs=nnx.Rngs(0))
+
+        def pool(self, x):
+            return x.mean((1, 2))
+
+        def __call__(self, x):
+            return self.fc(self.pool(x))
+
+    spec = spec_file(
+        "pool: {op: global_avg_pool}\nflatten: {op: flatten}\n"
+        "fc: {op: linear, out_features: $num_classes}\n",
+        header="options: {num_classes: 5, input_size: 8}\n",
+    )
+    assert_same(Mine(), spec, small)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

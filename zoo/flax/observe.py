@@ -103,7 +103,7 @@ def _modules(parent: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _child(parent: Any, name: str) -> Any:
     if not name.isdecimal():
-        return getattr(parent, name, None)
+        return getattr(parent, "__dict__", {}).get(name)  # a method is no module
     try:
         return parent[int(name)]
     except (TypeError, IndexError, KeyError):

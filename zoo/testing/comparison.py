@@ -35,6 +35,7 @@ class Comparison:
         self.reference: dict[str, Array] = {"input": self.x.astype(np.float64)}
         self.reference.update(ops.steps(self.graph, self.x, self.weights))
         self.matched: list[Node] = []
+        self.matches: Mapping[str, Match] = {}
         if self.tolerance is None:
             self.tolerance = self._default_tolerance()
 
@@ -60,6 +61,7 @@ class Comparison:
             AssertionError: The error of a node exceeds the tolerance; reports the first such node.
         """
         assert self.tolerance is not None
+        self.matches = matches
         suspected: AssertionError | None = None
         for node in self.graph.nodes:
             if node.name not in matches:
@@ -108,7 +110,9 @@ class Comparison:
         exponentials = np.exp(logits - logits.max(1, keepdims=True))
         softmax = exponentials / exponentials.sum(1, keepdims=True)
         assert self.tolerance is not None
-        if error(value, softmax) <= max(self.tolerance, 1e-5):
+        allowed = max(self.tolerance, 1e-5)
+        uniform = np.ptp(softmax, axis=1).max() <= allowed  # as other functions' values may be
+        if error(value, softmax) <= allowed and not uniform:
             text += f".\nIt is the softmax of {node.name}; the spec returns {node.name} itself"
         return text
 
@@ -140,17 +144,17 @@ class Comparison:
         if missing:
             text += (
                 f".\nWithout {_describe(missing)} the spec computes the same value: the model "
-                "omits this node"
+                "may omit this node"
             )
         elif uncompared:
             listed = ", ".join(_describe(node) for node in uncompared)
-            text += f".\nNodes before it that were not compared with any module: {listed}"
+            text += f".\nNodes before it that were not matched with any module: {listed}"
         elif stated := settings(node):
             listed = ", ".join(f"{key}={value}" for key, value in stated.items())
             text += f".\nAll nodes before it match. The spec has {node.op} with {listed}"
         else:
             text += ".\nAll nodes before it match"
-        if match and match.activation:
+        if match and match.activation and not _is_called(node, match.activation):
             text += f".\nThe layer has a built-in activation, {match.activation}"
         if match and not match.certain:
             text += f".\nThe module named {node.name} was assumed to be this node"
@@ -167,10 +171,16 @@ class Comparison:
         return uncompared[::-1]
 
     def _missing_node(self, node: Node, uncompared: Sequence[Node], value: Array) -> Node | None:
-        """The node without which the spec computes what the hand-written model does."""
+        """A node without which the spec computes what the hand-written model does.
+
+        A module that holds a node's parameters and runs is no sign that the node is missing, even
+        if it changes little, as a batch norm does with fresh statistics and another epsilon.
+        """
         assert self.tolerance is not None
         nodes = (*uncompared, node)
         for candidate in nodes:
+            if candidate.parameters and candidate.name in self.matches:
+                continue
             if len(candidate.inputs) != 1 or candidate.input_shapes[0] != candidate.shape:
                 continue
             values = {**self.reference, candidate.name: self.reference[candidate.inputs[0]]}
@@ -210,6 +220,12 @@ def by_output(result: Any, names: Sequence[str], title: str, network: str) -> di
             f"{', '.join(names)}"
         )
     return outputs
+
+
+def _is_called(node: Node, activation: str) -> bool:
+    """Tell whether an activation of a framework is the operation of a node, by its name."""
+    names = (node.op, *ops.OPS[node.op].words)
+    return activation.lower() in map(str.lower, names)
 
 
 def _describe(node: Node) -> str:

@@ -21,6 +21,8 @@ from zoo.weights import names as naming
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import Slot, in_canonical_layout, slots_of
 
+Shape = tuple[int, ...]
+
 
 @dataclass
 class HandWritten:
@@ -164,19 +166,20 @@ class HandWritten:
             p.name: p.shape for p in self.graph.parameters if not only_trainable or p.trainable
         }
         shapes = {name: (value.shape, value.dtype.name) for name, value in canonical.items()}
+        wrong = {
+            name: (shape, canonical[name].shape)
+            for name, shape in expected.items()
+            if name in canonical and canonical[name].shape != shape
+        }
         hint = ""
-        wrong = [n for n, s in expected.items() if n in canonical and canonical[n].shape != s]
         if remaining and not expected.keys() <= canonical.keys():
             hint = f"Map the spec's names to modules of {self.title} with names."
-        elif wrong and {p.name for p in classifier.nodes(self.graph)[0].parameters}.issuperset(
-            wrong
-        ):
-            count = canonical[wrong[0]].shape[0]
+        elif count := self._other_classes(wrong):
             hint = (
                 f"It has {count} classes: compare it with zoo.graph({self.graph.name!r}, "
                 f"num_classes={count})."
             )
-        elif wrong:
+        elif wrong and _differ_in(1, *next(iter(wrong.values()))):  # as inputs of another size do
             hint = f"{self.graph.name} expects inputs of {text_of(self.graph.input_shape)}."
         try:
             checking.check(
@@ -185,6 +188,20 @@ class HandWritten:
         except WeightsError as problem:
             raise AssertionError(str(problem)) from None
         return canonical
+
+    def _other_classes(self, wrong: Mapping[str, tuple[Shape, Shape]]) -> int:
+        """The number of classes, if that alone is why shapes are wrong; otherwise 0."""
+        if not wrong or not all(_differ_in(0, *shapes) for shapes in wrong.values()):
+            return 0
+        last = {p.name for p in classifier.nodes(self.graph)[0].parameters}
+        counts = {actual[0] for _, actual in wrong.values()}
+        return counts.pop() if last.issuperset(wrong) and len(counts) == 1 else 0
+
+
+def _differ_in(axis: int, shape: Shape, other: Shape) -> bool:
+    """Tell whether two shapes differ in this axis only."""
+    axes = [i for i, (a, b) in enumerate(zip(shape, other, strict=False)) if a != b]
+    return len(shape) == len(other) and axes == [axis]
 
 
 def _blocks(block: Block, prefix: str) -> Iterator[tuple[str, Block]]:
