@@ -131,7 +131,9 @@ class Captions:
 
     def _part(self, child: Node | Block) -> str:
         """Return the label of a part of a chain: its main operation, or its kind."""
-        main = child if isinstance(child, Node) else self._only(child)
+        if isinstance(child, Node):
+            return label_of_operation(child)
+        main = self._only(child)
         return label_of_operation(main) if main else child.kind
 
     def _shared_label(self, run: Sequence[Node | Block]) -> str:
