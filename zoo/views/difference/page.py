@@ -47,7 +47,7 @@ def page(data: DifferenceData, old: Graph, new: Graph, depth: int | None = 1) ->
         templates.get_template("difference.html.jinja").render(
             sides=sides,
             table=html.render(table.table(data)),
-            kinds={change.kind for change in data.changes},
+            kinds=set(re.findall(r'class="box \S+ (\w+)"', " ".join(s["drawing"] for s in sides))),
             **script(_SCRIPT),
         )
     )
@@ -79,7 +79,7 @@ def marked(
         if not found:
             continue
         kinds = {change.kind for change in found}
-        alike = len(kinds) == 1 and len(found) == sum(covers(name, node) for node in names)
+        alike = len(kinds) == 1 and all(node in changes for node in names if covers(name, node))
         kind = kinds.pop() if alike or kinds == {"follows"} else "changed"
         group.set("class", f"{group.get('class')} {kind}")
         tooltip = group.find(f"{{{_SVG}}}title")
