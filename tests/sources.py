@@ -96,9 +96,8 @@ keras.config.set_dtype_policy("float64")
 model = made(**options)
 names = {f"{layer.name}/{w.name}": w for layer in model.layers for w in layer.weights
          if "seed" not in w.path}
-assert set(names) == set(given.files), set(names) ^ set(given.files)
-for name, weight in names.items():
-    weight.assign(given[name])
+assert list(names) == given.files, set(names) ^ set(given.files)  # for get_weights, in order
+model.set_weights([given[name] for name in given.files])
 with tf.GradientTape() as tape:
     outputs = model(x.transpose(0, 2, 3, 1), training=False)
     total = sum(tf.reduce_sum(v * v) for v in (outputs.values() if options else [outputs]))

@@ -70,6 +70,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "excerpt": _excerpt,
     "tolerances": tables.allowed,
     "side": lambda: sides.link(excerpts.MODEL, ""),
+    "sides": sides.links,
     "sources": _sources,
     "verdict": verdict.short,
 }

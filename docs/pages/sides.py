@@ -10,7 +10,7 @@ import zoo
 from pages.staging import ROOT, put
 
 #: The models that have such a page; ``zoo source MODEL --html`` writes it for any.
-MODELS = ("squeezenet1_0", "lenet5", "googlenet", "vgg16", "resnet18")
+MODELS = ("lenet5", "googlenet", "vgg16", "resnet18", "resnet50", "squeezenet1_0")
 #: Where Sphinx finds them, to copy as they are.
 EXTRA = "extra"
 
@@ -35,10 +35,20 @@ def topics() -> dict[str, str]:
 
 
 def link(name: str, folder: str) -> str:
-    """Return a link to the page of a model, from a page in a folder.
+    """Return a link to the page of a model, from a page in a folder."""
+    return _paragraph(_anchor(name, "The spec and the four sources side by side", folder))
 
-    It is written in HTML, because Sphinx knows only the pages that it makes.
-    """
-    address = f"{folder}side-by-side/{name}.html"
-    text = "The spec and the four sources side by side"
-    return f'```{{raw}} html\n<p><a href="{address}">{text}</a></p>\n```'
+
+def links() -> str:
+    """Return links to all of the pages, from a page that is in no folder."""
+    found = [_anchor(name, f"<code>{name}</code>") for name in MODELS]
+    return _paragraph(f"Such pages: {', '.join(found)}.")
+
+
+def _anchor(name: str, text: str, folder: str = "") -> str:
+    return f'<a href="{folder}side-by-side/{name}.html">{text}</a>'
+
+
+def _paragraph(html: str) -> str:
+    """Return a paragraph that has links in HTML, because Sphinx knows only pages that it makes."""
+    return f"```{{raw}} html\n<p>{html}</p>\n```"

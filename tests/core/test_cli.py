@@ -289,6 +289,17 @@ def test_help_and_version():
             ["bench", "lenet5", "--output", "x.txt"],
             "expected a name that ends in .html, .csv or .json",
         ),
+        (
+            ["source", "lenet5", "--backend", "torch", "-o", "x.txt"],
+            "--output: expected a name that ends in .py, got 'x.txt'",
+        ),
+        (
+            ["source", "lenet5", "--html", "x.txt"],
+            "--html: expected a name that ends in .html, got 'x.txt'",
+        ),
+        (["source", "lenet5", "--html", "/none/x.html"], "--html: there is no folder '/none'"),
+        (["diff", "lenet5", "vgg16", "--html", "."], "--html: expected a file, got the folder"),
+        (["draw", "lenet5", "-o", "x.png"], "--output: expected a name that ends in .svg"),
         (["bench", "lenet5", "--against", "none.json"], "none.json: cannot be read: No such file"),
         (["bench", "lenet5", "--against", __file__], "not a JSON file"),
         (["bench", "lenet5", "--what", "fly"], "bench has no work 'fly'. Known: forward"),

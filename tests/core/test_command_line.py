@@ -64,6 +64,15 @@ def test_the_short_help_is_the_first_sentence_of_the_long_one():
         assert " ".join(command.help.split()).startswith(sentence)
 
 
+def test_an_option_is_the_same_in_all_commands():
+    for name in COMMANDS:
+        for option in program.commands[name].loaded.params:
+            if "--output" in option.opts:
+                assert "-o" in option.opts, name
+            if "--num-classes" in option.opts:
+                assert "0 for a network without one" in option.help, name
+
+
 def test_every_option_has_help_and_every_argument_a_name():
     for name in COMMANDS:
         for parameter in program.commands[name].loaded.params:

@@ -31,6 +31,8 @@ def test_the_verb(tmp_path):
         zoo.draw(graph, depth=0)
     with pytest.raises(zoo.InputError, match="aux: a graph or a model already has its options"):
         zoo.draw(graph, aux=True)
+    with pytest.raises(zoo.InputError, match="drawings are SVG; give a name ending in .svg"):
+        drawing.save(tmp_path / "a.png")
     with pytest.raises(zoo.BackendError, match="expected a model of .*, got 7"):
         zoo.draw(7)
 
@@ -60,7 +62,7 @@ def test_the_command(tmp_path):
         (["googlenet", "--output", "/nowhere/a.svg"], "--output: there is no folder '/nowhere'"),
         (["googlenet", "--output", "."], "--output: expected a file, got the folder '.'"),
         (["googlenet", "--output", "/proc/a.svg"], "cannot be written to"),
-        (["googlenet", "--output", "a.png"], "a.png: drawings are SVG; give a name ending in .svg"),
+        (["googlenet", "--output", "a.png"], "--output: expected a name that ends in .svg"),
         (["googlenet", "--block", "inception"], "googlenet has no node or block 'inception'."),
         (["vgg16", "--aux"], "vgg16 has no auxiliary heads"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -76,6 +77,14 @@ def test_two_networks_side_by_side(browser, tmp_path):
     assert classes(browser, 2) == {}
     title = browser.find_element("css selector", '[data-name="conv2.reduce"] title')
     assert "conv: removed; relu: removed" in title.get_attribute("textContent")
+
+
+def test_the_legend_has_what_the_drawings_show(browser, tmp_path):
+    zoo.diff("googlenet", "googlenet_no_reduce", tmp_path / "page.html")
+    opened(browser, tmp_path / "page.html")
+    assert classes(browser, 1) == classes(browser, 2) == {"conv2": "changed"}
+    page = (tmp_path / "page.html").read_text()
+    assert re.findall(r'<span class="(\w+)">', page) == ["changed"]  # a layer in it is removed
 
 
 def test_what_is_within_a_box_marks_it(browser, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -208,14 +209,86 @@ def test_columns_are_chosen(browser):
     assert browser.find_element("id", "pane-flax").is_displayed()
 
 
-def test_a_narrow_screen_has_one_column(browser):
-    size = {"width": 360, "height": 780, "deviceScaleFactor": 1, "mobile": True}
+def positions(browser):
+    """Left, top, right of every column that is shown."""
+    shown = [p for p in browser.find_elements("css selector", ".pane") if p.is_displayed()]
+    return [(p.rect["x"], p.rect["y"], p.rect["x"] + p.rect["width"]) for p in shown]
+
+
+def resized(browser, width, height=900):
+    """Emulate a screen: a phone if it is narrow."""
+    phone = width < 600
+    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    touch = {"enabled": phone, "maxTouchPoints": 1} if phone else {"enabled": False}
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", touch)
     time.sleep(0.2)
+
+
+@pytest.fixture
+def screen(browser):
+    yield lambda *size: resized(browser, *size)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+def test_no_column_is_off_the_screen(browser, screen):
+    """Those that do not fit beside the others are in further rows, of about as many columns."""
+    screen(2100)
+    assert len({top for _, top, _ in positions(browser)}) == 1
+    screen(1400)
+    places = positions(browser)
+    assert sorted(Counter(top for _, top, _ in places).values()) == [3, 3]
+    assert max(right for *_, right in places) <= 1400
+    buttons = browser.find_elements("css selector", "[data-pane=paddle], [data-pane=keras]")
+    for button in buttons:
+        button.click()
+    assert len(positions(browser)) == 4
+    assert len({top for _, top, _ in positions(browser)}) == 1
+    for button in buttons:
+        button.click()
+
+
+@pytest.mark.parametrize("width", [360, 950, 1700])
+def test_what_is_said_of_a_layer_moves_nothing(browser, screen, width):
+    screen(width)
+    moved = """
+        const top = () => document.querySelector("main").getBoundingClientRect().top;
+        const output = document.querySelector("nav output"), before = top();
+        const tops = arguments[0].map((text) => { output.textContent = text; return top() - before; });
+        output.textContent = "";
+        return tops;
+    """
+    short, usual, long = "fc", "act: used 57 times, 1,234 parameters; first 28x28x256", "long " * 90
+    assert browser.execute_script(moved, [short, usual, long]) == [0, 0, 0]
+
+
+def test_a_tap_on_a_phone(browser, screen):
+    """Browsers send ``mouseover`` before the click, so what that changes must not move the layer."""
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
+
+    screen(360, 740)
+    browser.execute_script("document.querySelector('[data-pane=torch]').click()")
+    layer = browser.find_element("css selector", '#pane-torch [data-layer="/inception4a"]')
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", layer)
+    at = (
+        "const r = arguments[0].getBoundingClientRect(); return [r.left + 60, r.top + r.height / 2]"
+    )
+    x, y = browser.execute_script(at, layer)
+    tap = ActionBuilder(browser, mouse=PointerInput("touch", "finger"))
+    tap.pointer_action.move_to_location(int(x), int(y)).pointer_down().pointer_up()
+    tap.perform()
+    time.sleep(0.5)  # the browser waits for a second tap
+    assert any("self.inception4a = " in text for text in lit(browser, "torch"))
+    browser.execute_script("document.querySelector('[data-pane=googlenet]').click()")
+
+
+def test_a_narrow_screen_has_one_column(browser, screen):
+    screen(360, 780)
     shown = [p for p in browser.find_elements("css selector", ".pane") if p.is_displayed()]
     assert [pane.get_attribute("id") for pane in shown] == ["pane-googlenet"]
     browser.find_element("css selector", "[data-pane=keras]").click()
     shown = [p for p in browser.find_elements("css selector", ".pane") if p.is_displayed()]
     assert [pane.get_attribute("id") for pane in shown] == ["pane-keras"]
     assert browser.execute_script("return document.documentElement.scrollWidth") == 360
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -13,7 +13,15 @@ import click
 
 import zoo
 from zoo.cli import completion
-from zoo.cli.common import MODEL_HELP, SETTINGS, Format, format_option, scheduler_option, size
+from zoo.cli.common import (
+    MODEL_HELP,
+    SETTINGS,
+    Format,
+    format_option,
+    output_option,
+    scheduler_option,
+    size,
+)
 from zoo.cli.progress import progress
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import check_writable, err, escape, out
@@ -72,14 +80,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, None: 1}
     help="The JSON file of an earlier benchmark to compare with.",
 )
 @format_option(Format.TABLE, Format.JSON, Format.CSV)
-@click.option(
-    "--output",
-    "saved",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Also write the benchmark to this file, .html, .csv or .json; can be given several times. "
+@output_option(
+    "FILE",
+    "Also write the benchmark to this file, .html, .csv or .json; can be given several times. "
     "The JSON file is written in any case, beside the others, after each round.",
+    "saved",
+    multiple=True,
 )
 @click.pass_context
 def bench(
@@ -118,7 +124,7 @@ def bench(
         raise InputError("which models? Give names from 'zoo list', or YAML files")
     old = None if against is None else Results.read(against)
     keep = _checked(saved)
-    if any(path.suffix == ".html" for path in saved):
+    if any(path.suffix.lower() == ".html" for path in saved):
         page.check()
     with progress() as show:
         found = zoo.bench(
@@ -165,12 +171,8 @@ def bench(
 def _checked(saved: tuple[Path, ...]) -> Path | None:
     """Check files to write, and return the JSON file that stands beside them."""
     for path in saved:
-        check_writable(path)
-        if path.suffix not in (".html", ".csv", ".json"):
-            raise InputError(
-                f"--output: expected a name that ends in .html, .csv or .json, got {path.name!r}"
-            )
-    given = [path for path in saved if path.suffix == ".json"]
+        check_writable(path, ".html", ".csv", ".json")
+    given = [path for path in saved if path.suffix.lower() == ".json"]
     if given or not saved:
         return given[0] if given else None
     beside = saved[0].with_suffix(".json")
@@ -184,7 +186,7 @@ def _write(found: Benchmark, saved: tuple[Path, ...], keep: Path | None, html: A
     failed: InputError | None = None
     for path in dict.fromkeys([*([keep] if keep else []), *saved]):
         try:
-            write_text(path, texts[path.suffix]())
+            write_text(path, texts[path.suffix.lower()]())
         except InputError as error:
             failed = failed or error
     if failed is not None:

@@ -62,7 +62,11 @@ def size_options(command: Function) -> Function:
     for option in (
         click.option("--input-size", metavar="N|HxW", help="Size of the input in pixels."),
         click.option("--in-channels", type=int, help="Number of channels of the input."),
-        click.option("--num-classes", type=int, help="Number of outputs of the classifier."),
+        click.option(
+            "--num-classes",
+            type=int,
+            help="Number of outputs of the classifier; 0 for a network without one.",
+        ),
     ):
         command = option(command)
     return command
@@ -80,6 +84,21 @@ def depth_options(command: Function) -> Function:
         show_default=True,
         help="Levels of nested blocks to expand.",
     )(command)
+
+
+def output_option(
+    metavar: str, text: str, name: str = "output", **settings: Any
+) -> Callable[[Function], Function]:
+    """Return the option ``--output`` of a command, which is ``-o`` for short.
+
+    Args:
+        metavar: What it is in the help, such as ``FILE.svg``.
+        text: The help.
+        name: The parameter of the command.
+        **settings: More arguments of :func:`click.option`.
+    """
+    kind = click.Path(path_type=Path)
+    return click.option("-o", "--output", name, type=kind, metavar=metavar, help=text, **settings)
 
 
 def page_option(text: str) -> Callable[[Function], Function]:

@@ -12,7 +12,14 @@ from typing import Any
 import click
 
 from zoo.cli import completion
-from zoo.cli.common import MODEL_HELP, SETTINGS, Format, format_option, scheduler_option
+from zoo.cli.common import (
+    MODEL_HELP,
+    SETTINGS,
+    Format,
+    format_option,
+    output_option,
+    scheduler_option,
+)
 from zoo.cli.recipe_options import FIELDS, recipe_options, value_of, with_options
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.study_progress import StudyDisplay
@@ -40,11 +47,8 @@ def _recipe_options(command: Any) -> Any:
     type=click.Path(path_type=Path),
     help="A YAML file with the fields of the study; options take precedence.",
 )
-@click.option(
-    "--output",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Folder of the study. The same command continues it after an interruption.",
+@output_option(
+    "FOLDER", "Folder of the study. The same command continues it after an interruption."
 )
 @click.option("--data", metavar="NAMES", help="Datasets, separated by commas, or paths.")
 @click.option(

@@ -71,7 +71,7 @@ def convert(
     """
     from zoo.api import conversion
 
-    check_writable(target, "TARGET")
+    check_writable(target, argument="TARGET")
     arguments = options(False, num_classes, in_channels, input_size)
     arguments |= {"aux": aux, "head": head, "stem": stem, "entry": entry}
     with progress() as show:

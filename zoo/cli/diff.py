@@ -56,7 +56,7 @@ def diff(
     """Compare two models node by node. The exit status is 1 if they differ."""
     arguments = options(aux, num_classes, in_channels, input_size)
     if page:
-        check_writable(page)
+        check_writable(page, ".html", argument="--html")
     difference = zoo.diff(old, new, page, every=every, depth=depth, **arguments)
     match output_format:
         case Format.JSON:

@@ -14,6 +14,7 @@ from zoo.cli.common import (
     depth_options,
     model_argument,
     options,
+    output_option,
     size_options,
 )
 from zoo.cli.terminal import check_writable, escape, out
@@ -21,12 +22,7 @@ from zoo.cli.terminal import check_writable, escape, out
 
 @click.command("draw", context_settings=SETTINGS, epilog=MODEL_HELP)
 @model_argument
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE.svg",
-    help="File to write; standard output if not given.",
-)
+@output_option("FILE.svg", "File to write; standard output if not given.")
 @aux_option
 @size_options
 @depth_options
@@ -50,7 +46,7 @@ def draw(
 ) -> None:
     """Draw a model as SVG: its blocks and the shapes between them."""
     if output:
-        check_writable(output)
+        check_writable(output, ".svg")
     drawing = zoo.draw(
         model,
         output,

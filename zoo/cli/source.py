@@ -14,6 +14,7 @@ from zoo.cli.common import (
     aux_option,
     model_argument,
     options,
+    output_option,
     page_option,
     size_options,
 )
@@ -28,13 +29,7 @@ from zoo.cli.terminal import check_writable, escape, out
     help="Framework of the source code: torch, paddle, keras or flax.",
     shell_complete=completion.completing(completion.written_backends),
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE.py",
-    help="File to write; standard output if not given.",
-)
+@output_option("FILE.py", "File to write; standard output if not given.")
 @page_option("Page to write, with the spec and all frameworks side by side.")
 @aux_option
 @size_options
@@ -53,8 +48,10 @@ def source(
         raise click.UsageError("name a framework with --backend, or a page with --html")
     if backend is None and output:
         raise click.UsageError("--output is for one framework; name it with --backend")
-    for file in filter(None, (output, page)):
-        check_writable(file)
+    if output:
+        check_writable(output, ".py")
+    if page:
+        check_writable(page, ".html", argument="--html")
     settings = options(aux, num_classes, in_channels, input_size)
     if page:
         zoo.sources(model, page, **settings)

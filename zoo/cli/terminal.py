@@ -142,10 +142,22 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def check_writable(path: Path, argument: str = "--output") -> None:
-    """Reject a path that cannot be written to, before any work is done."""
+def check_writable(path: Path, *suffixes: str, argument: str = "--output") -> None:
+    """Reject a path that cannot be written to, before any work is done.
+
+    Args:
+        path: The file.
+        *suffixes: What its name may end in; anything if not given.
+        argument: The option or argument that names it.
+
+    Raises:
+        InputError: It is a folder, its name ends otherwise, or it cannot be written to.
+    """
     if not path.name or path.is_dir():
         raise InputError(f"{argument}: expected a file, got the folder {str(path)!r}")
+    if suffixes and path.suffix.lower() not in suffixes:
+        expected = " or ".join(filter(None, (", ".join(suffixes[:-1]), suffixes[-1])))
+        raise InputError(f"{argument}: expected a name that ends in {expected}, got {path.name!r}")
     if not path.parent.is_dir():
         raise InputError(f"{argument}: there is no folder {str(path.parent)!r}")
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import completion
-from zoo.cli.common import SETTINGS, Format, format_option
+from zoo.cli.common import SETTINGS, Format, format_option, output_option
 from zoo.cli.recipe_options import recipe_options, value_of, with_options
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import out, print_json
@@ -37,12 +37,7 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
     help="Framework to train in; with --resume, by default that of the run.",
     shell_complete=completion.completing(completion.backend),
 )
-@click.option(
-    "--output",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Folder to write the run to.",
-)
+@output_option("FOLDER", "Folder to write the run to.")
 @click.option(
     "--recipe",
     "recipe_file",

@@ -18,6 +18,7 @@ from zoo.cli.common import (
     aux_option,
     format_option,
     options,
+    output_option,
     scheduler_option,
     seed_option,
     size_options,
@@ -114,13 +115,11 @@ from zoo.files import write_text
 )
 @seed_option
 @format_option(Format.TABLE, Format.JSON)
-@click.option(
-    "--output",
-    "save",
-    metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="Also write the report to this file, .json or .html; with --against, .json. For several "
+@output_option(
+    "PATH",
+    "Also write the report to this file, .json or .html; with --against, .json. For several "
     "models, a folder for all reports; a later run resumes there.",
+    "save",
 )
 @click.pass_context
 def verify(
@@ -169,7 +168,8 @@ def verify(
         _check_file(model, settings)
         if table and weights:
             raise InputError("--names is for the file's own weights: leave out either")
-        _check_output(save, ".json")
+        if save:
+            check_writable(save, ".json")
         with progress() as show:
             found = verify_file(
                 str(model),
@@ -209,8 +209,9 @@ def verify(
     if model is None:
         known = "a name from 'zoo list', a pattern such as 'vgg*', a YAML file, or --all"
         raise InputError(f"which model? Give {known}.")
-    _check_output(save, ".json", ".html")
-    if save and save.suffix == ".html":
+    if save:
+        check_writable(save, ".json", ".html")
+    if save and save.suffix.lower() == ".html":
         page.check()
     with progress() as show:
         report = zoo.verify(model, **arguments, **settings, image=image, progress=show)
@@ -226,21 +227,12 @@ def _check_file(model: str | None, settings: dict[str, Any]) -> None:
         )
 
 
-def _check_output(save: Path | None, *suffixes: str) -> None:
-    if not save:
-        return
-    check_writable(save)
-    if save.suffix not in suffixes:
-        expected = " or ".join(suffixes)
-        raise InputError(f"--output: expected a name that ends in {expected}, got {save.name!r}")
-
-
 def _show(context: click.Context, report: Any, as_json: bool, save: Path | None) -> None:
     """Print a report and write it to a file; the exit status tells whether it passed."""
     as_text = json.dumps(report.to_dict(), indent=2) + "\n"
     print(as_text, end="") if as_json else out.print(report)
     if save:
-        write_text(save, report.to_html() if save.suffix == ".html" else as_text)
+        write_text(save, report.to_html() if save.suffix.lower() == ".html" else as_text)
     if not report.passed:
         context.exit(1)
 
@@ -269,7 +261,7 @@ def _verify_all(
     names = zoo.list_models(pattern)
     if not names:
         fail(unmatched(pattern or "*"))
-    if folder and folder.suffix in (".json", ".html"):
+    if folder and folder.suffix.lower() in (".json", ".html"):
         raise InputError(f"--output: expected a folder for several reports, got {folder.name!r}")
     if folder:
         advise("run the same command to resume")

@@ -13,6 +13,7 @@ from zoo.views import html
 from zoo.views.difference import table
 from zoo.views.difference.changes import Change
 from zoo.views.difference.data import DifferenceData
+from zoo.views.drawing.block_labels import Captions
 from zoo.views.drawing.draw import Drawing
 from zoo.views.printable import printable
 
@@ -36,32 +37,39 @@ def page(data: DifferenceData, old: Graph, new: Graph, depth: int | None = 1) ->
         BackendError: Jinja is not installed.
     """
     changes = {change.name: change for change in data.changes}
-    sides = [{"name": graph.name, "drawing": marked(graph, changes, depth)} for graph in (old, new)]
+    captions = Captions(old.root, new.root)
+    sides = [
+        {"name": graph.name, "drawing": marked(graph, changes, depth, captions)}
+        for graph in (old, new)
+    ]
     templates = environment("zoo.views.difference", "zoo.verification.rendering")
     return str(
         templates.get_template("difference.html.jinja").render(
             sides=sides,
             table=html.render(table.table(data)),
-            kinds={change.kind for change in data.changes},
+            kinds=set(re.findall(r'class="box \S+ (\w+)"', " ".join(s["drawing"] for s in sides))),
             **script(_SCRIPT),
         )
     )
 
 
-def marked(graph: Graph, changes: Mapping[str, Change], depth: int | None) -> str:
+def marked(
+    graph: Graph, changes: Mapping[str, Change], depth: int | None, captions: Captions
+) -> str:
     """Draw a network with a class for each box that differs.
 
     Args:
         graph: The network.
         changes: Path name -> how the node differs.
         depth: How many levels of blocks to show.
+        captions: Those of both networks.
 
     Returns:
         An SVG element. Boxes are of the classes ``added``, ``removed``, ``changed`` or
         ``follows``, and their tooltips say what differs.
     """
     ET.register_namespace("", _SVG)
-    root = ET.fromstring(Drawing.of(graph, depth, columns=1).svg)
+    root = ET.fromstring(Drawing.of(graph, depth, columns=1, captions=captions).svg)
     names = [node.name for node in graph.nodes]
     for group in root.iter(f"{{{_SVG}}}g"):
         name = group.get("data-name")
@@ -71,7 +79,7 @@ def marked(graph: Graph, changes: Mapping[str, Change], depth: int | None) -> st
         if not found:
             continue
         kinds = {change.kind for change in found}
-        alike = len(kinds) == 1 and len(found) == sum(covers(name, node) for node in names)
+        alike = len(kinds) == 1 and all(node in changes for node in names if covers(name, node))
         kind = kinds.pop() if alike or kinds == {"follows"} else "changed"
         group.set("class", f"{group.get('class')} {kind}")
         tooltip = group.find(f"{{{_SVG}}}title")

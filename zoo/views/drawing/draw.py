@@ -15,6 +15,7 @@ from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
 from zoo.views.arguments import GraphOptions, graph_to_show
 from zoo.views.drawing import page, svg
+from zoo.views.drawing.block_labels import Captions
 from zoo.views.drawing.folding import fold
 from zoo.views.drawing.scene import Box, Frame
 from zoo.views.shapes import height_width_channels
@@ -43,8 +44,9 @@ class Drawing:
         depth: int | None = 1,
         block: str | None = None,
         columns: int | None = None,
+        captions: Captions | None = None,
     ) -> Self:
-        """Draw a graph; see :func:`draw`."""
+        """Draw a graph; see :func:`draw`. Networks that are compared have captions together."""
         part = graph.root if block is None else graph[block]
         if not isinstance(part, Block):
             raise InputError(f"{block!r} of {graph.name} is one operation; give a block to draw")
@@ -52,7 +54,7 @@ class Drawing:
         return cls(
             heading=graph.name if block is None else f"{graph.name}: {block}",
             facts=f"input {size}, {part.num_parameters:,} parameters, {part.macs:,} MACs",
-            scene=fold(graph, part, depth),
+            scene=fold(graph, part, depth, captions),
             columns=columns,
         )
 

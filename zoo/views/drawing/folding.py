@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
-from zoo.views.drawing.block_labels import branching_kinds, family_of_child, is_small, label_of
+from zoo.views.drawing.block_labels import Captions, is_small
 from zoo.views.drawing.labels import tooltip
 from zoo.views.drawing.repeats import name_of_run, runs
 from zoo.views.drawing.scene import INPUT, Box, Frame
@@ -16,13 +16,14 @@ from zoo.views.shapes import height_width_channels
 _ENDS = "input and output"
 
 
-def fold(graph: Graph, block: Block, depth: int | None) -> Frame:
+def fold(graph: Graph, block: Block, depth: int | None, captions: Captions | None = None) -> Frame:
     """Fold a network, or one block of it.
 
     Args:
         graph: The network.
         block: Its root, or a block in it.
         depth: How many levels of blocks to show; None shows all.
+        captions: Those of the network and of others beside it; by default, of the network alone.
 
     Returns:
         A frame whose first item is the input, and whose last items are the outputs.
@@ -33,7 +34,7 @@ def fold(graph: Graph, block: Block, depth: int | None) -> Frame:
     # Small blocks are opened only if everything else is, too, so that the detail is the same.
     depth = None if depth is None or depth >= _levels(block) else depth
     read_by_outputs = {step for _, step, _ in ends} if whole else set()
-    folder = _Folder(depth, read_by_outputs, branching_kinds(graph.root))
+    folder = _Folder(depth, read_by_outputs, captions or Captions(graph.root))
     frame, positions = folder.frame(block, 1)
     count = len(frame.items) + 1  # the input comes first
     shape = height_width_channels(block.input_shape)
@@ -55,12 +56,12 @@ class _Folder:
         depth: How many levels of blocks to show; None shows all.
         read_by_outputs: Steps of the top level that outputs read. A run of repeated blocks ends
             there.
-        branching: Kinds of which some blocks branch.
+        captions: Describe the boxes.
     """
 
     depth: int | None
     read_by_outputs: set[str]
-    branching: set[str]
+    captions: Captions
 
     def frame(self, block: Block, level: int) -> tuple[Frame, dict[str, int]]:
         """Return a block as an open frame, and the position of each step in it."""
@@ -85,13 +86,13 @@ class _Folder:
             return self.frame(child, level + 1)[0]
         name = name_of_run(run)
         title, text = name.rpartition(".")[2], tooltip(child)
-        label = label_of(child, self.branching)
+        label = self.captions.label(child)
         label = "" if label == title else label
         if len(run) > 1:
             title, text = f"{title}, × {len(run)}", f"{len(run)} times {text}"
             label = f"{label} each" if label.endswith(" parameters") else label
         shape = height_width_channels(child.shape)
-        return Box(name, title, label, family_of_child(child), shape, text)
+        return Box(name, title, label, self.captions.family(child), shape, text)
 
     def _opens(self, child: Block, level: int) -> bool:
         return self.depth is None or (level < self.depth and not is_small(child))

@@ -4,6 +4,7 @@
   const panes = [...document.querySelectorAll(".pane")];
   const buttons = [...document.querySelectorAll("nav button")];
   const output = document.querySelector("nav output");
+  const main = document.querySelector("main");
   const layers = [...document.querySelectorAll("[data-layer]")];
   const boxes = [...document.querySelectorAll(".picture [data-name]")];
   const narrow = matchMedia("(max-width: 56rem)");
@@ -21,6 +22,9 @@
       const id = "pane-" + button.dataset.pane;
       button.setAttribute("aria-pressed", narrow.matches ? id === chosen : shown.has(id));
     }
+    // No column is narrower than some 45 characters; those that do not fit are in further rows.
+    const rows = Math.ceil(shown.size / Math.max(1, Math.floor(main.clientWidth / 330)));
+    main.style.setProperty("--columns", Math.ceil(shown.size / rows));
   }
   for (const button of buttons) {
     button.addEventListener("click", () => {
@@ -32,7 +36,7 @@
       if (pinned.length) reveal(pinned.at(-1), null);
     });
   }
-  narrow.addEventListener("change", arrange);
+  addEventListener("resize", arrange);
   arrange();
 
   const within = (place, group) => place === group || place.startsWith(group + ".");
@@ -78,7 +82,6 @@
     return box ? places[box.dataset.name] || [] : null;
   }
 
-  const main = document.querySelector("main");
   main.addEventListener("mouseover", (event) => light(chainOf(event.target) || pinned));
   main.addEventListener("mouseleave", () => light(pinned));
   main.addEventListener("click", (event) => {
