@@ -32,6 +32,13 @@ def test_parameters_and_statistics_of_flax(tmp_path):
     path.write_bytes(serialization.to_bytes({"params": pure["params"]}))
     with pytest.raises(WeightsError, match="missing: .*running_mean"):
         zoo.build("resnet20", "flax", weights=path, num_classes=4)
+    with pytest.raises(WeightsError, match="the parameters of resnet20 without its running means"):
+        zoo.load(path, "flax")
+    averages = {"ema_params": pure["params"], **pure, "params": pure["batch_stats"]}
+    path.write_bytes(serialization.to_bytes(averages))
+    found = zoo.load(path, "flax", entry="ema_params")  # with the only statistics beside it
+    assert_same(found, model)
+    assert zoo.graph_of(found).origin["note"] == "under 'ema_params' and 'batch_stats'"
 
 
 def test_a_pickle_of_flax(tmp_path):

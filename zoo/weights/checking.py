@@ -16,8 +16,8 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 #: The dtypes that weights can have, widest first.
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-#: What to do if only these are missing.
-_OF_STATISTICS = (".running_mean", ".running_var")
+#: The ends of the names of running statistics, and what to do if only these are missing.
+OF_STATISTICS = (".running_mean", ".running_var")
 _STATISTICS = (
     "Only running statistics are missing: they are no parameters, so named_parameters() and "
     "nnx.state(model, nnx.Param) leave them out. The model's whole state has them, too."
@@ -92,7 +92,7 @@ def check(
     ]
     missing, *others = problems
     if missing and not any(others) and not hint:
-        hint = _STATISTICS * all(n in given or n.endswith(_OF_STATISTICS) for n in expected)
+        hint = _STATISTICS * all(n in given or n.endswith(OF_STATISTICS) for n in expected)
     for lines in problems:
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f"{lines[0].partition(': ')[0]}: {len(lines) - _MAX_LINES} more"]
