@@ -64,6 +64,8 @@ class Backend(ABC):
     EQUIVALENTS: ClassVar[Mapping[str, tuple[type, ...]]] = {}
     #: Attributes of layers that change what they compute in evaluation mode, besides their weights.
     SETTINGS: ClassVar[frozenset[str]] = frozenset()
+    #: Setting -> values of it that mean the same in evaluation mode.
+    ALIKE: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     # Required methods
 
