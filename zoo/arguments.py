@@ -196,6 +196,8 @@ def array(name: str, value: Any, expected: str) -> np.ndarray[tuple[int, ...], n
         found = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
+        if "Tracer" in (cls.__name__ for cls in type(value).__mro__):
+            reason = "JAX is tracing, without values; call this outside of nnx.jit"
         message = f"expected {expected}, but NumPy cannot read {name} ({reason})"
         raise InputError(message) from None
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):

@@ -111,12 +111,22 @@ def floating(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         WeightsError: One is not: its layer was quantized.
     """
     for name, array in arrays.items():
-        if array.dtype.name not in DTYPES:
-            raise WeightsError(
-                f"{name} has values of {array.dtype.name}: its layer was quantized; pass the model "
-                "as it was before"
-            )
+        check_dtype(name, array.dtype.name)
     return arrays
+
+
+def check_dtype(name: str, dtype: str) -> None:
+    """Check the dtype of a model's weight.
+
+    Raises:
+        WeightsError: It is not one that weights can have.
+    """
+    if dtype not in DTYPES:
+        changed = "cast" if dtype.startswith("float") else "quantized"
+        raise WeightsError(
+            f"{name} has values of {dtype}: its layer was {changed}; pass the model as it was "
+            "before"
+        )
 
 
 def shown(name: object) -> str:
