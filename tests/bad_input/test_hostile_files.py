@@ -277,6 +277,7 @@ HEADERS = {
     "nested metadata": b'{"__metadata__":{"a":' + b"[" * 9_000_000,
     "many tensors": f"{{{MANY}}}".encode(),
     "many shapes": b'{"a":{"dtype":"F32","shape":[' + b"1," * 4_000_000 + b'1],"data_offsets":[0,4]}}',
+    "many axes": tensors(a=([6] + [1] * 32, [0, 24])),
     "overlapping": tensors(a=([4], [0, 16]), b=([4], [8, 24])),
     "beyond the end": tensors(a=([1 << 40], [0, 1 << 42])),
     "a product beyond 64 bits": tensors(a=([1 << 62, 1 << 62], [0, 24])),
