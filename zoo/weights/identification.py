@@ -275,7 +275,9 @@ def without_statistics(
         if _lacks_statistics(table, network, kept)
     ]
     return max(
-        found, key=lambda each: count_matching_shapes(*each[:2], each[2].arrays), default=None
+        found,
+        key=lambda each: count_matching_shapes(each[0], each[1], each[2].arrays),
+        default=None,
     )
 
 

@@ -171,8 +171,8 @@ def located(
         if wanted is not None:
             first, _, inner = (wanted, "", "") if wanted in trees[0] else wanted.partition(".")
             if hold(first):
-                beside = hold(STATISTICS) and not any(STATISTICS in tree[first] for tree in trees)
-                taken = dict.fromkeys((first, STATISTICS) if beside else (first,))
+                alone = not hold(STATISTICS) or any(STATISTICS in tree[first] for tree in trees)
+                taken = dict.fromkeys((first,) if alone else (first, STATISTICS))
                 keys.append(" and ".join(map(repr, taken)))
                 trees, wanted = [tree[key] for tree in trees for key in taken], inner or None
                 continue
