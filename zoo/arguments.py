@@ -23,6 +23,12 @@ _QUOTED = (bool, int, float, complex, str, bytes, list, tuple, dict, os.PathLike
 
 MAX_BITS = 1024  # of an integer
 
+#: dtype that some framework cannot read from NumPy -> one that all can.
+_READABLE = {
+    **{"bfloat16": "float32", "float96": "float64", "float128": "float64"},
+    **{"uint16": "int32", "uint32": "int64", "uint64": "float64"},
+}
+
 
 def shown(value: object) -> str:
     """Return a wrong value as a message shows it: quoted, or its type.
@@ -177,14 +183,38 @@ def as_integer(value: Any) -> int | None:
 def array(name: str, value: Any, expected: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
     """Return a NumPy array of anything that NumPy accepts, such as lists or a tensor on the CPU.
 
+    Frameworks refuse bytes in the order of other machines and negative strides, as of ``x[::-1]``;
+    such an array is copied.
+
     Raises:
-        InputError: NumPy does not accept it; for example, because it is a ragged list.
+        InputError: NumPy does not accept it; for example, because it is a ragged list. Or a mask
+            hides some of its values.
     """
     import numpy as np  # the list of models is printed without it
 
     try:
-        return np.asarray(value)
+        found = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
+        if "Tracer" in (cls.__name__ for cls in type(value).__mro__):
+            reason = "JAX is tracing, without values; call this outside of nnx.jit"
         message = f"expected {expected}, but NumPy cannot read {name} ({reason})"
         raise InputError(message) from None
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InputError(
+            f"expected {expected}, but {name} is a masked array, some of whose values are masked; "
+            f"replace them first: {name}.filled(0)"
+        )
+    if found.dtype.isnative and all(stride >= 0 for stride in found.strides):
+        return found
+    return found.astype(found.dtype.newbyteorder("="), order="C")
+
+
+def numeric(name: str, value: Any, expected: str) -> np.ndarray[tuple[int, ...], np.dtype[Any]]:
+    """Return :func:`array`, numbers in a dtype that every framework reads as these numbers.
+
+    PyTorch and Keras have no extended precision, and PaddlePaddle takes 16 bits without a sign for
+    bfloat16.
+    """
+    found = array(name, value, expected)
+    return found.astype(_READABLE.get(found.dtype.name, found.dtype), copy=False)

@@ -276,7 +276,8 @@ HEADERS = {
     "nested dicts": b'{"a":' * 1_500_000,
     "nested metadata": b'{"__metadata__":{"a":' + b"[" * 9_000_000,
     "many tensors": f"{{{MANY}}}".encode(),
-    "many shapes": b'{"a":{"dtype":"F32","shape":[' + b"1," * 4_000_000 + b'1],"data_offsets":[0,4]}}',
+    "many shapes": b'{"a":{"dtype":"F32","shape":[' + b"1," * 4_000_000 + b'6],"data_offsets":[0,24]}}',
+    "many axes": tensors(a=([6] + [1] * 32, [0, 24])),
     "overlapping": tensors(a=([4], [0, 16]), b=([4], [8, 24])),
     "beyond the end": tensors(a=([1 << 40], [0, 1 << 42])),
     "a product beyond 64 bits": tensors(a=([1 << 62, 1 << 62], [0, 24])),
@@ -293,8 +294,12 @@ def test_headers_of_safetensors(tmp_path):
         paths[-1].write_bytes(safetensors(header, bytes(24)))
     claimed = tmp_path / "claimed.safetensors"
     claimed.write_bytes(struct.pack("<Q", 9_999_999) + b"{}")
-    for path, error in zip([*paths, claimed], refusals([*paths, claimed]), strict=True):
+    errors = refusals([*paths, claimed])
+    for path, error in zip([*paths, claimed], errors, strict=True):
         assert str(path) in error
+    named = dict(zip(HEADERS, errors, strict=False))
+    assert "a has more than 32 axes" in named["many axes"]
+    assert "a has more than 32 axes" in named["many shapes"]
 
 
 OPTIONS = {"aux": False, "num_classes": None, "in_channels": None, "input_size": None}

@@ -98,6 +98,15 @@ OTHERS = {
     "a folder of Orbax": ("orbax", folder("_METADATA", "d"), "Orbax, or damaged"),
     "a distributed folder": ("dcp", folder(".metadata", "__0_0.distcp"), r"distributed.*dcp_to_torch_save"),
     "a part of it": ("__0_0.distcp", page(b"PK"), r"a part of a distributed.*dcp_to_torch_save"),
+    "a distributed folder of Paddle": (
+        "dist", folder("0.metadata", "0_0.distcp"), r"of PaddlePaddle.*load_state_dict.*paddle\.save"
+    ),
+    "a part of Paddle's": ("0_0.distcp", page(b"PK"), r"a part of .*of PaddlePaddle.*paddle\.save"),
+    "the list of Paddle's": ("0.metadata", page(b"\x80\x04}."), r"of PaddlePaddle.*paddle\.save"),
+    "Keras' configuration": (
+        "w.json", page(b'{"module": "keras.src", "class_name": "Functional"}'), "which has no weights; save"
+    ),
+    "Flax's older folder": ("flax", folder("checkpoint_7", "checkpoint_12"), "the path of checkpoint_12"),
     "a folder of TensorFlow": ("tf", folder("checkpoint", "c-1.index"), "a TensorFlow checkpoint"),
     "a backup of Keras": ("backup", folder("training_metadata.json"), r"latest\.weights\.h5"),
     "a list of Keras": ("w.weights.json", page(b"{}"), "Keras saved in several files"),
@@ -144,6 +153,22 @@ def test_an_object_of_a_framework_is_saved_as_that_framework_does(name, tmp_path
         (tmp_path / "w.pkl").write_bytes(b"\x80\x02" + value + b".")
         with pytest.raises(WeightsError, match=f"{name.replace(' ', '.')}.*{SAVING[name]}"):
             readers.read(tmp_path / "w.pkl")
+
+
+def test_names_may_be_bytes(tmp_path):
+    named = {name.encode(): array for name, array in ARRAYS.items()}
+    for value in (named, {"state_dict": named}):
+        (tmp_path / "w.pkl").write_bytes(pickle.dumps(value))
+        assert readers.read(tmp_path / "w.pkl").arrays.keys() == ARRAYS.keys()
+
+
+def test_empty_arrays_are_refused(tmp_path):
+    empty = {name: array[:0] for name, array in ARRAYS.items()}
+    save_file(empty, tmp_path / "w.safetensors")
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps(empty))
+    for name, advice in (("w.safetensors", "DeepSpeed"), ("w.pkl", "of a model that has them")):
+        with pytest.raises(WeightsError, match=f"its arrays are empty.*{advice}"):
+            readers.read(tmp_path / name)
 
 
 def test_arrays_without_names_are_refused(tmp_path):

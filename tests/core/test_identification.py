@@ -48,6 +48,19 @@ def test_only_graphs_of_the_same_number_of_arrays_are_built(network, alike, buil
     assert len(set(built)) == len(built), "slots were made again"
 
 
+@pytest.mark.parametrize("network", ["resnet18", "wide_resnet50_2", "mobilenet_v3_large"])
+def test_parameters_without_statistics_are_known(network):
+    """As PyTorch's ``named_parameters()`` gives them."""
+    arrays = arrays_of("torchvision", network)
+    tables, statistics = [sources.source("torchvision")], ("running_mean", "running_var")
+    parameters = {n: a for n, a in arrays.items() if not n.endswith(statistics)}
+    found = identification.without_statistics(tables, [identification.View(parameters)])
+    assert found and found[1] == network
+    one = next(name for name in arrays if name.endswith(statistics))
+    for others in (arrays, {**parameters, one: arrays[one]}, dict(list(parameters.items())[1:])):
+        assert not identification.without_statistics(tables, [identification.View(others)])
+
+
 @pytest.mark.parametrize("index", [True, False])
 @pytest.mark.parametrize("suffix", ["pth", "safetensors", "h5", "pdparams"])
 def test_unknown_names_are_refused_without_graphs(suffix, index, built, request):

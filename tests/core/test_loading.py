@@ -221,6 +221,14 @@ def test_a_folder_of_a_sources_name_is_no_file(tmp_path, monkeypatch):
         loading.find("a" * 5000 + ".pth", None, Chosen())
 
 
+@pytest.mark.parametrize(
+    "address", ["https://x.org/w.pth", "file:///w.pth", "hf-hub:timm/x", "hf://a/b", "s3://b/w.h5"]
+)
+def test_an_address_is_no_path(address):
+    with pytest.raises(InputError, match=r"is an address, and zoo reads files of this machine"):
+        loading.check(address, "resnet18")
+
+
 def test_what_is_no_source(saved, tmp_path):
     with pytest.raises(UnknownNameError, match="unknown source of weights 'padle'. Did you mean"):
         loading.find(f"padle:{saved()}", "googlenet_paddle", Chosen())

@@ -258,6 +258,40 @@ def test_other_settings_are_refused_by_name(model, backend, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+#: Layer, setting that no array shows, and another value of it.
+SETTINGS = {
+    "paddle": [("bn", "_use_global_stats", False), ("conv", "_padding_algorithm", "SAME")],
+    "keras": [
+        *(("bn", name, False) for name in ("center", "scale")),
+        ("fc", "use_bias", False),
+        ("conv", "data_format", "channels_first"),
+    ],
+    "flax": [("bn", "use_bias", False), ("bn", "use_scale", False), ("conv", "use_bias", False)],
+}
+
+
+@pytest.mark.parametrize("backend", list(SETTINGS), indirect=True)
+def test_settings_that_leave_out_a_part_are_refused_by_name(spec, framework, backend):
+    for layer, name, value in SETTINGS[backend]:
+        model = zoo.build(spec, backend)
+        setattr(
+            model.get_layer(layer) if backend == "keras" else getattr(model, layer), name, value
+        )
+        with pytest.raises(
+            WeightsError, match=f"{name.lstrip('_')} of '{layer}' in this small is {value}, not "
+        ):
+            zoo.convert(model, backend)
+
+
+@pytest.mark.parametrize("backend", ["paddle"], indirect=True)
+def test_settings_of_paddle_that_matter_in_training_alone_are_taken(spec, framework, backend):
+    nn = importlib.import_module("paddle").nn
+    model = zoo.build(spec, backend)
+    model.conv = nn.Conv2D(2, 4, 3, padding="VALID")
+    model.bn = nn.BatchNorm2D(4, use_global_stats=True)
+    assert np.array_equal(zoo.get_weights(zoo.convert(model, backend))["bn.weight"], np.ones(4))
+
+
 def _twice(function):
     return lambda *arguments, **options: 2 * function(*arguments, **options)
 

@@ -11,6 +11,7 @@ from loading import load
 
 import zoo
 from zoo.errors import WeightsError
+from zoo.weights.reading import flax_file
 
 
 def test_parameters_and_statistics_of_flax(tmp_path):
@@ -32,6 +33,41 @@ def test_parameters_and_statistics_of_flax(tmp_path):
     path.write_bytes(serialization.to_bytes({"params": pure["params"]}))
     with pytest.raises(WeightsError, match="missing: .*running_mean"):
         zoo.build("resnet20", "flax", weights=path, num_classes=4)
+    with pytest.raises(WeightsError, match="the parameters of resnet20 without its running means"):
+        zoo.load(path, "flax")
+    averages = {"ema_params": pure["params"], **pure, "params": pure["batch_stats"]}
+    path.write_bytes(serialization.to_bytes(averages))
+    found = zoo.load(path, "flax", entry="ema_params")  # with the only statistics beside it
+    assert_same(found, model)
+    assert zoo.graph_of(found).origin["note"] == "under 'ema_params' and 'batch_stats'"
+
+
+def test_large_arrays_of_flax_are_in_parts(tmp_path, monkeypatch):
+    load("flax")
+    from flax import nnx, serialization
+
+    model = zoo.build("resnet20", "flax", num_classes=4, seed=5)
+    state = nnx.to_pure_dict(nnx.state(model, (nnx.Param, nnx.BatchStat)))
+    monkeypatch.setattr(serialization, "MAX_CHUNK_SIZE", 5_000)
+    path = tmp_path / "w.msgpack"
+    written = serialization.msgpack_serialize(state)
+    path.write_bytes(written)
+    assert b"chunked_array" in written
+    assert_same(zoo.load(path, "flax"), model)
+    kernel = {"kernel": np.arange(4000, dtype=np.float32).reshape(40, 100)}
+    good = serialization.msgpack_serialize(kernel)
+    assert np.array_equal(
+        flax_file.read(_written(path, good))[0]["kernel"].read(), kernel["kernel"]
+    )
+    for bad in (good.replace(b"\xa11d", b"\xa11e"), good.replace(b"\xa10\xc8", b"\xa17\xc8")):
+        assert bad != good
+        with pytest.raises(WeightsError, match="damaged"):
+            flax_file.read(_written(path, bad))
+
+
+def _written(path, content):
+    path.write_bytes(content)
+    return path
 
 
 def test_a_pickle_of_flax(tmp_path):

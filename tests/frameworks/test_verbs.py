@@ -179,6 +179,34 @@ def test_predict_takes_any_numbers_and_leaves_them(small, x):
     x.flags.writeable = True
 
 
+def test_an_array_of_any_kind_has_its_values(small, x, backend):
+    exact = np.round(x * 16).astype(np.float32) / 16  # the same numbers in bfloat16
+    kinds = [exact.astype(kind) for kind in (">f4", ">f8", "bfloat16", np.longdouble)]
+    expected = zoo.predict(small, exact)
+    for same in (*kinds, np.ascontiguousarray(exact[::-1, ..., ::-1])[::-1, ..., ::-1]):
+        assert np.array_equal(zoo.predict(small, same), expected), same.dtype
+        assert np.array_equal(zoo.features(small, same, "fc3")["fc3"], expected), same.dtype
+    integers = np.round(x * 16).clip(0).astype(np.float32)
+    expected = zoo.predict(small, integers)
+    for kind in ("u1", ">i2", ">u2", "u4", "u8"):
+        assert np.array_equal(zoo.predict(small, integers.astype(kind)), expected), kind
+    if backend != "onnx":
+        logits, loss = expected.astype(">f4")[::-1], float(zoo.loss(small, expected[::-1], [3, 1]))
+        for labels in (*(np.array([3, 1], kind) for kind in (">i8", "u2")), np.array([1, 3])[::-1]):
+            assert float(zoo.loss(small, logits, labels)) == loss, labels.dtype
+    weights = zoo.get_weights(small)
+    zoo.set_weights(small, {name: value.astype(">f4") for name, value in weights.items()})
+    assert all(np.array_equal(v, weights[n]) for n, v in zoo.get_weights(small).items())
+
+
+def test_what_is_not_only_numbers_is_refused(small, x):
+    with pytest.raises(InputError, match=r"masked; replace them first: x.filled\(0\)"):
+        zoo.predict(small, np.ma.masked_array(x, x < 0))
+    for other in (x.astype(object), x.astype("m8[s]"), x.astype([("a", "f4")]), x > 0):
+        with pytest.raises(InputError, match=r"expected numbers \[N, C, H, W\], got"):
+            zoo.predict(small, other)
+
+
 @pytest.mark.parametrize("x", [[[1, 2], [3]], "a photograph", None], ids=str)
 def test_what_is_no_array_is_refused(small, x):
     with pytest.raises(InputError, match=r"expected numbers \[N, C, H, W\]"):

@@ -320,59 +320,6 @@ def test_what_a_flax_model_keeps_of_its_last_run_is_ignored(spec, tmp_path):
     zoo.set_weights(model, weights)
 
 
-def _without_values(spec, backend):
-    if backend == "torch":
-        torch = importlib.import_module("torch")
-        with torch.device("meta"):
-            yield zoo.build(spec, "torch")
-        model = zoo.build(spec, "torch")
-        model.fc = model.fc.to("meta")
-        yield model
-    elif backend == "paddle":
-        paddle = importlib.import_module("paddle")
-        model = zoo.build(spec, "paddle")
-        with paddle.LazyGuard():
-            model.fc = paddle.nn.Linear(64, 5)
-        yield model
-    else:
-        nnx = importlib.import_module("flax.nnx")
-        model = zoo.build(spec, "flax")
-        yield nnx.eval_shape(lambda: model)
-        model.fc.kernel[...].delete()  # as an argument that was donated
-        yield model
-
-
-@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
-def test_a_model_without_values_is_refused(spec, framework, backend, tmp_path):
-    weights = zoo.get_weights(zoo.build(spec, backend))
-    x = np.zeros((1, 2, 6, 6), np.float32)
-    for empty in _without_values(spec, backend):
-        for verb in (
-            lambda model=empty: zoo.get_weights(model),
-            lambda model=empty: zoo.set_weights(model, weights),  # PyTorch's would do nothing
-            lambda model=empty: zoo.predict(model, x),
-            lambda model=empty: zoo.save(model, tmp_path / "w.safetensors"),
-        ):
-            with pytest.raises(BackendError, match="has no value"):
-                verb()
-        assert zoo.graph_of(empty).name == "small"
-
-
-def test_paddle_builds_outside_of_its_other_modes(spec):
-    load("paddle")
-    paddle = importlib.import_module("paddle")
-    with paddle.LazyGuard(), pytest.raises(BackendError, match="LazyGuard; build outside"):
-        zoo.build(spec, "paddle", init="native")
-    model = zoo.build(spec, "paddle")
-    paddle.enable_static()
-    try:
-        for verb in (lambda: zoo.build(spec, "paddle"), lambda: zoo.get_weights(model)):
-            with pytest.raises(BackendError, match="call paddle.disable_static"):
-                verb()
-    finally:
-        paddle.disable_static()
-
-
 def test_a_keras_model_of_a_users_own_class(spec):
     load("keras")
     keras = importlib.import_module("keras")

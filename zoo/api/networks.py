@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from zoo.backend.base import Array, Backend
@@ -137,8 +137,8 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
                 f"as they are; a spec of your own can describe another layer.{advice}"
             )
         for name, value in _settings(backend, wanted).items():
-            changed = getattr(layer, name, value)
-            if changed is not value and not _equal(changed, value):
+            changed, alike = getattr(layer, name, value), backend.ALIKE.get(name, ())
+            if changed is not value and not _equal(changed, value, alike):
                 stated = "as the spec says; a spec of your own can say so, too"
                 if callable(value) or _is_array(changed):
                     stated = "as in zoo's layer; a spec of your own can describe another layer"
@@ -160,9 +160,11 @@ def _outwards(path: str) -> Iterator[str]:
         path = path.rpartition(".")[0]
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _equal(one: Any, other: Any, alike: Collection[Any]) -> bool:
     """Tell whether two settings mean the same; no layer of zoo has an array as one."""
-    return not _is_array(one) and bool(_plain(one) == _plain(other))
+    if _is_array(one):
+        return False
+    return bool(_plain(one) == _plain(other)) or (one in alike and other in alike)
 
 
 def _is_array(value: Any) -> bool:

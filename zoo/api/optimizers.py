@@ -162,7 +162,10 @@ def set_optimizer_state(model: Any, optimizer: Any, state: Mapping[str, Any]) ->
     expected = {name: tensor.canonical_shape for name, tensor in tensors.items()}
     if kept.steps is not None:
         expected["steps"] = ()
-    arrays = {name: np.asarray(value) for name, value in state.items()}
+    arrays = {
+        name: arguments.array(str(name), value, "an array of numbers")
+        for name, value in state.items()
+    }
     problems = [
         *(f"{name} is missing" for name in expected if name not in arrays),
         *(f"{name} is left over" for name in arrays if name not in expected),

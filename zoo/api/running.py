@@ -53,14 +53,15 @@ def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0)
     backend, _, network = find_built(model)
     smoothing = arguments.number("label_smoothing", label_smoothing, below=1)
     losses.check(network)
-    logits = network.named(outputs)[network.outputs[0].name]
+    outputs = {name: _readable(value) for name, value in network.named(outputs).items()}
+    logits = outputs[network.outputs[0].name]
     shape = tuple(getattr(logits, "shape", ()))
     if len(shape) != 2:
         raise InputError(
             f"expected what the model returned, logits [N, num_classes], got "
             f"{type(logits).__name__} {list(shape)}"
         )
-    if isinstance(logits, np.ndarray) and logits.dtype.kind not in "fV":  # V is bfloat16
+    if isinstance(logits, np.ndarray) and logits.dtype.kind != "f":
         raise InputError(f"expected logits of floating-point values, got {logits.dtype}")
     numbers = class_numbers(labels, *shape, cast=backend.casts_labels)
     return network.total_loss(
@@ -168,6 +169,13 @@ def extractor(model: Any, nodes: str | Iterable[str]) -> Any:
     return backend.extractor(model, {name: network.node(name).name for name in names})
 
 
+def _readable(outputs: Any) -> Any:
+    """Return outputs as a framework's functions read them; those of the framework as they are."""
+    if not isinstance(outputs, np.ndarray):
+        return outputs
+    return arguments.numeric("outputs", outputs, "what the model returned")
+
+
 @contextmanager
 def _explained(backend: Backend, model: Any) -> Iterator[None]:
     """If a model cannot be run because a layer was changed, raise an error that names the layer."""
@@ -186,8 +194,8 @@ def _explained(backend: Backend, model: Any) -> Iterator[None]:
 
 def _checked(network: Graph | None, x: Array) -> Array:
     """Reject an input of the wrong shape before it reaches a framework."""
-    x = arguments.array("x", x, "numbers [N, C, H, W]")
-    if x.ndim != 4 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
+    x = arguments.numeric("x", x, "numbers [N, C, H, W]")
+    if x.ndim != 4 or x.dtype.kind not in "fiu":
         raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")
     if not len(x):
         raise InputError("expected at least one example, got an empty batch")

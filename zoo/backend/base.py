@@ -25,6 +25,7 @@ from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Shape
 from zoo.ops import OPS
 from zoo.ops.composite import opened
+from zoo.weights.checking import check_dtype
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Outputs = Array | dict[str, Array]
@@ -64,6 +65,8 @@ class Backend(ABC):
     EQUIVALENTS: ClassVar[Mapping[str, tuple[type, ...]]] = {}
     #: Attributes of layers that change what they compute in evaluation mode, besides their weights.
     SETTINGS: ClassVar[frozenset[str]] = frozenset()
+    #: Setting -> values of it that mean the same in evaluation mode.
+    ALIKE: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     # Required methods
 
@@ -176,6 +179,7 @@ class Backend(ABC):
 
         Raises:
             BackendError: One has none.
+            WeightsError: One has a value of a dtype that weights cannot have.
         """
         tensors = self.tensors(model)
         for name, tensor in tensors.items():
@@ -184,6 +188,8 @@ class Backend(ABC):
                     f"{name} has no value: its layer was made without memory, or has lost it; "
                     "build the model again, where layers have values"
                 )
+            if (dtype := getattr(tensor.handle, "dtype", None)) is not None:
+                check_dtype(name, str(dtype).rpartition(".")[2])  # of torch.float32
         return tensors
 
     def get_weights(self, model: Any, copy: bool = True) -> dict[str, Array]:

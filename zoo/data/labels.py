@@ -21,7 +21,7 @@ def class_numbers(labels: Any, batch: int | None, classes: int, cast: bool = Fal
         cast: Whether the framework may have cast a tensor of labels to floating point.
 
     Returns:
-        The labels as [N].
+        The labels as [N]; those of NumPy as int64.
 
     Raises:
         InputError: The labels are not one class number for each example.
@@ -30,7 +30,7 @@ def class_numbers(labels: Any, batch: int | None, classes: int, cast: bool = Fal
         >>> class_numbers([[2], [0]], 2, 3)
         array([2, 0])
     """
-    if isinstance(labels, list | tuple | int):
+    if isinstance(labels, list | tuple | int | np.ndarray):
         labels = arguments.array("labels", labels, "class numbers [N]")
     if not hasattr(labels, "shape"):
         raise arguments.wrong("labels", "class numbers [N]", labels)
@@ -44,8 +44,9 @@ def class_numbers(labels: Any, batch: int | None, classes: int, cast: bool = Fal
     dtype = str(labels.dtype).rpartition(".")[2].strip("'>")  # of Keras <dtype: 'int32'>
     if not dtype.startswith(("int", "uint")) and (isinstance(labels, np.ndarray) or not cast):
         raise InputError(f"expected labels that are integers, got {dtype}")
-    if isinstance(labels, np.ndarray) and len(labels):
-        wrong = labels[(labels < 0) | (labels >= classes)]
-        if len(wrong):
-            raise InputError(f"expected labels from 0 to {classes - 1}, got {wrong[0]}")
-    return labels
+    if not isinstance(labels, np.ndarray):
+        return labels
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if len(wrong):
+        raise InputError(f"expected labels from 0 to {classes - 1}, got {wrong[0]}")
+    return labels.astype(np.int64)  # PaddlePaddle takes 16 bits without a sign for bfloat16

@@ -43,9 +43,10 @@ class FlaxBackend(Backend):
     MODEL = nnx.Module
     EQUIVALENTS: ClassVar = {"batch_norm": (nnx.BatchNorm, modules.HalfBatchNorm)}
     SETTINGS = frozenset(
-        "alpha axis beta conv_general_dilated counted dot_general epsilon feature_axes "
-        "feature_group_count input_dilation k kernel_dilation kernel_size mask name output_size "
-        "padding preferred_element_type promote_dtype reduction_axes size stride strides".split()
+        "alpha axis beta channels conv_general_dilated counted dot_general epsilon factor "
+        "feature_axes feature_group_count groups input_dilation k kernel_dilation "
+        "kernel_size mask name output_size padding preferred_element_type promote_dtype "
+        "reduction_axes size start stop stride strides use_bias use_scale".split()
     )
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:

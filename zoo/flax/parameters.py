@@ -101,8 +101,17 @@ def _unfit(graph: Graph, node: Node, layer: Any) -> BackendError:
 
 
 def has_value(variable: nnx.Variable[Any]) -> bool:
-    """Tell whether a Variable has a value, not only a shape, which has not been donated."""
+    """Tell whether a Variable has a value, not only a shape, which has not been donated.
+
+    Raises:
+        BackendError: Its value is not known yet, because a function is being traced.
+    """
     value = _private.raw(variable)
+    if isinstance(value, jax.core.Tracer):
+        raise BackendError(
+            "in a function that JAX traces, as for nnx.jit, the weights of a model have no values "
+            "yet; call this outside of nnx.jit"
+        )
     return not isinstance(value, jax.ShapeDtypeStruct) and not (
         isinstance(value, jax.Array) and value.is_deleted()
     )

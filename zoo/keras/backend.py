@@ -33,8 +33,9 @@ class KerasBackend(Backend):
     MODEL = keras.Layer
     casts_labels = True  # Model.fit
     SETTINGS = frozenset(
-        "activation axis dilation_rate epsilon groups kernel_size max_value negative_slope padding "
-        "pool_size strides threshold".split()
+        "activation axis bias_axes center data_format depth_multiplier dilation_rate epsilon "
+        "equation groups keepdims kernel_size max_value negative_slope padding pool_mode "
+        "pool_size rms_scaling scale strides threshold use_bias".split()
     )
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> keras.Model:

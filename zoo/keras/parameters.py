@@ -48,10 +48,11 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
     They are in the graph's order if the model has a graph.
 
     Raises:
-        BackendError: The layers have no names, were renamed, or have other weights.
+        BackendError: The layers have no names, were renamed, or have other weights or none yet.
     """
     if error := unnamed(model):
         raise error
+    require_built(model)
     graph = own_graph(model)
     parameters = {
         node.name: (node.op, tuple(_local(p.name) for p in node.parameters))
@@ -81,6 +82,17 @@ def tensors(model: keras.Model) -> dict[str, Tensor]:
                 "weights than the layer that zoo built"
             )
     return {p.name: tensors[p.name] for p in graph.parameters}
+
+
+def require_built(model: keras.Layer) -> None:
+    """Check that a sequential model has layers, and that these have weights.
+
+    Raises:
+        BackendError: It has none yet.
+    """
+    if isinstance(model, keras.Sequential) and not (model.layers and model.built):
+        lacks = "weights yet: build it, or call it once, first" if model.layers else "layers"
+        raise BackendError(f"this {type(model).__name__} has no {lacks}")
 
 
 def unnamed(model: keras.Layer) -> BackendError | None:

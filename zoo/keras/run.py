@@ -16,7 +16,7 @@ from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
 from zoo.keras import _private
-from zoo.keras.parameters import layer_name, layouts
+from zoo.keras.parameters import layer_name, layouts, require_built
 
 
 def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
@@ -26,6 +26,8 @@ def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
     layers one by one and takes several times as long.
     """
     if not getattr(model, "inputs", None):  # a user's own class, or a layer
+        if not getattr(model, "layers", True):
+            require_built(model)
         result = model(any_input(model, x), training=False)
         return mapped(result, lambda value: _to_numpy(keras.ops.convert_to_numpy(value)))
     return to_outputs(model, _on_batch(model, to_input(model, x)))

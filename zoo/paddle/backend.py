@@ -42,10 +42,15 @@ class PaddleBackend(Backend):
     MODEL = nn.Layer
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
-        "_approximate _axis _dilation _epsilon _groups _kernel_size _output_size _padding_mode "
-        "_stride _updated_padding alpha beta ceil_mode counted "
-        "exclusive k ksize padding size stride".split()
+        "_approximate _axis _data_format _dilation _epsilon _groups _kernel_size "
+        "_output_size _padding_algorithm _padding_mode _stride _updated_padding "
+        "_use_global_stats alpha beta ceil_mode channels counted data_format divisor "
+        "exclusive factor groups k ksize mode padding size start stop stride".split()
     )
+    ALIKE: ClassVar = {
+        "_padding_algorithm": ("EXPLICIT", "VALID"),
+        "_use_global_stats": (None, True),
+    }
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Layer:
         return model.build(graph, draw, dtype, seed)

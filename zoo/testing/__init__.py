@@ -134,7 +134,7 @@ def assert_same(
 
 
 def _check_input(values: Any) -> Array:
-    x = arguments.array("x", values, "numbers [N, C, H, W]")
+    x = arguments.numeric("x", values, "numbers [N, C, H, W]")
     if x.ndim != 4:
         raise InputError(f"expected x [N, C, H, W], got {list(x.shape)}")
     if not x.size:

@@ -31,8 +31,9 @@ class TorchBackend(Backend):
     MODEL = nn.Module
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2d, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
-        "alpha approximate beta ceil_mode count_include_pad counted dilation dim divisor_override "
-        "edges eps groups k kernel_size output_size padding padding_mode size stride".split()
+        "alpha approximate beta ceil_mode count_include_pad counted dilation dim "
+        "divisor_override edges eps factor groups is_map k kernel_size output_size padding "
+        "padding_mode size start stop stride".split()
     )
 
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nn.Module:

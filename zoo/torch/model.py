@@ -17,7 +17,7 @@ from zoo.graphs.graph import Graph
 from zoo.language import sizes
 from zoo.torch import _private
 from zoo.torch.operations import OPERATIONS
-from zoo.torch.parameters import fill
+from zoo.torch.parameters import fill, require_values
 
 #: Arguments of every layer with parameters: ``device`` and ``dtype``.
 Factory = dict[str, Any]
@@ -35,9 +35,15 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> nn.M
 
     Returns:
         The module, on PyTorch's default device and in training mode, as is usual in PyTorch.
+
+    Raises:
+        BackendError: PyTorch is in a mode in which tensors have no values.
     """
+    require_values()
     device = torch.empty(0).device  # get_default_device did not know contexts before 2.7
-    with torch.device("cpu"):  # layers also have buffers and constants
+    # On the CPU, because layers also have buffers and constants. What is made in inference mode
+    # could never be trained or filled outside.
+    with torch.device("cpu"), torch.inference_mode(False):
         model = _build(graph, draw, dtype, seed)
     return model if device.type == "cpu" else model.to(device)
 

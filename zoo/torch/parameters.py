@@ -50,8 +50,9 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
 
     Raises:
         BackendError: A layer computes its weights from other parameters, or has them in a form of
-            its own.
+            its own; or PyTorch is in a mode in which tensors have no values.
     """
+    require_values()
     for path, module in model.named_modules():
         for origin in _private.origins(module):
             for changer, (change, remedy) in _ALTERED.items():
@@ -70,6 +71,20 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
         else:
             tensors[name] = Tensor.canonical(value)
     return tensors
+
+
+def require_values() -> None:
+    """Check that new tensors have values.
+
+    Raises:
+        BackendError: They have none, as in ``FakeTensorMode``.
+    """
+    kind = type(torch.empty(0))
+    if kind is not torch.Tensor:
+        raise BackendError(
+            f"every tensor is a {kind.__name__} here, which has no values; build and read models "
+            "outside of the mode that makes them so"
+        )
 
 
 def fill(model: nn.Module, node: Node, name: str, array: Array) -> None:
@@ -115,7 +130,7 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 
 def assign(tensor: torch.Tensor, array: Array) -> None:
     """Copy an array into a tensor, which keeps its dtype and device."""
-    with torch.no_grad():
+    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
         tensor.copy_(from_numpy(array))
 
 

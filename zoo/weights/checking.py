@@ -16,8 +16,8 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 #: The dtypes that weights can have, widest first.
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-#: What to do if only these are missing.
-_OF_STATISTICS = (".running_mean", ".running_var")
+#: The ends of the names of running statistics, and what to do if only these are missing.
+OF_STATISTICS = (".running_mean", ".running_var")
 _STATISTICS = (
     "Only running statistics are missing: they are no parameters, so named_parameters() and "
     "nnx.state(model, nnx.Param) leave them out. The model's whole state has them, too."
@@ -92,7 +92,7 @@ def check(
     ]
     missing, *others = problems
     if missing and not any(others) and not hint:
-        hint = _STATISTICS * all(n in given or n.endswith(_OF_STATISTICS) for n in expected)
+        hint = _STATISTICS * all(n in given or n.endswith(OF_STATISTICS) for n in expected)
     for lines in problems:
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f"{lines[0].partition(': ')[0]}: {len(lines) - _MAX_LINES} more"]
@@ -111,12 +111,22 @@ def floating(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         WeightsError: One is not: its layer was quantized.
     """
     for name, array in arrays.items():
-        if array.dtype.name not in DTYPES:
-            raise WeightsError(
-                f"{name} has values of {array.dtype.name}: its layer was quantized; pass the model "
-                "as it was before"
-            )
+        check_dtype(name, array.dtype.name)
     return arrays
+
+
+def check_dtype(name: str, dtype: str) -> None:
+    """Check the dtype of a model's weight.
+
+    Raises:
+        WeightsError: It is not one that weights can have.
+    """
+    if dtype not in DTYPES:
+        changed = "cast" if dtype.startswith("float") else "quantized"
+        raise WeightsError(
+            f"{name} has values of {dtype}: its layer was {changed}; pass the model as it was "
+            "before"
+        )
 
 
 def shown(name: object) -> str:

@@ -65,6 +65,22 @@ def allow(source: str, network: str, count: int, extra: int = 0) -> bool:
     return known.smallest - (known.head if extra else 0) <= count <= known.largest + extra
 
 
+def allow_parameters(source: str, network: str, count: int) -> bool:
+    """Tell whether a file with this many arrays can have a network's parameters alone.
+
+    Args:
+        source: As for :func:`allow`, as are the others.
+        network: The name of the network.
+        count: The number of arrays.
+
+    Returns:
+        False only if the index is up to date and excludes it: a batch norm has as many parameters
+        as statistics, so that these are at most half of the arrays.
+    """
+    known = _read().get(source, {}).get(network)
+    return known is None or known.smallest <= 2 * count < 2 * known.largest
+
+
 def steps(network: str) -> tuple[str, ...]:
     """Return what zoo's names of a network's arrays begin with; empty if that is not known."""
     known = _read().get(OWN, {}).get(network)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from zoo.graphs.graph import Graph
 from zoo.weights import classifier, counts
 from zoo.weights import names as naming
+from zoo.weights.checking import OF_STATISTICS
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import Slot, in_canonical_layout, published_slots, with_heads
 from zoo.weights.sources import Source, sources
@@ -250,6 +251,56 @@ def _near(table: Source, network: str, kept: Sequence[str]) -> Near | None:
     if len(extra) + len(missing) > most:
         return None
     return Near(table, network, missing, extra)
+
+
+def without_statistics(
+    tables: Iterable[Source], seen: Sequence[View]
+) -> tuple[Source, str, View] | None:
+    """Find the network whose parameters a file has, but none of its running statistics.
+
+    Args:
+        tables: The sources to consider.
+        seen: The views of the file.
+
+    Returns:
+        The source whose names these are, the network, and the view; None if there is no such
+        network. Of several, the one with the most shapes in common with the file.
+    """
+    found = [
+        (table, network, view)
+        for table in tables
+        for view in seen
+        for kept in [table.kept(view.arrays)]
+        for network in table.networks
+        if _lacks_statistics(table, network, kept)
+    ]
+    return max(
+        found,
+        key=lambda each: count_matching_shapes(each[0], each[1], each[2].arrays),
+        default=None,
+    )
+
+
+def _lacks_statistics(table: Source, network: str, kept: Sequence[str]) -> bool:
+    if not counts.allow_parameters(table.name, network, len(kept)):
+        return False
+    names = table.table_names(network, kept)
+    if not _plausible(table, network, names):
+        return False
+    slots = published_slots(table, network)
+    if not names.keys() <= {name for slot in slots.values() for name in slot.names}:
+        return False
+    missing = [
+        parameter
+        for parameter, slot in slots.items()
+        if not slot.optional and not any(name in names for name in slot.names)
+    ]
+    statistics = [parameter for parameter in slots if parameter.endswith(OF_STATISTICS)]
+    return (
+        bool(missing)
+        and {*missing} <= {*statistics}
+        and not any(name in names for parameter in statistics for name in slots[parameter].names)
+    )
 
 
 def has_names_of(table: Source, network: str | Graph, keys: Iterable[str]) -> bool:

@@ -15,6 +15,9 @@ from zoo.weights import matching, provenance, published_files, sources
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.reading import formats, zoo_file, zoo_onnx_file
 
+#: The beginning of an address, of which no source of weights has the name.
+_ELSEWHERE = re.compile(r"[a-z][\w+.-]*://|hf[-_]hub:", re.IGNORECASE)
+
 Weights = str | os.PathLike[str]
 
 
@@ -112,6 +115,11 @@ def _located(
         return Path(text), None, None
     if (index := formats.located(Path(text))) != Path(text):
         return index, None, None
+    if place := _ELSEWHERE.match(text):
+        advice = "pass" if place[0].lower() == "file://" else "download it, and pass"
+        raise InputError(
+            f"{text[:200]!r} is an address, and zoo reads files of this machine: {advice} the path"
+        )
     prefix, colon, rest = text.partition(":")
     named = bool(colon) and len(prefix) > 1  # one letter is a Windows drive
     table = sources.source(prefix) if named else None

@@ -332,6 +332,14 @@ def _with_classifier(
 def _nearest(opened: readers.Opened, tables: Sequence[sources.Source]) -> str:
     """Say which network a file nearly has the names of, and how they differ; empty if none."""
     seen = list(identification.views(opened.arrays))
+    if found := identification.without_statistics(tables, seen):
+        _, network, _ = found
+        return (
+            f"its {len(opened.arrays):,} arrays are the parameters of {network} without its "
+            "running means and variances, which named_parameters() and nnx.state(model, nnx.Param) "
+            "leave out; save the model's whole state: in PyTorch and PaddlePaddle "
+            "model.state_dict(), in Flax nnx.state(model, (nnx.Param, nnx.BatchStat))"
+        )
     near = identification.nearest(tables, seen)
     if near is None:
         return ""

@@ -82,6 +82,8 @@ def _add(
         for each in config if isinstance(config, list) else config["layers"]:
             inputs = _call(each, (*path, _name(each), 0), inputs, layers)
         return inputs
+    if len(config["layers"]) > MAX_LAYERS:
+        raise ValueError("too many layers")
     outputs: dict[tuple[str, int], list[Key]] = {}
     entries = [name for name, *_ in _references(config["input_layers"])]
     # Keras may count the calls of a model within this one from 1.

@@ -16,6 +16,7 @@ from zoo.weights.reading import pickles, state_dicts
 
 _ARRAY = 1  # Flax's number of the kind of value
 _DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint32", "uint8", "bool")
+_CHUNKED = "__msgpack_chunked_array__"  # a key of what stands for a large array
 _MAX_ITEMS = 20_000  # of a dict
 _MAX_NAME = 1_000
 
@@ -60,7 +61,33 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
 
     with path.open("rb") as file, reporting_damage(path, "a Flax file of weights"):
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        value = unpacked(data, ext_hook=array, max_array_len=16, max_map_len=_MAX_ITEMS)
+        value = unpacked(
+            data, ext_hook=array, object_hook=_joined, max_array_len=16, max_map_len=_MAX_ITEMS
+        )
         return state_dicts.arrays(
             path, value, lambda each: each if isinstance(each, Stored) else None, entry
         )
+
+
+def _joined(items: dict[Any, Any]) -> Any:
+    """Return an array of more than a gigabyte, which Flax writes in parts; other dicts as they are.
+
+    Raises:
+        ValueError: The parts are not those of an array.
+    """
+    if _CHUNKED not in items:
+        return items
+    shape, parts = (
+        tuple(items[key][str(i)] for i in range(len(items[key]))) for key in ("shape", "chunks")
+    )
+    pickles.check_shape(shape)
+    if not all(isinstance(part, Stored) for part in parts):
+        raise ValueError("a part of an array is not an array")
+    dtypes = {part.dtype for part in parts}
+    if len(dtypes) != 1 or sum(math.prod(part.shape) for part in parts) != math.prod(shape):
+        raise ValueError("the parts of an array do not match its shape")
+    return Stored(
+        shape,
+        dtypes.pop(),
+        lambda: np.concatenate([part.read().ravel() for part in parts]).reshape(shape),
+    )

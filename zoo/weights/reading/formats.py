@@ -72,6 +72,11 @@ _DISTRIBUTED = (
     "a distributed checkpoint of PyTorch; join its parts with "
     "torch.distributed.checkpoint.format_utils.dcp_to_torch_save(folder, 'w.pth')"
 )
+_DISTRIBUTED_PADDLE = (
+    "a distributed checkpoint of PaddlePaddle; load it into the model with "
+    "paddle.distributed.load_state_dict(model.state_dict(), folder), and call "
+    "paddle.save(model.state_dict(), 'w.pdparams')"
+)
 _NPZ = "save them as .safetensors with safetensors.numpy.save_file"
 _MODEL = (
     "zoo reads weights by the names of layers; save the weights of the model that it was made from"
@@ -95,12 +100,15 @@ _NAMED = (
     (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
 )
 
-#: End of a name -> what such a file is, although its contents look like weights.
-_BESIDE = {
-    ".distcp": f"a part of {_DISTRIBUTED}",
-    ".pdopt": "the state of an optimizer; pass the file of weights, .pdparams",
-    ".pdiparams.info": "the names of weights; pass the .pdiparams file next to it",
-}
+#: A name -> what such a file is, although its contents look like weights.
+_BESIDE = (
+    (r"__\d+_\d+\.distcp|\.metadata", f"a part of {_DISTRIBUTED}"),
+    (r"\d+_\d+\.distcp|\d+\.metadata", f"a part of {_DISTRIBUTED_PADDLE}"),
+    (r".*\.pdopt", "the state of an optimizer; pass the file of weights, .pdparams"),
+    (r".*\.pdiparams\.info", "the names of weights; pass the .pdiparams file next to it"),
+)
+
+_STEP = re.compile(r"checkpoint_(\d{1,18})")  # a file of flax.training.checkpoints
 
 #: A file in a folder -> what the folder is.
 _FOLDERS = (
@@ -110,6 +118,7 @@ _FOLDERS = (
         "model.save_weights('w.weights.h5')",
     ),
     (".metadata", _DISTRIBUTED),
+    ("0.metadata", _DISTRIBUTED_PADDLE),
     ("checkpoint", f"a folder with {_TENSORFLOW} in it"),
     ("training_metadata.json", "a backup of Keras; pass the path of latest.weights.h5 in it"),
     ("data.pkl", "an unpacked PyTorch file; pass the file itself"),
@@ -178,7 +187,7 @@ def format_of(path: Path, part: bool = False) -> str:
         shard and path.with_name(f"{shard[1]}{_KERAS_INDEX}").is_file()
     ):
         raise WeightsError(f"{path}: {_KERAS_PARTS}")
-    if what := next((what for end, what in _BESIDE.items() if path.name.endswith(end)), ""):
+    if what := next((what for named, what in _BESIDE if re.fullmatch(named, path.name)), ""):
         raise WeightsError(f"{path}: {what}")
     if re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
         raise WeightsError(f"{path}: a part of {_TENSORFLOW} next to it")
@@ -197,8 +206,11 @@ def format_of(path: Path, part: bool = False) -> str:
 
 def _folder(path: Path) -> str:
     names = {entry.name for entry in path.iterdir()}
-    what = next((what for name, what in _FOLDERS if name in names), "")
-    return what or "a folder; pass the path of the file of weights in it"
+    if what := next((what for name, what in _FOLDERS if name in names), ""):
+        return what
+    steps = {int(step[1]): step[0] for name in names if (step := _STEP.fullmatch(name))}
+    file = steps[max(steps)] if steps else "the file of weights"
+    return f"a folder; pass the path of {file} in it"
 
 
 def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
@@ -234,6 +246,11 @@ def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
     if start.startswith(b"model_checkpoint_path:"):
         raise WeightsError(
             f"{path}: a list of checkpoints; pass the path of the .index file of one"
+        )
+    if re.match(rb'\s*\{\s*"(module|class_name)":\s*"', start):
+        raise WeightsError(
+            f"{path}: the configuration of a model of Keras, which has no weights; save them with "
+            "model.save_weights('w.weights.h5')"
         )
     if size < _MAX_TEXT and re.fullmatch(rb"[\t\n\r\x20-\x7e]+", start):
         begins = start.decode().strip().partition("\n")[0][:60]

@@ -124,6 +124,7 @@ class Reader(protobuf.Reader):
         for number, value in self.fields(data):
             if number == _DIMENSIONS:
                 shape += self.integers(value)
+                pickles.check_shape(tuple(shape))  # at once: it may have any number of fields
             elif number == _EXTERNAL:
                 key, text = self.pair(value)
                 texts[key] = text
@@ -133,7 +134,6 @@ class Reader(protobuf.Reader):
         dtype = DTYPES.get(found.get(_DTYPE, 0))
         if dtype is None:
             raise OtherDtypeError(name, found.get(_DTYPE, 0))
-        pickles.check_shape(tuple(shape))
         kind = np.dtype(dtype)
         size = math.prod(shape) * kind.itemsize
         if typed and not found.get(_LOCATION) and _BYTES not in found:

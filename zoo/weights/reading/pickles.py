@@ -312,6 +312,8 @@ class Reader:
         if isinstance(target, Other):
             return
         for key, value in zip(items[::2], items[1::2], strict=True):
+            if type(key) is bytes:
+                key = key.decode(errors="backslashreplace")
             if type(key) is str:
                 self.make(len(key))  # which may be compared with another
             elif type(key) is not int or abs(key) >= _MAX_KEY:

@@ -93,10 +93,13 @@ def _read(path: Path, found: str, entry: str | None = None) -> Opened:
     if not opened.arrays:
         raise WeightsError(f"{path}: the file contains no arrays")
     if all(0 in array.shape for array in opened.arrays.values()):
-        raise WeightsError(
-            f"{path}: its arrays are empty, as in one part of a checkpoint that several processes "
-            "saved; merge the parts first, for example with DeepSpeed's zero_to_fp32.py"
+        of_part = (
+            ", as in one part of a checkpoint that several processes saved; merge the parts first, "
+            "for example with DeepSpeed's zero_to_fp32.py"
         )
+        other = "; save the weights of a model that has them"
+        what = of_part if opened.format in ("pth", "safetensors") else other
+        raise WeightsError(f"{path}: its arrays are empty{what}")
     if len(opened.arrays) > MAX_TENSORS:
         raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
     return opened

@@ -171,8 +171,10 @@ def located(
         if wanted is not None:
             first, _, inner = (wanted, "", "") if wanted in trees[0] else wanted.partition(".")
             if hold(first):
-                keys.append(repr(first))
-                trees, wanted = [tree[first] for tree in trees], inner or None
+                alone = not hold(STATISTICS) or any(STATISTICS in tree[first] for tree in trees)
+                taken = dict.fromkeys((first,) if alone else (first, STATISTICS))
+                keys.append(" and ".join(map(repr, taken)))
+                trees, wanted = [tree[key] for tree in trees for key in taken], inner or None
                 continue
         there = [key for key in KEYS if hold(key)]
         if not there:

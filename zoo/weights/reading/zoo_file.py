@@ -27,6 +27,7 @@ from zoo.errors import InputError, WeightsError, listed
 from zoo.files import Caller, replacing
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
+from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
 from zoo.weights.reading import metadata
 
@@ -39,6 +40,7 @@ _LETTERS = {name: letters for letters, name in DTYPES.items()}
 _KEYS = frozenset(("format", "model", "options", "spec", "origin", "digest"))
 _PIECE = 1 << 22  # bytes copied and hashed at a time, few enough to stay in the cache
 _MAX_HEADER = 10_000_000
+_MAX_DIMENSIONS = 32
 _DIGEST = b'"digest":"%b"'
 _NO_DIGEST = b"0" * 32  # in place of the digest while it is computed
 
@@ -207,6 +209,8 @@ class _Contents:
         self.metadata: dict[str, str] = header.pop("__metadata__", None) or {}
         self.tensors: dict[str, _Tensor] = {}
         for name, tensor in header.items():
+            if len(tensor["shape"]) > _MAX_DIMENSIONS:
+                raise WeightsError(f"{path}: {shown(name)} has more than {_MAX_DIMENSIONS} axes")
             start, end = (8 + length + offset for offset in tensor["data_offsets"])
             self.tensors[name] = _Tensor(tensor["dtype"], tuple(tensor["shape"]), start, end)
 
