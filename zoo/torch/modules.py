@@ -160,7 +160,8 @@ class HardSigmoid(nn.Hardsigmoid):
     """relu6(x + 3) / 6; PyTorch's own rounds 1 / 6 to float32 in the gradient."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return F.hardtanh(input, -3.0, 3.0) / 6 + 0.5  # in bfloat16, input + 3 would be rounded
+        # In bfloat16, input + 3 would be rounded.
+        return F.hardtanh(input, -3.0, 3.0) / 6 + 0.5
 
 
 class LocalResponseNorm(nn.LocalResponseNorm):
