@@ -29,7 +29,7 @@ def write(graph: Graph, backend: str) -> tuple[str, list[Span]]:
     found = unified(Collection(graph), dialect.describe, dialect.fields, dialect.pairs)
     pieces = found.pieces
     pieces[-1].about = returned(graph, pieces[-1], dialect)
-    writer = _writer(dialect, pieces, found.tables)
+    writer = _writer(dialect, pieces, found.tables.constants)
     classes = writer.classes()
     tables = writer.table_lines()
     network = pieces[-1]

@@ -92,13 +92,19 @@ class FunctionWriter(ModuleWriter):
     def path(self, member: Member) -> str:
         """Return the expression for the name of a layer."""
         prefix = "" if self.is_network else "{name}."
-        name = f"{prefix}{self.inside}{member.key}"
-        if member.loop:
-            row = member.loop.row
-            name = f"{prefix}{self.inside}" + (f"{{{row}}}" if row else f"{member.key}{{i + 1}}")
-            if name == f"{{{row}}}":
-                return row
+        name = f"{prefix}{self.within}{self.numbered(member)}"
+        if name[0] == "{" and name[1:-1].isidentifier():  # a variable alone
+            return name[1:-1]
         return f'f"{name}"' if "{" in name else f'"{name}"'
+
+    def numbered(self, member: Member) -> str:
+        """Return the name of a member, as part of an f-string if there are several."""
+        if not member.loop:
+            return member.key
+        return f"{{{member.loop.row}}}" if member.loop.row else f"{member.key}{{i + 1}}"
+
+    #: As ``inside``, in which the repetitions of a group have their names.
+    within = ""
 
     def value(self, value: Any) -> Expression:
         names = {piece.name: Text(self.name(piece)) for piece in self.pieces[:-1]}
@@ -301,11 +307,13 @@ class _FunctionStatements(Statements):
         """Write the statements that apply one layer."""
         writer = self.writer
         if isinstance(layer, Chain):
-            outer, writer.inside = writer.inside, f"{writer.inside}{member.key}."
+            outer = writer.inside, writer.within
+            writer.inside += f"{member.key}."
+            writer.within += f"{writer.numbered(member)}."
             for inner in layer.members:
                 self._statements(inner, inner.layer, inputs, target, extra)
                 inputs = [target]
-            writer.inside = outer
+            writer.inside, writer.within = outer
             return
         if isinstance(layer, Either):
             self._line(f"if {layer.condition}:", extra)

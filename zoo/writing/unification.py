@@ -10,28 +10,28 @@ from typing import Any
 from zoo.backend.calls import Call
 from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
-from zoo.ops.expressions import evaluate
+from zoo.writing.calls import Calls, Definition
 from zoo.writing.collection import Collection, Instance
 from zoo.writing.folding import Text
 from zoo.writing.hoisting import hoist
-from zoo.writing.naming import camel_case, constant_name, network_name, plural, snake_case
-from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Table, Used
+from zoo.writing.naming import camel_case, network_name, plural
+from zoo.writing.pieces import Chain, Layer, Loop, Made, Member, Piece, Used
 from zoo.writing.repetitions import LoopScope, is_numbered
 from zoo.writing.scope import (
     ABSENT,
     OF_CHANNELS,
     Column,
     Scope,
-    equal,
     frozen,
     is_constant,
-    names_in,
     representative,
-    squeezed,
 )
+from zoo.writing.tables import Tables
 
 Describe = Callable[[Node], Call]
-Definition = Mapping[str, Any]
+
+#: Names that functions of source files have for something else.
+TAKEN = ("self", "x", "name", "rngs", "i", "row")
 
 #: Fields of layers that are no arguments.
 _OTHERS = {"op", "block", "layers", "from", "when", "repeat", "table", "after", "published"}
@@ -106,11 +106,12 @@ class Unifier:
         common: Mapping[str, frozenset[str]],
         tabled: Mapping[str, frozenset[str]],
     ) -> None:
-        self.collection, self.describe, self.fields = collection, describe, fields
-        self.pairs, self.common, self.tabled = pairs, common, tabled
+        self.collection, self.describe = collection, describe
+        self.calls = Calls(fields, pairs)
+        self.common, self.tabled = common, tabled
         self.pieces: list[Piece] = []
         self.made: dict[str, Piece] = {}
-        self.tables: dict[str, Table] = {}
+        self.tables = Tables(collection)
         graph = collection.graphs[0]
         rows = [
             collection.instance(number, again.root, {})
@@ -146,11 +147,12 @@ class Unifier:
             piece = Piece(kind, camel_case(kind), str(definition.get("about") or ""))
             self.made[kind] = piece
             parameters = definition.get("parameters", {})
-            for name in filter(iskeyword, parameters):
-                raise BackendError(
-                    f"{name!r} cannot be the name of a parameter in Python; choose another one in "
-                    f"the block {kind!r}"
-                )
+            for name in parameters:
+                if iskeyword(name) or name in TAKEN:
+                    raise BackendError(
+                        f"source code has no parameter {name!r}; choose another name in the block "
+                        f"{kind!r}"
+                    )
             self.parametrize(piece, parameters, definition["layers"], self.collection.uses[kind])
         return self.made[kind]
 
@@ -344,7 +346,7 @@ class Unifier:
         first = representative(children)
         if isinstance(first, Node):
             calls = [c if c is ABSENT else self.describe(c) for c in children]
-            return self.call(calls, layer, scope, key)
+            return self.calls.unified(calls, layer, scope, key)
         numbers = [ABSENT if row is None else row.number for row in rows]
         kinds = [
             c if c is ABSENT else self.collection.kind(n, c)
@@ -353,55 +355,6 @@ class Unifier:
         if representative(kinds) is None:
             return self.group(piece, key, layer, rows, children, scope)
         return self.use(kinds, numbers, children, layer, scope, key)
-
-    def call(self, calls: Column, layer: Definition, scope: Scope, key: str = "") -> Made | Either:
-        """Unify the calls that make one layer."""
-        targets = list(dict.fromkeys(c.target for c in calls if c is not ABSENT))
-        if len(targets) == 2:
-            choice = [c if c is ABSENT else c.target == targets[0] for c in calls]
-            condition = scope.express(choice, None, f"is_{snake_case(targets[0])}")
-            parts = [
-                [c if c is not ABSENT and c.target == t else ABSENT for c in calls] for t in targets
-            ]
-            scope.readable = frozenset()
-            made = [self.call(part, layer, scope, key) for part in parts]
-            scope.readable = frozenset(scope.used) - {*names_in(condition)}
-            branches = [
-                self.generalized(m, part, layer, scope) for m, part in zip(made, parts, strict=True)
-            ]
-            scope.readable = None
-            return Either(condition, *branches)
-        if len(targets) > 2:
-            raise BackendError(f"one layer is of {len(targets)} kinds: {', '.join(targets)}")
-        arguments = {}
-        names = dict.fromkeys(n for c in calls if c is not ABSENT for n in c.arguments)
-        for name in names:
-            field = self.fields.get(name, name)
-            values = [c if c is ABSENT else frozen(c.arguments[name]) for c in calls]
-            if self.takes_pairs(targets[0], name):
-                arguments[name] = scope.express_pairs(values, layer.get(field), name, key)
-            else:
-                column = [squeezed(value) for value in values]
-                arguments[name] = scope.express(column, layer.get(field), name, key)
-        return Made(targets[0], arguments)
-
-    def generalized(self, made: Layer, calls: Column, layer: Definition, scope: Scope) -> Layer:
-        """Return one of two layers with parameters that the block has instead of constants."""
-        assert isinstance(made, Made)
-        arguments = dict(made.arguments)
-        for name, value in made.arguments.items():
-            if isinstance(value, Text):
-                continue
-            column = [c if c is ABSENT else frozen(c.arguments[name]) for c in calls]
-            found = scope.generalized(column, layer.get(self.fields.get(name, name)), name)
-            if found is not None and isinstance(value, tuple):
-                found = Text(f"({found}, {found})") if equal(squeezed(value), value[0]) else None
-            arguments[name] = value if found is None else scope.use(found)
-        return Made(made.target, arguments)
-
-    def takes_pairs(self, target: str, argument: str) -> bool:
-        """Tell whether one number may not stand for a pair, as where zoo's own layers unpack it."""
-        return self.pairs or (target.startswith("zoo.") and argument in ("padding", "channels"))
 
     def use(
         self,
@@ -495,15 +448,15 @@ class Unifier:
         is_table = isinstance(repeat, Mapping)
         is_named = is_table or not all(is_numbered([n for n, _ in names], key) for names in found)
         names = [
-            self.table_name(repeat["table"], row) if is_table and row else plural(key)
+            self.tables.name(repeat["table"], row) if is_table and row else plural(key)
             for row in rows
         ]
-        cells = self.cells(set(names), owners, flat) if is_table else {}
+        cells = self.tables.cells(set(names), owners, flat) if is_table else {}
         if is_table:
             self.keep(owners, flat, cells)
         inner = LoopScope(scope, found, repeat, cells if is_named else None)
         made = self.layer(piece, key, layer, owners, flat, inner)
-        inner.finish(partial(self.tabulate, names, made))
+        inner.finish(partial(self.tables.add, names, made))
         count, row = None, ""
         if is_named:
             taken = {*scope.columns, *scope.extra, *scope.local, *inner.variables}
@@ -526,22 +479,6 @@ class Unifier:
         op = flat[0].op if isinstance(flat[0], Node) else ""
         return Member(key, op, made, sources, None, loop)
 
-    def cells(
-        self, tables: set[str], owners: Sequence[Instance | None], uses: Column
-    ) -> dict[str, Column]:
-        """Return the columns of tables of the spec that are arguments of a block."""
-        bindings = [
-            self.collection.traces[owner.number].uses[use.name][1]
-            for owner, use in zip(owners, uses, strict=True)
-            if owner is not None
-        ]
-        found = [self.collection.document["tables"][name]["columns"] for name in sorted(tables)]
-        return {
-            name: [frozen(values[name]) for values in bindings]
-            for name in found[0]
-            if all(name in values for values in (*found, *bindings))
-        }
-
     def keep(
         self, owners: Sequence[Instance | None], uses: Column, cells: Mapping[str, Column]
     ) -> None:
@@ -551,29 +488,6 @@ class Unifier:
             wanted = {*cells, "in_channels", "in_features"}
             if kind and not wanted <= self.tabled.get(kind, frozenset()):
                 raise _TabledError(kind, wanted)
-
-    def table_name(self, stated: str, row: Instance) -> str:
-        """Return the name of a table, for which the spec may have an expression."""
-        return str(evaluate(stated, row.names)) if "$" in stated else stated
-
-    def tabulate(
-        self,
-        names: Sequence[str],
-        made: Layer,
-        number: int,
-        columns: tuple[str, ...],
-        rows: Mapping[str, tuple[Any, ...]],
-    ) -> Text:
-        """Return the constant of the file that has the rows of a table, for one instance."""
-        if not rows:
-            return Text("{}" if columns else "()")
-        table = Table(columns, rows, made.piece if isinstance(made, Used) else None)
-        classes = map(camel_case, self.collection.document.get("blocks", {}))
-        constant = constant_name(names[number], classes)
-        unique, count = constant, 2
-        while self.tables.setdefault(unique, table) != table:
-            unique, count = f"{constant}_{count}", count + 1
-        return Text(unique)
 
 
 def _layers_of(rows: Sequence[Instance | None]) -> dict[str, dict[str, Any]]:
