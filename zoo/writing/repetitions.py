@@ -101,6 +101,9 @@ class LoopScope(Scope):
         stated_cell = next((n for n, cells in self.cells.items() if same(cells, column)), None)
         if stated_cell is not None:
             return self._cell(stated_cell)
+        differ = len(set(map(tuple, self.keys))) > 1 or not self._is_of_rows(column)
+        if self.is_table and "$index" in str(stated) and differ:
+            self._count()
         found = self.find(column, stated)
         if found is not None:
             return self.use(found)

@@ -452,6 +452,7 @@ class Unifier:
             for row in rows
         ]
         cells = self.tables.cells(set(names), owners, flat) if is_table else {}
+        cells = {name: column for name, column in cells.items() if name not in layer}
         if is_table:
             self.keep(owners, flat, cells)
         inner = LoopScope(scope, found, repeat, cells if is_named else None)
