@@ -60,7 +60,7 @@ for module in model.modules():  # a batch without dropout
     if isinstance(module, torch.nn.Dropout):
         module.p = 0.0
 outputs = model(torch.tensor(x))
-total = sum((v * v).sum() for v in (outputs.values() if options else [outputs]))
+total = sum((v * v).sum() for v in (outputs.values() if isinstance(outputs, dict) else [outputs]))
 total.backward()
 gradients = {k: p.grad.numpy() for k, p in model.named_parameters()}
 torch.save(model.state_dict(), f"{folder}/saved.pth")
@@ -79,7 +79,7 @@ for name, tensor in state.items():
     tensor.set_value(given[name])
 model.eval()
 outputs = model(paddle.to_tensor(x))
-total = sum((v * v).sum() for v in (outputs.values() if options else [outputs]))
+total = sum((v * v).sum() for v in (outputs.values() if isinstance(outputs, dict) else [outputs]))
 total.backward()
 gradients = {k: p.grad.numpy() for k, p in model.named_parameters() if not p.stop_gradient}
 paddle.save(model.state_dict(), f"{folder}/saved.pdparams")
@@ -100,7 +100,7 @@ assert list(names) == given.files, set(names) ^ set(given.files)  # for get_weig
 model.set_weights([given[name] for name in given.files])
 with tf.GradientTape() as tape:
     outputs = model(x.transpose(0, 2, 3, 1), training=False)
-    total = sum(tf.reduce_sum(v * v) for v in (outputs.values() if options else [outputs]))
+    total = sum(tf.reduce_sum(v * v) for v in (outputs.values() if isinstance(outputs, dict) else [outputs]))
 trained = {k: w.value for k, w in names.items() if w.trainable}
 found = tape.gradient(total, list(trained.values()))
 gradients = {k.replace("/", "|"): g.numpy() for k, g in zip(trained, found)}
@@ -129,7 +129,7 @@ nnx.update(model, state)
 model.eval()
 def loss(model):
     outputs = model(x.transpose(0, 2, 3, 1))
-    values = outputs.values() if options else [outputs]
+    values = outputs.values() if isinstance(outputs, dict) else [outputs]
     return sum((v * v).sum() for v in values), outputs
 found, outputs = nnx.jit(nnx.grad(loss, has_aux=True))(model)
 gradients = {"|".join(map(str, p)): np.asarray(v[...]) for p, v in nnx.to_flat_state(found)}

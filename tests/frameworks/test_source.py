@@ -134,6 +134,45 @@ def test_blocks_of_which_a_layer_is_one_or_another(backend, framework, runner, s
     check(spec_file(layers, header=EITHER), backend, runner, tmp_path)
 
 
+#: Repetitions with the names of rows, in one place or two, of groups, side by side, and left out.
+REPEATED = """
+options: {num_classes: 5, in_channels: 3, input_size: 17}
+tables:
+  widths:
+    columns: [filters, stride]
+    rows: {a: [8, 1], left: [8, 2], b2: [8, 1]}
+  more:
+    columns: [filters, stride]
+    rows: {only: [6, 2]}
+blocks:
+  residual:
+    parameters: {filters: ~, stride: 1}
+    layers:
+      conv: {op: conv, out_channels: $filters, kernel_size: 3, stride: $stride, padding: 1}
+      shortcut: {op: conv, from: input, out_channels: $filters, kernel_size: 1, stride: $stride, when: $stride != 1 or $input.channels != $filters}
+      add: {op: add, from: [conv, shortcut]}
+  stage:
+    parameters: {rows: ~, stride: 1}
+    layers:
+      body: {block: residual, repeat: {table: $rows}, stride: $stride if $index == 0 else 1}
+"""
+
+
+def test_what_is_repeated(backend, framework, runner, spec_file, tmp_path):
+    layers = """
+    stem: {block: residual, repeat: {table: widths}}
+    first: {block: stage, rows: widths}
+    second: {block: stage, rows: more, stride: 2}
+    group: {repeat: 2, layers: {conv: {op: conv, out_channels: 4, kernel_size: 1}, relu: {op: relu}}}
+    side: {from: group2, op: conv, out_channels: 3, kernel_size: 1, repeat: 2}
+    concat: {op: concat, from: [side1, side2]}
+    late: {block: residual, filters: 6, repeat: 4, when: $index != 1}
+    flatten: {op: flatten}
+    fc: {op: linear, out_features: $num_classes}
+    """
+    check(spec_file(layers, header=REPEATED), backend, runner, tmp_path)
+
+
 def run(model, backend, x):
     """The outputs, and the gradients of the sum of their squares, in evaluation mode."""
 

@@ -59,6 +59,9 @@ def returned(graph: Graph, network: Piece, dialect: Dialect) -> str:
     sizes = ["num_classes" if "num_classes" in network.parameters else shape[0], *shape[1:]]
     result = f"{first} [N, {', '.join(map(str, sizes))}]"
     sentence = f"Takes images {dialect.images(graph.input_shape)} and returns {result}"
-    if len(network.outputs) > 1:
+    if len(network.outputs) > 1 and "aux" in network.parameters:
         sentence += "; with aux, in a dict with those of the auxiliary heads"
+    elif len(network.outputs) > 1:
+        others = [name for name in network.outputs if name != first]
+        sentence += f", in a dict with {' and '.join(others)}"
     return f"{sentence}."

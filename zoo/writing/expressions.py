@@ -9,14 +9,13 @@ from typing import Any
 
 from zoo.writing.folding import Text
 from zoo.writing.layout import INDENT, Bracket, Expression, call, collection, lines, text
-from zoo.writing.pieces import Chain, Either, Layer, Loop, Used
+from zoo.writing.pieces import Chain, Either, Layer, Member, Used
 from zoo.writing.scope import ABSENT
 
 
-def numbered(loop: Loop) -> str:
+def name_of_one(member: Member) -> str:
     """Return the expression for the name of one repetition."""
-    number = "i" if loop.first == 0 else f"i + {loop.first}"
-    return f'f"{loop.prefix}{{{number}}}"'
+    return (member.loop and member.loop.row) or f'f"{member.key}{{i + 1}}"'
 
 
 def replaced_value(value: Any, items: Mapping[str, Text]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zoo.errors import BackendError
 from zoo.graphs.graph import Graph
@@ -16,7 +16,7 @@ from zoo.writing.docstrings import returned
 from zoo.writing.layout import paragraph
 from zoo.writing.marks import plain
 from zoo.writing.modules import ModuleWriter
-from zoo.writing.pieces import Piece
+from zoo.writing.pieces import Piece, Table
 from zoo.writing.unification import unified
 
 MOST_AUTHORS = 4
@@ -26,9 +26,10 @@ BACKENDS = ("torch", "paddle", "keras", "flax")
 def write(graph: Graph, backend: str) -> tuple[str, list[Span]]:
     """Return the source code of a network for one of zoo's backends, and whose each part is."""
     dialect: Dialect = importlib.import_module(f"zoo.writing.{backend}").DIALECT
-    pieces = unified(Collection(graph), dialect.describe, dialect.fields, dialect.pairs)
+    found = unified(Collection(graph), dialect.describe, dialect.fields, dialect.pairs)
+    pieces = found.pieces
     pieces[-1].about = returned(graph, pieces[-1], dialect)
-    writer = _writer(dialect, pieces)
+    writer = _writer(dialect, pieces, found.tables.constants)
     classes = writer.classes()
     tables = writer.table_lines()
     network = pieces[-1]
@@ -43,16 +44,16 @@ def write(graph: Graph, backend: str) -> tuple[str, list[Span]]:
     return writer.marks.spans(f"{start}\n\n{code}\n")
 
 
-def _writer(dialect: Dialect, pieces: Sequence[Piece]) -> ModuleWriter:
+def _writer(dialect: Dialect, pieces: Sequence[Piece], tables: Mapping[str, Table]) -> ModuleWriter:
     if dialect.backend == "keras":
         from zoo.writing.functions import FunctionWriter
 
-        return FunctionWriter(dialect, pieces)
+        return FunctionWriter(dialect, pieces, tables)
     if dialect.backend == "flax":
         from zoo.writing.flax_modules import FlaxWriter
 
-        return FlaxWriter(dialect, pieces)
-    return ModuleWriter(dialect, pieces)
+        return FlaxWriter(dialect, pieces, tables)
+    return ModuleWriter(dialect, pieces, tables)
 
 
 def _imports(dialect: Dialect, used: set[str]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from keyword import iskeyword
 from typing import Any
 
 from zoo.writing.dialect import Dialect
@@ -23,7 +24,7 @@ from zoo.writing.layout import (
     width,
 )
 from zoo.writing.modules import ModuleWriter
-from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used, leaves
+from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Table, Used, leaves
 from zoo.writing.scope import names_in
 from zoo.writing.statements import Statements
 
@@ -35,14 +36,16 @@ _OPERATORS = ("add", "get_item", "multiply", "negative", "power", "subtract", "t
 class FunctionWriter(ModuleWriter):
     """Writes the functions of one file."""
 
-    def __init__(self, dialect: Dialect, pieces: Sequence[Piece]) -> None:
-        super().__init__(dialect, pieces)
+    def __init__(
+        self, dialect: Dialect, pieces: Sequence[Piece], tables: Mapping[str, Table]
+    ) -> None:
+        super().__init__(dialect, pieces, tables)
         self.signatures: dict[str, set[str]] = {}
         self.alone: Piece | None = None
 
     def name(self, piece: Piece) -> str:
         """Return what a piece is called in the file."""
-        return piece.kind
+        return f"{piece.kind}_" if iskeyword(piece.kind) else piece.kind
 
     def piece(self, piece: Piece, is_network: bool) -> str:
         """Return the text of a function."""
@@ -89,12 +92,19 @@ class FunctionWriter(ModuleWriter):
     def path(self, member: Member) -> str:
         """Return the expression for the name of a layer."""
         prefix = "" if self.is_network else "{name}."
-        name = f"{prefix}{self.inside}{member.key}"
-        if member.loop:
-            loop = member.loop
-            number = "{i}" if loop.first == 0 else f"{{i + {loop.first}}}"
-            name = f"{prefix}{self.inside}{loop.prefix}{number}"
+        name = f"{prefix}{self.within}{self.numbered(member)}"
+        if name[0] == "{" and name[1:-1].isidentifier():  # a variable alone
+            return name[1:-1]
         return f'f"{name}"' if "{" in name else f'"{name}"'
+
+    def numbered(self, member: Member) -> str:
+        """Return the name of a member, as part of an f-string if there are several."""
+        if not member.loop:
+            return member.key
+        return f"{{{member.loop.row}}}" if member.loop.row else f"{member.key}{{i + 1}}"
+
+    #: As ``inside``, in which the repetitions of a group have their names.
+    within = ""
 
     def value(self, value: Any) -> Expression:
         names = {piece.name: Text(self.name(piece)) for piece in self.pieces[:-1]}
@@ -103,17 +113,16 @@ class FunctionWriter(ModuleWriter):
     def condition(self, member: Member) -> str:
         return str(member.condition) if member.condition else ""
 
-    def loop(self, member: Member) -> list[str]:
+    def loop(self, member: Member) -> str:
+        return self.opened(member)[0]
+
+    def opened(self, member: Member) -> tuple[str, dict[str, Text]]:
+        """Return the first line of a loop, and what stands for the items of rows without names."""
         loop = member.loop
         assert loop
-        if not loop.variables:
-            return [f"for i in range({text(self.value(loop.count))}):"]
-        rows = self.rows(member)
         read = self.read(member.layer)
-        names = ", ".join(name if name in read else f"_{name}" for name in loop.variables)
-        names = f"({names})" if len(loop.variables) > 1 else names
-        opening = f"for i, {names} in enumerate({rows}):"
-        return [opening if len(opening) + INDENT <= LINE else f"for i, row in enumerate({rows}):"]
+        names = [name if name in read else f"_{name}" for name in loop.variables]
+        return self.opening(member, names, INDENT)
 
     def read(self, layer: Layer) -> set[str]:
         """Return the names that the arguments of a layer read."""
@@ -130,11 +139,7 @@ class FunctionWriter(ModuleWriter):
 
     def looped(self, member: Member) -> Layer:
         """Return the layer of a loop, whose long rows have no names for their items."""
-        loop = member.loop
-        if loop and loop.variables and " row in " in self.loop(member)[0]:
-            items = {name: Text(f"row[{n}]") for n, name in enumerate(loop.variables)}
-            return replaced(member.layer, items)
-        return member.layer
+        return replaced(member.layer, self.opened(member)[1]) if member.loop else member.layer
 
     def target(self, made: Made) -> str:
         package, _, name = made.target.rpartition(".")
@@ -226,7 +231,7 @@ def _is_function(made: Made) -> bool:
 
 def _quiet(writer: FunctionWriter, piece: Piece) -> FunctionWriter:
     """Return a writer of one function, whose notes are not kept."""
-    other = FunctionWriter(writer.dialect, writer.pieces)
+    other = FunctionWriter(writer.dialect, writer.pieces, writer.loop_tables)
     other.signatures, other.alone = writer.signatures, piece
     return other
 
@@ -239,15 +244,14 @@ class _FunctionStatements(Statements):
             piece, lambda m, i: "", writer.condition, writer.loop, nests=False, indent=INDENT
         )
         self.writer = writer
-        self.reserved = writer.reserved
+        self.reserved = writer.reserved | {"name", "inputs"}
 
     def _member(self, number: int, member: Member) -> None:
         condition = self.condition(member)
         inputs = [self.values[source] for source in member.sources]
         if member.loop:
             target = self._assign(member.key, number, inputs[0])
-            for line in self.writer.loop(member):
-                self._line(line)
+            self._line(self.writer.loop(member))
             channels = member.loop.channels
             if channels and channels in self.writer.read(self.writer.looped(member)):
                 self._line(f"{channels} = {target}.shape[-1]", INDENT)
@@ -266,6 +270,32 @@ class _FunctionStatements(Statements):
         self._statements(member, member.layer, inputs, target, 0)
         self.values[member.key], self.variables[member.key] = target, {target}
 
+    def _target(self, key: str, number: int, kept: Collection[str] = ()) -> str:
+        taken = self._live(key, number, kept) | self.reserved | self._read_later(number)
+        if self._is_branch(key) and key not in taken:
+            return key
+        return super()._target(key, number, kept)
+
+    def _read_later(self, number: int) -> set[str]:
+        """Return the names of parameters that later members read."""
+        names: set[str] = set()
+        for member in (*self.members[number + 1 :], *self.heads):
+            names |= self.writer.read(member.layer)
+            names |= set(names_in(self.condition(member) or "None"))
+            if member.loop:
+                values = (member.loop.rows, member.loop.count)
+                names |= {n for v in values if isinstance(v, Text) for n in names_in(v)}
+        return names
+
+    def _is_branch(self, key: str) -> bool:
+        """Tell whether several layers read a value, or one together with another value."""
+        readers = [r for r in self.readers[key] if r < len(self.members)]
+        if len(set(readers)) > 1:
+            return True
+        always = {member.key for member in self.members if not self.condition(member)}
+        together = [always & set(self.members[reader].sources) for reader in readers]
+        return any(len(keys) > 1 and key in keys for keys in together)
+
     def _statements(
         self,
         member: Member,
@@ -277,11 +307,13 @@ class _FunctionStatements(Statements):
         """Write the statements that apply one layer."""
         writer = self.writer
         if isinstance(layer, Chain):
-            outer, writer.inside = writer.inside, f"{writer.inside}{member.key}."
+            outer = writer.inside, writer.within
+            writer.inside += f"{member.key}."
+            writer.within += f"{writer.numbered(member)}."
             for inner in layer.members:
                 self._statements(inner, inner.layer, inputs, target, extra)
                 inputs = [target]
-            writer.inside = outer
+            writer.inside, writer.within = outer
             return
         if isinstance(layer, Either):
             self._line(f"if {layer.condition}:", extra)
@@ -318,8 +350,9 @@ class _FunctionStatements(Statements):
             self._line(f"return keras.Model(inputs, {output}, {name})")
             return self.lines
         first = next(n for n, key in self.piece.outputs.items() if key == self.piece.output)
-        self._line("if not aux:")
-        self._line(f"return keras.Model(inputs, {output}, {name})", INDENT)
+        if flag := self.condition(self.heads[0]):
+            self._line(f"if not {flag}:")
+            self._line(f"return keras.Model(inputs, {output}, {name})", INDENT)
         items = [f'"{first}": {output}']
         for head in self.heads:
             named = next(n for n, key in self.piece.outputs.items() if key == head.key)

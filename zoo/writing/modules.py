@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.writing import snippets
@@ -12,7 +12,7 @@ from zoo.writing.docstrings import docstring
 from zoo.writing.expressions import (
     exploded,
     filled,
-    numbered,
+    name_of_one,
     reads,
     replaced,
     replaced_value,
@@ -33,8 +33,8 @@ from zoo.writing.layout import (
     text,
 )
 from zoo.writing.marks import Marks
-from zoo.writing.naming import plural
-from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Used
+from zoo.writing.naming import constant_name, plural
+from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Table, Used
 from zoo.writing.statements import Statements
 
 
@@ -44,10 +44,13 @@ class ModuleWriter:
     Args:
         dialect: The framework.
         pieces: What to write; the last one is the network.
+        tables: The tables that loops go through, by their names in the file.
     """
 
-    def __init__(self, dialect: Dialect, pieces: Sequence[Piece]) -> None:
-        self.dialect, self.pieces = dialect, pieces
+    def __init__(
+        self, dialect: Dialect, pieces: Sequence[Piece], tables: Mapping[str, Table]
+    ) -> None:
+        self.dialect, self.pieces, self.loop_tables = dialect, pieces, tables
         self.snippets = snippets.of_backend(dialect.backend, dialect.instead)
         self.needed: dict[str, None] = {}
         self.constants: dict[str, list[str]] = {}
@@ -65,6 +68,8 @@ class ModuleWriter:
 
     def classes(self) -> list[str]:
         """Return the text of each class, after that of what the framework lacks."""
+        for name, table in self.loop_tables.items():
+            self.write_loop_table(name, table)
         written = [self.piece(piece, piece is self.pieces[-1]) for piece in self.pieces]
         return [*self.lacking(), *written]
 
@@ -153,7 +158,7 @@ class ModuleWriter:
             start, end = self.mark(member.key)
             if member.loop:
                 found += self.loop_making(member)
-            elif member.key in heads:
+            elif member.key in heads and member.condition:
                 flag = self.flag(member)
                 opening = " " * 2 * INDENT + f"if {member.condition}:"
                 if opening not in found:
@@ -176,26 +181,20 @@ class ModuleWriter:
         found = []
         if loop.channels and (start := text(self.value(loop.start))) != loop.channels:
             found.append(f"{space}{loop.channels} = {start}")
-        count = f"self.{self.count(member)}"
         layer, following = member.layer, loop.following
-        if loop.variables:
-            rows = self.rows(member)
-            found.append(f"{space}{count} = len({rows})")
-            names = ", ".join(loop.variables)
-            names = f"({names})" if len(loop.variables) > 1 else names
-            opening = f"{space}for i, {names} in enumerate({rows}):"
-            if len(opening) > LINE:
-                items = {name: Text(f"row[{n}]") for n, name in enumerate(loop.variables)}
-                layer, following = replaced(layer, items), replaced_value(following, items)
-                opening = f"{space}for i, row in enumerate({rows}):"
-            found.append(opening)
+        opening, items = self.opening(member, loop.variables, 2 * INDENT)
+        layer, following = replaced(layer, items), replaced_value(following, items)
+        if loop.row:
+            if str(loop.rows) not in self.loop_tables:
+                found.append(f"{space}self.{self.count(member)} = tuple({loop.rows})")
         else:
-            depth = text(self.value(loop.count))
-            found += [f"{space}{count} = {depth}", f"{space}for i in range({depth}):"]
+            rows = f"len({self.rows(member)})" if loop.variables else text(self.value(loop.count))
+            found.append(f"{space}self.{self.count(member)} = {rows}")
+        found.append(space + opening)
         made = self.layer(layer, member)
-        name = numbered(loop)
         start, end = self.mark(member.key)
-        found += lines(start, call("setattr", ["self", name, made]), end, 3 * INDENT)
+        one = call("setattr", ["self", name_of_one(member), made])
+        found += lines(start, one, end, 3 * INDENT)
         if loop.channels and following is not None:
             after = text(self.value(following))
             if after.startswith(f"{loop.channels} + "):
@@ -204,6 +203,30 @@ class ModuleWriter:
             elif after != loop.channels:
                 found.append(f"{' ' * 3 * INDENT}{loop.channels} = {after}")
         return found
+
+    def opening(
+        self, member: Member, names: Sequence[str], indent: int
+    ) -> tuple[str, dict[str, Text]]:
+        """Return the first line of a loop, and what stands for the items of rows without names."""
+        loop = member.loop
+        assert loop
+        if not (loop.variables or loop.row):
+            return f"for i in range({text(self.value(loop.count))}):", {}
+        rows = self.rows(member)
+        for unpacked in (f"({', '.join(names)})" if len(names) > 1 else "".join(names), "row"):
+            each, read = unpacked, rows
+            if loop.row:
+                each = f"{loop.row}, {unpacked}" if unpacked else loop.row
+                read = f"{rows}.items()" if unpacked else rows
+            if loop.uses_index or not loop.row:
+                each = f"i, ({each})" if loop.row and unpacked else f"i, {each}"
+                read = f"enumerate({read})"
+            opening = f"for {each} in {read}:"
+            if indent + len(opening) <= LINE:
+                break
+        if unpacked != "row" or len(names) < 2:
+            return opening, {}
+        return opening, {name: Text(f"row[{n}]") for n, name in enumerate(loop.variables)}
 
     def rows(self, member: Member) -> str:
         """Return what a loop takes its values from; a constant becomes one of the file."""
@@ -221,13 +244,38 @@ class ModuleWriter:
             self.constants[name] = found
         return name
 
+    def write_loop_table(self, name: str, table: Table) -> None:
+        """Write a table that loops go through as a constant of the file."""
+        if not table.columns:
+            self.constants[name] = lines(f"{name} = ", collection(map(self.value, table.rows)))
+            return
+        single = len(table.columns) == 1
+        items = tuple(
+            (f'"{row}": ', self.value(cells[0] if single else cells))
+            for row, cells in table.rows.items()
+        )
+        found = exploded(f"{name} = ", Bracket("", items, "{}"))
+        if table.piece:
+            found = [*self.heading(table.piece, table.columns), *found]
+        is_late = any(isinstance(cell, Text) for row in table.rows.values() for cell in row)
+        (self.late if is_late else self.constants)[name] = found
+
+    def heading(self, piece: Piece, columns: Sequence[str]) -> list[str]:
+        """Return the comment that states what a table has."""
+        sentence = f"The arguments of {self.name(piece)}: {', '.join(columns)}."
+        found = [f"# {line}" for line in paragraph([sentence], len("# "))]
+        return [line.replace("#   ", "# ") for line in found]
+
     def late_lines(self) -> list[str]:
         """Return the constants that come just before the network."""
+        if not self.is_network:
+            return []
         return [line for found in self.late.values() for line in (*found, "", "")]
 
     def count(self, member: Member) -> str:
-        """Return the attribute for the number of repetitions."""
-        return f"num_{plural(member.key)}"
+        """Return the attribute for the number of repetitions, or for their names."""
+        named = member.loop and member.loop.row
+        return f"names_of_{plural(member.key)}" if named else f"num_{plural(member.key)}"
 
     def layer(self, layer: Layer, member: Member | None = None) -> Expression:
         """Return the expression that makes a layer."""
@@ -279,7 +327,7 @@ class ModuleWriter:
         if rows and arguments[-len(rows) :] == rows:
             arguments[-len(rows) :] = ["*row"]
         if table and member:
-            arguments.append(f'*{member.table.upper()}["{member.key}"]')
+            arguments.append(f'*{self.table_constant(member)}["{member.key}"]')
         arguments += self.more_arguments()
         return call(str(layer.name or layer.piece.name), arguments)
 
@@ -296,15 +344,15 @@ class ModuleWriter:
         constant = not any(isinstance(layer.arguments[name], Text) for name in names)
         if len(names) < 3 or not required or not constant:
             return []
-        name = member.table.upper()
-        heading = f"The arguments of {self.name(layer.piece)}: {', '.join(names)}."
-        comment = [f"# {line}" for line in paragraph([heading], len("# "))]
-        self.constants.setdefault(
-            f"{name} heading", [line.replace("#   ", "# ") for line in comment]
-        )
+        name = self.table_constant(member)
+        self.constants.setdefault(f"{name} heading", self.heading(layer.piece, names))
         cells = [layer.arguments[n] for n in names]
         self.tables.setdefault(name, {})[member.key] = cells
         return names
+
+    def table_constant(self, member: Member) -> str:
+        """Return the constant for the table that a member has its arguments from."""
+        return constant_name(member.table, {*self.loop_tables, *(p.name for p in self.pieces)})
 
     def made(self, made: Made) -> Expression:
         """Return a call that makes a layer of the framework."""
@@ -399,8 +447,13 @@ class ModuleWriter:
             return set()
         return {key for key in network.outputs.values() if key != network.output}
 
-    def loop(self, member: Member) -> list[str]:
-        return [f"for i in range(self.{self.count(member)}):"]
+    def loop(self, member: Member) -> str:
+        """Return the first line of the loop that applies a member."""
+        if not (member.loop and member.loop.row):
+            return f"for i in range(self.{self.count(member)}):"
+        rows = str(member.loop.rows)
+        names = rows if rows in self.loop_tables else f"self.{self.count(member)}"
+        return f"for {member.loop.row} in {names}:"
 
     def computed(self, piece: Piece) -> Piece:
         """Return a piece with the members that its method applies."""
@@ -423,5 +476,5 @@ class ModuleWriter:
         if template := self.inline(member):
             return filled(template, inputs)
         if member.loop:
-            return call(f"getattr(self, {numbered(member.loop)})", inputs)
+            return call(f"getattr(self, {name_of_one(member)})", inputs)
         return call(f"self.{self.path(member)}", inputs)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 
 def camel_case(name: str) -> str:
     """Return a name of the spec as that of a class."""
     return "".join(part[:1].upper() + part[1:] for part in re.split("[_:]", name))
+
+
+def constant_name(name: str, taken: Iterable[str] = ()) -> str:
+    """Return the name of a table as that of a constant, other than some names.
+
+    Example:
+        >>> constant_name("table1"), constant_name("5b"), constant_name("a", ["A"])
+        ('TABLE1', 'TABLE_5B', 'TABLE_A')
+    """
+    found = name.upper()
+    return found if found.isidentifier() and found not in taken else f"TABLE_{found}"
 
 
 def snake_case(target: str) -> str:

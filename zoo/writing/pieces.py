@@ -64,29 +64,42 @@ def leaves(layer: Layer) -> Iterator[Made | Used]:
 
 @dataclass(frozen=True)
 class Loop:
-    """Members with numbered names.
+    """Members with numbered names, or with those of the rows of a table.
 
     Attributes:
-        prefix: What precedes the number.
-        first: The first number.
         count: How many there are, if no list determines it.
         variables: The names of what varies from one to the next.
         rows: Their values: a ``Text``, or a tuple.
+        row: What a row of a table is called; empty if the names are numbered.
         channels: The name of the channels that each reads, if they change on the way.
         start: The channels that the first one reads.
         following: The channels that the next one reads.
         uses_index: Whether a member depends on its number.
     """
 
-    prefix: str
-    first: int
     count: Any
     variables: tuple[str, ...] = ()
     rows: Any = None
+    row: str = ""
     channels: str = ""
     start: Any = None
     following: Any = None
     uses_index: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A constant of the file with the rows of a table of the spec.
+
+    Attributes:
+        columns: What its cells are.
+        rows: The name of each row, and its cells.
+        piece: The piece that takes them, if it is one.
+    """
+
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[Any, ...]]
+    piece: Piece | None
 
 
 @dataclass(frozen=True)
@@ -131,6 +144,7 @@ class Piece:
         input_shape: For the whole network, the height, width and channels of its input.
         bindings: For each instance, the values of the parameters.
         group: For a group of layers that became a piece of its own, its place in the spec.
+        unrolled: Member that is one of several repetitions -> the layer's name in the spec.
         others: The pieces that a layer may be instead of it; they have the same parameters.
     """
 
@@ -147,10 +161,13 @@ class Piece:
     input_shape: tuple[int, ...] = ()
     bindings: dict[tuple[int, str], dict[str, Any]] = field(default_factory=dict)
     group: str = ""
+    unrolled: dict[str, str] = field(default_factory=dict)
     others: list[Piece] = field(default_factory=list, repr=False)
 
     def place(self, key: str) -> str:
         """Return where the spec has a layer: the block, a slash, and names within it."""
+        own, dot, inner = key.partition(".")
+        key = self.unrolled.get(own, own) + dot + inner
         if self.group:
             return f"{self.group}.{key}"
         return f"{'' if self.is_network else self.kind}/{key}"

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from zoo.errors import BackendError
 from zoo.graphs.blocks import Block
 from zoo.graphs.nodes import Node
 from zoo.ops.expressions import ExpressionError, evaluate
 from zoo.writing.folding import Text
-from zoo.writing.scope import ABSENT, Column, Scope, is_constant, representative
+from zoo.writing.scope import ABSENT, Column, Scope, equal, is_constant, representative, same
+
+#: Takes the number of an instance, the columns of its table, and the rows by their names; returns
+#: what the file calls the table.
+Tabulate = Callable[[int, tuple[str, ...], Mapping[str, tuple[Any, ...]]], Text]
 
 
 class LoopScope(Scope):
-    """The scope of one repetition: a row for each repetition in each instance."""
+    """The scope of one repetition: a row for each repetition in each instance.
 
-    def __init__(self, outer: Scope, counts: Sequence[int], repeat: Any) -> None:
-        self.outer, self.counts, self.repeat = outer, counts, repeat
+    Args:
+        outer: The scope of the block that has the layer.
+        found: For each instance, the names of the repetitions, and what they became.
+        repeat: What the spec states for the repetitions.
+        cells: If they have the names of the rows of a table, its columns that are arguments.
+    """
+
+    def __init__(
+        self,
+        outer: Scope,
+        found: Sequence[Sequence[tuple[str, Node | Block]]],
+        repeat: Any,
+        cells: Mapping[str, Column] | None,
+    ) -> None:
+        self.outer, self.repeat = outer, repeat
+        self.counts = counts = [len(names) for names in found]
+        self.keys = [[name for name, _ in names] for names in found]
+        self.children = [child for names in found for _, child in names]
+        self.is_table, self.cells = cells is not None, dict(cells or {})
         self.defaults, self.channels_name = {}, outer.channels_name
         self.channels = outer.channels
         self.constants, self.local = outer.constants, outer.local
@@ -35,14 +54,20 @@ class LoopScope(Scope):
             name: [value for value, n in zip(column, counts, strict=True) for _ in range(n)]
             for name, column in {**outer.columns, **outer.extra}.items()
         }
-        self.columns["i"] = self.index
-        self.aliases["index"] = Text("i")
-        self.candidates = list(outer.candidates)
+        if not self.is_table:
+            self._count()
+        self.candidates, self.readable = list(outer.candidates), outer.readable
+        self.returned, self.reading = {}, "input"
         self.table: dict[str, Column] = {}
         self.variables: tuple[str, ...] = ()
         self.rows: Any = None
         self.running, self.start, self.following = "", None, None
         self.reads: Column = ()
+
+    def _count(self) -> None:
+        """Let expressions read the number of the repetition."""
+        self.columns["i"] = self.index
+        self.aliases["index"] = Text("i")
 
     def _item(self, names: Mapping[str, Any], i: int) -> Any:
         try:
@@ -63,25 +88,66 @@ class LoopScope(Scope):
         return found
 
     def express(self, column: Column, stated: Any = None, name: str = "", key: str = "") -> Any:
-        if is_constant(column):
-            return representative(column)
-        if name in ("in_channels", "in_features") and not self.running:
+        if name in self.cells and same(self.cells[name], column):
+            return self._cell(name)
+        runs = name in ("in_channels", "in_features") and not self.running
+        if runs and (not is_constant(column) or self._returned()):
             self.running, self.reads = name, column
             self.columns = {**self.columns, name: column}
             return Text(name)
+        if is_constant(column):
+            found = self.generalized(column, stated, name) if ABSENT in column else None
+            return representative(column) if found is None else self.use(found)
+        stated_cell = next((n for n, cells in self.cells.items() if same(cells, column)), None)
+        if stated_cell is not None:
+            return self._cell(stated_cell)
+        differ = len(set(map(tuple, self.keys))) > 1 or not self._is_of_rows(column)
+        if self.is_table and "$index" in str(stated) and differ:
+            self._count()
         found = self.find(column, stated)
         if found is not None:
             return self.use(found)
         collapsed = self._collapsed(column)
         if collapsed is not None:
             return self.outer.express(collapsed, None, name, key)
+        if self.is_table and not self._is_of_rows(column):
+            self._count()
+            found = self.find(column, stated)
+            if found is not None:
+                return self.use(found)
+        return self._new_column(name, column, key)
+
+    def _cell(self, name: str) -> Text:
+        """Return what stands for a column of the table of the spec."""
+        column = self.cells[name]
+        known = next((n for n, cells in self.table.items() if cells is column), None)
+        return Text(known) if known else self._new_column(name, column, "row")
+
+    def _new_column(self, name: str, column: Column, key: str) -> Text:
         unique, number = name, 2
-        while unique in self.columns:
+        while unique in self.columns or unique in self.local:
             unique = f"{key}_{name}" if number == 2 else f"{name}{number}"
             number += 1
         self.table[unique] = column
         self.columns[unique] = column
         return Text(unique)
+
+    def _returned(self) -> str | None:
+        """Return the column of the table that states the channels of what is repeated."""
+        channels = [child.shape[0] for child in self.children]
+        return next((name for name, cells in self.cells.items() if same(cells, channels)), None)
+
+    def _condition(self, column: Column, available: Mapping[str, Column]) -> Any:
+        """Return a condition that has the values of a column, unless that could be of a table."""
+        has_number = not self.is_table or "i" in self.columns
+        return super()._condition(column, available) if has_number else None
+
+    def _is_of_rows(self, column: Column) -> bool:
+        """Tell whether rows of the same name have the same value in all instances."""
+        names = [name for names in self.keys for name in names]
+        values: dict[str, Any] = {}
+        pairs = zip(names, column, strict=True)
+        return all(equal(values.setdefault(name, value), value) for name, value in pairs)
 
     def _collapsed(self, column: Column) -> Column | None:
         """Return a column of the outer scope, if all repetitions in an instance have one value."""
@@ -94,27 +160,37 @@ class LoopScope(Scope):
             collapsed.append(representative(part) if n else ABSENT)
         return collapsed
 
-    def finish(self, children: Sequence[Node | Block], key: str) -> None:
-        """Find the running channels, and the list that the repetitions take values from."""
-        if self.running:
-            self._run(children)
-        if self.table:
-            self.variables = tuple(self.table)
-            columns = list(self.table.values())
-            tables, start = [], 0
-            for n in self.counts:
-                part = [column[start : start + n] for column in columns]
-                start += n
-                tables.append(tuple(part[0] if len(part) == 1 else zip(*part, strict=True)))
-            stated = self.repeat if isinstance(self.repeat, str) else None
-            self.rows = self.outer.express(tables, stated, "rows")
+    def finish(self, tabulate: Tabulate) -> None:
+        """Find the running channels, and the list that the repetitions take values from.
 
-    def _run(self, children: Sequence[Node | Block]) -> None:
+        Args:
+            tabulate: Returns the name of a table that the file has.
+        """
+        if self.running:
+            self._run()
+        self.variables = tuple(self.table)
+        if not self.variables and not self.is_table:
+            return
+        columns = list(self.table.values())
+        rows: list[Any] = []
+        start = 0
+        for number, names in enumerate(self.keys):
+            part = [column[start : start + len(names)] for column in columns]
+            start += len(names)
+            cells = list(zip(*part, strict=True)) if part else [()] * len(names)
+            if self.is_table:
+                named = dict(zip(names, cells, strict=True))
+                rows.append(tabulate(number, self.variables, named))
+            else:
+                rows.append(tuple(part[0] if len(part) == 1 else cells))
+        stated = self.repeat if isinstance(self.repeat, str) else None
+        self.rows = self.outer.express(rows, stated, "rows")
+
+    def _run(self) -> None:
         """Express what each repetition reads by what the one before it returns."""
-        channels = [child.shape[0] for child in children]
-        self.columns.pop("i")
-        found = representative(channels) if is_constant(channels) else self.find(channels)
-        self.columns["i"] = self.index
+        channels = [child.shape[0] for child in self.children]
+        column = self._returned()
+        found = self._cell(column) if column else self._of_channels(channels)
         starts, at = [], 0
         for n in self.counts:
             starts.append(self.reads[at] if n else ABSENT)
@@ -134,10 +210,7 @@ class LoopScope(Scope):
             for i in range(len(channels))
         ]
         if any(value is not ABSENT for value in following):
-            self.columns.pop("i")
-            constant = is_constant(following)
-            found = representative(following) if constant else self.find(following)
-            self.columns["i"] = self.index
+            found = self._of_channels(following)
             if found is None:
                 self.table = {self.running: self.reads, **self.table}
                 self.running = ""
@@ -146,16 +219,17 @@ class LoopScope(Scope):
             self.outer.columns.pop(self.running, None)
         self.start = self.outer.express(starts, None, self.running)
 
+    def _of_channels(self, column: Column) -> Any:
+        """Return an expression for channels that does not read the number of the repetition."""
+        if is_constant(column):
+            return representative(column)
+        index = self.columns.pop("i", None)
+        found = self.find(column)
+        if index is not None:
+            self.columns["i"] = index
+        return found
 
-def numbering(found: Sequence[Sequence[tuple[str, Any]]], key: str) -> tuple[str, int]:
-    """Return the prefix and the first number of the names of repetitions."""
-    names = next(names for names in found if names)
-    match = re.fullmatch(r"(.*?)(\d+)", names[0][0])
-    if match:
-        prefix, first = match[1], int(match[2])
-        if all(
-            [name for name, _ in row] == [f"{prefix}{first + i}" for i in range(len(row))]
-            for row in found
-        ):
-            return prefix, first
-    raise BackendError(f"the repetitions of {key} are not numbered")
+
+def is_numbered(names: Sequence[str], key: str) -> bool:
+    """Tell whether repetitions have the name of the layer and numbers from 1."""
+    return list(names) == [f"{key}{i + 1}" for i in range(len(names))]

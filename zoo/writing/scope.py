@@ -21,7 +21,7 @@ ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 Column = Sequence[Any]
 
 #: What frameworks call the number of channels that a layer reads.
-_OF_CHANNELS = ("in_channels", "in_features", "num_features")
+OF_CHANNELS = ("in_channels", "in_features", "num_features")
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -78,6 +78,7 @@ class Scope:
         channels: The channels that each instance reads.
         channels_name: What they are called.
         common: The parameters that stay parameters even if they are constant.
+        tabled: Those that stay so if a layer uses them, because a table states them.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Scope:
         channels: Column = (),
         channels_name: str = "in_channels",
         common: frozenset[str] = frozenset(),
+        tabled: frozenset[str] = frozenset(),
     ) -> None:
         self.names, self.defaults, self.common = names, defaults, common
+        kept = common | tabled
         self.channels_name = channels_name
         self.channels = representative(channels) if channels else None
         self.columns: dict[str, Column] = {}
@@ -99,6 +102,9 @@ class Scope:
         self.used: dict[str, None] = {}
         self.aliases: dict[str, Any] = {}
         self.candidates: list[Text] = []  # what layers before return
+        self.readable: frozenset[str] | None = None  # for arguments with one value; None for all
+        self.returned: dict[str, Text] = {"input": Text(channels_name)}  # channels, by layer
+        self.reading = "input"
         for name, value in names[0].items():
             if name not in (*parameters, "input", "index", "item"):
                 column = [frozen(row.get(name)) for row in names]
@@ -106,11 +112,11 @@ class Scope:
                     self.constants[name] = value
                 elif name in ("num_classes", "aux"):
                     self.columns[name] = column
-        if channels and not (is_constant(channels) and channels_name not in common):
+        if channels and not (is_constant(channels) and channels_name not in kept):
             self.columns[channels_name] = channels
         for name in parameters:
             column = [frozen(row[name]) for row in names]
-            if is_constant(column) and name not in common:
+            if is_constant(column) and name not in kept:
                 self.constants[name] = names[0][name]
             else:
                 self._add(name, column)
@@ -170,7 +176,8 @@ class Scope:
             key: The layer that it is for, which precedes the name if that is taken.
         """
         if is_constant(column):
-            found = self.find(column, stated) if self._is_common(stated, name) else None
+            common = self._is_common(stated, name)
+            found = self.find(column, stated) if common else self.generalized(column, stated, name)
             return representative(column) if found is None else self.use(found)
         found = self.find(column, stated)
         if found is None and (items := self._items(column)):
@@ -194,7 +201,7 @@ class Scope:
         """Whether an argument, even if it is constant, is to be a parameter of the block."""
         reads = self.channels_name in self.common
         if stated is None:
-            return reads and name in _OF_CHANNELS
+            return reads and name in OF_CHANNELS
         names = set(re.findall(r"\$(\w+)", stated)) if isinstance(stated, str) else set()
         return bool(names & self.common) or (reads and "input" in names)
 
@@ -227,11 +234,10 @@ class Scope:
                 self.used[name] = None
 
     def find(self, column: Column, stated: Any = None) -> Any:
-        """Return an expression for a column that varies; None if there is none."""
-        if isinstance(stated, str) and "$" in stated and self._gives_squeezed(stated, column):
-            folded = fold(stated, self.resolve, self.constants)
-            if isinstance(folded, Text) and self.holds(folded, column):
-                return folded
+        """Return an expression for a column; None if there is none."""
+        found = self._stated(column, stated)
+        if found is not None:
+            return found
         available = {**self.columns, **self.extra}
         for name, values in available.items():
             if same(values, column) or same([squeezed(value) for value in values], column):
@@ -253,6 +259,25 @@ class Scope:
         if all(type(value) is int or value is ABSENT for value in column):
             return _arithmetic(column, available)
         return None
+
+    def _stated(self, column: Column, stated: Any) -> Text | None:
+        """Return what the spec states, if that reads parameters and gives the values."""
+        if isinstance(stated, str) and "$" in stated and self._gives_squeezed(stated, column):
+            folded = fold(stated, self.resolve, self.constants)
+            if isinstance(folded, Text) and self.holds(folded, column):
+                return folded
+        return None
+
+    def generalized(self, column: Column, stated: Any, name: str) -> Text | None:
+        """Return what stands for one value: it may be the only one just where a layer exists."""
+        found = self._stated(column, stated)
+        if found is None and name in OF_CHANNELS:
+            reads = self.returned.get(self.reading, Text("None"))
+            known = set(names_in(reads)) <= {*self.columns, *self.extra}
+            found = reads if known and self.holds(reads, column) else None
+        if found is not None and self.readable is not None:
+            return found if self.readable.issuperset(names_in(found)) else None
+        return found
 
     def _gives_squeezed(self, expression: str, column: Column) -> bool:
         return all(

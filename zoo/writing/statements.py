@@ -33,7 +33,7 @@ class Statements:
         piece: Piece,
         apply: Apply,
         condition: Callable[[Member], str],
-        loop: Callable[[Member], list[str]],
+        loop: Callable[[Member], str],
         repeats: Callable[[Member], bool] = lambda member: False,
         nests: bool = True,
         indent: int = 2 * INDENT,
@@ -128,7 +128,7 @@ class Statements:
             return False
         if readers[0] == len(self.members):
             return True  # returned
-        if not self.nests:
+        if not self.nests or readers[0] > len(self.members):
             return False
         reader = self.members[readers[0]]
         if reader.loop or self.condition(reader):
@@ -195,9 +195,7 @@ class Statements:
 
     def _loop(self, number: int, member: Member) -> None:
         target = self._assign(member.key, number, self.values[member.sources[0]])
-        opening = self.loop(member)
-        for line in opening:
-            self._line(line)
+        self._line(self.loop(member))
         self._add(f"{target} = ", self.apply(member, [target]), INDENT)
 
     def _outputs(self, output: Expression) -> None:
@@ -206,9 +204,9 @@ class Statements:
         if output != first:
             self._add(f"{first} = ", output)
         named[first] = first
-        flag = self.condition(self.heads[0]) or "self.aux"
-        self._line(f"if not {flag}:")
-        self._line(f"return {first}", INDENT)
+        if flag := self.condition(self.heads[0]):
+            self._line(f"if not {flag}:")
+            self._line(f"return {first}", INDENT)
         for head in self.heads:
             name = next(n for n, key in self.piece.outputs.items() if key == head.key)
             value = self.apply(head, [self.values[source] for source in head.sources])

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from keyword import iskeyword
 from typing import Any
 
 from zoo.backend.calls import Call
 from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
+from zoo.writing.calls import Calls, Definition
 from zoo.writing.collection import Collection, Instance
 from zoo.writing.folding import Text
 from zoo.writing.hoisting import hoist
-from zoo.writing.naming import camel_case, network_name, snake_case
-from zoo.writing.pieces import Chain, Either, Layer, Loop, Made, Member, Piece, Used
-from zoo.writing.repetitions import LoopScope, numbering
+from zoo.writing.naming import camel_case, network_name, plural
+from zoo.writing.pieces import Chain, Layer, Loop, Made, Member, Piece, Used
+from zoo.writing.repetitions import LoopScope, is_numbered
 from zoo.writing.scope import (
     ABSENT,
+    OF_CHANNELS,
     Column,
     Scope,
     frozen,
     is_constant,
     representative,
-    squeezed,
 )
+from zoo.writing.tables import Tables
 
 Describe = Callable[[Node], Call]
-Definition = Mapping[str, Any]
+
+#: Names that functions of source files have for something else.
+TAKEN = ("self", "x", "name", "rngs", "i", "row")
 
 #: Fields of layers that are no arguments.
 _OTHERS = {"op", "block", "layers", "from", "when", "repeat", "table", "after", "published"}
+
+
+class _TabledError(Exception):
+    """A table states parameters of a block."""
+
+    def __init__(self, kind: str, names: set[str]) -> None:
+        super().__init__(kind)
+        self.kind, self.names = kind, frozenset(names)
 
 
 class _UnlikeError(Exception):
@@ -41,24 +55,25 @@ class _UnlikeError(Exception):
 
 def unified(
     collection: Collection, describe: Describe, fields: Mapping[str, str], pairs: bool = False
-) -> list[Piece]:
-    """Return the pieces of a source file.
+) -> Unifier:
+    """Return the pieces of a source file, and its tables.
 
     Args:
         collection: The network.
         describe: Returns the call that makes the layer of a node.
         fields: Argument of a framework's layer -> field of the operation, where they differ.
         pairs: Whether the framework's layers take pairs only, rather than one number.
-
-    Returns:
-        The pieces, each after those that it uses; the last one is the network.
     """
     # Blocks have the parameters that they need. Those of which a layer is one or another, such as
-    # the kinds of blocks in a stage, need those of all; so they are made once more.
+    # the kinds of blocks in a stage, need those of all, and some are in tables; so blocks are made
+    # once more.
     common: dict[str, frozenset[str]] = {}
+    tabled: dict[str, frozenset[str]] = {}
     while True:
         try:
-            return Unifier(collection, describe, fields, pairs, common).pieces
+            return Unifier(collection, describe, fields, pairs, common, tabled)
+        except _TabledError as error:
+            tabled[error.kind] = tabled.get(error.kind, frozenset()) | error.names
         except _UnlikeError as error:
             more = {kind: common.get(kind, frozenset()) | error.names for kind in error.kinds}
             if all(common.get(kind) == names for kind, names in more.items()):
@@ -75,9 +90,11 @@ class Unifier:
         fields: Argument of a framework's layer -> field of the operation, where they differ.
         pairs: Whether the framework's layers take pairs only, rather than one number.
         common: Block -> parameters that it has because others have them.
+        tabled: Block -> parameters that it has, if it needs them, because a table has them.
 
     Attributes:
         pieces: The pieces, each after those that it uses; the last one is the network.
+        tables: The tables that loops go through, by their names in the file.
     """
 
     def __init__(
@@ -87,11 +104,14 @@ class Unifier:
         fields: Mapping[str, str],
         pairs: bool,
         common: Mapping[str, frozenset[str]],
+        tabled: Mapping[str, frozenset[str]],
     ) -> None:
-        self.collection, self.describe, self.fields = collection, describe, fields
-        self.pairs, self.common = pairs, common
+        self.collection, self.describe = collection, describe
+        self.calls = Calls(fields, pairs)
+        self.common, self.tabled = common, tabled
         self.pieces: list[Piece] = []
         self.made: dict[str, Piece] = {}
+        self.tables = Tables(collection)
         graph = collection.graphs[0]
         rows = [
             collection.instance(number, again.root, {})
@@ -104,13 +124,18 @@ class Unifier:
         channels, height, width = graph.input_shape
         root.input_shape = (height, width, channels)
         root.about = str(graph.about.get("about") or "")
-        root.outputs = {}
+        self.outputs = {o.step: o.name for again in collection.graphs for o in again.outputs}
         layers = collection.document.get("layers", {}) or _layers_of(rows)
         self.fill(root, layers, rows, scope)
-        for again in collection.graphs:
-            if len(again.outputs) > len(root.outputs):
-                root.outputs = {output.name: output.step for output in again.outputs}
-        if len(root.outputs) > 1:
+        keys = {member.key: member for member in root.members}
+        names = {
+            step: step if step in keys else self._key(step, layers, rows) for step in self.outputs
+        }
+        root.outputs = {name: names[step] for step, name in self.outputs.items()}
+        heads = {keys[key].condition for key in root.outputs.values() if key != root.output}
+        if len(heads) > 1:
+            raise BackendError(f"the outputs {', '.join(root.outputs)} depend on different options")
+        if heads - {None}:
             root.parameters["aux"] = root.parameters.pop("aux", defaults["aux"])
 
     # Pieces
@@ -122,6 +147,12 @@ class Unifier:
             piece = Piece(kind, camel_case(kind), str(definition.get("about") or ""))
             self.made[kind] = piece
             parameters = definition.get("parameters", {})
+            for name in parameters:
+                if iskeyword(name) or name in TAKEN:
+                    raise BackendError(
+                        f"source code has no parameter {name!r}; choose another name in the block "
+                        f"{kind!r}"
+                    )
             self.parametrize(piece, parameters, definition["layers"], self.collection.uses[kind])
         return self.made[kind]
 
@@ -134,14 +165,19 @@ class Unifier:
         piece.channels = name
         common = self.common.get(piece.kind, frozenset())
         names = [row.names for row in rows]
-        scope = Scope(names, list(defaults), defaults, channels, name, common)
+        tabled = self.tabled.get(piece.kind, frozenset())
+        scope = Scope(names, list(defaults), defaults, channels, name, common, tabled)
         self.fill(piece, layers, rows, scope)
 
     def fill(
         self, piece: Piece, layers: Definition, rows: Sequence[Instance], scope: Scope
     ) -> None:
         piece.members, last = self.members(piece, layers, rows, scope)
-        piece.output = self._key(rows[0].block.output, layers, rows) if piece.is_network else last
+        piece.output = last
+        if piece.is_network:
+            step = rows[0].block.output
+            steps = {member.key for member in piece.members}
+            piece.output = step if step in steps else self._key(step, layers, rows)
         piece.local = {name: scope.local[name] for name in scope.local if name in scope.used}
         columns = {**scope.initial, **scope.extra}
         if piece.channels in columns:  # the channels that it reads come first
@@ -156,6 +192,11 @@ class Unifier:
             else:
                 optional[name] = default
         required |= dict.fromkeys(sorted(scope.common - columns.keys()), ...)
+        if piece.is_network and required:
+            raise BackendError(
+                f"{piece.kind}: no source code can be written for a network in which "
+                f"{', '.join(required)} varies with num_classes or aux"
+            )
         piece.parameters = {**required, **optional}
         for number, row in enumerate(rows):
             piece.bindings[row.number, row.block.name] = {
@@ -182,10 +223,10 @@ class Unifier:
         members: list[Member] = []
         stands_for = {"input": "input"}
         previous = "input"
-        for key, layer in layers.items():
+        for key, layer in self.unrolled(piece, layers, rows):
             sources = self.sources(layer, layers, rows, previous, stands_for)
-            repeated = layer.get("repeat") is not None
-            if repeated:
+            scope.reading = sources[0]
+            if layer.get("repeat") is not None:
                 member = self.repeated(piece, key, layer, rows, scope, sources)
             else:
                 member = self.single(piece, key, layer, rows, scope, sources)
@@ -196,6 +237,29 @@ class Unifier:
                 self.remember(member, rows, scope)
         return tuple(members), previous
 
+    def unrolled(
+        self, piece: Piece, layers: Definition, rows: Sequence[Instance | None]
+    ) -> Iterator[tuple[str, Definition]]:
+        """Yield each layer of the spec, and instead of a repeated one its repetitions if more than
+        the last one are read."""
+        read = set(self.outputs) if piece.is_network else set()
+        for layer in layers.values():
+            stated = layer.get("from") or ()
+            read.update([stated] if isinstance(stated, str) else stated)
+        for key, layer in layers.items():
+            found = [names for row in rows if row and (names := self.repetitions(row, key))]
+            if read.isdisjoint(name for names in found for name in names[:-1]):
+                yield key, layer
+                continue
+            once = {field: value for field, value in layer.items() if field != "repeat"}
+            for name in dict.fromkeys(name for names in found for name in names):
+                piece.unrolled[name] = key
+                yield name, once
+
+    def repetitions(self, row: Instance, key: str) -> list[str]:
+        """Return the names of the repetitions that a layer of the spec became."""
+        return [name for name, _ in self.collection.repetitions(row, key)]
+
     def remember(self, member: Member, rows: Sequence[Instance | None], scope: Scope) -> None:
         """Remember what a member returns, for what reads it."""
         layer = member.layer
@@ -204,11 +268,18 @@ class Unifier:
         children = [ABSENT if row is None else row.child(member.key) for row in rows]
         shapes = [c.shape[0] if c is not ABSENT and c is not None else ABSENT for c in children]
         known = scope.candidates
-        for name, value in layer.arguments.items():
-            if not name.startswith("out_") or not isinstance(value, Text) or value in known:
+        values = {n: v for n, v in layer.arguments.items() if isinstance(v, Text)}
+        for name, value in values.items():
+            if not name.startswith("out_") or value in known:
                 continue
             if not value.isidentifier() and scope.holds(value, shapes):
                 known.append(value)
+        found = {v for n, v in values.items() if n not in OF_CHANNELS and scope.holds(v, shapes)}
+        reads = scope.returned.get(member.sources[0])
+        if len(found) == 1:
+            scope.returned[member.key] = found.pop()
+        elif reads and isinstance(layer, Made) and scope.holds(reads, shapes):
+            scope.returned[member.key] = reads
 
     def sources(
         self,
@@ -222,20 +293,16 @@ class Unifier:
         if stated is None:
             return (previous,)
         names = [stated] if isinstance(stated, str) else stated
-        return tuple(stands_for[self._key(name, layers, rows)] for name in names)
+        keys = (name if name in stands_for else self._key(name, layers, rows) for name in names)
+        return tuple(stands_for[key] for key in keys)
 
     def _key(self, name: str, layers: Definition, rows: Sequence[Instance | None]) -> str:
         """Return the layer of the spec that a name stands for: of repetitions, the last one."""
         if name in layers or name == "input":
             return name
-        for row in rows:
-            if row is None:
-                continue
+        for row in filter(None, rows):
             for key in layers:
-                names = [n for n, _ in self.collection.repetitions(row, key)]
-                if name in names:
-                    if name != names[-1]:
-                        raise BackendError(f"{key} is read before its last repetition")
+                if name in self.repetitions(row, key):
                     return key
         return name
 
@@ -279,7 +346,7 @@ class Unifier:
         first = representative(children)
         if isinstance(first, Node):
             calls = [c if c is ABSENT else self.describe(c) for c in children]
-            return self.call(calls, layer, scope, key)
+            return self.calls.unified(calls, layer, scope, key)
         numbers = [ABSENT if row is None else row.number for row in rows]
         kinds = [
             c if c is ABSENT else self.collection.kind(n, c)
@@ -288,40 +355,6 @@ class Unifier:
         if representative(kinds) is None:
             return self.group(piece, key, layer, rows, children, scope)
         return self.use(kinds, numbers, children, layer, scope, key)
-
-    def call(self, calls: Column, layer: Definition, scope: Scope, key: str = "") -> Made | Either:
-        """Unify the calls that make one layer."""
-        targets = list(dict.fromkeys(c.target for c in calls if c is not ABSENT))
-        if len(targets) == 2:
-            choice = [c if c is ABSENT else c.target == targets[0] for c in calls]
-            condition = scope.express(choice, None, f"is_{snake_case(targets[0])}")
-            branches = [
-                self.call(
-                    [c if c is not ABSENT and c.target == t else ABSENT for c in calls],
-                    layer,
-                    scope,
-                    key,
-                )
-                for t in targets
-            ]
-            return Either(condition, *branches)
-        if len(targets) > 2:
-            raise BackendError(f"one layer is of {len(targets)} kinds: {', '.join(targets)}")
-        arguments = {}
-        names = dict.fromkeys(n for c in calls if c is not ABSENT for n in c.arguments)
-        for name in names:
-            field = self.fields.get(name, name)
-            values = [c if c is ABSENT else frozen(c.arguments[name]) for c in calls]
-            if self.takes_pairs(targets[0], name):
-                arguments[name] = scope.express_pairs(values, layer.get(field), name, key)
-            else:
-                column = [squeezed(value) for value in values]
-                arguments[name] = scope.express(column, layer.get(field), name, key)
-        return Made(targets[0], arguments)
-
-    def takes_pairs(self, target: str, argument: str) -> bool:
-        """Tell whether one number may not stand for a pair, as where zoo's own layers unpack it."""
-        return self.pairs or (target.startswith("zoo.") and argument in ("padding", "channels"))
 
     def use(
         self,
@@ -373,10 +406,15 @@ class Unifier:
         keys = {tuple(step.name for step in row.block.steps) for row in present}
         chained = all(row.block.is_chain for row in present) and len(keys) == 1
         if chained and not any(item.get("repeat") for item in definition.values()):
-            return Chain(self.members(piece, definition, inner, scope)[0])
+            outer, reading = scope.returned, scope.reading
+            scope.returned = {"input": outer[reading]} if reading in outer else {}
+            members = self.members(piece, definition, inner, scope)[0]
+            scope.returned, scope.reading = outer, reading
+            return Chain(members)
         kind = f"{piece.kind}_{key}"
         new = Piece(kind, camel_case(kind), group=piece.place(key))
-        parameters = self.collection.document["blocks"].get(piece.kind, {}).get("parameters", {})
+        blocks = self.collection.document.get("blocks", {})
+        parameters = blocks.get(piece.kind, {}).get("parameters", {})
         self.parametrize(new, dict.fromkeys(parameters), definition, present)
         numbers = [ABSENT if row is None else row.number for row in inner]
         bindings = [
@@ -404,23 +442,36 @@ class Unifier:
         counts = [len(names) for names in found]
         if not any(counts):
             return None
-        prefix, first = numbering(found, key)
-        inner = LoopScope(scope, counts, layer.get("repeat"))
-        flat = [child for names in found for _, child in names]
         owners = [row for row, n in zip(rows, counts, strict=True) for _ in range(n)]
+        flat = [child for names in found for _, child in names]
+        repeat = layer["repeat"]
+        is_table = isinstance(repeat, Mapping)
+        is_named = is_table or not all(is_numbered([n for n, _ in names], key) for names in found)
+        names = [
+            self.tables.name(repeat["table"], row) if is_table and row else plural(key)
+            for row in rows
+        ]
+        cells = self.tables.cells(set(names), owners, flat) if is_table else {}
+        cells = {name: column for name, column in cells.items() if name not in layer}
+        if is_table:
+            self.keep(owners, flat, cells)
+        inner = LoopScope(scope, found, repeat, cells if is_named else None)
         made = self.layer(piece, key, layer, owners, flat, inner)
-        inner.finish(flat, key)
-        count = None
-        if not inner.variables:
-            stated = layer["repeat"] if isinstance(layer["repeat"], str) else None
+        inner.finish(partial(self.tables.add, names, made))
+        count, row = None, ""
+        if is_named:
+            taken = {*scope.columns, *scope.extra, *scope.local, *inner.variables}
+            free = ("name", "key", "row_name") if piece.is_network else ("key", "row_name")
+            row = next(name for name in free if name not in taken)
+        elif not inner.variables:
+            stated = repeat if isinstance(repeat, str) else None
             column = [ABSENT if row is None else n for row, n in zip(rows, counts, strict=True)]
             count = scope.express(column, stated, "depth")
         loop = Loop(
-            prefix,
-            first,
             count,
             inner.variables,
             inner.rows,
+            row,
             inner.running,
             inner.start,
             inner.following,
@@ -428,6 +479,16 @@ class Unifier:
         )
         op = flat[0].op if isinstance(flat[0], Node) else ""
         return Member(key, op, made, sources, None, loop)
+
+    def keep(
+        self, owners: Sequence[Instance | None], uses: Column, cells: Mapping[str, Column]
+    ) -> None:
+        """Keep what a table states as parameters of blocks, so that its cells can be changed."""
+        for owner, use in zip(owners, uses, strict=True):
+            kind = owner and self.collection.kind(owner.number, use)
+            wanted = {*cells, "in_channels", "in_features"}
+            if kind and not wanted <= self.tabled.get(kind, frozenset()):
+                raise _TabledError(kind, wanted)
 
 
 def _layers_of(rows: Sequence[Instance | None]) -> dict[str, dict[str, Any]]:
