@@ -142,13 +142,14 @@ class Scope:
 
     def holds(self, text: Text, column: Column) -> bool:
         """Tell whether Python's text of an expression has the values of a column."""
-        columns = {**self.columns, **self.extra}
-        names = set(names_in(text)) & set(columns)
         return all(
-            value is ABSENT
-            or equal(squeezed(value_of(text, {n: columns[n][row] for n in names})), squeezed(value))
+            value is ABSENT or equal(squeezed(self._value(text, row)), squeezed(value))
             for row, value in enumerate(column)
         )
+
+    def _value(self, text: Text, row: int) -> Any:
+        columns = {**self.columns, **self.extra}
+        return value_of(text, {n: columns[n][row] for n in names_in(text) if n in columns})
 
     def _gives(self, expression: str, column: Column) -> bool:
         return all(
@@ -190,11 +191,19 @@ class Scope:
         """Express the values of an argument that takes no number for a pair of equal ones."""
         numbers = [squeezed(value) for value in column]
         integers = all(type(number) is int or number is ABSENT for number in numbers)
-        if is_constant(column) or not integers or same(numbers, column):
+        if not integers or same(numbers, column):
             return self.express(column, stated, name, key)
-        found = self.use(self.find(numbers, stated))
-        if found is None:
-            return self.express(column, None, name, key)
+        if is_constant(column):
+            found = self.express(numbers, stated, name, key)
+            if not isinstance(found, Text):
+                return representative(column)
+        else:
+            found = self.use(self.find(numbers, stated))
+            if found is None:
+                return self.express(column, None, name, key)
+        present = (row for row, value in enumerate(column) if value is not ABSENT)
+        if any(isinstance(self._value(found, row), tuple) for row in present):
+            return found  # it is a pair already
         return Text(f"({found}, {found})")
 
     def _is_common(self, stated: Any, name: str) -> bool:
