@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from keyword import iskeyword
-from typing import Any
 
 from zoo.backend.calls import Call
 from zoo.errors import BackendError
@@ -26,6 +25,7 @@ from zoo.writing.scope import (
     is_constant,
     representative,
 )
+from zoo.writing.stated import Stated, layers_of
 from zoo.writing.tables import Tables
 
 Describe = Callable[[Node], Call]
@@ -125,12 +125,11 @@ class Unifier:
         root.input_shape = (height, width, channels)
         root.about = str(graph.about.get("about") or "")
         self.outputs = {o.step: o.name for again in collection.graphs for o in again.outputs}
-        layers = collection.document.get("layers", {}) or _layers_of(rows)
+        layers = collection.document.get("layers", {}) or layers_of(rows)
         self.fill(root, layers, rows, scope)
         keys = {member.key: member for member in root.members}
-        names = {
-            step: step if step in keys else self._key(step, layers, rows) for step in self.outputs
-        }
+        stated = Stated(collection, layers, rows)
+        names = {step: step if step in keys else stated.key(step) for step in self.outputs}
         root.outputs = {name: names[step] for step, name in self.outputs.items()}
         heads = {keys[key].condition for key in root.outputs.values() if key != root.output}
         if len(heads) > 1:
@@ -177,7 +176,9 @@ class Unifier:
         if piece.is_network:
             step = rows[0].block.output
             steps = {member.key for member in piece.members}
-            piece.output = step if step in steps else self._key(step, layers, rows)
+            piece.output = (
+                step if step in steps else Stated(self.collection, layers, rows).key(step)
+            )
         piece.local = {name: scope.local[name] for name in scope.local if name in scope.used}
         columns = {**scope.initial, **scope.extra}
         if piece.channels in columns:  # the channels that it reads come first
@@ -223,8 +224,11 @@ class Unifier:
         members: list[Member] = []
         stands_for = {"input": "input"}
         previous = "input"
-        for key, layer in self.unrolled(piece, layers, rows):
-            sources = self.sources(layer, layers, rows, previous, stands_for)
+        stated = Stated(self.collection, layers, rows)
+        for key, layer, unrolled in stated.unrolled(self.outputs if piece.is_network else ()):
+            if unrolled:
+                piece.unrolled[key] = unrolled
+            sources = stated.sources(layer, previous, stands_for)
             scope.reading = sources[0]
             if layer.get("repeat") is not None:
                 member = self.repeated(piece, key, layer, rows, scope, sources)
@@ -236,29 +240,6 @@ class Unifier:
                 members.append(member)
                 self.remember(member, rows, scope)
         return tuple(members), previous
-
-    def unrolled(
-        self, piece: Piece, layers: Definition, rows: Sequence[Instance | None]
-    ) -> Iterator[tuple[str, Definition]]:
-        """Yield each layer of the spec, and instead of a repeated one its repetitions if more than
-        the last one are read."""
-        read = set(self.outputs) if piece.is_network else set()
-        for layer in layers.values():
-            stated = layer.get("from") or ()
-            read.update([stated] if isinstance(stated, str) else stated)
-        for key, layer in layers.items():
-            found = [names for row in rows if row and (names := self.repetitions(row, key))]
-            if read.isdisjoint(name for names in found for name in names[:-1]):
-                yield key, layer
-                continue
-            once = {field: value for field, value in layer.items() if field != "repeat"}
-            for name in dict.fromkeys(name for names in found for name in names):
-                piece.unrolled[name] = key
-                yield name, once
-
-    def repetitions(self, row: Instance, key: str) -> list[str]:
-        """Return the names of the repetitions that a layer of the spec became."""
-        return [name for name, _ in self.collection.repetitions(row, key)]
 
     def remember(self, member: Member, rows: Sequence[Instance | None], scope: Scope) -> None:
         """Remember what a member returns, for what reads it."""
@@ -280,31 +261,6 @@ class Unifier:
             scope.returned[member.key] = found.pop()
         elif reads and isinstance(layer, Made) and scope.holds(reads, shapes):
             scope.returned[member.key] = reads
-
-    def sources(
-        self,
-        layer: Definition,
-        layers: Definition,
-        rows: Sequence[Instance | None],
-        previous: str,
-        stands_for: Mapping[str, str],
-    ) -> tuple[str, ...]:
-        stated = layer.get("from")
-        if stated is None:
-            return (previous,)
-        names = [stated] if isinstance(stated, str) else stated
-        keys = (name if name in stands_for else self._key(name, layers, rows) for name in names)
-        return tuple(stands_for[key] for key in keys)
-
-    def _key(self, name: str, layers: Definition, rows: Sequence[Instance | None]) -> str:
-        """Return the layer of the spec that a name stands for: of repetitions, the last one."""
-        if name in layers or name == "input":
-            return name
-        for row in filter(None, rows):
-            for key in layers:
-                if name in self.repetitions(row, key):
-                    return key
-        return name
 
     def single(
         self,
@@ -401,7 +357,7 @@ class Unifier:
             None if child is ABSENT or row is None else Instance(row.number, child, row.names)
             for row, child in zip(rows, children, strict=True)
         ]
-        definition = layer.get("layers") or _layers_of(inner)
+        definition = layer.get("layers") or layers_of(inner)
         present = [row for row in inner if row is not None]
         keys = {tuple(step.name for step in row.block.steps) for row in present}
         chained = all(row.block.is_chain for row in present) and len(keys) == 1
@@ -489,13 +445,3 @@ class Unifier:
             wanted = {*cells, "in_channels", "in_features"}
             if kind and not wanted <= self.tabled.get(kind, frozenset()):
                 raise _TabledError(kind, wanted)
-
-
-def _layers_of(rows: Sequence[Instance | None]) -> dict[str, dict[str, Any]]:
-    """Return layers as a spec would have them, for a block that no spec describes."""
-    layers: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if row is not None:
-            for step in row.block.steps:
-                layers.setdefault(step.name, {"from": list(step.inputs)})
-    return layers
