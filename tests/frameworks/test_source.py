@@ -128,6 +128,8 @@ blocks:
 def test_blocks_of_which_a_layer_is_one_or_another(backend, framework, runner, spec_file, tmp_path):
     layers = """
     stage: {block: stage, table: stages, repeat: [1, 3, 2], count: $item}
+    pool: {op: adaptive_avg_pool, output_size: 3}
+    conv: {op: conv, out_channels: 4, kernel_size: 1}
     flatten: {op: flatten}
     fc: {op: linear, out_features: $num_classes}
     """

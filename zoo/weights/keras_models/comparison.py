@@ -35,6 +35,9 @@ _INPUT = "input"
 _ENDS: tuple[set[Kind], ...] = (set(), {("softmax",)}, {("sigmoid",)})  # after the logits
 _OPS = ("conv", "linear", "batch_norm", "layer_norm", "affine")  # for which Keras has one layer
 
+#: Operations that Keras computes by several, which are not compared.
+_SEVERAL = ("slice", "adaptive_avg_pool")
+
 #: What a setting of Keras is called in the attributes of a convolution.
 _SETTINGS = {"kernel_size": "kernel_size", "strides": "stride", "dilation_rate": "dilation"}
 
@@ -300,7 +303,7 @@ def _steps_of_network(network: Graph, held: Collection[str]) -> _Steps:
             for step in _sampled(inputs, sampling):
                 steps[node.name, 0] = step
                 inputs = ((node.name, 0),)
-        kinds = None if node.parameters or node.op == "slice" else kinds_of_node(node)
+        kinds = None if node.parameters or node.op in _SEVERAL else kinds_of_node(node)
         own = node if node.name in held else None
         steps[node.name,] = _Step(inputs, kinds, own, pads=node.op == "pad")
     return steps
