@@ -160,3 +160,8 @@ def test_other_backends_are_refused_by_name():
         zoo.source("vgg16", "onnx")
     with pytest.raises(InputError, match="already has its options"):
         zoo.source(zoo.graph("vgg16"), "torch", num_classes=3)
+
+
+def test_keras_may_connect_a_deep_network():
+    assert "\nsys.setrecursionlimit(" in zoo.source("efficientnet_v2_xl_tf", "keras")
+    assert "sys" not in zoo.source("resnet50", "keras")

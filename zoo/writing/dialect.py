@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.writing.pieces import Made
 
@@ -36,6 +37,7 @@ class Dialect:
         pairs: Whether layers take pairs, rather than one number.
         instead: A module with classes that files have instead of those in the backend's modules.
         images: The shape of images, for a docstring.
+        setup: Returns lines that a file begins with, after its imports.
     """
 
     backend: str
@@ -56,3 +58,4 @@ class Dialect:
     pairs: bool = False
     instead: str = ""
     images: Callable[[Any], str] = lambda shape: f"[N, {', '.join(map(str, shape))}]"
+    setup: Callable[[Graph], list[str]] = lambda graph: []

@@ -35,12 +35,13 @@ def write(graph: Graph, backend: str) -> tuple[str, list[Span]]:
     network = pieces[-1]
     main = ["def main():", *(f"    {line}" for line in dialect.main(writer.name(network)))]
     code = "\n\n\n".join([*classes, "\n".join(main), 'if __name__ == "__main__":\n    main()'])
-    constants = "\n".join(tables)
+    begins = ["\n".join(lines) for lines in (dialect.setup(graph), tables) if lines]
     head = "\n".join(_docstring(graph, dialect, network))
-    used = {node.id for node in ast.walk(ast.parse(plain(code))) if isinstance(node, ast.Name)}
+    tree = ast.parse(plain("\n".join((*begins, code))))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     imports = _imports(dialect, used)
     start = f"{head}\n\n{imports}\n"
-    start += f"\n{constants}\n" if constants else ""
+    start += "".join(f"\n{lines}\n" for lines in begins)
     return writer.marks.spans(f"{start}\n\n{code}\n")
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from zoo.backend.calls import Call, call
 from zoo.errors import BackendError
+from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
 from zoo.keras.operations import OPERATIONS
 from zoo.writing.dialect import Dialect
 
 _LAYERS = "keras.layers."
 _OWN = "zoo.keras.modules."
+_MANY_NODES = 800  # below, Python's own limit of recursion is enough
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     f"{_LAYERS}Conv2D": {
@@ -128,6 +130,16 @@ def _edges(padding: tuple[int, int, int, int]) -> Any:
     return top if top == bottom == left == right else ((top, bottom), (left, right))
 
 
+def setup(graph: Graph) -> list[str]:
+    """Return what lets Keras connect a deep network."""
+    if len(graph.nodes) < _MANY_NODES:
+        return []
+    return [
+        "# Keras connects layers by calling itself for each one on the longest path.",
+        "sys.setrecursionlimit(10_000)",
+    ]
+
+
 def main(network: str) -> list[str]:
     """Return the lines of ``main``."""
     return [
@@ -139,7 +151,9 @@ def main(network: str) -> list[str]:
 
 DIALECT = Dialect(
     backend="keras",
+    setup=setup,
     imports={
+        "sys": "import sys",
         "keras": "import keras",
         "np": "import numpy as np",
         "layers ops": "from keras import layers, ops",
