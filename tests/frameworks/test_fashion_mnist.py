@@ -1,5 +1,7 @@
 """Fashion-MNIST in float32: every framework reaches what the dataset's own table says."""
 
+import os
+
 import numpy as np
 import pytest
 from loading import load
@@ -26,6 +28,8 @@ def images():
         try:
             zoo.dataset("fashion-mnist")
         except InputError as error:  # it cannot be downloaded either
+            if os.environ.get("CI"):
+                raise
             pytest.skip(str(error))  # on a laptop without a network
     return zoo.dataset("fashion-mnist")
 

@@ -14,14 +14,12 @@ from zoo.graphs.blocks import Block
 from zoo.graphs.graph import Graph
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
-from zoo.graphs.shapes import text_of
+from zoo.graphs.shapes import Shape, text_of
 from zoo.testing.calls import Calls, Match, match_calls
 from zoo.weights import checking, classifier, sources
 from zoo.weights import names as naming
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import Slot, in_canonical_layout, slots_of
-
-Shape = tuple[int, ...]
 
 
 @dataclass

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from zoo.errors import BackendError
+from zoo.writing.collection import Definition
 from zoo.writing.folding import Text
 from zoo.writing.naming import snake_case
 from zoo.writing.pieces import Either, Layer, Made
 from zoo.writing.scope import ABSENT, Column, Scope, equal, frozen, names_in, squeezed
-
-Definition = Mapping[str, Any]
 
 
 class Calls:

@@ -13,6 +13,9 @@ from zoo.graphs.nodes import Node
 from zoo.language.graphs import traced
 from zoo.language.trace import Trace
 
+#: What a spec states, by its fields: of a layer, or of all layers of a block.
+Definition = Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class Instance:

@@ -31,11 +31,11 @@ def write(graph: Graph, backend: str) -> tuple[str, list[Span]]:
     pieces[-1].about = returned(graph, pieces[-1], dialect)
     writer = _writer(dialect, pieces, found.tables.constants)
     classes = writer.classes()
-    tables = writer.table_lines()
+    constants = writer.constants.lines()
     network = pieces[-1]
     main = ["def main():", *(f"    {line}" for line in dialect.main(writer.name(network)))]
     code = "\n\n\n".join([*classes, "\n".join(main), 'if __name__ == "__main__":\n    main()'])
-    begins = ["\n".join(lines) for lines in (dialect.setup(graph), tables) if lines]
+    begins = ["\n".join(lines) for lines in (dialect.setup(graph), constants) if lines]
     head = "\n".join(_docstring(graph, dialect, network))
     tree = ast.parse(plain("\n".join((*begins, code))))
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

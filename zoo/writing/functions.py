@@ -36,6 +36,9 @@ _OPERATORS = ("add", "get_item", "multiply", "negative", "power", "subtract", "t
 class FunctionWriter(ModuleWriter):
     """Writes the functions of one file."""
 
+    #: As ``inside``, in which the repetitions of a group have their names.
+    within = ""
+
     def __init__(
         self, dialect: Dialect, pieces: Sequence[Piece], tables: Mapping[str, Table]
     ) -> None:
@@ -74,7 +77,7 @@ class FunctionWriter(ModuleWriter):
             first.insert(0, f"{space}inputs = x = keras.Input({self.shape})")
         return "\n".join(
             [
-                *self.late_lines(),
+                *(self.constants.late_lines() if is_network else ()),
                 *lines("def ", call(self.name(piece), parameters), ":"),
                 *docstring(piece, self.dialect, is_network),
                 *first,
@@ -102,9 +105,6 @@ class FunctionWriter(ModuleWriter):
         if not member.loop:
             return member.key
         return f"{{{member.loop.row}}}" if member.loop.row else f"{member.key}{{i + 1}}"
-
-    #: As ``inside``, in which the repetitions of a group have their names.
-    within = ""
 
     def value(self, value: Any) -> Expression:
         names = {piece.name: Text(self.name(piece)) for piece in self.pieces[:-1]}
@@ -231,7 +231,7 @@ def _is_function(made: Made) -> bool:
 
 def _quiet(writer: FunctionWriter, piece: Piece) -> FunctionWriter:
     """Return a writer of one function, whose notes are not kept."""
-    other = FunctionWriter(writer.dialect, writer.pieces, writer.loop_tables)
+    other = FunctionWriter(writer.dialect, writer.pieces, writer.constants.tables)
     other.signatures, other.alone = writer.signatures, piece
     return other
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zoo.writing import snippets
+from zoo.writing.constants import Constants
 from zoo.writing.dialect import Dialect
 from zoo.writing.docstrings import docstring
 from zoo.writing.expressions import (
-    exploded,
     filled,
     name_of_one,
     reads,
@@ -29,11 +29,10 @@ from zoo.writing.layout import (
     call,
     collection,
     lines,
-    paragraph,
     text,
 )
 from zoo.writing.marks import Marks
-from zoo.writing.naming import constant_name, plural
+from zoo.writing.naming import plural
 from zoo.writing.pieces import Chain, Either, Layer, Made, Member, Piece, Table, Used
 from zoo.writing.statements import Statements
 
@@ -50,14 +49,12 @@ class ModuleWriter:
     def __init__(
         self, dialect: Dialect, pieces: Sequence[Piece], tables: Mapping[str, Table]
     ) -> None:
-        self.dialect, self.pieces, self.loop_tables = dialect, pieces, tables
+        self.dialect, self.pieces = dialect, pieces
+        self.constants = Constants(tables, self.value, self.name)
         self.snippets = snippets.of_backend(dialect.backend, dialect.instead)
         self.needed: dict[str, None] = {}
-        self.constants: dict[str, list[str]] = {}
-        self.tables: dict[str, dict[str, list[Any]]] = {}
         self.chains = False
         self.marks = Marks()
-        self.late: dict[str, list[str]] = {}
 
     #: Names of the groups that the current member is in, each with a dot.
     inside = ""
@@ -68,8 +65,7 @@ class ModuleWriter:
 
     def classes(self) -> list[str]:
         """Return the text of each class, after that of what the framework lacks."""
-        for name, table in self.loop_tables.items():
-            self.write_loop_table(name, table)
+        self.constants.add_tables()
         written = [self.piece(piece, piece is self.pieces[-1]) for piece in self.pieces]
         return [*self.lacking(), *written]
 
@@ -84,15 +80,6 @@ class ModuleWriter:
         order = {n for name in self.needed for n in self.snippets.closure(name)}
         own = [self.dialect.chain] if self.chains else []
         return [*own, *(self.snippets.text(n) for n in self.snippets.definitions if n in order)]
-
-    def table_lines(self) -> list[str]:
-        """Return the constants of the file."""
-        for name, rows in self.tables.items():
-            items = tuple(
-                (f'"{row}": ', collection(map(self.value, cells))) for row, cells in rows.items()
-            )
-            self.constants[name] = exploded(f"{name} = ", Bracket("", items, "{}"))
-        return [line for found in self.constants.values() for line in found]
 
     def piece(self, piece: Piece, is_network: bool) -> str:
         """Return the text of a class."""
@@ -118,7 +105,7 @@ class ModuleWriter:
             for flag, value in self.flags.items()
         ]
         base = self.dialect.base
-        late = self.late_lines()
+        late = self.constants.late_lines() if is_network else []
         settings = [2 * space + line for line in (*kept, *flags)]
         initializing = [*self.first_lines(), *settings, *making]
         body = [
@@ -185,7 +172,7 @@ class ModuleWriter:
         opening, items = self.opening(member, loop.variables, 2 * INDENT)
         layer, following = replaced(layer, items), replaced_value(following, items)
         if loop.row:
-            if str(loop.rows) not in self.loop_tables:
+            if str(loop.rows) not in self.constants.tables:
                 found.append(f"{space}self.{self.count(member)} = tuple({loop.rows})")
         else:
             rows = f"len({self.rows(member)})" if loop.variables else text(self.value(loop.count))
@@ -234,43 +221,7 @@ class ModuleWriter:
         assert loop
         if isinstance(loop.rows, Text):
             return str(loop.rows)
-        name = plural(member.key).upper()
-        found = exploded(f"{name} = ", collection(map(self.value, loop.rows), "[]"))
-        if any(
-            isinstance(cell, Text) for row in loop.rows if isinstance(row, tuple) for cell in row
-        ):
-            self.late[name] = found  # it names classes
-        else:
-            self.constants[name] = found
-        return name
-
-    def write_loop_table(self, name: str, table: Table) -> None:
-        """Write a table that loops go through as a constant of the file."""
-        if not table.columns:
-            self.constants[name] = lines(f"{name} = ", collection(map(self.value, table.rows)))
-            return
-        single = len(table.columns) == 1
-        items = tuple(
-            (f'"{row}": ', self.value(cells[0] if single else cells))
-            for row, cells in table.rows.items()
-        )
-        found = exploded(f"{name} = ", Bracket("", items, "{}"))
-        if table.piece:
-            found = [*self.heading(table.piece, table.columns), *found]
-        is_late = any(isinstance(cell, Text) for row in table.rows.values() for cell in row)
-        (self.late if is_late else self.constants)[name] = found
-
-    def heading(self, piece: Piece, columns: Sequence[str]) -> list[str]:
-        """Return the comment that states what a table has."""
-        sentence = f"The arguments of {self.name(piece)}: {', '.join(columns)}."
-        found = [f"# {line}" for line in paragraph([sentence], len("# "))]
-        return [line.replace("#   ", "# ") for line in found]
-
-    def late_lines(self) -> list[str]:
-        """Return the constants that come just before the network."""
-        if not self.is_network:
-            return []
-        return [line for found in self.late.values() for line in (*found, "", "")]
+        return self.constants.add_rows(member, loop.rows)
 
     def count(self, member: Member) -> str:
         """Return the attribute for the number of repetitions, or for their names."""
@@ -327,7 +278,8 @@ class ModuleWriter:
         if rows and arguments[-len(rows) :] == rows:
             arguments[-len(rows) :] = ["*row"]
         if table and member:
-            arguments.append(f'*{self.table_constant(member)}["{member.key}"]')
+            name = self.constants.name_of_table(member.table, self.pieces)
+            arguments.append(f'*{name}["{member.key}"]')
         arguments += self.more_arguments()
         return call(str(layer.name or layer.piece.name), arguments)
 
@@ -341,18 +293,13 @@ class ModuleWriter:
             return []
         names = [name for name in layer.arguments if name != layer.piece.channels]
         required = all(layer.piece.parameters[name] is ... for name in names)
-        constant = not any(isinstance(layer.arguments[name], Text) for name in names)
-        if len(names) < 3 or not required or not constant:
+        varies = any(isinstance(layer.arguments[name], Text) for name in names)
+        if len(names) < 3 or not required or varies:
             return []
-        name = self.table_constant(member)
-        self.constants.setdefault(f"{name} heading", self.heading(layer.piece, names))
+        constant = self.constants.name_of_table(member.table, self.pieces)
         cells = [layer.arguments[n] for n in names]
-        self.tables.setdefault(name, {})[member.key] = cells
+        self.constants.add_cells(constant, layer.piece, names, member.key, cells)
         return names
-
-    def table_constant(self, member: Member) -> str:
-        """Return the constant for the table that a member has its arguments from."""
-        return constant_name(member.table, {*self.loop_tables, *(p.name for p in self.pieces)})
 
     def made(self, made: Made) -> Expression:
         """Return a call that makes a layer of the framework."""
@@ -452,7 +399,7 @@ class ModuleWriter:
         if not (member.loop and member.loop.row):
             return f"for i in range(self.{self.count(member)}):"
         rows = str(member.loop.rows)
-        names = rows if rows in self.loop_tables else f"self.{self.count(member)}"
+        names = rows if rows in self.constants.tables else f"self.{self.count(member)}"
         return f"for {member.loop.row} in {names}:"
 
     def computed(self, piece: Piece) -> Piece:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection as Names
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from zoo.writing.calls import Definition
-from zoo.writing.collection import Collection, Instance
+from zoo.writing.collection import Collection, Definition, Instance
 
 
 class Stated:
@@ -51,7 +49,7 @@ class Stated:
         names = [stated] if isinstance(stated, str) else stated
         return tuple(stands_for[n if n in stands_for else self.key(n)] for n in names)
 
-    def unrolled(self, outputs: Names[str]) -> Iterator[tuple[str, Definition, str]]:
+    def unrolled(self, outputs: Iterable[str]) -> Iterator[tuple[str, Definition, str]]:
         """Yield each layer with its name, and with the one that it is a repetition of, if any.
 
         A repeated layer of which more than the last repetition is read is as many layers.

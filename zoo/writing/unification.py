@@ -9,8 +9,8 @@ from keyword import iskeyword
 from zoo.backend.calls import Call
 from zoo.errors import BackendError
 from zoo.graphs.nodes import Node
-from zoo.writing.calls import Calls, Definition
-from zoo.writing.collection import Collection, Instance
+from zoo.writing.calls import Calls
+from zoo.writing.collection import Collection, Definition, Instance
 from zoo.writing.folding import Text
 from zoo.writing.hoisting import hoist
 from zoo.writing.naming import camel_case, network_name, plural
