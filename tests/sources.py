@@ -14,7 +14,7 @@ import numpy as np
 #: Refuses zoo. For each line that it reads, it runs a file, fills its network, and saves outputs,
 #: gradients and the framework's own file of the weights.
 _COMMON = """
-import gc, json, runpy, sys, traceback
+import contextlib, gc, io, json, runpy, sys, traceback
 import numpy as np
 
 class Refusing:
@@ -26,7 +26,7 @@ sys.meta_path.insert(0, Refusing())
 answers, sys.stdout = sys.stdout, sys.stderr
 IMPORTS
 
-def run(folder, network, options):
+def run(folder, network, options, optimized):
     given = np.load(f"{folder}/native.npz")  # each array is read when it is needed
     x = np.load(f"{folder}/x.npy")
     made = runpy.run_path(f"{folder}/network.py")[network]
@@ -37,9 +37,15 @@ def run(folder, network, options):
     assert "zoo" not in sys.modules
     return count
 
+def main(folder):
+    with contextlib.redirect_stdout(io.StringIO()) as text:
+        runpy.run_path(f"{folder}/network.py", run_name="__main__")
+    return text.getvalue()
+
 for line in sys.stdin:
     try:
-        answer = {"count": run(**json.loads(line))}
+        job = json.loads(line)
+        answer = {"result": {"run": run, "main": main}[job.pop("function")](**job)}
     except Exception:  # whatever a source raises is the test's to report
         answer = {"error": traceback.format_exc()[-3000:]}
     print(json.dumps(answer), file=answers, flush=True)
@@ -114,11 +120,16 @@ _FLAX = """
 from pathlib import Path
 import jax
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_disable_most_optimizations", True)  # most of the time of a first run
 import flax.serialization
 from flax import nnx
 ---
-model = made(**options, rngs=nnx.Rngs(0))
+jax.config.update("jax_disable_most_optimizations", not optimized)
+# Initial values are only traced: most of the time would be for compiling what makes them.
+model = nnx.eval_shape(lambda: made(**options, rngs=nnx.Rngs(0)))
+generators, stream = nnx.state(model, nnx.RngState), nnx.state(nnx.Rngs(0))["default"]
+for path, variable in nnx.to_flat_state(generators):
+    variable.set_value(stream[path[-1]][...])
+nnx.update(model, generators)
 state = nnx.state(model, (nnx.Param, nnx.BatchStat))
 flat = dict(nnx.to_flat_state(state))
 names = {"/".join(map(str, path)): variable for path, variable in flat.items()}
@@ -159,28 +170,48 @@ class Runner:
         path = folder / "program.py"
         indented = textwrap.indent(program, "    ").strip()
         path.write_text(_COMMON.replace("IMPORTS", imports).replace("PROGRAM", indented))
+        self._program, self._process = path, self._started(path)
+
+    @staticmethod
+    def _started(program: Path) -> subprocess.Popen:
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment.pop("PYTHONPATH", None)
-        self._process = subprocess.Popen(
-            [sys.executable, path],
-            cwd=folder,
+        return subprocess.Popen(
+            [sys.executable, program],
+            cwd=program.parent,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, folder: Path, network: str, **options: bool) -> int:
+    def run(self, folder: Path, network: str, *, optimized: bool = False, **options: bool) -> int:
         """Run a source file; return the number of its parameters.
 
         ``folder`` has network.py, native.npz (weights by the framework's own names) and x.npy;
         afterwards it has outputs.npz, gradients.npz and the file of ``SAVED``.
         """
-        job = {"folder": str(folder), "network": network, "options": options}
+        job = {
+            "folder": str(folder),
+            "network": network,
+            "options": options,
+            "optimized": optimized,
+        }
+        return int(self._ask({"function": "run", **job}))
+
+    def main(self, folder: Path) -> str:
+        """Run network.py in a folder as a program, and return what it prints."""
+        return str(self._ask({"function": "main", "folder": str(folder)}))
+
+    def _ask(self, job: dict) -> object:
+        if self._process.poll() is not None:  # one network failed; the next ones need not
+            self._process = self._started(self._program)
         print(json.dumps(job), file=self._process.stdin, flush=True)
-        answer = json.loads(self._process.stdout.readline() or '{"error": "it ended"}')
+        line = self._process.stdout.readline()
+        assert line, f"the process ended with {self._process.wait()}"
+        answer = json.loads(line)
         assert "error" not in answer, answer["error"]
-        return int(answer["count"])
+        return answer["result"]
 
     def close(self) -> None:
         """End the process."""

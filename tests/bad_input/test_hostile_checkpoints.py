@@ -41,26 +41,29 @@ def blob(*dimensions: int, values: bytes = b"") -> bytes:
 
 
 ONE = field(7, field(5, bytes(4)))  # a number
-#: What a file of Caffe does -> its bytes.
-CAFFE = {
-    "many layers": layer(ONE) + field(100, b"") * 150_000,
-    "many unknown fields": layer(field(20, 1) * MILLION, ONE),
-    "many blobs": layer(ONE * 90_000),
-    "many fields of one blob": layer(field(7, field(6, b"") * MILLION)),
-    "values one by one": layer(field(7, (b"\x2d" + bytes(4)) * MILLION)),
-    "a large shape of a blob": layer(blob(2**62, 4, values=bytes(16))),
-    "a large product of sides": layer(blob(2**32, 2**32, values=b"")),
-    "a negative side": layer(blob(2**64 - 1, 2**64 - 1, values=bytes(4))),
-    "a shape of many sides": layer(blob(*[1] * MILLION, values=bytes(4))),
-    "a shape in parts": layer(field(7, field(7, field(1, 1) * 90_000) + field(5, bytes(4)))),
-    "large and empty": layer(blob(2**62, 0, values=b"")),
-    "a long name": field(100, field(1, b"x" * 9 * MILLION) + ONE),
-    "long names of layers": field(100, field(1, b"x" * MILLION) + ONE) * 9,
-    "a length beyond the end": field(1, b"net") + integer(802) + integer(1 << 60) + b"\x0a\x01a",
-    "an endless integer": field(1, b"net") + b"\xa2\x06" + b"\xff" * MILLION,
-    "layers in layers": field(2, field(1, field(1, b"a") + field(50, b"\x0a" * 100_000))),
-    "a group": layer(b"\x0b" * 100_000),
-}  # fmt: skip
+
+
+def caffe():
+    """What a file of Caffe does -> its bytes."""
+    return {
+        "many layers": layer(ONE) + field(100, b"") * 150_000,
+        "many unknown fields": layer(field(20, 1) * MILLION, ONE),
+        "many blobs": layer(ONE * 90_000),
+        "many fields of one blob": layer(field(7, field(6, b"") * MILLION)),
+        "values one by one": layer(field(7, (b"\x2d" + bytes(4)) * MILLION)),
+        "a large shape of a blob": layer(blob(2**62, 4, values=bytes(16))),
+        "a large product of sides": layer(blob(2**32, 2**32, values=b"")),
+        "a negative side": layer(blob(2**64 - 1, 2**64 - 1, values=bytes(4))),
+        "a shape of many sides": layer(blob(*[1] * MILLION, values=bytes(4))),
+        "a shape in parts": layer(field(7, field(7, field(1, 1) * 90_000) + field(5, bytes(4)))),
+        "large and empty": layer(blob(2**62, 0, values=b"")),
+        "a long name": field(100, field(1, b"x" * 9 * MILLION) + ONE),
+        "long names of layers": field(100, field(1, b"x" * MILLION) + ONE) * 9,
+        "a length beyond the end": field(1, b"net") + integer(802) + integer(1 << 60) + b"\x0a\x01a",
+        "an endless integer": field(1, b"net") + b"\xa2\x06" + b"\xff" * MILLION,
+        "layers in layers": field(2, field(1, field(1, b"a") + field(50, b"\x0a" * 100_000))),
+        "a group": layer(b"\x0b" * 100_000),
+    }  # fmt: skip
 
 
 def masked(checksum: int) -> bytes:
@@ -110,69 +113,70 @@ def described(name: bytes) -> bytes:
     return field(1, field(1, name) + field(3, 1) + field(4, b""))
 
 
-#: What a checkpoint does -> its bytes.
-TENSORFLOW = {
-    "many entries": table(FIRST + entries((0, b"a", b"")) * 300_000),
-    "a block many times": table(FIRST * 1_000, repeat=100_000),
-    "long keys that are shared": table(
-        FIRST + entries((0, b"x" * 3_900, b"")) + entries((3_899, b"y", b"")) * 250_000
-    ),
-    "keys that grow": table(
-        FIRST + b"".join(entries((100 * i, b"x" * 100, b"")) for i in range(9_000))
-    ),
-    "a key longer than the last": table(FIRST + entries((9, b"a", b""))),
-    "a block outside the file": table(FIRST, start=2**40),
-    "a large block": table(FIRST, size=2**62),
-    "a compressed block": table(FIRST, kind=1),
-    "many restarts": b"".join([block(FIRST, restarts=2**31), table(FIRST)[-53:]]),
-    "many files of arrays": table(entries((0, b"", field(1, 2**31)))),
-    "another file of arrays": table(FIRST + entries((0, b"a", entry(1, size=4, shard=7)))),
-    "arrays of one place": table(
-        FIRST + b"".join(entries((0, b"%d" % i, entry(250, size=1_000))) for i in range(19_000))
-    ),
-    "a large array": table(FIRST + entries((0, b"a", entry(2**40, size=2**42)))),
-    "a large product": table(FIRST + entries((0, b"a", entry(2**32, 2**32, size=0)))),
-    "a long shape": table(FIRST + entries((0, b"a", entry(*[1] * 120_000, size=4)))),
-    "far behind the end": table(FIRST + entries((0, b"a", entry(1, size=4, offset=2**62)))),
-    "a variable without a shape": table(FIRST + entries((0, b"a", field(1, 1) + field(2, field(3, 1))))),
-    "no name": table(FIRST + entries((0, b"\xff\xfe", entry(1, size=4)))),
-    "many descriptions": table(
-        entries((0, b"", field(1, b"".join(described(b"%d" % i) for i in range(50_000)))))
-    ),
-    "descriptions of one name": table(entries((0, b"", field(1, described(b"a") * 2)))),
-    "long names": table(
-        entries((0, b"", field(1, b"".join(described(b"%d" % i + b"x" * MILLION) for i in range(12)))))
-    ),
-    "described but not saved": table(entries((0, b"", field(1, described(b"a"))))),
-    "saved but not described": table(
-        entries((0, b"", field(1, b"")), (0, b"a", field(2, field(1, b"a"))))
-    ),
-    "many values one by one": table(
-        entries(
-            (0, b"", field(1, described(b"a"))),
-            (0, b"a", field(2, field(1, b"a") + field(3, (b"\x2d" + bytes(4)) * MILLION))),
-        )
-    ),
-    "many integers": table(
-        entries(
-            (0, b"", field(1, field(1, field(1, b"a") + field(2, field(2, field(1, MILLION)))
-                                    + field(3, 9) + field(4, field(1, b""))))),
-            (0, b"a", field(2, field(1, b"a") + field(3, field(10, bytes(MILLION))))),
-        )
-    ),
-    "no entries": table(b""),
-    "no first entry": table(entries((0, b"a", entry(1, size=4)))),
-}  # fmt: skip
+def tensorflow():
+    """What a checkpoint does -> its bytes."""
+    return {
+        "many entries": table(FIRST + entries((0, b"a", b"")) * 300_000),
+        "a block many times": table(FIRST * 1_000, repeat=100_000),
+        "long keys that are shared": table(
+            FIRST + entries((0, b"x" * 3_900, b"")) + entries((3_899, b"y", b"")) * 250_000
+        ),
+        "keys that grow": table(
+            FIRST + b"".join(entries((100 * i, b"x" * 100, b"")) for i in range(9_000))
+        ),
+        "a key longer than the last": table(FIRST + entries((9, b"a", b""))),
+        "a block outside the file": table(FIRST, start=2**40),
+        "a large block": table(FIRST, size=2**62),
+        "a compressed block": table(FIRST, kind=1),
+        "many restarts": b"".join([block(FIRST, restarts=2**31), table(FIRST)[-53:]]),
+        "many files of arrays": table(entries((0, b"", field(1, 2**31)))),
+        "another file of arrays": table(FIRST + entries((0, b"a", entry(1, size=4, shard=7)))),
+        "arrays of one place": table(
+            FIRST + b"".join(entries((0, b"%d" % i, entry(250, size=1_000))) for i in range(19_000))
+        ),
+        "a large array": table(FIRST + entries((0, b"a", entry(2**40, size=2**42)))),
+        "a large product": table(FIRST + entries((0, b"a", entry(2**32, 2**32, size=0)))),
+        "a long shape": table(FIRST + entries((0, b"a", entry(*[1] * 120_000, size=4)))),
+        "far behind the end": table(FIRST + entries((0, b"a", entry(1, size=4, offset=2**62)))),
+        "a variable without a shape": table(FIRST + entries((0, b"a", field(1, 1) + field(2, field(3, 1))))),
+        "no name": table(FIRST + entries((0, b"\xff\xfe", entry(1, size=4)))),
+        "many descriptions": table(
+            entries((0, b"", field(1, b"".join(described(b"%d" % i) for i in range(50_000)))))
+        ),
+        "descriptions of one name": table(entries((0, b"", field(1, described(b"a") * 2)))),
+        "long names": table(
+            entries((0, b"", field(1, b"".join(described(b"%d" % i + b"x" * MILLION) for i in range(12)))))
+        ),
+        "described but not saved": table(entries((0, b"", field(1, described(b"a"))))),
+        "saved but not described": table(
+            entries((0, b"", field(1, b"")), (0, b"a", field(2, field(1, b"a"))))
+        ),
+        "many values one by one": table(
+            entries(
+                (0, b"", field(1, described(b"a"))),
+                (0, b"a", field(2, field(1, b"a") + field(3, (b"\x2d" + bytes(4)) * MILLION))),
+            )
+        ),
+        "many integers": table(
+            entries(
+                (0, b"", field(1, field(1, field(1, b"a") + field(2, field(2, field(1, MILLION)))
+                                        + field(3, 9) + field(4, field(1, b""))))),
+                (0, b"a", field(2, field(1, b"a") + field(3, field(10, bytes(MILLION))))),
+            )
+        ),
+        "no entries": table(b""),
+        "no first entry": table(entries((0, b"a", entry(1, size=4)))),
+    }  # fmt: skip
 
 
 def test_hostile_files(tmp_path):
-    paths = {}
-    for suffix, contents in (("caffemodel", CAFFE), ("index", TENSORFLOW)):
+    paths, files = {}, {"caffemodel": caffe(), "index": tensorflow()}
+    for suffix, contents in files.items():
         for number, (kind, content) in enumerate(contents.items()):
             paths[kind] = tmp_path / f"{number}.{suffix}"
             paths[kind].write_bytes(content)
             (tmp_path / f"{number}.data-00000-of-00001").write_bytes(bytes(1_000))
-    assert len(paths) == len(CAFFE) + len(TENSORFLOW)
+    assert len(paths) == sum(map(len, files.values()))
     for kind, error in zip(paths, refusals(list(paths.values()), arrays=True), strict=True):
         assert error.startswith(f"{paths[kind]}: "), kind
 

@@ -270,26 +270,30 @@ def tensors(**entries: tuple[list[int], list[int]]) -> bytes:
     ).encode()
 
 
-MANY = ",".join(f'"{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(150_000))
-HEADERS = {
-    "nested": b"[" * 9_000_000,
-    "nested dicts": b'{"a":' * 1_500_000,
-    "nested metadata": b'{"__metadata__":{"a":' + b"[" * 9_000_000,
-    "many tensors": f"{{{MANY}}}".encode(),
-    "many shapes": b'{"a":{"dtype":"F32","shape":[' + b"1," * 4_000_000 + b'6],"data_offsets":[0,24]}}',
-    "many axes": tensors(a=([6] + [1] * 32, [0, 24])),
-    "overlapping": tensors(a=([4], [0, 16]), b=([4], [8, 24])),
-    "beyond the end": tensors(a=([1 << 40], [0, 1 << 42])),
-    "a product beyond 64 bits": tensors(a=([1 << 62, 1 << 62], [0, 24])),
-    "large and empty": tensors(a=([1 << 62, 0, 1 << 62], [0, 0]), b=([6], [0, 24])),
-    "a long name": b'{"' + b"x" * 9_000_000 + b'":{"dtype":"F32","shape":[6],"data_offsets":[0,24]}}',
-    "much metadata": b'{"__metadata__":{' + b",".join(b'"%d":""' % i for i in range(700_000)) + b"}}",
-}  # fmt: skip
+def headers():
+    """What a header does -> its bytes."""
+    many = ",".join(
+        f'"{i}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}' for i in range(150_000)
+    )
+    return {
+        "nested": b"[" * 9_000_000,
+        "nested dicts": b'{"a":' * 1_500_000,
+        "nested metadata": b'{"__metadata__":{"a":' + b"[" * 9_000_000,
+        "many tensors": f"{{{many}}}".encode(),
+        "many shapes": b'{"a":{"dtype":"F32","shape":[' + b"1," * 4_000_000 + b'6],"data_offsets":[0,24]}}',
+        "many axes": tensors(a=([6] + [1] * 32, [0, 24])),
+        "overlapping": tensors(a=([4], [0, 16]), b=([4], [8, 24])),
+        "beyond the end": tensors(a=([1 << 40], [0, 1 << 42])),
+        "a product beyond 64 bits": tensors(a=([1 << 62, 1 << 62], [0, 24])),
+        "large and empty": tensors(a=([1 << 62, 0, 1 << 62], [0, 0]), b=([6], [0, 24])),
+        "a long name": b'{"' + b"x" * 9_000_000 + b'":{"dtype":"F32","shape":[6],"data_offsets":[0,24]}}',
+        "much metadata": b'{"__metadata__":{' + b",".join(b'"%d":""' % i for i in range(700_000)) + b"}}",
+    }  # fmt: skip
 
 
 def test_headers_of_safetensors(tmp_path):
-    paths = []
-    for number, header in enumerate(HEADERS.values()):
+    paths, contents = [], headers()
+    for number, header in enumerate(contents.values()):
         paths.append(tmp_path / f"{number}.safetensors")
         paths[-1].write_bytes(safetensors(header, bytes(24)))
     claimed = tmp_path / "claimed.safetensors"
@@ -297,7 +301,7 @@ def test_headers_of_safetensors(tmp_path):
     errors = refusals([*paths, claimed])
     for path, error in zip([*paths, claimed], errors, strict=True):
         assert str(path) in error
-    named = dict(zip(HEADERS, errors, strict=False))
+    named = dict(zip(contents, errors, strict=False))
     assert "a has more than 32 axes" in named["many axes"]
     assert "a has more than 32 axes" in named["many shapes"]
 
@@ -340,23 +344,25 @@ def test_a_slow_spec_in_a_file_of_weights(tmp_path):
         assert reason in error
 
 
-METADATA = {
-    "deep spec": {"spec": "[" * MEGABYTE},
-    "long spec": {"spec": "format: 1\nname: m\n" + "#\n" * 2_500_000},
-    "blank spec": {"spec": " " * 9_000_000},
-    "deep options": {"options": "[" * MEGABYTE},
-    "many options": {"options": json.dumps({str(i): 0 for i in range(500_000)})},
-    "long number": {"options": '{"num_classes": ' + "9" * MEGABYTE + "}"},
-    "deep origin": {"origin": '{"source":' + "[" * 900 + "]" * 900 + "}"},
-    "many origins": {"origin": json.dumps({str(i): "" for i in range(500_000)})},
-}
+def metadata():
+    """What metadata does -> what they have in place of what zoo writes."""
+    return {
+        "deep spec": {"spec": "[" * MEGABYTE},
+        "long spec": {"spec": "format: 1\nname: m\n" + "#\n" * 2_500_000},
+        "blank spec": {"spec": " " * 9_000_000},
+        "deep options": {"options": "[" * MEGABYTE},
+        "many options": {"options": json.dumps({str(i): 0 for i in range(500_000)})},
+        "long number": {"options": '{"num_classes": ' + "9" * MEGABYTE + "}"},
+        "deep origin": {"origin": '{"source":' + "[" * 900 + "]" * 900 + "}"},
+        "many origins": {"origin": json.dumps({str(i): "" for i in range(500_000)})},
+    }
 
 
 def test_metadata_of_zoos_own_files(tmp_path):
     spec = "format: 1\nname: m\nlayers:\n  r: {op: relu}\n"
     paths = [
         with_spec(tmp_path / f"{i}.safetensors", **{"spec": spec, **changed})
-        for i, changed in enumerate(METADATA.values())
+        for i, changed in enumerate(metadata().values())
     ]
     refusals(paths)
 

@@ -112,47 +112,49 @@ def test_damaged_files_are_refused_or_read_within_their_size(count, folder):
     assert count / 4 < refused < count
 
 
-#: What a file does -> its bytes.
-HOSTILE = {
-    "many fields": model(b"\x08\x00" * 5 * MEGABYTE),
-    "many empty nodes": model(b"\x0a\x00" * 5 * MEGABYTE),
-    "many empty tensors": model(b"\x2a\x00" * 2 * MEGABYTE),
-    "many inputs of a node": model(message(1, b"\x0a\x00" * 2 * MEGABYTE)),
-    "many attributes": model(message(1, b"\x2a\x00" * 2 * MEGABYTE)),
-    "many numbers of an attribute": model(node(b"Conv", [], [], message(
-        5, message(1, b"pads") + b"\x40\x01" * 2 * MEGABYTE))),
-    "many axes of an input": model(message(11, message(2, message(1, message(
-        2, b"\x0a\x00" * MEGABYTE))))),
-    "long names": model(*[node(b"Relu", [b"a" * MEGABYTE], [b"b"])] * 30),
-    "many dimensions": model(message(5, b"\x08\x01" * 2 * MEGABYTE)),
-    "packed dimensions": model(message(5, message(1, b"\x01" * 5 * MEGABYTE))),
-    "a huge tensor": model(tensor(b"a", [1 << 40])),
-    "a huge tensor of numbers": model(tensor(b"a", [1 << 40], message(4, bytes(16)))),
-    "a huge tensor of integers": model(tensor(b"a", [1 << 40], message(5, bytes(16)), dtype=10)),
-    "a huge constant": model(node(b"Constant", [], [b"a"], message(
-        5, message(1, b"value") + tensor(b"", [1 << 40], number=5)))),
-    "a product beyond 64 bits": model(tensor(b"a", [1 << 62, 1 << 62])),
-    "a negative shape": model(tensor(b"a", [(1 << 64) - 1])),
-    "large and empty": model(tensor(b"a", [1 << 62, 0, 1 << 62])),
-    "two of a name": model(tensor(b"a", [1], message(9, bytes(4))) * 2),
-    "nested messages": functools.reduce(lambda inner, _: message(7, inner), range(3_000), b""),
-    "nested graphs": model(functools.reduce(
-        lambda inner, _: message(1, message(5, message(6, inner))), range(2_000), b"")),
-    "names in a circle": model(
-        node(b"Identity", [b"a"], [b"b"]), node(b"Identity", [b"b"], [b"a"]),
-        node(b"Conv", [b"x", b"a"], [b"y"])),
-    "a message that never ends": b"\x08\x0a\x12\x07pytorch\x3a" + b"\xff" * 9 + b"\x01",
-    "an integer that never ends": b"\x08\x0a\x12\x07pytorch\x08" + b"\xff" * 5 * MEGABYTE,
-    "groups": b"\x08\x0a\x12\x07pytorch" + b"\x0b" * MEGABYTE,
-    "many graphs": b"\x08\x0a\x12\x07pytorch" + b"\x3a\x00" * MEGABYTE,
-    "no graph": b"\x08\x0a\x12\x07pytorch" + message(8, b""),
-    "a graph that is a number": b"\x08\x0a\x12\x07pytorch\x38\x07" + message(8, b""),
-    "a name that is a number": model(message(1, b"\x08\x07")),
-    "a tensor that is a number": model(b"\x28\x07"),
-    "a text that is none": model(tensor(b"\xff\xfe", [4], message(9, bytes(16)))),
-    "the same bytes for many tensors": model(*[
-        tensor(b"a%d" % i, [8], outside(b"data", length=b"32")) for i in range(5_000)]),
-}  # fmt: skip
+def hostile():
+    """What a file does -> its bytes."""
+    return {
+        "many fields": model(b"\x08\x00" * 5 * MEGABYTE),
+        "many empty nodes": model(b"\x0a\x00" * 5 * MEGABYTE),
+        "many empty tensors": model(b"\x2a\x00" * 2 * MEGABYTE),
+        "many inputs of a node": model(message(1, b"\x0a\x00" * 2 * MEGABYTE)),
+        "many attributes": model(message(1, b"\x2a\x00" * 2 * MEGABYTE)),
+        "many numbers of an attribute": model(node(b"Conv", [], [], message(
+            5, message(1, b"pads") + b"\x40\x01" * 2 * MEGABYTE))),
+        "many axes of an input": model(message(11, message(2, message(1, message(
+            2, b"\x0a\x00" * MEGABYTE))))),
+        "long names": model(*[node(b"Relu", [b"a" * MEGABYTE], [b"b"])] * 30),
+        "many dimensions": model(message(5, b"\x08\x01" * 2 * MEGABYTE)),
+        "packed dimensions": model(message(5, message(1, b"\x01" * 5 * MEGABYTE))),
+        "a huge tensor": model(tensor(b"a", [1 << 40])),
+        "a huge tensor of numbers": model(tensor(b"a", [1 << 40], message(4, bytes(16)))),
+        "a huge tensor of integers": model(tensor(b"a", [1 << 40], message(5, bytes(16)), dtype=10)),
+        "a huge constant": model(node(b"Constant", [], [b"a"], message(
+            5, message(1, b"value") + tensor(b"", [1 << 40], number=5)))),
+        "a product beyond 64 bits": model(tensor(b"a", [1 << 62, 1 << 62])),
+        "a negative shape": model(tensor(b"a", [(1 << 64) - 1])),
+        "large and empty": model(tensor(b"a", [1 << 62, 0, 1 << 62])),
+        "two of a name": model(tensor(b"a", [1], message(9, bytes(4))) * 2),
+        "nested messages": functools.reduce(lambda inner, _: message(7, inner), range(3_000), b""),
+        "nested graphs": model(functools.reduce(
+            lambda inner, _: message(1, message(5, message(6, inner))), range(2_000), b"")),
+        "names in a circle": model(
+            node(b"Identity", [b"a"], [b"b"]), node(b"Identity", [b"b"], [b"a"]),
+            node(b"Conv", [b"x", b"a"], [b"y"])),
+        "a message that never ends": b"\x08\x0a\x12\x07pytorch\x3a" + b"\xff" * 9 + b"\x01",
+        "an integer that never ends": b"\x08\x0a\x12\x07pytorch\x08" + b"\xff" * 5 * MEGABYTE,
+        "groups": b"\x08\x0a\x12\x07pytorch" + b"\x0b" * MEGABYTE,
+        "many graphs": b"\x08\x0a\x12\x07pytorch" + b"\x3a\x00" * MEGABYTE,
+        "no graph": b"\x08\x0a\x12\x07pytorch" + message(8, b""),
+        "a graph that is a number": b"\x08\x0a\x12\x07pytorch\x38\x07" + message(8, b""),
+        "a name that is a number": model(message(1, b"\x08\x07")),
+        "a tensor that is a number": model(b"\x28\x07"),
+        "a text that is none": model(tensor(b"\xff\xfe", [4], message(9, bytes(16)))),
+        "the same bytes for many tensors": model(*[
+            tensor(b"a%d" % i, [8], outside(b"data", length=b"32")) for i in range(5_000)]),
+    }  # fmt: skip
+
 
 PLACES = {
     "another folder": b"../data", "an absolute path": b"/etc/passwd", "a folder": b"..",
@@ -167,7 +169,7 @@ def test_hostile_files(folder):
     (folder / "folder" / "data").write_bytes(bytes(100))
     (folder / "link").symlink_to("../data")
     os.mkfifo(folder / "pipe")
-    contents = dict(HOSTILE)
+    contents = hostile()
     for kind, place in PLACES.items():
         contents[kind] = model(tensor(b"a", [4], outside(place)))
     for kind, offset in (("before", b"-16"), ("behind", b"100"), ("no number", b"9" * 5000)):

@@ -6,6 +6,7 @@ Read from the syntax trees, so that imports within functions count as well.
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ MODULES = {
 }
 
 
+@functools.cache
 def imports(module: str) -> set[str]:
     """Every module of zoo that one imports, be it within a function or for types alone."""
     found = set()
@@ -69,9 +71,6 @@ def imports(module: str) -> set[str]:
     return {name for name in found if name in MODULES} - {module}
 
 
-IMPORTS = {module: imports(module) for module in MODULES}
-
-
 def room(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
@@ -84,7 +83,7 @@ def test_every_room_has_its_level():
 @pytest.mark.parametrize("module", [m for m in MODULES if room(m)])
 def test_imports_go_downwards(module):
     own = room(module)
-    for other in IMPORTS[module]:
+    for other in imports(module):
         if other == "zoo":  # whose verbs live in rooms up to views
             high = LEVEL[own] > LEVEL["api"]
             assert high or module in UPWARDS, f"{module} imports zoo itself"
@@ -101,7 +100,7 @@ def test_no_two_modules_import_each_other():
             circle = [*path[path.index(module) :], module]
             raise AssertionError(" -> ".join(circle))
         if module not in done:
-            for other in sorted(IMPORTS[module] - {"zoo"}):
+            for other in sorted(imports(module) - {"zoo"}):
                 visit(other, [*path, module])
             done.add(module)
 
