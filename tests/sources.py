@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import xla
 
 #: Refuses zoo. For each line that it reads, it runs a file, fills its network, and saves outputs,
 #: gradients and the framework's own file of the weights.
@@ -176,6 +177,7 @@ class Runner:
     def _started(program: Path) -> subprocess.Popen:
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment.pop("PYTHONPATH", None)
+        xla.tell(xla.QUICK, environment=environment)
         return subprocess.Popen(
             [sys.executable, program],
             cwd=program.parent,

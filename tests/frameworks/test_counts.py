@@ -6,7 +6,6 @@ Without memory for their weights: names and shapes only.
 from __future__ import annotations
 
 import functools
-import gc
 import types
 
 import pytest
@@ -114,15 +113,12 @@ DIFFERENT = {
 
 
 @pytest.fixture(scope="module")
-def counted():
+def counted(free_memory):
     """Counts a publisher's model by its framework's own means: each built once, and freed."""
     for name in TABLES:
         load(name)
     import keras
     import paddle
-
-    gc.collect()
-    gc.freeze()  # what there is, so that what a model leaves is collected quickly
 
     @functools.cache
     def parameters(source, name, **options):
@@ -135,11 +131,10 @@ def counted():
         found = count(model, source)
         del model
         keras.backend.clear_session()
-        gc.collect()
+        free_memory()
         return found
 
-    yield parameters
-    gc.unfreeze()
+    return parameters
 
 
 TABLES = {"keras": KERAS, "paddle": PADDLE}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 
 import numpy as np
@@ -34,7 +33,7 @@ def counts():
 
 
 @pytest.mark.parametrize(("backend", "published"), list(counts()), indirect=["backend"])
-def test_parameter_counts(published, framework, backend):
+def test_parameter_counts(published, framework, backend, free_memory):
     name, aux, parameters = published
     model = zoo.build(name, backend, aux=aux)
     assert count(model, backend) == parameters
@@ -44,7 +43,7 @@ def test_parameter_counts(published, framework, backend):
         inside = sum(math.prod(s) for n, s in shapes.items() if n.startswith("inception3a."))
         assert inside == INCEPTION_3A
     del model
-    gc.collect()
+    free_memory()
 
 
 def test_every_row_of_the_tutorials_summary(framework, backend):
@@ -94,10 +93,10 @@ SLOW_CASES = [pytest.param(*case, marks=pytest.mark.slow) for case in FURTHER_CA
 
 
 @pytest.mark.parametrize(("name", "options", "batch"), CASES + SLOW_CASES)
-def test_every_node(name, options, batch, worst_node):
+def test_every_node(name, options, batch, worst_node, free_memory):
     worst = worst_node(name, "float64", batch, **options)
     assert worst.error <= 1e-12, worst
-    gc.collect()
+    free_memory()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_every_node(name, options, batch, worst_node):
         *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES[2:4] + FURTHER_CASES),
     ],
 )
-def test_every_node_in_float32(name, options, batch, worst_node):
+def test_every_node_in_float32(name, options, batch, worst_node, free_memory):
     worst = worst_node(name, "float32", batch, **options)
     assert worst.error <= 1e-5, worst
-    gc.collect()
+    free_memory()

@@ -9,8 +9,6 @@ given its weights by the one before, and the last's are those of the first, bit 
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
 from conftest import BACKENDS
@@ -34,10 +32,7 @@ def frameworks():
     jax.config.update("jax_enable_x64", True)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # in float64 PyTorch takes each group of a convolution by itself
-    gc.collect()
-    gc.freeze()  # the frameworks' own objects, so that what a model leaves is collected quickly
     yield modules
-    gc.unfreeze()
     torch.set_num_threads(threads)
 
 
@@ -67,7 +62,7 @@ def models():
 @pytest.mark.parametrize(
     ("name", "chain"), list(models()), ids=lambda v: v if isinstance(v, str) else "-".join(v)
 )
-def test_model(name, chain, frameworks):
+def test_model(name, chain, frameworks, free_memory):
     graph = small(name)
     own = zoo.graph(name)
     assert graph.num_parameters == own.num_parameters or own.about["family"] in DENSE
@@ -86,6 +81,6 @@ def test_model(name, chain, frameworks):
         apart = next((node for node, far in errors.items() if not far <= 1e-12), None)
         assert apart is None, f"{backend}: {apart}: {errors[apart]:.1e}"
         del found
-        gc.collect()
+        free_memory()
     for parameter, value in zoo.get_weights(model).items():
         assert np.array_equal(value, weights[parameter]), parameter

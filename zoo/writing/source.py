@@ -64,6 +64,8 @@ def source(
         >>> [line for line in lines if line.startswith("class")]
         ['class Conv(nn.Module):', 'class Stage(nn.Module):', 'class VGG(nn.Module):']
     """
+    if path is not None:
+        path = arguments.path("path", path)
     graph = graph_to_show("source", model, options)
     name = registry.resolve(backend).name
     if name not in BACKENDS:

@@ -126,6 +126,8 @@ def sources(
         isinstance(text, str) for item in lessons.items() for text in item
     ):
         raise arguments.wrong("lessons", "a mapping from topics to addresses", lessons)
+    if path is not None:
+        path = arguments.path("path", path)
     graph = graph_to_show("sources", model, options)
     specs = _specs(graph, model)
     found_spans = places.spans(list(specs.values()), graph.name)
