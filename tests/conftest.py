@@ -36,7 +36,7 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="module")
 def free_memory():
-    """Frees what models left in cycles, in a hundredth of a second instead of two."""
+    """Frees what models left in cycles, without a search of all that was there before."""
     gc.collect()
     gc.freeze()  # the frameworks, the tests, and what earlier tests have left in caches
     yield gc.collect

@@ -7,6 +7,7 @@ import inspect
 import shutil
 import sys
 
+import loading
 import numpy as np
 import pytest
 import sources
@@ -223,7 +224,11 @@ def test_every_network(name, backend, framework, runner, tmp_path):
     grouped = any(node.attributes.get("groups", 1) > 1 for node in zoo.graph(name).nodes)
     if backend == "flax":
         sys.modules["jax"].config.update("jax_disable_most_optimizations", not grouped)
-    check(name, backend, runner, tmp_path, optimized=grouped, input_size=size)
+    try:
+        check(name, backend, runner, tmp_path, optimized=grouped, input_size=size)
+    finally:
+        if backend == "flax":
+            sys.modules["jax"].config.update("jax_disable_most_optimizations", loading.quick)
     shutil.rmtree(tmp_path)  # up to gigabytes
 
 
