@@ -69,6 +69,6 @@ def located(target: str) -> Any:
 def _parameters(target: str) -> set[str]:
     """Return the names of what a class or function takes."""
     called = located(target)
-    # Not of the class itself, whose metaclass may take anything.
+    # Not of the class itself, whose metaclass may take anything. mypy refuses `called.__init__`.
     made = getattr(called, "__init__") if isinstance(called, type) else called  # noqa: B009
     return set(inspect.signature(made).parameters)
