@@ -1,6 +1,7 @@
 """The runs of a study: how they are kept, continued, repeated and proven."""
 
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from zoo.comparing import (
     store,
 )
 from zoo.comparing.run import Ended, Started, run
-from zoo.errors import InputError, ZooError
+from zoo.errors import InputError, TrainingError, ZooError
+from zoo.graphs.graph import Graph
 from zoo.jobs import JobDiedError
 
 # The folder, and what is trained when
@@ -55,6 +57,36 @@ def test_a_study_continues_with_what_is_missing(tmp_path, trained):
         go(path, seeds=1)
     with pytest.raises(InputError, match=r"another study, with lr 0.1, not 0.2; choose another"):
         go(path, seeds=2, lr=0.2)
+
+
+def test_each_network_is_proven_once_and_all_at_the_same_time(tmp_path, trained, monkeypatch):
+    asked = []
+
+    def prove_one(job):
+        (first,) = job["jobs"]
+        asked.append((first["graph"]["name"], first["backend"]))
+        if first["graph"]["name"] == "resnet20" and missing:
+            raise InputError("no memory")
+        graph, content = Graph.from_dict(first["graph"]), BytesIO()
+        names = [parameter.name for parameter in graph.parameters]
+        np.savez(content, **{f"1/{name}": np.ones(2) for name in names})
+        return {"files": {f"{first['backend']}.0.npz": content.getvalue()}}
+
+    monkeypatch.setattr(processes, "prove_one", prove_one)
+    path, missing, told = tmp_path / "study", True, []
+    chosen = {"models": ["lenet5", "resnet20"], "seeds": 1, "proof_steps": 1}
+    with pytest.raises(TrainingError, match="cannot train in float64: no memory"):
+        go(path, told.append, **chosen)
+    assert told[1:] == [
+        "Proving that the frameworks train alike in float64: lenet5 on digits, resnet20 on digits",
+        "Proven: lenet5 on digits, within 0.0e+00",
+    ]
+    assert len(list((path / "proofs").iterdir())) == 1 and not trained
+    asked.clear()
+    missing = False
+    done = go(path, **chosen)
+    assert {name for name, _ in asked} == {"resnet20"} and len(asked) == 4
+    assert [each.model for each in done.proofs] == ["lenet5", "resnet20"]
 
 
 def test_an_interruption_loses_no_run_that_has_ended(tmp_path, trained):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import combinations, groupby
 from typing import Any
@@ -44,7 +46,7 @@ def prove(
         steps: How many; with 0, nothing is proven.
         executor: Starts the processes.
         folder: Where proofs are kept.
-        progress: Called with a message before each network.
+        progress: Called with messages: before anything is run, and when a network is proven.
         cache: A folder for compiled programs.
 
     Returns:
@@ -55,26 +57,45 @@ def prove(
             training``. The error names the first node.
         TrainingError: A framework failed.
     """
-    found: list[Proof] = []
+    if not steps:
+        return []
     of_images = groupby(comparisons, lambda c: (c.case.graph, c.case.recipe.data))
-    for (graph, data), group in of_images if steps else ():
-        runs = [_aligned(comparison) for comparison in group]
+    groups = [
+        _Group.of(f"{graph.name} on {data}", list(c), steps) for (graph, data), c in of_images
+    ]
+    proofs = {key: folder.proof(key) if folder else None for group in groups for key in group.keys}
+    waiting = [group for group in groups if any(proofs[key] is None for key in group.keys)]
+    if waiting:
+        names = ", ".join(group.name for group in waiting)
+        progress(f"Proving that the frameworks train alike in float64: {names}")
+    for group, found in _compared(waiting, steps, executor, cache):
+        for key, proof in zip(group.keys, found, strict=True):
+            if folder is not None:
+                folder.keep_proof(key, proof)
+            proofs[key] = proof
+        progress(f"Proven: {group.name}, within {max(proof.error for proof in found):.1e}")
+    return [proof for proof in proofs.values() if proof is not None]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Comparisons with one network and dataset, which are proven by one job of each framework.
+
+    Attributes:
+        name: What messages call it.
+        runs: The aligned runs of the first seed, of each comparison in each framework.
+        keys: Of the proof of each comparison.
+    """
+
+    name: str
+    runs: list[list[Planned]]
+    keys: list[str]
+
+    @staticmethod
+    def of(name: str, comparisons: Sequence[Comparison], steps: int) -> _Group:
+        runs = [_aligned(comparison) for comparison in comparisons]
         key = digest([steps, [run.key for each in runs for run in each]])[:32]
-        keys = [f"{key}-{number}" for number in range(len(runs))]
-        kept = [folder.proof(key) if folder is not None else None for key in keys]
-        proofs = [proof for proof in kept if proof is not None]
-        if len(proofs) < len(runs):
-            progress(f"Proving that the frameworks train {graph.name} alike on {data}")
-            jobs = [
-                {"jobs": [run.job for run in of_backend], "steps": steps, "cache": cache}
-                for of_backend in zip(*runs, strict=True)
-            ]
-            proofs = list(_compared(runs, jobs, executor))
-            for key, proof in zip(keys, proofs, strict=True):
-                if folder is not None:
-                    folder.keep_proof(key, proof)
-        found += proofs
-    return found
+        return _Group(name, runs, [f"{key}-{number}" for number in range(len(runs))])
 
 
 def _aligned(comparison: Comparison) -> list[Planned]:
@@ -83,23 +104,39 @@ def _aligned(comparison: Comparison) -> list[Planned]:
     return [run for run in comparison.runs if run.condition == first]
 
 
-def _compared(runs: list[list[Planned]], jobs: list[Job], executor: Executor) -> Iterator[Proof]:
-    backends = [planned.backend for planned in runs[0]]
-    files: dict[str, bytes] = {}
-    for number, result in run(processes.prove_one, jobs, executor):
+def _compared(
+    groups: Sequence[_Group], steps: int, executor: Executor, cache: str | None
+) -> Iterator[tuple[_Group, list[Proof]]]:
+    """Yield the proofs of each group as soon as each framework has made its steps."""
+    owners: list[tuple[int, str]] = []
+    jobs: list[Job] = []
+    for number, group in enumerate(groups):
+        for of_backend in zip(*group.runs, strict=True):
+            owners.append((number, of_backend[0].backend))
+            jobs.append({"jobs": [run.job for run in of_backend], "steps": steps, "cache": cache})
+    files: list[dict[str, bytes]] = [{} for _ in groups]
+    left = Counter(number for number, _ in owners)
+    for index, result in run(processes.prove_one, jobs, executor):
+        number, backend = owners[index]
         if isinstance(result, Exception):
-            title = registry.resolve(backends[number]).title
+            title = registry.resolve(backend).title
             raise TrainingError(f"{title} cannot train in float64: {result}")
-        files |= result["files"]
-    for number, planned in enumerate(runs):
-        condition = planned[0].condition
-        graph = Graph.from_dict(planned[0].job["graph"])
-        names = [parameter.name for parameter in graph.parameters]
-        loaded = {b: _load(files[f"{b}.{number}.npz"]) for b in backends}
-        steps, largest = compare(loaded, names, condition.model)
-        yield Proof(
-            condition.model, condition.data, condition.grid, tuple(backends), steps, largest
-        )
+        files[number] |= result["files"]
+        left[number] -= 1
+        if not left[number]:
+            runs = groups[number].runs
+            yield groups[number], [_proof(n, each, files[number]) for n, each in enumerate(runs)]
+            files[number] = {}
+
+
+def _proof(number: int, runs: Sequence[Planned], files: Mapping[str, bytes]) -> Proof:
+    """Compare the files of one comparison's runs."""
+    condition, backends = runs[0].condition, tuple(run.backend for run in runs)
+    graph = Graph.from_dict(runs[0].job["graph"])
+    names = [parameter.name for parameter in graph.parameters]
+    loaded = {backend: _load(files[f"{backend}.{number}.npz"]) for backend in backends}
+    steps, largest = compare(loaded, names, condition.model)
+    return Proof(condition.model, condition.data, condition.grid, backends, steps, largest)
 
 
 def compare(

@@ -31,7 +31,7 @@ _TRAINED = TypeAdapter(Trained)
 
 @dataclass(frozen=True)
 class Started:
-    """The runs are about to begin.
+    """The runs are planned, and what is not proven yet is about to be.
 
     Attributes:
         total: How many different ones there are.
@@ -140,13 +140,13 @@ def run(
             executor = ThreadPoolExecutor(side_by_side, thread_name_prefix="zoo-compare")
             stack.callback(executor.shutdown, cancel_futures=True)
             stack.callback(processes.end_all)  # first, so that no thread is waited for
-        proofs = prove(comparisons, study.proof_steps, executor, folder, progress, cache=str(cache))
         runs = list(plan.unique(comparisons))
         kept = folder.runs(runs) if folder is not None else {}
         waiting = [run for run in runs if run.key not in kept]
         images = {c.case.recipe.data: c.images for c in comparisons}
         estimate = Estimate(comparisons, side_by_side, images)
         progress(Started(len(runs), len(kept), side_by_side, estimate.left(waiting)))
+        proofs = prove(comparisons, study.proof_steps, executor, folder, progress, cache=str(cache))
         for ended in _train(waiting, executor, estimate, str(cache)):
             if folder is not None and not ended.result.stopped.startswith(FAILED):
                 folder.keep(ended.run, ended.result)

@@ -67,7 +67,7 @@ def run(
             done, _ = wait(running, timeout=PATIENCE, return_when=FIRST_COMPLETED)
             if not done:
                 check()
-            for future in done:
+            for future in sorted(done, key=lambda each: running[each]):
                 index = running.pop(future)
                 result = _result(future)
                 if not _died(result):
