@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,16 +89,25 @@ class Transform:
 
     def finished(self, cropped: Image.Image) -> Array:
         """Scale and normalize the values of an image that has the size of the input."""
+        pixels = np.asarray(cropped).reshape(*self.size, -1)
+        result = np.empty(self.shape, np.float32)
+        channels_first = result if self.layout == "CHW" else result.transpose(2, 0, 1)
+        for channel, (color, values) in zip(channels_first, self._values, strict=True):
+            channel[...] = values.take(pixels[:, :, color], mode="clip")
+        return result
+
+    @cached_property
+    def _values(self) -> list[tuple[int, Array]]:
+        """The color of each channel of the input, and what becomes of each of its 256 values."""
         recipe = self.recipe
-        scale = np.float32(recipe["range"] / 255)
-        pixels = np.asarray(cropped, np.float32).reshape(*self.size, -1) * scale
         mean, std = np.array(recipe["mean"], np.float32), np.array(recipe["std"], np.float32)
         if self.channels == 1:
             mean, std = mean.mean(keepdims=True), std.mean(keepdims=True)
-        values = (pixels - mean) / std
+        scaled = np.arange(256, dtype=np.float32)[:, None] * np.float32(recipe["range"] / 255)
+        normalized = (scaled - mean) / std
         order = [2, 1, 0] if recipe["channels"] == "bgr" and self.channels > 1 else [0, 1, 2]
-        colors = [order[i % values.shape[2]] for i in range(self.channels)]
-        return np.ascontiguousarray(values[:, :, colors].transpose(LAYOUTS[self.layout]))
+        colors = (order[channel % len(mean)] for channel in range(self.channels))
+        return [(color, np.ascontiguousarray(normalized[:, color])) for color in colors]
 
 
 def default() -> Path:

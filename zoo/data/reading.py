@@ -45,7 +45,7 @@ def read(image: Source, mode: str) -> Image.Image:
     if isinstance(image, Image.Image):
         return _converted(image, mode, str(getattr(image, "filename", "")) or "the image")
     if hasattr(image, "__array__") and not isinstance(image, str | bytes):
-        return _converted(_from_array(image), mode, "the image")
+        return _converted(_from_array(image), mode, "the image", is_upright=True)
     name = os.fsdecode(image) if isinstance(image, bytes) else image  # as TensorFlow has paths
     path = arguments.path("an image", name, _EXPECTED)
     shown = shortened(printable(path), MAX_QUOTED)
@@ -61,8 +61,10 @@ def read(image: Source, mode: str) -> Image.Image:
         raise _unreadable(shown, error) from None
 
 
-def _converted(image: Image.Image, mode: str, name: str) -> Image.Image:
-    """Convert an image, turned as its EXIF orientation says."""
+def _converted(
+    image: Image.Image, mode: str, name: str, *, is_upright: bool = False
+) -> Image.Image:
+    """Convert an image, turned as its EXIF orientation says unless it is known to be upright."""
     from PIL import ImageOps
 
     width, height = image.size
@@ -71,7 +73,7 @@ def _converted(image: Image.Image, mode: str, name: str) -> Image.Image:
     if width * height > MAX_PIXELS:  # before anything is decoded
         raise InputError(f"{name}: the image has more than {MAX_PIXELS:,} pixels")
     try:
-        upright = ImageOps.exif_transpose(image)
+        upright = image if is_upright else ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
             return _to_eight_bits(upright, name).convert(mode)
         if upright.mode == "P" and "transparency" in upright.info:  # else Pillow warns
