@@ -76,6 +76,17 @@ def apart(state, path):
         manager.wait_until_finished()
 
 
+def several(state, path):
+    """A step with two networks as its items, neither of which has a usual name."""
+    import orbax.checkpoint as ocp
+
+    items = {"student": {"other": np.ones(3)}, "teacher": state}
+    with ocp.CheckpointManager(path) as manager:
+        saved = {name: ocp.args.StandardSave(item) for name, item in items.items()}
+        manager.save(4, args=ocp.args.Composite(**saved))
+        manager.wait_until_finished()
+
+
 def standard(value, path):
     import orbax.checkpoint as ocp
 
@@ -119,6 +130,7 @@ WRITERS = {
     ),
     "steps": (lambda s, path: stepwise(s, pure(s), path), "under step 10 and 'state'", None),
     "parameters and statistics": (apart, "under step 2 and 'params' and 'batch_stats'", None),
+    "items": (several, "under step 4 and 'teacher'", "teacher"),
     "named steps": (
         lambda s, path: stepwise(s, pure(s), path, step_prefix="ckpt", step_format_fixed_length=6),
         "under step 10 and 'state'", None,
@@ -270,7 +282,7 @@ def test_other_folders_are_named(tiny, model, tmp_path):
             a=ocp.args.StandardSave({"x": np.ones(3)}), b=ocp.args.StandardSave({"x": np.ones(3)})
         ))  # fmt: skip
         manager.wait_until_finished()
-    with pytest.raises(WeightsError, match="it has a, b; give the path of one"):
+    with pytest.raises(WeightsError, match="it has a, b; pass one of them as entry"):
         zoo.load(tmp_path / "steps", "flax")
 
 

@@ -42,7 +42,7 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
 
     Args:
         path: A folder that a ``Checkpointer`` or a ``CheckpointManager`` wrote.
-        entry: As for :func:`zoo.weights.reading.state_dicts.arrays`.
+        entry: An item of the step, or as for :func:`zoo.weights.reading.state_dicts.arrays`.
 
     Returns:
         Name -> array, and the steps and keys that lead to them.
@@ -59,14 +59,15 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
         ) from None
     with reporting_damage(path, _KIND):
         folder, places = _step_of(path)
-        items, named = _items_of(folder)
+        items, named = _items_of(folder, entry)
         places += named
+        within = None if entry in items else entry
         value = {item: _tree(path, folder / item, tensorstore) for item in items}
         arrays, inner = state_dicts.arrays(
             path,
             value if len(items) > 1 else value[items[0]],
             lambda each: each if isinstance(each, Stored) else None,
-            entry,
+            within,
         )
     return arrays, [*places, *inner]
 
@@ -105,17 +106,19 @@ def _step_of(path: Path) -> tuple[Path, list[str]]:
     return steps[max(steps)], [f"step {max(steps)}"]
 
 
-def _items_of(folder: Path) -> tuple[list[str], list[str]]:
+def _items_of(folder: Path, entry: str | None) -> tuple[list[str], list[str]]:
     """Return the folders of the weights' trees within a step, and their names, for messages.
 
-    There are two if the parameters and the statistics are items of their own.
+    An entry may be one of them. There are two if the parameters and the statistics are items of
+    their own.
     """
     if (folder / TREE).is_file():
         return ["."], []
     items = sorted(item.parent.name for item in folder.glob(f"*/{TREE}"))
-    known = [item for item in _ITEMS if item in items] or (items if len(items) == 1 else [])
+    usual = [item for item in (entry, *_ITEMS) if item in items]
+    known = usual or (items if len(items) == 1 else [])
     if not known:
-        has = f"it has {', '.join(map(shown, items))}; give the path of one" if items else (
+        has = f"it has {', '.join(map(shown, items))}; pass one of them as entry" if items else (
             "it has no arrays; restore it, and save zoo's model with zoo.save"
         )  # fmt: skip
         raise WeightsError(f"{folder}: {_KIND}: {has}")
