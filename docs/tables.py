@@ -210,6 +210,17 @@ def allowed() -> str:
     return "\n".join(lines)
 
 
+def study(kind: str, name: str) -> Callable[[], str]:
+    """Return what makes a table of a study from its run file; studies need SciPy."""
+
+    def make() -> str:
+        from pages import studies
+
+        return str(getattr(studies, kind)(name))
+
+    return make
+
+
 #: File -> its tables: marker -> what makes the text between.
 TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {"excerpt": excerpt, "numbers": numbers},
@@ -220,6 +231,11 @@ TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     DOCS / "verification.md": {"tolerances": allowed},
     LANGUAGE: {"operations": language},
     DOCS / "comparing.md": {"switches": switches},
+    DOCS / "studies" / "first.md": {
+        "means": study("means", "first/vgg_small"),
+        "differences": study("differences", "first/vgg_small"),
+        "shares": study("shares", "first/explained"),
+    },
 }
 
 

@@ -201,6 +201,18 @@ def test_a_study_is_repeated_from_its_file(tmp_path, trained):
         record.check(recorded, plan.planned(again))
 
 
+def test_the_file_says_once_what_runs_have_in_common(trained):
+    done = go(None, seeds=2, grid={"momentum": [0.5, 0.9]})
+    recorded = record.contents(done)
+    planned = [run for comparison in done.comparisons for run in comparison.runs]
+    assert len(planned) == len(recorded["runs"]) == 32
+    for run in planned:
+        described = recorded["runs"][run.key]
+        assert described["recipe"].keys() == {"momentum", "seed"}
+        assert recorded["recipe"] | described["recipe"] == run.job["recipe"]
+        assert recorded["batches"][described["batches"]] == ()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"zoo_compare": 1}', "[" * 100_000])
 def test_another_file_is_no_study_to_repeat(tmp_path, text):
     (tmp_path / "run.json").write_text(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,22 @@ _EXACT = ("top1", "loss", "classes", "losses", "digests")
 
 
 def contents(done: Done) -> dict[str, Any]:
-    """Return everything that a study was, as plain data."""
+    """Return everything that a study was, as plain data.
+
+    What all runs have in common is said once: ``recipe`` has the fields that are equal in all of
+    them, and ``batches`` has the digests of a run's first batches, by the name that runs give them.
+    """
     study, comparisons = done.study, done.comparisons
     planned = [run for comparison in comparisons for run in comparison.runs]
+    shared = _shared([run.job["recipe"] for run in planned])
     versions: dict[str, Mapping[str, str]] = {}
-    described, images = {}, {}
+    batches: dict[str, Sequence[str]] = {}
+    described, images, labels = {}, {}, {}
     for run, trained in zip(planned, done.runs, strict=True):
         versions[run.backend] = run.job["versions"]
         images[run.job["data"]["source"]] = run.job["data"]["digests"]
+        labels[run.job["data"]["source"]] = trained.images
+        batches[digest(trained.digests)[:16]] = trained.digests
         described[run.key] = {
             "condition": {
                 **asdict(run.condition),
@@ -39,10 +47,10 @@ def contents(done: Done) -> dict[str, Any]:
             },
             "backend": run.backend,
             "values": dict(run.values),
-            "recipe": run.job["recipe"],
+            "recipe": {k: v for k, v in run.job["recipe"].items() if k not in shared},
             "weights_seed": run.job["weights_seed"],
             "digests": {name: digest(getattr(trained, name)) for name in _EXACT},
-            "batches": trained.digests,
+            "batches": digest(trained.digests)[:16],
             "top1": trained.top1,
             "loss": trained.loss,
             "stopped": trained.stopped,
@@ -60,9 +68,18 @@ def contents(done: Done) -> dict[str, Any]:
         "versions": versions,
         "networks": {c.case.graph.name: digest(c.case.graph.to_dict()) for c in comparisons},
         "images": images,
+        "validation_images_of_classes": labels,
+        "recipe": shared,
+        "batches": batches,
         "proofs": [asdict(proof) for proof in done.proofs],
         "runs": described,
     }
+
+
+def _shared(recipes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the fields that are equal in all recipes."""
+    first, *others = recipes
+    return {k: v for k, v in first.items() if all(other[k] == v for other in others)}
 
 
 def write(path: Path, found: Mapping[str, Any]) -> None:
