@@ -2,12 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from asking import installed as installed
 from asking import study
 
+import zoo
 from zoo.comparing import (
     plan,
     processes,
@@ -206,10 +208,10 @@ def test_the_file_says_once_what_runs_have_in_common(trained):
     recorded = record.contents(done)
     planned = [run for comparison in done.comparisons for run in comparison.runs]
     assert len(planned) == len(recorded["runs"]) == 32
-    for run in planned:
-        described = recorded["runs"][run.key]
+    for each in planned:
+        described = recorded["runs"][each.key]
         assert described["recipe"].keys() == {"momentum", "seed"}
-        assert recorded["recipe"] | described["recipe"] == run.job["recipe"]
+        assert recorded["recipe"] | described["recipe"] == each.job["recipe"]
         assert recorded["batches"][described["batches"]] == ()
 
 
@@ -220,6 +222,29 @@ def test_another_file_is_no_study_to_repeat(tmp_path, text):
         record.read(tmp_path / "run.json")
     with pytest.raises(InputError, match="cannot be read"):
         record.read(tmp_path / "absent.json")
+
+
+ROOT = Path(__file__).resolve().parents[2]
+FASHION = "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
+CLASSES = {
+    "digits": [str(digit) for digit in range(10)],
+    "fashion-mnist": FASHION.split(","),
+}
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs").rglob("studies/**/*.json")), ids=lambda p: p.stem
+)
+def test_published_studies_can_be_repeated_with_todays_networks(path, monkeypatch):
+    monkeypatch.chdir(ROOT)  # where their networks' files are named from
+    recorded = record.read(path)
+    study = record.study_of(recorded)
+    for model, data in zip(study.models, study.data, strict=True):
+        graph = zoo.graph(model, classes=CLASSES[data])
+        assert recorded["networks"][graph.name] == plan.digest(graph.to_dict())
+    for each in recorded["runs"].values():
+        for name in ("top1", "loss"):
+            assert each["digests"][name] == plan.digest(each[name])
 
 
 # The proof
