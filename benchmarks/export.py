@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=MODELS)
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
-    warnings.simplefilter("ignore")
+    warnings.simplefilter("ignore")  # the exporters' own; the table is what is read
     for name in chosen.models:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)

@@ -210,15 +210,25 @@ def allowed() -> str:
     return "\n".join(lines)
 
 
-def study(kind: str, name: str) -> Callable[[], str]:
-    """Return what makes a table of a study from its run file; studies need SciPy."""
+def study_means() -> str:
+    """Top-1 of the published study's runs."""
+    from pages import studies  # which need SciPy
 
-    def make() -> str:
-        from pages import studies
+    return studies.means("first/vgg_small")
 
-        return str(getattr(studies, kind)(name))
 
-    return make
+def study_differences() -> str:
+    """The differences between frameworks in the published study."""
+    from pages import studies
+
+    return studies.differences("first/vgg_small")
+
+
+def study_shares() -> str:
+    """What explains them, of the study that explains one of its settings."""
+    from pages import studies
+
+    return studies.shares("first/explained")
 
 
 #: File -> its tables: marker -> what makes the text between.
@@ -232,9 +242,9 @@ TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     LANGUAGE: {"operations": language},
     DOCS / "comparing.md": {"switches": switches},
     DOCS / "studies" / "first.md": {
-        "means": study("means", "first/vgg_small"),
-        "differences": study("differences", "first/vgg_small"),
-        "shares": study("shares", "first/explained"),
+        "means": study_means,
+        "differences": study_differences,
+        "shares": study_shares,
     },
 }
 

@@ -101,7 +101,7 @@ FAULTS = {
 def exported(model, x, keep=True, **options):
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # this exporter is deprecated
         torch.onnx.export(
             model.eval(), torch.from_numpy(x), buffer, dynamo=False, input_names=["image"],
             **(KEEPING if keep else {}), **options,

@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from limits import HANG
@@ -58,6 +59,28 @@ def refusals(paths: list[Path], arrays: bool = False) -> list[str]:
         assert megabytes < MEGABYTES + 4 * path.stat().st_size / 2**20, path.name
         assert error is not None, f"{path.name} was read"
     return [error for error, *_ in results]
+
+
+def assert_refused(
+    folder: Path,
+    files: Mapping[str, bytes],
+    suffix: str,
+    write: Callable[[Path, bytes], object] = Path.write_bytes,
+) -> None:
+    """Write files, and check that each is refused at little cost, in a short error with its path.
+
+    Args:
+        folder: Where they are written.
+        files: What each does -> its bytes.
+        suffix: The end of their names.
+        write: Writes one.
+    """
+    paths = [folder / f"{number}{suffix}" for number in range(len(files))]
+    for path, content in zip(paths, files.values(), strict=True):
+        write(path, content)
+    for kind, path, error in zip(files, paths, refusals(paths), strict=True):
+        assert error.startswith(f"{path}: "), kind
+        assert len(error) < 1_000, kind
 
 
 #: Reads files that are the one of the first argument, damaged.

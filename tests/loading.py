@@ -24,7 +24,7 @@ def load(name: str, double: bool = False):
             pytest.fail(message)
         pytest.skip(message, allow_module_level=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # the frameworks' own, while they are imported
         backend = registry.load(name)
         if quick and name == "flax":
             import jax

@@ -18,7 +18,7 @@ import zlib
 import h5py
 import numpy as np
 import pytest
-from hostile import refusals
+from hostile import assert_refused, refusals
 
 import zoo
 from zoo.weights.reading import readers, zoo_file
@@ -104,12 +104,8 @@ PICKLES = {
 
 
 def test_pickles(tmp_path):
-    paths = []
-    for number, code in enumerate(PICKLES.values()):
-        paths.append(tmp_path / f"{number}.pdparams")
-        paths[-1].write_bytes(HEAD + code)
-    for kind, path, error in zip(PICKLES, paths, refusals(paths), strict=True):
-        assert error.startswith(f"{path}: "), kind
+    files = {kind: HEAD + code for kind, code in PICKLES.items()}
+    assert_refused(tmp_path, files, ".pdparams")
 
 
 #: What a MessagePack file does -> its bytes: a map, and what is under its key.
@@ -128,12 +124,7 @@ MESSAGES = {
 
 def test_messages(tmp_path):
     pytest.importorskip("msgpack")  # comes with Flax
-    paths = []
-    for number, code in enumerate(MESSAGES.values()):
-        paths.append(tmp_path / f"{number}.msgpack")
-        paths[-1].write_bytes(code)
-    for kind, path, error in zip(MESSAGES, paths, refusals(paths), strict=True):
-        assert error.startswith(f"{path}: "), kind
+    assert_refused(tmp_path, MESSAGES, ".msgpack")
 
 
 def test_a_keras_file_that_decompresses_to_far_more(tmp_path):

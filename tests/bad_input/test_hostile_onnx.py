@@ -10,7 +10,8 @@ import functools
 import numpy as np
 import pytest
 from damage import mutants
-from onnx_bytes import MEGABYTE, assert_refused, elsewhere, hostile, outside, start, tensor
+from hostile import assert_refused
+from onnx_bytes import MEGABYTE, elsewhere, hostile, outside, start, surround, tensor
 from wire import message
 
 from zoo.errors import WeightsError
@@ -128,7 +129,9 @@ def of_other_programs():
 
 
 def test_hostile_files(folder):
-    assert_refused(hostile(model, PYTORCH) | of_other_programs() | elsewhere(model), folder)
+    surround(folder)
+    files = hostile(model, PYTORCH) | of_other_programs() | elsewhere(model)
+    assert_refused(folder, files, ".onnx")
 
 
 @pytest.mark.parametrize(

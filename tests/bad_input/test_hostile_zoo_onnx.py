@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from onnx_bytes import MEGABYTE, assert_refused, elsewhere, hostile, outside, start, tensor
+from hostile import assert_refused
+from onnx_bytes import MEGABYTE, elsewhere, hostile, outside, start, surround, tensor
 from wire import message
 
 ZOO = start(b"zoo")
@@ -53,4 +54,6 @@ def own_files():
 def test_hostile_files(tmp_path):
     folder = tmp_path / "files"
     folder.mkdir()
-    assert_refused(hostile(graph_of, ZOO) | own_files() | elsewhere(stated), folder)
+    surround(folder)
+    files = hostile(graph_of, ZOO) | own_files() | elsewhere(stated)
+    assert_refused(folder, files, ".onnx")

@@ -2,14 +2,15 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from asking import installed as installed
 from asking import study
+from limits import HANG
 
-import zoo
 from zoo.comparing import (
     plan,
     processes,
@@ -39,9 +40,9 @@ def trained(monkeypatch):
     return jobs
 
 
-def go(path, progress=lambda event: None, **fields):
+def go(path, progress=lambda event: None, workers=1, **fields):
     chosen = {"switches": ["order"], "proof_steps": 0, **fields}
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(workers) as executor:
         return run(study(**chosen), path, executor=executor, progress=progress)
 
 
@@ -61,33 +62,55 @@ def test_a_study_continues_with_what_is_missing(tmp_path, trained):
         go(path, seeds=2, lr=0.2)
 
 
-def test_each_network_is_proven_once_and_all_at_the_same_time(tmp_path, trained, monkeypatch):
-    asked = []
+@pytest.fixture
+def proven(monkeypatch):
+    """Puts a function in the place of the proofs, and lists the networks that it was called with.
+
+    What it calls first can be replaced.
+    """
 
     def prove_one(job):
         (first,) = job["jobs"]
-        asked.append((first["graph"]["name"], first["backend"]))
-        if first["graph"]["name"] == "resnet20" and missing:
-            raise InputError("no memory")
+        called.names.append(first["graph"]["name"])
+        called.before(first["graph"]["name"])
         graph, content = Graph.from_dict(first["graph"]), BytesIO()
         names = [parameter.name for parameter in graph.parameters]
         np.savez(content, **{f"1/{name}": np.ones(2) for name in names})
         return {"files": {f"{first['backend']}.0.npz": content.getvalue()}}
 
+    called = SimpleNamespace(names=[], before=lambda name: None)
     monkeypatch.setattr(processes, "prove_one", prove_one)
-    path, missing, told = tmp_path / "study", True, []
-    chosen = {"models": ["lenet5", "resnet20"], "seeds": 1, "proof_steps": 1}
+    return called
+
+
+TWO = {"models": ["lenet5", "resnet20"], "seeds": 1, "proof_steps": 1}
+
+
+def test_networks_are_proven_side_by_side(trained, proven):
+    together = Barrier(8)
+    proven.before = lambda name: together.wait(HANG)
+    done = go(None, workers=8, **TWO)
+    assert [each.model for each in done.proofs] == ["lenet5", "resnet20"]
+
+
+def test_a_network_that_is_proven_is_not_proven_again(tmp_path, trained, proven):
+    def fail(name):
+        if name == "resnet20":
+            raise InputError("no memory")
+
+    path, told = tmp_path / "study", []
+    proven.before = fail
     with pytest.raises(TrainingError, match="cannot train in float64: no memory"):
-        go(path, told.append, **chosen)
+        go(path, told.append, **TWO)
     assert told[1:] == [
         "Proving that the frameworks train alike in float64: lenet5 on digits, resnet20 on digits",
         "Proven: lenet5 on digits, within 0.0e+00",
     ]
     assert len(list((path / "proofs").iterdir())) == 1 and not trained
-    asked.clear()
-    missing = False
-    done = go(path, **chosen)
-    assert {name for name, _ in asked} == {"resnet20"} and len(asked) == 4
+    proven.names.clear()
+    proven.before = lambda name: None
+    done = go(path, **TWO)
+    assert proven.names == ["resnet20"] * 4
     assert [each.model for each in done.proofs] == ["lenet5", "resnet20"]
 
 
@@ -222,29 +245,6 @@ def test_another_file_is_no_study_to_repeat(tmp_path, text):
         record.read(tmp_path / "run.json")
     with pytest.raises(InputError, match="cannot be read"):
         record.read(tmp_path / "absent.json")
-
-
-ROOT = Path(__file__).resolve().parents[2]
-FASHION = "T-shirt/top,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,ankle boot"
-CLASSES = {
-    "digits": [str(digit) for digit in range(10)],
-    "fashion-mnist": FASHION.split(","),
-}
-
-
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "docs").rglob("studies/**/*.json")), ids=lambda p: p.stem
-)
-def test_published_studies_can_be_repeated_with_todays_networks(path, monkeypatch):
-    monkeypatch.chdir(ROOT)  # where their networks' files are named from
-    recorded = record.read(path)
-    study = record.study_of(recorded)
-    for model, data in zip(study.models, study.data, strict=True):
-        graph = zoo.graph(model, classes=CLASSES[data])
-        assert recorded["networks"][graph.name] == plan.digest(graph.to_dict())
-    for each in recorded["runs"].values():
-        for name in ("top1", "loss"):
-            assert each["digests"][name] == plan.digest(each[name])
 
 
 # The proof

@@ -85,7 +85,7 @@ def run_savedmodel(path, x):
 def run_litert(path, x):
     import tensorflow as tf
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings():  # that LiteRT will have a package of its own
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(str(path))
     by_name = interpreter.get_signature_runner()(input=x)

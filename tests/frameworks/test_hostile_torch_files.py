@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 from damage import mutants, pickle_mutants
-from hostile import refusals
+from hostile import assert_refused, refusals
 from loading import load
 
 from zoo.errors import WeightsError
@@ -129,12 +129,7 @@ PICKLES = {
 
 
 def test_pickles(tmp_path):
-    paths = []
-    for number, code in enumerate(PICKLES.values()):
-        paths.append(tmp_path / f"{number}.pth")
-        archive(paths[-1], code)
-    for kind, path, error in zip(PICKLES, paths, refusals(paths), strict=True):
-        assert error.startswith(f"{path}: "), kind
+    assert_refused(tmp_path, PICKLES, ".pth", archive)
 
 
 def test_a_tensor_that_is_described_well_is_read(tmp_path):

@@ -47,7 +47,7 @@ def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_
     own, base = keras_models[kind], keras_models["base"]
     path = tmp_path / f"w{suffix}"
     with contextlib.redirect_stderr(None), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # .h5 is called legacy
         (own.save_weights if "weights" in suffix else own.save)(path)
     kernel = np.asarray(base.get_layer("conv_pw_13").kernel).transpose(3, 2, 0, 1)
     new = zoo.load(path, "torch", head="new", num_classes=4)

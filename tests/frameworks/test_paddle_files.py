@@ -57,7 +57,7 @@ def saved_program(path, kind):
     spec = [paddle.static.InputSpec([None, 3, 32, 32], "float32")]
     old = paddle.pir_utils.OldIrGuard() if kind == "old" else contextlib.nullcontext()
     with contextlib.redirect_stderr(None), warnings.catch_warnings(), old:
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # Paddle's own, of its old format
         paddle.jit.save(network, str(path), input_spec=spec)
     return network
 

@@ -15,7 +15,7 @@ BACKENDS = ("torch", "paddle", "keras", "flax")
 
 CODE = """
 import sys, warnings
-warnings.simplefilter("ignore")
+warnings.simplefilter("ignore")  # the frameworks' own
 {first}
 import numpy as np, zoo
 x = np.linspace(-1, 1, 3 * 32 * 32, dtype=np.float32).reshape(1, 3, 32, 32)

@@ -515,7 +515,7 @@ def test_torchscript_is_named(tmp_path):
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # torch.jit is deprecated
         program = torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2))
         program.save(tmp_path / "w.pt")
     with pytest.raises(WeightsError, match=r"TorchScript archive.*torch\.jit\.load\(path\)"):

@@ -63,7 +63,8 @@ def prove(
     groups = [
         _Group.of(f"{graph.name} on {data}", list(c), steps) for (graph, data), c in of_images
     ]
-    proofs = {key: folder.proof(key) if folder else None for group in groups for key in group.keys}
+    keys = [key for group in groups for key in group.keys]
+    proofs = {key: folder.proof(key) if folder is not None else None for key in keys}
     waiting = [group for group in groups if any(proofs[key] is None for key in group.keys)]
     if waiting:
         names = ", ".join(group.name for group in waiting)

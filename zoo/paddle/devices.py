@@ -133,7 +133,7 @@ def _environment(count: int) -> Iterator[None]:
     os.environ.update(new)
     logging.disable(logging.INFO)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings():  # Paddle's own, of how it starts them
             warnings.simplefilter("ignore")
             yield
     finally:
