@@ -14,6 +14,7 @@ import zoo.testing
 from zoo.benchmarking import processes
 from zoo.benchmarking.results import Round
 from zoo.errors import quoted
+from zoo.verification.case import Case
 
 #: What users pass by mistake, by its description.
 VALUES = {
@@ -154,9 +155,15 @@ def not_measured(cell, folder, number, **options):
     return Round(number, problems=("not measured",))
 
 
+def not_run(*arguments):
+    """Stands for a verification whose arguments are right."""
+    raise zoo.InputError("not run")
+
+
 def test_a_wrong_argument_is_zoos_own_error(calls, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # "nope" may name a file
     monkeypatch.setattr(processes, "measure", not_measured)
+    monkeypatch.setattr(Case, "run", not_run)
     wrong = []
     for name, (function, given) in calls.items():
         for parameter in parameters(function, given):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import BACKENDS
 from counting import DENSE, count, index
-from small import VGG_POOLED
+from small import GOOGLENET, VGG_POOLED
 from tables import COUNTS, INCEPTION_3A, golden
 
 import zoo
@@ -72,7 +72,7 @@ def test_every_row_of_the_tutorials_summary(framework, backend):
 
 #: Odd sizes, other numbers of channels and of classes, and batches.
 CASES = [
-    ("googlenet", {"aux": True, "input_size": (101, 83)}, 1),
+    (GOOGLENET, {"aux": True, "input_size": (101, 83)}, 1),
     (VGG_POOLED, {"input_size": (71, 45), "in_channels": 4, "num_classes": 7}, 1),
     ("lenet5", {}, 3),
     ("alexnet_two_towers", {"input_size": (67, 71), "num_classes": 7}, 2),
@@ -82,6 +82,7 @@ CASES = [
 FURTHER_CASES = [
     ("squeezenet1_1", {"input_size": (61, 44), "num_classes": 7}, 2),
     ("googlenet", {"aux": True}, 1),
+    ("googlenet", {"aux": True, "input_size": (101, 83)}, 1),
     ("googlenet_tutorial", {"aux": True, "input_size": (225, 239)}, 1),
     ("googlenet_paddle", {"aux": True, "input_size": 96}, 1),
     ("vgg11_paddleclas", {"input_size": 32, "num_classes": 10}, 1),
@@ -102,7 +103,7 @@ def test_every_node(name, options, batch, worst_node, free_memory):
 @pytest.mark.parametrize(
     ("name", "options", "batch"),
     [
-        ("googlenet", {"aux": True, "input_size": 96}, 1),
+        (GOOGLENET, {"aux": True}, 1),
         *(pytest.param(*case, marks=pytest.mark.slow) for case in CASES[2:4] + FURTHER_CASES),
     ],
 )

@@ -39,7 +39,8 @@ def run(order, first=""):
     assert done.stdout.strip().endswith("agree")
 
 
-def test_keras_first():
+@pytest.mark.slow
+def test_onnx_after_all_frameworks():
     run(("keras", "paddle", "torch", "flax", "onnx"))
 
 
