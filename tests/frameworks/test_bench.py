@@ -286,3 +286,21 @@ def test_a_page_in_a_browser(width, browser, tmp_path):
     assert "results differ <b>" in browser.find_element("css selector", "body").text
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert browser.execute_script(wide) <= 0  # only tables scroll sideways
+
+
+def test_several_models_are_beside_each_other():
+    def cells(*models):
+        return tuple(
+            Measured(
+                Cell(model, "paddle", mode, "cpu", "float32", 1, "forward"),
+                tuple(Round(number, (seconds,) * 5) for number in (1, 2, 3)),
+            )
+            for model in models
+            for mode, seconds in (("eager", 0.002), ("to_static", 0.001))
+        )
+
+    title = "Ratios of several models: forward, batch 1"
+    page = Benchmark(cells("toy", "other"), {}, {"threads": 1}).to_html()
+    (picture,) = (part for part in page.split("<svg") if title in part)
+    assert "paddle:to_static" in picture and "toy" in picture and "other" in picture
+    assert title not in Benchmark(cells("toy"), {}, {"threads": 1}).to_html()

@@ -62,15 +62,20 @@ def page(results: Results, changes: Sequence[Change] = (), others: Sequence[str]
 
 def _pictures(results: Results, rows: Sequence[Row]) -> dict[str, Any]:
     plots = _plots()
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
+    varied = words.varied(results)
+    of_work: dict[str, list[Row]] = {}
+    of_model: dict[str, list[Row]] = {}
+    for row in (row for row in rows if row.measured.time):
         cell = row.measured.cell
-        if row.measured.time:
-            groups.setdefault((cell.model, cell.work, cell.device, cell.dtype), []).append(row)
-    found: dict[str, Any] = {"batches": [], "ratios": [], "memory": [], "first": None}
-    for (model, work, device, dtype), members in groups.items():
-        apart = [w for w, f in ((device, "device"), (dtype, "dtype")) if f in words.varied(results)]
-        title = ", ".join([model, work, *apart])
+        apart = [getattr(cell, field) for field in ("device", "dtype") if field in varied]
+        work = ", ".join([cell.work, *apart])
+        of_work.setdefault(f"{work}, batch {cell.batch}", []).append(row)
+        of_model.setdefault(f"{cell.model}, {work}", []).append(row)
+    found: dict[str, Any] = {"models": [], "batches": [], "ratios": [], "memory": [], "first": None}
+    for title, members in of_work.items():
+        if len({row.measured.cell.model for row in members}) > 1:
+            found["models"].append(plots.across_models(members, title))
+    for title, members in of_model.items():
         batches = list(dict.fromkeys(row.measured.cell.batch for row in members))
         if len(batches) > 1:
             found["batches"].append(plots.over_batches(members, title))
