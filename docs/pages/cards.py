@@ -57,7 +57,7 @@ def card(graph: zoo.Graph, reports: Path | None) -> str:
         _built(graph),
         *([sides.link(graph.name, "../")] if graph.name in sides.MODELS else []),
         "## Drawing",
-        f"```{{image}} {graph.name}.svg\n:class: drawing\n:alt: {_alt(graph)}\n```",
+        f"```{{image}} {graph.name}.svg\n:alt: {_alt(graph)}\n```",
         f'`zoo.draw("{graph.name}", depth=3)` opens the blocks.',
         "## Layers",
         _layers(graph),

@@ -302,6 +302,19 @@ def test_the_page(study, browser, tmp_path):
         assert browser.execute_script(wide) <= 0  # only tables scroll sideways
 
 
+def test_a_figure_follows_the_mode_of_its_reader(study, browser, tmp_path):
+    figure, *_ = study.write(tmp_path / "study.html")
+    browser.get(figure.as_uri())
+    color = "return getComputedStyle(document.documentElement).color"
+    found = {}
+    for mode in ("light", "dark", ""):
+        features = {"features": [{"name": "prefers-color-scheme", "value": mode}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+        found[mode] = browser.execute_script(color)
+    assert found["light"] == found[""] == "rgb(27, 31, 36)"
+    assert found["dark"] == "rgb(228, 232, 236)"
+
+
 def test_the_page_of_a_grid_has_its_points(tmp_path):
     grid = tuple({"lr": lr, "eps": eps} for lr in (0.1, 0.01) for eps in (1e-3, 1e-7))
     runs = simulated(

@@ -163,6 +163,7 @@ def test_the_lines_of_training(tmp_path, monkeypatch, command):
     ranked = [row[1] for row in rows if len(row) == 4 and row[0].isdecimal()]
     assert ranked[0] == str(digit.labels[0])
     assert (tmp_path / "run1" / "run.html").is_file()
+    assert "prefers-color-scheme: dark" in (tmp_path / "run1" / "curves.svg").read_text()
 
 
 @pytest.mark.slow

@@ -263,8 +263,9 @@ def test_the_menu_of_a_narrow_page_by_keyboard(browser, address):
     until(lambda: button.get_attribute("aria-expanded") == "false")
 
 
-def test_drawings_follow_the_theme(browser, address):
-    scheme = "return getComputedStyle(document.querySelector('img.drawing')).colorScheme"
+@pytest.mark.parametrize("page", ["models/lenet5.html", "studies/first.html"])
+def test_pictures_follow_the_theme(page, browser, address):
+    scheme = "return getComputedStyle(document.querySelector('article img')).colorScheme"
     for theme in ("light", "dark"):
-        opened(browser, address, "models/lenet5.html", theme=theme)
+        opened(browser, address, page, theme=theme)
         assert browser.execute_script(scheme) == theme

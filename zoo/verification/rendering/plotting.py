@@ -1,4 +1,4 @@
-"""The look of all plots: as SVG text to embed in a page.
+"""The look of all plots: as SVG text, to embed in a page or for a file of its own.
 
 Lines and text use the page's own color, so that they are readable in light and dark mode.
 """
@@ -10,6 +10,11 @@ from typing import Any
 
 #: Line colors of the backends, distinguishable with color blindness (after Okabe and Ito).
 COLORS = ("#d55e00", "#0072b2", "#cc79a7", "#009e73", "#e69f00", "#56b4e9")
+#: What a page gives to lines and text, for a file.
+_SHEET = (
+    "<style>svg { color: #1b1f24 } "
+    "@media (prefers-color-scheme: dark) { svg { color: #e4e8ec } }</style>"
+)
 STYLES = ("-", "--", "-.", ":")  # so that coinciding lines are visible
 INK = "#010203"  # stands for the page's own color
 STYLE: Any = {
@@ -42,3 +47,17 @@ def as_svg(figure: Any, title: str) -> str:
     text = file.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+
+
+def of_file(svg: str) -> str:
+    """Return a plot for a file of its own, where it follows the reader's light or dark mode.
+
+    Args:
+        svg: What :func:`as_svg` returns.
+
+    Example:
+        >>> of_file("<svg><path/></svg>").count("prefers-color-scheme: dark")
+        1
+    """
+    head, end, rest = svg.partition(">")
+    return f"{head}{end}{_SHEET}{rest}"

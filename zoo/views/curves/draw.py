@@ -11,6 +11,7 @@ from zoo import arguments
 from zoo.errors import InputError
 from zoo.files import replacing, write_text
 from zoo.verification.rendering.page import environment, missing
+from zoo.verification.rendering.plotting import of_file
 from zoo.views.curves import reading
 
 Folder = str | os.PathLike[str]
@@ -58,6 +59,6 @@ def curves(runs: Folder | Sequence[Folder], output: Folder | None = None) -> Pat
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{place}: cannot be written to: {reason}") from None
-    write_text(place / "curves.svg", picture)
+    write_text(place / "curves.svg", of_file(picture))
     write_text(place / "run.html", page)
     return place / "run.html"

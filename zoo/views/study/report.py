@@ -18,6 +18,7 @@ from zoo.comparing.results import Trained
 from zoo.errors import InputError
 from zoo.files import read_json, write_text
 from zoo.verification.rendering.display import ShownByRich
+from zoo.verification.rendering.plotting import of_file
 from zoo.views.study import benchopt, lines, page, terminal
 from zoo.views.study.evaluation import Evaluation
 
@@ -159,7 +160,7 @@ class Study(ShownByRich, Evaluation):
             texts[place.with_name(EFFECTS)] = self.effects_csv()
         else:
             figures = place.with_name("figures")
-            texts = {figures / f"{name}.svg": svg for name, svg in self.figures.items()}
+            texts = {figures / f"{name}.svg": of_file(svg) for name, svg in self.figures.items()}
             texts[place] = self.to_html()
             _make(figures)
         for file, text in texts.items():
