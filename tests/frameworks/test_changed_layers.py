@@ -324,6 +324,50 @@ def test_settings_of_the_same_meaning_are_taken(spec, framework):
     assert np.array_equal(zoo.get_weights(zoo.convert(model, "torch"))["bn.weight"], np.ones(4))
 
 
+CHAIN = """
+conv1: {op: conv, out_channels: 4, kernel_size: 3, padding: 1}
+relu1: {op: relu}
+conv2: {op: conv, out_channels: 4, kernel_size: 3, padding: 1}
+relu2: {op: relu}
+flatten: {op: flatten}
+fc: {op: linear, out_features: $num_classes}
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
+def test_a_layer_in_two_places_runs_twice(framework, backend, spec_file):
+    header = "options: {num_classes: 5, in_channels: 4, input_size: 6}\n"
+    model = zoo.build(spec_file(CHAIN, header=header), backend)
+    x = np.random.default_rng(0).standard_normal((2, 4, 6, 6), np.float32)
+    expected = zoo.predict(model, x)
+    model.relu2 = model.relu1
+    assert np.array_equal(zoo.predict(model, x), expected)
+    model.conv2 = model.conv1
+    other = zoo.get_weights(zoo.build(zoo.graph_of(model), backend, seed=1))
+    with pytest.raises(WeightsError, match="conv1.weight and conv2.weight are one tensor in this"):
+        zoo.set_weights(model, other)
+    tied = zoo.convert(model, backend)
+    assert np.allclose(zoo.predict(model, x), zoo.predict(tied, x), atol=1e-6)
+    assert not np.allclose(zoo.predict(model, x), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
+def test_what_a_user_hangs_on_a_model_is_not_computed(model, backend):
+    x = np.random.default_rng(0).random((2, 2, 6, 6), np.float32)
+    expected = zoo.predict(model, x)
+    nn = importlib.import_module("flax.nnx" if backend == "flax" else f"{backend}.nn")
+    if backend == "flax":
+        model.extra = nn.Dropout(0.5)
+    else:
+        model.extra, model.criterion = nn.Softmax(1), nn.CrossEntropyLoss()
+    assert np.array_equal(zoo.predict(model, x), expected)
+    assert np.array_equal(zoo.predict(zoo.convert(model, backend), x), expected)
+    rngs = {"rngs": nn.Rngs(0)} if backend == "flax" else {}
+    model.extra = nn.Linear(3, 3, **rngs)
+    with pytest.raises(ZooError, match="extra.(bias|weight)"):
+        zoo.convert(model, backend)
+
+
 @pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
 def test_a_model_that_cannot_run_any_more_is_refused_by_name(model, backend):
     if backend == "torch":

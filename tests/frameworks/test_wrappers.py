@@ -49,6 +49,7 @@ def _keras(model):
     shape = model.input_shape[1:]
     inputs = keras.Input(shape)
     yield "functional", keras.Model(inputs, model(inputs))
+    yield "for transfer", keras.Model(inputs, model(inputs, training=False))
     yield "sequential", keras.Sequential([model])
     yield "with an input", keras.Sequential([keras.Input(shape), model])
     yield "twice", keras.Sequential([keras.Sequential([model])])
@@ -262,6 +263,42 @@ def test_a_keras_model_of_several_outputs(spec):
     assert np.allclose(found["logits"], expected["fc"], atol=1e-6)
     alone = zoo.predict(keras.Model(model.inputs, [model.output]), x)  # in Keras, no list
     assert np.allclose(alone, expected["fc"], atol=1e-6)
+
+
+#: What a functional model computes besides one of zoo's, without layers of its own.
+KERAS_FUNCTIONS = {
+    "preprocessing": lambda keras, m, x: m(x / 127.5 - 1),
+    "a function": lambda keras, m, x: keras.ops.softmax(m(x)),
+    "arithmetic": lambda keras, m, x: 2 * m(x),
+    "two calls": lambda keras, m, x: m(x) + m(x),
+    "two outputs": lambda keras, m, x: [m(x), m(x)],
+    "a list": lambda keras, m, x: [m(x), x],
+    "another structure": lambda keras, m, x: {"logits": m(x)},
+    "training mode": lambda keras, m, x: m(x, training=True),
+}
+
+
+@pytest.mark.parametrize("kind", KERAS_FUNCTIONS)
+def test_a_keras_model_that_computes_more_is_no_wrapper(kind, spec, tmp_path):
+    load("keras")
+    keras = importlib.import_module("keras")
+    model = zoo.build(spec, "keras")
+    inputs = keras.Input((6, 6, 2))
+    own = keras.Model(inputs, KERAS_FUNCTIONS[kind](keras, model, inputs))
+    x = np.random.default_rng(0).random((2, 2, 6, 6), np.float32) * 255
+    found, expected = zoo.predict(own, x), own(x.transpose(0, 2, 3, 1), training=False)
+    keras.tree.map_structure(
+        lambda a, b: (
+            np.testing.assert_allclose(a, b.numpy().reshape(a.shape), rtol=1e-4, atol=1e-4)
+            if kind != "a list"
+            else None
+        ),
+        found,
+        expected,
+    )
+    for verb in (zoo.get_weights, lambda m: zoo.save(m, tmp_path / "w.safetensors")):
+        with pytest.raises(BackendError, match="has a model that zoo built as its part 'small'"):
+            verb(own)
 
 
 def test_the_size_of_a_keras_model_is_stated_as_predict_takes_it(spec):

@@ -17,7 +17,7 @@ from zoo.backend.optimizers import Kept
 from zoo.backend.parameters import Tensor
 from zoo.backend.training import Plan, Rule, Trainer
 from zoo.backend.workloads import Predicting, Workload
-from zoo.errors import BackendError
+from zoo.errors import BackendError, WeightsError
 from zoo.files import replacing
 from zoo.graphs.graph import Graph, own_graph
 from zoo.graphs.layouts import channels_first
@@ -205,8 +205,21 @@ class Backend(ABC):
         }
 
     def set_weights(self, model: Any, weights: Mapping[str, Array]) -> None:
-        """Fill a model from canonical arrays whose names and shapes have been checked."""
-        for name, tensor in self.filled_tensors(model).items():
+        """Fill a model from canonical arrays whose names and shapes have been checked.
+
+        Raises:
+            WeightsError: Two arrays are for one tensor, which layers share, and differ.
+        """
+        tensors = self.filled_tensors(model)
+        names: dict[int, str] = {}
+        for name, tensor in tensors.items():
+            first = names.setdefault(id(tensor.handle), name)
+            if first != name and not _equal(weights[first], weights[name]):
+                raise WeightsError(
+                    f"{first} and {name} are one tensor in this model, and the arrays for them "
+                    "differ; give the two layers tensors of their own first"
+                )
+        for name, tensor in tensors.items():
             self.assign(tensor.handle, tensor.to_native(np.asarray(weights[name])))
 
     def count_parameters(self, model: Any) -> int:
@@ -459,3 +472,7 @@ class Backend(ABC):
             BackendError: Always.
         """
         raise BackendError(f"zoo's {self.description.name} backend {limit}; use another backend")
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")

@@ -48,6 +48,31 @@ def input_of(layer: keras.Layer) -> Any:
     return keras.Operation.input.fget(layer)
 
 
+def only_call(model: Functional) -> keras.Model | None:
+    """Return the model whose single call, in evaluation mode, is all that a functional model does.
+
+    Its operations are more than its layers: functions of ``keras.ops`` and arithmetic are others.
+    """
+    found = [o for o in model.operations if not isinstance(o, keras.layers.InputLayer)]
+    if len(found) != 1 or not isinstance(found[0], keras.Model):
+        return None
+    inner, numbers = found[0], {tensor._keras_history.node_index for tensor in model.outputs}
+    call = inner._inbound_nodes[min(numbers)]
+    options = {k: v for k, v in call.arguments.kwargs.items() if v is not None}
+    if len(numbers) > 1 or options not in ({}, {"training": False}):
+        return None
+    if list(map(id, call.input_tensors)) != list(map(id, model.inputs)):
+        return None
+    # All that it returns, in the same structure.
+    returned = {id(tensor): place for place, tensor in enumerate(call.output_tensors)}
+    own = {id(tensor): place for place, tensor in enumerate(keras.tree.flatten(inner.output))}
+    structures = [
+        keras.tree.map_structure(lambda tensor, places=places: places.get(id(tensor)), output)
+        for output, places in ((model.output, returned), (inner.output, own))
+    ]
+    return inner if structures[0] == structures[1] else None
+
+
 def own_variables(layer: keras.Layer) -> Iterator[Any]:
     """Yield the variables of a layer itself, without those of the layers in it."""
     yield from layer._trainable_variables

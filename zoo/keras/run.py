@@ -43,11 +43,12 @@ def _on_batch(model: keras.Model, x: Array) -> Any:
 
 
 def held(model: keras.Layer) -> keras.Model | None:
-    """Return the model that is the only layer of a functional or sequential model, if it is so."""
-    if (
-        not isinstance(model, _private.Functional | keras.Sequential)
-        or own_graph(model) is not None
-    ):
+    """Return the model that a functional or sequential model calls, if it does nothing else."""
+    if own_graph(model) is not None:
+        return None
+    if isinstance(model, _private.Functional):
+        return _private.only_call(model)
+    if not isinstance(model, keras.Sequential):
         return None
     inner, *others = [x for x in model.layers if not isinstance(x, keras.layers.InputLayer)] or [0]
     return None if others or not isinstance(inner, keras.Model) else inner

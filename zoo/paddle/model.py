@@ -114,11 +114,12 @@ class Stack(nn.Layer):
 
     def _compute(self, x: paddle.Tensor) -> dict[str, paddle.Tensor]:
         """Compute all steps; return the values that no step releases."""
+        children = _private.children(self)
         if self._is_chain:
-            for child in _private.children(self).values():
-                x = child(x)
+            for name, _, _ in self._program:  # not all children: users hang others on a model
+                x = children[name](x)
             return {self._output: x}
-        values, children = {"input": x}, _private.children(self)
+        values = {"input": x}
         for name, inputs, releases in self._program:
             values[name] = children[name](*[values[source] for source in inputs])
             for source in releases:

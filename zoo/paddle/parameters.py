@@ -37,7 +37,7 @@ def tensors(model: nn.Layer) -> dict[str, Tensor]:
     canonical = {s.name: name for slots in PARAMETERS.values() for name, s in slots.items()}
     others = PARAMETERS.of_packages(model)
     tensors = {}
-    for path, layer in model.named_sublayers(include_self=True):
+    for path, layer in model.named_sublayers(include_self=True, remove_duplicate=False):
         if type(layer).__module__.startswith(_QUANTIZING):
             raise BackendError(f"the layer {path!r} was quantized: pass the model as it was before")
         for hook in _private.hooks(layer):

@@ -90,8 +90,9 @@ class Stack(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self._is_chain:
-            for child in self.children():
-                x = child(x)
+            children = _private.children(self)
+            for name, _, _ in self._program:  # not all children: users hang others on a model
+                x = children[name](x)
             return x
         return self._compute(x)[self._output]
 
