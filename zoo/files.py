@@ -307,6 +307,26 @@ def resolved(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def require_another(target: str | os.PathLike[str], source: str | os.PathLike[str]) -> None:
+    """Check that a file to write is not the one that is read, also by another path.
+
+    Args:
+        target: The file to write.
+        source: The file to read; what names no file is no reason for an error.
+
+    Raises:
+        InputError: It is the same.
+
+    Example:
+        >>> require_another("mine.safetensors", "torchvision")
+    """
+    same = False
+    with suppress(OSError, ValueError):  # one is not there
+        same = os.path.samefile(target, source)
+    if same:
+        raise InputError(f"{target}: this is the file to read, which would be lost; name another")
+
+
 @contextmanager
 def replacing_all(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a path for a file or a folder, beside which others may be written.

@@ -155,6 +155,21 @@ def test_figures_that_cannot_be_written_go_elsewhere(benchmark, tmp_path, capsys
     assert "bench.json" in capsys.readouterr().err.replace("\n", "")
 
 
+@pytest.mark.parametrize("output", ["bench.json", "bench.html"])
+def test_the_earlier_benchmark_is_not_overwritten(output, benchmark, tmp_path):
+    """Not by the JSON file that stands beside the page, either."""
+    from click.testing import CliRunner
+
+    from zoo.cli.bench import bench
+
+    old = tmp_path / "bench.json"
+    old.write_text(benchmark.to_json())
+    options = ["lenet5", "--against", str(old), "--output", str(tmp_path / output)]
+    error = CliRunner().invoke(bench, options).exception
+    assert isinstance(error, InputError) and "bench.json: this is the file to read" in str(error)
+    assert old.read_text() == benchmark.to_json()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -260,6 +260,16 @@ def test_from_a_publishers_file_to_zoos_without_a_framework(saved, tmp_path):
     assert len(zoo_file.read(target).arrays) == 59
 
 
+@pytest.mark.parametrize("other", ["w.pth", "link.pth"])
+def test_a_file_is_not_converted_to_itself(other, tmp_path):
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"what else was in it")
+    (tmp_path / "link.pth").symlink_to(path)
+    with pytest.raises(InputError, match="this is the file to read, which would be lost"):
+        conversion.convert_file(str(path), tmp_path / other)
+    assert path.read_bytes() == b"what else was in it"
+
+
 def test_a_file_of_other_options_is_converted_with_those(tmp_path):
     table, options = sources.source("paddle"), {"num_classes": 3, "input_size": 32}
     graph = zoo.graph("vgg11", **options)

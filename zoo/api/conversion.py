@@ -11,6 +11,7 @@ from zoo.api.networks import network_and_weights
 from zoo.backend import registry
 from zoo.backend.base import Backend
 from zoo.errors import InputError
+from zoo.files import require_another
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.language import options
@@ -83,7 +84,7 @@ def convert_file(
         The network, and the dtype of its weights.
 
     Raises:
-        InputError: The suffix is unknown, or the file cannot be written.
+        InputError: The suffix is unknown, or the file cannot be written or is the source.
         WeightsError: The weights are damaged, belong to another network, or do not fit.
     """
     backends = {entry.suffix: entry.name for entry in registry.table().values() if entry.suffix}
@@ -93,6 +94,7 @@ def convert_file(
         raise InputError(f"{target}: expected a name that ends in one of {suffixes}")
     named = graph(name) if name else None  # reports a misspelled name before anything is downloaded
     requested = options.checked(False, num_classes, in_channels, input_size)
+    require_another(target, source)
     loading.check(source, name, head=head, stem=stem, entry=entry)
     begin()
     checkpoint = checkpoints.find(source, named, requested, head, entry)

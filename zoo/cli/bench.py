@@ -26,7 +26,7 @@ from zoo.cli.progress import progress
 from zoo.cli.status import INTERRUPTED
 from zoo.cli.terminal import check_writable, err, escape, out
 from zoo.errors import InputError
-from zoo.files import write_text
+from zoo.files import require_another, write_text
 
 if TYPE_CHECKING:
     from zoo.views.benchmark.report import Benchmark
@@ -124,6 +124,9 @@ def bench(
         raise InputError("which models? Give names from 'zoo list', or YAML files")
     old = None if against is None else Results.read(against)
     keep = _checked(saved)
+    if against is not None:
+        for path in {*saved, *([keep] if keep else [])}:
+            require_another(path, against)
     if any(path.suffix.lower() == ".html" for path in saved):
         page.check()
     with progress() as show:

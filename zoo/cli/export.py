@@ -23,6 +23,7 @@ from zoo.cli.common import (
 from zoo.cli.progress import progress
 from zoo.cli.terminal import as_options, err, escape, out, print_json
 from zoo.errors import InputError
+from zoo.files import require_another
 
 
 @click.command("export", context_settings=SETTINGS)
@@ -96,6 +97,7 @@ def export(
     arguments = options(aux, num_classes, in_channels, input_size)
     name = zoo.graph(model, **arguments).name
     if weights is not None:
+        require_another(target, weights)
         loading.check(weights, name, entry=entry)
     backend = registry.resolve(backend or chosen.backend).name
     failed: str | None = None
