@@ -60,7 +60,8 @@ def edited(path, name, change, tmp_path):
 
     def text(before):
         model = json.loads(before)
-        (layer,) = (each for each in model["config"]["layers"] if each["config"]["name"] == name)
+        own = re.compile(rf"{name}(_\d+)?")  # Keras numbers the layers of a process
+        (layer,) = (x for x in model["config"]["layers"] if own.fullmatch(x["config"]["name"]))
         change(layer)
         return json.dumps(model)
 

@@ -33,8 +33,8 @@ def keras_models():
     nested = keras.Model(x, keras.layers.Dense(19, activation="softmax")(inner))
     layers = keras.layers
     sequential = keras.Sequential([
-        keras.Input((32, 32, 3)), layers.RandomFlip(), layers.Rescaling(1 / 127.5, -1), base,
-        layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(19),
+        keras.Input((32, 32, 3)), layers.RandomFlip(), layers.Rescaling(1 / 127.5, -1),
+        layers.Normalization(), base, layers.GlobalAveragePooling2D(), layers.Dropout(0.2), layers.Dense(19),
     ])  # fmt: skip
     sequential.compile("adam", "mse")
     return {"base": base, "flat": flat, "nested": nested, "sequential": sequential}
@@ -55,7 +55,9 @@ def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_
     weights = zoo.get_weights(new)
     (name,) = [n for n, a in weights.items() if a.shape == kernel.shape and "13" in n]
     assert np.array_equal(weights[name], kernel)
-    told = "without the layers Rescaling of the file's model" in zoo.graph_of(new).origin["note"]
+    told = (
+        "without the layers Rescaling and Normalization of the" in zoo.graph_of(new).origin["note"]
+    )
     assert told == (kind == "sequential" and suffix != ".weights.h5")
     if kind == "base":
         with pytest.raises(WeightsError, match="head='new' gives the network a new one"):
