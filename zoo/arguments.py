@@ -92,7 +92,7 @@ def texts(name: str, value: Any, expected: str) -> list[str]:
 
 
 def path(name: str, value: Any, expected: str = "the path of a file") -> str:
-    """Return a path as a string.
+    """Return a path as a string, with the user's folder in the place of ``~``.
 
     Raises:
         InputError: It is not a path, or empty.
@@ -105,7 +105,7 @@ def path(name: str, value: Any, expected: str = "the path of a file") -> str:
     location = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(location, str) or not location:  # a path can be bytes
         raise wrong(name, expected, value)
-    return location
+    return os.path.expanduser(location)
 
 
 def choice(name: str, value: Any, allowed: str) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import zoo
-from zoo.api import conversion
+from zoo.api import checkpoints, conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.exporting.wrapping import preprocessed, with_probabilities
 from zoo.language.graphs import left_out
@@ -294,6 +294,27 @@ def test_adapted_kernels():
     assert np.array_equal(one[:, 0], kernel.sum(1))
     six = adaptation.adapted(kernel, 6)
     assert np.array_equal(six, np.concatenate([kernel, kernel], 1) / 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "adapting", "options"),
+    [
+        ({"in_channels": 3}, {"stem": "adapt"}, {"num_classes": 7, "in_channels": 3}),
+        ({"num_classes": 5}, {"head": "new"}, {"num_classes": 5, "in_channels": 1}),
+        ({}, {"head": "new", "stem": "adapt"}, {"num_classes": 10, "in_channels": 3}),
+        ({}, {}, {"num_classes": 7, "in_channels": 1}),
+    ],
+)
+def test_what_is_not_replaced_is_as_in_the_file(asked, adapting, options, tmp_path):
+    """The number of classes beside an adapted stem, that of channels beside a new head."""
+    file = tmp_path / "w.safetensors"
+    parameters = zoo.graph("resnet20", num_classes=7, in_channels=1).parameters
+    save_file({p.name: np.zeros(p.shape, np.float32) for p in parameters}, file)
+    requested = Chosen(**asked)
+    checkpoint = checkpoints.find(file, "resnet20", requested, adapting.get("head"))
+    graph = adaptation.fitted(zoo.graph("resnet20", **asked), checkpoint, requested, **adapting)
+    assert {name: graph.options[name] for name in options} == options
+    adaptation.filling(graph, checkpoint, dtype="float32", **adapting)
 
 
 def test_heads_that_this_input_is_too_small_for_are_known_all_the_same():

@@ -144,8 +144,13 @@ def fitted(
         changed = graphs.with_options(network, **found)
     except (SpecError, InputError):
         return network
-    fits = all(stored.get(p.name, p.shape) == p.shape for p in changed.parameters)
-    return changed if fits else network
+    wrong = {p.name: p.shape for p in changed.parameters if stored.get(p.name, p.shape) != p.shape}
+    if head and wrong:
+        replaced = _depending(changed, checkpoint, "num_classes")
+        wrong = {n: s for n, s in wrong.items() if n not in replaced}
+    if stem:
+        wrong = {n: s for n, s in wrong.items() if _before_adapting(s, stored[n]) != stored[n]}
+    return network if wrong else changed
 
 
 def adapted(kernel: Array, channels: int) -> Array:

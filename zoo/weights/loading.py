@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zoo import arguments
@@ -110,6 +110,11 @@ def _located(
     weights: Weights, name: str | None
 ) -> tuple[Path | None, sources.Source | None, str | None]:
     """Return the file that a caller names, None for a source's own; the source; and the tag."""
+    if isinstance(weights, Mapping):
+        raise InputError(
+            "weights must be the path of a file or a source of weights, got a mapping: "
+            "zoo.set_weights(model, arrays) fills a model from arrays or a state_dict"
+        )
     text = arguments.path("weights", weights, "the path of a file or a source of weights")
     if os.path.isfile(text) or (os.path.isdir(text) and text not in sources.sources()):
         return Path(text), None, None
@@ -131,7 +136,7 @@ def _located(
                 f"zoo.build(NAME, ..., weights={text!r})"
             )
         return None, sources.source(prefix), rest or None
-    path = formats.located(Path(rest)) if named else Path(text)
-    if not named and not os.path.exists(path) and not path.suffix:
+    path = formats.located(Path(os.path.expanduser(rest))) if named else Path(text)
+    if not named and not os.path.exists(path) and text == path.name and not path.suffix:
         sources.source(text)  # raises, with a suggestion for a misspelled source
     return path, table, None

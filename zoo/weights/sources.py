@@ -236,6 +236,10 @@ def sources() -> dict[str, Source]:
     return {table.name: table for table in tables}
 
 
+#: What libraries call their own weights -> the source.
+_ELSEWHERE = {"default": "torchvision", "imagenet": "keras"}
+
+
 def source(name: str) -> Source:
     """Return a source.
 
@@ -243,6 +247,19 @@ def source(name: str) -> Source:
         UnknownNameError: There is no source of that name.
     """
     if name not in sources():
-        hint = suggestion(name, sources()) or f". Known: {', '.join(sources())}."
+        hint = _of_publisher(name) or suggestion(name, sources())
+        hint = hint or f". Known: {', '.join(sources())}."
         raise UnknownNameError(f"unknown source of weights {name[:200]!r}{hint}")
     return sources()[name]
+
+
+def _of_publisher(word: str) -> str:
+    """Say which source has a tag, or what another library calls its weights; empty if unknown."""
+    if publisher := _ELSEWHERE.get(word.lower()):
+        return f"; the weights that {publisher} calls so are {publisher!r} here"
+    for table in sources().values():
+        for network in table.networks.values():
+            for file in network.published:
+                if file.tag and file.tag.lower() == word.lower():
+                    return f"; it is a tag of {table.title}: '{table.name}:{file.tag}'"
+    return ""

@@ -131,9 +131,12 @@ _FOLDERS = (
 
 
 def located(path: Path) -> Path:
-    """Return the file that a path stands for: a checkpoint of TensorFlow may lack ``.index``."""
-    index = f"{path}{tensorflow_checkpoint.INDEX}"
-    return Path(index) if not os.path.exists(path) and os.path.isfile(index) else path
+    """Return the file that a path stands for, as in TensorFlow and Paddle it may lack its end."""
+    if not os.path.exists(path):
+        for end in (tensorflow_checkpoint.INDEX, ".pdiparams"):
+            if os.path.isfile(f"{path}{end}"):
+                return Path(f"{path}{end}")
+    return path
 
 
 def format_of(path: Path, part: bool = False) -> str:
