@@ -83,6 +83,17 @@ def test_a_compiled_model_within_another(keras_models, tmp_path):
     assert_same(zoo.load(tmp_path / "w.keras", "keras"), inner)
 
 
+@pytest.mark.parametrize("name", ["squeezenet1_1_paddle", "squeezenet1_1_caffe"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_configuration_tells_networks_of_the_same_names_apart(name, suffix, tmp_path):
+    load("keras")
+    model = zoo.build(name, "keras", num_classes=4, input_size=67)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # .h5 is called legacy
+        model.save(tmp_path / f"w{suffix}")
+    assert zoo.graph_of(zoo.load(tmp_path / f"w{suffix}", "onnx")).name == name
+
+
 @pytest.mark.parametrize("mode", ["int8", "float8"])
 def test_what_keras_quantized_is_refused(mode, keras_models, tmp_path):
     model = zoo.build("resnet20", "keras")

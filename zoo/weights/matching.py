@@ -7,6 +7,7 @@ The origin of the weights says how the file was matched.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.framework_source import of_network
 from zoo.weights.identification import Replaced, View, count_matching_shapes, has_names_of
+from zoo.weights.keras_models import config as keras_config
 from zoo.weights.keras_models import places as keras_places
 from zoo.weights.reading import readers
 from zoo.weights.slots import (
@@ -227,6 +229,7 @@ def _identified(
             own = matches[0][0].name == counts.OWN
             comparable = [match for match in matches if (match[0].name == counts.OWN) == own]
             best = identification.best(comparable, view.arrays)
+            best = _as_configured(path, opened, best, view, "new" if replaced else None)
             network, note = disambiguation.network_of(path, best)
             users = [each for each, name in matches if name == network]
             if not replaced:
@@ -239,6 +242,29 @@ def _identified(
         lambda *seen: next((name for _, name in identification.identify(tables, *seen)), ""),
     )
     raise WeightsError(_unknown_names(path, opened, None, advice, tables))
+
+
+def _as_configured(
+    path: Path,
+    opened: readers.Opened,
+    matches: list[tuple[sources.Source, str]],
+    view: View,
+    head: str | None,
+) -> list[tuple[sources.Source, str]]:
+    """Return those of several networks that a file of Keras describes; all if it says nothing.
+
+    Not all that networks may differ in is compared. A model of zoo's has the network's name.
+    """
+    if not opened.configuration or len({network for _, network in matches}) == 1:
+        return matches
+    found = []
+    for table, network in matches:
+        with suppress(WeightsError):  # its configuration is that of another network
+            keras_places.compared(path, opened, table, network, view.arrays, head, Chosen())
+            found.append((table, network))
+    name = keras_config.name(opened.configuration)
+    called = [(t, network) for t, network in found if (t.name, network) == (counts.OWN, name)]
+    return called or found or matches
 
 
 def _fits(

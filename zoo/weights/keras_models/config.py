@@ -71,6 +71,20 @@ def parsed(text: bytes) -> Model | None:
         return None
 
 
+def name(text: bytes) -> str | None:
+    """Return the name of the model that a configuration describes; None if it has none.
+
+    Example:
+        >>> name(b'{"class_name": "Functional", "config": {"name": "lenet5"}}')
+        'lenet5'
+    """
+    try:
+        found = json.loads(text)["config"]["name"] if len(text) <= _MAX_BYTES else None
+    except MALFORMED:
+        return None
+    return found if isinstance(found, str) else None
+
+
 def _add(
     model: Mapping[str, Any], path: Key, inputs: list[Key], layers: dict[Key, Layer]
 ) -> list[Key]:
