@@ -62,6 +62,18 @@ def saved_program(path, kind):
     return network
 
 
+def test_paddles_arrays_in_safetensors(tmp_path):
+    load("paddle")
+    import paddle
+    from safetensors.paddle import save_file
+
+    state = paddle.vision.models.shufflenet_v2_x0_5(num_classes=10).state_dict()
+    save_file(state, tmp_path / "w.safetensors")
+    model = zoo.load(tmp_path / "w.safetensors", "paddle")
+    assert zoo.graph_of(model).origin["names"] == "as paddle.vision's"
+    assert np.array_equal(zoo.get_weights(model)["fc.weight"], state["_fc.weight"].numpy().T)
+
+
 def test_a_new_program_of_paddle_is_refused(tmp_path):
     saved_program(tmp_path / "net", "new")
     import paddle

@@ -6,6 +6,7 @@ import collections
 import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from zoo.graphs.graph import Graph
 from zoo.weights import classifier, counts
@@ -14,6 +15,9 @@ from zoo.weights.checking import OF_STATISTICS
 from zoo.weights.checkpoint import Stored
 from zoo.weights.slots import Slot, in_canonical_layout, published_slots, with_heads
 from zoo.weights.sources import Source, sources
+
+#: The name of a network, or its graph.
+Network = TypeVar("Network", str, str | Graph)
 
 MAX_NAME = 300  # characters; a hostile file may have names of megabytes
 _MAX_PREFIX = 6  # names of wrappers before those of a network
@@ -180,10 +184,10 @@ def identify(
 
 
 def best(
-    matches: Sequence[tuple[Source, str]], stored: Mapping[str, Stored]
-) -> list[tuple[Source, str]]:
+    matches: Sequence[tuple[Source, Network]], stored: Mapping[str, Stored]
+) -> list[tuple[Source, Network]]:
     """Return those of the networks found that have the most shapes in common with a file."""
-    if len({network for _, network in matches}) == 1:
+    if len(matches) == 1:
         return list(matches)
     counted = [count_matching_shapes(table, network, stored) for table, network in matches]
     return [match for match, count in zip(matches, counted, strict=True) if count == max(counted)]

@@ -21,7 +21,7 @@ from zoo.weights import names as naming
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Checkpoint, Stored
 from zoo.weights.framework_source import of_network
-from zoo.weights.identification import Replaced, View, count_matching_shapes, has_names_of
+from zoo.weights.identification import Replaced, View, has_names_of
 from zoo.weights.keras_models import config as keras_config
 from zoo.weights.keras_models import places as keras_places
 from zoo.weights.reading import readers
@@ -166,9 +166,8 @@ def _found(
     pairs = list(_having(tables, network))  # tried first, to avoid trying every network
     for view in identification.views(stored):
         matches = [pair for pair in pairs if has_names_of(*pair, view.arrays)]
-        if len(matches) > 1:
-            matches = _best_first(matches, view)
         if matches:
+            matches = identification.best(matches, view.arrays)
             return _Found([match[0] for match in matches], matches[0][1], view)
     for view in identification.views_of_most(stored):
         for each, key in pairs:
@@ -192,13 +191,6 @@ def _found(
         raise WeightsError(_unknown_names(path, opened, name, advice, tables))
     (each, key), view = closest
     return _Found([each], key, view)
-
-
-def _best_first(
-    matches: list[tuple[sources.Source, str | Graph]], view: View
-) -> list[tuple[sources.Source, str | Graph]]:
-    """Order sources by the number of shapes that a file has in common with them."""
-    return sorted(matches, key=lambda pair: -count_matching_shapes(pair[0], pair[1], view.arrays))
 
 
 def _having(
@@ -231,7 +223,7 @@ def _identified(
             best = identification.best(comparable, view.arrays)
             best = _as_configured(path, opened, best, view, "new" if replaced else None)
             network, note = disambiguation.network_of(path, best)
-            users = [each for each, name in matches if name == network]
+            users = [each for each, name in best if name == network]
             if not replaced:
                 return _Found(users, network, view, note=note)
             departs = identification.replacement(users[0], network, view.arrays)
