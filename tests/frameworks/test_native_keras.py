@@ -2,6 +2,7 @@
 
 import copy
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -66,11 +67,23 @@ def test_weights_files_and_copies(model, x, keras, tmp_path):
     other = zoo.build(GOOGLENET, "keras", aux=True, seed=5)
     other.load_weights(tmp_path / "m.weights.h5")
     assert np.array_equal(zoo.predict(other, x)["logits"], expected)
-    twin = copy.deepcopy(model)
-    assert np.array_equal(zoo.predict(twin, x)["logits"], expected)
     clone = keras.models.clone_model(model)
     zoo.set_weights(clone, zoo.get_weights(model))
     assert np.array_equal(zoo.predict(clone, x)["logits"], expected)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+def test_a_copy_knows_its_graph(copied, keras):
+    model = zoo.build("lenet5", "keras", num_classes=3)
+    twin = copied(model)
+    assert zoo.graph_of(twin) == zoo.graph_of(model)
+    weights = zoo.get_weights(model)
+    zoo.set_weights(model, {name: 0 * value for name, value in weights.items()})
+    assert all(np.array_equal(zoo.get_weights(twin)[name], a) for name, a in weights.items())
+    own = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    assert np.array_equal(copied(own).layers[0].kernel, own.layers[0].kernel)
 
 
 def test_a_flattened_map_survives_saving(keras, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import hashlib
 import math
@@ -17,7 +18,7 @@ from zoo.backend.base import Initial
 from zoo.backend.calls import Call, located
 from zoo.errors import BackendError
 from zoo.graphs.blocks import Block
-from zoo.graphs.graph import Graph
+from zoo.graphs.graph import Graph, own_graph
 from zoo.graphs.nodes import Node, Parameter
 from zoo.keras import _private
 from zoo.keras.modules import LAST, padded
@@ -144,6 +145,22 @@ def build(graph: Graph, draw: Initial | None, dtype: str, seed: int = 0) -> kera
     model.dtype_policy = dtype
     model.zoo_graph = graph
     return model
+
+
+def _restored(make: Callable[..., keras.Model], arguments: Any, graph: Graph) -> keras.Model:
+    model = make(*arguments)
+    model.zoo_graph = graph
+    return model
+
+
+def _reduced(model: keras.Model) -> tuple[Any, ...]:
+    """Return how to copy or unpickle a model: as Keras does, which leaves out the graph."""
+    make, arguments = model.__reduce__()
+    graph = own_graph(model)
+    return (make, arguments) if graph is None else (_restored, (make, arguments, graph))
+
+
+copyreg.pickle(_private.Functional, _reduced)
 
 
 def layers(graph: Graph) -> Iterator[keras.Layer]:
