@@ -119,19 +119,32 @@ _KERAS_1 = re.compile(
 )
 
 
+def _check(path: Path, root: Any) -> None:
+    """Check the numbers and the names of what a group contains, without opening any of it."""
+    import h5py
+
+    visited, arrays = 0, 0
+
+    def visit(name: bytes, info: Any) -> None:
+        nonlocal visited, arrays
+        visited += 1
+        arrays += info.type == h5py.h5o.TYPE_DATASET
+        if visited > 5 * MAX_TENSORS or arrays > MAX_TENSORS:
+            raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
+        if name.count(b"/") > _MAX_DEPTH or len(name) > _MAX_NAME:  # visiting is recursive
+            text = shown(name.decode(errors="replace"))
+            raise WeightsError(f"{path}: {text}: nested too deep, or its name is too long")
+
+    h5py.h5o.visit(root.id, visit, info=True)
+
+
 def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
     import h5py
 
     datasets: list[tuple[str, Any]] = []
-    visited = 0
+    _check(path, root)
 
     def visit(name: str, item: Any) -> None:
-        nonlocal visited
-        visited += 1
-        if visited > 5 * MAX_TENSORS or len(datasets) > MAX_TENSORS:
-            raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
-        if name.count("/") > _MAX_DEPTH or len(name) > _MAX_NAME:  # visiting is recursive
-            raise WeightsError(f"{path}: {shown(name)}: nested too deep, or its name is too long")
         steps = itertools.pairwise(name.split("/"))
         of_optimizer = any(  # of a model within this one, which was compiled
             group == "optimizer" and before != "layers" for before, group in steps

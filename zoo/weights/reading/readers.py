@@ -34,6 +34,7 @@ MAX_TENSORS = hdf5.MAX_TENSORS
 #: Ends of names that PyTorch's batch norms have, and PaddlePaddle's have not.
 _PYTORCHS = (".running_mean", ".num_batches_tracked")
 
+_MAX_NAME = 1_000  # characters
 _MAX_INDEX = 10_000_000  # bytes
 _MAX_FILES = 1_000  # that an index may list
 
@@ -100,6 +101,8 @@ def _read(path: Path, found: str, entry: str | None = None) -> Opened:
         other = "; save the weights of a model that has them"
         what = of_part if opened.format in ("pth", "safetensors") else other
         raise WeightsError(f"{path}: its arrays are empty{what}")
+    if name := next((name for name in opened.arrays if len(name) > _MAX_NAME), ""):
+        raise WeightsError(f"{path}: {shown(name)}: the name of an array is too long")
     if len(opened.arrays) > MAX_TENSORS:
         raise WeightsError(f"{path}: the file contains more than {MAX_TENSORS:,} arrays")
     return opened
