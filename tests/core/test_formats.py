@@ -40,6 +40,14 @@ def zipped(**entries):
     return write
 
 
+def beside(other, content):
+    def write(path):
+        path.with_name(other).write_bytes(b"<?xml?>")
+        path.write_bytes(content)
+
+    return write
+
+
 def tarred(path):
     source = path.with_name("inner.pth")
     source.write_bytes(bytes(100))
@@ -63,7 +71,17 @@ OTHERS = {
     "a pointer, h5": ("w.h5", page(POINTER), "Git LFS pointer"),
     "a page": ("w.pth", page(b"\n<!DOCTYPE html><html>"), r"HTML.*download it again"),
     "a page, safetensors": ("w.safetensors", page(b"<HTML lang=en>" + bytes(99)), "HTML"),
-    "a page of XML": ("w.h5", page(b'<?xml version="1.0"?><Error>NoSuchKey</Error>'), "HTML"),
+    "a server's error": (
+        "w.h5", page(b'<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code></Error>'), "answer, NoSuchKey"
+    ),
+    "OpenVINO": ("w.xml", page(b'<?xml version="1.0"?>\n<net name="Model0" version="11">'), "OpenVINO"),
+    "values of OpenVINO": ("w.bin", beside("w.xml", bytes(range(99, 199))), "OpenVINO"),
+    "other XML": ("w.xml", page(b"<?xml version='1.0'?><svg/>"), "an XML file"),
+    "a pointer of DVC": ("w.pth.dvc", page(b"outs:\n- md5: 22e1\n  path: w.pth\n"), "'dvc pull'"),
+    "a pointer of git-annex": ("w.pth", page(b"/annex/objects/MD5E-s9--d41d.pth\n"), "'git annex get'"),
+    "MLflow's list": ("MLmodel", page(b"flavors:\n  pytorch:\n    code: null\n"), "MLflow.*in its folder"),
+    "a configuration": ("config.json", page(b'{"architectures": ["ResNet"]}'), "text file, not a file of"),
+    "a network of Caffe, as text": ("w.prototxt", page(b'name: "LeNet"\n'), "pass .*caffemodel"),
     "an answer": ("w.pth", page(b'{"message": "Not Found"}'), r"a text.*Not Found.*download"),
     "nothing": ("w.pth", page(b""), "it is empty; download or save it again"),
     "gzip": ("w.pth", lambda path: path.write_bytes(gzip.compress(b"x")), "gzip; decompress it"),

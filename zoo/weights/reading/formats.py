@@ -52,6 +52,18 @@ _OTHERS = (
         "a Git LFS pointer, which only stands for the file; fetch the file itself with "
         "'git lfs pull', or download it from the repository's page",
     ),
+    (
+        0,
+        b"/annex/objects/",
+        "a git-annex pointer, which only stands for the file; fetch the file itself with "
+        "'git annex get'",
+    ),
+    (
+        0,
+        b"outs:\n- md5: ",
+        "a DVC pointer, which only stands for the file; fetch the file itself with 'dvc pull', and "
+        "pass its path",
+    ),
     (0, b"\x93NUMPY", "a NumPy array; zoo reads arrays by name: {npz}"),
     (0, b"\x1f\x8b", "compressed with gzip; decompress it first (gunzip, or tar -xzf)"),
     (0, b"BZh", "compressed with bzip2; decompress it first (bunzip2, or tar -xjf)"),
@@ -82,6 +94,8 @@ _MODEL = (
     "zoo reads weights by the names of layers; save the weights of the model that it was made from"
 )
 
+_OPENVINO = "an OpenVINO model, which merges layers; pass the weights that it was exported from"
+
 #: End of a name -> what such a file is, if its contents do not show it.
 _NAMED = (
     (
@@ -90,13 +104,14 @@ _NAMED = (
     ),
     (r"\.pdmodel", _PROGRAM),
     (r"\.prototxt", "a Caffe network without weights; pass the path of the .caffemodel file"),
+    (r"^mlmodel", "MLflow's description of a model; pass the path of the weights in its folder"),
     (r"\.jaxexport", f"a program that jax.export saved; {_MODEL}"),
     (r"\.tflite", f"a TensorFlow Lite model; {_MODEL}"),
     (r"\.mlmodel|\.mlpackage", f"a Core ML model; {_MODEL}"),
     (r"\.npy", f"a NumPy array; zoo reads arrays by name: {_NPZ}"),
     (r"\.npz", f"arrays of NumPy, which state no layout; {_NPZ}"),
     (r"\.meta", f"a part of {_TENSORFLOW} next to it"),
-    (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md", "a text file, not a file of weights"),
+    (r"\.ya?ml|\.json|\.txt|\.csv|\.py|\.md|\.xml", "a text file, not a file of weights"),
     (r"\.(png|jpe?g|gif|webp)", "a picture, not a file of weights"),
 )
 
@@ -201,10 +216,31 @@ def format_of(path: Path, part: bool = False) -> str:
             "download or save it again"
         )
     if found is None:
-        named = (what for end, what in _NAMED if re.search(f"({end})$", path.name.lower()))
-        what = next(named, f"its contents are of no format that zoo reads; {EXPECTED}")
+        what = _named(path) or f"its contents are of no format that zoo reads; {EXPECTED}"
         raise WeightsError(f"{path}: {what}")
     return found
+
+
+def _named(path: Path) -> str:
+    """Say what a file is by the end of its name; empty if that says nothing."""
+    found = (what for end, what in _NAMED if re.search(f"({end})$", path.name.lower()))
+    return next(found, "")
+
+
+def _markup(start: bytes) -> str:
+    """Say what a file is that begins as a page or as XML; empty if it does not."""
+    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|!--)", start, re.IGNORECASE):
+        return (
+            "an HTML page, not the file; download it again from the link of the file itself, not "
+            "of the page that shows it"
+        )
+    if not re.match(rb"(\xef\xbb\xbf)?\s*<(\?xml|error>)", start, re.IGNORECASE):
+        return ""
+    if re.search(rb"<net name=", start):
+        return _OPENVINO
+    if code := re.search(rb"<error>.*?<code>(\w{1,50})</code>", start, re.IGNORECASE | re.DOTALL):
+        return f"a server's answer, {code[1].decode()}, not the file; download it again"
+    return "an XML file, not a file of weights"
 
 
 def _folder(path: Path) -> str:
@@ -227,11 +263,8 @@ def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
     for place, magic, what in _OTHERS:
         if start.startswith(magic, place):
             raise WeightsError(f"{path}: {what.format(npz=_NPZ, model=_MODEL)}")
-    if re.match(rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml|!--)", start, re.IGNORECASE):
-        raise WeightsError(
-            f"{path}: an HTML page, not the file; download it again from the link of "
-            "the file itself, not of the page that shows it"
-        )
+    if what := _markup(start):
+        raise WeightsError(f"{path}: {what}")
     if re.match(rb"\x08[\x01-\x20]\x12[\x01-\x40][\w.-]+", start):  # version, producer
         return "onnx"
     if start.startswith(b"PK\x03\x04"):
@@ -257,7 +290,10 @@ def _by_contents(path: Path, start: bytes, end: bytes, size: int) -> str | None:
         )
     if size < _MAX_TEXT and re.fullmatch(rb"[\t\n\r\x20-\x7e]+", start):
         begins = start.decode().strip().partition("\n")[0][:60]
-        raise WeightsError(f"{path}: a text file, not weights ({begins!r}); download it again")
+        what = _named(path) or f"a text file, not weights ({begins!r}); download it again"
+        raise WeightsError(f"{path}: {what}")
+    if path.suffix.lower() == ".bin" and path.with_suffix(".xml").is_file():
+        raise WeightsError(f"{path}: {_OPENVINO}")
     return None
 
 
