@@ -82,6 +82,20 @@ def test_weights_of_another_input_size(spec_file, tmp_path):
         adaptation.filling(checkpoint.graph(input_size=(4, 6)), checkpoint, dtype="float32")
 
 
+def test_another_input_size_is_found_beside_other_classes(spec_file, tmp_path):
+    layers = "pool: {op: max_pool, kernel_size: 8, stride: 8}\nflat: {op: flatten}\nfc1: {op: linear, out_features: 6}\nfc: {op: linear, out_features: $num_classes}"
+    spec = spec_file(layers, header="options: {num_classes: 9, input_size: 64}\n")
+    network = zoo.graph(spec)
+    for size, message in ((32, "input_size=32, for example"), (8 * 97, None)):
+        parameters = zoo.graph(spec, input_size=size, num_classes=4).parameters
+        file = tmp_path / f"{size}.safetensors"
+        save_file({p.name: np.zeros(p.shape, np.float32) for p in parameters}, file)
+        checkpoint = checkpoints.find(file, network, Chosen())
+        with pytest.raises(WeightsError) as caught:
+            adaptation.filling(network, checkpoint, dtype="float32")
+        assert (f"another input size: build with {message}" in str(caught.value)) == bool(message)
+
+
 def test_one_error_says_all_that_is_wrong(saved):
     path = saved(**{
         "_fc_out.bias": None,

@@ -21,6 +21,9 @@ from zoo.weights.checkpoint import Array, Checkpoint, Stored
 #: What the layers begin with that ``zoo.export`` puts before a network.
 PREPROCESSING = "preprocessing"
 
+#: Common sides of images, to find out which one weights were for.
+_SIZES = (28, 32, 48, 64, 96, 112, 128, 160, 192, 224, 227, 256, 299, 320, 384, 448, 480, 512)
+
 
 def filling(
     network: Graph,
@@ -78,7 +81,7 @@ def filling(
         expected = {name: shape for name, shape in expected.items() if name not in of_head}
     hint = ""
     if any(n not in stored or stored[n].shape != s for n, s in expected.items()):
-        hint = _size_hint(network, checkpoint, expected)
+        hint = _size_hint(network, checkpoint, expected, of_head)
         whole = of_head | {p.name for p in classifier.parameters(network)}
         hint = hint or _hint(network, expected, stored, of_head, of_stem, whole, as_they_are)
         if not hint and checkpoint.title.lower().endswith(".onnx"):
@@ -293,18 +296,26 @@ def _fits_with_classes(network: Graph, shapes: Mapping[str, Shape], count: int) 
     return all(shapes.get(p.name) == p.shape for p in changed.parameters)
 
 
-def _size_hint(network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any]) -> str:
-    """Return a hint with the input size of the weights, if only that does not fit."""
-    default = checkpoint.graph(**{**network.options, "input_size": None})
-    shapes = {p.name: p.shape for p in default.parameters}
+def _size_hint(
+    network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any], of_head: set[str]
+) -> str:
+    """Return a hint with an input size that the weights fit, if that of the network does not."""
     stored = checkpoint.arrays
-    if default.input_shape == network.input_shape or any(
-        name not in stored or stored[name].shape != shapes.get(name) for name in expected
-    ):
+    others = expected.keys() - of_head
+    if all(name in stored and stored[name].shape == expected[name] for name in others):
         return ""
-    height, width = default.options["input_size"]
-    size = height if height == width else (height, width)
-    return f"They are for another input size: build with input_size={size}."
+    for size in (None, *((side, side) for side in _SIZES)):
+        try:
+            other = checkpoint.graph(**{**network.options, "input_size": size})
+        except (SpecError, InputError):  # too small for the network
+            continue
+        shapes = {p.name: p.shape for p in other.parameters}
+        if all(name in stored and stored[name].shape == shapes.get(name) for name in others):
+            height, width = other.options["input_size"]
+            found = height if height == width else (height, width)
+            advice = f"input_size={found}" + ", for example" * (size is not None)
+            return f"They are for another input size: build with {advice}."
+    return ""
 
 
 def _with_origin(network: Graph, checkpoint: Checkpoint, saved: Graph) -> Graph:
