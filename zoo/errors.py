@@ -101,6 +101,16 @@ def quoted(value: object, most: int = MAX_QUOTED) -> str:
     return shortened(printable(_repr(value, most)), most)
 
 
+def with_article(name: str) -> str:
+    """Return the name of a class with its article.
+
+    Example:
+        >>> with_article("Identity"), with_article("Conv2d")
+        ('an Identity', 'a Conv2d')
+    """
+    return f"an {name}" if name[:1] in "AEIOU" else f"a {name}"
+
+
 def printable(text: str) -> str:
     """Escape characters that a terminal would obey: controls, line breaks and bidi marks.
 

@@ -324,6 +324,32 @@ def test_settings_of_the_same_meaning_are_taken(spec, framework):
     assert np.array_equal(zoo.get_weights(zoo.convert(model, "torch"))["bn.weight"], np.ones(4))
 
 
+HEADS = """
+conv: {op: conv, out_channels: 4, kernel_size: 3}
+pool: {op: global_avg_pool}
+flatten: {op: flatten}
+fc: {op: linear, out_features: $num_classes}
+aux1: {from: conv, when: $aux, layers: {pool: {op: global_avg_pool}, flatten: {op: flatten}, fc: {op: linear, out_features: $num_classes}}}
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
+def test_a_model_without_one_of_its_heads(framework, backend, spec_file):
+    header = (
+        "options: {num_classes: 5, input_size: 6}\n"
+        "outputs: {logits: {from: fc}, aux1: {from: aux1, loss_weight: 0.3}}\n"
+    )
+    model = zoo.build(spec_file(HEADS, header=header), backend, aux=True)
+    head, model.aux1 = model.aux1, None
+    with pytest.raises(ZooError, match=r"aux=False\) makes a model without heads|'aux1.fc'"):
+        zoo.graph_of(model)
+    model.aux1 = head
+    nn = importlib.import_module("flax.nnx" if backend == "flax" else f"{backend}.nn")
+    model.fc = nn.Linear(4, 7, **({"rngs": nn.Rngs(0)} if backend == "flax" else {}))
+    with pytest.raises(ZooError, match=r"zoo.reset_head\(model, num_classes\) returns a model"):
+        zoo.graph_of(model)
+
+
 CHAIN = """
 conv1: {op: conv, out_channels: 4, kernel_size: 3, padding: 1}
 relu1: {op: relu}

@@ -155,7 +155,7 @@ def test_what_holds_no_readable_model_is_refused_by_every_verb(model, backend, t
             lambda thing=thing: zoo.graph_of(thing),
             lambda thing=thing: zoo.save(thing, tmp_path / "w.safetensors"),
         ):
-            with pytest.raises(BackendError, match="zoo cannot read a .*: it .*pass"):
+            with pytest.raises(BackendError, match="zoo cannot read an? .*: it .*pass"):
                 verb()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.backend.base import Array, Backend
 from zoo.backend.unwrapping import find_built
-from zoo.errors import SpecError, WeightsError
+from zoo.errors import SpecError, WeightsError, with_article
 from zoo.graphs.graph import Graph
 from zoo.graphs.shapes import Shape
 from zoo.language.graphs import with_options
@@ -71,13 +71,23 @@ def network_and_weights(model: Any) -> tuple[Graph, dict[str, Array]]:
 
 def _check_shapes(network: Graph, shapes: Mapping[str, Shape]) -> None:
     """Reject a model that has other parameters than its network."""
+    hint = (
+        "A layer was replaced, or has other parameters. Put one like that of zoo in its place, for "
+        "example with a bias of zeros. zoo.build makes models with other options, such as "
+        "num_classes; a spec of your own can describe any other layer."
+    )
+    expected = {p.name: p.shape for p in network.parameters}
+    wrong = {name for name, shape in expected.items() if shapes.get(name) != shape}
+    if network.options["aux"] and wrong <= {p.name for p in classifier.parameters(network)}:
+        hint = (
+            "The classifier was replaced, and those of the auxiliary heads were not: "
+            "zoo.reset_head(model, num_classes) returns a model with new ones."
+        )
     check(
-        {p.name: p.shape for p in network.parameters},
+        expected,
         {name: (shape, "float32") for name, shape in shapes.items()},  # any dtype of weights does
         subject=f"the weights that this {network.name} now has",
-        hint="A layer was replaced, or has other parameters. Put one like that of zoo in its "
-        "place, for example with a bias of zeros. zoo.build makes models with other options, such "
-        "as num_classes; a spec of your own can describe any other layer.",
+        hint=hint,
     )
 
 
@@ -119,12 +129,22 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
     for path, wanted in expected.items():
         layer, kind = actual.get(path), type(wanted)
         if type(layer) not in (kind, *backend.EQUIVALENTS.get(ops.get(path, ""), ())):
-            place, wanted_kind, found = path, kind.__name__, "no module"
+            place, wanted_kind, found = path, f"the {kind.__name__}", "no module"
             outer = next((each for each in _outwards(path) if each in actual), "")
             if outer and not isinstance(model, type(actual[outer])):  # of which zoo's blocks are
-                place, found = outer, f"a {type(actual[outer]).__name__}"
-                wanted_kind = kind.__name__ if outer == path else "block"
+                place, found = outer, with_article(type(actual[outer]).__name__)
+                wanted_kind = f"the {kind.__name__}" if outer == path else "the block"
+                if outer == path and type(actual[outer]).__name__ == kind.__name__:
+                    found = f"{type(actual[outer]).__module__}.{kind.__name__}"
+                    wanted_kind = f"the {kind.__module__}.{kind.__name__}"
             advice = ""
+            head = path.partition(".")[0]
+            if not outer and head in {output.step for output in graph.outputs[1:]}:
+                raise WeightsError(
+                    f"the auxiliary head {head!r} of this {graph.name} is gone; "
+                    f"zoo.build({graph.name!r}, ..., aux=False) makes a model without heads, which "
+                    "zoo.set_weights fills, also from weights with heads"
+                )
             if hasattr(model, "state_dict") and path in {n.name for n in classifier.nodes(graph)}:
                 advice = (
                     " If a linear layer in it is the classifier, save the model's state_dict(): "
@@ -132,7 +152,7 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
                     "num_classes=0, or call zoo.reset_head(model, 0) before the layer is replaced."
                 )
             raise WeightsError(
-                f"{place!r} of this {graph.name} is {found}, not the {wanted_kind} that zoo "
+                f"{place!r} of this {graph.name} is {found}, not {wanted_kind} that zoo "
                 "built, so zoo does not know what it computes. zoo.get_weights returns the arrays "
                 f"as they are; a spec of your own can describe another layer.{advice}"
             )

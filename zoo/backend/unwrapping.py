@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.backend import registry
 from zoo.backend.base import Backend
-from zoo.errors import BackendError
+from zoo.errors import BackendError, with_article
 from zoo.graphs.graph import Graph
 
 MAX_WRAPPERS = 32
@@ -79,7 +79,9 @@ def _inner(model: Any) -> Any | None:
         name = f"{cls.__module__}.{cls.__qualname__}"
         for entry in entries:
             if name in entry.opaque:
-                raise BackendError(f"zoo cannot read a {cls.__name__}: {entry.opaque[name]}")
+                raise BackendError(
+                    f"zoo cannot read {with_article(cls.__name__)}: {entry.opaque[name]}"
+                )
             if name in entry.wrappers:
                 return getattr(model, entry.wrappers[name])
     # Only now: what a framework calls its own may be of a class that it derived from a wrapper.

@@ -15,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from zoo.backend.parameters import Array, Tensor
-from zoo.errors import BackendError
+from zoo.errors import BackendError, with_article
 from zoo.flax import PARAMETERS, _private
 from zoo.graphs.graph import Graph, own_graph
 from zoo.graphs.nodes import Node
@@ -93,10 +93,10 @@ def _unfit(graph: Graph, node: Node, layer: Any) -> BackendError:
         if PARAMETERS.slot(node.op, parameter.name).name not in _names(layer):
             return PARAMETERS.missing(node, parameter.name, layer)
     return BackendError(
-        f"the layer {node.name!r} is a {type(layer).__name__} with other parameters than the layer "
-        "that zoo built; put one like that in its place: with an adapter or a norm merged into the "
-        "kernel, or with a bias of zeros. zoo.reset_head(model, 0) removes a classifier, and a "
-        "spec of your own can describe any other layer"
+        f"the layer {node.name!r} is {with_article(type(layer).__name__)} with other parameters "
+        "than the layer that zoo built; put one like that in its place: with an adapter or a norm "
+        "merged into the kernel, or with a bias of zeros. zoo.reset_head(model, 0) removes a "
+        "classifier, and a spec of your own can describe any other layer"
     )
 
 

@@ -12,7 +12,7 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
 from zoo.backend.base import Array
-from zoo.errors import InputError
+from zoo.errors import InputError, with_article
 from zoo.onnx.files import MAX_MESSAGE, split
 from zoo.onnx.model import not_loaded
 from zoo.onnx.run import session
@@ -71,7 +71,8 @@ def check(model: ModelProto, title: str) -> None:
             for node in graph:
                 if node.op_type in _LOOPS:
                     raise InputError(
-                        f"{title}: it has a {node.op_type}; zoo compares networks without loops"
+                        f"{title}: it has {with_article(node.op_type)}; zoo compares networks "
+                        "without loops"
                     )
         for tensor in _tensors(model):
             if tensor.data_location == TensorProto.EXTERNAL:

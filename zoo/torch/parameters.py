@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from zoo.backend.parameters import Array, Tensor, to_native
-from zoo.errors import BackendError
+from zoo.errors import BackendError, with_article
 from zoo.graphs.nodes import Node
 from zoo.torch import PARAMETERS, _private
 
@@ -82,8 +82,8 @@ def require_values() -> None:
     kind = type(torch.empty(0))
     if kind is not torch.Tensor:
         raise BackendError(
-            f"every tensor is a {kind.__name__} here, which has no values; build and read models "
-            "outside of the mode that makes them so"
+            f"every tensor is {with_article(kind.__name__)} here, which has no values; build and "
+            "read models outside of the mode that makes them so"
         )
 
 
@@ -113,8 +113,8 @@ def _check_plain(name: str, value: torch.Tensor) -> None:
     if type(tensor) is not torch.Tensor or tensor.layout is not torch.strided:
         kind = type(tensor).__name__ if type(tensor) is not torch.Tensor else "sparse tensor"
         raise BackendError(
-            f"{name} is a {kind}: zoo reads only plain tensors; pass the model as it was before, "
-            "or give it the values that this stands for"
+            f"{name} is {with_article(kind)}: zoo reads only plain tensors; pass the model as it "
+            "was before, or give it the values that this stands for"
         )
 
 
