@@ -9,6 +9,7 @@ from __future__ import annotations
 import numbers
 import operator
 import os
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,16 @@ def texts(name: str, value: Any, expected: str) -> list[str]:
     if not all(isinstance(item, str) for item in values):
         raise wrong(name, expected, value)
     return values
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an address of the internet, or another one with a scheme.
+
+    Example:
+        >>> is_address("https://example.org/a.jpg"), is_address("C:/a.jpg")
+        (True, False)
+    """
+    return re.match(r"[a-z][\w+.-]+://", text, re.IGNORECASE) is not None
 
 
 def path(name: str, value: Any, expected: str = "the path of a file") -> str:

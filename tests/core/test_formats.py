@@ -173,6 +173,13 @@ def test_an_object_of_a_framework_is_saved_as_that_framework_does(name, tmp_path
             readers.read(tmp_path / "w.pkl")
 
 
+def test_a_tensor_that_pickle_itself_wrote(tmp_path):
+    value = b"ctorch._utils\n_rebuild_tensor_v2\n(ctorch.storage\n_load_from_bytes\nC\0\x85RtR"
+    (tmp_path / "w.pkl").write_bytes(b"\x80\x03}X\1\0\0\0a" + value + b"s.")
+    with pytest.raises(WeightsError, match=r"a: .* pickled without torch\.save; .*torch\.save\("):
+        readers.read(tmp_path / "w.pkl")
+
+
 def test_names_may_be_bytes(tmp_path):
     named = {name.encode(): array for name, array in ARRAYS.items()}
     for value in (named, {"state_dict": named}):

@@ -160,6 +160,7 @@ def test_numbers_that_are_no_brightness_are_refused(tmp_path, opened):
         (None, "an image must be a file, a Pillow image or an array, got None"),
         (io.BytesIO(), "an image must be a file, a Pillow image or an array, got BytesIO"),
         ("no.jpg", "no.jpg: no such file"),
+        ("https://example.org/a.jpg", "an address; download the image, and pass its path"),
         (b"no.jpg", "no.jpg: no such file"),
         ("a\0b", "no such file"),
         (b"\xff\xd8" * 10_000, r"^.{,300}: no such file"),

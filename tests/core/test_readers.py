@@ -214,6 +214,10 @@ def test_hdf5_that_looks_elsewhere(tmp_path):
         file.create_virtual_dataset("a/b", layout)
     with pytest.raises(WeightsError, match="expected an array of numbers in this file"):
         readers.read(path)
+    with h5py.File(path, "w") as file:
+        file["a/b"] = h5py.Empty("f4")
+    with pytest.raises(WeightsError, match="expected an array of numbers in this file"):
+        readers.read(path)
 
 
 def test_a_huge_array_costs_nothing_until_its_shape_is_right(tmp_path):

@@ -37,7 +37,7 @@ def test_networks_of_any_size_are_those_that_torchvision_takes_at_any(name):
         (
             "alexnet",
             (20, 224),
-            "at this size in 'pool2' of alexnet: the 3x3 window is larger than its 1x27",
+            "at this size, in 'pool2' of alexnet: the 3x3 window is larger than its 1x27",
         ),
     ],
 )

@@ -331,5 +331,11 @@ def test_an_empty_batch_is_refused(small):
         zoo.predict(small, np.zeros((0, 3, 32, 32), np.float32))
 
 
+@pytest.mark.parametrize("photograph", ["a.jpg", np.zeros((32, 32, 3), np.uint8)])
+def test_a_photograph_is_prepared_first(photograph, small):
+    with pytest.raises(InputError, match=r"got .*; zoo.preprocess\(photograph, model\) returns"):
+        zoo.predict(small, photograph)
+
+
 def test_no_features_are_none(small, x):
     assert zoo.features(small, x, []) == {}

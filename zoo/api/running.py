@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from zoo.api.networks import network_and_weights
 from zoo.backend.base import Backend
 from zoo.backend.unwrapping import find, find_built
 from zoo.data.labels import class_numbers
-from zoo.errors import InputError, ZooError
+from zoo.errors import InputError, ZooError, quoted
 from zoo.graphs import losses
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
@@ -194,9 +195,13 @@ def _explained(backend: Backend, model: Any) -> Iterator[None]:
 
 def _checked(network: Graph | None, x: Array) -> Array:
     """Reject an input of the wrong shape before it reaches a framework."""
+    photograph = "; zoo.preprocess(photograph, model) returns them"
+    if isinstance(x, str | os.PathLike):
+        raise InputError(f"expected numbers [N, C, H, W], got {quoted(x)}{photograph}")
     x = arguments.numeric("x", x, "numbers [N, C, H, W]")
     if x.ndim != 4 or x.dtype.kind not in "fiu":
-        raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}")
+        advice = photograph * (x.dtype.kind == "u" and x.ndim < 4)
+        raise InputError(f"expected numbers [N, C, H, W], got {x.dtype} {list(x.shape)}{advice}")
     if not len(x):
         raise InputError("expected at least one example, got an empty batch")
     if network is not None:

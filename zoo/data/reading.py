@@ -50,6 +50,8 @@ def read(image: Source, mode: str) -> Image.Image:
     path = arguments.path("an image", name, _EXPECTED)
     shown = shortened(printable(path), MAX_QUOTED)
     if not os.path.isfile(path):  # opening a pipe could block forever
+        if arguments.is_address(path):
+            raise InputError(f"{shown}: an address; download the image, and pass its path")
         raise InputError(f"{shown}: {'not a file' if os.path.exists(path) else 'no such file'}")
     try:
         with Image.open(path) as opened:

@@ -127,7 +127,7 @@ def _refusal_of_size(graph: Graph, height: int, width: int) -> str | None:
         here = resized(graph, *graph.input_shape[1:])
         there = resized(graph, height, width)
     except SpecError as error:
-        return f"at this size {_PLACE.sub('', str(error))}"
+        return f"at this size, {_PLACE.sub('', str(error))}"
     if difference := _difference(here, there):
         return f"{difference}; build it with input_size=({height}, {width})"
     return None

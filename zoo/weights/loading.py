@@ -15,8 +15,8 @@ from zoo.weights import matching, provenance, published_files, sources
 from zoo.weights.checkpoint import Checkpoint
 from zoo.weights.reading import formats, zoo_file, zoo_onnx_file
 
-#: The beginning of an address, of which no source of weights has the name.
-_ELSEWHERE = re.compile(r"[a-z][\w+.-]*://|hf[-_]hub:", re.IGNORECASE)
+#: The beginning of an address without slashes; no source of weights has such a name.
+_HUB = re.compile(r"hf[-_]hub:", re.IGNORECASE)
 
 Weights = str | os.PathLike[str]
 
@@ -120,8 +120,8 @@ def _located(
         return Path(text), None, None
     if (index := formats.located(Path(text))) != Path(text):
         return index, None, None
-    if place := _ELSEWHERE.match(text):
-        advice = "pass" if place[0].lower() == "file://" else "download it, and pass"
+    if arguments.is_address(text) or _HUB.match(text):
+        advice = "pass" if text.lower().startswith("file://") else "download it, and pass"
         raise InputError(
             f"{text[:200]!r} is an address, and zoo reads files of this machine: {advice} the path"
         )

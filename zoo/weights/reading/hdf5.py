@@ -150,7 +150,7 @@ def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
             group == "optimizer" and before != "layers" for before, group in steps
         )
         if isinstance(item, h5py.Dataset) and not of_optimizer:
-            if item.is_virtual or item.external:
+            if item.is_virtual or item.external or item.shape is None:
                 raise WeightsError(
                     f"{path}: {shown(name)}: expected an array of numbers in this file"
                 )

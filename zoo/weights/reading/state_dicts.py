@@ -27,6 +27,8 @@ _MAX_ITEMS = 100_000  # that are looked at
 _MAX_SETS = 4  # that a message names
 _MAX_PREFIX = 300  # characters of the names of dicts in dicts
 
+#: What pickle itself writes for a tensor; torch.save has the values apart.
+_PICKLED = ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter")
 #: Name in a pickle -> what it is, and what to do.
 _OTHER_TENSORS = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor; save tensor.to_dense()",
@@ -222,6 +224,11 @@ def _tensor(name: str) -> str:
     if name.startswith("torch.") and name.endswith("Storage"):
         dtype = name.removeprefix("torch.").removesuffix("Storage")
         return f"a tensor of {dtype}, which weights cannot have; save it as float32"
+    if name in _PICKLED:
+        return (
+            "a tensor that was pickled without torch.save; write the file with "
+            "torch.save(model.state_dict(), 'w.pth')"
+        )
     other = "a tensor of a kind that weights cannot have; save it as float32"
     return _OTHER_TENSORS.get(name, other if name.startswith("torch._utils._rebuild") else "")
 
