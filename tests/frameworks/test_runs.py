@@ -357,6 +357,18 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
         zoo.resume(folder, data=digits)
 
 
+@pytest.mark.parametrize("count", [7, 12])
+def test_a_network_whose_output_is_not_the_classes_is_refused(count, spec, digits, tmp_path):
+    """Before the first step, and before there is a folder."""
+    load("torch")
+    path = tmp_path / "other.yaml"
+    path.write_text(spec.read_text().replace("$num_classes", str(count)))
+    message = rf"has 10 classes, and the output 'logits' of digit_net has {count} features; write"
+    with pytest.raises(InputError, match=message):
+        zoo.train(zoo.build(path, "torch"), digits, epochs=1, lr=0.1, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_the_model_has_already_is_no_setting(spec, digits):
     load("torch")
     model = zoo.build(spec, "torch")
@@ -421,6 +433,36 @@ def test_frozen_layers_stay_and_others_are_trained(backend, spec, digits):
     zoo.train(model, digits, epochs=1, lr=0.1, batch_size=160, freeze=["conv", "b*"])
     assert not registry.load(backend).frozen(model), "the user's model is not frozen"
     after = zoo.get_weights(model)
+    same = {name for name in before if np.array_equal(before[name], after[name])}
+    assert same == {name for name in before if name.startswith(("conv.", "bn."))}
+
+
+FREEZE = {
+    "torch": lambda model: model.conv.requires_grad_(False),
+    "paddle": lambda model: setattr(model.conv.weight, "stop_gradient", True),
+    "keras": lambda model: setattr(model.get_layer("conv"), "trainable", False),
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("torch", "torch"), ("torch", "flax"), ("paddle", "paddle"), ("keras", "keras")],
+)
+def test_what_the_framework_freezes_stays_frozen_after_a_resume(
+    first, second, spec, digits, tmp_path
+):
+    load(first), load(second)
+    model = zoo.build(spec, first)
+    FREEZE[first](model)
+    before = zoo.get_weights(model)
+    folder, more = tmp_path / "run", {"lr": 0.1, "momentum": 0.9, "batch_size": 160}
+    first_step = [lambda event: isinstance(event, Step)]
+    zoo.train(model, digits, epochs=2, output=folder, callbacks=first_step, freeze=["b*"], **more)
+    recipe = (folder / "recipe.yaml").read_text()
+    assert 'freeze: ["b*", "conv.weight"]' in recipe
+    run = zoo.resume(folder, backend=second, data=digits)
+    assert (folder / "recipe.yaml").read_text() == recipe
+    after = zoo.get_weights(run.model)
     same = {name for name in before if np.array_equal(before[name], after[name])}
     assert same == {name for name in before if name.startswith(("conv.", "bn."))}
 

@@ -98,6 +98,7 @@ class Loop:
         self.graph = backend.known_graph(model)
         _check_classes(self.graph, data)
         losses.check(self.graph)
+        _check_outputs(self.graph, data)
         _check_devices(backend, recipe, group)
         size = recipe.batch_size
         skip = recipe.skip_damaged
@@ -128,7 +129,7 @@ class Loop:
             self.train.transform.layout,
             "float64" if recipe.dtype == "float64" else "float32",
         )
-        kept = frozen(self.graph, recipe.freeze) | backend.frozen(model)
+        kept = frozen(self.graph, recipe.freeze)
         if not any(p.trainable and p.name not in kept for p in self.graph.parameters):
             raise InputError(f"{self.graph.name}: nothing to train, as every parameter is frozen")
         self.trainer = backend.trainer(
@@ -410,6 +411,22 @@ def _check_classes(graph: Graph, data: Dataset) -> None:
             ZooWarning(f"{data.name} has no image of the class {name} to validate with"),
             stacklevel=2,
         )
+
+
+def _check_outputs(graph: Graph, data: Dataset) -> None:
+    """Check that a network computes a logit for each class.
+
+    Raises:
+        InputError: An output has another size, whatever the option ``num_classes`` is.
+    """
+    wanted = len(data.classes)
+    for output, node in graph.output_nodes.items():
+        if node.shape != (wanted,):
+            raise InputError(
+                f"the data ({data.name}) has {wanted} classes, and the output {output!r} of "
+                f"{graph.name} has {node.shape[0]} features; write out_features: $num_classes in "
+                "its spec"
+            )
 
 
 def _check_devices(backend: Backend, recipe: Recipe, group: Group) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -18,10 +18,12 @@ from zoo.backend import registry
 from zoo.backend.unwrapping import find_built
 from zoo.data.datasets import dataset
 from zoo.errors import InputError, WeightsError
+from zoo.graphs.graph import Graph
 from zoo.training import recipe as recipes
 from zoo.training import state as states
 from zoo.training.events import Callback
 from zoo.training.folder import RECIPE, Folder
+from zoo.training.freezing import frozen
 from zoo.training.loop import Loop, Run
 from zoo.training.recipe import Recipe
 
@@ -80,7 +82,8 @@ def train(
 
     Args:
         model: A model that zoo built. It is trained in place. Parameters that the framework does
-            not train, for example without ``requires_grad``, are kept.
+            not train, for example without ``requires_grad``, are kept; they are added to
+            ``freeze``, so that :func:`resume` keeps them, too.
         data: As for :func:`dataset`.
         epochs: The number of passes over the images.
         lr: Learning rate.
@@ -130,6 +133,7 @@ def train(
             **{key: _plain(value) for key, value in settings.items()},
         }
     )
+    recipe = _with_frozen(recipe, network, backend.frozen(inner))
     with closing(backend.group(_devices(devices))) as group:
         loop = Loop(
             backend,
@@ -151,6 +155,16 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     """
     for name in settings.keys() & Recipe.fields.keys() - Settings.__annotations__.keys():
         raise InputError(f"{name}: the model is built already; pass {name} to zoo.build instead")
+
+
+def _with_frozen(recipe: Recipe, network: Graph, names: Collection[str]) -> Recipe:
+    """Return a recipe that also freezes parameters that the framework does not train.
+
+    A model that is built again, in any framework, does not have that switch.
+    """
+    known = frozen(network, recipe.freeze)
+    more = [p.name for p in network.parameters if p.name in names and p.name not in known]
+    return recipes.of({**recipe.to_dict(), "freeze": [*recipe.freeze, *more]}) if more else recipe
 
 
 def start(
