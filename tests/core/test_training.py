@@ -200,10 +200,12 @@ def test_a_folder_is_held_by_one_and_keeps_what_it_should(tmp_path):
         with (folder.path / "metrics.jsonl").open("a") as file:
             file.write('{"step": 4, "lo')  # the process was killed
         folder.forget(2)
-        assert read_metrics(folder.path / "metrics.jsonl") == [
-            {"step": 1, "loss": 0.5},
-            {"step": 2, "loss": 0.5},
-        ]
+        steps = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.5}]
+        assert read_metrics(folder.path / "metrics.jsonl") == steps
+        with (folder.path / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 2, "validation": {}}\n')  # and was killed before the checkpoint
+        folder.forget(2, evaluated=False)
+        assert read_metrics(folder.path / "metrics.jsonl") == steps
     with pytest.raises(InputError, match="already has a run"), Folder.new(tmp_path / "run", recipe):
         pass
     with (

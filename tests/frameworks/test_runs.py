@@ -19,7 +19,7 @@ import zoo
 from zoo.backend import registry
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.training import state as states
-from zoo.training.events import Epoch, Step
+from zoo.training.events import Epoch, Evaluating, Step
 
 pytestmark = pytest.mark.frameworks
 
@@ -377,15 +377,22 @@ def test_what_the_model_has_already_is_no_setting(spec, digits):
             zoo.train(model, digits, epochs=1, lr=0.1, **{name: value})
 
 
-def test_a_damaged_image_loses_nothing(spec, digits, tmp_path):
-    """What was done before is saved, and the run goes on with the image, or without it."""
-    load("torch")
+@pytest.fixture
+def photos(digits, tmp_path):
+    """The digits as a folder of images."""
     data = tmp_path / "data"
     for part, images, labels in (("train", "x_train", "y_train"), ("val", "x_test", "y_test")):
         for number, (image, label) in enumerate(zip(digits[images], digits[labels], strict=True)):
             place = data / part / str(label)
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image.squeeze()).save(place / f"{number:03}.png")
+    return data
+
+
+def test_a_damaged_image_loses_nothing(spec, photos, tmp_path):
+    """What was done before is saved, and the run goes on with the image, or without it."""
+    load("torch")
+    data = photos
     model = zoo.build(spec, "torch")
     stream = zoo.stream(model, zoo.dataset(data).train, 32)
     damaged = Path(stream.part.images[int(stream.indices(3)[0])])  # of the fourth step
@@ -402,17 +409,64 @@ def test_a_damaged_image_loses_nothing(spec, digits, tmp_path):
     assert named == [[stream.part.name(int(stream.indices(3)[0]))]]
 
 
-def test_a_callback_that_raises_loses_nothing(spec, digits, tmp_path):
+def test_a_damaged_image_to_validate_with_loses_nothing_and_is_left_out(spec, photos, tmp_path):
     load("torch")
+    part = zoo.dataset(photos).validation
+    missing = [4, 5, len(part) - 1]  # two in a row, and the last
+    contents = {
+        Path(part.images[index]): Path(part.images[index]).read_bytes() for index in missing
+    }
+    for path, content in contents.items():
+        path.write_bytes(content[:50])
+    folder = tmp_path / "run"
+    message = rf"{part.name(4)}.*skip_damaged=True goes on without such images.* saved at step 10"
+    with pytest.raises(InputError, match=message):
+        zoo.train(zoo.build(spec, "torch"), photos, epochs=1, lr=0.1, batch_size=32, output=folder)
+    assert final(folder)[0] == 10
+    copy = copied(folder, tmp_path)
+    run = zoo.resume(folder, skip_damaged=True)
+    found = run.epochs[0].validation
+    assert found.images == len(part) - 3 and run.epochs[0].damaged == 0
+    assert found.damaged == tuple(part.name(index) for index in missing)
+    kept = [index for index in range(len(part)) if index not in missing]
+    x = zoo.preprocess([part.images[index] for index in kept], run.model)
+    assert found.top1 == (zoo.predict(run.model, x).argmax(1) == part.labels[kept]).mean()
+    line = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert line["validation"]["damaged"] == list(found.damaged)
+    assert (folder / "best.safetensors").exists()
+
+    for path, content in contents.items():  # or they are mended
+        path.write_bytes(content)
+    assert zoo.resume(copy).epochs[0].validation.images == len(part)
+
+
+@pytest.mark.parametrize("kind", [Step, Evaluating, Epoch])
+def test_a_callback_that_raises_loses_nothing(kind, spec, digits, runs, tmp_path):
+    """Not even in the evaluation of the averages: the resumed run is what it would have been."""
+    load("torch")
+    evaluated = []
 
     def fail(event):
-        if isinstance(event, Step) and event.step == 4:
+        evaluated.extend([event] * isinstance(event, Evaluating))
+        ends = len(evaluated) == 2 if kind is Evaluating else getattr(event, "step", 0) == 10
+        if isinstance(event, kind) and ends:
             raise ZeroDivisionError
 
-    model = zoo.build(spec, "torch")
+    model, folder = zoo.build(spec, "torch", dtype="float64"), tmp_path / "run"
     with pytest.raises(ZeroDivisionError):
-        zoo.train(model, digits, epochs=1, lr=0.1, output=tmp_path / "run", callbacks=[fail])
-    assert final(tmp_path / "run")[0] == 4
+        zoo.train(model, digits, output=folder, callbacks=[fail], **settings("adamw"))
+    assert final(folder)[0] == 10
+    zoo.resume(folder, data=digits)
+    whole = runs("torch", "adamw", stopped=False)
+    (_, arrays), (_, expected) = final(folder), final(whole)
+    assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
+    assert losses(folder) == losses(whole)
+    assert evaluations(folder) == evaluations(whole)
+
+
+def evaluations(folder):
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return [(line["step"], line["validation"], line["best"]) for line in lines if "best" in line]
 
 
 def test_a_damaged_checkpoint_names_the_one_before(runs, digits, tmp_path):

@@ -18,6 +18,7 @@ def check(graph: Graph, advice: str = "") -> None:
         InputError: It has no classifier, ends in a softmax, or has heads that do not fit together.
     """
     first = graph.outputs[0].name
+    logits = graph.output_nodes[first].shape
     for output, node in graph.output_nodes.items():
         if graph.options["num_classes"] == 0:
             reason = "it has no classifier, which zoo.reset_head adds"
@@ -25,10 +26,10 @@ def check(graph: Graph, advice: str = "") -> None:
             reason = f"its output {output!r} is a softmax, and a loss takes logits"
         elif len(node.shape) > 1:
             reason = f"its output {output!r} is a map of {text_of(node.shape)}"
-        elif node.shape != graph.output_nodes[first].shape:
+        elif node.shape != logits:
             reason = (
-                f"its output {output!r} has {node.shape[0]} features, and its output {first!r} "
-                f"has {graph.output_nodes[first].shape[0]}; write out_features: $num_classes in both"
+                f"its output {output!r} has {node.shape[0]} features, and its output {first!r} has "
+                f"{logits[0]}; write out_features: $num_classes in both"
             )
         else:
             continue

@@ -187,9 +187,8 @@ class Loop:
                 self.folder.write(start)
             if self.state.step == 0:
                 self._save()
-            stopped = self._steps(interruption) or "finished"
-            if self._saved != self.state.step:
-                self._save()
+            stopped = self._rest(interruption) or "finished"
+            self._save_once()
             if self.folder is not None:
                 self.folder.settle()
         state = self.trainer.get_state() if self.trainer.averages else {}
@@ -199,6 +198,15 @@ class Loop:
             if name.startswith(f"{EMA}/")
         }
         return Run(self._given, tuple(self.completed), stopped, self.state.step, averages)
+
+    def _rest(self, interruption: Interruption) -> str | None:
+        """Make what is left of the run, and return why it ended before the last step."""
+        if self.state.pending:
+            stop = self._end_epoch()
+            stop = self._asked(interruption) or stop
+            if stop and self.state.step < self.steps:
+                return stop
+        return self._steps(interruption)
 
     def _steps(self, interruption: Interruption) -> str | None:
         """Make the steps that are left, and return why it ended before the last."""
@@ -215,12 +223,11 @@ class Loop:
             stop = None
             if not self.state.step % self.train.steps:
                 stop = self._end_epoch()
-                self._clock = _Clock()
             elif self._is_due():
                 self._save()
             stop = self._asked(interruption) or stop
             if problem is not None:
-                raise self._saved_before(problem)
+                raise self._saved_before(problem) from problem
             if stop and upcoming is not None:
                 return stop
         return None
@@ -229,8 +236,7 @@ class Loop:
         """Save what was done before an error of the images, and return it with this news."""
         if self.folder is None:
             return error
-        if self._saved != self.state.step:
-            self._save()
+        self._save_once()
         return InputError(f"{error}. The run is saved at step {self.state.step:,}")
 
     def _asked(self, interruption: Interruption) -> str | None:
@@ -261,6 +267,7 @@ class Loop:
         if not math.isfinite(loss):
             raise self._diverged(number, loss, batch)
         self.state.step = number + 1
+        self.state.pending = not self.state.step % self.train.steps
         self.state.loss_sum += loss
         self._clock.images += self.recipe.batch_size
         self._clock.damaged += len(batch.damaged)
@@ -282,11 +289,8 @@ class Loop:
     def _end_epoch(self) -> str | None:
         """Evaluate, save, and return the reason to stop, if there is one."""
         rate, number = self._clock.rate, self.state.step // self.train.steps
-        plain = self._evaluate()
-        validation, others = plain, None
-        if self.recipe.ema is not None:
-            with self._averaged():
-                validation, others = self._evaluate(), plain
+        validation, others = self._evaluated()
+        self.state.pending = False
         best = self.state.best is None or validation.top1 > self.state.best
         if best:
             self.state.best, self.state.best_epoch = validation.top1, number
@@ -309,9 +313,27 @@ class Loop:
             self.folder.write(asdict(epoch))
         self._save(best)
         self._report(epoch)
+        self._clock = _Clock()
         patience = self.recipe.patience
         waited = number - self.state.best_epoch
         return "patience" if patience is not None and waited >= patience else None
+
+    def _evaluated(self) -> tuple[Evaluation, Evaluation | None]:
+        """Evaluate the model, and with moving averages these and the weights themselves.
+
+        Whatever ends that, such as a damaged image or a callback, loses no step.
+        """
+        try:
+            plain = self._evaluate()
+            if self.recipe.ema is None:
+                return plain, None
+            with self._averaged():
+                return self._evaluate(), plain
+        except InputError as error:
+            raise self._saved_before(error) from error
+        except Exception:
+            self._save_once()
+            raise
 
     def _evaluate(self) -> Evaluation:
         return evaluate(
@@ -335,6 +357,11 @@ class Loop:
             yield
         finally:
             self.backend.set_weights(self.model, weights)
+
+    def _save_once(self) -> None:
+        """Save what was done, unless it has been saved."""
+        if self._saved != self.state.step:
+            self._save()
 
     def _save(self, best: bool = False) -> None:
         if self.folder is None:
@@ -361,8 +388,8 @@ class Loop:
                     self._asked_to_stop = True
             except Exception:  # a callback may raise anything, and loses no step
                 # While a network is evaluated, it may have its averages in place of its weights.
-                if not isinstance(event, Evaluating) and self._saved != self.state.step:
-                    self._save()
+                if not isinstance(event, Evaluating):
+                    self._save_once()
                 raise
 
     def _diverged(self, number: int, loss: float, batch: Batch) -> TrainingError:

@@ -44,6 +44,7 @@ class State:
         loss_sum: The sum of the losses of this epoch's steps, each times its examples.
         best: The best top-1 of an epoch; None before the first.
         best_epoch: The epoch that had it, from 1.
+        pending: Whether the last step ended an epoch that has not been evaluated yet.
     """
 
     recipe: Mapping[str, Any]
@@ -55,6 +56,7 @@ class State:
     loss_sum: float = 0.0
     best: float | None = None
     best_epoch: int = 0
+    pending: bool = False
     format: int = field(default=FORMAT, kw_only=True)
 
 
@@ -132,4 +134,5 @@ def _state(values: dict[str, Any]) -> State:
         loss_sum=float(values["loss_sum"]),
         best=None if values["best"] is None else float(values["best"]),
         best_epoch=int(values["best_epoch"]),
+        pending=bool(values.get("pending", False)),  # older checkpoints are all of evaluated epochs
     )

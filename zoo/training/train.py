@@ -228,7 +228,7 @@ def resume(
         data: The images, if :func:`train` was not given the name or path of a dataset.
         epochs: The total number of epochs, if that has changed. Schedules that depend
             on the number of steps change with it.
-        skip_damaged: Whether to replace images that cannot be read, if that has changed.
+        skip_damaged: Whether to go on without images that cannot be read, if that has changed.
         devices: As for :func:`train`.
         workers: As for :func:`train`.
         callbacks: As for :func:`train`.
@@ -278,14 +278,14 @@ def resume(
                 callbacks=callbacks,
             )
             loop.resume(saved)
-        if loop.state.step >= loop.steps:
+        if loop.state.step >= loop.steps and not loop.state.pending:
             raise InputError(
                 f"{path}: the run has already reached epoch {loop.state.step // loop.train.steps}; "
                 "to continue it, pass more epochs"
             )
         group.sum(np.zeros(1))  # until all processes have read the folder
         if not group.rank:
-            opened.forget(loop.state.step)
+            opened.forget(loop.state.step, evaluated=not loop.state.pending)
             opened.write_recipe(recipe)
         return loop.run()
 
