@@ -175,6 +175,11 @@ class Recipe(Record):
             raise InputError(f"milestones are for the schedule step, not for {self.schedule}")
         if self.schedule == "step" and not self.milestones:
             raise InputError("schedule: step needs milestones, the epochs at which the rate falls")
+        if self.precision != "full" and self.dtype != "float32":
+            raise InputError(
+                f"precision {self.precision} is for weights in float32, not in {self.dtype}, which "
+                "not every framework would compute in it; train them in full precision"
+            )
         self.learning_rate(1)
         return self
 
