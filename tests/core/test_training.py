@@ -139,6 +139,11 @@ def test_a_recipe_is_written_and_read_back(tmp_path):
         ("accumulate: 65", "accumulate must be at most batch_size"),
         ("milestones: [1]", "milestones are for the schedule step, not for constant"),
         ("schedule: step", "schedule: step needs milestones"),
+        (
+            "dtype: float64\nprecision: float16",
+            "precision float16 is for weights in float32, not in",
+        ),
+        ("dtype: float64\nprecision: bfloat16", "precision bfloat16 is for weights in float32"),
         ("schedule: linear", "expected 'constant', 'cosine' or 'step'"),
         ("seed: 1.5", "expected an integer"),
         ("format: 2", "the format that this version of zoo reads"),

@@ -12,11 +12,13 @@ from pathlib import Path
 import loading
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from ends import apart, final
 from PIL import Image
 
 import zoo
 from zoo.backend import registry
+from zoo.cli.program import program
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.training import state as states
 from zoo.training.events import Epoch, Evaluating, Step
@@ -251,6 +253,46 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_node(backend, spec, di
     assert all(np.array_equal(after[n], broken[n]) for n in broken if "running" not in n)
 
 
+def test_a_node_that_float16_cannot_hold_is_named(spec, digits, tmp_path):
+    """Its values are finite in the full precision of the search."""
+    load("torch")
+    path = tmp_path / "big.yaml"
+    scales = "  up: {op: scale, factor: 100000}\n  down: {op: scale, factor: 0.00001}\n  flatten:"
+    path.write_text(spec.read_text().replace("  flatten:", scales))
+    message = r"step 1 .*where up is the first node with values that float16 cannot hold, up to \d"
+    with pytest.raises(TrainingError, match=rf"{message}.*; precision bfloat16 or full, a lower"):
+        zoo.train(zoo.build(path, "torch"), digits, epochs=1, lr=0.1, precision="float16")
+
+
+def test_updates_that_float16_skips_are_reported(spec, digits, tmp_path):
+    load("torch")
+    path, data, folder = tmp_path / "steep.yaml", tmp_path / "digits.npz", tmp_path / "run"
+    path.write_text(spec.read_text().replace("from: fc}", "from: up}"))
+    path.write_text(path.read_text() + "  up: {op: scale, factor: 2000}\n")
+    np.savez(data, **digits)
+    options = ["--precision", "float16", "--batch-size", "32", "--epochs", "2", "--lr", "1e-9"]
+    given = ["train", path, "--backend", "torch", "--data", data, "--output", folder, *options]
+    done = CliRunner().invoke(program, [*map(str, given), "--workers", "0"])
+    assert done.exit_code == 0
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    skipped = [line.get("skipped", False) for line in steps]
+    assert skipped[0] and not skipped[-1]
+    scales = [line["loss_scale"] for line in steps]
+    assert scales == [2.0 ** (16 - sum(skipped[:step])) for step in range(20)]
+    assert [line["skipped"] for line in lines if "best" in line] == [
+        sum(skipped[:10]),
+        sum(skipped[10:]),
+    ]
+    last = sorted((folder / "checkpoints").iterdir())[-1]
+    assert states.read(last).state.updates == 20 - sum(skipped)
+    found = f"{sum(skipped)} of 20 steps updated no weight, because a gradient overflowed float16"
+    assert found in done.output
+    assert f"  {sum(skipped[:10])} steps without an update" in done.output + done.stderr
+    said = f"In {sum(skipped)} of 20 steps, a gradient overflowed float16"
+    assert said in (folder / "run.html").read_text()
+
+
 def test_a_run_that_is_interrupted_saves_and_goes_on(runs, digits, spec, tmp_path):
     """SIGTERM lets the step end; what follows is what would have followed."""
     load("torch")
@@ -462,6 +504,27 @@ def test_a_callback_that_raises_loses_nothing(kind, spec, digits, runs, tmp_path
     assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
     assert losses(folder) == losses(whole)
     assert evaluations(folder) == evaluations(whole)
+
+
+@pytest.mark.parametrize("answer", [True, np.bool_(True), False, np.bool_(False), None])
+def test_a_callback_answers_with_a_boolean_or_nothing(answer, spec, digits):
+    load("torch")
+    model = zoo.build(spec, "torch")
+    callbacks = [lambda event: answer]
+    run = zoo.train(model, digits, epochs=1, lr=0.1, batch_size=160, callbacks=callbacks)
+    assert (run.step, run.stopped) == ((1, "callback") if answer else (2, "finished"))
+
+
+def test_a_callback_that_answers_something_else_is_named(spec, digits, tmp_path):
+    load("torch")
+
+    def wrong(event):
+        return 1
+
+    model = zoo.build(spec, "torch")
+    with pytest.raises(InputError, match=r"callbacks: .*wrong returned 1; return True to end"):
+        zoo.train(model, digits, epochs=1, lr=0.1, output=tmp_path / "run", callbacks=[wrong])
+    assert final(tmp_path / "run")[0] == 1
 
 
 def evaluations(folder):

@@ -50,6 +50,7 @@ class Run:
         stopped: Why it ended: ``finished``, ``patience``, ``callback``, or the name of the signal
             that interrupted it, such as ``SIGTERM``.
         step: How many steps have been made in all.
+        updates: How many of them have updated the weights: all, but in float16.
         averages: Canonical name -> the moving averages of weights and running statistics, for
             ``zoo.set_weights``; empty if there are none.
     """
@@ -58,6 +59,7 @@ class Run:
     epochs: tuple[Epoch, ...]
     stopped: str
     step: int
+    updates: int
     averages: Mapping[str, Array] = field(default_factory=dict, repr=False)
 
 
@@ -197,7 +199,8 @@ class Loop:
             for name, value in state.items()
             if name.startswith(f"{EMA}/")
         }
-        return Run(self._given, tuple(self.completed), stopped, self.state.step, averages)
+        done = self.state
+        return Run(self._given, tuple(self.completed), stopped, done.step, done.updates, averages)
 
     def _rest(self, interruption: Interruption) -> str | None:
         """Make what is left of the run, and return why it ended before the last step."""
@@ -213,13 +216,13 @@ class Loop:
         batches = self.train.batches(self.state.step, self.steps, self.workers)
         upcoming, problem = next(batches, None), None
         while upcoming is not None:
-            batch, number = upcoming, self.state.step
+            batch, number, scale = upcoming, self.state.step, self._scale
             loss = self._update(batch, number)
             try:
                 upcoming = next(batches, None)  # made while the framework computes
             except InputError as error:  # which follows when this step has ended
                 upcoming, problem = None, error
-            self._end_step(number, float(loss), batch)
+            self._end_step(number, float(loss), batch, scale)
             stop = None
             if not self.state.step % self.train.steps:
                 stop = self._end_epoch()
@@ -262,13 +265,24 @@ class Loop:
             return self.trainer.step(parts, self.rate(number), size)
         return self.trainer.step(parts, self.rate(number))
 
-    def _end_step(self, number: int, loss: float, batch: Batch) -> None:
-        """Count a step, and report it."""
+    @property
+    def _scale(self) -> float | None:
+        """What the next loss is multiplied by; None but in float16."""
+        scale = self.trainer.loss_scale
+        return None if scale is None else scale.value
+
+    def _end_step(self, number: int, loss: float, batch: Batch, scale: float | None) -> None:
+        """Count a step, whose loss was scaled, and report it."""
         if not math.isfinite(loss):
             raise self._diverged(number, loss, batch)
         self.state.step = number + 1
         self.state.pending = not self.state.step % self.train.steps
         self.state.loss_sum += loss
+        # Only in float16 the optimizer's count, which may have to be waited for, can be another.
+        updates = self.state.updates + 1 if scale is None else self.trainer.steps
+        skipped = updates == self.state.updates
+        self.state.updates = updates
+        self.state.skipped += skipped
         self._clock.images += self.recipe.batch_size
         self._clock.damaged += len(batch.damaged)
         step = Step(
@@ -279,11 +293,14 @@ class Loop:
             loss,
             self.rate(number),
             self._clock.rate,
+            scale,
+            skipped,
         )
         if self.folder is not None:
             damaged = [self.train.part.name(index) for index in batch.damaged]
+            more = {"loss_scale": scale, "skipped": skipped, "damaged": damaged}
             line = {"step": step.step, "loss": loss, "lr": step.lr}
-            self.folder.write(line | ({"damaged": damaged} if damaged else {}))
+            self.folder.write(line | {name: value for name, value in more.items() if value})
         self._report(step)
 
     def _end_epoch(self) -> str | None:
@@ -306,8 +323,9 @@ class Loop:
             self._clock.seconds,
             rate,
             int(self.group.sum(np.array([self._clock.damaged], np.float64))[0]),
+            self.state.skipped,
         )
-        self.state.loss_sum = 0.0
+        self.state.loss_sum, self.state.skipped = 0.0, 0
         self.completed.append(epoch)
         if self.folder is not None:
             self.folder.write(asdict(epoch))
@@ -368,7 +386,6 @@ class Loop:
             return
         self.folder.settle()
         self.folder.flush()
-        self.state.updates = self.trainer.steps
         scale = self.trainer.loss_scale
         self.state.loss_scale = None if scale is None else (scale.value, scale.good)
         path = self.folder.checkpoint(self.state.step)
@@ -384,7 +401,7 @@ class Loop:
     def _report(self, event: Event) -> None:
         for callback in self.callbacks:
             try:
-                if callback(event) is True:
+                if _asks_to_stop(callback, event):
                     self._asked_to_stop = True
             except Exception:  # a callback may raise anything, and loses no step
                 # While a network is evaluated, it may have its averages in place of its weights.
@@ -395,10 +412,12 @@ class Loop:
     def _diverged(self, number: int, loss: float, batch: Batch) -> TrainingError:
         """Return the error for a loss that is not finite, which no update followed."""
         place = f"step {number + 1:,} (epoch {number // self.train.steps + 1})"
-        where = _not_finite(self.backend, self.model, self.graph, batch.x)
+        precision = self.recipe.precision
+        where = _not_finite(self.backend, self.model, self.graph, batch.x, precision)
+        others = {"float16": "precision bfloat16 or full, ", "bfloat16": "full precision, "}
         return TrainingError(
-            f"the loss is {loss} at {place}, where {where}; a lower learning rate, a warm-up or "
-            "clip_norm may help"
+            f"the loss is {loss} at {place}, where {where}; {others.get(precision, '')}a lower "
+            "learning rate, a warm-up or clip_norm may help"
         )
 
 
@@ -423,6 +442,22 @@ def _functions(callbacks: Any) -> tuple[Callback, ...]:
     if not isinstance(callbacks, Iterable) or not all(map(callable, found := tuple(callbacks))):
         raise arguments.wrong("callbacks", "a list of functions of an event", callbacks)
     return found
+
+
+def _asks_to_stop(callback: Callback, event: Event) -> bool:
+    """Call a callback, and return whether it asks the run to end.
+
+    Raises:
+        InputError: It returns neither a boolean nor None.
+    """
+    answer = callback(event)
+    if answer is None or isinstance(answer, bool | np.bool_):
+        return bool(answer)
+    name = getattr(callback, "__qualname__", type(callback).__qualname__)
+    raise InputError(
+        f"callbacks: {name} returned {arguments.shown(answer)}; return True to end the run, and "
+        "False or None to go on"
+    )
 
 
 def _check_classes(graph: Graph, data: Dataset) -> None:
@@ -479,8 +514,12 @@ def _check_devices(backend: Backend, recipe: Recipe, group: Group) -> None:
         )
 
 
-def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array) -> str:
-    """Say which weight, or which node for a batch, is the first with a value that is not finite."""
+def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array, precision: str) -> str:
+    """Say which weight, or which node for a batch, is the first with a value that is not finite.
+
+    The nodes are computed in full precision, so a value that float16 cannot hold counts, too.
+    """
+    largest = float(np.finfo(np.float16).max) if precision == "float16" else math.inf
     for name, value in backend.get_weights(model).items():
         trained = not name.endswith(("running_mean", "running_var"))
         if trained and not np.isfinite(value.astype(np.float64)).all():
@@ -489,4 +528,9 @@ def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array) -> str:
     for node, value in backend.features(model, images, graph.nodes).items():
         if not np.isfinite(value).all():
             return f"{node} is the first node with values that are not finite"
-    return "every node is finite in evaluation mode"
+        if (found := float(np.abs(value).max(initial=0))) > largest:
+            return (
+                f"{node} is the first node with values that float16 cannot hold, up to {found:.2g}"
+            )
+    also = "" if precision == "full" else " and full precision"
+    return f"every node is finite in evaluation mode{also}"

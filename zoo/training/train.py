@@ -93,7 +93,8 @@ def train(
             framework's launcher has started, such as ``torchrun``, or one.
         workers: Processes that prepare images ahead of time; with 0, this process prepares them.
         callbacks: Functions that are called with each step, evaluation and epoch; see
-            ``zoo.training.events``. If one returns True, training ends.
+            ``zoo.training.events``. If one returns True, training ends; the others return False
+            or None.
         **settings: As in a recipe: ``batch_size`` (64), ``optimizer`` (``sgd``), ``momentum``,
             ``weight_decay``, ``schedule``, ``augmentation``, ``label_smoothing``, ``ema``,
             ``freeze``, ``precision`` and others; ``zoo train --help`` lists them all.
@@ -102,7 +103,8 @@ def train(
         The run, with the model and the metrics of each epoch.
 
     Raises:
-        InputError: A setting, the data or the folder cannot be used.
+        InputError: A setting, the data or the folder cannot be used; or a callback returns
+            something else.
         UnknownNameError: There is no such dataset, or nothing that a pattern of ``freeze`` matches.
         BackendError: The model was not built by zoo, or the framework cannot train it with these
             settings.
