@@ -141,9 +141,12 @@ def test_a_recipe_is_written_and_read_back(tmp_path):
         ("schedule: step", "schedule: step needs milestones"),
         (
             "dtype: float64\nprecision: float16",
-            "precision float16 is for weights in float32, not in",
+            "precision float16 needs dtype float32, got float64",
         ),
-        ("dtype: float64\nprecision: bfloat16", "precision bfloat16 is for weights in float32"),
+        (
+            "dtype: float64\nprecision: bfloat16",
+            "precision bfloat16 needs dtype float32, got float64",
+        ),
         ("schedule: linear", "expected 'constant', 'cosine' or 'step'"),
         ("seed: 1.5", "expected an integer"),
         ("format: 2", "the format that this version of zoo reads"),

@@ -177,8 +177,8 @@ class Recipe(Record):
             raise InputError("schedule: step needs milestones, the epochs at which the rate falls")
         if self.precision != "full" and self.dtype != "float32":
             raise InputError(
-                f"precision {self.precision} is for weights in float32, not in {self.dtype}, which "
-                "not every framework would compute in it; train them in full precision"
+                f"precision {self.precision} needs dtype float32, got {self.dtype}, in which "
+                "PyTorch would compute all of the network; train it in full precision"
             )
         self.learning_rate(1)
         return self
