@@ -138,6 +138,21 @@ def test_a_network_without_a_classifier_is_not_trained(spec_file, monkeypatch):
         zoo.verify(path, input_size=9, level="gradients")
 
 
+def test_heads_of_different_sizes_are_not_trained_together(spec_file, monkeypatch):
+    monkeypatch.setattr(registry, "is_installed", lambda description: True)  # it computes nothing
+    layers = """
+        flatten: {op: flatten}
+        side: {from: flatten, op: linear, out_features: 7}
+        fc: {from: flatten, op: linear, out_features: $num_classes}
+    """
+    path = spec_file(layers, header="outputs: {logits: {from: fc}, side: {from: side}}\n")
+    message = (
+        "tiny cannot be trained: its output 'side' has 7 features, and its output 'logits' has"
+    )
+    with pytest.raises(InputError, match=message):
+        zoo.verify(path, input_size=9, level="training")
+
+
 def test_the_small_vgg16_normalizes_the_first_convolutions_of_two_stages():
     graph = zoo.graph("vgg16_small")
     norms = [node.name for node in graph.nodes if node.op == "batch_norm"]

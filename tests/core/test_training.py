@@ -139,6 +139,14 @@ def test_a_recipe_is_written_and_read_back(tmp_path):
         ("accumulate: 65", "accumulate must be at most batch_size"),
         ("milestones: [1]", "milestones are for the schedule step, not for constant"),
         ("schedule: step", "schedule: step needs milestones"),
+        (
+            "dtype: float64\nprecision: float16",
+            "precision float16 needs dtype float32, got float64",
+        ),
+        (
+            "dtype: float64\nprecision: bfloat16",
+            "precision bfloat16 needs dtype float32, got float64",
+        ),
         ("schedule: linear", "expected 'constant', 'cosine' or 'step'"),
         ("seed: 1.5", "expected an integer"),
         ("format: 2", "the format that this version of zoo reads"),
@@ -200,10 +208,12 @@ def test_a_folder_is_held_by_one_and_keeps_what_it_should(tmp_path):
         with (folder.path / "metrics.jsonl").open("a") as file:
             file.write('{"step": 4, "lo')  # the process was killed
         folder.forget(2)
-        assert read_metrics(folder.path / "metrics.jsonl") == [
-            {"step": 1, "loss": 0.5},
-            {"step": 2, "loss": 0.5},
-        ]
+        steps = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 0.5}]
+        assert read_metrics(folder.path / "metrics.jsonl") == steps
+        with (folder.path / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 2, "validation": {}}\n')  # and was killed before the checkpoint
+        folder.forget(2, evaluated=False)
+        assert read_metrics(folder.path / "metrics.jsonl") == steps
     with pytest.raises(InputError, match="already has a run"), Folder.new(tmp_path / "run", recipe):
         pass
     with (

@@ -12,14 +12,16 @@ from pathlib import Path
 import loading
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from ends import apart, final
 from PIL import Image
 
 import zoo
 from zoo.backend import registry
+from zoo.cli.program import program
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.training import state as states
-from zoo.training.events import Epoch, Step
+from zoo.training.events import Epoch, Evaluating, Step
 
 pytestmark = pytest.mark.frameworks
 
@@ -251,6 +253,46 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_node(backend, spec, di
     assert all(np.array_equal(after[n], broken[n]) for n in broken if "running" not in n)
 
 
+def test_a_node_that_float16_cannot_hold_is_named(spec, digits, tmp_path):
+    """Its values are finite in the full precision of the search."""
+    load("torch")
+    path = tmp_path / "big.yaml"
+    scales = "  up: {op: scale, factor: 100000}\n  down: {op: scale, factor: 0.00001}\n  flatten:"
+    path.write_text(spec.read_text().replace("  flatten:", scales))
+    message = r"step 1 .*where up is the first node with values that float16 cannot hold, up to \d"
+    with pytest.raises(TrainingError, match=rf"{message}.*; precision bfloat16 or full, a lower"):
+        zoo.train(zoo.build(path, "torch"), digits, epochs=1, lr=0.1, precision="float16")
+
+
+def test_updates_that_float16_skips_are_reported(spec, digits, tmp_path):
+    load("torch")
+    path, data, folder = tmp_path / "steep.yaml", tmp_path / "digits.npz", tmp_path / "run"
+    path.write_text(spec.read_text().replace("from: fc}", "from: up}"))
+    path.write_text(path.read_text() + "  up: {op: scale, factor: 2000}\n")
+    np.savez(data, **digits)
+    options = ["--precision", "float16", "--batch-size", "32", "--epochs", "2", "--lr", "1e-9"]
+    given = ["train", path, "--backend", "torch", "--data", data, "--output", folder, *options]
+    done = CliRunner().invoke(program, [*map(str, given), "--workers", "0"])
+    assert done.exit_code == 0
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    steps = [line for line in lines if "loss" in line]
+    skipped = [line.get("skipped", False) for line in steps]
+    assert skipped[0] and not skipped[-1]
+    scales = [line["loss_scale"] for line in steps]
+    assert scales == [2.0 ** (16 - sum(skipped[:step])) for step in range(20)]
+    assert [line["skipped"] for line in lines if "best" in line] == [
+        sum(skipped[:10]),
+        sum(skipped[10:]),
+    ]
+    last = sorted((folder / "checkpoints").iterdir())[-1]
+    assert states.read(last).state.updates == 20 - sum(skipped)
+    found = f"{sum(skipped)} of 20 steps updated no weight, because a gradient overflowed float16"
+    assert found in done.output
+    assert f"  {sum(skipped[:10])} steps without an update" in done.output + done.stderr
+    said = f"In {sum(skipped)} of 20 steps, a gradient overflowed float16"
+    assert said in (folder / "run.html").read_text()
+
+
 def test_a_run_that_is_interrupted_saves_and_goes_on(runs, digits, spec, tmp_path):
     """SIGTERM lets the step end; what follows is what would have followed."""
     load("torch")
@@ -357,6 +399,18 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
         zoo.resume(folder, data=digits)
 
 
+@pytest.mark.parametrize("count", [7, 12])
+def test_a_network_whose_output_is_not_the_classes_is_refused(count, spec, digits, tmp_path):
+    """Before the first step, and before there is a folder."""
+    load("torch")
+    path = tmp_path / "other.yaml"
+    path.write_text(spec.read_text().replace("$num_classes", str(count)))
+    message = rf"has 10 classes, and the output 'logits' of digit_net has {count} features; write"
+    with pytest.raises(InputError, match=message):
+        zoo.train(zoo.build(path, "torch"), digits, epochs=1, lr=0.1, output=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_the_model_has_already_is_no_setting(spec, digits):
     load("torch")
     model = zoo.build(spec, "torch")
@@ -365,15 +419,22 @@ def test_what_the_model_has_already_is_no_setting(spec, digits):
             zoo.train(model, digits, epochs=1, lr=0.1, **{name: value})
 
 
-def test_a_damaged_image_loses_nothing(spec, digits, tmp_path):
-    """What was done before is saved, and the run goes on with the image, or without it."""
-    load("torch")
+@pytest.fixture
+def photos(digits, tmp_path):
+    """The digits as a folder of images."""
     data = tmp_path / "data"
     for part, images, labels in (("train", "x_train", "y_train"), ("val", "x_test", "y_test")):
         for number, (image, label) in enumerate(zip(digits[images], digits[labels], strict=True)):
             place = data / part / str(label)
             place.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image.squeeze()).save(place / f"{number:03}.png")
+    return data
+
+
+def test_a_damaged_image_loses_nothing(spec, photos, tmp_path):
+    """What was done before is saved, and the run goes on with the image, or without it."""
+    load("torch")
+    data = photos
     model = zoo.build(spec, "torch")
     stream = zoo.stream(model, zoo.dataset(data).train, 32)
     damaged = Path(stream.part.images[int(stream.indices(3)[0])])  # of the fourth step
@@ -390,17 +451,85 @@ def test_a_damaged_image_loses_nothing(spec, digits, tmp_path):
     assert named == [[stream.part.name(int(stream.indices(3)[0]))]]
 
 
-def test_a_callback_that_raises_loses_nothing(spec, digits, tmp_path):
+def test_a_damaged_image_to_validate_with_loses_nothing_and_is_left_out(spec, photos, tmp_path):
     load("torch")
+    part = zoo.dataset(photos).validation
+    missing = [4, 5, len(part) - 1]  # two in a row, and the last
+    contents = {
+        Path(part.images[index]): Path(part.images[index]).read_bytes() for index in missing
+    }
+    for path, content in contents.items():
+        path.write_bytes(content[:50])
+    folder = tmp_path / "run"
+    message = rf"{part.name(4)}.*skip_damaged=True goes on without such images.* saved at step 10"
+    with pytest.raises(InputError, match=message):
+        zoo.train(zoo.build(spec, "torch"), photos, epochs=1, lr=0.1, batch_size=32, output=folder)
+    assert final(folder)[0] == 10
+    copy = copied(folder, tmp_path)
+    run = zoo.resume(folder, skip_damaged=True)
+    found = run.epochs[0].validation
+    assert found.images == len(part) - 3 and run.epochs[0].damaged == 0
+    assert found.damaged == tuple(part.name(index) for index in missing)
+    kept = [index for index in range(len(part)) if index not in missing]
+    x = zoo.preprocess([part.images[index] for index in kept], run.model)
+    assert found.top1 == (zoo.predict(run.model, x).argmax(1) == part.labels[kept]).mean()
+    line = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    assert line["validation"]["damaged"] == list(found.damaged)
+    assert (folder / "best.safetensors").exists()
+
+    for path, content in contents.items():  # or they are mended
+        path.write_bytes(content)
+    assert zoo.resume(copy).epochs[0].validation.images == len(part)
+
+
+@pytest.mark.parametrize("kind", [Step, Evaluating, Epoch])
+def test_a_callback_that_raises_loses_nothing(kind, spec, digits, runs, tmp_path):
+    """Not even in the evaluation of the averages: the resumed run is what it would have been."""
+    load("torch")
+    evaluated = []
 
     def fail(event):
-        if isinstance(event, Step) and event.step == 4:
+        evaluated.extend([event] * isinstance(event, Evaluating))
+        ends = len(evaluated) == 2 if kind is Evaluating else getattr(event, "step", 0) == 10
+        if isinstance(event, kind) and ends:
             raise ZeroDivisionError
 
-    model = zoo.build(spec, "torch")
+    model, folder = zoo.build(spec, "torch", dtype="float64"), tmp_path / "run"
     with pytest.raises(ZeroDivisionError):
-        zoo.train(model, digits, epochs=1, lr=0.1, output=tmp_path / "run", callbacks=[fail])
-    assert final(tmp_path / "run")[0] == 4
+        zoo.train(model, digits, output=folder, callbacks=[fail], **settings("adamw"))
+    assert final(folder)[0] == 10
+    zoo.resume(folder, data=digits)
+    whole = runs("torch", "adamw", stopped=False)
+    (_, arrays), (_, expected) = final(folder), final(whole)
+    assert all(np.array_equal(arrays[name], value) for name, value in expected.items())
+    assert losses(folder) == losses(whole)
+    assert evaluations(folder) == evaluations(whole)
+
+
+@pytest.mark.parametrize("answer", [True, np.bool_(True), False, np.bool_(False), None])
+def test_a_callback_answers_with_a_boolean_or_nothing(answer, spec, digits):
+    load("torch")
+    model = zoo.build(spec, "torch")
+    callbacks = [lambda event: answer]
+    run = zoo.train(model, digits, epochs=1, lr=0.1, batch_size=160, callbacks=callbacks)
+    assert (run.step, run.stopped) == ((1, "callback") if answer else (2, "finished"))
+
+
+def test_a_callback_that_answers_something_else_is_named(spec, digits, tmp_path):
+    load("torch")
+
+    def wrong(event):
+        return 1
+
+    model = zoo.build(spec, "torch")
+    with pytest.raises(InputError, match=r"callbacks: .*wrong returned 1; return True to end"):
+        zoo.train(model, digits, epochs=1, lr=0.1, output=tmp_path / "run", callbacks=[wrong])
+    assert final(tmp_path / "run")[0] == 1
+
+
+def evaluations(folder):
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return [(line["step"], line["validation"], line["best"]) for line in lines if "best" in line]
 
 
 def test_a_damaged_checkpoint_names_the_one_before(runs, digits, tmp_path):
@@ -421,6 +550,36 @@ def test_frozen_layers_stay_and_others_are_trained(backend, spec, digits):
     zoo.train(model, digits, epochs=1, lr=0.1, batch_size=160, freeze=["conv", "b*"])
     assert not registry.load(backend).frozen(model), "the user's model is not frozen"
     after = zoo.get_weights(model)
+    same = {name for name in before if np.array_equal(before[name], after[name])}
+    assert same == {name for name in before if name.startswith(("conv.", "bn."))}
+
+
+FREEZE = {
+    "torch": lambda model: model.conv.requires_grad_(False),
+    "paddle": lambda model: setattr(model.conv.weight, "stop_gradient", True),
+    "keras": lambda model: setattr(model.get_layer("conv"), "trainable", False),
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("torch", "torch"), ("torch", "flax"), ("paddle", "paddle"), ("keras", "keras")],
+)
+def test_what_the_framework_freezes_stays_frozen_after_a_resume(
+    first, second, spec, digits, tmp_path
+):
+    load(first), load(second)
+    model = zoo.build(spec, first)
+    FREEZE[first](model)
+    before = zoo.get_weights(model)
+    folder, more = tmp_path / "run", {"lr": 0.1, "momentum": 0.9, "batch_size": 160}
+    first_step = [lambda event: isinstance(event, Step)]
+    zoo.train(model, digits, epochs=2, output=folder, callbacks=first_step, freeze=["b*"], **more)
+    recipe = (folder / "recipe.yaml").read_text()
+    assert 'freeze: ["b*", "conv.weight"]' in recipe
+    run = zoo.resume(folder, backend=second, data=digits)
+    assert (folder / "recipe.yaml").read_text() == recipe
+    after = zoo.get_weights(run.model)
     same = {name for name in before if np.array_equal(before[name], after[name])}
     assert same == {name for name in before if name.startswith(("conv.", "bn."))}
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: What may be changed when a run is resumed; all else is the run's own.
 _OF_RESUMING = frozenset(("epochs", "data", "skip_damaged"))
+#: The share of steps without an update that is reported. The first steps of a run find the scale.
+_NOTABLE = 0.1
 _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
 
 
@@ -119,12 +121,15 @@ def train(
             {
                 "folder": str(folder),
                 "step": run["step"],
+                "updates": run["updates"],
                 "stopped": run["stopped"],
                 "page": None if page is None else str(page),
             }
         )
     else:
         out.print(_summary(run, folder), soft_wrap=True, markup=False)
+        if skipped := _skipped(run):
+            out.print(skipped, soft_wrap=True, markup=False)
     if run["stopped"] in signal.Signals.__members__:
         click.get_current_context().exit(INTERRUPTED)
 
@@ -165,6 +170,7 @@ def _train(
         return {
             "reports": not group.rank,
             "step": run.step,
+            "updates": run.updates,
             "stopped": run.stopped,
             "best": None if best is None else [best.epoch, best.validation.top1],
         }
@@ -215,6 +221,17 @@ def _count(value: Any) -> int:
     if type(value) is not int or value < 1:
         raise InputError(f"--epochs must be an integer of at least 1, got {value!r:.60}")
     return value
+
+
+def _skipped(run: Mapping[str, Any]) -> str:
+    """Say how many steps updated no weight, unless they are as few as usual."""
+    steps, skipped = run["step"], run["step"] - run["updates"]
+    if skipped < _NOTABLE * steps or not skipped:
+        return ""
+    return (
+        f"{skipped:,} of {steps:,} steps updated no weight, because a gradient overflowed float16; "
+        "--precision bfloat16 has a larger range"
+    )
 
 
 def _summary(run: Mapping[str, Any], folder: Path) -> str:

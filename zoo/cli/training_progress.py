@@ -57,6 +57,10 @@ def _epoch(event: Epoch) -> str:
     best = "  best" if event.best else ""
     if event.damaged:
         best += f"  {event.damaged:,} damaged images replaced; metrics.jsonl names them"
+    if result.damaged:
+        best += f"  {len(result.damaged):,} damaged images left out; metrics.jsonl names them"
+    if event.skipped:
+        best += f"  {event.skipped:,} steps without an update"
     return (
         f"epoch {event.epoch}/{event.epochs}  loss {event.train_loss:.4f}  validation "
         f"{result.loss:.4f}  top-1 {result.top1:.2%}{top5}  "

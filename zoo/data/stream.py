@@ -188,7 +188,7 @@ class Stream:
                         name, reason = self.part.name(index), str(error)
                         whole = reason if name in reason else f"{name}: {reason}"
                         raise InputError(
-                            f"{whole}; skip_damaged=True replaces such images"
+                            f"{whole}; skip_damaged=True goes on without such images"
                         ) from None
                     index = (index + 1) % len(self.part)
                     if index == wanted:

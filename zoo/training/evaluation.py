@@ -25,6 +25,7 @@ class Evaluation:
         top5: The share of images whose class is among the five largest; None with fewer than six
             classes.
         classes: Top-1 of the images of each class; None for a class without images.
+        damaged: Names of the images that could not be read, which are left out.
     """
 
     images: int
@@ -32,6 +33,7 @@ class Evaluation:
     top1: float
     top5: float | None
     classes: tuple[float | None, ...]
+    damaged: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -60,20 +62,24 @@ def evaluate(
     """
     total, top5 = 0.0, 0
     right, count = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
+    damaged = np.zeros(len(stream.part), np.int64)
     for done, batch in enumerate(stream.epoch(0, workers), 1):
         if len(batch.labels):
             outputs = predict(batch.x)
             logits = outputs[output] if isinstance(outputs, dict) else outputs
-            logits = np.asarray(logits, np.float64)
-            total += float(cross_entropy(logits, batch.labels).sum())
-            ranks = rank(logits, batch.labels)
+            indices = stream.indices(done - 1)
+            read = np.isin(indices, batch.damaged, invert=True)  # others have another in its place
+            damaged[indices[~read]] = 1
+            logits, labels = np.asarray(logits, np.float64)[read], batch.labels[read]
+            total += float(cross_entropy(logits, labels).sum())
+            ranks = rank(logits, labels)
             top5 += int((ranks < 5).sum())
-            right += np.bincount(batch.labels[ranks == 0], minlength=num_classes)
-            count += np.bincount(batch.labels, minlength=num_classes)
+            right += np.bincount(labels[ranks == 0], minlength=num_classes)
+            count += np.bincount(labels, minlength=num_classes)
         progress(done, stream.steps)
-    sums = group.sum(np.array([total, top5, *right, *count], np.float64))
+    sums = group.sum(np.array([total, top5, *right, *count, *damaged], np.float64))
     total, top5 = float(sums[0]), int(sums[1])
-    right, count = np.split(sums[2:].astype(np.int64), 2)
+    right, count, damaged = np.split(sums[2:].astype(np.int64), [num_classes, 2 * num_classes])
     images = int(count.sum())
     return Evaluation(
         images,
@@ -81,6 +87,7 @@ def evaluate(
         int(right.sum()) / images,
         top5 / images if num_classes > 5 else None,
         tuple(int(r) / int(n) if n else None for r, n in zip(right, count, strict=True)),
+        tuple(stream.part.name(int(index)) for index in np.flatnonzero(damaged)),
     )
 
 

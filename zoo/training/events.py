@@ -21,6 +21,8 @@ class Step:
         loss: The loss before the update, on the step's batch, in training mode.
         lr: The learning rate.
         images_per_second: Of the steps of this epoch so far, data included.
+        loss_scale: What the loss was multiplied by for the gradients; None but in float16.
+        skipped: Whether a gradient overflowed in float16, so that no weight was updated.
     """
 
     step: int
@@ -30,6 +32,8 @@ class Step:
     loss: float
     lr: float
     images_per_second: float
+    loss_scale: float | None = None
+    skipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Epoch:
         seconds: How long it took, evaluation included, since the run was started or resumed.
         images_per_second: Of its steps, data included.
         damaged: How many of its images could not be read, and were replaced by others.
+        skipped: How many of its steps updated no weight, as a gradient overflowed in float16.
     """
 
     epoch: int
@@ -74,8 +79,10 @@ class Epoch:
     seconds: float
     images_per_second: float
     damaged: int
+    skipped: int = 0
 
 
 Event = Step | Evaluating | Epoch
-#: Called with each event; returns True to end the run after the step or epoch.
+#: Called with each event; returns True to end the run after the step or epoch, or else False or
+#: None.
 Callback = Callable[[Event], Any]

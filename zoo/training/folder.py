@@ -157,9 +157,19 @@ class Folder:
             with self._writing():
                 self._metrics.flush()
 
-    def forget(self, step: int) -> None:
-        """Remove the lines of metrics of later steps than the number that were made."""
-        kept = [line for line in read_metrics(self.path / METRICS) if line.get("step", 0) <= step]
+    def forget(self, step: int, evaluated: bool = True) -> None:
+        """Remove the lines of metrics of what comes after a checkpoint.
+
+        Args:
+            step: The number of steps that had been made.
+            evaluated: Whether an epoch that ended with them had been evaluated, too.
+        """
+
+        def is_known(line: Mapping[str, Any]) -> bool:
+            last = step - 1 if "validation" in line and not evaluated else step
+            return bool(line.get("step", 0) <= last)
+
+        kept = [line for line in read_metrics(self.path / METRICS) if is_known(line)]
         write_text(self.path / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
 
 

@@ -50,6 +50,7 @@ class Run:
         stopped: Why it ended: ``finished``, ``patience``, ``callback``, or the name of the signal
             that interrupted it, such as ``SIGTERM``.
         step: How many steps have been made in all.
+        updates: How many of them have updated the weights: all, but in float16.
         averages: Canonical name -> the moving averages of weights and running statistics, for
             ``zoo.set_weights``; empty if there are none.
     """
@@ -58,6 +59,7 @@ class Run:
     epochs: tuple[Epoch, ...]
     stopped: str
     step: int
+    updates: int
     averages: Mapping[str, Array] = field(default_factory=dict, repr=False)
 
 
@@ -98,6 +100,7 @@ class Loop:
         self.graph = backend.known_graph(model)
         _check_classes(self.graph, data)
         losses.check(self.graph)
+        _check_outputs(self.graph, data)
         _check_devices(backend, recipe, group)
         size = recipe.batch_size
         skip = recipe.skip_damaged
@@ -128,7 +131,7 @@ class Loop:
             self.train.transform.layout,
             "float64" if recipe.dtype == "float64" else "float32",
         )
-        kept = frozen(self.graph, recipe.freeze) | backend.frozen(model)
+        kept = frozen(self.graph, recipe.freeze)
         if not any(p.trainable and p.name not in kept for p in self.graph.parameters):
             raise InputError(f"{self.graph.name}: nothing to train, as every parameter is frozen")
         self.trainer = backend.trainer(
@@ -186,9 +189,8 @@ class Loop:
                 self.folder.write(start)
             if self.state.step == 0:
                 self._save()
-            stopped = self._steps(interruption) or "finished"
-            if self._saved != self.state.step:
-                self._save()
+            stopped = self._rest(interruption) or "finished"
+            self._save_once()
             if self.folder is not None:
                 self.folder.settle()
         state = self.trainer.get_state() if self.trainer.averages else {}
@@ -197,29 +199,38 @@ class Loop:
             for name, value in state.items()
             if name.startswith(f"{EMA}/")
         }
-        return Run(self._given, tuple(self.completed), stopped, self.state.step, averages)
+        done = self.state
+        return Run(self._given, tuple(self.completed), stopped, done.step, done.updates, averages)
+
+    def _rest(self, interruption: Interruption) -> str | None:
+        """Make what is left of the run, and return why it ended before the last step."""
+        if self.state.pending:
+            stop = self._end_epoch()
+            stop = self._asked(interruption) or stop
+            if stop and self.state.step < self.steps:
+                return stop
+        return self._steps(interruption)
 
     def _steps(self, interruption: Interruption) -> str | None:
         """Make the steps that are left, and return why it ended before the last."""
         batches = self.train.batches(self.state.step, self.steps, self.workers)
         upcoming, problem = next(batches, None), None
         while upcoming is not None:
-            batch, number = upcoming, self.state.step
+            batch, number, scale = upcoming, self.state.step, self._scale
             loss = self._update(batch, number)
             try:
                 upcoming = next(batches, None)  # made while the framework computes
             except InputError as error:  # which follows when this step has ended
                 upcoming, problem = None, error
-            self._end_step(number, float(loss), batch)
+            self._end_step(number, float(loss), batch, scale)
             stop = None
             if not self.state.step % self.train.steps:
                 stop = self._end_epoch()
-                self._clock = _Clock()
             elif self._is_due():
                 self._save()
             stop = self._asked(interruption) or stop
             if problem is not None:
-                raise self._saved_before(problem)
+                raise self._saved_before(problem) from problem
             if stop and upcoming is not None:
                 return stop
         return None
@@ -228,8 +239,7 @@ class Loop:
         """Save what was done before an error of the images, and return it with this news."""
         if self.folder is None:
             return error
-        if self._saved != self.state.step:
-            self._save()
+        self._save_once()
         return InputError(f"{error}. The run is saved at step {self.state.step:,}")
 
     def _asked(self, interruption: Interruption) -> str | None:
@@ -255,12 +265,24 @@ class Loop:
             return self.trainer.step(parts, self.rate(number), size)
         return self.trainer.step(parts, self.rate(number))
 
-    def _end_step(self, number: int, loss: float, batch: Batch) -> None:
-        """Count a step, and report it."""
+    @property
+    def _scale(self) -> float | None:
+        """What the next loss is multiplied by; None but in float16."""
+        scale = self.trainer.loss_scale
+        return None if scale is None else scale.value
+
+    def _end_step(self, number: int, loss: float, batch: Batch, scale: float | None) -> None:
+        """Count a step, whose loss was scaled, and report it."""
         if not math.isfinite(loss):
             raise self._diverged(number, loss, batch)
         self.state.step = number + 1
+        self.state.pending = not self.state.step % self.train.steps
         self.state.loss_sum += loss
+        # Only in float16 the optimizer's count, which may have to be waited for, can be another.
+        updates = self.state.updates + 1 if scale is None else self.trainer.steps
+        skipped = updates == self.state.updates
+        self.state.updates = updates
+        self.state.skipped += skipped
         self._clock.images += self.recipe.batch_size
         self._clock.damaged += len(batch.damaged)
         step = Step(
@@ -271,21 +293,21 @@ class Loop:
             loss,
             self.rate(number),
             self._clock.rate,
+            scale,
+            skipped,
         )
         if self.folder is not None:
             damaged = [self.train.part.name(index) for index in batch.damaged]
+            more = {"loss_scale": scale, "skipped": skipped, "damaged": damaged}
             line = {"step": step.step, "loss": loss, "lr": step.lr}
-            self.folder.write(line | ({"damaged": damaged} if damaged else {}))
+            self.folder.write(line | {name: value for name, value in more.items() if value})
         self._report(step)
 
     def _end_epoch(self) -> str | None:
         """Evaluate, save, and return the reason to stop, if there is one."""
         rate, number = self._clock.rate, self.state.step // self.train.steps
-        plain = self._evaluate()
-        validation, others = plain, None
-        if self.recipe.ema is not None:
-            with self._averaged():
-                validation, others = self._evaluate(), plain
+        validation, others = self._evaluated()
+        self.state.pending = False
         best = self.state.best is None or validation.top1 > self.state.best
         if best:
             self.state.best, self.state.best_epoch = validation.top1, number
@@ -301,16 +323,35 @@ class Loop:
             self._clock.seconds,
             rate,
             int(self.group.sum(np.array([self._clock.damaged], np.float64))[0]),
+            self.state.skipped,
         )
-        self.state.loss_sum = 0.0
+        self.state.loss_sum, self.state.skipped = 0.0, 0
         self.completed.append(epoch)
         if self.folder is not None:
             self.folder.write(asdict(epoch))
         self._save(best)
         self._report(epoch)
+        self._clock = _Clock()
         patience = self.recipe.patience
         waited = number - self.state.best_epoch
         return "patience" if patience is not None and waited >= patience else None
+
+    def _evaluated(self) -> tuple[Evaluation, Evaluation | None]:
+        """Evaluate the model, and with moving averages these and the weights themselves.
+
+        Whatever ends that, such as a damaged image or a callback, loses no step.
+        """
+        try:
+            plain = self._evaluate()
+            if self.recipe.ema is None:
+                return plain, None
+            with self._averaged():
+                return self._evaluate(), plain
+        except InputError as error:
+            raise self._saved_before(error) from error
+        except Exception:
+            self._save_once()
+            raise
 
     def _evaluate(self) -> Evaluation:
         return evaluate(
@@ -335,12 +376,16 @@ class Loop:
         finally:
             self.backend.set_weights(self.model, weights)
 
+    def _save_once(self) -> None:
+        """Save what was done, unless it has been saved."""
+        if self._saved != self.state.step:
+            self._save()
+
     def _save(self, best: bool = False) -> None:
         if self.folder is None:
             return
         self.folder.settle()
         self.folder.flush()
-        self.state.updates = self.trainer.steps
         scale = self.trainer.loss_scale
         self.state.loss_scale = None if scale is None else (scale.value, scale.good)
         path = self.folder.checkpoint(self.state.step)
@@ -356,21 +401,23 @@ class Loop:
     def _report(self, event: Event) -> None:
         for callback in self.callbacks:
             try:
-                if callback(event) is True:
+                if _asks_to_stop(callback, event):
                     self._asked_to_stop = True
             except Exception:  # a callback may raise anything, and loses no step
                 # While a network is evaluated, it may have its averages in place of its weights.
-                if not isinstance(event, Evaluating) and self._saved != self.state.step:
-                    self._save()
+                if not isinstance(event, Evaluating):
+                    self._save_once()
                 raise
 
     def _diverged(self, number: int, loss: float, batch: Batch) -> TrainingError:
         """Return the error for a loss that is not finite, which no update followed."""
         place = f"step {number + 1:,} (epoch {number // self.train.steps + 1})"
-        where = _not_finite(self.backend, self.model, self.graph, batch.x)
+        precision = self.recipe.precision
+        where = _not_finite(self.backend, self.model, self.graph, batch.x, precision)
+        others = {"float16": "precision bfloat16 or full, ", "bfloat16": "full precision, "}
         return TrainingError(
-            f"the loss is {loss} at {place}, where {where}; a lower learning rate, a warm-up or "
-            "clip_norm may help"
+            f"the loss is {loss} at {place}, where {where}; {others.get(precision, '')}a lower "
+            "learning rate, a warm-up or clip_norm may help"
         )
 
 
@@ -397,6 +444,22 @@ def _functions(callbacks: Any) -> tuple[Callback, ...]:
     return found
 
 
+def _asks_to_stop(callback: Callback, event: Event) -> bool:
+    """Call a callback, and return whether it asks the run to end.
+
+    Raises:
+        InputError: It returns neither a boolean nor None.
+    """
+    answer = callback(event)
+    if answer is None or isinstance(answer, bool | np.bool_):
+        return bool(answer)
+    name = getattr(callback, "__qualname__", type(callback).__qualname__)
+    raise InputError(
+        f"callbacks: {name} returned {arguments.shown(answer)}; return True to end the run, and "
+        "False or None to go on"
+    )
+
+
 def _check_classes(graph: Graph, data: Dataset) -> None:
     wanted, has = len(data.classes), graph.options["num_classes"]
     if has != wanted:
@@ -410,6 +473,22 @@ def _check_classes(graph: Graph, data: Dataset) -> None:
             ZooWarning(f"{data.name} has no image of the class {name} to validate with"),
             stacklevel=2,
         )
+
+
+def _check_outputs(graph: Graph, data: Dataset) -> None:
+    """Check that a network computes a logit for each class.
+
+    Raises:
+        InputError: An output has another size, whatever the option ``num_classes`` is.
+    """
+    wanted = len(data.classes)
+    for output, node in graph.output_nodes.items():
+        if node.shape != (wanted,):
+            raise InputError(
+                f"the data ({data.name}) has {wanted} classes, and the output {output!r} of "
+                f"{graph.name} has {node.shape[0]} features; write out_features: $num_classes in "
+                "its spec"
+            )
 
 
 def _check_devices(backend: Backend, recipe: Recipe, group: Group) -> None:
@@ -435,8 +514,12 @@ def _check_devices(backend: Backend, recipe: Recipe, group: Group) -> None:
         )
 
 
-def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array) -> str:
-    """Say which weight, or which node for a batch, is the first with a value that is not finite."""
+def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array, precision: str) -> str:
+    """Say which weight, or which node for a batch, is the first with a value that is not finite.
+
+    The nodes are computed in full precision, so a value that float16 cannot hold counts, too.
+    """
+    largest = float(np.finfo(np.float16).max) if precision == "float16" else math.inf
     for name, value in backend.get_weights(model).items():
         trained = not name.endswith(("running_mean", "running_var"))
         if trained and not np.isfinite(value.astype(np.float64)).all():
@@ -445,4 +528,9 @@ def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array) -> str:
     for node, value in backend.features(model, images, graph.nodes).items():
         if not np.isfinite(value).all():
             return f"{node} is the first node with values that are not finite"
-    return "every node is finite in evaluation mode"
+        if (found := float(np.abs(value).max(initial=0))) > largest:
+            return (
+                f"{node} is the first node with values that float16 cannot hold, up to {found:.2g}"
+            )
+    also = "" if precision == "full" else " and full precision"
+    return f"every node is finite in evaluation mode{also}"

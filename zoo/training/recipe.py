@@ -175,6 +175,11 @@ class Recipe(Record):
             raise InputError(f"milestones are for the schedule step, not for {self.schedule}")
         if self.schedule == "step" and not self.milestones:
             raise InputError("schedule: step needs milestones, the epochs at which the rate falls")
+        if self.precision != "full" and self.dtype != "float32":
+            raise InputError(
+                f"precision {self.precision} needs dtype float32, got {self.dtype}, in which "
+                "PyTorch would compute all of the network; train it in full precision"
+            )
         self.learning_rate(1)
         return self
 

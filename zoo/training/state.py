@@ -41,9 +41,11 @@ class State:
         updates: How many of them have updated the weights; all, but in float16.
         loss_scale: The scale of the loss, and for how many updates it has been good; None but in
             float16.
+        skipped: How many of this epoch's steps have not.
         loss_sum: The sum of the losses of this epoch's steps, each times its examples.
         best: The best top-1 of an epoch; None before the first.
         best_epoch: The epoch that had it, from 1.
+        pending: Whether the last step ended an epoch that has not been evaluated yet.
     """
 
     recipe: Mapping[str, Any]
@@ -55,6 +57,8 @@ class State:
     loss_sum: float = 0.0
     best: float | None = None
     best_epoch: int = 0
+    pending: bool = False
+    skipped: int = 0
     format: int = field(default=FORMAT, kw_only=True)
 
 
@@ -132,4 +136,7 @@ def _state(values: dict[str, Any]) -> State:
         loss_sum=float(values["loss_sum"]),
         best=None if values["best"] is None else float(values["best"]),
         best_epoch=int(values["best_epoch"]),
+        # What older checkpoints do not have.
+        pending=bool(values.get("pending", False)),
+        skipped=int(values.get("skipped", 0)),
     )

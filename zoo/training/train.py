@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -18,10 +18,12 @@ from zoo.backend import registry
 from zoo.backend.unwrapping import find_built
 from zoo.data.datasets import dataset
 from zoo.errors import InputError, WeightsError
+from zoo.graphs.graph import Graph
 from zoo.training import recipe as recipes
 from zoo.training import state as states
 from zoo.training.events import Callback
 from zoo.training.folder import RECIPE, Folder
+from zoo.training.freezing import frozen
 from zoo.training.loop import Loop, Run
 from zoo.training.recipe import Recipe
 
@@ -80,7 +82,8 @@ def train(
 
     Args:
         model: A model that zoo built. It is trained in place. Parameters that the framework does
-            not train, for example without ``requires_grad``, are kept.
+            not train, for example without ``requires_grad``, are kept; they are added to
+            ``freeze``, so that :func:`resume` keeps them, too.
         data: As for :func:`dataset`.
         epochs: The number of passes over the images.
         lr: Learning rate.
@@ -90,7 +93,8 @@ def train(
             framework's launcher has started, such as ``torchrun``, or one.
         workers: Processes that prepare images ahead of time; with 0, this process prepares them.
         callbacks: Functions that are called with each step, evaluation and epoch; see
-            ``zoo.training.events``. If one returns True, training ends.
+            ``zoo.training.events``. If one returns True, training ends; the others return False
+            or None.
         **settings: As in a recipe: ``batch_size`` (64), ``optimizer`` (``sgd``), ``momentum``,
             ``weight_decay``, ``schedule``, ``augmentation``, ``label_smoothing``, ``ema``,
             ``freeze``, ``precision`` and others; ``zoo train --help`` lists them all.
@@ -99,7 +103,8 @@ def train(
         The run, with the model and the metrics of each epoch.
 
     Raises:
-        InputError: A setting, the data or the folder cannot be used.
+        InputError: A setting, the data or the folder cannot be used; or a callback returns
+            something else.
         UnknownNameError: There is no such dataset, or nothing that a pattern of ``freeze`` matches.
         BackendError: The model was not built by zoo, or the framework cannot train it with these
             settings.
@@ -130,6 +135,7 @@ def train(
             **{key: _plain(value) for key, value in settings.items()},
         }
     )
+    recipe = _with_frozen(recipe, network, backend.frozen(inner))
     with closing(backend.group(_devices(devices))) as group:
         loop = Loop(
             backend,
@@ -151,6 +157,16 @@ def _check_settings(settings: Mapping[str, Any]) -> None:
     """
     for name in settings.keys() & Recipe.fields.keys() - Settings.__annotations__.keys():
         raise InputError(f"{name}: the model is built already; pass {name} to zoo.build instead")
+
+
+def _with_frozen(recipe: Recipe, network: Graph, names: Collection[str]) -> Recipe:
+    """Return a recipe that also freezes parameters that the framework does not train.
+
+    A model that is built again, in any framework, does not have that switch.
+    """
+    known = frozen(network, recipe.freeze)
+    more = [p.name for p in network.parameters if p.name in names and p.name not in known]
+    return recipes.of({**recipe.to_dict(), "freeze": [*recipe.freeze, *more]}) if more else recipe
 
 
 def start(
@@ -214,7 +230,7 @@ def resume(
         data: The images, if :func:`train` was not given the name or path of a dataset.
         epochs: The total number of epochs, if that has changed. Schedules that depend
             on the number of steps change with it.
-        skip_damaged: Whether to replace images that cannot be read, if that has changed.
+        skip_damaged: Whether to go on without images that cannot be read, if that has changed.
         devices: As for :func:`train`.
         workers: As for :func:`train`.
         callbacks: As for :func:`train`.
@@ -264,14 +280,14 @@ def resume(
                 callbacks=callbacks,
             )
             loop.resume(saved)
-        if loop.state.step >= loop.steps:
+        if loop.state.step >= loop.steps and not loop.state.pending:
             raise InputError(
                 f"{path}: the run has already reached epoch {loop.state.step // loop.train.steps}; "
                 "to continue it, pass more epochs"
             )
         group.sum(np.zeros(1))  # until all processes have read the folder
         if not group.rank:
-            opened.forget(loop.state.step)
+            opened.forget(loop.state.step, evaluated=not loop.state.pending)
             opened.write_recipe(recipe)
         return loop.run()
 

@@ -25,6 +25,7 @@ class Metrics:
         steps: Steps in an epoch; 0 if none was completed.
         losses: (step, loss, learning rate) of each step.
         epochs: The lines of the epochs.
+        skipped: How many steps updated no weight, as a gradient overflowed in float16.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Metrics:
     steps: int
     losses: tuple[tuple[int, float, float], ...]
     epochs: tuple[Mapping[str, Any], ...]
+    skipped: int = 0
 
     @property
     def best(self) -> Mapping[str, Any] | None:
@@ -62,6 +64,7 @@ def read(folder: Path) -> Metrics:
             float(epoch["validation"]["top1"]), float(epoch["train_loss"]), bool(epoch["best"])
         backends = {int(line["step"]): str(line["backend"]) for line in lines if "backend" in line}
         steps = int(epochs[0]["step"]) // int(epochs[0]["epoch"]) if epochs else 0
+        skipped = sum("loss" in line and bool(line.get("skipped")) for line in lines)
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         raise InputError(f"{folder / METRICS}: a line is not what zoo wrote") from None
-    return Metrics(folder.resolve().name, recipe, backends, steps, losses, epochs)
+    return Metrics(folder.resolve().name, recipe, backends, steps, losses, epochs, skipped)
