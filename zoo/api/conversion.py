@@ -31,7 +31,7 @@ def convert(model: Any, backend: str) -> Any:
         backend: As in :func:`zoo.build`.
 
     Returns:
-        A new model, in the mode in which the framework creates models.
+        A new model, in the mode in which the framework creates models. Nothing in it is frozen.
 
     Raises:
         BackendError: zoo did not build the model, or the framework cannot build its network.

@@ -36,7 +36,8 @@ def reset_head(
         init: Initializer of the new classifier; see :func:`zoo.build`.
 
     Returns:
-        A new model of the same framework, with copies of the other weights. In PyTorch it is on the
+        A new model of the same framework, with copies of the other weights. It is in the mode in
+        which the framework creates models, and nothing in it is frozen. In PyTorch it is on the
         device of the old one.
 
     Raises:
