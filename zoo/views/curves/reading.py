@@ -35,6 +35,11 @@ class Metrics:
     epochs: tuple[Mapping[str, Any], ...]
 
     @property
+    def validated(self) -> str:
+        """What the validation is of."""
+        return "validation" if self.recipe.ema is None else "validation of the averages"
+
+    @property
     def best(self) -> Mapping[str, Any] | None:
         """The epoch with the best top-1."""
         found = [epoch for epoch in self.epochs if epoch["best"]]
