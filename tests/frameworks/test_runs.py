@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import loading
@@ -19,6 +20,7 @@ import zoo
 from zoo.backend import registry
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.training import state as states
+from zoo.training.evaluation import Evaluation
 from zoo.training.events import Epoch, Step
 
 pytestmark = pytest.mark.frameworks
@@ -412,6 +414,31 @@ def test_a_damaged_checkpoint_names_the_one_before(runs, digits, tmp_path):
         zoo.resume(folder, data=digits)
     last.unlink()
     zoo.resume(folder, data=digits)
+
+
+def test_a_resumed_run_says_what_was_best_and_goes_on_writing_events(
+    spec, tmp_path, command, monkeypatch
+):
+    """The best epoch may be one before it was resumed."""
+    pytest.importorskip("tensorboardX")
+    load("torch")
+    top1 = iter((0.9, 0.2, 0.3))
+    result = Evaluation(190, 1.0, 0.0, None, ())
+    monkeypatch.setattr(
+        "zoo.training.loop.evaluate", lambda *_, **__: replace(result, top1=next(top1))
+    )
+    run, data = tmp_path / "run", ("--data", "digits", "--lr", "0.1", "--batch-size", "512")
+    new = ("train", spec, "--backend", "torch", *data, "--epochs", "1", "--output", run)
+    assert command(*new, "--tensorboard")[0] == 0
+    resuming = ("train", "--resume", run, "--epochs")
+    for epochs, more, files in ((2, (), 2), (3, ("--no-tensorboard",), 2)):
+        status, told, wrong = command(*resuming, epochs, *more)
+        assert (status, "best top-1 90.00% (epoch 1)" in told) == (0, True), wrong
+        assert len(list((run / "tensorboard").iterdir())) == files
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setattr("zoo.training.tensorboard.find_spec", lambda name: None)
+    status, _, wrong = command(*resuming, 4)
+    assert status != 0 and "pass --no-tensorboard" in wrong
 
 
 def test_frozen_layers_stay_and_others_are_trained(backend, spec, digits):

@@ -52,6 +52,9 @@ class Run:
         step: How many steps have been made in all.
         averages: Canonical name -> the moving averages of weights and running statistics, for
             ``zoo.set_weights``; empty if there are none.
+        best: The best top-1 of all epochs, those before it was resumed included; None before the
+            first.
+        best_epoch: The epoch that had it, from 1.
     """
 
     model: Any = field(repr=False)
@@ -59,6 +62,8 @@ class Run:
     stopped: str
     step: int
     averages: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    best: float | None = None
+    best_epoch: int = 0
 
 
 class Loop:
@@ -197,7 +202,8 @@ class Loop:
             for name, value in state.items()
             if name.startswith(f"{EMA}/")
         }
-        return Run(self._given, tuple(self.completed), stopped, self.state.step, averages)
+        best = self.state.best, self.state.best_epoch
+        return Run(self._given, tuple(self.completed), stopped, self.state.step, averages, *best)
 
     def _steps(self, interruption: Interruption) -> str | None:
         """Make the steps that are left, and return why it ended before the last."""
