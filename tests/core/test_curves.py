@@ -57,7 +57,9 @@ def test_the_name_of_a_run_is_shown_as_it_is(name, tmp_path):
 
 
 def test_the_labels_of_resumes_are_beneath_each_other(tmp_path):
-    runs = [folder_of(tmp_path / name, resumed=[(2, name), (3, name)]) for name in ("flax", "keras")]
+    runs = [
+        folder_of(tmp_path / name, resumed=[(2, name), (3, name)]) for name in ("flax", "keras")
+    ]
     zoo.curves(runs, tmp_path / "both")
     picture = (tmp_path / "both" / "curves.svg").read_text()
     heights = re.findall(r'<text [^>]*?y="([\d.]+)"[^>]*>(?:flax|keras)</text>', picture)
