@@ -1,5 +1,6 @@
 """Pictures and events of training runs, whose folders are written by hand."""
 
+import itertools
 import json
 import re
 import warnings
@@ -64,7 +65,7 @@ def test_the_labels_of_resumes_are_beneath_each_other(tmp_path):
     picture = (tmp_path / "both" / "curves.svg").read_text()
     heights = re.findall(r'<text [^>]*?y="([\d.]+)"[^>]*>(?:flax|keras)</text>', picture)
     places = sorted(map(float, heights))
-    assert len(places) == 4 and all(b - a > 9 for a, b in zip(places, places[1:], strict=False))
+    assert len(places) == 4 and all(b - a > 9 for a, b in itertools.pairwise(places))
 
 
 @pytest.mark.parametrize("ema", [None, 0.9])
@@ -80,16 +81,18 @@ def test_events_on_a_full_disk_are_one_error(tmp_path):
     from zoo.training.tensorboard import TensorBoard
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with (
-        pytest.raises(InputError, match="board: cannot be written to: File too large"),
-        TensorBoard(tmp_path / "board") as board,
-    ):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        try:
+
+    def write():
+        with TensorBoard(tmp_path / "board") as board:
             for n in range(1, 1000):
                 board(Step(n, 1000, 1, 1, 0.5, 0.1, 1.0))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(InputError, match="board: cannot be written to: File too large"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert next(Path(tmp_path / "board").iterdir()).stat().st_size <= 1000
 
 

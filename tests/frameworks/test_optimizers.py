@@ -1,5 +1,6 @@
 """The frameworks' own optimizers, and what optimizers keep under names of the spec."""
 
+import contextlib
 import functools
 import importlib
 import itertools
@@ -11,7 +12,7 @@ from filling import load_framework
 from loading import load
 
 import zoo
-from zoo.errors import BackendError, InputError, WeightsError
+from zoo.errors import BackendError, InputError, WeightsError, ZooWarning
 
 pytestmark = pytest.mark.frameworks
 
@@ -314,3 +315,58 @@ def test_settings_that_an_optimizer_lacks(built):
         zoo.optimizer(built("torch"), "sgd", LR, decay="kernels", rule="native")
     with pytest.raises(InputError, match="'written' or 'native'"):
         zoo.optimizer(built("torch"), "sgd", LR, rule="own")
+
+
+WRONG_STEPS = (np.nan, None, -1, 2**40, 1.5, "7", True)
+
+
+@pytest.mark.parametrize("backend", FRAMEWORKS)
+def test_what_is_no_state_changes_nothing(backend, built):
+    model = built(backend)
+    for name in ("sgd", "adam"):
+        optimizer = zoo.optimizer(model, name, LR, **RULES[name])
+        state = zoo.get_optimizer_state(model, optimizer)
+        first = next(iter(state))
+        ones = {key: np.ones_like(value) for key, value in state.items()}
+        wrong = [{**ones, first: ones[first].astype(kind)} for kind in ("c8", "U9", "O", "?", "i4")]
+        wrong += [{**ones, "steps": steps} for steps in WRONG_STEPS if "steps" in state]
+        for given in wrong:
+            with pytest.raises(WeightsError, match="not the state of this optimizer: (steps|mom)"):
+                zoo.set_optimizer_state(model, optimizer, given)
+        again = zoo.get_optimizer_state(model, optimizer)
+        assert all(np.array_equal(again[key], value) for key, value in state.items())
+
+
+@pytest.mark.parametrize(
+    ("betas", "steps", "is_told"),
+    [
+        ((0.9, 0.999), 90_000, True),
+        ((0.9, 0.999), 100_000, False),
+        ((0.95, 0.9), 1_500, True),
+        ((0.95, 0.9), 2_500, False),
+        ((0.9, 0.99999), 2_000_000, True),
+        ((0.9, 0.99), 2**31 - 1, False),
+    ],
+)
+def test_paddles_adam_tells_its_steps_or_that_it_cannot(betas, steps, is_told, built):
+    load_framework("paddle")
+    model = built("paddle")
+    adam = zoo.optimizer(model, "adam", LR, beta1=betas[0], beta2=betas[1])
+    state = zoo.get_optimizer_state(model, adam)
+    zoo.set_optimizer_state(model, adam, {**state, "steps": np.asarray(steps)})
+    expected = contextlib.nullcontext() if is_told else pytest.warns(ZooWarning, match="at least")
+    with expected:
+        found = int(zoo.get_optimizer_state(model, adam)["steps"])
+    assert found == steps if is_told else found < steps
+
+
+def test_a_momentum_that_pytorch_has_not_begun(built):
+    torch, model = load_framework("torch"), built("torch")
+    optimizer = torch.optim.SGD(model.parameters(), LR, 0.9)
+    saved = optimizer.state_dict()
+    saved["state"] = {n: {"momentum_buffer": None} for n in saved["param_groups"][0]["params"]}
+    optimizer.load_state_dict(saved)
+    state = zoo.get_optimizer_state(model, optimizer)
+    assert state.keys() == NAMES["sgd"] and not any(value.any() for value in state.values())
+    zoo.set_optimizer_state(model, optimizer, {name: value + 1 for name, value in state.items()})
+    assert all((s["momentum_buffer"] == 1).all() for s in optimizer.state.values())
