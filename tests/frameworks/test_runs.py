@@ -18,7 +18,7 @@ from PIL import Image
 
 import zoo
 from zoo.backend import registry
-from zoo.errors import InputError, TrainingError, WeightsError
+from zoo.errors import BackendError, InputError, TrainingError, WeightsError
 from zoo.training import state as states
 from zoo.training.evaluation import Evaluation
 from zoo.training.events import Epoch, Step
@@ -357,6 +357,20 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
     recipe.write_text(recipe.read_text().replace("0.01", "0.02"))
     with pytest.raises(InputError, match="changed since the run began"):
         zoo.resume(folder, data=digits)
+
+
+def test_what_a_run_cannot_be_resumed_with_is_said(spec, digits, runs, tmp_path):
+    load("torch"), load("paddle")
+    folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
+    with pytest.raises(InputError, match=r"'arrays', is no dataset.*data= in zoo.resume"):
+        zoo.resume(folder)
+    other = tmp_path / "other"
+    model, more = zoo.build(spec, "torch"), {"lr": np.float64(0.1), "precision": "bfloat16"}
+    zoo.train(model, digits, epochs=np.int64(1), batch_size=320, output=other, **more)
+    told = r"on GPUs only.*resume this one in torch, or .*step-00000001.safetensors"
+    with pytest.raises(BackendError, match=told):
+        zoo.resume(other, data=digits, backend="paddle", epochs=np.int64(2))
+    assert zoo.resume(other, data=digits, epochs=np.int64(2)).step == 2
 
 
 def test_what_the_model_has_already_is_no_setting(spec, digits):

@@ -54,7 +54,7 @@ def read(folder: Path) -> Metrics:
     """
     if not os.path.isfile(folder / RECIPE):
         raise InputError(f"{folder}: not the folder of a training run: it has no {RECIPE}")
-    recipe = recipes.of({}, folder / RECIPE)
+    recipe = recipes.of({}, folder / RECIPE, begun=True)
     lines = read_metrics(folder / METRICS)
     try:
         losses = tuple(
