@@ -65,11 +65,11 @@ def read(
     except InputError as error:
         message = str(error)
         # Of settings that do not fit together, a message names the one to change first.
-        named = (word for word in re.findall(r"\w+", message) if word in {**contents, **given})
-        name = next(named, None)
-        if name is None or name in given:
+        words = re.findall(r"\w+", message)
+        first = next((word for word in words if word in {**contents, **given}), "")
+        if first in given or first not in contents:
             raise
-        raise document.error(contents, (name,), message.removeprefix(f"{name}: ")) from None
+        raise document.error(contents, (first,), message.removeprefix(f"{first}: ")) from None
 
 
 def _plain(value: Any) -> Any:
