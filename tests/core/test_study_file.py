@@ -71,7 +71,7 @@ def test_a_mistake_in_a_file_has_its_line(tmp_path):
     with pytest.raises(SpecError, match=r"study.yaml:4: \$.epoch: unknown field. Did you mean"):
         studies.of({}, path)
     path.write_text("models: lenet5\ndata: digits\nseeds: 2\nbackends: torch\nepochs: 1\nlr: 0.1\n")
-    with pytest.raises(InputError, match=r"study.yaml: backends: .* only torch is named"):
+    with pytest.raises(SpecError, match=r"study.yaml:4: \$.backends: .* only torch is named"):
         studies.of({}, path)
 
 

@@ -134,11 +134,10 @@ def test_a_recipe_is_written_and_read_back(tmp_path):
         ("momentun: 0.9", "Did you mean 'momentum'"),
         ("momentum: 1", "at least 0 and less than 1"),
         ("beta1: 0.5", "sgd has no beta1"),
-        ("nesterov: true", "nesterov requires a momentum"),
+        ("nesterov: true", r"recipe.yaml:5: \$.nesterov: nesterov requires a momentum"),
         ("warmup: 3", "warmup must be at most epochs"),
         ("accumulate: 65", "accumulate must be at most batch_size"),
         ("milestones: [1]", "milestones are for the schedule step, not for constant"),
-        ("schedule: step", "schedule: step needs milestones"),
         (
             "dtype: float64\nprecision: float16",
             "precision float16 needs dtype float32, got float64",
@@ -147,6 +146,16 @@ def test_a_recipe_is_written_and_read_back(tmp_path):
             "dtype: float64\nprecision: bfloat16",
             "precision bfloat16 needs dtype float32, got float64",
         ),
+        ("schedule: step", r"recipe.yaml:5: \$.schedule: schedule step needs milestones"),
+        (
+            "gamma: 0.5",
+            r"recipe.yaml:5: \$.gamma: gamma is for the schedule step, not for constant",
+        ),
+        ("head: new", r"recipe.yaml:5: \$.head: head requires weights"),
+        ("learning_rate: 0.1", "Did you mean 'lr'"),
+        ("num_epochs: 1", "Did you mean 'epochs'"),
+        ("backend: torch", "no setting of a recipe, but an option .*: zoo train --backend"),
+        ("tensorboard: true", "option of the command: zoo train --tensorboard"),
         ("schedule: linear", "expected 'constant', 'cosine' or 'step'"),
         ("seed: 1.5", "expected an integer"),
         ("format: 2", "the format that this version of zoo reads"),
@@ -159,6 +168,36 @@ def test_a_wrong_recipe_is_one_error(line, message, tmp_path):
     path.write_text("\n".join([*lines, *([""] * (4 - len(lines))), line]) + "\n")
     with pytest.raises((SpecError, InputError), match=message):
         recipes.of({}, path)
+
+
+def test_settings_that_do_not_fit_are_named_where_they_stand(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("model: lenet5\ndata: digits\nepochs: 2\nlr: 0.1\nwarmup: 2\n")
+    assert recipes.of({"accumulate": 2}, path).warmup == 2
+    with pytest.raises(SpecError, match=r"recipe.yaml:5: \$.warmup: warmup must be at most epochs"):
+        recipes.of({"epochs": 1}, path)
+    with pytest.raises(InputError, match="^warmup must be at most epochs, 2, got 3"):
+        recipes.of({"warmup": 3}, path)
+
+
+def test_a_recipe_can_be_tried_for_fewer_epochs_than_its_milestones():
+    late = {**LEAST, "schedule": "step", "milestones": [1, 20]}
+    assert recipes.of(late).milestones == [1, 20]
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    numbers = {"epochs": np.int64(3), "lr": np.float64(0.1), "momentum": np.float32(0.5)}
+    more = {"schedule": "step", "milestones": [np.int32(1)], "sync_batch_norm": np.bool_(False)}
+    recipe = recipes.of({**LEAST, **numbers, **more, "batch_size": np.array(8)})
+    values = recipe.to_dict()
+    assert [type(values[name]) for name in (*numbers, "batch_size", "sync_batch_norm")] == [
+        *(int, float, float),
+        *(int, bool),
+    ]
+    (tmp_path / "recipe.yaml").write_text(recipe.text())
+    assert recipes.of({}, tmp_path / "recipe.yaml").to_dict() == values
+    with pytest.raises(InputError, match="epochs: expected an integer of at least 1"):
+        recipes.of({**LEAST, "epochs": np.float64(1.5)})
 
 
 def test_a_recipe_without_a_setting_names_it():

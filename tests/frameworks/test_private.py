@@ -169,6 +169,33 @@ def test_flax():
     assert options is None or len(options) == 1
 
 
+def test_optax():
+    """The names of functions, and of the variables that hold what a transformation consists of."""
+    load("flax")
+    import optax
+    from flax import nnx
+
+    private = importlib.import_module("zoo.flax._private")
+
+    def names(transformation):
+        optimizer = nnx.Optimizer(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), transformation, wrt=nnx.Param)
+        return [each.name for each in private.pieces(optimizer.tx.update, optimizer.opt_state)]
+
+    momentum = ["trace", "scale"]
+    assert names(optax.sgd(0.1, 0.9)) == momentum
+    assert names(optax.chain(optax.clip(1.0), optax.sgd(0.1, 0.9))) == ["clip", *momentum]
+    assert names(optax.named_chain(("a", optax.sgd(0.1, 0.9)))) == momentum
+    assert names(optax.masked(optax.sgd(0.1, 0.9), True)) == momentum
+    assert names(optax.inject_hyperparams(optax.sgd)(0.1, 0.9)) == momentum
+    assert names(optax.scale_by_learning_rate(lambda step: 0.1)) == ["scale_by_schedule"]
+    settings = {"scale_by_adam": "nesterov", "scale_by_rms": "bias_correction"}
+    for name, setting in settings.items():
+        made = getattr(optax, name)(**{setting: True})
+        optimizer = nnx.Optimizer(nnx.Linear(2, 3, rngs=nnx.Rngs(0)), made, wrt=nnx.Param)
+        (piece,) = private.pieces(optimizer.tx.update, optimizer.opt_state)
+        assert (piece.name, piece.settings[setting]) == (name, True)
+
+
 def test_paddle_names_outputs(tmp_path):
     """The form of the file in which Paddle saves a program."""
     load("paddle")

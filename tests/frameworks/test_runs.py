@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import loading
@@ -19,8 +20,9 @@ from PIL import Image
 import zoo
 from zoo.backend import registry
 from zoo.cli.program import program
-from zoo.errors import InputError, TrainingError, WeightsError
+from zoo.errors import BackendError, InputError, TrainingError, WeightsError
 from zoo.training import state as states
+from zoo.training.evaluation import Evaluation
 from zoo.training.events import Epoch, Evaluating, Step
 
 pytestmark = pytest.mark.frameworks
@@ -411,6 +413,20 @@ def test_a_network_whose_output_is_not_the_classes_is_refused(count, spec, digit
     assert not (tmp_path / "run").exists()
 
 
+def test_what_a_run_cannot_be_resumed_with_is_said(spec, digits, runs, tmp_path):
+    load("torch"), load("paddle")
+    folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
+    with pytest.raises(InputError, match=r"'arrays', is no dataset.*data= in zoo.resume"):
+        zoo.resume(folder)
+    other = tmp_path / "other"
+    model, more = zoo.build(spec, "torch"), {"lr": np.float64(0.1), "precision": "bfloat16"}
+    zoo.train(model, digits, epochs=np.int64(1), batch_size=320, output=other, **more)
+    told = r"on GPUs only.*resume this one in torch, or .*step-00000001.safetensors"
+    with pytest.raises(BackendError, match=told):
+        zoo.resume(other, data=digits, backend="paddle", epochs=np.int64(2))
+    assert zoo.resume(other, data=digits, epochs=np.int64(2)).step == 2
+
+
 def test_what_the_model_has_already_is_no_setting(spec, digits):
     load("torch")
     model = zoo.build(spec, "torch")
@@ -541,6 +557,31 @@ def test_a_damaged_checkpoint_names_the_one_before(runs, digits, tmp_path):
         zoo.resume(folder, data=digits)
     last.unlink()
     zoo.resume(folder, data=digits)
+
+
+def test_a_resumed_run_says_what_was_best_and_goes_on_writing_events(
+    spec, tmp_path, command, monkeypatch
+):
+    """The best epoch may be one before it was resumed."""
+    pytest.importorskip("tensorboardX")
+    load("torch")
+    top1 = iter((0.9, 0.2, 0.3))
+    result = Evaluation(190, 1.0, 0.0, None, ())
+    monkeypatch.setattr(
+        "zoo.training.loop.evaluate", lambda *_, **__: replace(result, top1=next(top1))
+    )
+    run, data = tmp_path / "run", ("--data", "digits", "--lr", "0.1", "--batch-size", "512")
+    new = ("train", spec, "--backend", "torch", *data, "--epochs", "1", "--output", run)
+    assert command(*new, "--tensorboard")[0] == 0
+    resuming = ("train", "--resume", run, "--epochs")
+    for epochs, more, files in ((2, (), 2), (3, ("--no-tensorboard",), 2)):
+        status, told, wrong = command(*resuming, epochs, *more)
+        assert (status, "best top-1 90.00% (epoch 1)" in told) == (0, True), wrong
+        assert len(list((run / "tensorboard").iterdir())) == files
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setattr("zoo.training.tensorboard.find_spec", lambda name: None)
+    status, _, wrong = command(*resuming, 4)
+    assert status != 0 and "pass --no-tensorboard" in wrong
 
 
 def test_frozen_layers_stay_and_others_are_trained(backend, spec, digits):

@@ -16,6 +16,7 @@ from zoo.backend.parameters import Tensor
 from zoo.backend.training import RULES, Rule
 from zoo.backend.unwrapping import find_built
 from zoo.errors import InputError, UnknownNameError, WeightsError, suggestion
+from zoo.weights.checking import DTYPES
 
 #: Which of the weights decay.
 DECAYS = ("all", "kernels")
@@ -23,6 +24,8 @@ DECAYS = ("all", "kernels")
 
 #: Whose computation an optimizer does.
 WHOSE = ("written", "native")
+
+_MAX_STEPS = 2**31 - 1  # Optax counts in 32 bits
 
 
 def optimizer(
@@ -146,7 +149,8 @@ def set_optimizer_state(model: Any, optimizer: Any, state: Mapping[str, Any]) ->
 
     Raises:
         BackendError: The model was not built by zoo, or the optimizer keeps what others do not.
-        WeightsError: A value is missing, left over or of another shape. Nothing is changed then.
+        WeightsError: A value is missing, left over, of another shape or no floating-point number,
+            or ``steps`` is no number of steps. Nothing is changed then.
 
     Example:
         >>> import zoo
@@ -174,14 +178,28 @@ def set_optimizer_state(model: Any, optimizer: Any, state: Mapping[str, Any]) ->
             for name, shape in expected.items()
             if name in arrays and arrays[name].shape != shape
         ),
+        *(
+            f"{name} has values of {arrays[name].dtype}, not floating-point values"
+            for name in tensors
+            if name in arrays and arrays[name].dtype.name not in DTYPES
+        ),
     ]
+    steps = arrays.get("steps")
+    if kept.steps is not None and steps is not None and steps.shape == () and not _is_count(steps):
+        got = arguments.shown(steps.tolist())
+        problems.append(f"steps must be an integer from 0 to {_MAX_STEPS:,}, got {got}")
     if problems:
         more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise WeightsError(f"not the state of this optimizer: {'; '.join(problems[:3])}{more}")
+    values = {name: tensor.to_native(arrays[name]) for name, tensor in tensors.items()}
     for name, tensor in tensors.items():
-        backend.assign(tensor.handle, tensor.to_native(arrays[name]))
+        backend.assign(tensor.handle, values[name])
     if kept.steps is not None:
         kept.set_steps(int(arrays["steps"]))
+
+
+def _is_count(steps: Array) -> bool:
+    return steps.dtype.kind in "iu" and 0 <= int(steps) <= _MAX_STEPS
 
 
 def _state(backend: Backend, model: Any, optimizer: Any) -> tuple[Kept, dict[str, Tensor]]:

@@ -51,9 +51,14 @@ def in_own_words(
 
 
 def refuse(optimizer: Any, reason: str) -> BackendError:
-    """Return an error about an optimizer whose state has no canonical form."""
+    """Return an error about an optimizer whose state has no canonical form.
+
+    Args:
+        optimizer: The optimizer.
+        reason: Why, as a clause.
+    """
     kind = type(optimizer)
     return BackendError(
-        f"the state of this {kind.__module__}.{kind.__qualname__} cannot be named: {reason}; "
-        "zoo.optimizer makes optimizers whose state can"
+        f"zoo cannot move the state of this {kind.__module__}.{kind.__qualname__}: {reason}; make "
+        "the optimizer with zoo.optimizer (rule='written') instead"
     )

@@ -21,6 +21,7 @@ from zoo.errors import BackendError, InputError
 
 if TYPE_CHECKING:
     from zoo.training.recipe import Recipe
+    from zoo.training.tensorboard import TensorBoard
 
 #: What may be changed when a run is resumed; all else is the run's own.
 _OF_RESUMING = frozenset(("epochs", "data", "skip_damaged"))
@@ -67,7 +68,11 @@ _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
     help="Number of devices that share each batch; by default, those that the framework's launcher "
     "has started, or 1.",
 )
-@click.option("--tensorboard", is_flag=True, help="Write events for TensorBoard, too.")
+@click.option(
+    "--tensorboard/--no-tensorboard",
+    default=None,
+    help="Write events for TensorBoard, too; with --resume, by default if the run has some.",
+)
 @recipe_options
 @format_option(Format.TABLE, Format.JSON)
 def train(
@@ -78,7 +83,7 @@ def train(
     resume: Path | None,
     workers: int,
     devices: int | None,
-    tensorboard: bool,
+    tensorboard: bool | None,
     output_format: Format,
     **settings: Any,
 ) -> None:
@@ -95,6 +100,8 @@ def train(
     given = {
         name: value_of(name, value) for name, value in settings.items() if value not in (None, ())
     }
+    if resume is None:
+        tensorboard = bool(tensorboard)
     job: dict[str, Any] = {"workers": workers, "devices": devices, "tensorboard": tensorboard}
     if resume is not None:
         _check_resuming(model, output, recipe_file, given)
@@ -139,7 +146,7 @@ def _train(
     folder: str,
     workers: int,
     devices: int | None,
-    tensorboard: bool,
+    tensorboard: bool | None,
     recipe: dict[str, Any] | None = None,
     **resuming: Any,
 ) -> dict[str, Any]:
@@ -157,23 +164,33 @@ def _train(
         callbacks: list[Any] = []
         if not group.rank:
             callbacks.append(stack.enter_context(TrainingDisplay()))
-            if tensorboard:
-                from zoo.training.tensorboard import TensorBoard
-
-                callbacks.append(stack.enter_context(TensorBoard(Path(folder) / "tensorboard")))
+            if (board := _board(Path(folder) / "tensorboard", tensorboard)) is not None:
+                callbacks.append(stack.enter_context(board))
         more: Any = {"devices": devices, "workers": workers, "callbacks": callbacks}
         if recipe is None:
             run = training.resume(folder, backend=backend, **resuming, **more)
         else:
             run = training.start(recipes.of(recipe), backend, folder, **more)
-        best = max(run.epochs, key=lambda epoch: epoch.validation.top1, default=None)
         return {
             "reports": not group.rank,
             "step": run.step,
             "updates": run.updates,
             "stopped": run.stopped,
-            "best": None if best is None else [best.epoch, best.validation.top1],
+            "best": None if run.best is None else [run.best_epoch, run.best],
         }
+
+
+def _board(folder: Path, wanted: bool | None) -> TensorBoard | None:
+    """Return what writes events, if that is wanted, or not stated and the run has some."""
+    if wanted is False or (wanted is None and not folder.is_dir()):
+        return None
+    from zoo.training.tensorboard import TensorBoard
+
+    try:
+        return TensorBoard(folder)
+    except BackendError as error:
+        other = "" if wanted else "; the run has some; to go on without, pass --no-tensorboard"
+        raise BackendError(f"{error}{other}") from None
 
 
 def _recipe(model: str | None, file: Path | None, given: dict[str, Any]) -> Recipe:

@@ -54,6 +54,7 @@ class TrainingDisplay(Display):
 def _epoch(event: Epoch) -> str:
     result = event.validation
     top5 = "" if result.top5 is None else f"  top-5 {result.top5:.2%}"
+    validated = "validation" if event.plain is None else "validation of the averages"
     best = "  best" if event.best else ""
     if event.damaged:
         best += f"  {event.damaged:,} damaged images replaced; metrics.jsonl names them"
@@ -62,7 +63,7 @@ def _epoch(event: Epoch) -> str:
     if event.skipped:
         best += f"  {event.skipped:,} steps without an update"
     return (
-        f"epoch {event.epoch}/{event.epochs}  loss {event.train_loss:.4f}  validation "
+        f"epoch {event.epoch}/{event.epochs}  loss {event.train_loss:.4f}  {validated} "
         f"{result.loss:.4f}  top-1 {result.top1:.2%}{top5}  "
         f"{event.images_per_second:,.0f} images/s{best}"
     )

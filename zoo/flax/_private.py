@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +29,53 @@ def raw(variable: nnx.Variable[Any]) -> Any:
 def set_raw(variable: nnx.Variable[Any], value: Any) -> None:
     """Give a Variable a value without the checks and hooks of its access."""
     variable.set_raw_value(value)
+
+
+class Piece(NamedTuple):
+    """A transformation of Optax that does not consist of others.
+
+    Attributes:
+        name: The function that makes it, such as ``scale_by_adam``; with its module, if that is not
+            one of Optax.
+        settings: The arguments and other values that it computes with, by name.
+        state: What it keeps.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    state: Any
+
+
+def pieces(update: Callable[..., Any], state: Any) -> Iterator[Piece]:
+    """Yield what a transformation of Optax consists of, in the order in which it is applied.
+
+    Different transformations can have states of the same class. But their functions are defined
+    within functions of different names, and have the parts as variables.
+
+    Args:
+        update: The function of the transformation.
+        state: Its state in an optimizer of Flax.
+    """
+    maker, _, _ = getattr(update, "__qualname__", type(update).__name__).partition(".<locals>")
+    module = getattr(update, "__module__", "")
+    own = inspect.getclosurevars(update).nonlocals if inspect.isfunction(update) else {}
+    match maker if module.partition(".")[0] == "optax" else f"{module}.{maker}":
+        case "chain":
+            for each, part in zip(own["update_fns"], state, strict=True):
+                yield from pieces(each, part)
+        case "named_chain":
+            for name, each in own["transforms"]:
+                yield from pieces(each.update, state[name])
+        case "with_extra_args_support":
+            yield from pieces(own["tx"].update, state)
+        case "masked":
+            yield from pieces(own["inner"].update, state.inner_state)
+        case "inject_hyperparams" | "inject_stateful_hyperparams":
+            numbers = {name: value[...] for name, value in state.hyperparams.items()}
+            inner = own["inner_factory"](**own["other_hps"], **numbers)
+            yield from pieces(inner.update, state.inner_state)
+        case name:
+            yield Piece(name, own, state)
 
 
 @cache

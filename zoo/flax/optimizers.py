@@ -18,10 +18,28 @@ from flax import nnx
 
 from zoo.backend.optimizers import Kept, in_own_words, refuse
 from zoo.backend.training import Rule
+from zoo.flax import _private
 from zoo.flax.parameters import Path
 
 #: Slot -> its name in the states of Optax's transformations.
 SLOTS = {"momentum": "trace", "moment1": "mu", "moment2": "nu", "mean_square": "nu"}
+
+#: Transformation -> the slots that it keeps; that of ``_scale_by_adam`` below is zoo's own.
+_KEPT = {
+    "scale_by_adam": ("moment1", "moment2"),
+    f"{__name__}._scale_by_adam": ("moment1", "moment2"),
+    "scale_by_rms": ("mean_square",),
+    "trace": ("momentum",),
+}
+#: Transformations that multiply by the learning rate.
+_SCALES = ("scale", "scale_by_schedule")
+#: Others, which keep nothing that the next step depends on.
+_BESIDES = (
+    *("identity", "add_decayed_weights", "centralize"),
+    *("clip", "clip_by_global_norm", "clip_by_block_rms", "adaptive_grad_clip"),
+)
+#: Options that make a transformation one of another optimizer: NAdam, RMSprop with a correction.
+_OF_OTHERS = {"scale_by_adam": "nesterov", "scale_by_rms": "bias_correction"}
 
 _OF_ADAM = {"beta1": "b1", "beta2": "b2", "eps": "eps"}
 #: Name -> setting of a rule -> Optax's argument.
@@ -78,27 +96,17 @@ def kept(optimizer: nnx.Optimizer[Any], paths: Mapping[str, Path]) -> Kept:
     Raises:
         BackendError: It keeps what other frameworks do not, or parameters of something else.
     """
-    states = list(_states(optimizer.opt_state))
-    fields = {field for state in states for field in state._fields}
-    of_schedules = {"count", "hyperparams", "hyperparams_states", "inner_state"}
-    unknown = fields - {"mu", "nu", "trace"} - of_schedules
-    trees = {field: [s for s in states if field in s._fields] for field in ("mu", "nu", "trace")}
-    alone = len(trees["mu"]) > len(trees["nu"])  # Lion's
-    if unknown or alone or max(map(len, trees.values())) > 1:
-        raise refuse(optimizer, "its transformation is none of Optax's sgd, adam, adamw, rmsprop")
-    if trees["nu"] and trees["trace"] and "hyperparams" not in fields:
-        raise refuse(optimizer, "its momentum contains the learning rate, unlike those of others")
-    slots = ["moment1", "moment2"] if trees["mu"] else ["mean_square"] * bool(trees["nu"])
-    slots += ["momentum"] * bool(trees["trace"])
+    states = _keeping(optimizer)
     names = {path: name for name, path in paths.items()}
     handles = {}
-    for each in slots:
-        (state,) = trees[SLOTS[each]]
+    for each, state in states.items():
         for path, variable in nnx.to_flat_state(getattr(state, SLOTS[each])):
+            if isinstance(_private.raw(variable), optax.MaskedNode):
+                continue
             if path not in names:
                 raise refuse(optimizer, "it updates parameters that are not the model's")
             handles[f"{each}/{names[path]}"] = variable
-    if not trees["mu"]:
+    if "moment1" not in states:
         return Kept(handles)
     numbers = list(counts(optimizer))
 
@@ -106,14 +114,47 @@ def kept(optimizer: nnx.Optimizer[Any], paths: Mapping[str, Path]) -> Kept:
         for count in numbers:
             count.set_value(jnp.asarray(steps, count[...].dtype))
 
-    return Kept(handles, int(trees["mu"][0].count[...]), set_steps)
+    return Kept(handles, int(states["moment1"].count[...]), set_steps)
+
+
+def _keeping(optimizer: nnx.Optimizer[Any]) -> dict[str, Any]:
+    """Return the slots of an optimizer, and of each the state that has it.
+
+    Raises:
+        BackendError: It is none of those whose state is that of a rule.
+    """
+    slots: dict[str, Any] = {}
+    scaled = ""
+    for piece in _private.pieces(optimizer.tx.update, optimizer.opt_state):
+        own, option = _KEPT.get(piece.name, ()), _OF_OTHERS.get(piece.name, "")
+        if piece.settings.get(option):
+            raise refuse(optimizer, f"its {piece.name} has {option}, unlike those of others")
+        if not own and piece.name not in (*_SCALES, *_BESIDES):
+            raise refuse(
+                optimizer,
+                f"it has {piece.name}, and none of Optax's sgd, adam, adamw and rmsprop does",
+            )
+        if own and scaled:
+            raise refuse(
+                optimizer,
+                f"its {own[-1]} is of gradients after {scaled}, so that it contains the learning "
+                "rate, unlike those of others",
+            )
+        if slots and own and (*slots, *own) != ("mean_square", "momentum"):
+            raise refuse(optimizer, f"it keeps {', '.join((*slots, *own))}, which no other does")
+        slots |= dict.fromkeys(own, piece.state)
+        scaled = piece.name if piece.name in _SCALES else scaled
+    return slots
 
 
 def _states(state: Any) -> Iterator[Any]:
     """Yield the states of Optax's transformations that have fields, outer ones first."""
     if hasattr(state, "_fields"):
         yield state
-        state = getattr(state, "inner_state", ())
+        # Of inject_hyperparams: those of its schedules, and that of its transformation.
+        state = (getattr(state, "hyperparams_states", ()), getattr(state, "inner_state", ()))
+    if isinstance(state, Mapping):
+        state = tuple(state.values())
     if isinstance(state, tuple) and not hasattr(state, "_fields"):
         for each in state:
             yield from _states(each)

@@ -7,7 +7,8 @@ float32 before it is subtracted from 1, which scales ``moment2`` and its correct
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from paddle.optimizer import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
 
 from zoo.backend.optimizers import Kept, in_own_words, refuse
 from zoo.backend.training import Rule
-from zoo.errors import BackendError
+from zoo.errors import BackendError, ZooWarning
 from zoo.paddle import _private
 
 #: Slot -> its name in Paddle's own optimizers.
@@ -41,8 +42,7 @@ _WORDS = {
         "weight_decay": "weight_decay",
     },
 }
-#: How far the steps of Adam can be told from Paddle's product of its betas, which then is 0.
-_COUNTED = 200_000
+_CHUNK = 1 << 20  # of the powers of a beta
 
 
 def make(
@@ -128,8 +128,39 @@ def _steps(optimizer: Optimizer, rule: Rule) -> int:
     powers = {float(p.item()) for p in _private.kept(optimizer, _POWERS[setting]).values()}
     if len(powers) > 1:
         raise refuse(optimizer, "it has updated some parameters more often than others")
-    products = np.multiply.accumulate(np.full(_COUNTED, getattr(rule, setting), np.float32))
-    return int(np.argmin(np.abs(products - powers.pop())))
+    power = powers.pop()
+    first, products = _powers(getattr(rule, setting), lambda _, found: found[-1] <= power)
+    steps = first + int(np.argmin(np.abs(products - power)))
+    if products[steps - first] == products[-1] == products[-2]:
+        warnings.warn(
+            ZooWarning(
+                f"this {type(optimizer).__name__} has made at least {steps:,} steps; how many, "
+                f"PaddlePaddle does not keep, as it counts by a power of {setting} in float32. The "
+                "next step does not depend on it any more"
+            ),
+            stacklevel=2,
+        )
+    return steps
+
+
+def _powers(beta: float, are_enough: Callable[[int, Any], bool]) -> tuple[int, Any]:
+    """Return some powers of a beta, each after one step more, and the number of the first step.
+
+    They are multiplied step by step in float32, as the kernels do.
+
+    Args:
+        beta: The beta.
+        are_enough: Tells, of the number and the powers, whether later ones are not needed. They end
+            where they change no more, too.
+    """
+    first, power = 0, beta
+    while True:
+        factors = np.full(_CHUNK, beta, np.float32)
+        factors[0] = power
+        products = np.multiply.accumulate(factors)
+        if are_enough(first, products) or products[-1] == products[-2]:
+            return first, products
+        first, power = first + _CHUNK - 1, products[-1]
 
 
 def slot(optimizer: Optimizer, name: str, parameter: paddle.Tensor) -> paddle.Tensor:
@@ -145,9 +176,8 @@ def set_steps(optimizer: Optimizer, rule: Rule, steps: int) -> None:
         optimizer.steps = steps
     elif rule.name != "sgd":
         for setting, name in _POWERS.items():
-            # Multiplied step by step in float32, as the kernels do.
-            factors = np.full(steps + 1, getattr(rule, setting), np.float32)
-            product = np.multiply.accumulate(factors)[-1:]
+            first, products = _powers(getattr(rule, setting), lambda n, _: steps < n + _CHUNK)
+            product = products[[min(steps - first, _CHUNK - 1)]]
             for power in _private.kept(optimizer, name).values():
                 power.set_value(product)
 

@@ -125,7 +125,8 @@ def start(optimizer: torch.optim.Optimizer, rule: Rule, steps: int) -> None:
         for parameter in group["params"]:
             state = optimizer.state[parameter]
             for slot in rule.slots:
-                state.setdefault(SLOTS[slot], torch.zeros_like(parameter))
+                if state.get(SLOTS[slot]) is None:  # a loaded momentum may be None
+                    state[SLOTS[slot]] = torch.zeros_like(parameter)
             if rule.name != "sgd":
                 # As the optimizer itself makes it; float64 counts as far as anyone trains.
                 state["step"] = torch.tensor(float(steps), dtype=torch.get_default_dtype())

@@ -53,6 +53,9 @@ class Run:
         updates: How many of them have updated the weights: all, but in float16.
         averages: Canonical name -> the moving averages of weights and running statistics, for
             ``zoo.set_weights``; empty if there are none.
+        best: The best top-1 of all epochs, those before it was resumed included; None before the
+            first.
+        best_epoch: The epoch that had it, from 1.
     """
 
     model: Any = field(repr=False)
@@ -61,6 +64,8 @@ class Run:
     step: int
     updates: int
     averages: Mapping[str, Array] = field(default_factory=dict, repr=False)
+    best: float | None = None
+    best_epoch: int = 0
 
 
 class Loop:
@@ -199,8 +204,9 @@ class Loop:
             for name, value in state.items()
             if name.startswith(f"{EMA}/")
         }
-        done = self.state
-        return Run(self._given, tuple(self.completed), stopped, done.step, done.updates, averages)
+        done, epochs = self.state, tuple(self.completed)
+        best = done.best, done.best_epoch
+        return Run(self._given, epochs, stopped, done.step, done.updates, averages, *best)
 
     def _rest(self, interruption: Interruption) -> str | None:
         """Make what is left of the run, and return why it ended before the last step."""

@@ -22,11 +22,25 @@ from zoo.ops.fields import (
 )
 from zoo.ops.grammar import Field, Record
 from zoo.ops.kinds import MAX_INT, Kind, ListOf, Nullable, Scalar, one_of
+from zoo.ops.operation_hints import normalized
 from zoo.training import schedules
 from zoo.training.schedules import Schedule
 
 FORMAT = 1
 PRECISIONS = ("full", "bfloat16", "float16")
+
+#: Options of ``zoo train`` that do not change what is computed.
+_OPTIONS = ("backend", "output", "workers", "devices", "tensorboard", "resume")
+#: Normalized word of other tools -> setting.
+_WORDS = {
+    **dict.fromkeys(("learningrate", "baselr", "initiallr"), "lr"),
+    **dict.fromkeys(("numepochs", "maxepochs"), "epochs"),
+    **dict.fromkeys(("lrschedule", "scheduler", "lrscheduler"), "schedule"),
+    **dict.fromkeys(("clipgradnorm", "gradclip", "maxgradnorm"), "clip_norm"),
+    **{"arch": "model", "network": "model", "dataset": "data", "epsilon": "eps", "rho": "alpha"},
+    **{"warmupepochs": "warmup", "smoothing": "label_smoothing", "emadecay": "ema"},
+    **{"amp": "precision", "gradientaccumulation": "accumulate"},
+}
 
 
 def _number(least: float, below: float = float("inf"), *, above: bool = False) -> Kind[float]:
@@ -158,11 +172,32 @@ class Recipe(Record):
     )
     keep = Field(PLAIN_COUNT, 2, doc="number of checkpoints to keep besides the best")
 
+    @classmethod
+    def unknown(cls, key: str) -> str:
+        """Return the error message for a key that is not a field."""
+        if key in _OPTIONS:
+            return f"it is no setting of a recipe, but an option of the command: zoo train --{key}"
+        meant = _WORDS.get(normalized(key))
+        return f"unknown field. Did you mean {meant!r}?" if meant else super().unknown(key)
+
     def checked(self) -> Self:
-        """Return the recipe after checking what fields say together.
+        """Return the recipe of a new run after checking what fields say together.
 
         Raises:
-            InputError: They do not fit together.
+            InputError: They do not fit together, or one does nothing.
+        """
+        self.consistent()
+        if self.head is not None and self.weights is None:
+            raise InputError("head requires weights, whose classifier it replaces")
+        if self.gamma != Recipe.gamma.default and self.schedule != "step":
+            raise InputError(f"gamma is for the schedule step, not for {self.schedule}")
+        return self
+
+    def consistent(self) -> Self:
+        """Return the recipe of a run that has begun, whose number of epochs may have changed.
+
+        Raises:
+            InputError: Fields do not fit together.
         """
         self.rule()
         if self.accumulate > self.batch_size:
@@ -174,7 +209,7 @@ class Recipe(Record):
         if self.milestones and self.schedule != "step":
             raise InputError(f"milestones are for the schedule step, not for {self.schedule}")
         if self.schedule == "step" and not self.milestones:
-            raise InputError("schedule: step needs milestones, the epochs at which the rate falls")
+            raise InputError("schedule step needs milestones, the epochs at which the rate falls")
         if self.precision != "full" and self.dtype != "float32":
             raise InputError(
                 f"precision {self.precision} needs dtype float32, got {self.dtype}, in which "
@@ -218,18 +253,19 @@ def schema() -> dict[str, Any]:
     return settings.schema(Recipe, "A training recipe of zoo")
 
 
-def of(values: Mapping[str, Any], file: Path | None = None) -> Recipe:
+def of(values: Mapping[str, Any], file: Path | None = None, *, begun: bool = False) -> Recipe:
     """Return a recipe of settings by name.
 
     Args:
         values: The settings; None counts as not given.
         file: A YAML file with those that are not among them.
+        begun: Whether it is the recipe of a run that has begun.
 
     Raises:
         InputError: Names the setting, and what it must be.
         SpecError: It is one of the file, whose line is named.
     """
-    return settings.read(Recipe, values, file)
+    return settings.read(Recipe, values, file, Recipe.consistent if begun else None)
 
 
 if __name__ == "__main__":  # python -m zoo.training.recipe > zoo/training/recipe.schema.json

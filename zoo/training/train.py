@@ -17,7 +17,8 @@ from zoo.api.networks import check_trainable
 from zoo.backend import registry
 from zoo.backend.unwrapping import find_built
 from zoo.data.datasets import dataset
-from zoo.errors import InputError, WeightsError
+from zoo.data.labeled import Dataset
+from zoo.errors import BackendError, InputError, UnknownNameError, WeightsError
 from zoo.graphs.graph import Graph
 from zoo.training import recipe as recipes
 from zoo.training import state as states
@@ -261,24 +262,32 @@ def resume(
         Folder.existing(path, reading=group.rank > 0) as opened,
     ):
         saved = _last(opened)
-        recipe = _current(opened, recipes.of(saved.state.recipe))
+        recipe = _current(opened, recipes.of(saved.state.recipe, begun=True))
         changed = {"epochs": epochs, "skip_damaged": skip_damaged}
         given = {name: value for name, value in changed.items() if value is not None}
-        recipe = recipes.of({**recipe.to_dict(), **given})
-        images = dataset(recipe.data if data is None else data)
+        recipe = recipes.of({**recipe.to_dict(), **given}, begun=True)
+        images = dataset(data) if data is not None else _data_of(recipe)
         with saved.weights.verified():
             network = saved.weights.graph()
             model = checkpoints.build(network, saved.weights, name, dtype=recipe.dtype)
-            loop = Loop(
-                loaded,
-                model,
-                images,
-                recipe,
-                group=group,
-                folder=None if group.rank else opened,
-                workers=_workers(workers),
-                callbacks=callbacks,
-            )
+            try:
+                loop = Loop(
+                    loaded,
+                    model,
+                    images,
+                    recipe,
+                    group=group,
+                    folder=None if group.rank else opened,
+                    workers=_workers(workers),
+                    callbacks=callbacks,
+                )
+            except BackendError as error:
+                before = saved.state.backend
+                other = f"resume this one in {before}, or " if before != name else ""
+                raise BackendError(
+                    f"{error}. A run keeps its settings: {other}start another run from the weights "
+                    f"in {opened.checkpoints()[-1]}"
+                ) from None
             loop.resume(saved)
         if loop.state.step >= loop.steps and not loop.state.pending:
             raise InputError(
@@ -337,7 +346,7 @@ def _current(folder: Folder, recipe: Recipe) -> Recipe:
     Raises:
         InputError: Something else was changed after the run began: it would not be what happened.
     """
-    written = recipes.of({}, folder.path / RECIPE)
+    written = recipes.of({}, folder.path / RECIPE, begun=True)
     changed = {"epochs": written.epochs, "skip_damaged": written.skip_damaged}
     if written.to_dict() != {**recipe.to_dict(), **changed}:
         raise InputError(
@@ -345,6 +354,21 @@ def _current(folder: Folder, recipe: Recipe) -> Recipe:
             "with it"
         )
     return written
+
+
+def _data_of(recipe: Recipe) -> Dataset:
+    """Open the images of a run by their name.
+
+    Raises:
+        InputError: They cannot be opened so.
+    """
+    try:
+        return dataset(recipe.data)
+    except UnknownNameError:
+        raise InputError(
+            f"the data of the run, {recipe.data!r}, is no dataset, folder or file; pass the data "
+            "that it was trained on (--data, or data= in zoo.resume)"
+        ) from None
 
 
 def _dtype(backend: Any, model: Any) -> str:

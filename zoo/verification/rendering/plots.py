@@ -11,8 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from zoo.verification import tolerances
-from zoo.verification.rendering.plotting import COLORS, INK, STYLE, STYLES, as_svg
+from zoo.verification.rendering.plotting import COLORS, INK, STYLES, as_svg
+from zoo.verification.rendering.plotting import STYLE as PLAIN
 from zoo.verification.results import Results, Training
+
+#: Powers of ten are mathematical text. The names of nodes have no signs that it would parse.
+STYLE = {**PLAIN, "text.parse_math": True}
 
 _FLOOR = 1e-17  # stands for a difference of 0 on a logarithmic scale
 _FULL_WIDTH, _HALF_WIDTH = (11.5, 3.4), (5.6, 3.2)  # inches, of the page

@@ -6,6 +6,7 @@ Lines and text use the page's own color, so that they are readable in light and 
 from __future__ import annotations
 
 import io
+from html import escape
 from typing import Any
 
 #: Line colors of the backends, distinguishable with color blindness (after Okabe and Ito).
@@ -18,6 +19,7 @@ _SHEET = (
 STYLES = ("-", "--", "-.", ":")  # so that coinciding lines are visible
 INK = "#010203"  # stands for the page's own color
 STYLE: Any = {
+    "text.parse_math": False,  # names of files and classes may have two $
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "zoo",  # the same results give the same plot
     "font.size": 10,
@@ -46,7 +48,7 @@ def as_svg(figure: Any, title: str) -> str:
     figure.savefig(file, format="svg", transparent=True, metadata=metadata)
     text = file.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
-    return text.replace("<svg", f'<svg role="img" aria-label="{title}"', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
 
 
 def of_file(svg: str) -> str:

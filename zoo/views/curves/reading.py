@@ -37,6 +37,11 @@ class Metrics:
     skipped: int = 0
 
     @property
+    def validated(self) -> str:
+        """What the validation is of."""
+        return "validation" if self.recipe.ema is None else "validation of the averages"
+
+    @property
     def best(self) -> Mapping[str, Any] | None:
         """The epoch with the best top-1."""
         found = [epoch for epoch in self.epochs if epoch["best"]]
@@ -51,7 +56,7 @@ def read(folder: Path) -> Metrics:
     """
     if not os.path.isfile(folder / RECIPE):
         raise InputError(f"{folder}: not the folder of a training run: it has no {RECIPE}")
-    recipe = recipes.of({}, folder / RECIPE)
+    recipe = recipes.of({}, folder / RECIPE, begun=True)
     lines = read_metrics(folder / METRICS)
     try:
         losses = tuple(
