@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -20,11 +19,11 @@ from zoo.backend.devices import ALONE, Group
 from zoo.backend.training import EMA, LossScale, Part, Plan
 from zoo.data.labeled import Dataset
 from zoo.data.stream import Batch, Share
-from zoo.errors import InputError, TrainingError, WeightsError, ZooWarning
+from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.graphs import losses
-from zoo.graphs.graph import Graph
-from zoo.graphs.layouts import channels_first
+from zoo.training import checks
 from zoo.training import state as states
+from zoo.training.divergence import not_finite
 from zoo.training.evaluation import Evaluation, evaluate
 from zoo.training.events import Callback, Epoch, Evaluating, Event, Step
 from zoo.training.folder import Folder
@@ -103,10 +102,10 @@ class Loop:
         self.backend, self.recipe, self.group = backend, recipe, group
         self.folder, self.workers, self.callbacks = folder, workers, _functions(callbacks)
         self.graph = backend.known_graph(model)
-        _check_classes(self.graph, data)
+        checks.check_classes(self.graph, data)
         losses.check(self.graph)
-        _check_outputs(self.graph, data)
-        _check_devices(backend, recipe, group)
+        checks.check_outputs(self.graph, data)
+        checks.check_devices(backend, recipe, group)
         size = recipe.batch_size
         skip = recipe.skip_damaged
         train = stream(
@@ -419,7 +418,7 @@ class Loop:
         """Return the error for a loss that is not finite, which no update followed."""
         place = f"step {number + 1:,} (epoch {number // self.train.steps + 1})"
         precision = self.recipe.precision
-        where = _not_finite(self.backend, self.model, self.graph, batch.x, precision)
+        where = not_finite(self.backend, self.model, self.graph, batch.x, precision)
         others = {"float16": "precision bfloat16 or full, ", "bfloat16": "full precision, "}
         return TrainingError(
             f"the loss is {loss} at {place}, where {where}; {others.get(precision, '')}a lower "
@@ -464,79 +463,3 @@ def _asks_to_stop(callback: Callback, event: Event) -> bool:
         f"callbacks: {name} returned {arguments.shown(answer)}; return True to end the run, and "
         "False or None to go on"
     )
-
-
-def _check_classes(graph: Graph, data: Dataset) -> None:
-    wanted, has = len(data.classes), graph.options["num_classes"]
-    if has != wanted:
-        raise InputError(
-            f"the data ({data.name}) has {wanted} classes and the model {has}; build it with "
-            f"num_classes={wanted}, or call zoo.reset_head(model, {wanted})"
-        )
-    if missing := set(range(wanted)) - set(data.validation.labels.tolist()):
-        name = data.classes[min(missing)]
-        warnings.warn(
-            ZooWarning(f"{data.name} has no image of the class {name} to validate with"),
-            stacklevel=2,
-        )
-
-
-def _check_outputs(graph: Graph, data: Dataset) -> None:
-    """Check that a network computes a logit for each class.
-
-    Raises:
-        InputError: An output has another size, whatever the option ``num_classes`` is.
-    """
-    wanted = len(data.classes)
-    for output, node in graph.output_nodes.items():
-        if node.shape != (wanted,):
-            raise InputError(
-                f"the data ({data.name}) has {wanted} classes, and the output {output!r} of "
-                f"{graph.name} has {node.shape[0]} features; write out_features: $num_classes in "
-                "its spec"
-            )
-
-
-def _check_devices(backend: Backend, recipe: Recipe, group: Group) -> None:
-    """Check that a batch can be divided among the devices.
-
-    Raises:
-        InputError: It cannot.
-    """
-    devices, title = group.devices, backend.description.title
-    parts = [recipe.batch_size]
-    if recipe.accumulate > 1:
-        parts = [len(part) for part in np.array_split(np.arange(parts[0]), recipe.accumulate)]
-    if min(parts) < devices:
-        raise InputError(
-            f"batch_size must be at least {recipe.accumulate * devices}, for {devices} devices and "
-            f"accumulate {recipe.accumulate}, got {recipe.batch_size}"
-        )
-    if group.even and any(part % devices for part in parts):
-        raise InputError(
-            f"{title} needs the same number of images on each device: batch_size must be a "
-            f"multiple of {recipe.accumulate * devices}, for {devices} devices and accumulate "
-            f"{recipe.accumulate}, got {recipe.batch_size}"
-        )
-
-
-def _not_finite(backend: Backend, model: Any, graph: Graph, x: Array, precision: str) -> str:
-    """Say which weight, or which node for a batch, is the first with a value that is not finite.
-
-    The nodes are computed in full precision, so a value that float16 cannot hold counts, too.
-    """
-    largest = float(np.finfo(np.float16).max) if precision == "float16" else math.inf
-    for name, value in backend.get_weights(model).items():
-        trained = not name.endswith(("running_mean", "running_var"))
-        if trained and not np.isfinite(value.astype(np.float64)).all():
-            return f"{name} has values that are not finite"
-    images = channels_first(x) if backend.channels_last else x
-    for node, value in backend.features(model, images, graph.nodes).items():
-        if not np.isfinite(value).all():
-            return f"{node} is the first node with values that are not finite"
-        if (found := float(np.abs(value).max(initial=0))) > largest:
-            return (
-                f"{node} is the first node with values that float16 cannot hold, up to {found:.2g}"
-            )
-    also = "" if precision == "full" else " and full precision"
-    return f"every node is finite in evaluation mode{also}"
