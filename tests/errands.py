@@ -97,8 +97,8 @@ def lingering(path):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     part = Path(f"{path}.part")
     part.write_text(f"{os.getpid()} {child.pid}")
-    part.replace(path)
     try:
+        part.replace(path)  # from now on, whoever waits for the file may interrupt this
         time.sleep(300)
     finally:
         Path(f"{path}.cleaned").write_text("")
