@@ -1,13 +1,7 @@
 """The lessons in docs/lessons, whose programs are beside them."""
 
-import os
 import sys
 from pathlib import Path
-
-import pytest
-
-if not os.environ.get("CI"):  # where everything that tests need is installed
-    pytest.importorskip("jupytext")  # of the extra that the site needs
 
 FOLDER = Path(__file__).parents[1] / "docs" / "lessons"
 

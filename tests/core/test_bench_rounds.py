@@ -212,7 +212,6 @@ def test_changes_over_time_are_named(benchmark):
 
 
 def test_a_page_stands_alone_and_its_policy_allows_its_script_alone(benchmark):
-    pytest.importorskip("matplotlib")  # of the extra that pages need
     page = benchmark.to_html(compare(benchmark, benchmark), ["threads: 2, before 1"])
     assert not re.search(r"(?:src|href)=.?\w+:|url\((?!#)|@import", page)
     assert "script-src 'sha256-" in page and page.count("<script>") == 1

@@ -168,8 +168,6 @@ FREE = [
 
 @pytest.mark.parametrize("module", FREE)
 def test_examples_in_docstrings(module):
-    if module.endswith((".plots", ".plot")):
-        pytest.importorskip("matplotlib")  # of the extra that reports need
     assert doctest.testmod(importlib.import_module(module)).failed == 0
 
 

@@ -69,8 +69,6 @@ def test_other_settings_in_a_folder_are_refused_and_named(tmp_path):
 
 
 def test_reports_of_other_code_are_not_mixed_in(tmp_path):
-    pytest.importorskip("jinja2")  # of the extra that reports need
-    pytest.importorskip("matplotlib")  # of the same extra
     first = folder.Folder(tmp_path, STATED)
     report = not_run("lenet5", SETTINGS, "too little memory")
     assert first.keep(report, 2.0) == ""
@@ -84,8 +82,6 @@ def test_reports_of_other_code_are_not_mixed_in(tmp_path):
 
 
 def test_a_full_disk_loses_nothing_that_is_finished(tmp_path, monkeypatch):
-    pytest.importorskip("jinja2")  # of the extra that reports need
-    pytest.importorskip("matplotlib")  # of the same extra
     target = folder.Folder(tmp_path, STATED)
     write, full = folder.write_text, True
 

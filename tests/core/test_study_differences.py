@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 from studying import BACKENDS, VALUES, seeded, simulated
 
 from zoo.comparing.costs import costs
@@ -13,8 +14,6 @@ from zoo.comparing.differences import differences
 from zoo.comparing.effects import explain
 from zoo.comparing.pairing import independent
 from zoo.comparing.variance import components, variance
-
-stats = pytest.importorskip("scipy.stats")  # of the extra that studies need
 
 
 @pytest.mark.parametrize("studies", [40, pytest.param(400, marks=pytest.mark.slow)])

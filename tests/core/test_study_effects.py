@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from studying import BACKENDS, VALUES, all_combinations, half, seeded, simulated
 
 from zoo.comparing.conditions import levels
@@ -18,8 +19,6 @@ from zoo.comparing.pairing import Runs
 from zoo.comparing.results import Condition, Trained
 from zoo.errors import InputError
 from zoo.views.study import words
-
-stats = pytest.importorskip("scipy.stats")  # of the extra that studies need
 
 FACTORS = {"t": (0, {"a": 1}), "c": (0, {"a": 1}), "k": (0, {"a": 1})}
 

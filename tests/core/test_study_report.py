@@ -11,13 +11,10 @@ from dataclasses import asdict, dataclass, field, replace
 
 import pytest
 from browsing import chromium, opened
-from studying import BACKENDS, VALUES, half, seeded, simulated
-
-pytest.importorskip("scipy")  # of the extra that studies need
-pytest.importorskip("matplotlib")  # of the extra that reports need
-
+from pyarrow import parquet
 from pydantic import TypeAdapter
 from rich.console import Console
+from studying import BACKENDS, VALUES, half, seeded, simulated
 
 from zoo.comparing.differences import Difference
 from zoo.comparing.effects import Explanation
@@ -256,7 +253,6 @@ def test_benchopt_reads_it(study, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_parquet(study, tmp_path):
-    parquet = pytest.importorskip("pyarrow.parquet")  # the tests' own reader
     study.write(tmp_path / "study.parquet")
     table = parquet.read_table(tmp_path / "study.parquet")
     assert table.num_rows == len(study.runs) - 1 and b"_meta_json" in table.schema.metadata

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from studying import seeded
 
 from zoo.comparing import bootstrap, statistics
 from zoo.comparing.pairing import status
 from zoo.comparing.results import Condition, Trained
-
-stats = pytest.importorskip("scipy.stats")  # of the extra that studies need
 
 #: Student's soporific drugs, 1908: the hours of sleep that one gave more than the other.
 SLEEP = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]) - np.array(

@@ -16,10 +16,11 @@ def frameworks(tmp_path, monkeypatch):
     """All four, in a folder that lessons may write to; their settings are as before afterwards."""
     for name in ("torch", "paddle", "keras", "flax"):
         load(name, double=True)
-    pyplot = pytest.importorskip("matplotlib.pyplot")  # of the extra that the site needs
-    pyplot.switch_backend("Agg")
     import matplotlib
     import numpy as np
+    from matplotlib import pyplot
+
+    pyplot.switch_backend("Agg")
 
     def show():
         pyplot.gcf().canvas.draw()
