@@ -13,7 +13,7 @@ from zoo.errors import InputError, SpecError, WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.graphs.shapes import Shape
-from zoo.language import graphs
+from zoo.language import graphs, sizes
 from zoo.language.options import Chosen
 from zoo.weights import checking, classifier, initial
 from zoo.weights.checkpoint import Array, Checkpoint, Stored
@@ -302,7 +302,8 @@ def _size_hint(
     """Return a hint with an input size that the weights fit, if that of the network does not."""
     stored = checkpoint.arrays
     others = expected.keys() - of_head
-    if all(name in stored and stored[name].shape == expected[name] for name in others):
+    fits = all(name in stored and stored[name].shape == expected[name] for name in others)
+    if fits or sizes.has_same_parameters(network):
         return ""
     for size in (None, *((side, side) for side in _SIZES)):
         try:
