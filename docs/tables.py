@@ -210,25 +210,15 @@ def allowed() -> str:
     return "\n".join(lines)
 
 
-def study_means() -> str:
-    """Top-1 of the published study's runs."""
-    from pages import studies  # which need SciPy
+def of_study(table: str, name: str) -> Callable[[], str]:
+    """A table of a published study: its ``means``, ``differences`` or ``shares``."""
 
-    return studies.means("first/vgg_small")
+    def make() -> str:
+        from pages import studies  # which need SciPy
 
+        return str(getattr(studies, table)(f"first/{name}"))
 
-def study_differences() -> str:
-    """The differences between frameworks in the published study."""
-    from pages import studies
-
-    return studies.differences("first/vgg_small")
-
-
-def study_shares() -> str:
-    """What explains them, of the study that explains one of its settings."""
-    from pages import studies
-
-    return studies.shares("first/explained")
+    return make
 
 
 #: File -> its tables: marker -> what makes the text between.
@@ -242,9 +232,11 @@ TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     LANGUAGE: {"operations": language},
     DOCS / "comparing.md": {"switches": switches},
     DOCS / "studies" / "first.md": {
-        "means": study_means,
-        "differences": study_differences,
-        "shares": study_shares,
+        "means": of_study("means", "vgg_small"),
+        "differences": of_study("differences", "vgg_small"),
+        "means of densenet": of_study("means", "densenet_small"),
+        "differences of densenet": of_study("differences", "densenet_small"),
+        "shares": of_study("shares", "explained"),
     },
 }
 

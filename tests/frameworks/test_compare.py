@@ -138,6 +138,7 @@ OPTIONS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_study_is_repeated_bit_for_bit_on_a_cluster(network, tmp_path, cluster):
     """Its proof, too, comes from the workers. The two have processes of their own."""
     first = command(
