@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
+import typing
 import zipfile
 
 import numpy as np
@@ -24,7 +25,8 @@ def pixels(*shape, seed=0):
 def write(folder, *names):
     for number, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels(5, 4, 3, seed=number)).save(folder / name)
+        image = Image.fromarray(pixels(5, 4, 3, seed=number))
+        image.save(folder / name, "JPEG" if name.endswith(".JPG") else "PNG")
     return folder
 
 
@@ -52,6 +54,34 @@ def test_a_folder_of_parts_and_classes(tmp_path):
     assert found.validation.labels.tolist() == [0, 1]
 
 
+def test_what_programs_hide_in_a_folder_is_no_data(tmp_path):
+    """Notebooks copy images, macOS writes files beside them, and archives bring a folder."""
+    write(
+        tmp_path,
+        *("a/1.png", "a/.ipynb_checkpoints/1-checkpoint.png", "a/._1.png", "b/1.png"),
+        *("__MACOSX/a/._1.png", "b/__MACOSX/._1.png", "b/2.jfif"),
+    )
+    found = dataset(write(tmp_path, *(f"{kind}/{i}.png" for kind in "ab" for i in range(20))))
+    names = {*found.train.names, *found.validation.names}
+    assert names == {f"{kind}/{i}.png" for kind in "ab" for i in range(20)} | {"b/2.jfif"}
+
+
+def test_a_link_to_a_folder_is_one(tmp_path):
+    elsewhere = write(tmp_path / "elsewhere", *(f"{i}.png" for i in range(30)))
+    write(tmp_path / "set", "a/1.png", "b/1.png")
+    (tmp_path / "set" / "a" / "more").symlink_to(elsewhere)
+    (tmp_path / "set" / "a" / "back").symlink_to(tmp_path / "set")
+    found = dataset(tmp_path / "set")
+    names = sorted([*found.train.names, *found.validation.names])
+    assert names == sorted(["a/1.png", "b/1.png", *(f"a/more/{i}.png" for i in range(30))])
+
+
+@pytest.mark.parametrize(("train", "test"), [("Training", "Testing"), ("TRAIN", "Val")])
+def test_parts_of_a_folder_by_other_names(tmp_path, train, test):
+    write(tmp_path, f"{train}/a/1.png", f"{train}/b/1.png", f"{test}/a/1.png", f"{test}/b/1.png")
+    assert len(dataset(tmp_path).train) == 2
+
+
 def test_a_folder_of_classes_is_divided_by_the_names_of_its_images(tmp_path):
     names = [f"{kind}/{i}.png" for kind in "ab" for i in range(60)]
     before = dataset(write(tmp_path, *names))
@@ -68,6 +98,9 @@ def test_a_folder_of_classes_is_divided_by_the_names_of_its_images(tmp_path):
         (["1.png"], "two classes or more, found none"),
         (["train/a/1.png", "train/b/1.png"], "a folder 'train', but none called 'val'"),
         (["val/a/1.png", "val/b/1.png"], "a folder 'val', but none called 'train'"),
+        (["Test/a/1.png", "Test/b/1.png"], "a folder 'Test', but none called 'train'"),
+        (["a/1.heic", "b/1.png"], r"a: there are no images of this class, only .* ending \.heic"),
+        (["dataset_info.json"], r"found none; datasets\.load_from_disk opens it"),
         (
             ["train/a/1.png", "train/b/1.png", "val/a/1.png", "val/c/1.png"],
             "val: has no folder for the class 'b', and .*train has one",
@@ -117,8 +150,15 @@ def test_arrays(save, tmp_path):
     [
         ({"x_train": ARRAYS["x_train"] / 255}, r"x_train: expected uint8 .* got float64 \[6, 4, 4"),
         ({"x_train": ARRAYS["x_train"][..., None, None]}, "x_train: expected uint8"),
+        (
+            {"x_train": pixels(6, 3, 4, 5)},
+            r"got uint8 \[6, 3, 4, 5\]; move the channels last: images\.transpose\(0, 2, 3, 1\)",
+        ),
+        ({"y_train": np.eye(3)[ARRAYS["y_train"]]}, r"one-hot labels are labels\.argmax\(1\)"),
+        ({"y_train": ARRAYS["y_train"] / 1}, r"; labels\.astype\(int\) makes them integers"),
+        ({"y_train": np.array(list("abcabc"))}, r"; classes, labels = numpy\.unique\(labels, "),
         ({"y_train": ARRAYS["y_train"][:5]}, r"y_train: expected 6 integers, got uint8 \[5\]"),
-        ({"y_train": ARRAYS["y_train"] / 2}, "y_train: expected 6 integers, got float64"),
+        ({"y_train": ARRAYS["y_train"] / 2}, r"y_train: expected 6 integers, got float64 \[6\]$"),
         ({"y_train": ARRAYS["y_train"].astype(int) - 1}, "a class number is negative, -1"),
         ({"y_train": np.zeros(6, int)}, r"y_train: no image has the class 1 \(1\)"),
         ({"y_test": np.array([2, 3, 0])}, r"y_train: no image has the class 3 \(3\)"),
@@ -145,9 +185,16 @@ def stating(shape):
     ("content", "message"),
     [
         (b"no zip", "expected a file of arrays"),
+        (b"", "it is empty"),
+        (b"\x93NUMPY\1\0", "a single array; images and labels go together into numpy.savez"),
+        (b"\x1f\x8b\x08", "compressed by gzip; unpack it"),
+        (bytes(257) + b"ustar" + bytes(250), "a tar archive; unpack it"),
+        (b"PAR1", r"a Parquet file; datasets\.Dataset\.from_parquet"),
+        (b"\x80\x04\x95", "a pickle, which zoo does not read"),
+        (b"PK\3\4", "a damaged or incomplete archive"),
         ({"x.npy": b"no array"}, "expected a file of arrays"),
         ({"images.npy": stating((10**15,))}, "1,000,000,000,000,000 bytes are stated"),
-        ({"other.txt": b"no array"}, "expected the arrays x_train"),
+        ({"a/1.png": b"no array"}, "this archive has none; if it has images, unpack it"),
     ],
 )
 def test_files_that_hold_no_arrays(content, message, tmp_path):
@@ -220,6 +267,19 @@ def test_cifar10_is_read_from_its_archive(tmp_path, monkeypatch):
     assert found.train.labels[3] == 3
 
 
+def test_arrays_as_keras_loads_them_and_lists():
+    x, y = ARRAYS["x_train"], ARRAYS["y_train"]
+    found = dataset(((x, y), (ARRAYS["x_test"], ARRAYS["y_test"])))
+    assert np.array_equal(found.train.images, x)
+    assert found.validation.labels.tolist() == [2, 1, 0]
+    x, y = np.repeat(x, 5, 0), np.repeat(y, 5)
+    same = dataset({"images": list(x), "labels": y.tolist(), "classes": ["x", "y", "z"]})
+    assert same.classes == ("x", "y", "z")
+    assert np.array_equal(dataset((x, y)).train.images, same.train.images)
+    with pytest.raises(InputError, match=r"expected \(images, labels\), or"):
+        dataset(((x, y), x))
+
+
 #: The features of an image and of a label in Hugging Face's library, which are known by their names.
 Picture = type("Image", (), {})
 Kind = type("ClassLabel", (), {"names": ("cat", "dog")})
@@ -251,5 +311,62 @@ def test_a_dataset_of_hugging_face():
     rows.features["mask"] = Picture()
     with pytest.raises(InputError, match="which columns .* there are picture, kind, mask"):
         dataset({"train": rows, "test": rows})
-    again = dataset({"train": rows, "test": rows}, columns=("picture", "kind"))
+    again = dataset({"train": rows, "test": rows}, columns=["picture", "kind"])
     assert len(again.train) == 4
+    with pytest.raises(InputError, match="no column 'image', only picture, kind, mask"):
+        dataset(rows, columns=("image", "kind"))
+    with pytest.raises(InputError, match="columns must be the names of two columns"):
+        dataset(rows, columns="picture")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["cat", "dog"], r"names of classes, not their numbers; class_encode_column\('kind'\)"),
+        ([0, None], "rows without a label"),
+        ([[0, 1], [1, 0]], r"has int64 \[2, 2\], not a class number for each image"),
+        ([0.5, 1.0], "not a class number for each image"),
+        ([], "the train part has no images"),
+    ],
+)
+def test_columns_that_are_no_labels(labels, message):
+    rows = Rows([pixels(4, 4, 3)] * len(labels), labels)
+    with pytest.raises(InputError, match=message):
+        dataset({"train": rows, "test": rows})
+
+
+def test_a_stream_of_hugging_face_is_refused():
+    stream = type("IterableDataset", (), {"features": {"picture": Picture(), "kind": Kind()}})()
+    with pytest.raises(InputError, match="load it without streaming=True"):
+        dataset(stream)
+
+
+class Formatted(Rows):
+    """Rows that come in the format of a framework, with its order of axes."""
+
+    format: typing.ClassVar = {"type": "torch"}
+
+    def __getitem__(self, key):
+        raise AssertionError("tensors are not wanted")
+
+    def with_format(self, kind):
+        assert kind is None
+        return Rows(self.columns["picture"], self.columns["kind"])
+
+
+def test_images_of_hugging_face_in_other_forms():
+    image = pixels(4, 4, 3)
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    encoded = {"bytes": file.getvalue(), "path": None}
+    damaged = {"bytes": b"no image", "path": None}
+    path = {"bytes": None, "path": "/a.png"}
+    rows = Formatted([image.tolist(), encoded, path, damaged], [0, 1, 1, 0])
+    rows.features["picture"] = type("Array3D", (), {"dtype": "uint8"})()
+    found = dataset({"train": rows, "test": rows}).train.images
+    assert found[0].dtype == np.uint8
+    assert np.array_equal(found[0], image)
+    assert np.array_equal(found[1], image)
+    assert found[2] == "/a.png"
+    with pytest.raises(InputError, match="no format that Pillow knows"):
+        found[3]

@@ -29,9 +29,43 @@ def of_file(path: Path) -> Dataset:
     except Exception as error:  # a damaged file can make zipfile and NumPy raise anything
         reason = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InputError(
-            f"{shown(path)}: expected a file of arrays, as numpy.savez writes it ({reason})"
+            f"{shown(path)}: expected a file of arrays, as numpy.savez writes it "
+            f"({_kind(path) or reason})"
         ) from None
+    if not arrays:
+        raise InputError(
+            f"{shown(path)}: expected a file of arrays, as numpy.savez writes it, but this archive "
+            "has none; if it has images, unpack it, and give the folder"
+        )
     return of_arrays(str(path), arrays)
+
+
+#: How files begin that are given instead -> what they are, and what to do.
+_KINDS = {
+    b"\x93NUMPY": "it is a single array; images and labels go together into numpy.savez",
+    b"\x1f\x8b": "it is compressed by gzip; unpack it, and give the folder of images",
+    b"BZh": "it is compressed by bzip2; unpack it, and give the folder of images",
+    b"\xfd7zXZ": "it is compressed by xz; unpack it, and give the folder of images",
+    b"Rar!": "it is a RAR archive; unpack it, and give the folder of images",
+    b"7z\xbc\xaf": "it is a 7z archive; unpack it, and give the folder of images",
+    b"\x89HDF": "it is an HDF5 file; read its arrays, and pass them as a dict",
+    b"PAR1": "it is a Parquet file; datasets.Dataset.from_parquet opens it",
+    b"ARROW1": "it is an Arrow file; datasets.Dataset.from_file opens it",
+    b"MATLAB": "it is a MATLAB file; read its arrays, and pass them as a dict",
+    b"\x80": "it is a pickle, which zoo does not read; save its arrays by numpy.savez",
+    b"PK": "it is a damaged or incomplete archive",
+    b"version https://git-lfs": "it is a pointer of Git LFS; git lfs pull fetches the file",
+}
+
+
+def _kind(path: Path) -> str:
+    """Tell what a file is that holds no arrays, by its first bytes; empty where it is unknown."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    if start[257:262] == b"ustar":
+        return "it is a tar archive; unpack it, and give the folder of images"
+    known = next((kind for first, kind in _KINDS.items() if start.startswith(first)), "")
+    return known if start else "it is empty"
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Array:
@@ -99,20 +133,37 @@ def of_arrays(name: str, arrays: Mapping[str, Array]) -> Dataset:
 def _images_and_labels(
     source: str, arrays: Mapping[str, Array], images: str, labels: str
 ) -> tuple[Array, Array]:
-    x, y = arrays[images], arrays[labels]
+    x, y = arguments.array(images, arrays[images], "images"), arrays[labels]
+    y = arguments.array(labels, y, "class numbers")
     if x.dtype != np.uint8 or not (x.ndim == 3 or (x.ndim == 4 and x.shape[3] in (1, 3))):
+        last = x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 3)
+        hint = "; move the channels last: images.transpose(0, 2, 3, 1)" * last
         raise InputError(
             f"{shown(source)}: {images}: expected uint8 [N, H, W], [N, H, W, 1] or [N, H, W, 3], "
-            f"got {x.dtype} {list(x.shape)}"
+            f"got {x.dtype} {list(x.shape)}{hint}"
         )
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.dtype.kind not in "iu" or y.shape != x.shape[:1]:
         raise InputError(
             f"{shown(source)}: {labels}: expected {len(x)} integers, got {y.dtype} {list(y.shape)}"
+            f"{_advice(y, len(x))}"
         )
     if len(y) and int(y.min()) < 0:
         raise InputError(f"{shown(source)}: {labels}: a class number is negative, {y.min()}")
     return x, y.astype(np.int64)
+
+
+def _advice(labels: Array, count: int) -> str:
+    """Say how class numbers are made of other labels."""
+    if labels.ndim == 2 and len(labels) == count:
+        return "; class numbers of one-hot labels are labels.argmax(1)"
+    if labels.shape != (count,):
+        return ""
+    if labels.dtype.kind in "US":
+        return "; classes, labels = numpy.unique(labels, return_inverse=True) numbers them"
+    if labels.dtype.kind == "b" or (labels.dtype.kind == "f" and not (labels % 1).any()):
+        return "; labels.astype(int) makes them integers"
+    return ""
 
 
 def _class_names(source: str, stated: Array | None, count: int) -> tuple[str, ...]:
@@ -120,6 +171,7 @@ def _class_names(source: str, stated: Array | None, count: int) -> tuple[str, ..
         if count > 100_000:
             raise InputError(f"{shown(source)}: a class number of {count - 1:,}; is it a label?")
         return tuple(map(str, range(count)))
+    stated = arguments.array("classes", stated, "names")
     if stated.ndim != 1 or stated.dtype.kind not in "US" or len(stated) < count:
         raise InputError(
             f"{shown(source)}: classes: expected {count} names or more, got {stated.dtype} "

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from zoo import arguments
 from zoo.data.arrays import of_arrays, of_file
@@ -15,10 +13,10 @@ from zoo.data.columns import of_columns
 from zoo.data.image_folder import of_folder
 from zoo.data.labeled import Dataset
 from zoo.data.published import PUBLISHED
-from zoo.errors import UnknownNameError, suggestion
+from zoo.errors import InputError, UnknownNameError, suggestion
 
 
-def dataset(source: Any, columns: tuple[str, str] | None = None) -> Dataset:
+def dataset(source: Any, columns: Sequence[str] | None = None) -> Dataset:
     """Open labeled images.
 
     Args:
@@ -31,7 +29,8 @@ def dataset(source: Any, columns: tuple[str, str] | None = None) -> Dataset:
               of their names, is for validation;
             - an ``.npz`` file of arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or
               ``images`` and ``labels``, and perhaps ``classes``;
-            - a dict of such arrays;
+            - a dict of such arrays; or ``((x_train, y_train), (x_test, y_test))``, as Keras loads
+              its datasets, or ``(images, labels)``;
             - a ``Dataset`` or ``DatasetDict`` of Hugging Face's library.
         columns: The names of the columns of images and of labels, for the last.
 
@@ -51,12 +50,16 @@ def dataset(source: Any, columns: tuple[str, str] | None = None) -> Dataset:
     """
     if isinstance(source, Dataset):
         return source
-    if isinstance(source, Mapping) and all(isinstance(v, np.ndarray) for v in source.values()):
-        return of_arrays("arrays", source)
     if hasattr(source, "features") or (
-        isinstance(source, Mapping) and all(hasattr(v, "features") for v in source.values())
+        isinstance(source, Mapping)
+        and source
+        and all(hasattr(v, "features") for v in source.values())
     ):
         return of_columns(source, columns)
+    if isinstance(source, Mapping) and all(isinstance(name, str) for name in source):
+        return of_arrays("arrays", source)
+    if isinstance(source, tuple) and len(source) == 2:
+        return _of_pairs(*source)
     if isinstance(source, str) and source.lower() in PUBLISHED:
         return PUBLISHED[source.lower()].read()
     path = arguments.path("data", source, "the name of a dataset, a folder, a file or arrays")
@@ -68,3 +71,18 @@ def dataset(source: Any, columns: tuple[str, str] | None = None) -> Dataset:
     raise UnknownNameError(
         f"data: no such folder, file or dataset: {arguments.shown(os.fspath(path))}{hint}"
     )
+
+
+def _of_pairs(first: Any, second: Any) -> Dataset:
+    """Take images and labels, or a pair of them to train on and one to validate with."""
+    parts = [part for part in (first, second) if isinstance(part, tuple)]
+    if not parts:
+        return of_arrays("arrays", {"images": first, "labels": second})
+    if len(parts) != 2 or any(len(part) != 2 for part in parts):
+        raise InputError(
+            "data: expected (images, labels), or (images, labels) to train on and (images, labels) "
+            "to validate with"
+        )
+    names = (("x_train", "y_train"), ("x_test", "y_test"))
+    pairs = (zip(own, part, strict=True) for own, part in zip(names, parts, strict=True))
+    return of_arrays("arrays", {name: array for pair in pairs for name, array in pair})

@@ -19,7 +19,8 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Images = Sequence[Any] | Array
 
 #: What the two parts of a dataset may be called.
-TRAIN, VALIDATION = ("train", "training"), ("val", "validation", "valid", "test")
+TRAIN = ("train", "training")
+VALIDATION = ("val", "validation", "valid", "test", "testing")
 #: The part of a dataset without parts that becomes its validation part.
 FRACTION = 0.1
 
