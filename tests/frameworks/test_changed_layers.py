@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from types import MethodType
 
 import numpy as np
 import pytest
@@ -303,3 +304,34 @@ def test_what_a_user_hangs_on_a_model_is_not_computed(model, backend):
     model.extra = nn.Linear(3, 3, **rngs)
     with pytest.raises(ZooError, match="extra.(bias|weight)"):
         zoo.convert(model, backend)
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle", "keras"], indirect=True)
+@pytest.mark.parametrize("part", ["the model", "'fc'"])
+def test_a_method_that_was_replaced_is_refused(model, backend, part):
+    """As tutorials do, to get features: zoo would convert what the model does not compute."""
+    name = "call" if backend == "keras" else "forward"
+    module = model
+    if part != "the model":
+        module = model.get_layer("fc") if backend == "keras" else model.fc
+    setattr(module, name, lambda x: x)
+    for verb in (zoo.graph_of, lambda model: zoo.convert(model, "onnx")):
+        with pytest.raises(WeightsError, match=rf"^{name} of {part} in this .* was replaced"):
+            verb(model)
+    delattr(module, name)
+    assert zoo.graph_of(model)
+
+
+@pytest.mark.parametrize("backend", ["torch", "paddle"], indirect=True)
+def test_a_method_in_a_decorator_is_the_same_network(model, backend):
+    """As accelerate casts what a model computes with, and to_static compiles it."""
+    if backend == "torch":
+        import torch
+
+        model.forward = MethodType(torch.autocast("cpu")(type(model).forward), model)
+    else:
+        import paddle
+
+        assert paddle.jit.to_static(model) is model
+    assert "forward" in vars(model)
+    assert zoo.graph_of(model)

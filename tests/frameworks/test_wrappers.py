@@ -133,6 +133,7 @@ def _unreadable_in_flax(model, tmp_path):
     yield nnx.Optimizer(model, optax.sgd(0.1), wrt=nnx.Param)
     yield nnx.List([model])
     yield nnx.Dict(one=model)
+    yield from nnx.split(model)
 
 
 UNREADABLE = {

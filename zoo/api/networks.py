@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -126,6 +127,14 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
     expected = backend.expected_layers(built)
     actual = backend.named_modules(model) if expected else {}
     ops = {node.name: node.op for node in built.nodes}
+    for path in dict.fromkeys(outer for node in expected for outer in (*_outwards(node), "")):
+        if _is_replaced(actual.get(path) if path else model, backend.COMPUTES):
+            raise WeightsError(
+                f"{backend.COMPUTES} of {repr(path) if path else 'the model'} in this {graph.name} "
+                "was replaced, so zoo does not know what it computes; "
+                f"del module.{backend.COMPUTES} takes that back, and a spec of your own can "
+                "describe another network"
+            )
     for path, wanted in expected.items():
         layer, kind = actual.get(path), type(wanted)
         if type(layer) not in (kind, *backend.EQUIVALENTS.get(ops.get(path, ""), ())):
@@ -166,6 +175,19 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
                     f"{name.lstrip('_')} of {path!r} in this {graph.name} is {_text(changed)}, not "
                     f"{_text(value)} {stated}"
                 )
+
+
+def _is_replaced(module: Any, name: str) -> bool:
+    """Tell whether a method is an object's own, and not its class's, perhaps in a decorator.
+
+    Decorators are how tools cast, compile or move what a model computes with.
+    """
+    own = getattr(module, "__dict__", {}).get(name)
+    if own is None:
+        return False
+    function = inspect.unwrap(getattr(own, "dygraph_function", own))  # of paddle.jit.to_static
+    function = getattr(function, "__func__", function)
+    return function is not inspect.unwrap(getattr(type(module), name))
 
 
 def _settings(backend: Backend, layer: Any) -> dict[str, Any]:

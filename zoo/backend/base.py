@@ -61,6 +61,8 @@ class Backend(ABC):
     #: Whether the framework itself casts class numbers to floating point before it calls a loss.
     casts_labels: ClassVar[bool] = False
 
+    #: The method in which a layer computes, if an instance can have one of its own.
+    COMPUTES: ClassVar[str] = ""
     #: Operation -> other layers of the framework that compute the same in evaluation mode.
     EQUIVALENTS: ClassVar[Mapping[str, tuple[type, ...]]] = {}
     #: Attributes of layers that change what they compute in evaluation mode, besides their weights.

@@ -34,6 +34,8 @@ DESCRIPTION = Description(
         "flax.nnx.training.optimizer.Optimizer": "it does not hold the model; pass the model",
         "flax.nnx.helpers.List": "it holds several models; pass one of them",
         "flax.nnx.helpers.Dict": "it holds several models; pass one of them",
+        "flax.nnx.statelib.State": "it is half of a model; pass nnx.merge(graphdef, state)",
+        "flax.nnx.graphlib.GraphDef": "it is half of a model; pass nnx.merge(graphdef, state)",
         "flax.training.train_state.TrainState": (
             "it has the parameters of a linen model; zoo's are models of nnx"
         ),

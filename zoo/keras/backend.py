@@ -32,6 +32,7 @@ class KerasBackend(Backend):
     CONVENTION = DESCRIPTION.convention
     MODEL = keras.Layer
     casts_labels = True  # Model.fit
+    COMPUTES = "call"
     SETTINGS = frozenset(
         "activation axis bias_axes center data_format depth_multiplier dilation_rate epsilon "
         "equation groups keepdims kernel_size max_value negative_slope padding pool_mode "

@@ -40,6 +40,7 @@ class PaddleBackend(Backend):
     operations = OPERATIONS
     CONVENTION = DESCRIPTION.convention
     MODEL = nn.Layer
+    COMPUTES = "forward"
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
         "_approximate _axis _data_format _dilation _epsilon _groups _kernel_size "

@@ -29,6 +29,7 @@ class TorchBackend(Backend):
     operations = OPERATIONS
     CONVENTION = DESCRIPTION.convention
     MODEL = nn.Module
+    COMPUTES = "forward"
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2d, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
         "alpha approximate beta ceil_mode count_include_pad counted dilation dim "
