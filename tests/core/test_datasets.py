@@ -222,8 +222,10 @@ def test_an_unknown_name(source):
 
 
 def test_what_is_no_data_at_all():
-    with pytest.raises(InputError, match="data must be the name of a dataset"):
-        dataset(3)
+    model = type("AlexNet", (), {"features": [1, 2]})()
+    for value in (3, model):
+        with pytest.raises(InputError, match="data must be the name of a dataset"):
+            dataset(value)
 
 
 def test_fashion_mnist_is_read_where_debian_puts_it(tmp_path, monkeypatch):
@@ -336,9 +338,11 @@ def test_columns_that_are_no_labels(labels, message):
 
 
 def test_a_stream_of_hugging_face_is_refused():
-    stream = type("IterableDataset", (), {"features": {"picture": Picture(), "kind": Kind()}})()
-    with pytest.raises(InputError, match="load it without streaming=True"):
-        dataset(stream)
+    kind = {"__module__": "datasets.iterable_dataset", "features": None}
+    stream = type("IterableDataset", (), kind)()
+    for given in (stream, {"train": stream, "test": stream}):
+        with pytest.raises(InputError, match="load it without streaming=True"):
+            dataset(given)
 
 
 class Formatted(Rows):

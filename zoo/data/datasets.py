@@ -50,10 +50,8 @@ def dataset(source: Any, columns: Sequence[str] | None = None) -> Dataset:
     """
     if isinstance(source, Dataset):
         return source
-    if hasattr(source, "features") or (
-        isinstance(source, Mapping)
-        and source
-        and all(hasattr(v, "features") for v in source.values())
+    if _has_columns(source) or (
+        isinstance(source, Mapping) and source and all(map(_has_columns, source.values()))
     ):
         return of_columns(source, columns)
     if isinstance(source, Mapping) and all(isinstance(name, str) for name in source):
@@ -71,6 +69,12 @@ def dataset(source: Any, columns: Sequence[str] | None = None) -> Dataset:
     raise UnknownNameError(
         f"data: no such folder, file or dataset: {arguments.shown(os.fspath(path))}{hint}"
     )
+
+
+def _has_columns(value: Any) -> bool:
+    """Tell whether a value is a dataset of Hugging Face's library, also one that is streamed."""
+    features = getattr(value, "features", None)
+    return isinstance(features, Mapping) or type(value).__module__.startswith("datasets.")
 
 
 def _of_pairs(first: Any, second: Any) -> Dataset:
