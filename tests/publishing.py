@@ -108,11 +108,11 @@ def vgg_in_paddle(path, dtype):
     return x, outputs, {}
 
 
-def in_paddle(name, side, path, dtype):
+def in_paddle(name, side, path, dtype, **options):
     """A model of paddle.vision, for photographs of a side."""
     paddle = load_framework("paddle")
     x = photographs(2, (3, side, side))
-    model = getattr(paddle.vision.models, name)(num_classes=CLASSES)
+    model = getattr(paddle.vision.models, name)(num_classes=CLASSES, **options)
     outputs = fill_paddle(model, x, dtype)
     paddle.save(model.state_dict(), str(path))
     return x, outputs, {"input_size": side, "num_classes": CLASSES}
@@ -493,8 +493,8 @@ PUBLISHED = {
         "paddle", "squeezenet1_1_paddle", "s1.pdparams",
         functools.partial(in_paddle, "squeezenet1_1", SIDE)),
     "paddle mobilenet": (
-        "paddle", "mobilenet_v1_paddle", "m1.pdparams",
-        functools.partial(in_paddle, "mobilenet_v1", SIDE)),
+        "paddle", "mobilenet_v1_0_25_paddle", "m1.pdparams",
+        functools.partial(in_paddle, "mobilenet_v1", SIDE, scale=0.25)),
     "paddle mobilenet v2": (
         "paddle", "mobilenet_v2", "m2.pdparams", functools.partial(in_paddle, "mobilenet_v2", SIDE)),
     "paddle mobilenet v3 small": (

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zoo
 from zoo import downloads
 from zoo.data import published
 from zoo.data.datasets import dataset
@@ -355,7 +356,9 @@ class Formatted(Rows):
 
     def with_format(self, kind):
         assert kind is None
-        return Rows(self.columns["picture"], self.columns["kind"])
+        rows = Rows(self.columns["picture"], self.columns["kind"])
+        rows.features = self.features
+        return rows
 
 
 def test_images_of_hugging_face_in_other_forms():
@@ -374,3 +377,56 @@ def test_images_of_hugging_face_in_other_forms():
     assert found[2] == "/a.png"
     with pytest.raises(InputError, match="no format that Pillow knows"):
         found[3]
+
+
+def labeled(names, labels):
+    """Rows with images that are not looked at."""
+    rows = Rows([pixels(4, 4, 3)] * len(labels), labels)
+    rows.features["kind"] = type("ClassLabel", (), {"names": names})()
+    return rows
+
+
+def test_parts_whose_classes_have_other_numbers():
+    train = labeled(["cat", "dog", "owl"], [0, 1, 2])
+    found = dataset({"train": train, "test": labeled(["owl", "cat"], [0, 1, 1])})
+    assert found.classes == ("cat", "dog", "owl")
+    assert found.validation.labels.tolist() == [2, 0, 0]
+    with pytest.raises(InputError, match="the class 'cow' of one part is not among the classes"):
+        dataset({"train": train, "test": labeled(["cow", "cat"], [0, 1])})
+
+
+def test_a_part_that_would_not_be_used_is_named():
+    rows = labeled(["cat", "dog"], [0, 1])
+    assert len(dataset({"training": rows, "dev": labeled(["cat", "dog"], [0])}).validation) == 1
+    with pytest.raises(InputError, match=r"'test', and zoo does not use \['holdout'\]; pass"):
+        dataset({"train": rows, "holdout": rows})
+
+
+class Decoding(Rows):
+    """Rows whose library decodes images, and raises errors of its own."""
+
+    def __getitem__(self, key):
+        if key == "picture" or not isinstance(key, str):
+            raise AssertionError("zoo decodes the images")
+        return super().__getitem__(key)
+
+    def cast_column(self, name, feature):
+        assert (name, feature.decode) == ("picture", False)
+        return Rows(self.columns["picture"], self.columns["kind"])
+
+
+def test_a_damaged_image_of_hugging_face_is_named_or_skipped():
+    file = io.BytesIO()
+    Image.fromarray(pixels(8, 8, 3)).save(file, "JPEG")
+    images = [file.getvalue(), file.getvalue()[:200], b"no image"]
+    rows = Decoding([{"bytes": image, "path": None} for image in images], [0, 1, 1])
+    rows.features["picture"] = type("Image", (), {"__init__": _decoding})(True)
+    part = dataset({"train": rows, "test": rows}).train
+    with pytest.raises(InputError, match="image 1: .*cannot be read as an image"):
+        zoo.stream("lenet5", part, 3, shuffle=False).batch(0)
+    batch = zoo.stream("lenet5", part, 3, shuffle=False, skip_damaged=True).batch(0)
+    assert batch.damaged == (1, 2, 2)
+
+
+def _decoding(self, decode):
+    self.decode = decode

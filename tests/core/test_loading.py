@@ -105,7 +105,7 @@ def test_one_error_says_all_that_is_wrong(saved):
     with pytest.raises(WeightsError) as caught:
         filled(path)
     assert str(caught.value).splitlines() == [
-        "the weights of w.pdparams do not fit the model:",
+        "the weights of w.pdparams do not fit googlenet_paddle:",
         "  missing: fc.bias  1000",
         "  unexpected: _fc_out.scale (in the file)  3",
         "  wrong shape: conv1.conv.weight  expected 64x3x7x7, got 64x3x5x5",

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 #: "3 Conv Layers+pooling+BN", both without augmentation.
 CASES = {
     "lenet5": ({"epochs": 3, "lr": 0.05, "batch_size": 64}, 0.876),
-    "resnet20": ({"epochs": 2, "lr": 0.1, "batch_size": 128, "weight_decay": 1e-4}, 0.903),
+    "resnet20": ({"epochs": 2, "lr": 0.1, "batch_size": 64, "weight_decay": 1e-4}, 0.903),
 }
 SEEDS = {"lenet5": (0, 1), "resnet20": (0,)}
 

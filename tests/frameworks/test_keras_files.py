@@ -72,6 +72,51 @@ def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_
     )
 
 
+@pytest.mark.parametrize(
+    ("suffix", "entries"),
+    [
+        (".h5", ("first", "second")),
+        (".keras", ("functional", "functional_1")),
+        (".weights.h5", ("functional", "functional_1")),
+    ],
+)
+def test_two_networks_in_one_model(suffix, entries, tmp_path):
+    """As in an ensemble. In files of Keras 3, models are called after their class."""
+    import keras
+
+    x = keras.Input((32, 32, 3))
+    models = [zoo.build("resnet20", "keras", seed=seed) for seed in (1, 2)]
+    for model, name in zip(models, ("first", "second"), strict=True):
+        model.name = name
+    both = keras.Model(x, keras.layers.Average()([model(x) for model in models]))
+    path = tmp_path / f"w{suffix}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # .h5 is called legacy
+        (both.save_weights if "weights" in suffix else both.save)(path)
+    with pytest.raises(WeightsError, match=f"its entry '{entries[0]}' is .*entry='{entries[0]}' r"):
+        zoo.load(path, "keras")
+    for model, entry in zip(models, entries, strict=True):
+        assert_same(zoo.load(path, "keras", entry=entry), model)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_two_networks_of_different_names_in_one_model(suffix, keras_models, tmp_path):
+    import keras
+
+    x = keras.Input((32, 32, 3))
+    pool = keras.layers.GlobalAveragePooling2D()
+    other = zoo.build("resnet20", "keras", num_classes=0, seed=3)
+    joined = keras.layers.Concatenate()([pool(keras_models["base"](x)), other(x)])
+    both = keras.Model(x, keras.layers.Dense(3)(joined))
+    path = tmp_path / f"w{suffix}"
+    (both.save_weights if "weights" in suffix else both.save)(path)
+    with pytest.raises(WeightsError, match="it also has other arrays"):
+        zoo.load(path, "keras")
+    assert_same(zoo.load(path, "keras", entry="functional_1", num_classes=0), other)
+    found = zoo.load(path, "onnx", entry="functional", num_classes=0)
+    assert zoo.graph_of(found).name == "mobilenet_v1_0_25"
+
+
 def test_a_compiled_model_within_another(keras_models, tmp_path):
     """Its optimizer is in the file, too."""
     import keras

@@ -140,6 +140,8 @@ def of_paddle(network):
     paddle = load_framework("paddle")
     name, norm, _ = network.removesuffix("_paddle").partition("_bn")
     options = {"batch_norm": bool(norm)} if name.startswith("vgg") else {}
+    if scaled := re.fullmatch(r"(mobilenet_v1)_0_(\d+)", name):
+        name, options = scaled[1], {"scale": float(f"0.{scaled[2]}")}
     with paddle.LazyGuard():
         return getattr(paddle.vision.models, name)(**options)
 

@@ -186,7 +186,7 @@ def test_a_new_head(tiny, framework, backend, tmp_path):
     with pytest.raises(WeightsError) as caught:
         zoo.build(tiny, backend, num_classes=3, weights=path)
     assert str(caught.value).splitlines() == [
-        "the weights of w.safetensors do not fit the model:",
+        "the weights of w.safetensors do not fit tiny:",
         "  wrong shape: fc.weight  expected 3x72, got 5x72",
         "  wrong shape: fc.bias  expected 3, got 5",
         "These belong to the classifier: num_classes=5 keeps it, head='new' replaces it.",

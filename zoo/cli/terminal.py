@@ -201,6 +201,8 @@ def as_options(message: str, known: Collection[str] | None = None) -> str:
         elsewhere = known is not None and flag in _OF_CONVERT and flag not in known
         return f"{text} of 'zoo convert'" if elsewhere else text
 
+    if known is not None and "--num-classes" not in known:
+        message = re.sub(r"num_classes=\d+ (keeps it|leaves it out), (?=head=)", "", message)
     message = message.replace("weights_from=", "weights=")
     message = _BUILD.sub(lambda m: f"--model {m[1].strip(_QUOTE)}", message)
     message = message.replace("build it with aux=False", "leave out --aux")

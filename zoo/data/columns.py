@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,21 +29,51 @@ def of_columns(source: Any, columns: Sequence[str] | None) -> Dataset:
                 "data: a stream, whose images cannot be counted or put in another order; load it "
                 "without streaming=True"
             )
+    if validation is None and (others := sorted(parts.keys() - set(TRAIN))):
+        raise InputError(
+            f"data: no part is called 'validation' or 'test', and zoo does not use "
+            f"{arguments.shown(others)}; pass {{'train': ..., 'validation': ...}}"
+        )
     image, label = _columns_of(train.features, columns)
-    classes = tuple(getattr(train.features[label], "names", None) or ())
-    dtype = getattr(train.features[image], "dtype", None)
-
-    def part(rows: Any) -> Part:
-        if getattr(rows, "format", {}).get("type") not in (None, "custom"):
-            rows = rows.with_format(None)  # as images, and not as tensors with channels first
-        return Part(_Column(rows, image, dtype), _numbers(rows[label], label))
-
     if validation is None:
         halves = train.train_test_split(test_size=FRACTION, seed=0)
         train, validation = halves["train"], halves["test"]
-    first = part(train)
-    classes = classes or tuple(map(str, range(int(first.labels.max(initial=0)) + 1)))
-    return whole("a dataset", classes, first, part(validation))
+    pair = [_part_of(rows, image, label) for rows in (train, validation)]
+    names = [
+        list(getattr(each.features[label], "names", None) or ()) for each in (train, validation)
+    ]
+    if all(names) and names[0] != names[1]:
+        pair[1] = _renumbered(pair[1], *names)
+    count = int(pair[0].labels.max(initial=0)) + 1
+    return whole("a dataset", tuple(names[0] or map(str, range(count))), *pair)
+
+
+def _part_of(rows: Any, image: str, label: str) -> Part:
+    for name in (image, label):
+        if name not in rows.features:
+            raise InputError(f"data: a part has no column {arguments.shown(name)}")
+    kind = getattr(rows, "format", {}).get("type")
+    if kind not in (None, "custom"):
+        rows = rows.with_format(None)  # as images, and not as tensors with channels first
+    feature, labels = rows.features[image], _numbers(rows[label], label)
+    if type(feature).__name__ == "Image" and kind != "custom" and hasattr(rows, "cast_column"):
+        # zoo decodes them, and names those that it cannot read.
+        rows = rows.cast_column(image, type(feature)(decode=False))
+    return Part(_Column(rows, image, getattr(feature, "dtype", None)), labels)
+
+
+def _renumbered(part: Part, names: list[str], own: list[str]) -> Part:
+    """Return a part whose class numbers are those of the part to train on."""
+    if set(own) - set(names):
+        name = sorted(set(own) - set(names))[0]
+        raise InputError(
+            f"data: the class {arguments.shown(name)} of one part is not among the classes to "
+            f"train on, {arguments.shown(names)}"
+        )
+    if part.labels.min(initial=0) < 0 or part.labels.max(initial=-1) >= len(own):
+        return part  # which is refused for that
+    places = np.array([names.index(name) for name in own], np.int64)
+    return replace(part, labels=places[part.labels])
 
 
 def _columns_of(features: Mapping[str, Any], given: Any) -> tuple[str, str]:
@@ -114,4 +145,7 @@ def _opened(image: Mapping[str, Any]) -> Any:
     try:
         return Image.open(io.BytesIO(image["bytes"]))
     except UnidentifiedImageError:
-        raise InputError("cannot be read as an image (no format that Pillow knows)") from None
+        reason = "no format that Pillow knows"
+    except Exception as error:  # Pillow raises almost anything for a damaged file
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+    raise InputError(f"cannot be read as an image ({reason})")

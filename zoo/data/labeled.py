@@ -20,7 +20,7 @@ Images = Sequence[Any] | Array
 
 #: What the two parts of a dataset may be called.
 TRAIN = ("train", "training")
-VALIDATION = ("val", "validation", "valid", "test", "testing")
+VALIDATION = ("val", "validation", "valid", "dev", "eval", "test", "testing")
 #: The part of a dataset without parts that becomes its validation part.
 FRACTION = 0.1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,7 +55,10 @@ def read(image: Source, mode: str) -> Image.Image:
             raise InputError(f"{shown}: an address; download the image, and pass its path")
         raise InputError(f"{shown}: {'not a file' if os.path.exists(path) else 'no such file'}")
     try:
-        with Image.open(path) as opened:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # zoo has its own limit
+            opened = Image.open(path)
+        with opened:
             return _converted(opened, mode, shown)
     except UnidentifiedImageError:
         reason = "no format that Pillow knows" if os.path.getsize(path) else "the file is empty"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -267,8 +268,14 @@ def resume(
         given = {name: value for name, value in changed.items() if value is not None}
         recipe = recipes.of({**recipe.to_dict(), **given}, begun=True)
         images = dataset(data) if data is not None else _data_of(recipe)
-        with saved.weights.verified():
+        with _verified(saved, opened):
             network = saved.weights.graph()
+            if len(images.classes) != network.options["num_classes"]:
+                raise InputError(
+                    f"data: {images.name} has {len(images.classes)} classes, and the images of "
+                    f"this run had {network.options['num_classes']}; with others, start another "
+                    f"run from the weights in {opened.checkpoints()[-1]}"
+                )
             model = checkpoints.build(network, saved.weights, name, dtype=recipe.dtype)
             try:
                 loop = Loop(
@@ -322,12 +329,31 @@ def _last(folder: Folder) -> states.Saved:
     checkpoints = folder.checkpoints()
     if not checkpoints:
         raise InputError(f"{folder.path}: the run has no checkpoint yet; start it again")
-    *before, last = checkpoints
     try:
-        return states.read(last)
+        return states.read(checkpoints[-1])
     except WeightsError as error:
-        hint = f"; delete the file to continue from {before[-1].name}" if before else ""
-        raise WeightsError(f"{error}{hint}") from None
+        raise _damaged(folder, error) from None
+
+
+@contextmanager
+def _verified(saved: states.Saved, folder: Folder) -> Iterator[None]:
+    """Verify a checkpoint after its use; if it is damaged, the error says what to do."""
+
+    def verify() -> None:
+        try:
+            saved.weights.verify()
+        except WeightsError as error:
+            raise _damaged(folder, error) from None
+
+    with replace(saved.weights, verify=verify).verified():
+        yield
+
+
+def _damaged(folder: Folder, error: WeightsError) -> WeightsError:
+    """Return the error with what to do about it."""
+    *before, _ = folder.checkpoints()
+    hint = f"; delete the file to continue from {before[-1].name}" if before else ""
+    return WeightsError(f"{error}{hint}")
 
 
 def _run(loop: Loop, output: Location | None) -> Run:

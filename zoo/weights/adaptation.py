@@ -92,6 +92,7 @@ def filling(
         graphs.left_out(network),
         f"the weights of {checkpoint.title}",
         hint,
+        network.name,
     )
     init = "he_uniform" if init == "native" else init
     draw = initial.drawing(network, seed, init, dtype, of_head) if head else None

@@ -68,7 +68,10 @@ def matched(
     Raises:
         WeightsError: The file is damaged, or its names are those of no network, or of another.
     """
-    return matched_arrays(path, readers.read(path, entry), table, network, chosen, own, head)
+    opened = readers.read(path, entry)
+    if entry and opened.configuration:
+        opened = replace(opened, configuration=keras_config.part(opened.configuration, entry))
+    return matched_arrays(path, opened, table, network, chosen, own, head)
 
 
 def matched_arrays(
@@ -178,11 +181,13 @@ def _found(
     )
     for view in identification.views(stored):
         for source, other in identification.identify(tables, view.arrays):
-            if other != name:
-                raise WeightsError(
-                    f"{path} has {source.title}'s names of {other}, which is not the network "
-                    f"{name}; build {other!r}"
-                )
+            if other == name:
+                continue
+            _refuse_another_width(path, source, other, view.arrays)
+            raise WeightsError(
+                f"{path} has {source.title}'s names of {other}, which is not the network "
+                f"{name}; build {other!r}"
+            )
     seen = list(identification.views_of_most(stored))
     if not pairs and not table:
         pairs = list(_having(sources.sources().values(), network))
@@ -191,6 +196,20 @@ def _found(
         raise WeightsError(_unknown_names(path, opened, name, advice, tables))
     (each, key), view = closest
     return _Found([each], key, view)
+
+
+def _refuse_another_width(
+    path: Path, source: sources.Source, network: str | Graph, arrays: Mapping[str, Stored]
+) -> None:
+    """Reject arrays under a network's names of which most have other shapes."""
+    alike = identification.count_matching_shapes(source, network, arrays)
+    if 2 * alike < len(published_slots(source, network)):
+        name = network if isinstance(network, str) else network.name
+        raise WeightsError(
+            f"{path} has {source.title}'s names of {name}, but other shapes, as of another width; "
+            "zoo knows no network of that width by these names. Build it from a spec of your own, "
+            "and pass the arrays to zoo.set_weights under the names of zoo.get_weights"
+        )
 
 
 def _having(
@@ -221,6 +240,7 @@ def _identified(
             own = matches[0][0].name == counts.OWN
             comparable = [match for match in matches if (match[0].name == counts.OWN) == own]
             best = identification.best(comparable, view.arrays)
+            _refuse_another_width(path, *best[0], view.arrays)
             best = _as_configured(path, opened, best, view, "new" if replaced else None)
             network, note = disambiguation.network_of(path, best)
             users = [each for each, name in best if name == network]

@@ -6,6 +6,8 @@ Keras itself is not imported, and no code of a file is run. The forms are those 
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,6 +85,58 @@ def name(text: bytes) -> str | None:
     except MALFORMED:
         return None
     return found if isinstance(found, str) else None
+
+
+def part(text: bytes, entry: str) -> bytes:
+    """Return the configuration of a model within a model.
+
+    Args:
+        text: The configuration of the outer model, as JSON.
+        entry: The name of the inner one; or what files call it, ``functional_1``, after its class
+            and its number among the layers of that class. Several are joined by dots.
+
+    Returns:
+        JSON; empty if there is no such model.
+
+    Example:
+        >>> inner = {"class_name": "Functional", "name": "base", "config": {"layers": []}}
+        >>> outer = json.dumps({"class_name": "Functional", "config": {"layers": [inner]}})
+        >>> json.loads(part(outer.encode(), "functional")) == inner
+        True
+    """
+    try:
+        model = json.loads(text) if len(text) <= _MAX_BYTES else None
+        found = _part(model, entry) if model else None
+    except MALFORMED:
+        found = None
+    return json.dumps(found).encode() if found else b""
+
+
+def _part(model: Mapping[str, Any], entry: str) -> Mapping[str, Any] | None:
+    if not entry:
+        return model
+    config = model["config"]
+    counts: Counter[str] = Counter()
+    for each in config if isinstance(config, list) else config["layers"]:
+        kind = _snake_case(_kind(each))
+        numbered = f"{kind}_{counts[kind]}" if counts[kind] else kind
+        counts[kind] += 1
+        if isinstance(each["config"], list) or "layers" in each["config"]:
+            for name in (_name(each).replace(":", "."), numbered):
+                if f"{entry}.".startswith(f"{name}."):
+                    return _part(each, entry[len(name) + 1 :])
+    return None
+
+
+def _snake_case(name: str) -> str:
+    """Return what Keras calls a class in files.
+
+    Example:
+        >>> _snake_case("Functional"), _snake_case("MyNet2D")
+        ('functional', 'my_net2d')
+    """
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _add(

@@ -129,8 +129,8 @@ _STEP = re.compile(r"checkpoint_(\d{1,18})")  # a file of flax.training.checkpoi
 _FOLDERS = (
     (
         "saved_model.pb",
-        "a SavedModel of TensorFlow; load it with Keras, and call "
-        "model.save_weights('w.weights.h5')",
+        f"a SavedModel of TensorFlow; {_MODEL}, in Keras: model.save_weights('w.weights.h5'). "
+        "A SavedModel of Keras 2 can be loaded by tf_keras",
     ),
     (".metadata", _DISTRIBUTED),
     ("0.metadata", _DISTRIBUTED_PADDLE),

@@ -92,7 +92,8 @@ def read(path: Path, contents: Any = None) -> dict[str, Stored]:
         contents: The file within it to read, if it is an archive.
 
     Returns:
-        ``<layer>.<variable>`` -> array. Models within models do not add to the names.
+        ``<layer>.<variable>`` -> array. A model within a model does not add to the names, unless
+        there are several networks: their arrays begin with the name of the model.
 
     Raises:
         WeightsError: The file is damaged, or holds something else.
@@ -106,7 +107,7 @@ def read(path: Path, contents: Any = None) -> dict[str, Stored]:
             if isinstance(file.get(group, getlink=True), h5py.HardLink):
                 root = file[group]
         arrays: dict[str, Stored] = {}
-        for name, dataset in _named(path, _datasets(path, root)):
+        for name, dataset in _named(_datasets(path, root)):
             if name in arrays:
                 raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
             arrays[name] = Stored(tuple(dataset.shape), dataset.dtype.name, _reading(path, dataset))
@@ -160,7 +161,7 @@ def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
     return datasets
 
 
-def _named(path: Path, datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def _named(datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield ``<layer>.<variable>`` and the array."""
     places = []
     for name, dataset in datasets:
@@ -168,19 +169,54 @@ def _named(path: Path, datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[st
         variable = variable.partition(":")[0]
         keras_1 = _KERAS_1.fullmatch(variable)
         inner = between[-1] if between else layer
+        model = ""
         if dataset.parent.name.endswith("/vars"):  # .weights.h5 has names as attributes
+            model = _models_around(name)
             layer = inner = _text(dataset.parent, "name", layer)
         if re.fullmatch(r"variable(_\d+)?", variable):  # one without a name, alone in its layer
             variable = "0"
-        places.append((layer, inner, keras_1[1] if keras_1 else variable, dataset))
-    counts = collections.Counter((layer, variable) for layer, _, variable, _ in places)
-    models = {layer for (layer, _), count in counts.items() if count > 1}
-    models -= {layer for layer, inner, _, _ in places if layer == inner}
-    for layer, inner, variable, dataset in places:
+        places.append((model, layer, inner, keras_1[1] if keras_1 else variable, dataset))
+    counts = collections.Counter((m, layer, variable) for m, layer, _, variable, _ in places)
+    models = {layer for (_, layer, _), count in counts.items() if count > 1}
+    models -= {layer for _, layer, inner, _, _ in places if layer == inner}
+    found = []
+    for model, layer, inner, variable, dataset in places:
         # The group of a model within a model holds many layers. On PyTorch, Keras has colons for
         # dots.
-        name = inner if layer in models else layer
-        yield f"{name.replace(':', '.')}.{variable}", dataset
+        own, name = (layer, inner) if layer in models else (model, layer)
+        found.append((own.replace(":", "."), f"{name.replace(':', '.')}.{variable}", dataset))
+    several = _are_several([(model, name, dataset.ndim) for model, name, dataset in found])
+    for model, name, dataset in found:
+        yield f"{model}.{name}" if model and several else name, dataset
+
+
+def _models_around(name: str) -> str:
+    """Return the models that a layer of a ``.weights.h5`` is in, from the outermost.
+
+    Example:
+        >>> _models_around("base/layers/conv/vars/0"), _models_around("conv/vars/0")
+        ('base', '')
+    """
+    groups = name.split("/")[:-2]
+    if "layers" not in groups[1:-1]:
+        return ""
+    last = len(groups) - 2 - groups[-2::-1].index("layers")
+    return ".".join(group for group in groups[:last] if group != "layers")
+
+
+def _are_several(arrays: Iterable[tuple[str, str, int]]) -> bool:
+    """Tell whether a file has several networks, from the model, name and axes of each array.
+
+    Two models with convolutions are, one beside the other; a classifier and what prepares images
+    are not. Nor are models with the same names, of whatever kind.
+    """
+    arrays = list(arrays)
+    names = [name for _, name, _ in arrays]
+    if len(set(names)) < len(names):
+        return True
+    kernels = collections.Counter(model for model, _, ndim in arrays if model and ndim == 4)
+    networks = [model for model, count in kernels.items() if count > 1]
+    return any(not b.startswith(f"{a}.") for a, b in itertools.pairwise(sorted(networks)))
 
 
 def _parts(name: str) -> tuple[str, ...]:
