@@ -209,6 +209,8 @@ def test_a_trainer_computes_the_written_rule(name, backend, graph, expected):
     assert trainer.steps == STEPS
     for parameter in PLANS[name].frozen:
         assert np.array_equal(module.get_weights(model)[parameter], start[parameter])
+        average = trainer.get_state()[f"{EMA}/{parameter}"]
+        assert np.array_equal(average, start[parameter]), "an average of equal values is that value"
 
 
 @pytest.mark.parametrize(

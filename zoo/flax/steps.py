@@ -293,7 +293,7 @@ class Step:
         now |= dict(zip(names.frozen, frozen, strict=True))
         now |= dict(zip(names.statistics, statistics, strict=True))
         return [
-            kept * average + (1 - kept) * now[name]
+            average + (1 - kept) * (now[name] - average)
             for name, average in zip(names.averages, averages, strict=True)
         ]
 

@@ -242,7 +242,7 @@ class KerasTrainer(Trainer):
         kept = self.plan.ema or 0.0
         for name, average in self.averages.items():
             value = self._values[name].handle.value
-            average.assign(average.value * kept + value * (1 - kept))
+            average.assign(average.value + (value - average.value) * (1 - kept))
 
     def _dropping(self, name: str) -> Callable[..., tf.Tensor]:
         """Return what a dropout does instead: it multiplies by a mask that is given."""

@@ -179,9 +179,7 @@ class PaddleTrainer(Trainer):
             self.steps += 1
         if self.plan.ema is not None:
             for name, average in self.averages.items():
-                new = (1 - self.plan.ema) * self._values[name].handle
-                average.scale_(self.plan.ema)
-                average.add_(new)
+                average.add_((1 - self.plan.ema) * (self._values[name].handle - average))
 
     def _decay(self, lr: float) -> None:
         """Let weights decay apart from the optimizer."""

@@ -192,7 +192,7 @@ class TorchTrainer(Trainer):
     @torch.no_grad()
     def _average(self, kept: float) -> None:
         for name, average in self.averages.items():
-            average.mul_(kept).add_(self._values[name].handle, alpha=1 - kept)
+            average.add_(self._values[name].handle - average, alpha=1 - kept)
 
 
 def _clip(gradients: list[torch.Tensor], largest: float) -> None:
