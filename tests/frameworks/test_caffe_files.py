@@ -168,11 +168,14 @@ def test_the_first_bytes_of_damaged_files_raise_nothing():
 
 def test_networks_of_the_same_names(tmp_path):
     """CaffeNet and AlexNet have the same layers with weights, in another order of the rest."""
-    kinds = {"conv": ("Convolution", (1, 1, 1, 1)), "fc": ("InnerProduct", (1, 1))}
+    parameters = zoo.graph("alexnet_bvlc").parameters
+    kernels = iter(p.shape for p in parameters if len(p.shape) == 4)
     layers = []
     for name in ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"):
-        kind, shape = kinds[name[:-1]]
-        layers.append((name, kind, [np.zeros(shape, "f4"), np.zeros(1, "f4")]))
+        convolution = name.startswith("conv")
+        shape = next(kernels) if convolution else (1, 1)  # the others are large
+        kind = "Convolution" if convolution else "InnerProduct"
+        layers.append((name, kind, [np.zeros(shape, "f4"), np.zeros(shape[0], "f4")]))
     path = tmp_path / "mine.caffemodel"
     path.write_bytes(caffe.network(layers))
     with pytest.raises(WeightsError, match="alexnet_bvlc and of caffenet, which compute different"):

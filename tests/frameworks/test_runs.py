@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -225,6 +226,8 @@ def test_only_one_process_works_in_a_folder(spec, digits, tmp_path):
 
     def again(event):
         if isinstance(event, Step) and event.step == 2:
+            while not any(folder.rglob("step-*.safetensors")):  # written while training goes on
+                time.sleep(0.01)
             with pytest.raises(InputError, match="another process is training"):
                 zoo.resume(folder, data=digits)
             seen.append(event)
