@@ -2,67 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
-import sys
 from dataclasses import asdict, dataclass, field, replace
 
 import pytest
 from browsing import chromium, opened
-from pyarrow import parquet
-from pydantic import TypeAdapter
+from reported import SETTINGS
+from reported import small as small
+from reported import study as study
 from rich.console import Console
-from studying import BACKENDS, VALUES, half, seeded, simulated
+from studying import seeded, simulated
 
-from zoo.comparing.differences import Difference
-from zoo.comparing.effects import Explanation
-from zoo.comparing.variance import Variance
-from zoo.errors import BackendError, InputError
+from zoo.errors import InputError
 from zoo.training.recipe import Recipe
 from zoo.views.study import terminal, words
 from zoo.views.study.report import Study
-
-SETTINGS = {
-    "models": ["resnet20"],
-    "data": ["fashion-mnist"],
-    "backends": list(BACKENDS[:3]),
-    "seeds": list(range(6)),
-    "switches": list(VALUES),
-    "margin": 0.01,
-    "epochs": 3,
-    "lr": 0.05,
-    "optimizer": "adam",
-    "nesterov": False,
-    "machine": {"processor": "a processor"},
-    "threads": 1,
-    "command": "zoo compare <resnet20>",
-}
-
-
-@pytest.fixture(scope="module")
-def study():
-    """The momentum of batch norm makes Keras worse; a run stopped, and one is at chance level."""
-    runs = simulated(
-        seeded(0), effects={"bn_momentum": -0.03}, design=half(list(VALUES)), seeds=6, repeats=2,
-        noise=0.002, steps=40, backends=BACKENDS[:3],
-    )  # fmt: skip
-    own = {name: native["paddle"] for name, (_, native) in VALUES.items()}
-    first, second = [k for k, r in enumerate(runs) if (r.backend, r.values) == ("paddle", own)][:2]
-    why = "the loss of step 7 is <nan>"
-    runs[first] = replace(runs[first], top1=0.1, loss=2.3)
-    runs[second] = replace(runs[second], top1=None, loss=None, stopped=why)
-    return Study(SETTINGS, runs)
-
-
-@pytest.fixture(scope="module")
-def small():
-    """Three seeds of two frameworks, aligned, without a margin."""
-    runs = simulated(
-        seeded(1), values={}, design=[frozenset()], backends=("torch", "keras"), seeds=3
-    )
-    return Study({"models": ["resnet20"]}, runs)
 
 
 @pytest.fixture(scope="module")
@@ -155,35 +110,6 @@ def test_a_study_of_crossed_seeds():
     assert "initial weights × order of data" in crossed.text()
 
 
-def test_json_back_and_forth(study, tmp_path):
-    path = tmp_path / "study.json"
-    assert study.write(path) == [path]
-    again = Study.read(path)
-    assert again == study and again.methods == study.methods
-    data = json.loads(path.read_text())
-    assert data["differences"][0]["a"] == "torch" and data["effects"][0]["measure"] == "top1"
-    kinds = {"differences": Difference, "effects": Explanation, "variance": Variance}
-    for name, kind in kinds.items():
-        found = TypeAdapter(tuple[kind, ...]).validate_python(data[name])
-        assert found == getattr(study, name)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ([], "no study of zoo compare"),
-        ({"zoo_study": 9}, "has format 9"),
-        ({"zoo_study": 1, "runs": [{"backend": 1}]}, "damaged: runs.0"),
-        ({"zoo_study": 1, "runs": []}, "at least one run"),
-    ],
-)
-def test_other_files_are_refused(data, message, tmp_path):
-    path = tmp_path / "x.json"
-    path.write_text(json.dumps(data))
-    with pytest.raises(InputError, match=message):
-        Study.read(path)
-
-
 def test_wrong_arguments_are_refused(small, tmp_path):
     for wrong in ([], None, [1]):
         with pytest.raises(InputError, match="at least one run"):
@@ -195,28 +121,6 @@ def test_wrong_arguments_are_refused(small, tmp_path):
             small.write(tmp_path / name)
     with pytest.raises(InputError, match="cannot be written"):
         small.write(tmp_path / "missing" / "study.json")
-
-
-def test_csv_has_a_line_of_each_run_and_each_estimate(study, tmp_path):
-    assert [p.name for p in study.write(tmp_path / "runs.csv")] == ["runs.csv", "effects.csv"]
-    runs = list(csv.DictReader(io.StringIO((tmp_path / "runs.csv").read_text())))
-    assert len(runs) == len(study.runs)
-    assert float(runs[0]["top1"]) == study.runs[0].top1
-    assert {run["status"] for run in runs} == {"learned", "chance", "stopped"}
-    lines = list(csv.DictReader(io.StringIO((tmp_path / "effects.csv").read_text())))
-    kinds = {line["estimate"] for line in lines}
-    assert kinds == {
-        "difference",
-        "class",
-        "gap",
-        "aligned",
-        "share",
-        "residual",
-        "variance",
-        "cost",
-    }
-    first = next(line for line in lines if line["estimate"] == "difference")
-    assert float(first["value"]) == study.differences[0].figure.mean
 
 
 def test_settings_may_be_an_object(small):
@@ -233,29 +137,6 @@ def test_settings_may_be_an_object(small):
     assert Study(Settings(), small.runs).study == {"models": ["lenet5"], "switches": ["a", "b"]}
     assert Study(Named(), small.runs).study == {"name": "a study"}
     assert "sgd, lr 0.1, epochs 2, batch size 64" in Study(recipe, small.runs).methods
-
-
-def test_benchopt_reads_it(study, tmp_path, monkeypatch):
-    """The columns that it needs; what it does with them is its own affair."""
-    place = tmp_path / "study.benchopt.csv"
-    assert study.write(place) == [place]
-    lines = list(csv.DictReader(io.StringIO(place.read_text())))
-    needed = {"objective_name", "solver_name", "dataset_name", "idx_rep", "stop_val", "time"}
-    assert needed | {"objective_value", "objective_top1"} <= set(lines[0])
-    assert len(lines) == len(study.runs) - 1  # one has no result
-    keys = {(x["objective_name"], x["solver_name"], x["dataset_name"], x["idx_rep"]) for x in lines}
-    assert len(keys) == len(lines)
-    assert "Keras 3[native=none,deterministic=True]" in {line["solver_name"] for line in lines}
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(BackendError, match="pip install 'pyarrow"):
-        study.write(tmp_path / "study.parquet")
-
-
-@pytest.mark.slow
-def test_parquet(study, tmp_path):
-    study.write(tmp_path / "study.parquet")
-    table = parquet.read_table(tmp_path / "study.parquet")
-    assert table.num_rows == len(study.runs) - 1 and b"_meta_json" in table.schema.metadata
 
 
 def test_the_tables_of_a_terminal_break_no_word(study):
