@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -148,13 +147,6 @@ def test_bfloat16_is_computed_and_returned_as_float32(spec):
     assert error(found, zoo.predict(single, x)) < 0.1
 
 
-def engine():
-    """OpenVINO, which may be missing on a laptop."""
-    if not os.environ.get("CI") and not importlib.util.find_spec("openvino"):
-        pytest.skip("OpenVINO is not installed")
-    return engines.openvino()
-
-
 QUIET = """
 import os, sys
 os.environ.pop("CI", None)  # there, OpenVINO reports nothing
@@ -167,7 +159,6 @@ assert engines.openvino() is openvino and "openvino_telemetry" not in sys.module
 
 
 def test_openvino_reports_nothing(tmp_path, spec):
-    engine()
     zoo.save(zoo.build(spec, "onnx"), tmp_path / "m.onnx")
     done = subprocess.run(
         [sys.executable, "-c", QUIET, str(tmp_path / "m.onnx")],
@@ -202,7 +193,7 @@ ENGINES = [
 
 @pytest.mark.parametrize(("name", "options"), ENGINES, ids=str)
 def test_openvino_takes_the_default_version_and_computes_the_same(name, options, tmp_path):
-    openvino = engine()
+    openvino = engines.openvino()
     graph = zoo.graph(name, **options)
     x = photographs(3, graph).astype(np.float32)
     weights, reference = conditioned(graph, x)
@@ -219,7 +210,7 @@ def test_openvino_takes_the_default_version_and_computes_the_same(name, options,
 @pytest.mark.parametrize("channels", [[1, 2, 3, 0], [3, 2, 1, 0], [0], [0, 1, 2, 3]], ids=str)
 def test_openvino_takes_channels_in_another_order(channels, spec_file, tmp_path):
     """It merges a Gather of all channels with a convolution, in the opposite order."""
-    openvino = engine()
+    openvino = engines.openvino()
     layers = (
         f"{{op: select, channels: {channels}}}\nconv: {{op: conv, out_channels: 3, kernel_size: 3}}"
     )

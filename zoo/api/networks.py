@@ -128,7 +128,7 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
     actual = backend.named_modules(model) if expected else {}
     ops = {node.name: node.op for node in built.nodes}
     for path in dict.fromkeys(outer for node in expected for outer in (*_outwards(node), "")):
-        if _is_replaced(actual.get(path) if path else model, backend.COMPUTES):
+        if _is_replaced(actual.get(path) if path else model, backend):
             raise WeightsError(
                 f"{backend.COMPUTES} of {repr(path) if path else 'the model'} in this {graph.name} "
                 "was replaced, so zoo does not know what it computes; "
@@ -177,17 +177,17 @@ def _check_layers(backend: Backend, model: Any, graph: Graph) -> None:
                 )
 
 
-def _is_replaced(module: Any, name: str) -> bool:
-    """Tell whether a method is an object's own, and not its class's, perhaps in a decorator.
+def _is_replaced(module: Any, backend: Backend) -> bool:
+    """Tell whether what a module computes is its own, and not its class's method in a decorator.
 
     Decorators are how tools cast, compile or move what a model computes with.
     """
-    own = getattr(module, "__dict__", {}).get(name)
+    own = getattr(module, "__dict__", {}).get(backend.COMPUTES)
     if own is None:
         return False
-    function = inspect.unwrap(getattr(own, "dygraph_function", own))  # of paddle.jit.to_static
-    function = getattr(function, "__func__", function)
-    return function is not inspect.unwrap(getattr(type(module), name))
+    function = inspect.unwrap(getattr(own, backend.COMPILED_FROM, own))
+    function = getattr(function, "__func__", function)  # of a bound method
+    return function is not inspect.unwrap(getattr(type(module), backend.COMPUTES))
 
 
 def _settings(backend: Backend, layer: Any) -> dict[str, Any]:

@@ -63,6 +63,8 @@ class Backend(ABC):
 
     #: The method in which a layer computes, if an instance can have one of its own.
     COMPUTES: ClassVar[str] = ""
+    #: The attribute of a compiled method that holds the method.
+    COMPILED_FROM: ClassVar[str] = "__wrapped__"
     #: Operation -> other layers of the framework that compute the same in evaluation mode.
     EQUIVALENTS: ClassVar[Mapping[str, tuple[type, ...]]] = {}
     #: Attributes of layers that change what they compute in evaluation mode, besides their weights.

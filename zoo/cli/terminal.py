@@ -180,7 +180,7 @@ def as_options(message: str, known: Collection[str] | None = None) -> str:
     Args:
         message: The message.
         known: The options of the command, if it is known: those that it lacks are named as options
-            of ``zoo convert``, which writes weights for it.
+            of ``zoo convert``, which writes weights for it; a number of classes is left out.
 
     Example:
         >>> as_options("num_classes=1000 takes it, head='new' starts it anew")
@@ -193,6 +193,8 @@ def as_options(message: str, known: Collection[str] | None = None) -> str:
         'choose one with --model NAME'
         >>> as_options("head='new' starts it anew", known=["--weights"])
         "--head new of 'zoo convert' starts it anew"
+        >>> as_options("num_classes=9 keeps it, head='new' replaces it", known=["--head"])
+        '--head new replaces it'
     """
 
     def option(match: re.Match[str]) -> str:

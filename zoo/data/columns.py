@@ -11,14 +11,34 @@ import numpy as np
 
 from zoo import arguments
 from zoo.data.labeled import FRACTION, TRAIN, VALIDATION, Array, Dataset, Part, whole
+from zoo.data.reading import opened
 from zoo.errors import InputError
 
 
 def of_columns(source: Any, columns: Sequence[str] | None) -> Dataset:
     """Read a dataset of Hugging Face's library."""
+    train, validation = _parts_of(source)
+    image, label = _columns_of(train.features, columns)
+    if validation is None:
+        halves = train.train_test_split(test_size=FRACTION, seed=0)
+        train, validation = halves["train"], halves["test"]
+    pair = [_part_of(rows, image, label) for rows in (train, validation)]
+    names = [
+        list(getattr(each.features[label], "names", None) or ()) for each in (train, validation)
+    ]
+    if all(names) and names[0] != names[1]:
+        pair[1] = _renumbered(pair[1], *names)
+    count = int(pair[0].labels.max(initial=0)) + 1
+    return whole("a dataset", tuple(names[0] or map(str, range(count))), *pair)
+
+
+def _parts_of(source: Any) -> tuple[Any, Any]:
+    """Return what to train on, and what to validate with; None if there is nothing else."""
     parts = dict(source) if isinstance(source, Mapping) else {"train": source}
-    train = next((parts[name] for name in TRAIN if name in parts), None)
-    validation = next((parts[name] for name in VALIDATION if name in parts), None)
+    train, validation = (
+        next((parts[name] for name in names if name in parts), None)
+        for names in (TRAIN, VALIDATION)
+    )
     if train is None:
         raise InputError(
             f"data: there is no part called 'train', only {arguments.shown(list(parts))}"
@@ -34,18 +54,7 @@ def of_columns(source: Any, columns: Sequence[str] | None) -> Dataset:
             f"data: no part is called 'validation' or 'test', and zoo does not use "
             f"{arguments.shown(others)}; pass {{'train': ..., 'validation': ...}}"
         )
-    image, label = _columns_of(train.features, columns)
-    if validation is None:
-        halves = train.train_test_split(test_size=FRACTION, seed=0)
-        train, validation = halves["train"], halves["test"]
-    pair = [_part_of(rows, image, label) for rows in (train, validation)]
-    names = [
-        list(getattr(each.features[label], "names", None) or ()) for each in (train, validation)
-    ]
-    if all(names) and names[0] != names[1]:
-        pair[1] = _renumbered(pair[1], *names)
-    count = int(pair[0].labels.max(initial=0)) + 1
-    return whole("a dataset", tuple(names[0] or map(str, range(count))), *pair)
+    return train, validation
 
 
 def _part_of(rows: Any, image: str, label: str) -> Part:
@@ -135,17 +144,6 @@ class _Column(Sequence[Any]):
         if isinstance(value, list):  # of an array, which has been stored as lists
             return np.asarray(value, self._dtype)
         if isinstance(value, dict):  # an image that is not decoded
-            return _opened(value) if value.get("bytes") else value.get("path")
+            data = value.get("bytes")
+            return opened(io.BytesIO(data), "the image") if data else value.get("path")
         return value
-
-
-def _opened(image: Mapping[str, Any]) -> Any:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        return Image.open(io.BytesIO(image["bytes"]))
-    except UnidentifiedImageError:
-        reason = "no format that Pillow knows"
-    except Exception as error:  # Pillow raises almost anything for a damaged file
-        reason = str(error).partition("\n")[0][:200] or type(error).__name__
-    raise InputError(f"cannot be read as an image ({reason})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def read(image: Source, mode: str) -> Image.Image:
         >>> read(np.zeros((4, 6, 4), np.uint8), "L").size
         (6, 4)
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     if isinstance(image, Image.Image):
         return _converted(image, mode, str(getattr(image, "filename", "")) or "the image")
@@ -54,17 +54,30 @@ def read(image: Source, mode: str) -> Image.Image:
         if arguments.is_address(path):
             raise InputError(f"{shown}: an address; download the image, and pass its path")
         raise InputError(f"{shown}: {'not a file' if os.path.exists(path) else 'no such file'}")
+    if not os.path.getsize(path):
+        raise InputError(f"{shown}: cannot be read as an image (the file is empty)")
+    with opened(path, shown) as found:
+        return _converted(found, mode, shown)
+
+
+def opened(file: str | BinaryIO, name: str) -> Image.Image:
+    """Open an image file, whose values are read later.
+
+    Args:
+        file: Its path, or the file itself.
+        name: What messages call it.
+
+    Raises:
+        InputError: It is no image.
+    """
+    from PIL import Image
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # zoo has its own limit
-            opened = Image.open(path)
-        with opened:
-            return _converted(opened, mode, shown)
-    except UnidentifiedImageError:
-        reason = "no format that Pillow knows" if os.path.getsize(path) else "the file is empty"
-        raise InputError(f"{shown}: cannot be read as an image ({reason})") from None
+            return Image.open(file)
     except Exception as error:  # a damaged image can make Pillow raise anything
-        raise _unreadable(shown, error) from None
+        raise _unreadable(name, error) from None
 
 
 def _converted(
@@ -120,7 +133,11 @@ def _from_array(image: Any) -> Image.Image:
 
 def _unreadable(name: str, error: Exception) -> InputError:
     """Return the error for whatever Pillow raised, which depends on the format of a file."""
+    from PIL import UnidentifiedImageError
+
     if isinstance(error, InputError):
         return error
     reason = getattr(error, "strerror", None) or str(error)[:MAX_QUOTED] or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        reason = "no format that Pillow knows"
     return InputError(f"{name}: cannot be read as an image ({reason})")

@@ -44,7 +44,7 @@ class LiteRT(Program):
         operations = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}
         try:
             _export(model, path, "litert", target_spec=operations)
-        except Exception as error:  # whose text is long
+        except Exception as error:  # of whatever class, the converter's text names what it lacks
             found = re.search(r"'tf\.(\w+)' op is neither", str(error))
             if not found:
                 raise

@@ -41,6 +41,7 @@ class PaddleBackend(Backend):
     CONVENTION = DESCRIPTION.convention
     MODEL = nn.Layer
     COMPUTES = "forward"
+    COMPILED_FROM = "dygraph_function"
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
         "_approximate _axis _data_format _dilation _epsilon _groups _kernel_size "

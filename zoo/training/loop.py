@@ -354,7 +354,7 @@ class Loop:
                 return self._evaluate(), plain
         except InputError as error:
             raise self._saved_before(error) from error
-        except Exception:
+        except Exception:  # a framework or a callback may raise anything
             self._save_once()
             raise
 

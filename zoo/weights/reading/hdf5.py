@@ -5,14 +5,12 @@ The configuration of a model, which may contain code, is only text here.
 
 from __future__ import annotations
 
-import collections
 import io
 import itertools
 import math
 import mmap
-import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import numpy as np
 from zoo.errors import WeightsError
 from zoo.weights.checking import shown
 from zoo.weights.checkpoint import Array, Stored, reporting_damage
-from zoo.weights.reading import archives
+from zoo.weights.reading import archives, keras_names
 
 MAX_TENSORS = 20_000
 
@@ -92,8 +90,7 @@ def read(path: Path, contents: Any = None) -> dict[str, Stored]:
         contents: The file within it to read, if it is an archive.
 
     Returns:
-        ``<layer>.<variable>`` -> array. A model within a model does not add to the names, unless
-        there are several networks: their arrays begin with the name of the model.
+        Name, as :func:`keras_names.names` says -> array.
 
     Raises:
         WeightsError: The file is damaged, or holds something else.
@@ -107,17 +104,16 @@ def read(path: Path, contents: Any = None) -> dict[str, Stored]:
             if isinstance(file.get(group, getlink=True), h5py.HardLink):
                 root = file[group]
         arrays: dict[str, Stored] = {}
-        for name, dataset in _named(_datasets(path, root)):
+        datasets = _datasets(path, root)
+        saved = [
+            keras_names.Saved(name, _text(dataset.parent, "name", ""), dataset.ndim)
+            for name, dataset in datasets
+        ]
+        for name, (_, dataset) in zip(keras_names.names(saved), datasets, strict=True):
             if name in arrays:
                 raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
             arrays[name] = Stored(tuple(dataset.shape), dataset.dtype.name, _reading(path, dataset))
         return arrays
-
-
-#: The name of a variable in Keras 1: the name of the layer, the kind of variable, and a number.
-_KERAS_1 = re.compile(
-    r"(?:.+_)?(W|b|gamma|beta|running_mean|running_std|depthwise_kernel|pointwise_kernel)(?:_\d+)?"
-)
 
 
 def _check(path: Path, root: Any) -> None:
@@ -159,78 +155,6 @@ def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
 
     root.visititems(visit)  # does not follow links to other files
     return datasets
-
-
-def _named(datasets: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yield ``<layer>.<variable>`` and the array."""
-    places = []
-    for name, dataset in datasets:
-        layer, *between, variable = _parts(name)
-        variable = variable.partition(":")[0]
-        keras_1 = _KERAS_1.fullmatch(variable)
-        inner = between[-1] if between else layer
-        model = ""
-        if dataset.parent.name.endswith("/vars"):  # .weights.h5 has names as attributes
-            model = _models_around(name)
-            layer = inner = _text(dataset.parent, "name", layer)
-        if re.fullmatch(r"variable(_\d+)?", variable):  # one without a name, alone in its layer
-            variable = "0"
-        places.append((model, layer, inner, keras_1[1] if keras_1 else variable, dataset))
-    counts = collections.Counter((m, layer, variable) for m, layer, _, variable, _ in places)
-    models = {layer for (_, layer, _), count in counts.items() if count > 1}
-    models -= {layer for _, layer, inner, _, _ in places if layer == inner}
-    found = []
-    for model, layer, inner, variable, dataset in places:
-        # The group of a model within a model holds many layers. On PyTorch, Keras has colons for
-        # dots.
-        own, name = (layer, inner) if layer in models else (model, layer)
-        found.append((own.replace(":", "."), f"{name.replace(':', '.')}.{variable}", dataset))
-    several = _are_several([(model, name, dataset.ndim) for model, name, dataset in found])
-    for model, name, dataset in found:
-        yield f"{model}.{name}" if model and several else name, dataset
-
-
-def _models_around(name: str) -> str:
-    """Return the models that a layer of a ``.weights.h5`` is in, from the outermost.
-
-    Example:
-        >>> _models_around("base/layers/conv/vars/0"), _models_around("conv/vars/0")
-        ('base', '')
-    """
-    groups = name.split("/")[:-2]
-    if "layers" not in groups[1:-1]:
-        return ""
-    last = len(groups) - 2 - groups[-2::-1].index("layers")
-    return ".".join(group for group in groups[:last] if group != "layers")
-
-
-def _are_several(arrays: Iterable[tuple[str, str, int]]) -> bool:
-    """Tell whether a file has several networks, from the model, name and axes of each array.
-
-    Two models with convolutions are, one beside the other; a classifier and what prepares images
-    are not. Nor are models with the same names, of whatever kind.
-    """
-    arrays = list(arrays)
-    names = [name for _, name, _ in arrays]
-    if len(set(names)) < len(names):
-        return True
-    kernels = collections.Counter(model for model, _, ndim in arrays if model and ndim == 4)
-    networks = [model for model, count in kernels.items() if count > 1]
-    return any(not b.startswith(f"{a}.") for a, b in itertools.pairwise(sorted(networks)))
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    """Return the layer, the groups within it, and the variable that an array is named after.
-
-    Example:
-        >>> _parts("conv/conv_2/kernel:0"), _parts("a/bn/a/bn/gamma:0"), _parts("alone")
-        (('conv', 'conv_2', 'kernel:0'), ('a/bn', 'gamma:0'), ('', 'alone'))
-    """
-    *groups, variable = name.split("/")
-    half = len(groups) // 2
-    if half > 1 and groups[:half] == groups[half:]:  # Keras 2 allowed slashes in layers' names
-        return "/".join(groups[:half]), variable
-    return (*(groups or [""]), variable)
 
 
 def _text(group: Any, attribute: str, default: str) -> str:
