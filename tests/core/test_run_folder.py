@@ -12,6 +12,7 @@ from zoo.errors import InputError, WeightsError
 from zoo.training import recipe as recipes
 from zoo.training import state as states
 from zoo.training.folder import Folder, read_metrics
+from zoo.training.train import backend_of
 
 LEAST = {"model": "lenet5", "data": "digits", "epochs": 2, "lr": 0.1}
 
@@ -146,3 +147,21 @@ def test_a_state_that_is_something_else_is_one_error(checkpoint, tmp_path):
                 assert "the state of the run cannot be read" in str(error)
             else:
                 assert isinstance(saved.state.step, int)
+
+
+def test_a_run_without_a_checkpoint_is_neither_resumed_nor_overwritten(tmp_path):
+    path = tmp_path / "run"
+    with (
+        Folder.new(path, recipes.of(LEAST)),
+        pytest.raises(InputError, match="another process is training in this folder"),
+    ):
+        backend_of(path)
+    with pytest.raises(InputError, match="ended before its first checkpoint"):
+        backend_of(path)
+    before = (path / "recipe.yaml").read_bytes()
+    with (
+        pytest.raises(InputError, match=r"has a recipe.yaml, but no checkpoint to resume from"),
+        Folder.new(path, recipes.of({**LEAST, "seed": 1})),
+    ):
+        pass
+    assert (path / "recipe.yaml").read_bytes() == before

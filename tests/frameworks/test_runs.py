@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +17,8 @@ from ends import apart, final
 
 import zoo
 from zoo.backend import registry
+from zoo.data import stream
+from zoo.data.workers import filled
 from zoo.errors import InputError
 from zoo.training import state as states
 from zoo.training.evaluation import Evaluation
@@ -226,8 +227,6 @@ def test_only_one_process_works_in_a_folder(spec, digits, tmp_path):
 
     def again(event):
         if isinstance(event, Step) and event.step == 2:
-            while not any(folder.rglob("step-*.safetensors")):  # written while training goes on
-                time.sleep(0.01)
             with pytest.raises(InputError, match="another process is training"):
                 zoo.resume(folder, data=digits)
             seen.append(event)
@@ -235,6 +234,20 @@ def test_only_one_process_works_in_a_folder(spec, digits, tmp_path):
     model = zoo.build(spec, "torch")
     zoo.train(model, digits, epochs=1, lr=0.1, output=folder, callbacks=[again])
     assert seen
+
+
+def test_processes_that_prepare_images_stay_from_epoch_to_epoch(spec, digits, monkeypatch):
+    load("torch")
+    started = []
+    monkeypatch.setattr(stream, "filled", lambda *given: started.append(1) or filled(*given))
+    alone, helped = (
+        zoo.train(
+            zoo.build(spec, "torch"), digits, epochs=3, lr=0.1, ema=0.9, workers=workers
+        ).epochs
+        for workers in (0, 2)
+    )
+    assert [epoch.validation for epoch in helped] == [epoch.validation for epoch in alone]
+    assert len(started) == 2  # for training and for evaluation
 
 
 def test_a_resumed_run_says_what_was_best_and_goes_on_writing_events(

@@ -12,7 +12,7 @@ Source: Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -196,7 +196,7 @@ class Stream:
             labels.append(int(self.part.labels[index]))
         return np.array(labels, np.int64), tuple(damaged)
 
-    def batches(self, start: int, stop: int, workers: int = 0) -> Iterator[Batch]:
+    def batches(self, start: int, stop: int, workers: int = 0) -> Generator[Batch, None, None]:
         """Make the batches from one number to another, which is not included.
 
         Args:
@@ -217,7 +217,7 @@ class Stream:
         for x, (labels, damaged) in filled(self, start, stop, workers):
             yield Batch(x, labels, damaged)
 
-    def epoch(self, number: int, workers: int = 0) -> Iterator[Batch]:
+    def epoch(self, number: int, workers: int = 0) -> Generator[Batch, None, None]:
         """Make the batches of an epoch, numbered from 0; see :meth:`batches`.
 
         Example:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from zoo.backend.devices import ALONE, Group
-from zoo.data.stream import Stream
+from zoo.data.stream import Batch, Stream
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
@@ -40,10 +41,10 @@ def evaluate(
     predict: Callable[[Array], Any],
     output: str,
     stream: Stream,
+    batches: Iterator[Batch],
     num_classes: int,
     *,
     group: Group = ALONE,
-    workers: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Run a model on a stream once, in evaluation mode.
@@ -52,9 +53,9 @@ def evaluate(
         predict: Runs the model on images.
         output: The name of the logits among its outputs, if there are several.
         stream: Images as [N, C, H, W], each once: this process's share of them.
+        batches: The stream's batches, from its first on. As many as an epoch has are taken.
         num_classes: The number of classes.
         group: The processes whose shares are all images.
-        workers: Processes that prepare images.
         progress: Called with the number of batches that are done, and of all.
 
     Returns:
@@ -63,7 +64,7 @@ def evaluate(
     total, top5 = 0.0, 0
     right, count = np.zeros(num_classes, np.int64), np.zeros(num_classes, np.int64)
     damaged = np.zeros(len(stream.part), np.int64)
-    for done, batch in enumerate(stream.epoch(0, workers), 1):
+    for done, batch in enumerate(islice(batches, stream.steps), 1):
         if len(batch.labels):
             outputs = predict(batch.x)
             logits = outputs[output] if isinstance(outputs, dict) else outputs

@@ -53,6 +53,11 @@ class Folder:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{path}: cannot be created: {reason}") from None
         with cls(path)._held() as folder:
+            if (path / RECIPE).exists() and not folder.checkpoints():
+                raise InputError(
+                    f"{path}: this folder has a {RECIPE}, but no checkpoint to resume from; choose "
+                    "another folder, or delete this one"
+                )
             if (path / RECIPE).exists() or (path / CHECKPOINTS).exists():
                 raise InputError(
                     f"{path}: this folder already has a run; resume it (zoo train --resume "
@@ -69,8 +74,8 @@ class Folder:
         Raises:
             InputError: There is no run.
         """
-        if not os.path.isdir(path / CHECKPOINTS):
-            raise InputError(f"{path}: not the folder of a training run: it has no {CHECKPOINTS}")
+        if not any(os.path.exists(path / name) for name in (CHECKPOINTS, RECIPE)):
+            raise InputError(f"{path}: not the folder of a training run: it has no {RECIPE}")
         if reading:
             yield cls(path)
             return
@@ -118,7 +123,7 @@ class Folder:
         """Return the checkpoints by their steps, the last one last."""
         found = sorted(
             (int(match[1]), path)
-            for path in (self.path / CHECKPOINTS).iterdir()
+            for path in (self.path / CHECKPOINTS).glob("*")
             if (match := _NAME.fullmatch(path.name))
         )
         return [path for _, path in found]

@@ -158,6 +158,10 @@ class Loop:
         self.state = State(recipe.to_dict(), backend.description.name, digests)
         self.completed: list[Epoch] = []
         self._saved = -1  # the step of the last checkpoint
+        evaluations = recipe.epochs * (1 if recipe.ema is None else 2)
+        self._held_out = self.validation.batches(  # its processes stay from epoch to epoch
+            0, evaluations * self.validation.steps, min(workers, self.validation.steps)
+        )
         self._clock, self._asked_to_stop = _Clock(), False
 
     def resume(self, saved: states.Saved) -> None:
@@ -187,7 +191,7 @@ class Loop:
             TrainingError: The loss is not finite.
             InputError: An image or a file cannot be read or written.
         """
-        with Interruption() as interruption, closing(self.trainer):
+        with Interruption() as interruption, closing(self.trainer), closing(self._held_out):
             if self.folder is not None:
                 start = {"step": self.state.step, "backend": self.state.backend}
                 self.folder.write(start)
@@ -363,9 +367,9 @@ class Loop:
             self.trainer.predict,
             self.graph.outputs[0].name,
             self.validation,
+            self._held_out,
             self.graph.options["num_classes"],
             group=self.group,
-            workers=self.workers,
             progress=lambda done, total: self._report(Evaluating(done, total)),
         )
 

@@ -316,6 +316,9 @@ def backend_of(folder: Path) -> str:
         WeightsError: The checkpoint is damaged.
     """
     with Folder.existing(folder, reading=True) as opened:
+        if not opened.checkpoints():
+            with Folder.existing(folder):  # or another process has just begun the run
+                pass
         return _last(opened).state.backend
 
 
@@ -328,7 +331,10 @@ def _last(folder: Folder) -> states.Saved:
     """
     checkpoints = folder.checkpoints()
     if not checkpoints:
-        raise InputError(f"{folder.path}: the run has no checkpoint yet; start it again")
+        raise InputError(
+            f"{folder.path}: the run ended before its first checkpoint; start it again in another "
+            "folder"
+        )
     try:
         return states.read(checkpoints[-1])
     except WeightsError as error:
