@@ -113,6 +113,10 @@ def of_class(name, **config):
         ("conv1_relu", of_class("Activation", activation="gelu"), "it has gelu in conv1_relu"),
         ("conv1_relu", of_class("Activation", activation="linear"), "it has nothing where"),
         ("global_average_pooling2d", of_class("GlobalMaxPooling2D"), "head='new' gives"),
+        ("predictions", of_class("Rescaling", scale=0.5), "at its end, it has Rescaling in"),
+        ("dropout", of_class("Rescaling", scale=0.5), "it has Rescaling in dropout where"),
+        ("conv1_relu", of_class("Permute", dims=[2, 1, 3]), "it has Permute in conv1_relu where"),
+        ("conv_pad_2", settings(padding=[[1, 2], [1, 2]]), r"it pads by \[1, 2, 1, 2\], unlike"),
     ],
 )
 def test_another_network_is_refused(suffix, name, change, text, saved, tmp_path):
@@ -134,7 +138,6 @@ def test_the_same_network_is_read(suffix, saved):
     [
         (of_class("Activation", activation="sigmoid"), "without the sigmoid at the end"),
         (of_class("Softmax"), "without the softmax at the end of the file's model"),
-        (of_class("Rescaling", scale=0.5), "without the Rescaling at the end"),
         (of_class("Custom>Mine"), "its layers Mine could not be compared"),
         (of_class("MaxPooling2D", strides={}), "its configuration could not be compared"),
     ],
@@ -143,6 +146,41 @@ def test_what_follows_the_network_is_named(change, note, saved, tmp_path):
     load("torch")
     path = edited(saved, "predictions", change, tmp_path)
     assert note in zoo.graph_of(zoo.build(NETWORK, "torch", weights=path)).origin["note"]
+
+
+#: What a model does beside the network, and what the error or the note says.
+BESIDE = {
+    "slice": (lambda net, x, keras: net(x)[:, :3], "it has GetItem in"),
+    "reversed": (lambda net, x, keras: net(x)[:, ::-1], "it has GetItem in"),
+    "scaled": (lambda net, x, keras: net(x) * 2, "it has Multiply in"),
+    "shifted": (lambda net, x, keras: net(x) + 2, "it has Add in"),
+    "twice": (lambda net, x, keras: net(x) + net(x), "it has add in"),
+    "sine": (lambda net, x, keras: keras.ops.sin(net(x)), "it has Sin in"),
+    "shape": (lambda net, x, keras: keras.layers.Reshape((1, 5))(net(x)), ""),
+    "pairs": (lambda net, x, keras: keras.layers.Reshape((5, 1, 1))(net(x)), ""),
+    "norm": (lambda net, x, keras: keras.layers.UnitNormalization()(net(x)), "UnitNormalization"),
+    "padded": (lambda net, x, keras: net(keras.layers.ZeroPadding2D(2)(x)), "layers ZeroPadding2D"),
+    "cropped": (lambda net, x, keras: net(keras.layers.CenterCrop(32, 32)(x)), "layers CenterCrop"),
+    "probabilities": (lambda net, x, keras: keras.ops.softmax(net(x)), "without the softmax"),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_what_a_model_computes_besides_is_refused_or_named(case, tmp_path):
+    keras = load_framework("keras")
+    load("torch")
+    base = keras.applications.MobileNet(
+        weights=None, input_shape=(32, 32, 3), alpha=0.25, classes=5, classifier_activation=None
+    )
+    compute, text = BESIDE[case]
+    x = keras.Input((28, 28, 3) if case == "padded" else (32, 32, 3))
+    keras.Model(x, compute(base, x, keras)).save(tmp_path / "w.keras")
+    try:
+        found = zoo.build(NETWORK, "torch", weights=tmp_path / "w.keras")
+        said = zoo.graph_of(found).origin.get("note", "")
+    except WeightsError as error:
+        said = str(error)
+    assert text in said and bool(text) == bool(said)
 
 
 def test_a_new_classifier_replaces_the_pool(saved, tmp_path):

@@ -117,6 +117,87 @@ def test_two_networks_of_different_names_in_one_model(suffix, keras_models, tmp_
     assert zoo.graph_of(found).name == "mobilenet_v1_0_25"
 
 
+@pytest.fixture(scope="module")
+def subclassed():
+    """Makes a Keras model that calls the first of its attributes, and then those after it."""
+    load("keras")
+    import keras
+
+    class Chain(keras.Model):
+        def __init__(self, **layers):
+            super().__init__()
+            self.names = list(layers)
+            for name, layer in layers.items():
+                setattr(self, name, layer)
+
+        def call(self, x):
+            for name in self.names:
+                x = getattr(self, name)(x)
+            return x
+
+    def make(compiled=False, **layers):
+        model = Chain(**layers)
+        x = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
+        model(x)
+        if compiled:
+            model.compile("adam", "sparse_categorical_crossentropy")
+            model.fit(x, np.zeros(2), verbose=0)
+        return model, x
+
+    return make
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("names", [("net", "head"), ("backbone", "out"), ("net", "out")])
+def test_a_model_of_attributes(names, suffix, subclassed, tmp_path):
+    """In the file, attributes that precede "layers" in the alphabet are groups of their own."""
+    import keras
+
+    body = zoo.build("resnet20", "keras", num_classes=0, input_size=32)
+    parts = dict(zip(names, (body, keras.layers.Dense(7)), strict=True))
+    model, x = subclassed(compiled=True, **parts)
+    path = tmp_path / f"w{suffix}"
+    (model.save_weights if "weights" in suffix else model.save)(path)
+    found = zoo.load(path, "keras")
+    assert zoo.graph_of(found).options["num_classes"] == 7
+    assert np.array_equal(found(x), model(x))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+@pytest.mark.parametrize("before", [True, False])
+def test_a_layer_beside_the_network_is_not_left_out(before, suffix, subclassed, tmp_path):
+    import keras
+
+    net = zoo.build("resnet20", "keras", input_size=32)
+    other = {"adapter": keras.layers.Conv2D(3, 1)} if before else {"dense": keras.layers.Dense(7)}
+    model, _ = subclassed(**({**other, "net": net} if before else {"net": net, **other}))
+    path = tmp_path / f"w{suffix}"
+    (model.save_weights if "weights" in suffix else model.save)(path)
+    with pytest.raises(WeightsError, match=r"unexpected: (conv2d|dense)\w*\.0"):
+        zoo.load(path, "keras")
+
+
+def test_a_network_and_its_average_in_one_model(keras_models, tmp_path):
+    import keras
+
+    class Averaged(keras.Model):
+        def __init__(self, network, ema_network):
+            super().__init__()
+            self.network, self.ema_network = network, ema_network
+
+        def call(self, x):
+            return self.network(x) + self.ema_network(x)
+
+    nets = [zoo.build("resnet20", "keras", input_size=32, seed=seed) for seed in (3, 4)]
+    model = Averaged(nets[1], nets[0])
+    model(np.zeros((1, 32, 32, 3), np.float32))
+    model.save_weights(tmp_path / "a.weights.h5")
+    with pytest.raises(WeightsError, match="entry='ema_network' reads resnet20 alone"):
+        zoo.load(tmp_path / "a.weights.h5", "keras")
+    for entry, net in zip(("ema_network", "functional"), nets, strict=True):
+        assert_same(zoo.load(tmp_path / "a.weights.h5", "keras", entry=entry), net)
+
+
 def test_a_compiled_model_within_another(keras_models, tmp_path):
     """Its optimizer is in the file, too."""
     import keras

@@ -1,7 +1,8 @@
 """Compares the configuration of a Keras model with the network whose names its weights have.
 
 What is compared are the settings of each layer with weights, and what lies between it and the
-layers with weights that it reads: activations, pools and sums. Arithmetic is not compared.
+layers with weights that it reads: activations, pools, paddings and sums. Of arithmetic, and of what
+moves values, only its presence is compared: it must be a part of an operation of the network.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from zoo.errors import WeightsError
 from zoo.graphs.graph import Graph
@@ -24,10 +25,12 @@ from zoo.weights.keras_models.kinds import (
     Kind,
     activation,
     is_arithmetic,
-    is_padding,
+    is_part,
     is_silent,
     kinds_of,
     kinds_of_node,
+    padding,
+    padding_of_node,
     pair,
 )
 
@@ -79,14 +82,16 @@ class _Step:
         kinds: What it computes, apart from its weights; None if that is not known.
         node: The node whose weights it has, if any.
         layer: The layer, in a model of Keras.
-        pads: Whether all that it does is to pad.
+        op: The operation of a node without weights.
+        pads: How much it pads a map; None if it does not, empty if that is not known.
     """
 
     inputs: tuple[Key, ...]
     kinds: tuple[Kind, ...] | None = ()
     node: Node | None = None
     layer: Layer | None = None
-    pads: bool = False
+    op: str = ""
+    pads: tuple[int, ...] | None = None
 
 
 _Steps = Mapping[Key, _Step]
@@ -110,6 +115,16 @@ class _Between:
     def layers(self) -> Iterator[Layer]:
         """The layers between them, in their order in the model."""
         return (step.layer for step in reversed(self.steps) if step.layer)
+
+    @property
+    def ops(self) -> set[str]:
+        """The operations of nodes without weights."""
+        return {step.op for step in self.steps}
+
+    @property
+    def pads(self) -> list[tuple[int, ...]]:
+        """How much maps are padded, step by step."""
+        return [step.pads for step in self.steps if step.pads is not None]
 
     @property
     def unknown(self) -> list[str]:
@@ -139,6 +154,7 @@ class _Comparison:
     ) -> None:
         self.path, self.network = path, network
         held = {node.name for nodes in places.values() for node in nodes if node.op in _OPS}
+        self.same_size = model.size == network.input_shape[1:]
         self.own = _steps_of_network(network, held)
         self.steps, self.outputs = _steps_of_model(model, places)
         self.classifier = [node.name for node in classifier.nodes(network)]
@@ -152,9 +168,11 @@ class _Comparison:
             if not node or not layer or (dropped and node.name in self.classifier):
                 continue
             found, expected = _between(self.steps, step.inputs), self._expected(node)
-            self._check_settings(layer, node, found, expected)
-            if found.reads == {_INPUT}:
-                before += [each.kind for each in found.layers if not is_silent(each)]
+            self._check_settings(layer, node)
+            pads = self._check_padding(layer, node, found, expected)
+            if found.reads == expected.reads == {_INPUT}:
+                layers = [each for each in found.layers if not is_silent(each)]
+                before += [x.kind for x in layers if pads or padding(x) is None]
             else:
                 self._check(found, expected, f"before its layer {shown(layer.name)}", node.name)
                 unknown += found.unknown
@@ -181,25 +199,24 @@ class _Comparison:
         features = self._expected(self.network.node(self.classifier[-1]))
         for key in self.outputs:
             found = _between(self.steps, [key])
-            extra = found.kinds - logits.kinds
+            extra = _extra(found, logits)
             if found.reads == features.reads:  # a model without a classifier, which may not pool
-                if found.kinds - features.kinds:
+                if _extra(found, features):
                     self._check(found, features, "at its end", self.classifier[-1])
             elif found.reads == logits.reads and not dropped:
                 if set(extra) not in _ENDS or logits.kinds - found.kinds:
                     self._check(found, logits, "at its end", self.classifier[0])
-                after = [kind[0] for kind in extra]
-                if not logits.kinds:
-                    after += [each.kind for each in found.layers if is_arithmetic(each)]
-                return after, found.unknown
+                return [kind[0] for kind in extra], found.unknown
         return [], []
 
     def _check(self, found: _Between, expected: _Between, where: str, node: str) -> None:
-        if found.unknown or expected.unknown:
+        if found.unknown:
+            return
+        extra, missing = _extra(found, expected), expected.kinds - found.kinds
+        if expected.unknown:
             return
         if found.reads != expected.reads:
             self._refuse(f"{where}, the layers are connected in another way", node)
-        extra, missing = found.kinds - expected.kinds, expected.kinds - found.kinds
         if not (extra or missing) or _covers_map(extra, missing, found):
             return
         if _normalizes(extra, missing, found):
@@ -210,9 +227,7 @@ class _Comparison:
         there = f"{self.network.name} has {_text(missing) if missing else 'nothing'}"
         self._refuse(f"{where}, {here} where {there}", node)
 
-    def _check_settings(
-        self, layer: Layer, node: Node, found: _Between, expected: _Between
-    ) -> None:
+    def _check_settings(self, layer: Layer, node: Node) -> None:
         for setting, here, there in _settings(layer, node):
             if here != there and not (
                 isinstance(there, float) and math.isclose(here, there, rel_tol=1e-6)
@@ -220,21 +235,33 @@ class _Comparison:
                 here, there = (list(v) if isinstance(v, tuple) else v for v in (here, there))
                 what = f"its layer {shown(layer.name)} has {setting} {here}"
                 self._refuse(f"{what} where {self.network.name} has {there}", node.name)
-        if node.op != "conv" or "padding" not in layer.config:
-            return
-        padded = any(node.attributes["padding"])
-        if layer.config["padding"] == "same":
-            wrong = not padded and not any(step.pads for step in expected.steps)
-            wrong = wrong and node.attributes["kernel_size"] > node.attributes["stride"]
-        else:
-            wrong = padded and not any(step.pads for step in found.steps)
-        if wrong:
-            what = "does not pad" if padded else "pads"
-            self._refuse(
-                f"its layer {shown(layer.name)} {what}, unlike {self.network.name}'s", node.name
-            )
 
-    def _refuse(self, what: str, node: str) -> None:
+    def _check_padding(self, layer: Layer, node: Node, found: _Between, expected: _Between) -> bool:
+        """Compare how much maps are padded; return whether the input is padded besides."""
+        own = padding_of_node(node)
+        theirs = Counter(map(self._comparable, filter(None, [*expected.pads, own])))
+        here = Counter(map(self._comparable, filter(None, found.pads)))
+        if (extra := here - theirs) and found.reads != {_INPUT}:
+            wrong = {each for each in found.pads if each and self._comparable(each) in extra}
+            amounts = " and ".join(str(list(each)) for each in sorted(wrong))
+            what = f"before its layer {shown(layer.name)}, it pads by {amounts}"
+            self._refuse(f"{what}, unlike {self.network.name}", node.name)
+        missing = (theirs - here).total()
+        same = list(_padded_to_same(layer, node, found))
+        if missing < sum(any(k > s for k, s in zip(*each, strict=True)) for each in same):
+            difference = "pads, or a pool before it"
+        elif missing > len(same) and () not in found.pads and not expected.unknown:
+            difference = "does not pad, or a pool before it"
+        else:
+            return bool(extra)
+        name = shown(layer.name)
+        self._refuse(f"its layer {name} {difference}, unlike {self.network.name}'s", node.name)
+
+    def _comparable(self, pads: tuple[int, ...]) -> tuple[int, ...]:
+        """Return what does not depend on the size of the map, if the sizes are not the same."""
+        return pads if self.same_size else pads[1::2]
+
+    def _refuse(self, what: str, node: str) -> NoReturn:
         advice = (
             "Use it in Keras, or describe it in a spec: zoo.build('my.yaml', ..., weights=path)"
         )
@@ -244,6 +271,12 @@ class _Comparison:
             f"{self.path}: its configuration is that of another network than {self.network.name}, "
             f"with the same names of weights: {what}. {advice}"
         )
+
+
+def _extra(found: _Between, expected: _Between) -> Counter[Kind]:
+    """Return what a part of a model computes that the same part of the network does not."""
+    extra, ops = found.kinds - expected.kinds, expected.ops
+    return Counter({kind: n for kind, n in extra.items() if not is_part(kind, ops)})
 
 
 def _covers_map(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -> bool:
@@ -258,6 +291,18 @@ def _normalizes(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -
     """Tell whether arithmetic may stand for a local response normalization, which Keras lacks."""
     sums = set(missing) == {("lrn",)} and set(extra) <= {("add",)}
     return sums and any(is_arithmetic(layer) for layer in found.layers)
+
+
+def _padded_to_same(
+    layer: Layer, node: Node, before: _Between
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Yield the sizes and strides of windows that Keras may pad: of pools, and of a convolution."""
+    if node.op == "conv" and layer.config.get("padding") == "same":
+        yield node.attributes["kernel_size"], node.attributes["stride"]
+    for each in before.layers:
+        if "pool_size" in each.config and each.config.get("padding") == "same":
+            size = pair(each.config["pool_size"])
+            yield size, pair(each.config.get("strides") or size)
 
 
 def _settings(layer: Layer, node: Node) -> Iterator[tuple[str, Any, Any]]:
@@ -305,7 +350,7 @@ def _steps_of_network(network: Graph, held: Collection[str]) -> _Steps:
                 inputs = ((node.name, 0),)
         kinds = None if node.parameters or node.op in _SEVERAL else kinds_of_node(node)
         own = node if node.name in held else None
-        steps[node.name,] = _Step(inputs, kinds, own, pads=node.op == "pad")
+        steps[node.name,] = _Step(inputs, kinds, own, None, node.op, padding_of_node(node))
     return steps
 
 
@@ -336,7 +381,7 @@ def _parts(layer: Layer, nodes: Sequence[Node], inputs: int) -> Iterator[_Step]:
     for node in nodes:
         yield _Step((), (), node if node.op in _OPS else None, layer)
     if not nodes:
-        yield _Step((), kinds_of(layer, inputs), None, layer, is_padding(layer))
+        yield _Step((), kinds_of(layer, inputs), None, layer, pads=padding(layer))
     if layer.kind != "Activation" and config.get("activation"):
         yield _Step((), activation(config["activation"]), None, layer)
 

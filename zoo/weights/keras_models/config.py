@@ -32,12 +32,15 @@ class Layer:
         kind: Its class; of a TensorFlow function, the name of that.
         config: Its settings.
         inputs: The calls whose outputs it reads.
+        is_known: Whether it is of Keras or TensorFlow itself, so that it computes what its class
+            says; files of Keras 2 do not tell.
     """
 
     name: str
     kind: str
     config: Mapping[str, Any]
     inputs: tuple[Key, ...] = ()
+    is_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class Model:
 
     layers: Mapping[Key, Layer]
     outputs: tuple[Key, ...]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """The height and width of its input, in channels-last layout; None if they may vary."""
+        for layer in self.layers.values():
+            match layer.config.get("batch_shape") or layer.config.get("batch_input_shape"):
+                case [_, int(height), int(width), _]:
+                    return height, width
+        return None
 
 
 def parsed(text: bytes) -> Model | None:
@@ -179,7 +191,7 @@ def _call(
     if isinstance(config, list) or "layers" in config:
         return _add(layer, key, inputs, layers)
     shown = _name(layer).replace(":", ".")  # as in the names of arrays
-    layers[key] = Layer(shown, _kind(layer), config, tuple(inputs))
+    layers[key] = Layer(shown, _kind(layer), config, tuple(inputs), _is_known(layer))
     if len(layers) > MAX_LAYERS:
         raise ValueError("too many layers")
     return [key]
@@ -194,6 +206,12 @@ def _kind(layer: Mapping[str, Any]) -> str:
     if kind == "TFOpLambda":  # a function of TensorFlow, such as math.truediv
         kind = str(layer["config"]["function"]).rpartition(".")[2]
     return kind.rpartition(">")[2]  # of a registered class, such as Custom>Scale
+
+
+def _is_known(layer: Mapping[str, Any]) -> bool:
+    package, kind = str(layer.get("module")).partition(".")[0], str(layer["class_name"])
+    of_keras = package in ("keras", "tf_keras") and kind != "Lambda" and ">" not in kind
+    return of_keras or kind == "TFOpLambda"
 
 
 def _references(value: Any) -> Iterator[tuple[str, int, int]]:

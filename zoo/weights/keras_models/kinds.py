@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from zoo.graphs.nodes import Node
@@ -41,29 +41,56 @@ _GLOBAL = {
 #: Sums; CustomScaleLayer is that of keras.applications' Inception-ResNet.
 _SUMS = ("Add", "add", "AddV2", "CustomScaleLayer")
 
-#: What has no effect in inference, or only on the padding of what follows.
+#: What has no effect in inference.
 _SILENT = re.compile(
-    r"InputLayer|Random\w+|\w*Dropout\w*|Gaussian\w+|ActivityRegularization|Identity|"
-    r"ZeroPadding2D|StopGradient"
+    r"InputLayer|Random\w+|\w*Dropout\w*|Gaussian\w+|ActivityRegularization|Identity|StopGradient"
 )
+
+#: What has none on the order of values; paddings are compared apart.
+_KEEPS = re.compile(r"ZeroPadding2D|Flatten|Cast|cast|ExpandDims|expand_dims|Squeeze|squeeze")
 
 #: Arithmetic: a part of activations and normalizations, or preprocessing.
 _ARITHMETIC = re.compile(
-    r"[Mm]ultiply|[Ss]ubtract|sub|TrueDivide|truediv|[Dd]ivide|Negative|Power|Sqrt|Exp|Log|Conv|"
-    r"Rescaling|Normalization|Einsum|Sum|Cumsum|Less|LogicalAnd"
+    r"[Mm]ultiply|mul|[Ss]ubtract|sub|TrueDivide|truediv|[Dd]ivide|[Nn]egative|Power|pow|[Ss]qrt|"
+    r"[Rr]sqrt|[Ss]quare|[Ee]xp|[Ll]og|Conv|Rescaling|Normalization|Einsum|einsum|Sum|reduce_sum|"
+    r"[Cc]umsum|Less|LogicalAnd"
 )
 
 #: What moves values.
 _MOVES = re.compile(
-    r"Flatten|[Rr]eshape|Cropping2D|CenterCrop|Resizing|[Cc]oncat(enate)?|Pad|GetItem|"
-    r"SlicingOpLambda|Take|Cast|Stack|Permute|ExpandDims|Squeeze|Transpose|BroadcastTo"
+    r"[Rr]eshape|Cropping2D|CenterCrop|Resizing|[Cc]oncat(enate)?|Pad|pad|GetItem|"
+    r"SlicingOpLambda|Take|gather|[Ss]plit|[Ss]tack|Permute|[Tt]ranspose|BroadcastTo|Flip"
 )
 
-#: Activations and joints that zoo has not.
+_PRODUCT = r"[Mm]ultiply|mul"
+_PIECEWISE = rf"{_PRODUCT}|TrueDivide|truediv|[Dd]ivide|Rescaling|Add|add|AddV2"
+_ANY = f"{_ARITHMETIC.pattern}|{_MOVES.pattern}|Add|add|AddV2"
+
+#: Operation -> arithmetic, and what moves values, by which Keras may compute it.
+_PARTS = {
+    name: re.compile(pattern)
+    for name, pattern in {
+        "concat": r"[Cc]oncat(enate)?",
+        "flatten": r"[Rr]eshape",
+        "slice": r"GetItem|SlicingOpLambda|[Ss]plit|Cropping2D",
+        "select": r"Take|gather|GetItem|SlicingOpLambda",
+        "channel_shuffle": r"Take|gather|[Rr]eshape|Permute|[Tt]ranspose",
+        "pad": r"Pad|pad|Cropping2D",
+        "pad_channels": r"Pad|pad|[Cc]oncat(enate)?",
+        **dict.fromkeys(("max_pool", "avg_pool"), r"Pad|pad"),
+        "multiply": rf"{_PRODUCT}|BroadcastTo",
+        "scale": rf"{_PRODUCT}|Rescaling",
+        **dict.fromkeys(("hard_sigmoid", "hard_swish"), _PIECEWISE),
+        **dict.fromkeys(("silu", "gelu", "lrn", "adaptive_avg_pool"), _ANY),
+    }.items()
+}
+
+#: Layers, of Keras and of those in its files that do not say so, that zoo has not.
 _OTHERS = frozenset(
     "leakyrelu elu prelu thresholdedrelu selu celu glu mish softplus softsign exponential hardtanh "
     "hardshrink softshrink tanhshrink sparseplus squareplus logsoftmax logsigmoid sparsemax "
-    "average maximum minimum dot upsampling2d".split()
+    "average maximum minimum dot upsampling2d unitnormalization layernormalization "
+    "groupnormalization rmsnormalization repeatvector".split()
 )
 
 #: Layers of which the first call is constant, whatever it reads.
@@ -71,19 +98,45 @@ CONSTANT = ("OnesLike", "ZerosLike", "ones_like", "zeros_like")
 
 
 def is_silent(layer: Layer) -> bool:
-    """Tell whether a layer does nothing in inference, except to pad."""
+    """Tell whether a layer does nothing in inference."""
     linear = layer.kind == "Activation" and not kinds_of(layer)
     return linear or bool(_SILENT.fullmatch(layer.kind))
 
 
-def is_padding(layer: Layer) -> bool:
-    """Tell whether a layer pads a map."""
-    return layer.kind in ("ZeroPadding2D", "Pad")
+def padding(layer: Layer) -> tuple[int, ...] | None:
+    """Return how much a layer pads a map, at the top, bottom, left and right.
+
+    Returns:
+        None if it does not pad; empty if that is not known.
+    """
+    if layer.kind in ("Pad", "pad"):
+        return ()
+    if layer.kind != "ZeroPadding2D":
+        return None
+    rows, columns = pair(layer.config["padding"])
+    return (*pair(rows), *pair(columns))
+
+
+def padding_of_node(node: Node) -> tuple[int, ...] | None:
+    """Return how much a node pads a map, in the same order; None if it does not."""
+    stated = node.attributes.get("padding", ()) if node.op != "pad_channels" else ()
+    amounts = tuple(max(each, 0) for each in stated)  # others crop it
+    return amounts if any(amounts) else None
 
 
 def is_arithmetic(layer: Layer) -> bool:
-    """Tell whether a layer computes values, but is not compared."""
+    """Tell whether a layer is arithmetic."""
     return bool(_ARITHMETIC.fullmatch(layer.kind))
+
+
+def is_part(kind: Kind, ops: Iterable[str]) -> bool:
+    """Tell whether arithmetic, or what moves values, may be a part of one of some operations.
+
+    Example:
+        >>> is_part(("Multiply",), ["hard_swish"]), is_part(("Rescaling",), ["relu", "add"])
+        (True, False)
+    """
+    return any(op in _PARTS and _PARTS[op].fullmatch(str(kind[0])) for op in ops)
 
 
 def kinds_of(layer: Layer, inputs: int = 1) -> tuple[Kind, ...] | None:
@@ -94,7 +147,7 @@ def kinds_of(layer: Layer, inputs: int = 1) -> tuple[Kind, ...] | None:
         inputs: The number of tensors that it reads.
 
     Returns:
-        None if that is not known; empty if it is not compared.
+        None if that is not known.
     """
     kind, config = layer.kind, layer.config
     if kind == "Activation":
@@ -109,14 +162,24 @@ def kinds_of(layer: Layer, inputs: int = 1) -> tuple[Kind, ...] | None:
     if kind in _GLOBAL:
         return ((f"global_{_GLOBAL[kind]}_pool",),)
     if kind in _SUMS:
-        return (("add",),) * (inputs - 1)
+        return (("add",),) * (inputs - 1) or ((kind,),)  # of one input and a constant
     if kind == "Square":  # zoo's own local response normalization
         return (("lrn",),)
     if kind == "Gelu" and config.get("approximate"):
         return (("approximate gelu",),)
-    if any(each.fullmatch(kind) for each in (_SILENT, _ARITHMETIC, _MOVES)):
+    if any(each.fullmatch(kind) for each in (_SILENT, _KEEPS)):
         return ()
-    return _named(kind)
+    if "target_shape" in config and _keeps_order(config):
+        return ()
+    if _ARITHMETIC.fullmatch(kind) or _MOVES.fullmatch(kind):
+        return ((kind,),)
+    found = _named(kind)
+    return ((kind,),) if found is None and layer.is_known else found
+
+
+def _keeps_order(config: Mapping[str, Any]) -> bool:
+    """Tell whether a reshape only adds or removes axes of one value, or flattens."""
+    return len([size for size in config["target_shape"] if size != 1]) <= 1
 
 
 def activation(value: Any) -> tuple[Kind, ...] | None:

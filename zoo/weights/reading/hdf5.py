@@ -98,15 +98,18 @@ def read(path: Path, contents: Any = None) -> dict[str, Stored]:
     import h5py
 
     with reporting_damage(path, _KIND):
-        file = h5py.File(contents or path, "r")
-        root = file
-        for group in ("model_weights", "layers"):  # skips the optimizer's state
-            if isinstance(file.get(group, getlink=True), h5py.HardLink):
-                root = file[group]
+        root = h5py.File(contents or path, "r")
+        if isinstance(root.get("model_weights", getlink=True), h5py.HardLink):
+            root = root["model_weights"]  # beside the optimizer's state
         arrays: dict[str, Stored] = {}
         datasets = _datasets(path, root)
         saved = [
-            keras_names.Saved(name, _text(dataset.parent, "name", ""), dataset.ndim)
+            keras_names.Saved(
+                # A layer that is an attribute of a model is beside the group, or in it.
+                name.removeprefix("layers/") if "/vars/" in name else name,
+                _text(dataset.parent, "name", ""),
+                dataset.ndim,
+            )
             for name, dataset in datasets
         ]
         for name, (_, dataset) in zip(keras_names.names(saved), datasets, strict=True):
@@ -142,8 +145,8 @@ def _datasets(path: Path, root: Any) -> list[tuple[str, Any]]:
     _check(path, root)
 
     def visit(name: str, item: Any) -> None:
-        steps = itertools.pairwise(name.split("/"))
-        of_optimizer = any(  # of a model within this one, which was compiled
+        steps = itertools.pairwise(["", *name.split("/")])
+        of_optimizer = "/vars/" in name and any(  # of this model, or of one within it
             group == "optimizer" and before != "layers" for before, group in steps
         )
         if isinstance(item, h5py.Dataset) and not of_optimizer:
