@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hostile import refusals
 
+from zoo.errors import WeightsError
 from zoo.weights.reading import readers
 
 
@@ -89,6 +90,16 @@ def test_what_h5py_writes_in_chunks_is_read(options, tmp_path):
         file.create_dataset("conv/kernel", data=value, **options)
     stored = readers.read(tmp_path / "w.h5").arrays["conv.kernel"]
     assert np.array_equal(stored.read(), value)
+
+
+@pytest.mark.parametrize("options", [{}, {"chunks": (1, 1 << 20)}, {"compression": "gzip"}])
+def test_zeros_do_not_make_a_small_file_a_large_model(options, tmp_path):
+    path = tmp_path / "w.h5"
+    with h5py.File(path, "w") as file:
+        data = np.zeros((64, 1 << 20), "f4") if "compression" in options else None
+        file.create_dataset("fc/kernel", (64, 1 << 20), "f4", data=data, **options)
+    with pytest.raises(WeightsError, match="its arrays would take 268 MB of memory"):
+        readers.read(path)
 
 
 def deep(file):

@@ -123,6 +123,25 @@ def test_a_layer_that_lacks_a_parameter_is_refused(model, backend, change, missi
             zoo.optimizer(model, "sgd", 0.1)
 
 
+@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
+def test_a_number_as_a_parameter_is_refused(model, backend, tmp_path):
+    if backend == "torch":
+        torch = importlib.import_module("torch")
+        model.fc.bias = torch.nn.Parameter(torch.tensor(0.0))
+    elif backend == "paddle":
+        model.fc.bias = importlib.import_module("paddle").create_parameter([], "float32")
+    else:
+        jax, nnx = map(importlib.import_module, ("jax", "flax.nnx"))
+        model.fc.bias = nnx.Param(jax.numpy.zeros(()))
+    for verb in (
+        lambda: zoo.graph_of(model),
+        lambda: zoo.save(model, tmp_path / "w.safetensors"),
+        lambda: zoo.reset_head(model, 3),
+    ):
+        with pytest.raises(WeightsError, match=r"wrong shape: fc\.bias"):
+            verb()
+
+
 @pytest.mark.parametrize("backend", ["torch", "paddle"], indirect=True)
 def test_a_layer_in_the_place_of_a_block_is_refused_by_its_own_name(framework, backend):
     nn = importlib.import_module(f"{backend}.nn")

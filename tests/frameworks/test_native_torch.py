@@ -1,5 +1,6 @@
 """What a PyTorch user does with a module works on zoo's."""
 
+import contextlib
 import copy
 import pickle
 import textwrap
@@ -215,6 +216,30 @@ def test_the_default_device(init):
         tensors = [*each.parameters(), *each.buffers()]
         assert {tensor.device.type for tensor in tensors} == {"meta"}
     assert zoo.build("lenet5", "torch").output.weight.device.type == "cpu"
+
+
+def test_another_default_device_than_the_models():
+    """Where the model is is what counts, as in PyTorch itself."""
+    model = zoo.build("lenet5_modern", "torch", input_size=32)
+    x = np.random.default_rng(0).random((2, *zoo.graph_of(model).input_shape), np.float32)
+    verbs = {
+        "predict": lambda: zoo.predict(model, x),
+        "features": lambda: zoo.features(model, x, "flatten_s4"),
+        "loss": lambda: zoo.loss(model, zoo.predict(model, x), [0, 1]).item(),
+        "head": lambda: zoo.get_weights(zoo.reset_head(model, 3)),
+    }
+    expected = {name: verb() for name, verb in verbs.items()}
+    for default, context in (
+        (None, torch.device("meta")),
+        ("meta", contextlib.nullcontext()),
+    ):
+        torch.set_default_device(default)
+        try:
+            with context:
+                found = {name: verb() for name, verb in verbs.items()}
+        finally:
+            torch.set_default_device(None)
+        np.testing.assert_equal(found, expected)
 
 
 def test_pickling(model, x):

@@ -137,3 +137,24 @@ def test_paddle_builds_outside_of_its_other_modes(spec):
                 verb()
     finally:
         paddle.disable_static()
+
+
+def test_values_that_repeat_do_not_make_a_small_file_a_large_model(tmp_path):
+    """A view can have any number of classes; what is built for them would fill the memory."""
+    load("torch")
+    torch = importlib.import_module("torch")
+    state = zoo.build("squeezenet1_1", "torch", num_classes=10).state_dict()
+    path = tmp_path / "w.pth"
+
+    def model():
+        return zoo.build("squeezenet1_1", "torch", weights=path)
+
+    for classes, refused in ((10, False), (400_000, True)):
+        state["conv10.conv.weight"] = torch.zeros(1).expand(classes, 512, 1, 1)
+        state["conv10.conv.bias"] = torch.zeros(1).expand(classes)
+        torch.save(state, path)
+        if not refused:
+            assert zoo.graph_of(model()).options["num_classes"] == classes
+            continue
+        with pytest.raises(WeightsError, match=r"its arrays would take 8\d\d MB of memory"):
+            model()

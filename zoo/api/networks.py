@@ -110,7 +110,7 @@ def check_trainable(backend: Backend, model: Any, network: Graph) -> None:
 def _with_its_classes(graph: Graph, shapes: Mapping[str, Shape]) -> Graph:
     """Return the graph with the number of classes that fits the shapes, if there is one."""
     different = [p for p in graph.parameters if shapes.get(p.name, p.shape) != p.shape]
-    if not different:
+    if not different or not shapes[different[0].name]:
         return graph
     try:
         changed = with_options(graph, num_classes=shapes[different[0].name][0])

@@ -43,7 +43,8 @@ class TorchBackend(Backend):
     def build_beside(
         self, model: nn.Module, graph: Graph, draw: Initial, dtype: str, seed: int = 0
     ) -> nn.Module:
-        built: nn.Module = self.build(graph, draw, dtype, seed)
+        with torch.device("cpu"):  # whatever the default device is
+            built: nn.Module = self.build(graph, draw, dtype, seed)
         values = next(model.parameters(), None)
         return built if values is None else built.to(values.device)
 

@@ -129,4 +129,5 @@ def start(optimizer: torch.optim.Optimizer, rule: Rule, steps: int) -> None:
                     state[SLOTS[slot]] = torch.zeros_like(parameter)
             if rule.name != "sgd":
                 # As the optimizer itself makes it; float64 counts as far as anyone trains.
-                state["step"] = torch.tensor(float(steps), dtype=torch.get_default_dtype())
+                dtype = torch.get_default_dtype()
+                state["step"] = torch.tensor(float(steps), dtype=dtype, device="cpu")

@@ -21,7 +21,7 @@ class ExportedProgram(Program):
         model.eval()
         shape = graph_of(model).input_shape
         # Of a batch of 1 it would keep the number.
-        example = torch.zeros((2, *shape), dtype=model._dtype)
+        example = torch.zeros((2, *shape), dtype=model._dtype, device="cpu")
         batch = torch.export.Dim("batch")
         with torch.no_grad():
             program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},))

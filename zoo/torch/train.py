@@ -19,7 +19,8 @@ def cross_entropy(
     logits: torch.Tensor, labels: Any, weight: float = 1.0, smoothing: float = 0.0
 ) -> torch.Tensor:
     """Return the mean cross-entropy; see :meth:`zoo.backend.base.Backend.cross_entropy`."""
-    logits = torch.as_tensor(logits)  # NumPy's, of zoo.predict
+    if not isinstance(logits, torch.Tensor):  # NumPy's, of zoo.predict
+        logits = torch.as_tensor(logits, device="cpu")
     numbers = torch.as_tensor(labels, dtype=torch.long, device=logits.device)
     return weight * F.cross_entropy(logits, numbers, label_smoothing=smoothing)
 

@@ -19,6 +19,10 @@ from zoo.language.options import Chosen
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
+#: How many times its own size the arrays of a compressed file may take in memory, beyond what is
+#: never too much. Pruned weights compress well; others hardly at all.
+_MOST_REPEATED, _SMALL = 16, 64_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -89,6 +93,28 @@ class Checkpoint:
 
 class UnreadableError(ValueError):
     """What is in a file cannot be read, although it is not damaged: its text says what to do."""
+
+
+def check_total(path: Path, count: int) -> None:
+    """Reject a file whose arrays are far larger than the file, which real weights never are.
+
+    Views that repeat values, chunks that were never written, and compressed zeros can describe
+    arrays of any size in a few bytes, and what is built for them would fill the memory.
+
+    Args:
+        path: The file.
+        count: The bytes of its arrays in memory.
+
+    Raises:
+        WeightsError: They are too many.
+    """
+    size = path.stat().st_size
+    if count > _MOST_REPEATED * size + _SMALL:
+        raise WeightsError(
+            f"{path}: its arrays would take {count / 1e6:,.0f} MB of memory, and the file has only "
+            f"{size / 1e6:,.1f} MB: it is damaged, or repeats values. Save each weight as an array "
+            "of its own"
+        )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 
 from zoo.errors import WeightsError
 from zoo.weights.checking import shown
-from zoo.weights.checkpoint import Array, Stored, reporting_damage
+from zoo.weights.checkpoint import Array, Stored, check_total, reporting_damage
 from zoo.weights.reading import archives, keras_names
 
 MAX_TENSORS = 20_000
@@ -116,6 +116,7 @@ def read(path: Path, contents: Any = None) -> dict[str, Stored]:
             if name in arrays:
                 raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
             arrays[name] = Stored(tuple(dataset.shape), dataset.dtype.name, _reading(path, dataset))
+        check_total(path, sum(dataset.nbytes for _, dataset in datasets))
         return arrays
 
 

@@ -6,6 +6,7 @@ bounded. So files are read with :mod:`zoo.weights.reading.pickles`.
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import WeightsError
-from zoo.weights.checkpoint import Array, Stored
+from zoo.weights.checkpoint import Array, Stored, check_total
 from zoo.weights.reading import archives, pickles, state_dicts
 from zoo.weights.reading.pickles import Call
 
@@ -73,12 +74,19 @@ def read(path: Path, entry: str | None = None) -> tuple[dict[str, Stored], list[
             "not run code from a file; save the model's state_dict()"
         ) from None
 
-    def stored(each: Any) -> Stored | None:
-        if isinstance(each, _Tensor):
-            return each.stored(parts)
-        return pickles.stored(each)
+    total = 0
 
-    return state_dicts.arrays(path, value, stored, entry)
+    def stored(each: Any) -> Stored | None:
+        nonlocal total
+        if not isinstance(each, _Tensor):
+            return pickles.stored(each)
+        found = each.stored(parts)
+        total += math.prod(found.shape) * np.dtype(found.dtype).itemsize
+        return found
+
+    arrays = state_dicts.arrays(path, value, stored, entry)
+    check_total(path, total)
+    return arrays
 
 
 @dataclass(frozen=True, slots=True)
