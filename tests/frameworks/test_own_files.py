@@ -245,6 +245,20 @@ def test_set_weights_takes_the_state_of_any_framework(dtype, tiny, framework, ba
             assert value.tobytes() == expected[name].tobytes(), name
 
 
+@pytest.mark.parametrize("form", ["backend_tensor", "numpy_array"])
+def test_set_weights_takes_the_state_tree_of_keras(tiny, form):
+    load("keras")
+    model, target = (zoo.build(tiny, "keras", seed=seed) for seed in (0, 1))
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    tree = model.get_state_tree(form)
+    zoo.set_weights(target, tree)
+    for name, value in zoo.get_weights(target).items():
+        assert np.array_equal(value, zoo.get_weights(model)[name]), name
+    with pytest.raises(WeightsError, match=r"missing: bn\.running_mean"):
+        zoo.set_weights(target, {"trainable_variables": tree["trainable_variables"]})
+
+
 @pytest.mark.parametrize("backend", ["torch", "flax"], indirect=True)
 def test_a_state_of_parameters_alone_lacks_running_statistics(tiny, framework, backend):
     model = random_model(tiny, backend)

@@ -94,6 +94,14 @@ WRAPPED = {
         lambda s: {"model": s, "model_ema": {n: v * 0 for n, v in s.items()}, "epoch": 1},
         "under 'model', not 'model_ema'",
     ),
+    "an average under another key": (
+        lambda s: {"net": s, "net_ema": {n: v * 0 for n, v in s.items()}, "optimizer": {"state": {0: {}}}},
+        "under 'net', not 'net_ema'",
+    ),
+    "a teacher": (
+        lambda s: {"teacher": {n: v * 0 for n, v in s.items()}, "state_dict": s, "model_ema": s},
+        "under 'state_dict', not 'model_ema' or 'teacher'",
+    ),
     "the average alone": (
         lambda s: {"state_dict_ema": {"n_averaged": s["fc.bias"][0].long(), **prefixed("module.", s)}},
         "under 'state_dict_ema'; without 'module'",

@@ -17,6 +17,8 @@ from zoo.weights.reading import state_dicts
 from zoo.weights.slots import canonical
 
 _MAX_DEPTH = 32  # dicts in dicts
+#: The parts of what Keras' ``get_state_tree()`` returns that have weights.
+_OF_KERAS = ("trainable_variables", "non_trainable_variables")
 #: What frameworks raise for a value that is not a tensor.
 _NO_TENSOR = (AttributeError, TypeError, ValueError, RuntimeError)
 
@@ -36,12 +38,16 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
     known = {parameter.name for parameter in network.parameters}
     inner, _, _ = state_dicts.located(weights, lambda value: getattr(value, "shape", None))
     under_keys = [] if inner[0] is weights else [inner]
+    if of_keras := [weights[key] for key in _OF_KERAS if isinstance(weights.get(key), Mapping)]:
+        under_keys.append(of_keras)
     closest = None
     for trees in [[weights], *under_keys]:
         flat = {name: value for tree in trees for name, value in _flat(tree)}
         owners = {_owner(value) for value in flat.values()}
         name = owners.pop() if len(owners) == 1 else None
-        if name is not None:
+        if trees is of_keras:  # of what Keras runs on, or of NumPy
+            name, possible = None, [registry.table()["keras"]]
+        elif name is not None:
             possible = [registry.table()[name]]
         elif known <= flat.keys() or not all(isinstance(v, np.ndarray) for v in flat.values()):
             continue
@@ -50,8 +56,9 @@ def in_canonical_form(weights: Mapping[Any, Any], network: Graph) -> Mapping[Any
         for owner in possible:
             if found := _canonical(flat, owner, network, exact=True, own=name is not None):
                 return found
-        if name is not None and not known <= flat.keys():
-            closest = _canonical(flat, possible[0], network, exact=False, own=True)
+        if (name is not None or trees is of_keras) and not known <= flat.keys():
+            own = name is not None
+            closest = _canonical(flat, possible[0], network, exact=False, own=own)
     return closest or weights  # what does not fit is reported under its canonical name
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,8 @@ def located(
         if not there:
             break
         key, *others = there
-        beside = f", not {' or '.join(map(repr, others))}" if others else ""
+        others += _alike(trees[0], key, {*there, STATISTICS})
+        beside = f", not {' or '.join(repr(shown(each)) for each in others)}" if others else ""
         keys.append(f"{key!r}{beside}")
         if key == "params" and hold(STATISTICS):
             keys[-1] = f"'params' and {STATISTICS!r}"
@@ -255,6 +256,17 @@ def _holds(value: Any, stored: Stores) -> bool:
         elif each is not value and stored(each) is not None:
             return True
     return False
+
+
+def _alike(values: Mapping[Any, Any], key: str, known: Collection[str]) -> list[str]:
+    """Return the keys of other dicts that have some of the names of one, such as averages."""
+    names = values[key].keys()
+    return [
+        other
+        for other, item in values.items()
+        if type(other) is str and other not in known and isinstance(item, Mapping)
+        if any(type(name) is str and name in names for name in item)
+    ]
 
 
 def _items(path: Path, value: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
