@@ -200,8 +200,38 @@ def test_a_file_of_paddle(graph, tmp_path):
         same(zoo.get_optimizer_state(model, optimizer), expected)
         another = zoo.optimizer(model, "adam", LR, rule="native")
         another.set_state_dict(paddle.load(path))
-        with pytest.raises(BackendError, match="should in state dict"):
+        with pytest.raises(BackendError, match=r"should in state dict.*unique_name\.guard"):
             zoo.get_optimizer_state(model, another)
+
+
+def test_a_state_of_optax(graph):
+    """Without an optimizer of Flax, the error says how to make one of it."""
+    load_framework("flax")
+    import jax
+    import optax
+    from flax import nnx
+
+    model, tx = _built(graph, "flax"), optax.adam(LR)
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+    steps(model, "flax", optimizer)
+    plain = jax.tree.unflatten(
+        jax.tree.structure(tx.init(nnx.state(model, nnx.Param))),
+        jax.tree.leaves(optimizer.opt_state),
+    )
+    with pytest.raises(BackendError, match="no nnx.Optimizer; put the state of an Optax"):
+        zoo.get_optimizer_state(model, plain)
+    other = nnx.Optimizer(model, tx, wrt=nnx.Param)
+    other.opt_state = jax.tree.unflatten(
+        jax.tree.structure(other.opt_state), jax.tree.leaves(plain)
+    )
+    same(zoo.get_optimizer_state(model, other), zoo.get_optimizer_state(model, optimizer))
+
+
+@pytest.mark.parametrize("value", [None, "adam", {}, (1, 2)])
+def test_what_is_no_optimizer_is_refused(value, built, backend):
+    model = built(backend)
+    with pytest.raises(BackendError, match="zoo cannot move the state of this builtins"):
+        zoo.get_optimizer_state(model, value)
 
 
 def same(found, expected):

@@ -59,13 +59,16 @@ def test_what_does_not_fit_is_one_error(spec, digits, runs, tmp_path):
         zoo.train(model, digits, epochs=1, lr=0.1, freeze=["*"])
     folder = copied(runs("torch", "adamw", stopped=True), tmp_path)
     others = {**digits, "x_train": digits["x_train"][::-1]}
-    with pytest.raises(InputError, match="not those that the run was trained on"):
+    with pytest.raises(InputError, match="its training images, .* are not those of the run;"):
         zoo.resume(folder, data=others)
+    fewer = {**digits, **{key: digits[key][:-1] for key in ("x_test", "y_test")}}
+    with pytest.raises(InputError, match=r"validation images.*\(there were \d+, now there are"):
+        zoo.resume(folder, data=fewer)
     with pytest.raises(InputError, match="already has a run"):
         zoo.train(model, digits, epochs=1, lr=0.1, output=folder)
     recipe = folder / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("0.01", "0.02"))
-    with pytest.raises(InputError, match="changed since the run began"):
+    with pytest.raises(InputError, match="recipe.yaml: lr changed since the run began, or step-"):
         zoo.resume(folder, data=digits)
 
 

@@ -50,15 +50,20 @@ def in_own_words(
     return {words[setting]: value for setting, value in settings.items()}
 
 
-def refuse(optimizer: Any, reason: str) -> BackendError:
+def refuse(
+    optimizer: Any,
+    reason: str,
+    advice: str = "make the optimizer with zoo.optimizer (rule='written') instead",
+) -> BackendError:
     """Return an error about an optimizer whose state has no canonical form.
 
     Args:
         optimizer: The optimizer.
         reason: Why, as a clause.
+        advice: What to do.
     """
     kind = type(optimizer)
     return BackendError(
-        f"zoo cannot move the state of this {kind.__module__}.{kind.__qualname__}: {reason}; make "
-        "the optimizer with zoo.optimizer (rule='written') instead"
+        f"zoo cannot move the state of this {kind.__module__}.{kind.__qualname__}: {reason}; "
+        f"{advice}"
     )

@@ -24,6 +24,13 @@ from zoo.flax.parameters import Path
 #: Slot -> its name in the states of Optax's transformations.
 SLOTS = {"momentum": "trace", "moment1": "mu", "moment2": "nu", "mean_square": "nu"}
 
+#: How to give the state of an Optax transformation to what zoo reads.
+_INTO_NNX = (
+    "put the state of an Optax transformation tx into one: optimizer = nnx.Optimizer(model, tx, "
+    "wrt=nnx.Param); optimizer.opt_state = jax.tree.unflatten(jax.tree.structure("
+    "optimizer.opt_state), jax.tree.leaves(state))"
+)
+
 #: Transformation -> the slots that it keeps; that of ``_scale_by_adam`` below is zoo's own.
 _KEPT = {
     "scale_by_adam": ("moment1", "moment2"),
@@ -96,6 +103,8 @@ def kept(optimizer: nnx.Optimizer[Any], paths: Mapping[str, Path]) -> Kept:
     Raises:
         BackendError: It keeps what other frameworks do not, or parameters of something else.
     """
+    if not isinstance(optimizer, nnx.Optimizer):
+        raise refuse(optimizer, "it is no nnx.Optimizer", _INTO_NNX)
     states = _keeping(optimizer)
     names = {path: name for name, path in paths.items()}
     handles = {}

@@ -83,18 +83,22 @@ def kept(optimizer: Optimizer, parameters: Mapping[str, paddle.Tensor]) -> Kept:
     Raises:
         BackendError: It keeps what other frameworks do not, or parameters of something else.
     """
+    is_rule = isinstance(optimizer, RuleOptimizer)
+    rule = optimizer.rule if is_rule else _rule(optimizer)
     names = {parameter.name: name for name, parameter in parameters.items()}
     updated = _private.updated(optimizer)
     if not {p.name for p in updated} <= names.keys():
         raise refuse(optimizer, "it updates parameters that are not the model's")
-    if isinstance(optimizer, RuleOptimizer):
-        rule = optimizer.rule
-    else:
-        rule = _rule(optimizer)
+    if not is_rule:
         try:
             _private.start_optimizer(optimizer, updated)
         except AssertionError as error:  # of a state dict with other names
-            raise refuse(optimizer, f"Paddle says {str(error)[:100]!r}") from error
+            raise refuse(
+                optimizer,
+                f"Paddle says {str(error)[:100]!r}, since names depend on what else was built",
+                "build the model, make the optimizer and load its file within one block of 'with "
+                "paddle.utils.unique_name.guard():'",
+            ) from error
     handles = {
         f"{each}/{names[p.name]}": slot(optimizer, each, p) for each in rule.slots for p in updated
     }

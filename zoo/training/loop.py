@@ -17,7 +17,7 @@ from zoo.api.streams import stream
 from zoo.backend.base import Backend
 from zoo.backend.devices import ALONE, Group
 from zoo.backend.training import EMA, LossScale, Part, Plan
-from zoo.data.labeled import Dataset
+from zoo.data.labeled import Dataset, shown
 from zoo.data.stream import Batch, Share
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.graphs import losses
@@ -155,7 +155,8 @@ class Loop:
         )
         digests = data.train.digest, data.validation.digest
         self._given, self.model = model, self.trainer.model
-        self.state = State(recipe.to_dict(), backend.description.name, digests)
+        self._data, images = data.name, (len(data.train), len(data.validation))
+        self.state = State(recipe.to_dict(), backend.description.name, digests, images=images)
         self.completed: list[Epoch] = []
         self._saved = -1  # the step of the last checkpoint
         evaluations = recipe.epochs * (1 if recipe.ema is None else 2)
@@ -171,8 +172,7 @@ class Loop:
             WeightsError: It does not fit this run.
             InputError: The images are others than those that the run began with.
         """
-        if saved.state.data != self.state.data:
-            raise InputError("the images are not those that the run was trained on")
+        self._check_images(saved.state)
         state = self.trainer.state()
         shapes = {name: tensor.canonical_shape for name, tensor in state.items()}
         if shapes != {name: tuple(stored.shape) for name, stored in saved.slots.items()}:
@@ -183,6 +183,21 @@ class Loop:
             self.trainer.loss_scale = LossScale(*saved.state.loss_scale)
         now = self.state
         self.state = replace(saved.state, recipe=now.recipe, backend=now.backend)
+
+    def _check_images(self, before: State) -> None:
+        """Reject other images than those that a run began with, and say which part has others."""
+        parts = {"training": self.train.part, "validation": self.validation.part}
+        for number, (kind, part) in enumerate(parts.items()):
+            if before.data[number] == self.state.data[number]:
+                continue
+            counts = ""
+            if before.images is not None and before.images[number] != len(part):
+                counts = f" (there were {before.images[number]:,}, now there are {len(part):,})"
+            raise InputError(
+                f"{shown(self._data)}: its {kind} images, their names or labels, are not those of "
+                f"the run{counts}; restore them, or pass the data that the run was trained on "
+                "(--data, or data= in zoo.resume)"
+            )
 
     def run(self) -> Run:
         """Train until the end, or until something ends it before.

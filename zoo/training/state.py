@@ -46,6 +46,7 @@ class State:
         best: The best top-1 of an epoch; None before the first.
         best_epoch: The epoch that had it, from 1.
         pending: Whether the last step ended an epoch that has not been evaluated yet.
+        images: How many images there are to train on, and to validate with; None if not known.
     """
 
     recipe: Mapping[str, Any]
@@ -59,6 +60,7 @@ class State:
     best_epoch: int = 0
     pending: bool = False
     skipped: int = 0
+    images: tuple[int, int] | None = None
     format: int = field(default=FORMAT, kw_only=True)
 
 
@@ -121,6 +123,13 @@ def read(path: Path) -> Saved:
     return Saved(checkpoint, slots, state)
 
 
+def _pair(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    first, second = map(int, value)
+    return first, second
+
+
 def _state(values: dict[str, Any]) -> State:
     if values.get("format") != FORMAT:
         raise ValueError
@@ -139,4 +148,5 @@ def _state(values: dict[str, Any]) -> State:
         # What older checkpoints do not have.
         pending=bool(values.get("pending", False)),
         skipped=int(values.get("skipped", 0)),
+        images=_pair(values.get("images")),
     )

@@ -102,7 +102,8 @@ def train(
             ``freeze``, ``precision`` and others; ``zoo train --help`` lists them all.
 
     Returns:
-        The run, with the model and the metrics of each epoch.
+        The run, with the model and the metrics of each epoch. A run that Ctrl-C or SIGTERM ends
+        returns, too, after the step that is being made; ``stopped`` has the name of the signal.
 
     Raises:
         InputError: A setting, the data or the folder cannot be used; or a callback returns
@@ -380,10 +381,13 @@ def _current(folder: Folder, recipe: Recipe) -> Recipe:
     """
     written = recipes.of({}, folder.path / RECIPE, begun=True)
     changed = {"epochs": written.epochs, "skip_damaged": written.skip_damaged}
-    if written.to_dict() != {**recipe.to_dict(), **changed}:
+    here, there = written.to_dict(), {**recipe.to_dict(), **changed}
+    if different := [key for key in there if here.get(key) != there[key]]:
+        *before, last = folder.checkpoints()
+        others = f", delete {last.name} if it is of another run," if before else ""
         raise InputError(
-            f"{folder.path / RECIPE}: changed since the run began; undo that, or start another run "
-            "with it"
+            f"{folder.path / RECIPE}: {' and '.join(different)} changed since the run began, or "
+            f"{last.name} is of another run; undo that{others} or start another run with the recipe"
         )
     return written
 
