@@ -17,6 +17,7 @@ from zoo.graphs.nodes import Node
 from zoo.graphs.shapes import Shape
 from zoo.keras import _private
 from zoo.keras.parameters import layer_name, layouts, require_built
+from zoo.language import sizes
 
 
 def predict(model: keras.Model, x: Array) -> Array | dict[str, Array]:
@@ -133,10 +134,14 @@ def to_input(model: keras.Model, x: Array) -> Array:
     if len(sides) != 3 or any(
         side not in (None, n) for side, n in zip(sides, x.shape[1:], strict=True)
     ):
+        why = "in Keras its size is fixed"
+        if (graph := own_graph(model)) is not None:
+            sizes.check(graph, x.shape)  # which knows a reason if there is one in any framework
+            why = "its pools have ceil_mode, which fixes the size in Keras"
         expected = ", ".join("any" if side is None else str(side) for side in sides)
         raise InputError(
-            f"{model.name} was built for inputs [N, {expected}], got {list(x.shape)}; in Keras its "
-            f"size is fixed: build it with input_size={x.shape[2:]}"
+            f"{model.name} was built for inputs [N, {expected}], got {list(x.shape)}; {why}: build "
+            f"it with input_size={x.shape[2:]}"
         )
     return np.ascontiguousarray(
         x.transpose(0, 2, 3, 1), np.float64 if tensor.dtype == "float64" else np.float32
