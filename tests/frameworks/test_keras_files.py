@@ -117,6 +117,49 @@ def test_two_networks_of_different_names_in_one_model(suffix, keras_models, tmp_
     assert zoo.graph_of(found).name == "mobilenet_v1_0_25"
 
 
+#: What follows the features, and what the error says without an option; empty if there is none.
+HEADS = {
+    "linear": (lambda layers, x: layers.Dense(7)(x), ""),
+    "two layers": (lambda layers, x: layers.Dense(7)(layers.Dense(8)(x)), "it has Dense in dense"),
+    "two heads": (lambda layers, x: [layers.Dense(7)(x), layers.Dense(7)(x)], "it has Dense in dense"),
+    "normalized": (lambda layers, x: layers.Dense(7)(layers.BatchNormalization()(x)), "it has Dense and"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_the_features_of_a_model_with_any_classifier(kind, keras_models, tmp_path):
+    import keras
+
+    base = zoo.build("resnet20", "keras", num_classes=0, input_size=32)
+    make, text = HEADS[kind]
+    x = keras.Input((32, 32, 3))
+    keras.Model(x, make(keras.layers, base(x))).save(tmp_path / "w.keras")
+    with pytest.raises(WeightsError, match=text) if text else contextlib.nullcontext():
+        assert zoo.graph_of(zoo.load(tmp_path / "w.keras", "keras")).options["num_classes"] == 7
+    assert_same(zoo.load(tmp_path / "w.keras", "keras", num_classes=0), base)
+    zoo.load(tmp_path / "w.keras", "keras", head="new", num_classes=3)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_what_follows_the_features_is_not_left_out(scaled, keras_models, tmp_path):
+    import keras
+
+    base = zoo.build("resnet20", "keras", num_classes=0, input_size=32)
+    whole = zoo.build("resnet20", "keras", input_size=32)
+    x = keras.Input((32, 32, 3))
+    if scaled:
+        y = keras.layers.Rescaling(0.1)(base(x))
+    else:
+        both = keras.Model(whole.inputs, [whole.layers[-2].output, *whole.outputs])
+        features, logits = both(x)
+        y = keras.layers.Concatenate()([keras.layers.Reshape((-1,))(features), logits])
+    keras.Model(x, y).save(tmp_path / "w.keras")
+    with pytest.raises(
+        WeightsError, match="at its end, (it has Rescaling|the layers are connected)"
+    ):
+        zoo.load(tmp_path / "w.keras", "keras", **({"num_classes": 0} if scaled else {}))
+
+
 @pytest.fixture(scope="module")
 def subclassed():
     """Makes a Keras model that calls the first of its attributes, and then those after it."""

@@ -25,6 +25,7 @@ from zoo.weights.keras_models.kinds import (
     Kind,
     activation,
     is_arithmetic,
+    is_linear,
     is_part,
     is_silent,
     kinds_of,
@@ -197,17 +198,23 @@ class _Comparison:
         last = next(iter(self.network.output_nodes.values()))
         logits = _between(self.own, [(last.name,)])
         features = self._expected(self.network.node(self.classifier[-1]))
-        for key in self.outputs:
-            found = _between(self.steps, [key])
-            extra = _extra(found, logits)
-            if found.reads == features.reads:  # a model without a classifier, which may not pool
-                if _extra(found, features):
-                    self._check(found, features, "at its end", self.classifier[-1])
-            elif found.reads == logits.reads and not dropped:
+        outputs = [_between(self.steps, [key]) for key in self.outputs]
+        headless = [found for found in outputs if found.reads == features.reads]
+        for found in headless:  # a model without a classifier, which may not pool
+            of_head = dropped and any(map(is_linear, found.layers))
+            if _extra(found, features) and not of_head:
+                self._check(found, features, "at its end", self.classifier[-1])
+        if dropped or (headless and len(headless) == len(outputs)):
+            return [], []
+        for found in outputs:
+            if found.reads == logits.reads:
+                extra = _extra(found, logits)
                 if set(extra) not in _ENDS or logits.kinds - found.kinds:
                     self._check(found, logits, "at its end", self.classifier[0])
                 return [kind[0] for kind in extra], found.unknown
-        return [], []
+        for found in outputs:
+            self._check(found, logits, "at its end", self.classifier[0])
+        return [], [kind for found in outputs for kind in found.unknown]
 
     def _check(self, found: _Between, expected: _Between, where: str, node: str) -> None:
         if found.unknown:
@@ -221,7 +228,8 @@ class _Comparison:
             return
         if _normalizes(extra, missing, found):
             return
-        steps = (step for step in reversed(found.steps) if set(step.kinds or ()) & set(extra))
+        steps = [step for step in reversed(found.steps) if set(step.kinds or ()) & set(extra)]
+        steps.sort(key=lambda step: any(kind in expected.kinds for kind in step.kinds or ()))
         layer = next((shown(step.layer.name) for step in steps if step.layer), "")
         here = f"it has {_text(extra)} in {layer}" if extra else "it has nothing"
         there = f"{self.network.name} has {_text(missing) if missing else 'nothing'}"

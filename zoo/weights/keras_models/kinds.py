@@ -103,6 +103,11 @@ def is_silent(layer: Layer) -> bool:
     return linear or bool(_SILENT.fullmatch(layer.kind))
 
 
+def is_linear(layer: Layer) -> bool:
+    """Tell whether a layer is linear or a convolution."""
+    return bool({"units", "filters"} & layer.config.keys())
+
+
 def padding(layer: Layer) -> tuple[int, ...] | None:
     """Return how much a layer pads a map, at the top, bottom, left and right.
 
