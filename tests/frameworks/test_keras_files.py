@@ -140,6 +140,21 @@ def test_the_features_of_a_model_with_any_classifier(kind, keras_models, tmp_pat
     zoo.load(tmp_path / "w.keras", "keras", head="new", num_classes=3)
 
 
+@pytest.mark.parametrize("name", ["mobilenet_v3_small_0_75", "efficientnet_b0"])
+@pytest.mark.parametrize("factor", [1, 2])
+def test_arithmetic_is_counted_where_the_network_has_some(factor, name, keras_models, tmp_path):
+    """A hard swish, whose parts are arithmetic, or a silu precedes the classifier."""
+    import keras
+
+    base = zoo.build(name, "keras", num_classes=0, input_size=32)
+    x = keras.Input((32, 32, 3))
+    y = base(x) if factor == 1 else base(x) * factor
+    keras.Model(x, keras.layers.Dense(7)(y)).save(tmp_path / "w.keras")
+    refused = pytest.raises(WeightsError, match="it has Multiply in multiply")
+    with refused if factor > 1 else contextlib.nullcontext():
+        zoo.load(tmp_path / "w.keras", "keras")
+
+
 @pytest.mark.parametrize("scaled", [True, False])
 def test_what_follows_the_features_is_not_left_out(scaled, keras_models, tmp_path):
     import keras

@@ -26,13 +26,14 @@ from zoo.weights.keras_models.kinds import (
     activation,
     is_arithmetic,
     is_linear,
-    is_part,
     is_silent,
     kinds_of,
     kinds_of_node,
     padding,
     padding_of_node,
     pair,
+    whole,
+    without_parts,
 )
 
 _INPUT = "input"
@@ -118,9 +119,9 @@ class _Between:
         return (step.layer for step in reversed(self.steps) if step.layer)
 
     @property
-    def ops(self) -> set[str]:
+    def ops(self) -> Counter[str]:
         """The operations of nodes without weights."""
-        return {step.op for step in self.steps}
+        return Counter(step.op for step in self.steps)
 
     @property
     def pads(self) -> list[tuple[int, ...]]:
@@ -283,8 +284,8 @@ class _Comparison:
 
 def _extra(found: _Between, expected: _Between) -> Counter[Kind]:
     """Return what a part of a model computes that the same part of the network does not."""
-    extra, ops = found.kinds - expected.kinds, expected.ops
-    return Counter({kind: n for kind, n in extra.items() if not is_part(kind, ops)})
+    ops = expected.ops - Counter(map(whole, found.layers))
+    return without_parts(found.kinds - expected.kinds, ops)
 
 
 def _covers_map(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from zoo.graphs.nodes import Node
@@ -22,6 +23,7 @@ _ACTIVATIONS = {
     **dict.fromkeys(("hardsigmoid", "hardsilu", "hardswish"), (("relu6",),)),
     "swish": (("silu",),),
     "erf": (("gelu",),),
+    "localresponsenormalization": (("lrn",),),
 }
 
 _POOLS = {
@@ -66,23 +68,36 @@ _PRODUCT = r"[Mm]ultiply|mul"
 _PIECEWISE = rf"{_PRODUCT}|TrueDivide|truediv|[Dd]ivide|Rescaling|Add|add|AddV2"
 _ANY = f"{_ARITHMETIC.pattern}|{_MOVES.pattern}|Add|add|AddV2"
 
-#: Operation -> arithmetic, and what moves values, by which Keras may compute it.
+#: Operation -> arithmetic, and what moves values, by which Keras may compute it, and of how many
+#: such parts it consists at most; None for any number. The narrower ones come first.
 _PARTS = {
-    name: re.compile(pattern)
-    for name, pattern in {
-        "concat": r"[Cc]oncat(enate)?",
-        "flatten": r"[Rr]eshape",
-        "slice": r"GetItem|SlicingOpLambda|[Ss]plit|Cropping2D",
-        "select": r"Take|gather|GetItem|SlicingOpLambda",
-        "channel_shuffle": r"Take|gather|[Rr]eshape|Permute|[Tt]ranspose",
-        "pad": r"Pad|pad|Cropping2D",
-        "pad_channels": r"Pad|pad|[Cc]oncat(enate)?",
-        **dict.fromkeys(("max_pool", "avg_pool"), r"Pad|pad"),
-        "multiply": rf"{_PRODUCT}|BroadcastTo",
-        "scale": rf"{_PRODUCT}|Rescaling",
-        **dict.fromkeys(("hard_sigmoid", "hard_swish"), _PIECEWISE),
-        **dict.fromkeys(("silu", "gelu", "lrn", "adaptive_avg_pool"), _ANY),
+    op: (re.compile(pattern), most)
+    for op, (pattern, most) in {
+        "concat": (r"[Cc]oncat(enate)?", None),
+        "flatten": (r"[Rr]eshape", None),
+        "slice": (r"GetItem|SlicingOpLambda|[Ss]plit|Cropping2D", None),
+        "select": (r"Take|gather|GetItem|SlicingOpLambda", None),
+        "channel_shuffle": (r"Take|gather|[Rr]eshape|Permute|[Tt]ranspose", None),
+        "pad": (r"Pad|pad|Cropping2D", None),
+        "pad_channels": (r"Pad|pad|[Cc]oncat(enate)?", None),
+        "max_pool": (r"Pad|pad", None),
+        "avg_pool": (r"Pad|pad", None),
+        "adaptive_avg_pool": (_ANY, None),
+        "multiply": (rf"{_PRODUCT}|BroadcastTo", 1),
+        "scale": (rf"{_PRODUCT}|Rescaling", 1),
+        "hard_sigmoid": (_PIECEWISE, 2),
+        "hard_swish": (_PIECEWISE, 3),
+        "gelu": (rf"{_PIECEWISE}|[Ss]qrt|[Rr]sqrt", 5),
+        "lrn": (_ANY, 6),
     }.items()
+}
+
+#: Operations of several parts that Keras has as an activation.
+_WHOLE = {
+    "hardsigmoid": "hard_sigmoid",
+    "hardsilu": "hard_swish",
+    "hardswish": "hard_swish",
+    "gelu": "gelu",
 }
 
 #: Layers, of Keras and of those in its files that do not say so, that zoo has not.
@@ -134,14 +149,31 @@ def is_arithmetic(layer: Layer) -> bool:
     return bool(_ARITHMETIC.fullmatch(layer.kind))
 
 
-def is_part(kind: Kind, ops: Iterable[str]) -> bool:
-    """Tell whether arithmetic, or what moves values, may be a part of one of some operations.
+def without_parts(kinds: Mapping[Kind, int], ops: Mapping[str, int]) -> Counter[Kind]:
+    """Return arithmetic, and what moves values, without the parts of some operations.
+
+    Args:
+        kinds: What is computed, and how often.
+        ops: Operation -> how often a network has it where that is computed.
 
     Example:
-        >>> is_part(("Multiply",), ["hard_swish"]), is_part(("Rescaling",), ["relu", "add"])
-        (True, False)
+        >>> scaled = {("Multiply",): 2, ("Add",): 1}
+        >>> without_parts(scaled, {"hard_sigmoid": 1}), without_parts(scaled, {"hard_swish": 1})
+        (Counter({('Multiply',): 1}), Counter())
     """
-    return any(op in _PARTS and _PARTS[op].fullmatch(str(kind[0])) for op in ops)
+    left = Counter(kinds)
+    for op, (pattern, most) in _PARTS.items():
+        if not (count := ops.get(op, 0)):
+            continue
+        fitting = [kind for kind in left if pattern.fullmatch(str(kind[0]))]
+        parts = sorted((i, str(kind), kind) for kind in fitting for i in range(left[kind]))
+        left -= Counter(kind for *_, kind in parts[: None if most is None else most * count])
+    return left
+
+
+def whole(layer: Layer) -> str:
+    """Return which operation of several parts a layer computes as one, if any."""
+    return _WHOLE.get(_plain(str(layer.config.get("activation") or layer.kind)), "")
 
 
 def kinds_of(layer: Layer, inputs: int = 1) -> tuple[Kind, ...] | None:
