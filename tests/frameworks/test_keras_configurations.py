@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -98,7 +100,11 @@ def of_class(name, **config):
     [
         ("conv1", settings(strides=[1, 1]), r"conv1 has strides \[1, 1\] where \w+ has \[2, 2\]"),
         ("conv1", settings(kernel_size=[5, 5]), r"conv1 has kernel_size \[5, 5\]"),
-        ("conv1", settings(padding="valid"), "conv1 does not pad"),
+        (
+            "conv1",
+            settings(padding="valid"),
+            r"conv1, or before, it pads by nothing where \w+ pads by \[0, 1, 0, 1\]",
+        ),
         ("conv_dw_1", settings(dilation_rate=[2, 2]), r"conv_dw_1 has dilation_rate \[2, 2\]"),
         ("conv1_bn", settings(epsilon=0.1), r"conv1_bn has epsilon 0.1 where \w+ has 0.001"),
         ("conv1", settings(activation="relu"), "before its layer conv1_bn, it has relu in conv1"),
@@ -116,7 +122,11 @@ def of_class(name, **config):
         ("predictions", of_class("Rescaling", scale=0.5), "at its end, it has Rescaling in"),
         ("dropout", of_class("Rescaling", scale=0.5), "it has Rescaling in dropout where"),
         ("conv1_relu", of_class("Permute", dims=[2, 1, 3]), "it has Permute in conv1_relu where"),
-        ("conv_pad_2", settings(padding=[[1, 2], [1, 2]]), r"it pads by \[1, 2, 1, 2\], unlike"),
+        (
+            "conv_pad_2",
+            settings(padding=[[1, 2], [1, 2]]),
+            r"it pads by \[1, 2, 1, 2\] where \w+ pads by \[0, 1, 0, 1\]",
+        ),
     ],
 )
 def test_another_network_is_refused(suffix, name, change, text, saved, tmp_path):
@@ -162,6 +172,8 @@ BESIDE = {
     "padded": (lambda net, x, keras: net(keras.layers.ZeroPadding2D(2)(x)), "layers ZeroPadding2D"),
     "cropped": (lambda net, x, keras: net(keras.layers.CenterCrop(32, 32)(x)), "layers CenterCrop"),
     "probabilities": (lambda net, x, keras: keras.ops.softmax(net(x)), "without the softmax"),
+    "over images": (lambda net, x, keras: keras.ops.softmax(net(x), axis=0), "softmax over axis 0"),
+    "input": (lambda net, x, keras: net(x) + 9 * keras.ops.mean(x), "connected in another way"),
 }
 
 
@@ -181,6 +193,47 @@ def test_what_a_model_computes_besides_is_refused_or_named(case, tmp_path):
     except WeightsError as error:
         said = str(error)
     assert text in said and bool(text) == bool(said)
+
+
+@pytest.mark.parametrize("size", [None, 32, 112, 97])
+def test_a_network_of_any_size_is_held_to_the_size_it_is_built_for(size, tmp_path):
+    """Keras decides the padding of a MobileNetV2 when it is made, for an even size if for any."""
+    keras = load_framework("keras")
+    load("torch")
+    shape = (None, None, 3) if size in (None, 97) else (size, size, 3)
+    base = keras.applications.MobileNetV2(
+        weights=None, include_top=False, pooling="avg", input_shape=shape, alpha=0.35
+    )
+    base.save(tmp_path / "w.keras")
+    text = r"pads by \[0, 1, 0, 1\] where \S+ pads by \[1, 1, 1, 1\], for inputs of 97x97"
+    with pytest.raises(WeightsError, match=text) if size == 97 else contextlib.nullcontext():
+        found = zoo.load(tmp_path / "w.keras", "torch", num_classes=0, input_size=size)
+    if size == 32:
+        x = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)
+        expected = base.predict(x.transpose(0, 2, 3, 1), verbose=0)
+        np.testing.assert_allclose(zoo.predict(found, x), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_classes_that_are_not_of_keras_are_named(suffix, tmp_path):
+    keras = load_framework("keras")
+    load("torch")
+
+    class MyDense(keras.layers.Dense):
+        def call(self, x):
+            return 2 * super().call(x)
+
+    class MyModel(keras.Model):
+        pass
+
+    base = zoo.build("resnet20", "keras", num_classes=0, seed=1)
+    x = keras.Input((32, 32, 3))
+    model = MyModel(x, MyDense(3)(base(x)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # .h5 is called legacy
+        model.save(tmp_path / f"w{suffix}")
+    note = zoo.graph_of(zoo.load(tmp_path / f"w{suffix}", "torch")).origin["note"]
+    assert "its layers MyModel and MyDense could not be compared" in note
 
 
 def test_a_new_classifier_replaces_the_pool(saved, tmp_path):
@@ -216,15 +269,20 @@ def test_preprocessing_by_operations_is_named(module, tmp_path):
     assert f"without the layers {kinds[module]} of" in zoo.graph_of(model).origin["note"]
 
 
+@pytest.mark.parametrize("size", [None, 97, 150])
 @pytest.mark.parametrize(
     "name",
     ["MobileNet", "EfficientNetB0"]
     + [pytest.param(name, marks=pytest.mark.slow) for name in PUBLISHED],
 )
-def test_every_model_of_keras_applications_is_its_network(name):
+def test_every_model_of_keras_applications_is_its_network(name, size):
+    """Its padding, too, which depends on the size of maps in some."""
+    if size and name.startswith("NASNet"):
+        pytest.skip("keras.applications makes it for one size")
     keras = load_framework("keras")
     with keras.StatelessScope(initialize_variables=False):
-        model = getattr(keras.applications, name)(weights=None)
+        options = {"input_shape": (size, size, 3)} if size else {}
+        model = getattr(keras.applications, name)(weights=None, **options)
     notes = notes_of(model)
     assert notes.pop() == "without the softmax at the end of the file's model"
     assert not notes or re.fullmatch(

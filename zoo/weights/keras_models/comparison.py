@@ -9,42 +9,41 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from zoo.errors import WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
+from zoo.graphs.shapes import Map
+from zoo.ops.windows import place
 from zoo.weights import classifier
 from zoo.weights.checking import shown
-from zoo.weights.keras_models.config import Key, Layer, Model
+from zoo.weights.keras_models.config import Layer, Model
 from zoo.weights.keras_models.kinds import (
-    CONSTANT,
     Kind,
-    activation,
     is_arithmetic,
     is_linear,
     is_silent,
-    kinds_of,
-    kinds_of_node,
     padding,
     padding_of_node,
     pair,
     whole,
     without_parts,
 )
+from zoo.weights.keras_models.steps import (
+    INPUT,
+    SETTINGS,
+    Between,
+    between,
+    held,
+    of_model,
+    of_network,
+    sampling_of,
+)
 
-_INPUT = "input"
-_ENDS: tuple[set[Kind], ...] = (set(), {("softmax",)}, {("sigmoid",)})  # after the logits
-_OPS = ("conv", "linear", "batch_norm", "layer_norm", "affine")  # for which Keras has one layer
-
-#: Operations that Keras computes by several, which are not compared.
-_SEVERAL = ("slice", "adaptive_avg_pool")
-
-#: What a setting of Keras is called in the attributes of a convolution.
-_SETTINGS = {"kernel_size": "kernel_size", "strides": "stride", "dilation_rate": "dilation"}
+_ENDS = (Counter[Kind](), Counter([("softmax",)]), Counter([("sigmoid",)]))  # after the logits
 
 
 def compared(
@@ -75,104 +74,29 @@ def compared(
     return _Comparison(path, network, model, places).notes(dropped, replaced)
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A node, or a part of a call of a layer.
-
-    Attributes:
-        inputs: What it reads; nothing for the input itself.
-        kinds: What it computes, apart from its weights; None if that is not known.
-        node: The node whose weights it has, if any.
-        layer: The layer, in a model of Keras.
-        op: The operation of a node without weights.
-        pads: How much it pads a map; None if it does not, empty if that is not known.
-    """
-
-    inputs: tuple[Key, ...]
-    kinds: tuple[Kind, ...] | None = ()
-    node: Node | None = None
-    layer: Layer | None = None
-    op: str = ""
-    pads: tuple[int, ...] | None = None
-
-
-_Steps = Mapping[Key, _Step]
-
-
-@dataclass
-class _Between:
-    """What lies between a step and the steps with weights that it reads.
-
-    Attributes:
-        reads: The names of the nodes with these weights.
-        kinds: What is computed between them.
-        steps: The steps between them, backward.
-    """
-
-    reads: set[str] = field(default_factory=set)
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    steps: list[_Step] = field(default_factory=list)
-
-    @property
-    def layers(self) -> Iterator[Layer]:
-        """The layers between them, in their order in the model."""
-        return (step.layer for step in reversed(self.steps) if step.layer)
-
-    @property
-    def ops(self) -> Counter[str]:
-        """The operations of nodes without weights."""
-        return Counter(step.op for step in self.steps)
-
-    @property
-    def pads(self) -> list[tuple[int, ...]]:
-        """How much maps are padded, step by step."""
-        return [step.pads for step in self.steps if step.pads is not None]
-
-    @property
-    def unknown(self) -> list[str]:
-        """The classes of the layers of which nothing is known; of nodes, empty texts."""
-        return [step.layer.kind if step.layer else "" for step in self.steps if step.kinds is None]
-
-
-def _between(steps: _Steps, inputs: Sequence[Key]) -> _Between:
-    found, seen, waiting = _Between(), set(inputs), list(dict.fromkeys(inputs))
-    while waiting:
-        step = steps[waiting.pop()]
-        if step.node:
-            found.reads.add(step.node.name)
-            continue
-        found.steps.append(step)
-        found.kinds.update(step.kinds or ())
-        if not step.inputs:
-            found.reads.add(_INPUT)
-        waiting += [key for key in dict.fromkeys(step.inputs) if key not in seen]
-        seen.update(step.inputs)
-    return found
-
-
 class _Comparison:
     def __init__(
         self, path: Path, network: Graph, model: Model, places: Mapping[str, Sequence[Node]]
     ) -> None:
-        self.path, self.network = path, network
-        held = {node.name for nodes in places.values() for node in nodes if node.op in _OPS}
-        self.same_size = model.size == network.input_shape[1:]
-        self.own = _steps_of_network(network, held)
-        self.steps, self.outputs = _steps_of_model(model, places)
+        self.path, self.network, self.model = path, network, model
+        self.own = of_network(network, held(places))
+        self.steps, self.outputs = of_model(model, places)
         self.classifier = [node.name for node in classifier.nodes(network)]
 
     def notes(self, dropped: bool, replaced: bool) -> list[str]:
         """Compare everything; see :func:`compared`."""
         before: list[str] = []
-        unknown: list[str] = []
+        unknown = list(self.model.own)
         for step in self.steps.values():
             node, layer = step.node, step.layer
             if not node or not layer or (dropped and node.name in self.classifier):
                 continue
-            found, expected = _between(self.steps, step.inputs), self._expected(node)
+            if not layer.is_known:
+                unknown.append(layer.kind)
+            found, expected = between(self.steps, step.inputs), self._expected(node)
             self._check_settings(layer, node)
             pads = self._check_padding(layer, node, found, expected)
-            if found.reads == expected.reads == {_INPUT}:
+            if found.reads == expected.reads == {INPUT}:
                 layers = [each for each in found.layers if not is_silent(each)]
                 before += [x.kind for x in layers if pads or padding(x) is None]
             else:
@@ -190,16 +114,16 @@ class _Comparison:
             notes.append(f"its layers {_listed(unknown)} could not be compared with the network")
         return notes
 
-    def _expected(self, node: Node) -> _Between:
+    def _expected(self, node: Node) -> Between:
         step = self.own[node.name,]
-        return _between(self.own, step.inputs)
+        return between(self.own, step.inputs)
 
     def _end(self, dropped: bool) -> tuple[list[str], list[str]]:
         """Compare what lies after the last weights; return what follows, and what is unknown."""
         last = next(iter(self.network.output_nodes.values()))
-        logits = _between(self.own, [(last.name,)])
+        logits = between(self.own, [(last.name,)])
         features = self._expected(self.network.node(self.classifier[-1]))
-        outputs = [_between(self.steps, [key]) for key in self.outputs]
+        outputs = [between(self.steps, [key]) for key in self.outputs]
         headless = [found for found in outputs if found.reads == features.reads]
         for found in headless:  # a model without a classifier, which may not pool
             of_head = dropped and any(map(is_linear, found.layers))
@@ -210,14 +134,14 @@ class _Comparison:
         for found in outputs:
             if found.reads == logits.reads:
                 extra = _extra(found, logits)
-                if set(extra) not in _ENDS or logits.kinds - found.kinds:
+                if extra not in _ENDS or logits.kinds - found.kinds:
                     self._check(found, logits, "at its end", self.classifier[0])
                 return [kind[0] for kind in extra], found.unknown
         for found in outputs:
             self._check(found, logits, "at its end", self.classifier[0])
         return [], [kind for found in outputs for kind in found.unknown]
 
-    def _check(self, found: _Between, expected: _Between, where: str, node: str) -> None:
+    def _check(self, found: Between, expected: Between, where: str, node: str) -> None:
         if found.unknown:
             return
         extra, missing = _extra(found, expected), expected.kinds - found.kinds
@@ -229,7 +153,7 @@ class _Comparison:
             return
         if _normalizes(extra, missing, found):
             return
-        steps = [step for step in reversed(found.steps) if set(step.kinds or ()) & set(extra)]
+        steps = [step for step in found.steps if set(step.kinds or ()) & set(extra)]
         steps.sort(key=lambda step: any(kind in expected.kinds for kind in step.kinds or ()))
         layer = next((shown(step.layer.name) for step in steps if step.layer), "")
         here = f"it has {_text(extra)} in {layer}" if extra else "it has nothing"
@@ -245,30 +169,22 @@ class _Comparison:
                 what = f"its layer {shown(layer.name)} has {setting} {here}"
                 self._refuse(f"{what} where {self.network.name} has {there}", node.name)
 
-    def _check_padding(self, layer: Layer, node: Node, found: _Between, expected: _Between) -> bool:
+    def _check_padding(self, layer: Layer, node: Node, found: Between, expected: Between) -> bool:
         """Compare how much maps are padded; return whether the input is padded besides."""
-        own = padding_of_node(node)
-        theirs = Counter(map(self._comparable, filter(None, [*expected.pads, own])))
-        here = Counter(map(self._comparable, filter(None, found.pads)))
-        if (extra := here - theirs) and found.reads != {_INPUT}:
-            wrong = {each for each in found.pads if each and self._comparable(each) in extra}
-            amounts = " and ".join(str(list(each)) for each in sorted(wrong))
-            what = f"before its layer {shown(layer.name)}, it pads by {amounts}"
-            self._refuse(f"{what}, unlike {self.network.name}", node.name)
-        missing = (theirs - here).total()
-        same = list(_padded_to_same(layer, node, found))
-        if missing < sum(any(k > s for k, s in zip(*each, strict=True)) for each in same):
-            difference = "pads, or a pool before it"
-        elif missing > len(same) and () not in found.pads and not expected.unknown:
-            difference = "does not pad, or a pool before it"
-        else:
-            return bool(extra)
-        name = shown(layer.name)
-        self._refuse(f"its layer {name} {difference}, unlike {self.network.name}'s", node.name)
-
-    def _comparable(self, pads: tuple[int, ...]) -> tuple[int, ...]:
-        """Return what does not depend on the size of the map, if the sizes are not the same."""
-        return pads if self.same_size else pads[1::2]
+        theirs = Counter(filter(None, [*expected.pads, padding_of_node(node)]))
+        here = Counter(filter(None, found.pads)) + Counter(
+            filter(any, _padded_to_same(layer, node, found, expected))
+        )
+        extra, missing = here - theirs, theirs - here
+        is_known = () not in found.pads and not expected.unknown
+        if (missing and is_known) or (extra and found.reads != {INPUT}):
+            h, w = self.network.input_shape[1:]
+            self._refuse(
+                f"at its layer {shown(layer.name)}, or before, it pads by {_amounts(here)} where "
+                f"{self.network.name} pads by {_amounts(theirs)}, for inputs of {h}x{w}",
+                node.name,
+            )
+        return bool(extra)
 
     def _refuse(self, what: str, node: str) -> NoReturn:
         advice = (
@@ -282,13 +198,13 @@ class _Comparison:
         )
 
 
-def _extra(found: _Between, expected: _Between) -> Counter[Kind]:
+def _extra(found: Between, expected: Between) -> Counter[Kind]:
     """Return what a part of a model computes that the same part of the network does not."""
     ops = expected.ops - Counter(map(whole, found.layers))
     return without_parts(found.kinds - expected.kinds, ops)
 
 
-def _covers_map(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -> bool:
+def _covers_map(extra: Counter[Kind], missing: Counter[Kind], found: Between) -> bool:
     """Tell whether a global average stands for another pool of the same map, or of one pixel."""
     if missing != Counter([("global_avg_pool",)]):
         return False
@@ -296,22 +212,38 @@ def _covers_map(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -
     return [kind[0] for kind in extra] == ["avg_pool"] or (not extra and flat)
 
 
-def _normalizes(extra: Counter[Kind], missing: Counter[Kind], found: _Between) -> bool:
+def _normalizes(extra: Counter[Kind], missing: Counter[Kind], found: Between) -> bool:
     """Tell whether arithmetic may stand for a local response normalization, which Keras lacks."""
     sums = set(missing) == {("lrn",)} and set(extra) <= {("add",)}
     return sums and any(is_arithmetic(layer) for layer in found.layers)
 
 
 def _padded_to_same(
-    layer: Layer, node: Node, before: _Between
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Yield the sizes and strides of windows that Keras may pad: of pools, and of a convolution."""
+    layer: Layer, node: Node, found: Between, expected: Between
+) -> Iterator[tuple[int, ...]]:
+    """Yield how much Keras pads maps itself: before pools, and in a convolution."""
     if node.op == "conv" and layer.config.get("padding") == "same":
-        yield node.attributes["kernel_size"], node.attributes["stride"]
-    for each in before.layers:
-        if "pool_size" in each.config and each.config.get("padding") == "same":
-            size = pair(each.config["pool_size"])
-            yield size, pair(each.config.get("strides") or size)
+        shape = node.input_shapes[0]
+        assert isinstance(shape, Map)
+        kernel, stride, dilation = (node.attributes[name] for name in SETTINGS.values())
+        yield place(shape[1:], kernel, stride, "same", dilation).padding
+    pools = [
+        (kind, step.size)
+        for step in reversed(expected.steps)
+        for kind in step.kinds or ()
+        if step.size and len(kind) == 3
+    ]
+    for step in reversed(found.steps):
+        if step.layer and step.layer.config.get("padding") == "same":
+            pool = next((each for each in pools if (each[0],) == step.kinds), None)
+            if pool:
+                pools.remove(pool)
+                (_, kernel, stride), size = pool
+                yield place(size, kernel, stride, "same").padding
+
+
+def _amounts(pads: Counter[tuple[int, ...]]) -> str:
+    return " and ".join(str(list(each)) for each in sorted(pads.elements())) or "nothing"
 
 
 def _settings(layer: Layer, node: Node) -> Iterator[tuple[str, Any, Any]]:
@@ -323,8 +255,8 @@ def _settings(layer: Layer, node: Node) -> Iterator[tuple[str, Any, Any]]:
         return
     if layer.kind == "SeparableConv2D" and attributes["kernel_size"] == (1, 1):
         return  # the second of its convolutions
-    sampling = _sampling(*(attributes[name] for name in _SETTINGS.values()))
-    for name, own in _SETTINGS.items():
+    sampling = sampling_of(*(attributes[name] for name in SETTINGS.values()))
+    for name, own in SETTINGS.items():
         step = (1, 1) if own == "kernel_size" else sampling
         here = pair(config.get(name, 1))
         there = tuple(a // b for a, b in zip(attributes[own], step, strict=True))
@@ -333,66 +265,6 @@ def _settings(layer: Layer, node: Node) -> Iterator[tuple[str, Any, Any]]:
         yield name, here, there
     if layer.kind == "Conv2D":
         yield "groups", config.get("groups", 1), attributes["groups"]
-
-
-def _sampling(
-    kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Return the steps at which a convolution may sample its input before, with the same result."""
-    return stride if kernel == (1, 1) else tuple(map(math.gcd, stride, dilation))
-
-
-def _sampled(inputs: tuple[Key, ...], sampling: tuple[int, ...]) -> list[_Step]:
-    subsample = _Step(inputs, (("subsample", (1, 1), sampling),))
-    return [subsample] if max(sampling) > 1 else []
-
-
-def _steps_of_network(network: Graph, held: Collection[str]) -> _Steps:
-    """Return the steps of a network; those with weights are the nodes that the file has."""
-    steps: dict[Key, _Step] = {(_INPUT,): _Step(())}
-    for node in network.nodes:
-        inputs: tuple[Key, ...] = tuple((name,) for name in node.inputs)
-        if node.op == "conv":
-            sampling = _sampling(*(node.attributes[name] for name in _SETTINGS.values()))
-            for step in _sampled(inputs, sampling):
-                steps[node.name, 0] = step
-                inputs = ((node.name, 0),)
-        kinds = None if node.parameters or node.op in _SEVERAL else kinds_of_node(node)
-        own = node if node.name in held else None
-        steps[node.name,] = _Step(inputs, kinds, own, None, node.op, padding_of_node(node))
-    return steps
-
-
-def _steps_of_model(
-    model: Model, places: Mapping[str, Sequence[Node]]
-) -> tuple[_Steps, Sequence[Key]]:
-    """Return the steps of a model, and the keys of those that compute its outputs."""
-    steps: dict[Key, _Step] = {}
-    last: dict[Key, Key] = {}  # call of a layer -> its last step
-    constant: set[Key] = set()
-    for key, layer in model.layers.items():
-        inputs = tuple(last[each] for each in layer.inputs if each not in constant)
-        if layer.kind in CONSTANT or (layer.inputs and not inputs):
-            constant.add(key)
-        for number, part in enumerate(_parts(layer, places.get(layer.name, ()), len(inputs))):
-            last[key] = (*key, number)
-            steps[last[key]] = replace(part, inputs=inputs)
-            inputs = (last[key],)
-    return steps, [last[key] for key in model.outputs if key not in constant]
-
-
-def _parts(layer: Layer, nodes: Sequence[Node], inputs: int) -> Iterator[_Step]:
-    """Yield the steps of a layer one after another, without what they read."""
-    config = layer.config
-    if nodes and "kernel_size" in config:
-        kernel, stride = pair(config["kernel_size"]), pair(config.get("strides", 1))
-        yield from _sampled((), _sampling(kernel, stride, (1, 1)))
-    for node in nodes:
-        yield _Step((), (), node if node.op in _OPS else None, layer)
-    if not nodes:
-        yield _Step((), kinds_of(layer, inputs), None, layer, pads=padding(layer))
-    if layer.kind != "Activation" and config.get("activation"):
-        yield _Step((), activation(config["activation"]), None, layer)
 
 
 def _text(kinds: Iterable[Kind]) -> str:

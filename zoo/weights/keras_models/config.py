@@ -19,6 +19,13 @@ _MAX_DEPTH = 8  # of models within models
 #: What reading a configuration raises where it is of another form than Keras gives it.
 MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
 
+#: The layers of Keras that have weights, of those that networks for images have.
+_WITH_WEIGHTS = (
+    *("Dense", "EinsumDense", "Conv2D", "Convolution2D", "DepthwiseConv2D"),
+    *("SeparableConv2D", "SeparableConvolution2D", "Normalization", "LayerScale"),
+    *("BatchNormalization", "SyncBatchNormalization", "LayerNormalization"),
+)
+
 #: A call of a layer: the names and numbers of calls of the models that it is in, and its own.
 Key = tuple[Any, ...]
 
@@ -33,7 +40,7 @@ class Layer:
         config: Its settings.
         inputs: The calls whose outputs it reads.
         is_known: Whether it is of Keras or TensorFlow itself, so that it computes what its class
-            says; files of Keras 2 do not tell.
+            says. HDF5 files do not tell, except by its name.
     """
 
     name: str
@@ -50,19 +57,12 @@ class Model:
     Attributes:
         layers: Each call of a layer.
         outputs: The calls whose outputs are those of the model.
+        own: The classes of the models, where they are not Keras' own.
     """
 
     layers: Mapping[Key, Layer]
     outputs: tuple[Key, ...]
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """The height and width of its input, in channels-last layout; None if they may vary."""
-        for layer in self.layers.values():
-            match layer.config.get("batch_shape") or layer.config.get("batch_input_shape"):
-                case [_, int(height), int(width), _]:
-                    return height, width
-        return None
+    own: tuple[str, ...] = ()
 
 
 def parsed(text: bytes) -> Model | None:
@@ -78,8 +78,8 @@ def parsed(text: bytes) -> Model | None:
         if not 0 < len(text) <= _MAX_BYTES:
             return None
         layers: dict[Key, Layer] = {}
-        outputs = _add(json.loads(text), (), [], layers)
-        model = Model(layers, tuple(outputs))
+        found = json.loads(text)
+        model = Model(layers, tuple(_add(found, (), [], layers)), tuple(_own(found)))
         return model if all(i in layers for each in layers.values() for i in each.inputs) else None
     except MALFORMED:
         return None
@@ -197,6 +197,16 @@ def _call(
     return [key]
 
 
+def _own(model: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the classes of a model, and of those in it, where they are not Keras' own."""
+    if (kind := _kind(model)) not in ("Functional", "Sequential", "Model"):
+        yield kind
+    config = model["config"]
+    for each in config if isinstance(config, list) else config["layers"]:
+        if isinstance(each["config"], list) or "layers" in each["config"]:
+            yield from _own(each)
+
+
 def _name(layer: Mapping[str, Any]) -> str:
     return str(layer.get("name") or layer["config"]["name"])
 
@@ -209,9 +219,11 @@ def _kind(layer: Mapping[str, Any]) -> str:
 
 
 def _is_known(layer: Mapping[str, Any]) -> bool:
-    package, kind = str(layer.get("module")).partition(".")[0], str(layer["class_name"])
-    of_keras = package in ("keras", "tf_keras") and kind != "Lambda" and ">" not in kind
-    return of_keras or kind == "TFOpLambda"
+    kind = str(layer["class_name"])
+    if "module" not in layer:
+        return kind in (*_WITH_WEIGHTS, "TFOpLambda")
+    package = str(layer["module"]).partition(".")[0]
+    return package in ("keras", "tf_keras") and kind != "Lambda" and ">" not in kind
 
 
 def _references(value: Any) -> Iterator[tuple[str, int, int]]:

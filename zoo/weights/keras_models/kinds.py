@@ -202,6 +202,8 @@ def kinds_of(layer: Layer, inputs: int = 1) -> tuple[Kind, ...] | None:
         return (("add",),) * (inputs - 1) or ((kind,),)  # of one input and a constant
     if kind == "Square":  # zoo's own local response normalization
         return (("lrn",),)
+    if kind == "Softmax" and config.get("axis", -1) not in (-1, 1):
+        return ((f"softmax over axis {config['axis']}",),)
     if kind == "Gelu" and config.get("approximate"):
         return (("approximate gelu",),)
     if any(each.fullmatch(kind) for each in (_SILENT, _KEEPS)):

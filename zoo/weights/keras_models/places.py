@@ -8,10 +8,12 @@ from pathlib import Path
 from zoo.errors import WeightsError
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
+from zoo.language import graphs
 from zoo.language.options import Chosen
 from zoo.weights import classifier
 from zoo.weights.checkpoint import Stored
 from zoo.weights.keras_models import comparison, config
+from zoo.weights.keras_models.size import at_size_of
 from zoo.weights.reading.readers import Opened
 from zoo.weights.slots import located, published_slots, with_heads
 from zoo.weights.sources import Source
@@ -67,6 +69,14 @@ def compared(
         return [_UNKNOWN]
     dropped = bool(head) or chosen.num_classes == 0
     try:
+        plain = graphs.graph(network)
+        names = [node.name for nodes in places.values() for node in nodes]
+        if not any(name.partition(".")[0] in plain.omitted for name in names):
+            graph = plain  # which may be for smaller inputs than with auxiliary heads
+        default = chosen.input_size or graph.input_shape[1:]
+        graph = at_size_of(model, graph, places, default)
+        sized = {node.name: node for node in graph.nodes}
+        places = {layer: [sized[node.name] for node in nodes] for layer, nodes in places.items()}
         return comparison.compared(path, model, graph, places, dropped, bool(head))
     except WeightsError:  # a ValueError, too
         raise
