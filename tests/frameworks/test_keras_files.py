@@ -72,6 +72,20 @@ def test_keras_models_around_keras_applications(kind, suffix, keras_models, tmp_
     )
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+def test_every_precision(suffix, dtype, tmp_path):
+    """HDF5 itself has no bfloat16."""
+    model = zoo.build("lenet5", "keras", dtype=dtype, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # .h5 is called legacy
+        (model.save_weights if "weights" in suffix else model.save)(tmp_path / f"w{suffix}")
+    found = zoo.build("lenet5", "torch", weights=tmp_path / f"w{suffix}")
+    for name, array in zoo.get_weights(model).items():
+        assert array.dtype == dtype
+        assert zoo.get_weights(found)[name].tobytes() == array.tobytes()
+
+
 @pytest.mark.parametrize(
     ("suffix", "entries"),
     [

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401  (registers bfloat16 with NumPy)
 import numpy as np
 
 from zoo.errors import WeightsError
@@ -115,7 +116,8 @@ def read(path: Path, contents: Any = None) -> dict[str, Stored]:
         for name, (_, dataset) in zip(keras_names.names(saved), datasets, strict=True):
             if name in arrays:
                 raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
-            arrays[name] = Stored(tuple(dataset.shape), dataset.dtype.name, _reading(path, dataset))
+            dtype = _dtype(dataset)
+            arrays[name] = Stored(tuple(dataset.shape), dtype.name, _reading(path, dataset, dtype))
         check_total(path, sum(dataset.nbytes for _, dataset in datasets))
         return arrays
 
@@ -168,7 +170,13 @@ def _text(group: Any, attribute: str, default: str) -> str:
     return str(group.attrs[attribute])
 
 
-def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
+def _dtype(dataset: Any) -> np.dtype[Any]:
+    """Return the type of an array's values; HDF5 has no bfloat16, which Keras writes as 2 bytes."""
+    is_bfloat16 = dataset.dtype == "V2" and _text(dataset, "dtype", "bfloat16") == "bfloat16"
+    return np.dtype("bfloat16") if is_bfloat16 else dataset.dtype
+
+
+def _reading(path: Path, dataset: Any, dtype: np.dtype[Any]) -> Callable[[], Array]:
     def read() -> Array:
         with reporting_damage(path, _KIND):
             if dataset.chunks is not None:
@@ -176,7 +184,7 @@ def _reading(path: Path, dataset: Any) -> Callable[[], Array]:
             array = np.empty(dataset.shape, dataset.dtype.newbyteorder("="))
             if array.size:
                 dataset.read_direct(array)
-            return array
+            return array.view(dtype.newbyteorder("="))
 
     return read
 
