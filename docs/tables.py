@@ -236,6 +236,8 @@ TABLES: dict[Path, dict[str, Callable[[], str]]] = {
         "differences": of_study("differences", "vgg_small"),
         "means of densenet": of_study("means", "densenet_small"),
         "differences of densenet": of_study("differences", "densenet_small"),
+        "means of resnet": of_study("means", "resnet20"),
+        "differences of resnet": of_study("differences", "resnet20"),
         "shares": of_study("shares", "explained"),
     },
 }
