@@ -83,6 +83,26 @@ def test_a_model_of_pytorchs_inference_mode_can_be_filled_and_trained(spec):
     assert model.fc.bias.grad.numel() == 5
 
 
+def test_what_a_model_of_pytorch_makes_in_its_first_call_can_be_trained(spec):
+    load("torch")
+    torch = importlib.import_module("torch")
+
+    class Lazy(torch.nn.Module):
+        scale = None
+
+        def forward(self, x):
+            if self.scale is None:
+                self.scale, self.fc = torch.full_like(x, 2), torch.nn.Linear(6, 5)
+            return self.fc(x * self.scale)
+
+    replaced = zoo.build(spec, "torch")
+    replaced.fc = torch.nn.LazyLinear(5)
+    for model in (replaced, Lazy()):
+        zoo.predict(model, np.ones((1, 2, 6, 6), np.float32))
+        model(torch.ones(1, 2, 6, 6)).sum().backward()
+        assert model.fc.weight.grad.abs().sum() > 0
+
+
 def test_pytorch_builds_and_reads_where_tensors_have_values(spec):
     load("torch")
     from torch._subclasses.fake_tensor import FakeTensorMode

@@ -73,8 +73,8 @@ def loss(model: Any, outputs: Any, labels: Any, *, label_smoothing: float = 0.0)
 def predict(model: Any, x: Array) -> Array | dict[str, Array]:
     """Run a model of any backend on NumPy arrays, in evaluation mode and without gradients.
 
-    The model's mode is restored afterwards. Each framework uses its usual fast mode: inference mode
-    in PyTorch, a compiled function in Keras, a jitted one in Flax, a session of ONNX Runtime.
+    The model's mode is restored afterwards. Keras runs a compiled function, Flax a jitted one, and
+    ONNX a session of ONNX Runtime; PyTorch and PaddlePaddle run the model as it is.
 
     Args:
         model: A model of any backend.

@@ -75,7 +75,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with torch.inference_mode():
+        # Not in inference mode: what a model makes in its first call could never be trained.
+        with torch.no_grad():
             yield
     finally:
         for module in training:
