@@ -13,6 +13,7 @@ from small import GOOGLENET, VGG_BN
 
 import zoo
 from zoo.backend import registry
+from zoo.errors import BackendError
 
 load("flax")
 import jax
@@ -135,6 +136,33 @@ def test_predict_follows_the_model_when_it_is_changed(x):
     assert zoo.predict(model, planar).shape == (2, 5)
     again = zoo.build(VGG_BN, "flax", num_classes=3)
     assert np.array_equal(zoo.predict(again, planar), first)
+
+
+def test_a_model_in_float64_is_used_only_where_jax_computes_in_it(tmp_path):
+    x = np.zeros((1, 1, 32, 32))
+    with jax.enable_x64(True):
+        model = zoo.build("lenet5", "flax", dtype="float64")
+        foreign = nnx.Conv(1, 2, (3, 3), param_dtype="float64", rngs=nnx.Rngs(0))
+        weights, expected = zoo.get_weights(model), zoo.predict(model, x)
+    before = nnx.state(model)
+    ours = [
+        lambda: zoo.features(model, x, "c1"),
+        lambda: zoo.set_weights(model, {n: 2 * array for n, array in weights.items()}),
+        lambda: zoo.optimizer(model, "sgd", lr=0.1),
+        lambda: zoo.export(model, tmp_path / "w.jaxexport"),
+        lambda: zoo.predict(model, x),
+        lambda: zoo.predict(foreign, x),
+    ]
+    for verb in ours:
+        with jax.enable_x64(False), pytest.raises(BackendError, match="float64 requires its x64"):
+            verb()
+    with jax.enable_x64(False):
+        unchanged = zoo.get_weights(model)
+    assert all(array.dtype == np.float64 for array in unchanged.values())
+    assert all(np.array_equal(unchanged[name], array) for name, array in weights.items())
+    assert jax.tree.all(jax.tree.map(lambda a, b: a is b, before, nnx.state(model)))
+    with jax.enable_x64(True):
+        assert np.array_equal(zoo.predict(model, x), expected)
 
 
 @pytest.mark.parametrize(("dtype", "used"), [("float32", True), ("float64", False)])

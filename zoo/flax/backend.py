@@ -65,6 +65,11 @@ class FlaxBackend(Backend):
     def to_numpy(self, handle: nnx.Variable[Any]) -> Array:
         return parameters.to_numpy(handle)
 
+    def set_weights(self, model: nnx.Module, weights: Mapping[str, Array]) -> None:
+        own = self.tensors(model).values()
+        parameters.require_precision(tensor.handle.dtype for tensor in own)
+        super().set_weights(model, weights)
+
     def assign(self, handle: nnx.Variable[Any], array: Array) -> None:
         parameters.assign(handle, array)
 

@@ -13,9 +13,8 @@ from flax import nnx
 from zoo.backend.base import Initial
 from zoo.backend.calls import Call
 from zoo.backend.extraction import Plan, extract
-from zoo.errors import BackendError
 from zoo.flax.operations import OPERATIONS
-from zoo.flax.parameters import find, tensors
+from zoo.flax.parameters import find, require_precision, tensors
 from zoo.graphs.blocks import Block, Step
 from zoo.graphs.graph import Graph
 from zoo.language import sizes
@@ -93,11 +92,7 @@ def build_without_values(graph: Graph, dtype: str) -> nnx.Module:
 
 def _dtype(name: str) -> Any:
     kind = jnp.dtype(name)
-    if jax.dtypes.canonicalize_dtype(kind) != kind:
-        raise BackendError(
-            f"JAX would silently compute in float32: {name} requires its x64 flag; "
-            'call jax.config.update("jax_enable_x64", True) first, or set JAX_ENABLE_X64=1'
-        )
+    require_precision([kind])
     return kind
 
 

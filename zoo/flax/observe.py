@@ -12,6 +12,7 @@ from flax import nnx
 
 from zoo.backend.base import Array
 from zoo.backend.outputs import mapped
+from zoo.flax.parameters import dtype_of
 
 
 def own_weights(model: nnx.Module) -> dict[str, Array]:
@@ -55,8 +56,7 @@ def clone(model: nnx.Module) -> nnx.Module:
 
 def to_input(model: nnx.Module, x: Array) -> jax.Array:
     """Copy x [N, C, H, W] to JAX as NHWC, in the model's dtype."""
-    leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
-    return jnp.asarray(x.transpose(0, 2, 3, 1), leaves[0].dtype if leaves else x.dtype)
+    return jnp.asarray(x.transpose(0, 2, 3, 1), dtype_of(model))
 
 
 class _Recorder:

@@ -19,7 +19,7 @@ from flax import nnx
 from zoo.backend.optimizers import Kept, in_own_words, refuse
 from zoo.backend.training import Rule
 from zoo.flax import _private
-from zoo.flax.parameters import Path
+from zoo.flax.parameters import Path, dtype_of
 
 #: Slot -> its name in the states of Optax's transformations.
 SLOTS = {"momentum": "trace", "moment1": "mu", "moment2": "nu", "mean_square": "nu"}
@@ -71,7 +71,11 @@ def make(
         rule: What it computes.
         wrt: The filter of Flax for the Variables that are trained.
         own: Settings of Optax's own optimizer, to have that in place of what computes the rule.
+
+    Raises:
+        BackendError: JAX would silently compute in another precision than that of the weights.
     """
+    dtype_of(model)
     options = in_own_words(own or {}, _WORDS[rule.name], "Optax", rule.name)
 
     def transform(learning_rate: Any) -> optax.GradientTransformation:
@@ -88,7 +92,12 @@ def make(
 def native(
     model: nnx.Module, name: str, lr: float, settings: Mapping[str, Any]
 ) -> nnx.Optimizer[Any]:
-    """Make Optax's own optimizer, with its own defaults for what is not set."""
+    """Make Optax's own optimizer, with its own defaults for what is not set.
+
+    Raises:
+        BackendError: As for :func:`make`.
+    """
+    dtype_of(model)
     options = in_own_words(settings, _WORDS[name], "Optax", name)
     return nnx.Optimizer(model, getattr(optax, name)(lr, **options), wrt=nnx.Param)
 

@@ -7,7 +7,7 @@ has its inputs in that order.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -135,6 +135,36 @@ def assign(variable: nnx.Variable[Any], array: Array) -> None:
     old = variable[...]
     sharding = old.sharding if old.committed else None
     variable.set_value(jax.device_put(array.astype(old.dtype), sharding))
+
+
+def dtype_of(model: nnx.Module, default: Any = None) -> Any:
+    """Return the dtype of a model's first parameter, in which its input is given.
+
+    Args:
+        model: Any model.
+        default: The dtype for a model without parameters.
+
+    Raises:
+        BackendError: JAX would silently compute in another precision.
+    """
+    leaves = jax.tree.leaves(nnx.state(model, nnx.Param))
+    dtypes = [leaf.dtype for leaf in leaves if hasattr(leaf, "dtype")]
+    require_precision(dtypes)
+    return dtypes[0] if dtypes else default
+
+
+def require_precision(dtypes: Iterable[Any]) -> None:
+    """Check that JAX has these dtypes.
+
+    Raises:
+        BackendError: It would silently compute in another precision.
+    """
+    for kind in set(dtypes):
+        if jax.dtypes.canonicalize_dtype(kind) != kind:
+            raise BackendError(
+                f"JAX would silently compute in float32: {kind} requires its x64 flag; "
+                'call jax.config.update("jax_enable_x64", True) first, or set JAX_ENABLE_X64=1'
+            )
 
 
 def find(model: nnx.Module, path: str) -> Any:

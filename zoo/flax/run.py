@@ -20,7 +20,7 @@ from flax import nnx
 from zoo.backend.base import Array, Outputs
 from zoo.flax import _private
 from zoo.flax.devices import FlaxGroup, predicting
-from zoo.flax.parameters import find
+from zoo.flax.parameters import dtype_of, find, require_precision
 from zoo.graphs.graph import own_graph
 from zoo.graphs.layouts import channels_first
 from zoo.graphs.nodes import Node
@@ -39,6 +39,9 @@ def predict(model: nnx.Module, x: Array, group: FlaxGroup | None = None) -> Outp
         model: The model.
         x: The images.
         group: Whose devices of this process share x; None for the model's own.
+
+    Raises:
+        BackendError: JAX would silently compute in another precision than that of the weights.
     """
     result, _ = _forward(_predicting, model, ())(model, x, group)
     return _to_outputs(model, result)
@@ -51,7 +54,7 @@ def forms(model: nnx.Module) -> dict[str, Callable[[Array], Outputs]]:
     jitted = nnx.jit(lambda model, x: model(x))
 
     def run(function: Callable[..., Any], x: Array) -> Outputs:
-        dtype = next(_dtypes(_variables(model)), x.dtype)
+        dtype = dtype_of(model)
         return _to_outputs(model, function(np.asarray(x, dtype).transpose(0, 2, 3, 1)))
 
     return {
@@ -103,10 +106,11 @@ class Forward:
         self, model: nnx.Module, x: Array, group: FlaxGroup | None = None
     ) -> tuple[Any, dict[str, jax.Array]]:
         own = getattr(model, "_dtype", None)  # kept by a network without weights
-        dtype = next(_dtypes(self._variables), own)
+        dtypes: list[Any] = list(_dtypes(self._variables)) or [own]
+        require_precision(filter(None, dtypes))
         values = [_private.raw(variable) for variable in self._variables]
         compiled = self._compiled if group is None else predicting(group, self._compiled)
-        return compiled(values, np.asarray(x, dtype))
+        return compiled(values, np.asarray(x, dtypes[0]))
 
 
 def _forward(cache: _Cache, model: nnx.Module, names: tuple[str, ...]) -> Forward:

@@ -55,7 +55,7 @@ def gradients(
     graphdef, weights, rest = nnx.split(training, nnx.Param, ...)
     if model not in _compiled or _compiled[model][0] != graphdef:
         _compiled[model] = graphdef, jax.jit(_differentiating(graphdef, loss))
-    inputs = np.asarray(x, _dtype(model)), np.asarray(labels)
+    inputs = np.asarray(x, parameters.dtype_of(model, jnp.float32)), np.asarray(labels)
     (value, updated), (grads, input_gradient) = _compiled[model][1](weights, rest, *inputs)
     nnx.update(model, updated)
     found = dict(nnx.to_flat_state(grads))
@@ -116,13 +116,8 @@ def optimizing(
 
         optimizer.update(model, nnx.grad(compute)(model))
 
-    dtype = _dtype(model)
+    dtype = parameters.dtype_of(model, jnp.float32)
     return lambda x, labels: step(model, optimizer, np.asarray(x, dtype), np.asarray(labels))
-
-
-def _dtype(model: nnx.Module) -> Any:
-    weights = jax.tree.leaves(nnx.state(model, nnx.Param))
-    return next((weight.dtype for weight in weights), jnp.float32)
 
 
 def _differentiating(graphdef: Any, loss: TotalLoss) -> Callable[..., Any]:

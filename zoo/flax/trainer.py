@@ -40,7 +40,6 @@ class FlaxTrainer(Trainer):
             raise BackendError(
                 f"this {graph.name} has no parameters to train: it has none, or all are frozen"
             )
-        model.train()
         tensors = backend.tensors(model)
         self._paths = parameters.paths(model, tensors)
         variables = {name: tensor.handle for name, tensor in tensors.items()}
@@ -49,6 +48,7 @@ class FlaxTrainer(Trainer):
         )
         own = plan.settings if plan.native else None
         self.optimizer = optimizers.make(model, plan.optimized, wrt, own)
+        model.train()
         self._counts = list(optimizers.counts(self.optimizer))
         self._rate = optimizers.rate(self.optimizer)
         averaged = variables if plan.ema is not None else {}
