@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from zoo.errors import WeightsError
+import zoo
+from zoo.api.states import in_canonical_form
+from zoo.errors import InputError, WeightsError
 from zoo.weights.checking import checked_arrays
 
 EXPECTED = {"conv.weight": (4, 3, 1, 1), "conv.bias": (4,)}
@@ -44,3 +46,33 @@ def test_only_declared_heads_are_left_out():
 def test_values_must_be_floating_point():
     with pytest.raises(WeightsError, match="conv.bias: expected floating-point values, got int64"):
         checked_arrays(EXPECTED, {**GOOD, "conv.bias": np.zeros(4, np.int64)})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "None"), ("x", "'x'"), ([None], "None"), (object(), "object")]
+)
+def test_what_is_no_array_is_quoted(value, shown):
+    with pytest.raises(InputError, match=f"conv.bias must be an array of numbers, got {shown}$"):
+        checked_arrays(EXPECTED, {**GOOD, "conv.bias": value})
+    with pytest.raises(WeightsError, match="unexpected: epoch  no array of numbers"):
+        checked_arrays(EXPECTED, {**GOOD, "epoch": value})
+
+
+def test_several_sets_of_weights_are_refused():
+    network = zoo.graph("lenet5")
+    one, other = ({p.name: np.zeros(p.shape) for p in network.parameters} for _ in range(2))
+    small = {"other": {"weight": np.zeros(3)}}
+    for weights, sets in (
+        ({0: one, 1: other}, r"weights\[0\], weights\[1\]"),
+        ({"a": one, "b": other}, r"weights\['a'\], weights\['b'\]"),
+        ({"folds": {0: one, 1: other}, **small}, r"weights\['folds'\]\[0\], .*\[1\]"),
+    ):
+        message = f"expected one set of weights for the model, got 2: {sets}; pass one of them"
+        with pytest.raises(WeightsError, match=message):
+            in_canonical_form(weights, network)
+    assert in_canonical_form(one, network) is one
+    others = {f"{number}.weight": np.zeros(3) for number in range(99)}
+    with pytest.raises(
+        WeightsError, match=r"are weights\['net'\]\['a'\], beside others; pass that"
+    ):
+        in_canonical_form({"net": {"a": one, "others": others}}, network)

@@ -125,3 +125,55 @@ def test_trees_and_names_of_training_scripts(tmp_path):
         if not any(name.startswith(("params.", "params/")) for name in value):
             zoo.set_weights(target, value)
             assert_same(target, model)
+
+
+@pytest.fixture(scope="module")
+def lenet5():
+    """A model, and its state as dicts of NumPy's arrays in dicts."""
+    load("flax")
+    import jax
+    from flax import nnx
+
+    model = zoo.build("lenet5", "flax", seed=5)
+    return model, jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(model)))
+
+
+def test_set_weights_takes_flat_states(lenet5):
+    from flax import nnx
+    from flax.traverse_util import flatten_dict
+
+    model, state = lenet5
+    flat = flatten_dict(state)
+    flat_states = (
+        flat,
+        {("params", *path): array for path, array in flat.items()},
+        {("state", 0, *path): array for path, array in flat.items()},
+        nnx.to_flat_state(nnx.state(model)),
+        dict(nnx.to_flat_state(nnx.state(model))),
+    )
+    target = zoo.build("lenet5", "flax", seed=6)
+    for each in flat_states:
+        zoo.set_weights(target, {n: 0 * array for n, array in zoo.get_weights(target).items()})
+        zoo.set_weights(target, each)
+        assert_same(target, model)
+
+
+def test_set_weights_says_how_the_state_of_flax_differs(lenet5):
+    import jax
+    from flax.traverse_util import flatten_dict
+
+    model, state = lenet5
+    extra = {**state, "more": {"kernel": np.zeros(3)}}
+    changed = {**state, "f6": {"linear": {"kernel": np.zeros((120, 3)), "bias": np.zeros(3)}}}
+    lacking = {name: layer for name, layer in state.items() if name != "f6"}
+    cases = (
+        (extra, "unexpected: more.kernel  3"),
+        ({**jax.tree.map(jax.numpy.asarray, state), "more": np.zeros(3)}, "unexpected: more  3"),
+        (flatten_dict(extra), "unexpected: more.kernel  3"),
+        (changed, "wrong shape: .*"),
+        (lacking, "missing: .*"),
+    )
+    for value, problem in cases:
+        message = rf"the weights do not fit the model:(\n  {problem}){{1,2}}$"
+        with pytest.raises(WeightsError, match=message):
+            zoo.set_weights(model, value)

@@ -182,10 +182,12 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
             framework's own state of a model that zoo built of the same network: the
             ``state_dict()`` of PyTorch or PaddlePaddle, or Flax's ``nnx.to_pure_dict(nnx.state(
             model))``, also as msgpack and Orbax restore it; or the dict of a training tool that has
-            it under a key such as ``state_dict``, or as ``params`` and ``batch_stats``.
+            it under a key such as ``state_dict``, or as ``params`` and ``batch_stats``. What
+            ``nnx.to_flat_state`` and ``flax.traverse_util.flatten_dict`` return is read, too.
 
     Raises:
-        WeightsError: Lists the arrays that are missing, unexpected or of another shape.
+        WeightsError: Lists the arrays that are missing, unexpected or of another shape; or there
+            are several sets of weights.
         InputError: ``weights`` is not a mapping of names to arrays.
 
     Example:
@@ -194,6 +196,8 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         >>> zoo.set_weights(model, zoo.get_weights(zoo.build("googlenet", "torch", aux=True)))
     """
     backend, model = find_whole(model)
+    if isinstance(weights, Sequence) and _are_items(weights):
+        weights = dict(weights)
     if not isinstance(weights, Mapping):
         raise arguments.wrong("weights", "a mapping of names to arrays", weights)
     network = backend.graph_of(model)
@@ -205,3 +209,11 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
     counters = {name for name in weights if str(name).endswith(".num_batches_tracked")}
     expected = backend.shapes(model)
     backend.set_weights(model, checked_arrays(expected, weights, {*omitted, *counters}))
+
+
+def _are_items(values: Sequence[Any]) -> bool:
+    """Tell whether these are pairs of a name and something else, as Flax's flat states have."""
+    return bool(values) and all(
+        isinstance(each, tuple) and len(each) == 2 and isinstance(each[0], tuple | str)
+        for each in values
+    )

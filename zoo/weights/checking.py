@@ -39,6 +39,7 @@ def checked_arrays(
 
     Raises:
         WeightsError: Arrays are missing, unexpected, or have another shape.
+        InputError: What is given for one is no array of numbers.
 
     Example:
         >>> checked_arrays({"a": (2,)}, {"b": np.zeros(2)})
@@ -52,6 +53,10 @@ def checked_arrays(
         for name, value in given.items()
         if name in expected or name not in omitted
     }
+    for name, array in arrays.items():
+        if name in expected and _is_other(array.dtype.name):
+            value = array.item() if array.size == 1 else given[name]
+            raise arguments.wrong(name, "an array of numbers", value)
     check(expected, {name: (array.shape, array.dtype.name) for name, array in arrays.items()})
     return {name: arrays[name] for name in expected}
 
@@ -80,12 +85,12 @@ def check(
     problems = [
         [f"missing: {n}  {text_of(s)}" for n, s in expected.items() if n not in given],
         [
-            f"unexpected: {shown(n)}  {text_of(s) or 'a number'}"
-            for n, (s, _) in given.items()
+            f"unexpected: {shown(n)}  {_text(*array)}"
+            for n, array in given.items()
             if n not in expected and n not in omitted
         ],
         [
-            f"wrong shape: {n}  expected {text_of(s)}, got {text_of(given[n][0]) or 'a number'}"
+            f"wrong shape: {n}  expected {text_of(s)}, got {_text(*given[n])}"
             for n, s in expected.items()
             if n in given and tuple(given[n][0]) != tuple(s)
         ],
@@ -102,6 +107,15 @@ def check(
     for name in expected:
         if given[name][1] not in DTYPES:
             raise WeightsError(f"{name}: expected floating-point values, got {given[name][1]}")
+
+
+def _text(shape: Shape, dtype: str) -> str:
+    return "no array of numbers" if _is_other(dtype) else text_of(shape) or "a number"
+
+
+def _is_other(dtype: str) -> bool:
+    """Tell whether values are objects or texts, of which NumPy makes arrays, too."""
+    return dtype.startswith(("object", "str", "bytes", "void"))
 
 
 def floating(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
