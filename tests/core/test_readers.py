@@ -12,6 +12,7 @@ import pytest
 from damage import mutants, pickle_mutants
 
 from zoo.errors import WeightsError
+from zoo.weights.checking import check
 from zoo.weights.reading import pickles, readers
 
 rng = np.random.default_rng(0)
@@ -95,18 +96,40 @@ class Nested:
     [
         ({"x": Evil()}, "it names posix.mkdir, which is not an array"),
         ({"x": Nested()}, r"it names [\w.]+\.Evil, which is not an array"),
-        ({"x": np.array([{}, []], object)}, "dtype that weights cannot have"),
-        ({"x": np.array(["a"])}, "dtype that weights cannot have"),
+        ({"x": np.array([{}, []], object)}, "x: an array has a dtype that weights cannot have"),
+        ({"x": np.array(["a"])}, "x: an array has a dtype that weights cannot have"),
         ({"x": 3}, "x: expected an array, got int"),
-        ([ARRAYS], "expected arrays by name, got list"),
+        (["x"], "expected arrays by name, got list"),
+        ([ARRAYS, ARRAYS], r"sets of weights under numbers, .*: 0, 1; save .*example \[0\] of"),
+        ({5: ARRAYS}, r"sets of weights under numbers, .*: 5; save .*example \[5\] of"),
+        ({"folds": {0: {"model": ARRAYS}}}, r"numbers, .*: 0; save .*example \['folds'\]\[0\]"),
         ({"x": np.ndarray}, "x: expected an array, got Call"),
     ],
-    ids=["system", "getattr", "objects", "text", "number", "list", "class"],
+    ids=[
+        "system",
+        "getattr",
+        "objects",
+        "text",
+        "number",
+        "list",
+        "sets",
+        "number of a set",
+        "folds",
+        "class",
+    ],
 )
 def test_a_pickle_of_anything_else(value, message, pdparams):
     with pytest.raises(WeightsError, match=message):
         readers.read(pdparams(value))
     assert not os.path.exists("/tmp/zoo-was-here")
+
+
+def test_integers_in_a_pickle_are_reported_by_name(pdparams):
+    for dtype in ("int8", "uint8", "int16", "uint32", "uint64", "bool", "complex64", "complex128"):
+        found = readers.read(pdparams({"x": np.ones(3, dtype)})).arrays["x"]
+        assert found.dtype == dtype and np.array_equal(found.read(), np.ones(3))
+        with pytest.raises(WeightsError, match=f"^x: expected floating-point values, got {dtype}"):
+            check({"x": (3,)}, {"x": (found.shape, found.dtype)})
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,10 @@ from zoo.weights.checkpoint import Array, Stored
 MAX_INSTRUCTIONS = 1_000_000  # 20,000 arrays need about 800,000
 
 #: dtype in a pickle -> NumPy dtype; PaddlePaddle writes the bits of bfloat16 as uint16
-_DTYPES = {"f2": "f2", "f4": "f4", "f8": "f8", "i4": "i4", "i8": "i8", "u2": "bfloat16"}
+_DTYPES = {
+    **{name: name for name in "f2 f4 f8 i1 i2 i4 i8 u1 u4 u8 b1 c8 c16".split()},
+    "u2": "bfloat16",
+}
 _MAX_DIMENSIONS = 8
 _COPIED = 1 << 16  # bytes; shorter parts are copied, longer ones are views of the file
 _MAX_LINE = 1_000  # bytes of a name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -112,6 +113,8 @@ def arrays(
             f"with {_SAVING['torch']}"
         )
     if not isinstance(value, Mapping):
+        if not alone and (numbered := _numbered(whole, stored)):
+            raise WeightsError(f"{path}: {numbered}")
         kind = "a tensor alone" if alone else type(value).__name__
         raise WeightsError(
             f"{path}: expected arrays by name, got {kind}; save the model's state_dict()"
@@ -119,7 +122,10 @@ def arrays(
     found: dict[str, Stored] = {}
     rest: list[tuple[str, Any]] = []
     for name, item in itertools.chain.from_iterable(_items(path, tree) for tree in trees):
-        array = stored(item)
+        try:
+            array = stored(item)
+        except ValueError as error:
+            raise ValueError(f"{shown(name)}: {error}") from None
         if array is not None:
             if name in found:
                 raise WeightsError(f"{path}: two arrays have the name {shown(name)}")
@@ -132,6 +138,8 @@ def arrays(
                 raise WeightsError(f"{path}: {shown(name)}: {what}")
             if not found:
                 raise WeightsError(_object(path, f"{shown(name)}: it", item))
+    if not found and (numbered := _numbered(whole, stored)):
+        raise WeightsError(f"{path}: {numbered}")
     for name, item in rest if not found else ():
         if isinstance(item, list | tuple) and any(stored(each) is not None for each in item):
             raise WeightsError(
@@ -253,9 +261,42 @@ def _holds(value: Any, stored: Stores) -> bool:
         if isinstance(each, Mapping):
             count += len(each)
             waiting += [item for key, item in each.items() if type(key) is str]
-        elif each is not value and stored(each) is not None:
+        elif each is not value and _is_array(each, stored):
             return True
     return False
+
+
+def _is_array(value: Any, stored: Stores) -> bool:
+    """Tell whether a value describes an array, which may be damaged."""
+    try:
+        return stored(value) is not None
+    except ValueError:
+        return True
+
+
+def _numbered(value: Any, stored: Stores) -> str:
+    """Explain what to do with sets of weights under numbers, or in a list; empty if there are none.
+
+    The state of an optimizer has numbers, too.
+    """
+    waiting, count = collections.deque([("", value)]), 0
+    while waiting and count < _MAX_ITEMS:
+        place, each = waiting.popleft()
+        if isinstance(each, list | tuple):
+            each = dict(enumerate(each))
+        if not isinstance(each, Mapping) or each.keys() >= _OPTIMIZER:
+            continue
+        count += len(each)
+        sets = [key for key, item in each.items() if type(key) is int and _holds(item, stored)]
+        if sets:
+            numbers = ", ".join(map(str, sets[:_MAX_SETS])) + ", ..." * (len(sets) > _MAX_SETS)
+            return (
+                f"it holds sets of weights under numbers, not under names: {numbers}; save one of "
+                f"them alone, for example {place}[{sets[0]}] of what was saved"
+            )
+        if len(place) < _MAX_PREFIX:
+            waiting += [(f"{place}[{shown(key)!r}]", item) for key, item in each.items()]
+    return ""
 
 
 def _alike(values: Mapping[Any, Any], key: str, known: Collection[str]) -> list[str]:
