@@ -65,6 +65,14 @@ from zoo.cli.program import program
             "unknown dtype 'int8'. Known: float32, float64.",
         ),
         (["verify", "vgg16", "--image", "none.jpg"], "none.jpg: no such file"),
+        (
+            ["predict", "https://a.org/b.jpg", "--model", "vgg16"],
+            "https://a.org/b.jpg: an address; download the image, and pass its path",
+        ),
+        (
+            ["verify", "vgg16", "--image", "https://a.org/b.jpg"],
+            "https://a.org/b.jpg: an address; download the image, and pass its path",
+        ),
         (["verify", "vgg16", "--image", __file__], "cannot be read as an image"),
         (["predict", "none.jpg", "--model", "vgg9"], "none.jpg: no such file"),
         (["predict", "none.jpg"], "which model? Give --model, or --weights"),

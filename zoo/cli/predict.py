@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command("predict", context_settings=SETTINGS)
-@click.argument("image", metavar="IMAGE", type=click.Path(path_type=Path))
+@click.argument("image", metavar="IMAGE", type=click.Path())
 @click.option(
     "--model",
     metavar="MODEL",
@@ -58,7 +57,7 @@ if TYPE_CHECKING:
 @seed_option
 @format_option(Format.TABLE, Format.JSON)
 def predict(
-    image: Path,
+    image: str,
     model: str | None,
     weights: str | None,
     backend: str | None,
@@ -98,7 +97,7 @@ def predict(
     result = {
         "model": graph.name,
         "backend": backend,
-        "image": str(image),
+        "image": image,
         "weights": dict(graph.origin) if weights else f"untrained, seed {seed}",
         "top": classes,
     }
@@ -118,7 +117,7 @@ def predict(
 
 
 def _check(
-    image: Path, model: str | None, weights: str | None, backend: str, arguments: dict[str, Any]
+    image: str, model: str | None, weights: str | None, backend: str, arguments: dict[str, Any]
 ) -> None:
     """Check what needs no framework, before the work is announced."""
     from zoo.backend import registry

@@ -110,7 +110,7 @@ from zoo.files import write_text
 @click.option(
     "--image",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="Photograph to run on; by default, one that zoo ships.",
 )
 @seed_option
@@ -139,7 +139,7 @@ def verify(
     shard: str | None,
     jobs: int | None,
     scheduler: str | None,
-    image: Path | None,
+    image: str | None,
     seed: int,
     output_format: Format,
     save: Path | None,
