@@ -153,6 +153,7 @@ def _in_keras(extractor, x, node):
     tensor = tf.constant(x.transpose(0, 2, 3, 1))
     with tf.GradientTape() as tape:
         tape.watch(tensor)
+        extractor(tensor.numpy())  # of which Keras warns where it expects a list of arrays
         results = extractor(tensor)
         total = tf.reduce_sum(results[node] ** 2)
     gradient = tape.gradient(total, tensor).numpy().transpose(0, 3, 1, 2)

@@ -76,7 +76,7 @@ def extractor(model: keras.Model, nodes: Mapping[str, str]) -> keras.Model:
     layers = {name: model.get_layer(layer_name(node)) for name, node in nodes.items()}
     values = {name: _private.output_of(layer) for name, layer in layers.items()}
     with _private.deep(len(model.operations)):
-        return keras.Model(model.inputs, values, name="features")
+        return keras.Model(model.input, values, name="features")
 
 
 def observe(
