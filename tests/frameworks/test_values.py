@@ -103,6 +103,23 @@ def test_what_a_model_of_pytorch_makes_in_its_first_call_can_be_trained(spec):
         assert model.fc.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("backend", ["torch", "paddle"], indirect=True)
+def test_a_model_of_several_dtypes_is_refused_if_it_cannot_be_run(spec, framework, backend):
+    model, x = zoo.build(spec, backend), np.zeros((1, 2, 6, 6), np.float32)
+    whole = zoo.predict(model, x)
+    model.fc.to(dtype=importlib.import_module(backend).float64)
+    for verb in (
+        lambda: zoo.predict(model, x),
+        lambda: zoo.features(model, x, "fc"),
+    ):
+        with pytest.raises(
+            BackendError, match=r"fc.weight has float64, and most have float32; call "
+        ):
+            verb()
+    model.to(dtype=importlib.import_module(backend).float32)  # as the error says
+    assert np.array_equal(zoo.predict(model, x), whole)
+
+
 def test_pytorch_builds_and_reads_where_tensors_have_values(spec):
     load("torch")
     from torch._subclasses.fake_tensor import FakeTensorMode

@@ -144,6 +144,18 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.parametrize("backend", ["torch", "paddle", "flax"], indirect=True)
+def test_a_list_of_models_that_computes_is_run(model, backend):
+    module = importlib.import_module("flax.nnx" if backend == "flax" else f"{backend}.nn")
+    kind = {"torch": "ModuleList", "paddle": "LayerList", "flax": "List"}[backend]
+    name = "__call__" if backend == "flax" else "forward"
+    computing = type("Mine", (getattr(module, kind),), {name: lambda self, x: self[0](x)})
+    x = np.ones((1, 2, 6, 6), np.float32)
+    assert np.array_equal(zoo.predict(computing([model]), x), zoo.predict(model, x))
+    with pytest.raises(BackendError, match=f"it has no {name}; pass the model that is in it"):
+        zoo.predict(getattr(module, kind)([model]), x)
+
+
 @pytest.mark.frameworks
 @pytest.mark.filterwarnings("ignore")  # torch.jit is deprecated
 def test_what_holds_no_readable_model_is_refused_by_every_verb(model, backend, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,7 @@ from zoo.api.networks import network_and_weights
 from zoo.backend.base import Backend
 from zoo.backend.unwrapping import find, find_built
 from zoo.data.labels import class_numbers
-from zoo.errors import InputError, ZooError, quoted
+from zoo.errors import BackendError, InputError, ZooError, quoted
 from zoo.graphs import losses
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Node
@@ -86,7 +87,8 @@ def predict(model: Any, x: Array) -> Array | dict[str, Array]:
 
     Raises:
         InputError: x does not have the shape that the model was built for.
-        BackendError: The model has no values.
+        BackendError: The model has no values, or weights of several dtypes that its framework does
+            not compute with.
         WeightsError: A layer was changed, so that the model cannot be run.
 
     Example:
@@ -116,7 +118,7 @@ def features(model: Any, x: Array, nodes: str | Iterable[str]) -> dict[str, Arra
     Raises:
         UnknownNameError: The model has no such node.
         InputError: x does not have the shape that the model was built for; ``nodes`` are not names.
-        BackendError: The model was not built by zoo.
+        BackendError: The model was not built by zoo; or as for :func:`predict`.
 
     Example:
         >>> import numpy as np, zoo
@@ -179,7 +181,7 @@ def _readable(outputs: Any) -> Any:
 
 @contextmanager
 def _explained(backend: Backend, model: Any) -> Iterator[None]:
-    """If a model cannot be run because a layer was changed, raise an error that names the layer."""
+    """Explain by an error why a model cannot be run whose layer was changed or cast."""
     try:
         yield
     except ZooError:
@@ -190,7 +192,27 @@ def _explained(backend: Backend, model: Any) -> Iterator[None]:
                 network_and_weights(model)
             except ZooError as reason:
                 raise reason from error
+        if explanation := _mixed(backend, model):
+            raise BackendError(explanation) from error
         raise
+
+
+def _mixed(backend: Backend, model: Any) -> str:
+    """Say which weights of a model have another dtype than most; empty if all have the same."""
+    try:
+        dtypes = backend.dtypes(model)
+    except Exception:  # a framework may raise anything
+        return ""
+    most, *others = [dtype for dtype, _ in Counter(dtypes.values()).most_common()] or [""]
+    if not others:
+        return ""
+    name = next(name for name, dtype in dtypes.items() if dtype == others[0])
+    network = backend.graph_of(model)
+    title = type(model).__name__ if network is None else network.name
+    return (
+        f"this {title} cannot be run, as its weights have several dtypes: {name} has {others[0]}, "
+        f"and most have {most}; {backend.CASTING.format(most)}"
+    )
 
 
 def _checked(network: Graph | None, x: Array) -> Array:

@@ -25,7 +25,7 @@ from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Shape
 from zoo.ops import OPS
 from zoo.ops.composite import opened
-from zoo.weights.checking import check_dtype
+from zoo.weights.checking import DTYPES, check_dtype
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Outputs = Array | dict[str, Array]
@@ -58,6 +58,8 @@ class Backend(ABC):
     REBUILDING: ClassVar[str] = (
         "build it with zoo, and copy the weights over: zoo.set_weights(new, zoo.get_weights(old))"
     )
+    #: What casts all weights of a model, with a place for the dtype.
+    CASTING: ClassVar[str] = "build it in {}"
     #: Whether the framework itself casts class numbers to floating point before it calls a loss.
     casts_labels: ClassVar[bool] = False
 
@@ -162,6 +164,13 @@ class Backend(ABC):
         The wrappers that the backend's description names never come here.
         """
         return None
+
+    def computes(self, model: Any) -> bool:
+        """Tell whether an object of the framework can be called, unlike its lists of models."""
+        name = self.COMPUTES
+        if not name or name in getattr(model, "__dict__", {}):
+            return True
+        return getattr(type(model), name, None) is not getattr(self.MODEL, name)
 
     def expected_layers(self, graph: Graph) -> Mapping[str, Any]:
         """Build the layers of a graph without values, by path, to compare a model's with.
@@ -451,6 +460,11 @@ class Backend(ABC):
     def own_weights(self, model: Any) -> dict[str, Array]:
         """Copy the parameters and statistics of any model, with its own names and layouts."""
         self.lacks("can only inspect models that zoo built")
+
+    def dtypes(self, model: Any) -> dict[str, str]:
+        """Return the dtype of every weight of any model by its own name, of floating-point ones."""
+        own = self.own_weights(model).items()
+        return {name: array.dtype.name for name, array in own if array.dtype.name in DTYPES}
 
     def named_modules(self, model: Any) -> dict[str, Any]:
         """Return every module of any model by its path."""

@@ -87,4 +87,12 @@ def _inner(model: Any) -> Any | None:
     # Only now: what a framework calls its own may be of a class that it derived from a wrapper.
     owners = (entry for cls in classes for entry in entries if entry.owns(cls.__module__))
     owner = next(owners, None)
-    return registry.load(owner.name).held(model) if owner else None
+    if owner is None:
+        return None
+    backend = registry.load(owner.name)
+    if not backend.computes(model):
+        raise BackendError(
+            f"zoo cannot read {with_article(type(model).__name__)}: it has no "
+            f"{backend.COMPUTES or '__call__'}; pass the model that is in it, or one of them"
+        )
+    return backend.held(model)

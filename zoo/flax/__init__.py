@@ -32,8 +32,6 @@ DESCRIPTION = Description(
     wrappers={"flax.nnx.training.optimizer.ModelAndOptimizer": "model"},
     opaque={
         "flax.nnx.training.optimizer.Optimizer": "it does not hold the model; pass the model",
-        "flax.nnx.helpers.List": "it holds several models; pass one of them",
-        "flax.nnx.helpers.Dict": "it holds several models; pass one of them",
         "flax.nnx.statelib.State": "it is half of a model; pass nnx.merge(graphdef, state)",
         "flax.nnx.graphlib.GraphDef": "it is half of a model; pass nnx.merge(graphdef, state)",
         "flax.training.train_state.TrainState": (

@@ -52,6 +52,9 @@ class FlaxBackend(Backend):
     def construct(self, graph: Graph, draw: Initial | None, dtype: str, seed: int) -> nnx.Module:
         return model.build(graph, draw, dtype, seed)
 
+    def computes(self, model: Any) -> bool:
+        return callable(model) or not isinstance(model, nnx.Pytree)
+
     def expected_layers(self, graph: Graph) -> dict[str, Any]:
         layers = observe.named_modules(model.build_without_values(graph, "float32"))
         return {node.name: layers[node.name] for node in graph.nodes}

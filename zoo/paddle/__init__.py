@@ -29,8 +29,6 @@ DESCRIPTION = Description(
     opaque={
         "paddle.jit.translated_layer.TranslatedLayer": _COMPILED,
         "paddle.jit.pir_translated_layer.PirTranslatedLayer": _COMPILED,
-        "paddle.nn.layer.container.LayerList": "it holds several models; pass one of them",
-        "paddle.nn.layer.container.LayerDict": "it holds several models; pass one of them",
     },
     suffix=".pdparams",
     convention=convention(PARAMETERS, "CHW"),

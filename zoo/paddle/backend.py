@@ -40,6 +40,7 @@ class PaddleBackend(Backend):
     operations = OPERATIONS
     CONVENTION = DESCRIPTION.convention
     MODEL = nn.Layer
+    CASTING = "call model.to(dtype='{}')"
     COMPUTES = "forward"
     COMPILED_FROM = "dygraph_function"
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2D, nn.SyncBatchNorm)}
@@ -172,6 +173,9 @@ class PaddleBackend(Backend):
 
     def own_weights(self, model: nn.Layer) -> dict[str, Array]:
         return run.own_weights(model)
+
+    def dtypes(self, model: nn.Layer) -> dict[str, str]:
+        return run.dtypes(model)
 
     def named_modules(self, model: nn.Layer) -> dict[str, nn.Layer]:
         return run.named_modules(model)

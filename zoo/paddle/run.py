@@ -12,6 +12,7 @@ from paddle import nn
 from zoo.backend.base import Array, Outputs
 from zoo.backend.outputs import mapped
 from zoo.paddle import _private
+from zoo.weights.checking import DTYPES
 
 
 def observe(model: nn.Layer, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
@@ -61,6 +62,12 @@ def named_modules(model: nn.Layer) -> dict[str, nn.Layer]:
 def own_weights(model: nn.Layer) -> dict[str, Array]:
     """Copy every parameter and running statistic under the model's own name and layout."""
     return {name: to_numpy(value) for name, value in model.state_dict().items()}
+
+
+def dtypes(model: nn.Layer) -> dict[str, str]:
+    """Return the dtype of every floating-point weight by its own name."""
+    own = {n: str(value.dtype).rpartition(".")[2] for n, value in model.state_dict().items()}
+    return {name: dtype for name, dtype in own.items() if dtype in DTYPES}
 
 
 @contextmanager

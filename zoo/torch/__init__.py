@@ -38,8 +38,6 @@ DESCRIPTION = Description(
         "torch.jit._script.ScriptModule": _COMPILED,
         "torch.fx.graph_module.GraphModule": _COMPILED,
         "torch.export.exported_program.ExportedProgram": _COMPILED,
-        "torch.nn.modules.container.ModuleList": "it holds several models; pass one of them",
-        "torch.nn.modules.container.ModuleDict": "it holds several models; pass one of them",
     },
     suffix=".pth",
     convention=convention(PARAMETERS, "CHW", ["*.num_batches_tracked"]),

@@ -29,6 +29,7 @@ class TorchBackend(Backend):
     operations = OPERATIONS
     CONVENTION = DESCRIPTION.convention
     MODEL = nn.Module
+    CASTING = "call model.to(torch.{})"
     COMPUTES = "forward"
     EQUIVALENTS: ClassVar = {"batch_norm": (nn.BatchNorm2d, nn.SyncBatchNorm)}
     SETTINGS = frozenset(
@@ -161,6 +162,9 @@ class TorchBackend(Backend):
 
     def own_weights(self, model: nn.Module) -> dict[str, Array]:
         return run.own_weights(model)
+
+    def dtypes(self, model: nn.Module) -> dict[str, str]:
+        return run.dtypes(model)
 
     def named_modules(self, model: nn.Module) -> dict[str, nn.Module]:
         return run.named_modules(model)

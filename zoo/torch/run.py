@@ -13,6 +13,7 @@ from torch import nn
 from zoo.backend.base import Array, Outputs
 from zoo.backend.outputs import mapped
 from zoo.torch import _private
+from zoo.weights.checking import DTYPES
 
 
 def observe(model: nn.Module, x: Array, names: Iterable[str]) -> tuple[Any, dict[str, list[Array]]]:
@@ -67,6 +68,12 @@ def named_modules(model: nn.Module) -> dict[str, nn.Module]:
 def own_weights(model: nn.Module) -> dict[str, Array]:
     """Copy every parameter and running statistic under the model's own name and layout."""
     return {name: to_numpy(value.detach()) for name, value in model.state_dict().items()}
+
+
+def dtypes(model: nn.Module) -> dict[str, str]:
+    """Return the dtype of every floating-point weight by its own name."""
+    own = {n: str(value.dtype).rpartition(".")[2] for n, value in model.state_dict().items()}
+    return {name: dtype for name, dtype in own.items() if dtype in DTYPES}
 
 
 @contextmanager
