@@ -227,3 +227,33 @@ def test_a_model_that_depends_on_values_is_differentiated(sign):
     backend = registry.load("flax")
     value, gradients, _, _ = backend.differentiate(Branching(), x, lambda y: y.sum(), ())
     assert (value, gradients["scale"].tolist()) == (24, [12])
+
+
+class Contained(nnx.Module):
+    """A model with layers and parameters in containers, as the bridge to Linen's modules has."""
+
+    def __init__(self):
+        layers = [nnx.Linear(2, 2, rngs=nnx.Rngs(seed)) for seed in range(3)]
+        self.scaled = nnx.data({"scale": nnx.Param(np.float32([2.0])), "layers": layers})
+        self.settings = (1, "same", {"sizes": [3]})
+
+    def __call__(self, x):
+        for layer in self.scaled["layers"]:
+            x = layer(x.mean((1, 2)) if x.ndim > 2 else x)
+        return x * self.scaled["scale"]
+
+
+def test_predict_finds_what_is_in_containers():
+    model, x = Contained(), np.random.default_rng(0).random((3, 2, 4, 4), np.float32)
+
+    def check():
+        expected = model(x.transpose(0, 2, 3, 1))
+        np.testing.assert_allclose(zoo.predict(model, x), expected, rtol=1e-5, atol=1e-7)
+
+    check()
+    model.scaled["scale"] = nnx.Param(np.float32([3.0]))
+    check()
+    model.scaled["layers"][0] = nnx.Linear(2, 2, rngs=nnx.Rngs(7))
+    check()
+    model.scaled["layers"].pop()
+    check()

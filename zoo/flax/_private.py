@@ -13,12 +13,15 @@ import numpy as np
 from flax import nnx
 
 
-def content(module: nnx.Pytree) -> list[Any]:
-    """Return the values of a module's attributes, without Flax's own bookkeeping.
+def content(part: Any) -> list[Any]:
+    """Return the values of a module's attributes, or of a container.
 
-    ``nnx.jit`` rewrites that at each call.
+    They are without Flax's own bookkeeping, which ``nnx.jit`` rewrites at each call.
     """
-    return [value for name, value in vars(module).items() if not name.startswith("_pytree__")]
+    if isinstance(part, list | tuple):
+        return list(part)
+    named = part if isinstance(part, dict) else vars(part)
+    return [value for name, value in named.items() if not str(name).startswith("_pytree__")]
 
 
 def raw(variable: nnx.Variable[Any]) -> Any:

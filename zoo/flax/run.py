@@ -150,19 +150,27 @@ def _record_output(model: nnx.Module, name: str, outputs: dict[str, jax.Array]) 
     vars(parent)[local] = recording
 
 
-def _parts(model: nnx.Module) -> list[nnx.Pytree]:
-    """Return the modules and other Pytrees in a model, itself first, each once."""
-    parts: dict[int, nnx.Pytree] = {}
+def _parts(model: nnx.Module) -> list[Any]:
+    """Return the modules and other Pytrees in a model, and containers, itself first, each once."""
+    parts: dict[int, Any] = {}
 
-    def visit(part: nnx.Pytree) -> None:
+    def visit(part: Any) -> None:
         if id(part) not in parts:
             parts[id(part)] = part
-            for _, value in sorted(vars(part).items()):
-                if isinstance(value, nnx.Pytree):
+            for value in _sorted(part):
+                if isinstance(value, nnx.Pytree | dict | list | tuple):
                     visit(value)
 
     visit(model)
     return list(parts.values())
+
+
+def _sorted(part: Any) -> list[Any]:
+    """Return what a part consists of, in an order that depends only on its structure."""
+    if isinstance(part, list | tuple):
+        return list(part)
+    named = part if isinstance(part, dict) else vars(part)
+    return [value for _, value in sorted(named.items(), key=lambda item: str(item[0]))]
 
 
 def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
@@ -170,7 +178,7 @@ def _variables(model: nnx.Module) -> list[nnx.Variable[Any]]:
     variables = {
         id(value): value
         for part in _parts(model)
-        for _, value in sorted(vars(part).items())
+        for value in _sorted(part)
         if isinstance(value, nnx.Variable)
     }
     return list(variables.values())
