@@ -52,20 +52,20 @@ def built(graph):
     return functools.cache(lambda backend: _built(graph, backend))
 
 
-def _built(graph, backend):
+def _built(graph, backend, dtype="float32"):
     load(backend)
-    return zoo.build(graph, backend)
+    return zoo.build(graph, backend, dtype=dtype)
 
 
 def loss_of(model, x, labels):
     return zoo.loss(model, model(x), labels)
 
 
-def steps(model, backend, optimizer, count=2):
+def steps(model, backend, optimizer, count=2, dtype="float32"):
     """Update a model as people do who write the loop themselves."""
     rng = np.random.default_rng(0)
     for _ in range(count):
-        x = rng.standard_normal((8, 2, 6, 6)).astype("float32")
+        x = rng.standard_normal((8, 2, 6, 6)).astype(dtype)
         labels = rng.integers(0, 4, 8)
         if backend in ("keras", "flax"):
             x = x.transpose(0, 2, 3, 1)
@@ -159,18 +159,20 @@ def test_native_optimizers_have_their_own_defaults(built):
     assert (keras.beta_1, keras.beta_2, keras.epsilon) == (0.9, 0.5, 1e-7)  # in Keras' documents
 
 
-@pytest.mark.parametrize("backend", FRAMEWORKS)
-def test_the_state_of_a_frameworks_own_adam(backend, graph):
+@pytest.mark.parametrize(
+    ("backend", "dtype"), [*((each, "float32") for each in FRAMEWORKS), ("paddle", "float64")]
+)
+def test_the_state_of_a_frameworks_own_adam(backend, dtype, graph):
     """Adam is stopped and goes on in the framework's own file form, and by names of the spec."""
-    first, second = _built(graph, backend), _built(graph, backend)
+    first, second = _built(graph, backend, dtype), _built(graph, backend, dtype)
     adam, other = (zoo.optimizer(m, "adam", LR, rule="native") for m in (first, second))
-    steps(first, backend, adam)
+    steps(first, backend, adam, dtype=dtype)
     state = zoo.get_optimizer_state(first, adam)
     assert (state.keys(), state["steps"]) == (NAMES["adam"], 2)
     zoo.set_weights(second, zoo.get_weights(first))
     zoo.set_optimizer_state(second, other, state)
-    steps(first, backend, adam)
-    steps(second, backend, other)
+    steps(first, backend, adam, dtype=dtype)
+    steps(second, backend, other, dtype=dtype)
     ours, theirs = zoo.get_weights(first), zoo.get_weights(second)
     assert all(np.array_equal(value, theirs[key]) for key, value in ours.items())
 

@@ -129,37 +129,38 @@ def _steps(optimizer: Optimizer, rule: Rule) -> int:
     if isinstance(optimizer, RuleOptimizer):
         return optimizer.steps
     setting = "beta1" if rule.beta1 > rule.beta2 else "beta2"
-    powers = {float(p.item()) for p in _private.kept(optimizer, _POWERS[setting]).values()}
+    powers = {p.numpy()[0] for p in _private.kept(optimizer, _POWERS[setting]).values()}
     if len(powers) > 1:
         raise refuse(optimizer, "it has updated some parameters more often than others")
     power = powers.pop()
-    first, products = _powers(getattr(rule, setting), lambda _, found: found[-1] <= power)
+    beta = power.dtype.type(getattr(rule, setting))
+    first, products = _powers(beta, lambda _, found: found[-1] <= power)
     steps = first + int(np.argmin(np.abs(products - power)))
     if products[steps - first] == products[-1] == products[-2]:
         warnings.warn(
             ZooWarning(
                 f"this {type(optimizer).__name__} has made at least {steps:,} steps; how many, "
-                f"PaddlePaddle does not keep, as it counts by a power of {setting} in float32. The "
-                "next step does not depend on it any more"
+                f"PaddlePaddle does not keep, as it counts by a power of {setting} in "
+                f"{power.dtype}. The next step does not depend on it any more"
             ),
             stacklevel=2,
         )
     return steps
 
 
-def _powers(beta: float, are_enough: Callable[[int, Any], bool]) -> tuple[int, Any]:
+def _powers(beta: Any, are_enough: Callable[[int, Any], bool]) -> tuple[int, Any]:
     """Return some powers of a beta, each after one step more, and the number of the first step.
 
-    They are multiplied step by step in float32, as the kernels do.
+    They are multiplied step by step, as the kernels do.
 
     Args:
-        beta: The beta.
+        beta: The beta, in the dtype of the powers: that of the weights, but at least float32.
         are_enough: Tells, of the number and the powers, whether later ones are not needed. They end
             where they change no more, too.
     """
     first, power = 0, beta
     while True:
-        factors = np.full(_CHUNK, beta, np.float32)
+        factors = np.full(_CHUNK, beta)
         factors[0] = power
         products = np.multiply.accumulate(factors)
         if are_enough(first, products) or products[-1] == products[-2]:
@@ -180,10 +181,11 @@ def set_steps(optimizer: Optimizer, rule: Rule, steps: int) -> None:
         optimizer.steps = steps
     elif rule.name != "sgd":
         for setting, name in _POWERS.items():
-            first, products = _powers(getattr(rule, setting), lambda n, _: steps < n + _CHUNK)
-            product = products[[min(steps - first, _CHUNK - 1)]]
-            for power in _private.kept(optimizer, name).values():
-                power.set_value(product)
+            powers = list(_private.kept(optimizer, name).values())
+            beta = powers[0].numpy().dtype.type(getattr(rule, setting))
+            first, products = _powers(beta, lambda n, _: steps < n + _CHUNK)
+            for power in powers:
+                power.set_value(products[[min(steps - first, _CHUNK - 1)]])
 
 
 class RuleOptimizer(Optimizer):
