@@ -137,6 +137,32 @@ def test_a_part_that_would_not_be_used_is_named():
         dataset({"train": rows, "holdout": rows})
 
 
+def test_rows_that_are_divided_keep_their_numbers():
+    rows = Rows([pixels(4, 4, seed=i) for i in range(40)], [0, 1] * 20)
+    found = dataset(rows)
+    parts = (found.train, found.validation)
+    for part in parts:
+        for index, image in enumerate(part.images):
+            number = int(part.name(index).removeprefix("image "))
+            assert image is rows.columns["picture"][number]
+            assert part.labels[index] == number % 2
+    assert sum(map(len, parts)) == 40
+    arrays = dataset((np.stack(rows.columns["picture"]), rows.columns["kind"]))
+    assert [arrays.validation.name(i) for i in range(len(arrays.validation))] == [
+        found.validation.name(i) for i in range(len(found.validation))
+    ]
+
+
+def test_every_class_has_an_image_to_train_on():
+    names = ["cat", "dog", "owl"]
+    train, others = labeled(names, [0, 1] * 20), labeled(names, [2, 2])
+    for given in ({"train": train, "test": train}, train):
+        with pytest.raises(InputError, match=r"the class 2 \(owl\); add some, or leave the class"):
+            dataset(given)
+    with pytest.raises(InputError, match=r"\(owl\) \(to validate with, there are 2\)"):
+        dataset({"train": train, "test": others})
+
+
 class Decoding(Rows):
     """Rows whose library decodes images, and raises errors of its own."""
 
@@ -154,13 +180,17 @@ def test_a_damaged_image_of_hugging_face_is_named_or_skipped():
     file = io.BytesIO()
     Image.fromarray(pixels(8, 8, 3)).save(file, "JPEG")
     images = [file.getvalue(), file.getvalue()[:200], b"no image"]
-    rows = Decoding([{"bytes": image, "path": None} for image in images], [0, 1, 1])
+    paths = [None, "cats/1.jpg", None]
+    values = [{"bytes": b, "path": path} for b, path in zip(images, paths, strict=True)]
+    rows = Decoding(values, [0, 1, 1])
     rows.features["picture"] = type("Image", (), {"__init__": _decoding})(True)
     part = dataset({"train": rows, "test": rows}).train
-    with pytest.raises(InputError, match="image 1: .*cannot be read as an image"):
+    named = r"^image 1 of 'train' \(cats/1\.jpg\): cannot be read as an image"
+    with pytest.raises(InputError, match=named):
         zoo.stream("lenet5", part, 3, shuffle=False).batch(0)
     batch = zoo.stream("lenet5", part, 3, shuffle=False, skip_damaged=True).batch(0)
     assert batch.damaged == (1, 2, 2)
+    assert part.name(2) == "image 2 of 'train'"
 
 
 def _decoding(self, decode):

@@ -104,8 +104,7 @@ def _damaged(part: Part) -> Iterator[str]:
         try:
             read(part.images[index], "RGB")
         except InputError as error:
-            name, reason = part.name(index), str(error)
-            yield reason if name in reason else f"{name}: {reason}"
+            yield part.fault(index, error)
 
 
 def _print(rows: list[dict[str, Any]], table: Any, output_format: Format) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from zoo.data.datasets import dataset
-from zoo.data.labeled import Dataset, Part, whole
+from zoo.data.labeled import Dataset, Part
 from zoo.errors import InputError
 
 
@@ -32,7 +32,7 @@ def opened(source: str, train: int | None, validation: int | None) -> Dataset:
         <digits: 100 to train on, 190 to validate with, 10 classes>
     """
     found = dataset(source)
-    return whole(
+    return Dataset(
         found.name,
         found.classes,
         _part(found.train, train, "train_images", source),
@@ -62,4 +62,5 @@ def _part(part: Part, count: int | None, field: str, source: str) -> Part:
         images=images[kept] if isinstance(images, np.ndarray) else [images[i] for i in kept],
         labels=part.labels[kept],
         names=[part.names[i] for i in kept] if part.names else None,
+        numbers=kept if part.numbers is None else part.numbers[kept],
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from zoo import arguments
-from zoo.data.labeled import Array, Dataset, Part, is_validation, shown, whole
+from zoo.data.labeled import Array, Dataset, Part, divided, shown, whole
 from zoo.errors import InputError
 
 MAX_BYTES = 20_000_000_000  # of an array in a file
@@ -120,14 +120,15 @@ def of_arrays(name: str, arrays: Mapping[str, Array]) -> Dataset:
     checked = [_images_and_labels(name, arrays, *pair) for pair in pairs]
     count = 1 + max(int(labels.max(initial=-1)) for _, labels in checked)
     classes = _class_names(name, arrays.get("classes"), count)
-    for pair, (_, labels) in zip(pairs, checked, strict=True):
-        if len(pairs) == 1 or pair == found["train"]:
-            _check_every_class(f"{name}: {pair[1]}", labels, classes)
-    if len(checked) == 1:
-        images, labels = checked[0]
-        chosen = np.array([is_validation(str(i)) for i in range(len(labels))], bool)
-        checked = [(images[~chosen], labels[~chosen]), (images[chosen], labels[chosen])]
-    return whole(name, classes, *(Part(*each) for each in checked))
+    if len(checked) == 2:
+        parts = (Part(*each, title=pair[0]) for pair, each in zip(pairs, checked, strict=True))
+        return whole(name, classes, *parts)
+    images, labels = checked[0]
+    train, validation = (
+        Part(images[numbers], labels[numbers], numbers=numbers)
+        for numbers in divided(map(str, range(len(labels))))
+    )
+    return whole(name, classes, train, validation)
 
 
 def _images_and_labels(
@@ -178,10 +179,3 @@ def _class_names(source: str, stated: Array | None, count: int) -> tuple[str, ..
             f"{list(stated.shape)}"
         )
     return tuple(str(name) for name in stated.astype("U"))
-
-
-def _check_every_class(source: str, labels: Array, classes: Sequence[str]) -> None:
-    empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
-    if len(empty):
-        number = int(empty[0])
-        raise InputError(f"{source}: no image has the class {number} ({classes[number]})")

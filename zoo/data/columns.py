@@ -4,60 +4,56 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from zoo import arguments
-from zoo.data.labeled import FRACTION, TRAIN, VALIDATION, Array, Dataset, Part, whole
+from zoo.data.labeled import TRAIN, VALIDATION, Array, Dataset, Part, divided, whole
 from zoo.data.reading import opened
 from zoo.errors import InputError
 
 
 def of_columns(source: Any, columns: Sequence[str] | None) -> Dataset:
     """Read a dataset of Hugging Face's library."""
-    train, validation = _parts_of(source)
-    image, label = _columns_of(train.features, columns)
-    if validation is None:
-        halves = train.train_test_split(test_size=FRACTION, seed=0)
-        train, validation = halves["train"], halves["test"]
-    pair = [_part_of(rows, image, label) for rows in (train, validation)]
-    names = [
-        list(getattr(each.features[label], "names", None) or ()) for each in (train, validation)
-    ]
-    if all(names) and names[0] != names[1]:
+    parts = _parts_of(source)
+    features = next(iter(parts.values())).features
+    image, label = _columns_of(features, columns)
+    pair = [_part_of(title, rows, image, label) for title, rows in parts.items()]
+    names = [list(getattr(rows.features[label], "names", None) or ()) for rows in parts.values()]
+    if len(pair) == 1:
+        pair = [_some(pair[0], numbers) for numbers in divided(map(str, range(len(pair[0]))))]
+    elif all(names) and names[0] != names[1]:
         pair[1] = _renumbered(pair[1], *names)
     count = int(pair[0].labels.max(initial=0)) + 1
     return whole("a dataset", tuple(names[0] or map(str, range(count))), *pair)
 
 
-def _parts_of(source: Any) -> tuple[Any, Any]:
-    """Return what to train on, and what to validate with; None if there is nothing else."""
-    parts = dict(source) if isinstance(source, Mapping) else {"train": source}
-    train, validation = (
-        next((parts[name] for name in names if name in parts), None)
-        for names in (TRAIN, VALIDATION)
-    )
-    if train is None:
+def _parts_of(source: Any) -> dict[str, Any]:
+    """Return what to train on and what to validate with by their names, or one part for both."""
+    parts = dict(source) if isinstance(source, Mapping) else {"": source}
+    titles = [next((n for n in names if n in parts), None) for names in (("", *TRAIN), VALIDATION)]
+    if titles[0] is None:
         raise InputError(
             f"data: there is no part called 'train', only {arguments.shown(list(parts))}"
         )
-    for rows in (train, validation):
-        if rows is not None and not hasattr(rows, "__len__"):
+    found = {title: parts[title] for title in titles if title is not None}
+    for rows in found.values():
+        if not hasattr(rows, "__len__"):
             raise InputError(
                 "data: a stream, whose images cannot be counted or put in another order; load it "
                 "without streaming=True"
             )
-    if validation is None and (others := sorted(parts.keys() - set(TRAIN))):
+    if len(found) == 1 and (others := sorted(parts.keys() - {"", *TRAIN})):
         raise InputError(
             f"data: no part is called 'validation' or 'test', and zoo does not use "
             f"{arguments.shown(others)}; pass {{'train': ..., 'validation': ...}}"
         )
-    return train, validation
+    return found
 
 
-def _part_of(rows: Any, image: str, label: str) -> Part:
+def _part_of(title: str, rows: Any, image: str, label: str) -> Part:
     for name in (image, label):
         if name not in rows.features:
             raise InputError(f"data: a part has no column {arguments.shown(name)}")
@@ -68,7 +64,16 @@ def _part_of(rows: Any, image: str, label: str) -> Part:
     if type(feature).__name__ == "Image" and kind != "custom" and hasattr(rows, "cast_column"):
         # zoo decodes them, and names those that it cannot read.
         rows = rows.cast_column(image, type(feature)(decode=False))
-    return Part(_Column(rows, image, getattr(feature, "dtype", None)), labels)
+    images = _Column(rows, image, getattr(feature, "dtype", None), np.arange(len(labels)))
+    return Part(images, labels, title=title, paths=_Paths(images))
+
+
+def _some(part: Part, numbers: Array) -> Part:
+    """Return some of the images of a part."""
+    assert isinstance(part.images, _Column)
+    images = replace(part.images, numbers=numbers)
+    labels = part.labels[numbers]
+    return replace(part, images=images, labels=labels, numbers=numbers, paths=_Paths(images))
 
 
 def _renumbered(part: Part, names: list[str], own: list[str]) -> Part:
@@ -130,20 +135,42 @@ def _numbers(values: Any, label: str) -> Array:
     return labels.astype(np.int64)
 
 
+@dataclass(frozen=True)
 class _Column(Sequence[Any]):
-    """A column of a dataset of Hugging Face's library, read row by row."""
+    """The images of some rows of a dataset of Hugging Face's library, read row by row."""
 
-    def __init__(self, rows: Any, name: str, dtype: str | None) -> None:
-        self._rows, self._name, self._dtype = rows, name, dtype
+    rows: Any
+    name: str
+    dtype: str | None
+    numbers: Array
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.numbers)
 
     def __getitem__(self, index: Any) -> Any:
-        value = self._rows[int(index)][self._name]
+        value = self.stored(index)
         if isinstance(value, list):  # of an array, which has been stored as lists
-            return np.asarray(value, self._dtype)
+            return np.asarray(value, self.dtype)
         if isinstance(value, dict):  # an image that is not decoded
             data = value.get("bytes")
             return opened(io.BytesIO(data), "the image") if data else value.get("path")
         return value
+
+    def stored(self, index: Any) -> Any:
+        """Return what a row has."""
+        return self.rows[int(self.numbers[index])][self.name]
+
+
+@dataclass(frozen=True)
+class _Paths(Sequence[str]):
+    """Where the images of a column come from, if they are not decoded and have been read there."""
+
+    images: _Column
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: Any) -> Any:
+        value = self.images.stored(index)
+        is_file = isinstance(value, dict) and value.get("bytes")
+        return str(value.get("path") or "") if is_file else ""

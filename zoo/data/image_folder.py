@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zoo import arguments
-from zoo.data.labeled import TRAIN, VALIDATION, Array, Dataset, Part, is_validation, shown, whole
+from zoo.data.labeled import TRAIN, VALIDATION, Array, Dataset, Part, divided, shown, whole
 from zoo.errors import InputError
 
 #: Suffixes of the files that are taken for images; others in a folder are ignored.
@@ -32,8 +32,11 @@ def of_folder(folder: Path) -> Dataset:
     )
     if train is None and validation is None:
         classes, files, labels = _classes_in(folder)
-        chosen = np.array([is_validation(name) for name, _ in files])
-        return whole(str(folder), classes, *_divided(files, labels, chosen))
+        pair = (
+            _part_of_files([files[i] for i in numbers], labels[numbers])
+            for numbers in divided(name for name, _ in files)
+        )
+        return whole(str(folder), classes, *pair)
     if train is None or validation is None:
         present = (train or validation or folder).name
         absent = "val" if train else "train"
@@ -108,14 +111,6 @@ def _identity(folder: str | Path) -> tuple[int, int]:
 def _is_hidden(name: str) -> bool:
     """Tell whether programs wrote it for themselves, as copies of images in notebooks' folders."""
     return name.startswith(".") or name == "__MACOSX"
-
-
-def _divided(files: list[tuple[str, Path]], labels: Array, chosen: Array) -> tuple[Part, Part]:
-    train, validation = (
-        _part_of_files([files[i] for i in np.flatnonzero(mask)], labels[mask])
-        for mask in (~chosen, chosen)
-    )
-    return train, validation
 
 
 def _part_of_files(files: list[tuple[str, Path]], labels: Array) -> Part:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,18 +33,35 @@ class Part:
         images: Images as :func:`zoo.preprocess` takes them: uint8 arrays, files, Pillow images.
         labels: Class numbers, int64 [N].
         names: A name of each image, for messages and digests; None where they have only numbers.
+        numbers: The number of each image in what the caller passed; None if it is the same.
+        title: What the caller calls the part that has these numbers; empty if it is all there is.
+        paths: Where images without a name come from, for messages; None or empty if that is not
+            known.
     """
 
     images: Images
     labels: Array
     names: Sequence[str] | None = None
+    numbers: Array | None = None
+    title: str = ""
+    paths: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def name(self, index: int) -> str:
         """Return how a message calls an image."""
-        return self.names[index] if self.names else f"image {index}"
+        if self.names:
+            return self.names[index]
+        number = index if self.numbers is None else int(self.numbers[index])
+        title = f" of {self.title!r}" if self.title else ""
+        path = self.paths[index] if self.paths else ""
+        return f"image {number}{title}{f' ({shown(path)})' if path else ''}"
+
+    def fault(self, index: int, error: InputError) -> str:
+        """Return the message of an error about an image, with its name."""
+        name, reason = self.name(index), str(error)
+        return reason if name in reason else f"{name}: {reason.removeprefix('the image: ')}"
 
     @cached_property
     def digest(self) -> str:
@@ -82,7 +99,8 @@ def whole(name: str, classes: tuple[str, ...], train: Part, validation: Part) ->
     """Return a dataset whose labels have been checked.
 
     Raises:
-        InputError: It has fewer than two classes, an empty part, or a label of no class.
+        InputError: It has fewer than two classes, an empty part, a label of no class, or a class
+            without images to train on.
     """
     if len(classes) < 2:
         raise InputError(f"{shown(name)}: expected two classes or more, found {len(classes)}")
@@ -93,6 +111,15 @@ def whole(name: str, classes: tuple[str, ...], train: Part, validation: Part) ->
             raise InputError(
                 f"{shown(name)}: a label of the {kind} part is not from 0 to {len(classes) - 1}"
             )
+    empty = np.flatnonzero(np.bincount(train.labels, minlength=len(classes)) == 0)
+    if len(empty):
+        number = int(empty[0])
+        count = int((validation.labels == number).sum())
+        there = f" (to validate with, there are {count:,})" if count else ""
+        raise InputError(
+            f"{shown(name)}: no image to train on has the class {number} "
+            f"({shown(classes[number])}){there}; add some, or leave the class out"
+        )
     return Dataset(name, classes, train, validation)
 
 
@@ -101,7 +128,15 @@ def shown(path: str | Path) -> str:
     return shortened(printable(os.fspath(path)), 200)
 
 
-def is_validation(name: str) -> bool:
-    """Choose a tenth of the images by their names, which other images do not change."""
+def divided(names: Iterable[str]) -> tuple[Array, Array]:
+    """Return the numbers of the images to train on, and of those to validate with.
+
+    The latter are a tenth of the images, chosen by their names, so other images do not change that.
+    """
+    chosen = np.array([_is_validation(name) for name in names], bool)
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def _is_validation(name: str) -> bool:
     digest = hashlib.sha256(name.encode(errors="surrogateescape")).digest()
     return int.from_bytes(digest[:8], "little") < FRACTION * 2**64

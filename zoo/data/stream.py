@@ -185,8 +185,7 @@ class Stream:
                 except InputError as error:
                     damaged.append(index)
                     if not self.skip_damaged:
-                        name, reason = self.part.name(index), str(error)
-                        whole = reason if name in reason else f"{name}: {reason}"
+                        whole = self.part.fault(index, error)
                         raise InputError(
                             f"{whole}; skip_damaged=True goes on without such images"
                         ) from None
