@@ -98,6 +98,24 @@ def test_what_a_run_cannot_be_resumed_with_is_said(spec, digits, runs, tmp_path)
     assert zoo.resume(other, data=digits, epochs=np.int64(2)).step == 2
 
 
+def test_a_run_that_patience_ended_is_complete(spec, digits, tmp_path):
+    """It makes no epoch more, unless there is more patience."""
+    load("torch")
+    still = {"lr": 1e-9, "batch_size": 320, "patience": 2}  # too little to change a top-1
+    run = zoo.train(zoo.build(spec, "torch"), digits, epochs=4, output=tmp_path / "run", **still)
+    assert (run.stopped, len(run.epochs)) == ("patience", 3)
+    for more in ({}, {"epochs": 9}, {"patience": 1}):
+        told = r"ended after epoch 3, because no top-1 .* of 1; .* pass a patience of more than 2$"
+        with pytest.raises(InputError, match=told):
+            zoo.resume(tmp_path / "run", data=digits, **more)
+    run = zoo.resume(tmp_path / "run", data=digits, patience=3)
+    assert (run.stopped, [epoch.epoch for epoch in run.epochs]) == ("finished", [4])
+    with pytest.raises(InputError, match="epoch 4 and ended .* more epochs and a patience of more"):
+        zoo.resume(tmp_path / "run", data=digits)
+    run = zoo.resume(tmp_path / "run", data=digits, patience=4, epochs=9)
+    assert (run.stopped, [epoch.epoch for epoch in run.epochs]) == ("patience", [5])
+
+
 def test_what_the_model_has_already_is_no_setting(spec, digits):
     load("torch")
     model = zoo.build(spec, "torch")

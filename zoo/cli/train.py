@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from zoo.training.recipe import Recipe
     from zoo.training.tensorboard import TensorBoard
 
-#: What may be changed when a run is resumed; all else is the run's own.
-_OF_RESUMING = frozenset(("epochs", "data", "skip_damaged"))
 #: The share of steps without an update that is reported. The first steps of a run find the scale.
 _NOTABLE = 0.1
 _MISSING = re.compile(r"^--([\w-]+): required field is missing$")
@@ -95,7 +93,7 @@ def train(
     too.
     """
     from zoo.training import processes
-    from zoo.training.train import backend_of
+    from zoo.training.train import CHANGEABLE, backend_of
 
     given = {
         name: value_of(name, value) for name, value in settings.items() if value not in (None, ())
@@ -105,11 +103,9 @@ def train(
     job: dict[str, Any] = {"workers": workers, "devices": devices, "tensorboard": tensorboard}
     if resume is not None:
         _check_resuming(model, output, recipe_file, given)
-        epochs = given.get("epochs")
         backend = backend_of(resume) if backend is None else backend
         folder = resume
-        job |= {"data": given.get("data"), "epochs": None if epochs is None else _count(epochs)}
-        job |= {"skip_damaged": given.get("skip_damaged")}
+        job |= {name: given.get(name) for name in ("data", *CHANGEABLE)}
     else:
         recipe = _recipe(model, recipe_file, given)
         if backend is None:
@@ -217,7 +213,12 @@ def _page(folder: Path) -> Path | None:
 def _check_resuming(
     model: str | None, output: Path | None, file: Path | None, given: dict[str, Any]
 ) -> None:
-    others = sorted(given.keys() - _OF_RESUMING)
+    from zoo.training.train import CHANGEABLE
+
+    for name in ("epochs", "patience"):
+        if name in given and (type(given[name]) is not int or given[name] < 1):
+            raise InputError(f"--{name} must be an integer of at least 1, got {given[name]!r:.60}")
+    others = sorted(given.keys() - {"data", *CHANGEABLE})
     if model or output or file or others:
         named = (
             "a model"
@@ -232,12 +233,6 @@ def _check_resuming(
             f"--resume continues a run with its own recipe, so {named} cannot be given; start "
             "another run with it"
         )
-
-
-def _count(value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise InputError(f"--epochs must be an integer of at least 1, got {value!r:.60}")
-    return value
 
 
 def _skipped(run: Mapping[str, Any]) -> str:

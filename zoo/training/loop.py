@@ -356,9 +356,15 @@ class Loop:
         self._save(best)
         self._report(epoch)
         self._clock = _Clock()
-        patience = self.recipe.patience
-        waited = number - self.state.best_epoch
-        return "patience" if patience is not None and waited >= patience else None
+        return "patience" if self.is_impatient else None
+
+    @property
+    def is_impatient(self) -> bool:
+        """Whether an epoch has just ended, and too many have passed since the best."""
+        epoch, within = divmod(self.state.step, self.train.steps)
+        patience, waited = self.recipe.patience, epoch - self.state.best_epoch
+        ended = not within and not self.state.pending
+        return ended and patience is not None and waited >= patience
 
     def _evaluated(self) -> tuple[Evaluation, Evaluation | None]:
         """Evaluate the model, and with moving averages these and the weights themselves.

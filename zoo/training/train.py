@@ -31,6 +31,9 @@ from zoo.training.recipe import Recipe
 
 Location = str | os.PathLike[str]
 
+#: The settings that may change when a run is resumed.
+CHANGEABLE = ("epochs", "patience", "skip_damaged")
+
 
 class Settings(TypedDict, total=False):
     """The settings of :func:`train` that have a default, as in a recipe."""
@@ -217,6 +220,7 @@ def resume(
     backend: str | None = None,
     data: Any = None,
     epochs: int | None = None,
+    patience: int | None = None,
     skip_damaged: bool | None = None,
     devices: int | None = None,
     workers: int = 0,
@@ -233,6 +237,8 @@ def resume(
         data: The images, if :func:`train` was not given the name or path of a dataset.
         epochs: The total number of epochs, if that has changed. Schedules that depend
             on the number of steps change with it.
+        patience: The number of epochs without a better top-1 after which to stop, if that has
+            changed. A run that ended for this reason continues with a larger number.
         skip_damaged: Whether to go on without images that cannot be read, if that has changed.
         devices: As for :func:`train`.
         workers: As for :func:`train`.
@@ -265,7 +271,7 @@ def resume(
     ):
         saved = _last(opened)
         recipe = _current(opened, recipes.of(saved.state.recipe, begun=True))
-        changed = {"epochs": epochs, "skip_damaged": skip_damaged}
+        changed = {"epochs": epochs, "patience": patience, "skip_damaged": skip_damaged}
         given = {name: value for name, value in changed.items() if value is not None}
         recipe = recipes.of({**recipe.to_dict(), **given}, begun=True)
         images = dataset(data) if data is not None else _data_of(recipe)
@@ -297,16 +303,32 @@ def resume(
                     f"in {opened.checkpoints()[-1]}"
                 ) from None
             loop.resume(saved)
-        if loop.state.step >= loop.steps and not loop.state.pending:
-            raise InputError(
-                f"{path}: the run has already reached epoch {loop.state.step // loop.train.steps}; "
-                "to continue it, pass more epochs"
-            )
+        _check_unfinished(path, loop)
         group.sum(np.zeros(1))  # until all processes have read the folder
         if not group.rank:
             opened.forget(loop.state.step, evaluated=not loop.state.pending)
             opened.write_recipe(recipe)
         return loop.run()
+
+
+def _check_unfinished(folder: Path, loop: Loop) -> None:
+    """Check that a run that is resumed has something left to do.
+
+    Raises:
+        InputError: It has ended.
+    """
+    epoch, best = loop.state.step // loop.train.steps, loop.state.best_epoch
+    reasons, needed = [], []
+    if loop.state.step >= loop.steps and not loop.state.pending:
+        reasons, needed = [f"has already reached epoch {epoch}"], ["more epochs"]
+    if loop.is_impatient:
+        reasons += [f"ended after epoch {epoch}, because no top-1 was better than that of {best}"]
+        needed += [f"a patience of more than {epoch - best}"]
+    if needed:
+        raise InputError(
+            f"{folder}: the run {' and '.join(reasons)}; to continue it, pass "
+            f"{' and '.join(needed)}"
+        )
 
 
 def backend_of(folder: Path) -> str:
@@ -380,7 +402,7 @@ def _current(folder: Folder, recipe: Recipe) -> Recipe:
         InputError: Something else was changed after the run began: it would not be what happened.
     """
     written = recipes.of({}, folder.path / RECIPE, begun=True)
-    changed = {"epochs": written.epochs, "skip_damaged": written.skip_damaged}
+    changed = {name: getattr(written, name) for name in CHANGEABLE}
     here, there = written.to_dict(), {**recipe.to_dict(), **changed}
     if different := [key for key in there if here.get(key) != there[key]]:
         *before, last = folder.checkpoints()
