@@ -73,6 +73,21 @@ class Part:
             state.update(f"{name}\0".encode(errors="surrogateescape"))
         return state.hexdigest()
 
+    @cached_property
+    def sizes(self) -> str:
+        """SHA-256 of the sizes of the files that images are in; empty if they are in none."""
+        if self.names is None:
+            return ""
+        sizes = np.array([_size(path) for path in self.images], "<i8")
+        return hashlib.sha256(sizes.tobytes()).hexdigest()
+
+
+def _size(path: Any) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # it is a damaged image, which may be skipped
+        return -1
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:

@@ -8,10 +8,11 @@ import numpy as np
 
 from zoo.backend.base import Backend
 from zoo.backend.devices import Group
-from zoo.data.labeled import Dataset
+from zoo.data.labeled import Dataset, shown
 from zoo.errors import InputError, ZooWarning
 from zoo.graphs.graph import Graph
 from zoo.training.recipe import Recipe
+from zoo.training.state import State
 
 
 def check_classes(graph: Graph, data: Dataset) -> None:
@@ -48,6 +49,46 @@ def check_outputs(graph: Graph, data: Dataset) -> None:
                 f"{graph.name} has {node.shape[0]} features; write out_features: $num_classes in "
                 "its spec"
             )
+
+
+def check_images(data: str, before: State, now: State) -> None:
+    """Check that the images are those that a run began with.
+
+    Args:
+        data: What they are called.
+        before: The state of the run.
+        now: The state of one that begins with these images.
+
+    Raises:
+        InputError: They are others.
+    """
+    for number, kind in enumerate(("training", "validation")):
+        if before.data[number] == now.data[number]:
+            continue
+        counts = ""
+        if before.images and now.images and before.images[number] != now.images[number]:
+            there, here = before.images[number], now.images[number]
+            counts = f" (there were {there:,}, now there are {here:,})"
+        raise InputError(
+            f"{shown(data)}: its {kind} images, their names or labels, are not those of the "
+            f"run{counts}; restore them, or pass the data that the run was trained on (--data, or "
+            "data= in zoo.resume)"
+        )
+
+
+def warn_of_changes(data: str, before: State, now: State) -> None:
+    """Warn of files of images that have changed, which is no error: they may have been repaired.
+
+    The arguments are those of :func:`check_images`.
+    """
+    if before.sizes not in (None, now.sizes):
+        warnings.warn(
+            ZooWarning(
+                f"{shown(data)}: files of images have other sizes than when the run began; unless "
+                "you have only repaired damaged images, start another run"
+            ),
+            stacklevel=2,
+        )
 
 
 def check_devices(backend: Backend, recipe: Recipe, group: Group) -> None:

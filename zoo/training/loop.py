@@ -17,7 +17,7 @@ from zoo.api.streams import stream
 from zoo.backend.base import Backend
 from zoo.backend.devices import ALONE, Group
 from zoo.backend.training import EMA, LossScale, Part, Plan
-from zoo.data.labeled import Dataset, shown
+from zoo.data.labeled import Dataset
 from zoo.data.stream import Batch, Share
 from zoo.errors import InputError, TrainingError, WeightsError
 from zoo.graphs import losses
@@ -154,9 +154,12 @@ class Loop:
             *(() if group is ALONE else (group,)),  # which older packages do not know
         )
         digests = data.train.digest, data.validation.digest
+        sizes = data.train.sizes, data.validation.sizes
         self._given, self.model = model, self.trainer.model
         self._data, images = data.name, (len(data.train), len(data.validation))
-        self.state = State(recipe.to_dict(), backend.description.name, digests, images=images)
+        self.state = State(
+            recipe.to_dict(), backend.description.name, digests, images=images, sizes=sizes
+        )
         self.completed: list[Epoch] = []
         self._saved = -1  # the step of the last checkpoint
         evaluations = recipe.epochs * (1 if recipe.ema is None else 2)
@@ -172,7 +175,9 @@ class Loop:
             WeightsError: It does not fit this run.
             InputError: The images are others than those that the run began with.
         """
-        self._check_images(saved.state)
+        checks.check_images(self._data, saved.state, self.state)
+        if not self.group.rank:
+            checks.warn_of_changes(self._data, saved.state, self.state)
         state = self.trainer.state()
         shapes = {name: tensor.canonical_shape for name, tensor in state.items()}
         if shapes != {name: tuple(stored.shape) for name, stored in saved.slots.items()}:
@@ -182,22 +187,7 @@ class Loop:
         if saved.state.loss_scale is not None:
             self.trainer.loss_scale = LossScale(*saved.state.loss_scale)
         now = self.state
-        self.state = replace(saved.state, recipe=now.recipe, backend=now.backend)
-
-    def _check_images(self, before: State) -> None:
-        """Reject other images than those that a run began with, and say which part has others."""
-        parts = {"training": self.train.part, "validation": self.validation.part}
-        for number, (kind, part) in enumerate(parts.items()):
-            if before.data[number] == self.state.data[number]:
-                continue
-            counts = ""
-            if before.images is not None and before.images[number] != len(part):
-                counts = f" (there were {before.images[number]:,}, now there are {len(part):,})"
-            raise InputError(
-                f"{shown(self._data)}: its {kind} images, their names or labels, are not those of "
-                f"the run{counts}; restore them, or pass the data that the run was trained on "
-                "(--data, or data= in zoo.resume)"
-            )
+        self.state = replace(saved.state, recipe=now.recipe, backend=now.backend, sizes=now.sizes)
 
     def run(self) -> Run:
         """Train until the end, or until something ends it before.

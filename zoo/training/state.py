@@ -47,6 +47,7 @@ class State:
         best_epoch: The epoch that had it, from 1.
         pending: Whether the last step ended an epoch that has not been evaluated yet.
         images: How many images there are to train on, and to validate with; None if not known.
+        sizes: Digests of the sizes of their files; None if not known.
     """
 
     recipe: Mapping[str, Any]
@@ -61,6 +62,7 @@ class State:
     pending: bool = False
     skipped: int = 0
     images: tuple[int, int] | None = None
+    sizes: tuple[str, str] | None = None
     format: int = field(default=FORMAT, kw_only=True)
 
 
@@ -133,7 +135,7 @@ def _pair(value: Any) -> tuple[int, int] | None:
 def _state(values: dict[str, Any]) -> State:
     if values.get("format") != FORMAT:
         raise ValueError
-    first, second = map(str, values["data"])
+    (first, second), sizes = map(str, values["data"]), values.get("sizes")
     scale = values["loss_scale"]
     return State(
         recipe=dict(values["recipe"]),
@@ -149,4 +151,5 @@ def _state(values: dict[str, Any]) -> State:
         pending=bool(values.get("pending", False)),
         skipped=int(values.get("skipped", 0)),
         images=_pair(values.get("images")),
+        sizes=None if sizes is None else (str(sizes[0]), str(sizes[1])),
     )
