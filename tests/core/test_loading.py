@@ -13,6 +13,7 @@ import zoo
 from zoo.api import checkpoints, conversion
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.exporting.wrapping import preprocessed, with_probabilities
+from zoo.language import options
 from zoo.language.graphs import left_out
 from zoo.language.options import Chosen
 from zoo.weights import adaptation, loading, sources
@@ -350,3 +351,75 @@ def test_a_file_of_any_form_with_unknown_names(format_, tmp_path, monkeypatch):
         caught.value
     )
     assert "for example: a.weight" in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def small_colored(tmp_path_factory):
+    """Zeros for LeNet-5 with other options than usual: a file of zoo's, and one that states none."""
+    graph = zoo.graph("lenet5_modern", num_classes=4, in_channels=3, input_size=48)
+    arrays = {p.name: np.zeros(p.shape, np.float32) for p in graph.parameters}
+    stating, bare = (
+        tmp_path_factory.mktemp("w") / name for name in ("zoo.safetensors", "b.safetensors")
+    )
+    zoo_file.write(stating, graph, arrays)
+    save_file(arrays, bare)
+    return stating, bare
+
+
+def fitted(path, **chosen):
+    """The network that weights are for, where a caller names it and chooses some options."""
+    requested = options.checked(**{**Chosen()._asdict(), **chosen})
+    network = zoo.graph("lenet5_modern", **chosen)
+    checkpoint = checkpoints.find(path, network, options.checked(**network.options))
+    return adaptation.fitted(network, checkpoint, requested), checkpoint
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, (4, 3, (48, 48))),
+        ({"input_size": 32}, (4, 3, (32, 32))),
+        ({"in_channels": 1}, (4, 1, (48, 48))),
+        ({"num_classes": 10, "in_channels": 1}, (10, 1, (48, 48))),
+    ],
+)
+def test_what_a_file_states_is_taken_unless_the_caller_chooses(chosen, expected, small_colored):
+    found = fitted(small_colored[0], **chosen)[0].options
+    assert (found["num_classes"], found["in_channels"], found["input_size"]) == expected
+
+
+def test_an_adapted_stem_has_the_channels_of_the_network(small_colored):
+    network, checkpoint = fitted(small_colored[0])
+    assert network.options["in_channels"] == 3
+    adapted = adaptation.fitted(zoo.graph("lenet5_modern"), checkpoint, Chosen(), stem="adapt")
+    assert (adapted.options["in_channels"], adapted.options["input_size"]) == (1, (48, 48))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "wrong"),
+    [
+        ({}, ["c5.linear.weight", "another input size: build with input_size=48"]),
+        ({"input_size": 48, "in_channels": 1}, ["c1.conv.weight", "read the input: in_channels=3"]),
+        (
+            {"in_channels": 1},
+            ["c1.conv.weight", "c5.linear.weight", "input_size=48", "in_channels=3 keeps them, st"],
+        ),
+        (
+            {"input_size": 48, "in_channels": 1, "num_classes": 7},
+            [
+                "c1.",
+                "output",
+                "output",
+                "num_classes=4 keeps it, h",
+                "in_channels=3 keeps them, st",
+            ],
+        ),
+    ],
+)
+def test_an_error_lists_only_what_the_caller_must_choose(chosen, wrong, small_colored):
+    """The numbers that the shapes tell are taken, even if something else does not fit."""
+    with pytest.raises(WeightsError) as caught:
+        adaptation.filling(*fitted(small_colored[1], **chosen), dtype="float32")
+    lines = str(caught.value).splitlines()[1:]
+    assert len(lines) == len(wrong)
+    assert all(part in line for part, line in zip(wrong, lines, strict=True)), lines

@@ -338,7 +338,7 @@ def test_a_file_of_another_network(spec, tmp_path):
         verify_file(tmp_path / "w.onnx", "googlenet")
     zoo.save(zoo.build("googlenet", "onnx", input_size=64), tmp_path / "g.safetensors")
     with pytest.raises(WeightsError, match="holds weights of googlenet, not of resnet20"):
-        zoo.build("resnet20", "onnx", weights=tmp_path / "g.safetensors")
+        zoo.build("resnet20", "onnx", weights=tmp_path / "g.safetensors", input_size=32)
 
 
 # The command

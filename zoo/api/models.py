@@ -52,10 +52,11 @@ def build(
             classifier would read.
         in_channels: Number of channels of the input; 3 in the ImageNet models, or that of the
             weights.
-        input_size: Height and width, or one number for a square; 224 in most ImageNet models. The
-            model also accepts other sizes, if none of its layers would have to change. It rejects
-            sizes at which a flattened feature map would have another size, or ``same`` padding or
-            ``ceil_mode`` would pad differently. In ONNX, the size is fixed.
+        input_size: Height and width, or one number for a square; 224 in most ImageNet models, or
+            that of the weights if their file or publisher states it. The model also accepts other
+            sizes, if none of its layers would have to change. It rejects sizes at which a flattened
+            feature map would have another size, or ``same`` padding or ``ceil_mode`` would pad
+            differently. In ONNX, the size is fixed.
         classes: The names of the classes, if they are not the spec's; they stay with the model's
             graph and with its weights when it is saved.
         seed: Random seed for the initial weights, which are bitwise equal in all frameworks.
@@ -68,8 +69,7 @@ def build(
             is downloaded, checked and cached; or ``torchvision:IMAGENET1K_V2``, another of its
             files, by the source's name for it; or ``torchvision:file.pth``, a file with that
             source's names. Weights of auxiliary heads are ignored if the model has none. The model
-            gets the preprocessing, and unless ``input_size`` is given the input size, of a file
-            that is known to be its publisher's.
+            gets the preprocessing of a file that is known to be its publisher's.
         head: ``new`` for a classifier with new random weights, for example if ``num_classes``
             differs from that of the pretrained one, or if the file has none. All layers of the
             classifier that the file does not have are new.
@@ -120,8 +120,6 @@ def build(
         )
         checkpoint = checkpoints.find(weights, network, chosen, head, entry)
         with checkpoint.verified():
-            if requested.input_size is None and checkpoint.input_size:
-                network = graphs.with_options(network, input_size=checkpoint.input_size)
             network = adaptation.fitted(network, checkpoint, requested, head, stem)
             names = checkpoint.chosen.classes or ()
             if requested.classes is None and len(names) == network.options["num_classes"] > 0:

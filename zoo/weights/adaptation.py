@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -81,11 +83,7 @@ def filling(
         expected = {name: shape for name, shape in expected.items() if name not in of_head}
     hint = ""
     if any(n not in stored or stored[n].shape != s for n, s in expected.items()):
-        hint = _size_hint(network, checkpoint, expected, of_head)
-        whole = of_head | {p.name for p in classifier.parameters(network)}
-        hint = hint or _hint(network, expected, stored, of_head, of_stem, whole, as_they_are)
-        if not hint and checkpoint.title.lower().endswith(".onnx"):
-            hint = _lost(network, expected.keys() - stored.keys(), stored, as_they_are)
+        hint = _advice(network, checkpoint, expected, of_head, of_stem, as_they_are)
     checking.check(
         expected,
         {n: (s.shape, s.dtype) for n, s in stored.items() if not (head and n in of_head)},
@@ -116,21 +114,47 @@ def fitted(
     head: str | None = None,
     stem: str | None = None,
 ) -> Graph:
-    """Return a network with the number of classes and of input channels that its weights have.
+    """Return a network with the classes, input channels and input size of its weights.
+
+    A file that zoo wrote states them. In another, shapes tell the first two.
 
     Args:
         network: The network to build.
         checkpoint: The weights.
         requested: The options that the caller chose, which are kept.
         head: As for :func:`filling`; a new classifier has the number of the network.
-        stem: As for :func:`filling`.
+        stem: As for :func:`filling`; the number of channels is then the network's.
     """
-    head = arguments.choice("head", head, "new")
+    head, stem = arguments.choice("head", head, "new"), arguments.choice("stem", stem, "adapt")
     if head and requested.num_classes is None and network.options["num_classes"] == 0:
         network = graphs.with_options(network, num_classes=None)  # the spec's own number
+    own = checkpoint.chosen
+    stated = {
+        "in_channels": None if stem else own.in_channels,
+        "input_size": checkpoint.input_size or own.input_size,
+    }
+    different = {o: value for o, value in stated.items() if value not in (None, network.options[o])}
+    taken = {o: value for o, value in different.items() if getattr(requested, o) is None}
+    if taken:
+        with suppress(SpecError, InputError):  # of weights of another network
+            network = graphs.with_options(network, **taken)
+    found = _shown_by_shapes(network, checkpoint, requested, head, stem)
+    for changes in (found, *({option: value} for option, value in found.items())):
+        try:
+            changed = graphs.with_options(network, **changes)
+        except (SpecError, InputError):
+            continue
+        if found and _explains(network, changed, checkpoint, head):
+            return changed
+    return network
+
+
+def _shown_by_shapes(
+    network: Graph, checkpoint: Checkpoint, requested: Chosen, head: str | None, stem: str | None
+) -> dict[str, int]:
+    """Return the numbers of classes and of channels of weights, where the network has others."""
     expected = {p.name: p.shape for p in network.parameters}
     stored = {name: array.shape for name, array in checkpoint.arrays.items()}
-    different = {n: s for n, s in expected.items() if n in stored and stored[n] != s}
     last, first = classifier.nodes(network)[:1], network.parameters[:1]
     found: dict[str, int] = {}
     for option, adapting, parameters, axis in (
@@ -138,23 +162,25 @@ def fitted(
         ("in_channels", stem, first, 1),
     ):
         name = parameters[0].name if parameters else ""
-        if name in different and not adapting and getattr(requested, option) is None:
-            shape = stored[name]
-            if len(shape) == len(different[name]):
-                found[option] = shape[axis] * network.options[option] // different[name][axis]
-    if not found:
-        return network
-    try:
-        changed = graphs.with_options(network, **found)
-    except (SpecError, InputError):
-        return network
-    wrong = {p.name: p.shape for p in changed.parameters if stored.get(p.name, p.shape) != p.shape}
-    if head and wrong:
-        replaced = _depending(changed, checkpoint, "num_classes")
-        wrong = {n: s for n, s in wrong.items() if n not in replaced}
-    if stem:
-        wrong = {n: s for n, s in wrong.items() if _before_adapting(s, stored[n]) != stored[n]}
-    return network if wrong else changed
+        shape = stored.get(name, ())
+        if adapting or getattr(requested, option) is not None or shape == expected.get(name):
+            continue
+        if shape and len(shape) == len(expected[name]):
+            found[option] = shape[axis] * network.options[option] // expected[name][axis]
+    return found
+
+
+def _explains(network: Graph, changed: Graph, checkpoint: Checkpoint, head: str | None) -> bool:
+    """Tell whether weights have all shapes that changed options of a network change."""
+    before = {p.name: p.shape for p in network.parameters}
+    wrong = {
+        p.name
+        for p in changed.parameters
+        if p.shape != before.get(p.name)
+        and p.name in checkpoint.arrays
+        and p.shape != checkpoint.arrays[p.name].shape
+    }
+    return not (wrong - _depending(changed, checkpoint, "num_classes") if head else wrong)
 
 
 def adapted(kernel: Array, channels: int) -> Array:
@@ -237,6 +263,29 @@ def _before_adapting(expected: tuple[int, ...], stored: tuple[int, ...]) -> tupl
     return expected
 
 
+def _advice(
+    network: Graph,
+    checkpoint: Checkpoint,
+    expected: Mapping[str, Any],
+    of_head: set[str],
+    of_stem: set[str],
+    as_they_are: bool,
+) -> str:
+    """Say what to do about weights that do not fit; empty if that is not known."""
+    stored = checkpoint.arrays
+    size, sized = "", network
+    for names in (expected.keys() - of_head, expected.keys() - of_head - of_stem):
+        if not size:
+            size, sized = _of_another_size(network, checkpoint, names)
+    shapes = {p.name: p.shape for p in sized.parameters if p.name in expected}
+    whole = of_head | {p.name for p in classifier.parameters(network)}
+    other = _hint(sized, shapes, stored, of_head, of_stem, whole, as_they_are)
+    if hints := [hint for hint in (size, other) if hint]:
+        return "\n".join(hints)
+    is_program = checkpoint.title.lower().endswith(".onnx")
+    return _lost(network, expected.keys() - stored.keys(), stored, as_they_are) * is_program
+
+
 def _hint(
     network: Graph,
     expected: Mapping[str, Any],
@@ -249,26 +298,34 @@ def _hint(
     """Say what to do about parameters that are missing or have another shape; empty if unknown."""
     wrong = {n for n, shape in expected.items() if n in stored and stored[n].shape != shape}
     missing = {n for n in expected if n not in stored}
+    shapes = {name: array.shape for name, array in stored.items()}
     if missing and missing | wrong <= classifier_:
-        shapes = {name: array.shape for name, array in stored.items()}
-        advice = ["num_classes=0 leaves it out"] * _fits_with_classes(network, shapes, 0)
+        advice = ["num_classes=0 leaves it out"] * _fits(network, shapes, num_classes=0)
         advice += ["head='new' gives the network a new one"] * (not as_they_are)
         return f"These belong to the classifier{': ' * bool(advice)}{', '.join(advice)}."
-    if not wrong or missing:
+    own, others = wrong & of_head, wrong - of_head
+    if not wrong or missing or not others <= of_stem or (others and as_they_are):
         return ""
-    if wrong <= of_head:
-        shapes = {name: array.shape for name, array in stored.items()}
-        count = (shapes[min(wrong, key=len)] or (0,))[0]
-        advice = [f"num_classes={count} keeps it"] * _fits_with_classes(network, shapes, count)
+    kept: dict[str, int] = {}
+    if own:
+        kept["num_classes"] = (shapes[min(own, key=len)] or (0,))[0]
+    if others:
+        first = network.parameters[0]
+        count = math.prod(shapes[first.name]) * network.options["in_channels"]
+        kept["in_channels"] = count // math.prod(first.shape)
+    fits, hints = _fits(network, shapes, **kept), []
+    if own:
+        advice = [f"num_classes={kept['num_classes']} keeps it"] * fits
         advice += ["head='new' replaces it"] * (not as_they_are)
-        return f"These belong to the classifier{': ' * bool(advice)}{', '.join(advice)}."
-    if as_they_are:
-        return ""
-    if wrong <= of_stem:
-        return "These read the input: stem='adapt' sums or repeats them over its channels."
-    if wrong <= of_head | of_stem:
-        return "head='new' replaces the classifier; stem='adapt' adapts what reads the input."
-    return ""
+        hints.append(f"These belong to the classifier{': ' * bool(advice)}{', '.join(advice)}.")
+    if others:
+        kernels = all(_before_adapting(expected[n], shapes[n]) == shapes[n] for n in others)
+        advice = [f"in_channels={kept['in_channels']} keeps them"] * fits
+        advice += ["stem='adapt' sums or repeats them over its channels"] * kernels
+        if not advice:
+            return ""
+        hints.append(f"{'The others' if own else 'These'} read the input: {', '.join(advice)}.")
+    return "\n".join(hints)
 
 
 def _lost(
@@ -288,36 +345,43 @@ def _lost(
     return ""
 
 
-def _fits_with_classes(network: Graph, shapes: Mapping[str, Shape], count: int) -> bool:
-    """Tell whether weights have all parameters of a network with so many classes; 0 is none."""
+def _fits(network: Graph, shapes: Mapping[str, Shape], **changes: Any) -> bool:
+    """Tell whether weights have all parameters of a network with other options."""
+    changes = {"classes": None, **changes} if "num_classes" in changes else changes
     try:
-        changed = graphs.with_options(network, num_classes=count, classes=None)
+        changed = graphs.with_options(network, **changes)
     except (SpecError, InputError):
         return False
     return all(shapes.get(p.name) == p.shape for p in changed.parameters)
 
 
-def _size_hint(
-    network: Graph, checkpoint: Checkpoint, expected: Mapping[str, Any], of_head: set[str]
-) -> str:
-    """Return a hint with an input size that the weights fit, if that of the network does not."""
+def _of_another_size(network: Graph, checkpoint: Checkpoint, names: Set[str]) -> tuple[str, Graph]:
+    """Return a hint with an input size that weights fit, and the network of that size.
+
+    Args:
+        network: The network; its own size is no hint, if the weights fit that.
+        checkpoint: The weights.
+        names: The parameters that do not depend on other options.
+    """
     stored = checkpoint.arrays
-    others = expected.keys() - of_head
-    fits = all(name in stored and stored[name].shape == expected[name] for name in others)
-    if fits or sizes.has_same_parameters(network):
-        return ""
+
+    def fits(sized: Graph) -> bool:
+        shapes = {p.name: p.shape for p in sized.parameters}
+        return all(name in stored and stored[name].shape == shapes.get(name) for name in names)
+
+    if fits(network) or sizes.has_same_parameters(network):
+        return "", network
     for size in (None, *((side, side) for side in _SIZES)):
         try:
             other = checkpoint.graph(**{**network.options, "input_size": size})
         except (SpecError, InputError):  # too small for the network
             continue
-        shapes = {p.name: p.shape for p in other.parameters}
-        if all(name in stored and stored[name].shape == shapes.get(name) for name in others):
+        if fits(other):
             height, width = other.options["input_size"]
             found = height if height == width else (height, width)
             advice = f"input_size={found}" + ", for example" * (size is not None)
-            return f"They are for another input size: build with {advice}."
-    return ""
+            return f"They are for another input size: build with {advice}.", other
+    return "", network
 
 
 def _with_origin(network: Graph, checkpoint: Checkpoint, saved: Graph) -> Graph:

@@ -98,7 +98,12 @@ def verify_file(
     if weights_from is None:
         filled = weights.from_file(contents, graph, requested, table, str(file))
     else:
-        filled = weights.from_elsewhere(os.fspath(weights_from), graph, requested)
+        size = graph.options["input_size"] if isinstance(against, Graph) else given.size
+        taken = requested._replace(
+            in_channels=requested.in_channels or given.channels,
+            input_size=requested.input_size or size,
+        )
+        filled = weights.from_elsewhere(os.fspath(weights_from), graph, taken)
     size = filled.graph.options["input_size"]
     x = images.load(image or images.default(), size, filled.graph.options["in_channels"])
     shown_image = str(image or f"{images.default().name} (shipped)")
