@@ -184,8 +184,18 @@ def test_heads_may_lack_where_there_are_none(saved, paddles):
     heads = {n: None for n in paddles if n.startswith(("_conv_o", "_fc_o1", "_fc_o2", "_out"))}
     _, found = filled(saved(**heads))
     assert len(found) == 59
-    with pytest.raises(WeightsError, match=r"missing: aux1.conv.conv.weight  128x512x1x1"):
+    with pytest.raises(
+        WeightsError, match=r"missing: aux1.conv.conv.weight  128x512x1x1"
+    ) as caught:
         filled(saved(**heads), aux=True)
+    advice = "The weights lack auxiliary heads: aux1, aux2; build it with aux=False."
+    assert str(caught.value).splitlines()[-1] == advice
+    with pytest.raises(WeightsError) as caught:
+        filled(saved(**heads), aux=True, num_classes=7)
+    assert advice in str(caught.value) and "num_classes=1000 keeps it" in str(caught.value)
+    half = {name: None for name in heads if name.startswith(("_conv_o2", "_fc_o2", "_out2"))}
+    with pytest.raises(WeightsError, match="lack auxiliary heads: aux2; build"):
+        filled(saved(**half), aux=True)
 
 
 def test_what_looks_like_a_head_is_none(saved):

@@ -175,8 +175,11 @@ def test_weights_without_their_heads(tiny, framework, backend, tmp_path):
     expected = {n: v for n, v in zoo.get_weights(model).items() if not n.startswith("aux1.")}
     assert_same_bits(zoo.get_weights(plain), expected)
     zoo.save(plain, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"missing: aux1.fc.weight  5x420"):
+    told = r"missing: aux1.fc.weight  5x420[\s\S]*\nThe weights lack auxiliary heads: aux1; build"
+    with pytest.raises(WeightsError, match=told):
         zoo.load(tmp_path / "w.safetensors", backend, aux=True)
+    with pytest.raises(WeightsError, match=told):
+        zoo.set_weights(model, zoo.get_weights(plain))
 
 
 def test_a_new_head(tiny, framework, backend, tmp_path):

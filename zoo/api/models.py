@@ -200,13 +200,17 @@ def set_weights(model: Any, weights: Mapping[str, Array]) -> None:
         raise arguments.wrong("weights", "a mapping of names to arrays", weights)
     network = backend.graph_of(model)
     omitted: Collection[str] = ()
+    hint = ""
     if network is not None:
         from zoo.api.states import in_canonical_form
+        from zoo.weights.adaptation import without_heads
 
         omitted, weights = graphs.left_out(network), in_canonical_form(weights, network)
+        if any(name not in weights for name in backend.shapes(model)):
+            hint, _ = without_heads(network, weights)
     counters = {name for name in weights if str(name).endswith(".num_batches_tracked")}
     expected = backend.shapes(model)
-    backend.set_weights(model, checked_arrays(expected, weights, {*omitted, *counters}))
+    backend.set_weights(model, checked_arrays(expected, weights, {*omitted, *counters}, hint))
 
 
 def _are_items(values: Sequence[Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from zoo import arguments
-from zoo.errors import InputError, SpecError, WeightsError
+from zoo.errors import InputError, SpecError, WeightsError, listed
 from zoo.graphs.graph import Graph
 from zoo.graphs.nodes import Parameter
 from zoo.graphs.shapes import Shape
@@ -273,6 +273,8 @@ def _advice(
 ) -> str:
     """Say what to do about weights that do not fit; empty if that is not known."""
     stored = checkpoint.arrays
+    lacking, network = without_heads(network, stored)
+    expected = {p.name: p.shape for p in network.parameters if p.name in expected}
     size, sized = "", network
     for names in (expected.keys() - of_head, expected.keys() - of_head - of_stem):
         if not size:
@@ -280,10 +282,37 @@ def _advice(
     shapes = {p.name: p.shape for p in sized.parameters if p.name in expected}
     whole = of_head | {p.name for p in classifier.parameters(network)}
     other = _hint(sized, shapes, stored, of_head, of_stem, whole, as_they_are)
-    if hints := [hint for hint in (size, other) if hint]:
+    if hints := [hint for hint in (lacking, size, other) if hint]:
         return "\n".join(hints)
     is_program = checkpoint.title.lower().endswith(".onnx")
     return _lost(network, expected.keys() - stored.keys(), stored, as_they_are) * is_program
+
+
+def without_heads(network: Graph, given: Collection[str]) -> tuple[str, Graph]:
+    """Say which auxiliary heads weights do not have, and return the network without heads then.
+
+    Args:
+        network: The network.
+        given: The canonical names of the weights.
+
+    Returns:
+        What to do, and the network; an empty string and the same network if no head is lacking.
+
+    Example:
+        >>> import zoo
+        >>> names = [parameter.name for parameter in zoo.graph("googlenet").parameters]
+        >>> without_heads(zoo.graph("googlenet", aux=True), names)[0]
+        'The weights lack auxiliary heads: aux1, aux2; build it with aux=False.'
+    """
+    if not network.options["aux"]:
+        return "", network
+    plain = graphs.with_options(network, aux=False)
+    own = {p.name for p in plain.parameters}
+    heads = dict.fromkeys(p.name.partition(".")[0] for p in network.parameters if p.name not in own)
+    lacking = [head for head in heads if not any(name.startswith(f"{head}.") for name in given)]
+    if not lacking:
+        return "", network
+    return f"The weights lack auxiliary heads: {listed(lacking)}; build it with aux=False.", plain
 
 
 def _hint(

@@ -28,7 +28,10 @@ _MAX_NAME = 100  # characters of a name in an error
 
 
 def checked_arrays(
-    expected: Mapping[str, Shape], given: Mapping[str, Array], omitted: Collection[str] = ()
+    expected: Mapping[str, Shape],
+    given: Mapping[str, Array],
+    omitted: Collection[str] = (),
+    hint: str = "",
 ) -> dict[str, Array]:
     """Return the arrays that a model needs, in its order, after checking names and shapes.
 
@@ -36,6 +39,7 @@ def checked_arrays(
         expected: Canonical name -> shape.
         given: Canonical name -> array.
         omitted: Names (of auxiliary heads) that may be given too; their arrays are dropped.
+        hint: As for :func:`check`.
 
     Raises:
         WeightsError: Arrays are missing, unexpected, or have another shape.
@@ -57,7 +61,8 @@ def checked_arrays(
         if name in expected and _is_other(array.dtype.name):
             value = array.item() if array.size == 1 else given[name]
             raise arguments.wrong(name, "an array of numbers", value)
-    check(expected, {name: (array.shape, array.dtype.name) for name, array in arrays.items()})
+    shapes = {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
+    check(expected, shapes, hint=hint)
     return {name: arrays[name] for name in expected}
 
 
