@@ -80,7 +80,7 @@ def test_every_precision(suffix, dtype, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # .h5 is called legacy
         (model.save_weights if "weights" in suffix else model.save)(tmp_path / f"w{suffix}")
-    found = zoo.build("lenet5", "torch", weights=tmp_path / f"w{suffix}")
+    found = zoo.build("lenet5", "torch", weights=tmp_path / f"w{suffix}", dtype=dtype)
     for name, array in zoo.get_weights(model).items():
         assert array.dtype == dtype
         assert zoo.get_weights(found)[name].tobytes() == array.tobytes()

@@ -51,7 +51,8 @@ def check(name, backend, runner, folder, *, optimized=False, **options):
     heads = {"aux": True} if graph.options["aux"] else {}
     count = runner.run(folder, sources.network_name(text), optimized=optimized, **heads)
     assert count == graph.num_parameters
-    found = np.load(folder / "outputs.npz")
+    with np.load(folder / "outputs.npz") as file:
+        found = dict(file)
     built, expected = run(model, backend, x.astype(np.float64))
     assert set(found) == set(built)
     for key, value in built.items():
@@ -60,11 +61,11 @@ def check(name, backend, runner, folder, *, optimized=False, **options):
         assert error(found[key], value) <= 1e-12
         assert node is None or error(found[key], values[node.name]) <= 1e-11
 
-    gradients = np.load(folder / "gradients.npz")
     largest = max(abs(value).max() for value in expected.values())
-    assert set(gradients.files) == set(expected)
-    for key, value in expected.items():
-        assert abs(gradients[key] - value).max() <= 1e-10 * largest, key
+    with np.load(folder / "gradients.npz") as gradients:  # each is read when it is needed
+        assert set(gradients.files) == set(expected)
+        for key, value in expected.items():
+            assert abs(gradients[key] - value).max() <= 1e-10 * largest, key
 
     saved = folder / sources.SAVED[backend]  # zoo reads what the framework itself saved
     del model, expected  # of the largest networks, there is no room for another

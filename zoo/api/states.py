@@ -53,7 +53,7 @@ def _converted(weights: Mapping[Any, Any], network: Graph, known: set[str]) -> M
     under_keys = [] if inner[0] is weights else [inner]
     if of_keras := [weights[key] for key in _OF_KERAS if isinstance(weights.get(key), Mapping)]:
         under_keys.append(of_keras)
-    best, most = weights, sum(name in known for name in weights)
+    best, most = weights, (sum(name in known for name in weights), False)
     for trees in [[weights], *under_keys]:
         flat = {name: value for tree in trees for name, value in _flat(tree)}
         owners = {_owner(value) for value in flat.values()} - {None}
@@ -71,8 +71,9 @@ def _converted(weights: Mapping[Any, Any], network: Graph, known: set[str]) -> M
                 found = _canonical(flat, owner, network, exact=exact) or {}
                 if exact and found:
                     return found
-                if (count := sum(name in known for name in found)) > most:
-                    best, most = found, count
+                # Tensors of a framework are converted even where their names are zoo's.
+                if (fit := (sum(name in known for name in found), name is not None)) > most:
+                    best, most = found, fit
     return best  # what does not fit is reported under its canonical name
 
 

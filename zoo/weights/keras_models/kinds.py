@@ -88,7 +88,7 @@ _PARTS = {
         "hard_sigmoid": (_PIECEWISE, 2),
         "hard_swish": (_PIECEWISE, 3),
         "gelu": (rf"{_PIECEWISE}|[Ss]qrt|[Rr]sqrt", 5),
-        "lrn": (_ANY, 6),
+        "lrn": (_ANY, None),
     }.items()
 }
 
