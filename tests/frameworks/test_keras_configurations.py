@@ -207,7 +207,9 @@ def test_a_network_of_any_size_is_held_to_the_size_it_is_built_for(size, tmp_pat
     base.save(tmp_path / "w.keras")
     text = r"pads by \[0, 1, 0, 1\] where \S+ pads by \[1, 1, 1, 1\], for inputs of 97x97"
     with pytest.raises(WeightsError, match=text) if size == 97 else contextlib.nullcontext():
-        found = zoo.load(tmp_path / "w.keras", "torch", num_classes=0, input_size=size)
+        given = size if None in shape else None
+        found = zoo.load(tmp_path / "w.keras", "torch", num_classes=0, input_size=given)
+        assert zoo.graph_of(found).options["input_size"] == (size or 224, size or 224)
     if size == 32:
         x = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)
         expected = base.predict(x.transpose(0, 2, 3, 1), verbose=0)

@@ -115,9 +115,11 @@ def matched_arrays(
         notes.append(f"without the number {' and '.join(map(shown, ignored[:_MAX_SHOWN]))}")
     notes += [found.note] if found.note else []
     if opened.configuration:
-        notes += keras_places.compared(
+        others, size = keras_places.compared(
             path, opened, found.tables[0], found.network, found.view.arrays, head, chosen
         )
+        notes += others
+        chosen = chosen._replace(input_size=chosen.input_size or size)
     checkpoint = published_checkpoint(found.tables[0], found.network, path, arrays, chosen)
     return checkpoint, found.tables, notes
 

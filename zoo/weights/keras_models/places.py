@@ -29,7 +29,7 @@ def compared(
     arrays: Mapping[str, Stored],
     head: str | None,
     chosen: Chosen,
-) -> list[str]:
+) -> tuple[list[str], tuple[int, int] | None]:
     """Hold the configuration in a file of Keras to the network that was found in the file.
 
     Args:
@@ -42,7 +42,8 @@ def compared(
         chosen: The options to build the network with.
 
     Returns:
-        Notes; see :func:`zoo.weights.keras_models.comparison.compared`.
+        Notes; see :func:`zoo.weights.keras_models.comparison.compared`. And the height and width
+        of the network's input, if the configuration states them.
 
     Raises:
         WeightsError: The configuration is that of another network.
@@ -52,7 +53,7 @@ def compared(
     required = {p for p, slot in slots.items() if not slot.optional}
     required -= {p.name for p in classifier.parameters(graph)}
     if required - keys.keys():
-        return []  # an error follows, which lists what is missing
+        return [], None  # an error follows, which lists what is missing
     layers = {id(array): name.rpartition(".")[0] for name, array in opened.arrays.items()}
     found: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -66,7 +67,7 @@ def compared(
     model = config.parsed(opened.configuration)
     places = _places(model, found) if model else None
     if model is None or places is None:
-        return [_UNKNOWN]
+        return [_UNKNOWN], None
     dropped = bool(head) or chosen.num_classes == 0
     try:
         plain = graphs.graph(network)
@@ -74,14 +75,15 @@ def compared(
         if not any(name.partition(".")[0] in plain.omitted for name in names):
             graph = plain  # which may be for smaller inputs than with auxiliary heads
         default = chosen.input_size or graph.input_shape[1:]
-        graph = at_size_of(model, graph, places, default)
+        graph, is_stated = at_size_of(model, graph, places, default)
         sized = {node.name: node for node in graph.nodes}
         places = {layer: [sized[node.name] for node in nodes] for layer, nodes in places.items()}
-        return comparison.compared(path, model, graph, places, dropped, bool(head))
+        notes = comparison.compared(path, model, graph, places, dropped, bool(head))
     except WeightsError:  # a ValueError, too
         raise
     except config.MALFORMED:  # a layer may state anything for a setting
-        return [_UNKNOWN]
+        return [_UNKNOWN], None
+    return notes, graph.input_shape[1:] if is_stated else None
 
 
 def _places(

@@ -16,8 +16,8 @@ from zoo.weights.keras_models.steps import INPUT, between, held, of_model, of_ne
 
 def at_size_of(
     model: Model, network: Graph, places: Mapping[str, Sequence[Node]], default: Sequence[int]
-) -> Graph:
-    """Return a network for inputs of the size for which a model was made.
+) -> tuple[Graph, bool]:
+    """Return a network for inputs of the size for which a model was made, and whether it says so.
 
     Args:
         model: The configuration.
@@ -34,12 +34,12 @@ def at_size_of(
         if step.node and step.layer and found.reads == {INPUT}:
             break
     else:
-        return resized(network, *default)
-    size, padded = default, Counter[tuple[int, ...]]()
+        return resized(network, *default), False
+    size, is_stated, padded = default, False, Counter[tuple[int, ...]]()
     for layer in chain([step.layer], reversed(list(found.layers))):
         padded.update(filter(None, [padding(layer)]))
         if stated := _stated(layer, step.layer.config.get("data_format") == "channels_first"):
-            size = stated
+            size, is_stated = stated, True
             break
     network = resized(network, *size)
     node = next(node for node in network.nodes if node.name == step.node.name)
@@ -49,7 +49,7 @@ def at_size_of(
     if padded:  # before the network
         top, bottom, left, right = map(sum, zip(*padded.elements(), strict=True))
         network = resized(network, size[0] + top + bottom, size[1] + left + right)
-    return network
+    return network, is_stated
 
 
 def _stated(layer: Layer, channels_first: bool) -> tuple[int, int] | None:
