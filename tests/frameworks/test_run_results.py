@@ -87,3 +87,13 @@ def test_a_callback_answers_with_a_boolean_or_nothing(answer, spec, digits):
     callbacks = [lambda event: answer]
     run = zoo.train(model, digits, epochs=1, lr=0.1, batch_size=160, callbacks=callbacks)
     assert (run.step, run.stopped) == ((1, "callback") if answer else (2, "finished"))
+
+
+def test_an_error_of_a_run_names_options_on_the_command_line(spec, digits, tmp_path):
+    load("torch")
+    np.savez(tmp_path / "digits.npz", **digits)
+    options = ["--data", tmp_path / "digits.npz", "--batch-size", 400, "--epochs", 1, "--lr", 0.1]
+    given = ["train", spec, "--backend", "torch", *options, "--output", tmp_path / "run"]
+    done = CliRunner().invoke(program, [*map(str, given), "--workers", "0"])
+    assert done.exit_code == 1
+    assert "--batch-size must be from 1 to 320, the number of images, got 400" in str(done.exception)

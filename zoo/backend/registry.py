@@ -11,6 +11,7 @@ import functools
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -150,9 +151,11 @@ def of(model: object) -> Backend:
                 backend = _load(description.name)
                 if isinstance(model, backend.MODEL):
                     return backend
+    is_name = isinstance(model, str | os.PathLike)
+    hint = "; zoo.build makes one from a name, and zoo.load from a file" * is_name
     raise BackendError(
         f"expected a model of {', '.join(entry.title for entry in table().values())}, "
-        f"got {arguments.shown(model)}"
+        f"got {arguments.shown(model)}{hint}"
     )
 
 

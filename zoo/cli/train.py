@@ -115,7 +115,10 @@ def train(
         folder = output
         job |= {"recipe": recipe.to_dict()}
     job |= {"backend": backend, "folder": str(folder)}
-    run = processes.run(backend, devices, _train, job)
+    try:
+        run = processes.run(backend, devices, _train, job)
+    except InputError as error:
+        raise InputError(with_options(str(error))) from None
     if not run["reports"]:
         return
     page = _page(folder)
