@@ -257,3 +257,12 @@ def test_predict_finds_what_is_in_containers():
     check()
     model.scaled["layers"].pop()
     check()
+
+
+def test_values_of_numpy_are_set():
+    """As a state has them that was restored from MessagePack."""
+    model, other = zoo.build("lenet5", "flax"), zoo.build("lenet5", "flax", seed=1)
+    nnx.update(model, jax.tree.map(np.asarray, nnx.state(model)))
+    zoo.set_weights(model, zoo.get_weights(other))
+    for name, value in zoo.get_weights(other).items():
+        assert np.array_equal(zoo.get_weights(model)[name], value)

@@ -8,6 +8,7 @@ import textwrap
 import everything
 import numpy as np
 import pytest
+from checkpoints import assert_same
 from loading import load
 from small import GOOGLENET, VGG, VGG_BN
 
@@ -252,3 +253,32 @@ def test_pickling(model, x):
 def test_jit_trace(model, x):
     traced = torch.jit.trace(model.eval(), x, strict=False)
     assert torch.allclose(traced(x)["logits"], logits(model, x), rtol=1e-5, atol=1e-6)
+
+
+def test_parameters_of_which_one_number_stands_for_all_are_set():
+    model, other = zoo.build("lenet5", "torch"), zoo.build("lenet5", "torch", seed=1)
+    name = next(name for name, value in model.state_dict().items() if value.ndim == 1)
+    state = {**model.state_dict(), name: torch.zeros(1).expand(model.state_dict()[name].shape)}
+    model.load_state_dict(state, assign=True)
+    zoo.set_weights(model, zoo.get_weights(other))
+    for key, value in other.state_dict().items():
+        assert torch.equal(model.state_dict()[key], value)
+
+
+def test_parameters_with_the_same_memory_are_one_tensor():
+    model = zoo.build("resnet20", "torch")
+    names = [f"layer1.block1.conv{i}.conv.weight" for i in (1, 2)]
+    state = model.state_dict()
+    model.load_state_dict({**state, names[1]: state[names[0]]}, assign=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(zoo.errors.WeightsError, match="conv2.conv.weight are one tensor in this"):
+        zoo.set_weights(model, zoo.get_weights(zoo.build("resnet20", "torch", seed=1)))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_number_that_is_no_weight_is_ignored():
+    model, other = zoo.build("lenet5", "torch"), zoo.build("lenet5", "torch", seed=1)
+    model.register_buffer("ema_step", torch.tensor(3))
+    zoo.set_weights(model, zoo.get_weights(other))
+    assert_same(zoo.convert(model, "torch"), other)
+    assert model.ema_step == 3

@@ -96,4 +96,6 @@ def test_an_error_of_a_run_names_options_on_the_command_line(spec, digits, tmp_p
     given = ["train", spec, "--backend", "torch", *options, "--output", tmp_path / "run"]
     done = CliRunner().invoke(program, [*map(str, given), "--workers", "0"])
     assert done.exit_code == 1
-    assert "--batch-size must be from 1 to 320, the number of images, got 400" in str(done.exception)
+    assert "--batch-size must be from 1 to 320, the number of images, got 400" in str(
+        done.exception
+    )

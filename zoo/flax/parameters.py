@@ -133,7 +133,7 @@ def to_numpy(variable: nnx.Variable[Any]) -> Array:
 def assign(variable: nnx.Variable[Any], array: Array) -> None:
     """Copy an array into a Variable, which keeps its dtype and device."""
     old = variable[...]
-    sharding = old.sharding if old.committed else None
+    sharding = old.sharding if getattr(old, "committed", False) else None  # it may be of NumPy
     variable.set_value(jax.device_put(array.astype(old.dtype), sharding))
 
 

@@ -160,6 +160,9 @@ class TorchBackend(Backend):
     def export(self, model: nn.Module, path: str) -> None:
         files.export(model, path)
 
+    def memory(self, handle: torch.Tensor) -> object:
+        return parameters.memory(handle)
+
     def own_weights(self, model: nn.Module) -> dict[str, Array]:
         return run.own_weights(model)
 

@@ -61,7 +61,7 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
     others = PARAMETERS.of_packages(model)
     tensors = {}
     for key, value in model.state_dict(keep_vars=True).items():
-        if key.endswith("num_batches_tracked"):
+        if key.endswith("num_batches_tracked") or _is_counter(value):
             continue
         _check_plain(key, value)
         name = _private.canonical_name(key)
@@ -71,6 +71,11 @@ def tensors(model: nn.Module) -> dict[str, Tensor]:
         else:
             tensors[name] = Tensor.canonical(value)
     return tensors
+
+
+def _is_counter(value: object) -> bool:
+    """Tell whether this is one integer, such as a number of steps, which no layer has."""
+    return isinstance(value, torch.Tensor) and value.dtype == torch.int64 and value.ndim == 0
 
 
 def require_values() -> None:
@@ -131,7 +136,16 @@ def to_numpy(tensor: torch.Tensor) -> Array:
 def assign(tensor: torch.Tensor, array: Array) -> None:
     """Copy an array into a tensor, which keeps its dtype and device."""
     with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+        if any(
+            n > 1 and not stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True)
+        ):
+            tensor.data = torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
         tensor.copy_(from_numpy(array))
+
+
+def memory(tensor: torch.Tensor) -> object:
+    """Return where a tensor has its values; an object of its own if that is not known."""
+    return (tensor.device, tensor.data_ptr()) if tensor.numel() else id(tensor)
 
 
 def from_numpy(array: Array) -> torch.Tensor:
