@@ -349,3 +349,19 @@ def test_the_command_line(tiny, tmp_path, command):
         status, _, told = command(*wrong)
         assert status == 2
         assert message in told.replace("\n", " ")
+
+
+def test_values_that_are_too_large_for_float16_are_refused(tiny, framework, backend, tmp_path):
+    large = zoo.build(tiny, backend)
+    weights = zoo.get_weights(large)
+    weights["fc.bias"] = np.full_like(weights["fc.bias"], 1e5)
+    zoo.set_weights(large, weights)
+    zoo.save(large, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match="fc.bias has values that are too large for float16"):
+        zoo.build(tiny, backend, weights=tmp_path / "w.safetensors", dtype="float16")
+    half = zoo.build(tiny, backend, dtype="float16")
+    before = zoo.get_weights(half)
+    with pytest.raises(WeightsError, match="fc.bias has values that are too large for float16"):
+        zoo.set_weights(half, weights)
+    assert_same_bits(zoo.get_weights(half), before)
+    zoo.build(tiny, backend, weights=tmp_path / "w.safetensors", dtype="bfloat16")

@@ -25,7 +25,7 @@ from zoo.graphs.nodes import Node, Parameter
 from zoo.graphs.shapes import Shape
 from zoo.ops import OPS
 from zoo.ops.composite import opened
-from zoo.weights.checking import DTYPES, check_dtype
+from zoo.weights.checking import DTYPES, cast, check_dtype
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 Outputs = Array | dict[str, Array]
@@ -201,8 +201,8 @@ class Backend(ABC):
                     f"{name} has no value: its layer was made without memory, or has lost it; "
                     "build the model again, where layers have values"
                 )
-            if (dtype := getattr(tensor.handle, "dtype", None)) is not None:
-                check_dtype(name, str(dtype).rpartition(".")[2])  # of torch.float32
+            if dtype := self.dtype(tensor.handle):
+                check_dtype(name, dtype)
         return tensors
 
     def get_weights(self, model: Any, copy: bool = True) -> dict[str, Array]:
@@ -232,8 +232,14 @@ class Backend(ABC):
                     f"{first} and {name} are one tensor in this model, and the arrays for them "
                     "differ; give the two layers tensors of their own first"
                 )
+            if (dtype := self.dtype(tensor.handle)) == "float16":
+                cast(name, np.asarray(weights[name]), dtype)
         for name, tensor in tensors.items():
             self.assign(tensor.handle, tensor.to_native(np.asarray(weights[name])))
+
+    def dtype(self, handle: Any) -> str:
+        """Return the name of the dtype of a handle; empty if it has none."""
+        return str(getattr(handle, "dtype", "")).rpartition(".")[2]  # of torch.float32
 
     def memory(self, handle: Any) -> Any:
         """Return what two handles have in common if they have their values in the same memory."""

@@ -63,9 +63,11 @@ class OnnxBackend(Backend):
     def to_numpy(self, handle: onnx.TensorProto) -> Array:
         return numpy_helper.to_array(handle)
 
+    def dtype(self, handle: onnx.TensorProto) -> str:
+        return str(helper.tensor_dtype_to_np_dtype(handle.data_type).name)
+
     def assign(self, handle: onnx.TensorProto, array: Array) -> None:
-        dtype = helper.tensor_dtype_to_np_dtype(handle.data_type)
-        handle.raw_data = array.astype(dtype).tobytes()
+        handle.raw_data = array.astype(self.dtype(handle)).tobytes()
 
     def observe(
         self, model: onnx.ModelProto, x: Array, names: Iterable[str]

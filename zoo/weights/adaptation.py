@@ -102,7 +102,7 @@ def filling(
         array = source.mapped() if mmap and source.mapped else source.read()
         if array.shape != parameter.shape:
             array = adapted(array, parameter.shape[1])
-        return array.astype(dtype, copy=False)
+        return checking.cast(parameter.name, array, dtype)
 
     return _with_origin(network, checkpoint, saved), value
 

@@ -134,6 +134,30 @@ def floating(arrays: Mapping[str, Array]) -> Mapping[str, Array]:
     return arrays
 
 
+def cast(name: str, array: Array, dtype: str) -> Array:
+    """Return an array in another dtype.
+
+    Raises:
+        WeightsError: A value is too large for it.
+
+    Example:
+        >>> cast("fc.bias", np.float32([1e5]), "float16")
+        Traceback (most recent call last):
+        ...
+        zoo.errors.WeightsError: fc.bias has values that are too large for float16; use bfloat16 \
+or float32
+    """
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        found = array.astype(dtype)
+    if dtype == "float16" and (np.isinf(found) & np.isfinite(array)).any():
+        raise WeightsError(
+            f"{name} has values that are too large for float16; use bfloat16 or float32"
+        )
+    return found
+
+
 def check_dtype(name: str, dtype: str) -> None:
     """Check the dtype of a model's weight.
 
