@@ -271,16 +271,17 @@ def test_preprocessing_by_operations_is_named(module, tmp_path):
     assert f"without the layers {kinds[module]} of" in zoo.graph_of(model).origin["note"]
 
 
-@pytest.mark.parametrize("size", [None, 97, 150])
 @pytest.mark.parametrize(
-    "name",
-    ["MobileNet", "EfficientNetB0"]
-    + [pytest.param(name, marks=pytest.mark.slow) for name in PUBLISHED],
+    ("name", "size"),
+    [(name, size) for name in ("MobileNet", "EfficientNetB0") for size in (None, 97, 150)]
+    + [
+        pytest.param(name, size, marks=pytest.mark.slow)
+        for name in PUBLISHED
+        for size in ((None,) if name.startswith("NASNet") else (None, 97, 150))  # has one size
+    ],
 )
 def test_every_model_of_keras_applications_is_its_network(name, size):
     """Its padding, too, which depends on the size of maps in some."""
-    if size and name.startswith("NASNet"):
-        pytest.skip("keras.applications makes it for one size")
     keras = load_framework("keras")
     with keras.StatelessScope(initialize_variables=False):
         options = {"input_shape": (size, size, 3)} if size else {}
